@@ -1,0 +1,294 @@
+r"""Rotations as exponential maps, matrices, quaternions and Euler angles, and forward kinematics.
+
+Every function is differentiable and takes any leading shape, in single or double precision. Matrices act on
+column vectors (`R @ v`), angles are radians, quaternions are `(w, x, y, z)`, Euler angles are intrinsic (each
+turn is about an axis of the frame that the earlier turns made): `order="XYZ"` means
+`R = R_x(a) R_y(b) R_z(c)`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# Below this square of an angle the quotients by the angle are taken from their series, whose first
+# neglected term is then under the rounding of double precision.
+_SMALL_SQUARE = 1e-6
+
+
+def expmap_to_matrix(expmap: Tensor) -> Tensor:
+    r"""Rotation matrix of an exponential map (the formula of Rodrigues).
+
+    .. math::
+        R = I + \frac{\sin\theta}{\theta}\,[v]_\times + \frac{1-\cos\theta}{\theta^2}\,[v]_\times^2,
+        \qquad \theta = \lVert v \rVert
+
+    Both quotients are functions of :math:`\theta^2`, which is smooth where :math:`\theta` is not, so that the
+    gradient at zero rotation is finite and right.
+
+    Args:
+        expmap: Rotation axis times angle, in radians.
+
+    Shapes:
+        - **input:** `[..., 3]`
+        - **output:** `[..., 3, 3]`
+
+    Raises:
+        ValueError: If the last dimension is not 3.
+    """
+    _check_shape("expmap", expmap, (3,))
+    square = expmap.square().sum(-1)
+    small = square < _SMALL_SQUARE
+    angle = square.where(
+        ~small, torch.ones_like(square)
+    ).sqrt()  # no root of zero, hence no infinite gradient
+    half = (angle / 2).sin() / (angle / 2)
+    first = torch.where(small, 1 - square / 6 + square.square() / 120, angle.sin() / angle)
+    second = torch.where(small, 0.5 - square / 24 + square.square() / 720, half.square() / 2)
+
+    x, y, z = expmap.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    identity = torch.eye(3, dtype=expmap.dtype, device=expmap.device)
+    return identity + first[..., None, None] * cross + second[..., None, None] * (cross @ cross)
+
+
+def matrix_to_expmap(matrix: Tensor) -> Tensor:
+    r"""Exponential map of a rotation matrix, its angle in `[0, pi]`.
+
+    It goes through the quaternion :math:`(w, u)`, whose parts stay well conditioned near a half turn, where
+    the trace alone no longer tells the angle: :math:`v = 2\,\operatorname{atan2}(\lVert u\rVert, w)\,
+    u / \lVert u\rVert`.
+
+    Args:
+        matrix: Rotation matrices.
+
+    Shapes:
+        - **input:** `[..., 3, 3]`
+        - **output:** `[..., 3]`, radians
+
+    Raises:
+        ValueError: If the last two dimensions are not 3 and 3.
+
+    Note:
+        At exactly half a turn the axis and its opposite are the same rotation; either may come back.
+    """
+    real, imaginary = matrix_to_quaternion(matrix).split((1, 3), dim=-1)
+    square = imaginary.square().sum(-1, keepdim=True)
+    small = square < _SMALL_SQUARE
+    sine = square.where(~small, torch.ones_like(square)).sqrt()
+    ratio = torch.where(small, 2 + square / 3 + 3 * square.square() / 20, 2 * torch.atan2(sine, real) / sine)
+    return ratio * imaginary
+
+
+def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
+    r"""Rotation matrix of a quaternion `(w, x, y, z)`, which need not have length one.
+
+    Args:
+        quaternion: Quaternions other than zero; `q` and `-q` are the same rotation.
+
+    Shapes:
+        - **input:** `[..., 4]`
+        - **output:** `[..., 3, 3]`
+
+    Raises:
+        ValueError: If the last dimension is not 4.
+    """
+    _check_shape("quaternion", quaternion, (4,))
+    w, x, y, z = (quaternion / torch.linalg.vector_norm(quaternion, dim=-1, keepdim=True)).unbind(-1)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+
+
+def matrix_to_quaternion(matrix: Tensor) -> Tensor:
+    r"""Unit quaternion `(w, x, y, z)` of a rotation matrix, with `w >= 0`.
+
+    The sixteen entries of :math:`4\,q q^\top` are linear in those of `R`. Every row of that matrix is a
+    multiple of `q`; the one with the largest diagonal entry is at least two long, so that dividing by its
+    length is safe for every rotation.
+
+    Args:
+        matrix: Rotation matrices.
+
+    Shapes:
+        - **input:** `[..., 3, 3]`
+        - **output:** `[..., 4]`
+
+    Raises:
+        ValueError: If the last two dimensions are not 3 and 3.
+    """
+    _check_shape("matrix", matrix, (3, 3))
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in matrix.unbind(-2))
+    products = [
+        [1 + xx + yy + zz, zy - yz, xz - zx, yx - xy],
+        [zy - yz, 1 + xx - yy - zz, yx + xy, xz + zx],
+        [xz - zx, yx + xy, 1 - xx + yy - zz, zy + yz],
+        [yx - xy, xz + zx, zy + yz, 1 - xx - yy + zz],
+    ]
+    outer = torch.stack([torch.stack(row, dim=-1) for row in products], dim=-2)  # [..., 4, 4]
+    largest = outer.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    index = largest[..., None, None].expand(*largest.shape, 1, 4)
+    row = outer.gather(-2, index).squeeze(-2)
+    unit = row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
+    return torch.where(unit[..., :1] < 0, -unit, unit)
+
+
+def euler_to_matrix(angles: Tensor, order: str = "XYZ") -> Tensor:
+    r"""Rotation matrix of intrinsic Euler angles, `R = R_{order[0]}(a) R_{order[1]}(b) R_{order[2]}(c)`.
+
+    Args:
+        angles: The angles in the order of `order`, in radians.
+        order: Three different axes, such as `"ZXY"`, the usual order of channels in BVH files.
+
+    Shapes:
+        - **input:** `[..., 3]`
+        - **output:** `[..., 3, 3]`
+
+    Raises:
+        ValueError: If the last dimension is not 3 or `order` is not three different axes.
+    """
+    _check_shape("angles", angles, (3,))
+    axes = torch.eye(3, dtype=angles.dtype, device=angles.device)[list(_axes(order))]
+    turns = expmap_to_matrix(angles[..., None] * axes)  # [..., 3 (turn), 3, 3]
+    first, second, third = turns.unbind(-3)
+    return first @ second @ third
+
+
+def matrix_to_euler(matrix: Tensor, order: str = "XYZ") -> Tensor:
+    r"""Intrinsic Euler angles of a rotation matrix, the middle one in `[-pi/2, pi/2]`.
+
+    With axes `i, j, k` and `s = 1` if they are cyclic, else `-1`, the first angle comes from
+    :math:`\tan a = -s R_{jk} / R_{kk}`. The other two are read from :math:`R_i(a)^\top R = R_j(b) R_k(c)`,
+    which is accurate whatever `a` is: in gimbal lock, where only the sum or the difference of `a` and `c` is
+    determined, `a = 0` and `c` carries the whole turn.
+
+    Args:
+        matrix: Rotation matrices.
+        order: Three different axes, as for :func:`euler_to_matrix`.
+
+    Shapes:
+        - **input:** `[..., 3, 3]`
+        - **output:** `[..., 3]`, radians
+
+    Raises:
+        ValueError: If the last two dimensions are not 3 and 3 or `order` is not three different axes.
+    """
+    _check_shape("matrix", matrix, (3, 3))
+    i, j, k = _axes(order)
+    sign = 1 if (j - i) % 3 == 1 else -1
+    sine, cosine = -sign * matrix[..., j, k], matrix[..., k, k]
+    # atan2 has no gradient at (0, 0): there (gimbal lock) it gets the constants of the angle zero instead.
+    locked = sine.square() + cosine.square() < torch.finfo(matrix.dtype).eps ** 2
+    first = torch.atan2(sine.masked_fill(locked, 0.0), cosine.masked_fill(locked, 1.0))
+    middle_row = (
+        first.cos()[..., None] * matrix[..., j, :] + sign * first.sin()[..., None] * matrix[..., k, :]
+    )  # row j of R_i(a)^T R
+    third = torch.atan2(sign * middle_row[..., i], middle_row[..., j])
+    second = torch.atan2(
+        sign * matrix[..., i, k], third.cos() * matrix[..., i, i] - sign * third.sin() * matrix[..., i, j]
+    )
+    return torch.stack([first, second, third], dim=-1)
+
+
+def benchmark_euler_angles(matrix: Tensor) -> Tensor:
+    r"""Euler angles as the angle-space motion prediction benchmarks define them.
+
+    .. math::
+        e_2 = -\arcsin R_{02}, \quad e_1 = \operatorname{atan2}(R_{12}, R_{22}), \quad
+        e_3 = \operatorname{atan2}(R_{01}, R_{00})
+
+    These are the intrinsic XYZ angles with their signs turned. In gimbal lock (`R_02 = ±1`) the benchmark has
+    `e_3 = 0`, `e_2 = ∓pi/2` and `e_1 = atan2(R_01, R_02)`.
+
+    Args:
+        matrix: Rotation matrices.
+
+    Shapes:
+        - **input:** `[..., 3, 3]`
+        - **output:** `[..., 3]`, radians
+
+    Raises:
+        ValueError: If the last two dimensions are not 3 and 3.
+
+    Note:
+        The benchmark divides both arguments of each arctangent by `cos e_2`; that is positive and changes
+        nothing but the rounding, so it is left out. Its formula for gimbal lock does not recover the
+        rotation; it is kept because published errors were computed with it. Only :func:`matrix_to_euler`
+        round-trips.
+    """
+    _check_shape("matrix", matrix, (3, 3))
+    sine = matrix[..., 0, 2]
+    locked = sine.abs() >= 1
+    zero, one = torch.zeros_like(sine), torch.ones_like(sine)
+    first = torch.atan2(
+        torch.where(locked, matrix[..., 0, 1], matrix[..., 1, 2]),
+        torch.where(locked, sine, matrix[..., 2, 2]),
+    )
+    second = torch.where(locked, -torch.pi / 2 * sine.sign(), -torch.where(locked, zero, sine).asin())
+    third = torch.atan2(
+        torch.where(locked, zero, matrix[..., 0, 1]), torch.where(locked, one, matrix[..., 0, 0])
+    )
+    return torch.stack([first, second, third], dim=-1)
+
+
+def forward_kinematics(
+    rotations: Tensor, offsets: Tensor, parents: Sequence[int], root_position: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""Joint positions of a posed skeleton.
+
+    .. math::
+        G_i = G_{p(i)} R_i, \qquad x_i = x_{p(i)} + G_{p(i)}\, o_i
+
+    for a joint `i` with parent `p(i)`; the root has `G = R` and stands at `root_position`.
+
+    Args:
+        rotations: Rotation of each joint in its parent's frame.
+        offsets: Each joint in its parent's frame at rest, in the unit of the result. The root's offset takes
+            no part: where a file gives one, add it to `root_position`.
+        parents: Index of each joint's parent, -1 for the one root; parents come before their children.
+        root_position: Position of the root.
+
+    Shapes:
+        - **rotations:** `[..., M, 3, 3]`
+        - **offsets:** `[..., M, 3]`, leading dimensions broadcast (`[M, 3]` for one skeleton in all frames)
+        - **root_position:** `[..., 3]`
+        - **output:** positions `[..., M, 3]` and global rotations `[..., M, 3, 3]`
+
+    Raises:
+        ValueError: If the shapes disagree, or `parents` is not one root followed by joints that come after
+            their parents.
+    """
+    _check_shape("rotations", rotations, (len(parents), 3, 3))
+    _check_shape("offsets", offsets, (len(parents), 3))
+    _check_shape("root_position", root_position, (3,))
+    for joint, parent in enumerate(parents):
+        if not (parent == -1 if joint == 0 else 0 <= parent < joint):
+            expected = "-1, the root" if joint == 0 else f"the index of an earlier joint, 0 to {joint - 1}"
+            raise ValueError(f"'parents' has {parent} for joint {joint}, expected {expected}")
+
+    leading = torch.broadcast_shapes(rotations.shape[:-3], offsets.shape[:-2], root_position.shape[:-1])
+    turns = rotations.expand(*leading, -1, -1, -1).unbind(-3)
+    steps = offsets.expand(*leading, -1, -1).unbind(-2)
+    positions, orientations = [root_position.expand(*leading, -1)], [turns[0]]
+    for joint, parent in enumerate(parents[1:], start=1):
+        step = (orientations[parent] @ steps[joint][..., None]).squeeze(-1)
+        positions.append(positions[parent] + step)
+        orientations.append(orientations[parent] @ turns[joint])
+    return torch.stack(positions, dim=-2), torch.stack(orientations, dim=-3)
+
+
+def _axes(order: str) -> tuple[int, int, int]:
+    if sorted(order) != ["X", "Y", "Z"]:
+        raise ValueError(f"'order' is {order!r}, expected three different axes such as 'XYZ' or 'ZXY'")
+    i, j, k = ("XYZ".index(axis) for axis in order)
+    return i, j, k
+
+
+def _check_shape(name: str, value: Tensor, ending: tuple[int, ...]) -> None:
+    if tuple(value.shape[-len(ending) :]) != ending:
+        expected = ", ".join(map(str, ending))
+        raise ValueError(f"'{name}' has shape {list(value.shape)}, expected [..., {expected}]")
