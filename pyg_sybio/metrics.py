@@ -1,0 +1,159 @@
+r"""Errors of recognition and motion prediction, as pure functions.
+
+Each returns a value a clip and frame; averages over clips, classes and horizons are the caller's
+(:mod:`pyg_sybio.training.metrics` keeps them over a whole data set).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.rotations import benchmark_euler_angles, expmap_to_matrix
+
+# The benchmark counts a column if its standard deviation over the target window exceeds this (radians).
+_MOVING = 1e-4
+
+
+def top_k_accuracy(logits: Tensor, y: Tensor, k: int = 1) -> Tensor:
+    r"""Share of clips whose class is among the `k` highest logits.
+
+    Args:
+        logits: Scores of the classes.
+        y: Index of the right class.
+        k: How many guesses a clip has.
+
+    Shapes:
+        - **logits:** `[N, C]`
+        - **y:** `[N]`
+        - **output:** scalar, 0 to 1
+
+    Raises:
+        ValueError: If the shapes disagree or `k` is not between 1 and `C`.
+    """
+    if logits.dim() != 2 or y.shape != logits.shape[:1]:
+        raise ValueError(
+            f"'logits' has shape {list(logits.shape)} and 'y' {list(y.shape)}, expected [N, C] and [N]"
+        )
+    if not 1 <= k <= logits.shape[1]:
+        raise ValueError(f"'k' is {k}, expected 1 to {logits.shape[1]}, the number of classes")
+    guesses = logits.topk(k, dim=-1).indices  # [N, k]
+    return (guesses == y[:, None]).any(-1).to(logits.dtype).mean()
+
+
+def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | None = None) -> Tensor:
+    r"""Error of predicted joint angles as Human3.6M and CMU Mocap report it ("MAE").
+
+    Exponential maps become Euler angles (:func:`~pyg_sybio.rotations.benchmark_euler_angles`); the error of a
+    frame is the norm of their difference over the columns that count,
+
+    .. math::
+        \mathrm{error}_{n,t} = \Bigl(\sum_{v \in \mathcal V_n} (\hat e_{n,t,v} - e_{n,t,v})^2\Bigr)^{1/2},
+
+    where :math:`\mathcal V_n` are the columns of clip `n` whose target moves: its standard deviation over the
+    target's frames exceeds 1e-4. The first six columns, translation and orientation of the whole body, never
+    count.
+
+    Args:
+        prediction: Raw (not normalised) frames: a translation, then an exponential map a joint.
+        target: The recorded frames, alike.
+        columns: If given, only these columns may count, as the protocol of CMU Mocap asks (those that vary in
+            training).
+
+    Shapes:
+        - **prediction, target:** `[N, T, V]` with `V = 3 + 3 M`
+        - **output:** `[N, T]`, radians
+
+    Raises:
+        ValueError: If the shapes differ, `V` is not 3 plus three a joint, or a column does not exist.
+
+    Note:
+        The benchmark sets the first six columns of the target to zero and then drops every column of both
+        sides in which the target does not move, so that a predicted root does not count either. The standard
+        deviation is that of the population, and depends on the number of target frames. A clip whose target
+        is still has error zero. The arithmetic is in double precision; the result has the prediction's type.
+    """
+    if prediction.dim() != 3 or prediction.shape != target.shape:
+        raise ValueError(
+            f"'prediction' has shape {list(prediction.shape)} and 'target' {list(target.shape)}, "
+            "expected [N, T, V] for both"
+        )
+    num_values = target.shape[-1]
+    if num_values < 6 or num_values % 3:
+        raise ValueError(f"'target' has {num_values} values a frame, expected 3 + 3 a joint")
+    predicted, recorded = _euler_columns(prediction), _euler_columns(target)
+    counts = recorded.std(dim=1, correction=0) > _MOVING  # [N, V]
+    counts[:, :6] = False
+    if columns is not None:
+        counts &= _column_mask(columns, num_values, counts.device)
+    difference = torch.where(counts[:, None], predicted - recorded, 0.0)
+    return torch.linalg.vector_norm(difference, dim=-1).to(prediction.dtype)
+
+
+def mean_per_joint_position_error(prediction: Tensor, target: Tensor) -> Tensor:
+    r"""Mean distance of the joints from where they should be (MPJPE), in the unit of the coordinates.
+
+    Args:
+        prediction: Predicted joint positions.
+        target: Recorded joint positions.
+
+    Shapes:
+        - **prediction, target:** `[..., T, M, D]`
+        - **output:** `[..., T]`
+
+    Raises:
+        ValueError: If the shapes differ or have fewer than three dimensions.
+    """
+    return _joint_distances(prediction, target).mean(-1)
+
+
+def percentage_of_correct_keypoints(prediction: Tensor, target: Tensor, threshold: float = 0.05) -> Tensor:
+    r"""Share of the joints that are predicted closely enough (PCK).
+
+    Args:
+        prediction: Predicted joint positions.
+        target: Recorded joint positions.
+        threshold: Largest error that counts as correct, as a share of the body's size.
+
+    Shapes:
+        - **prediction, target:** `[..., T, M, D]`
+        - **output:** `[..., T]`, 0 to 1
+
+    Raises:
+        ValueError: If the shapes differ or have fewer than three dimensions.
+
+    Note:
+        The paper normalises without saying how. Here the unit is the largest side of the axis-aligned box
+        around all target joints in all target frames of the clip (each leading index is a clip of its own). A
+        target that is a single point has no size, and nothing counts as correct.
+    """
+    distances = _joint_distances(prediction, target)
+    box = target.amax(dim=(-3, -2)) - target.amin(dim=(-3, -2))  # [..., D]
+    size = box.amax(-1)[..., None, None]
+    return (distances < threshold * size).to(distances.dtype).mean(-1)
+
+
+def _euler_columns(frames: Tensor) -> Tensor:
+    """Frames `[N, T, V]` with every exponential map replaced by its Euler angles, in double precision."""
+    translation, expmaps = frames.double().split((3, frames.shape[-1] - 3), dim=-1)
+    angles = benchmark_euler_angles(expmap_to_matrix(expmaps.unflatten(-1, (-1, 3))))
+    return torch.cat([translation, angles.flatten(-2)], dim=-1)
+
+
+def _column_mask(columns: Sequence[int], num_values: int, device: torch.device) -> Tensor:
+    index = torch.as_tensor(columns, dtype=torch.long, device=device)
+    outside = index[(index < 0) | (index >= num_values)]
+    if outside.numel():
+        raise ValueError(f"'columns' has {int(outside[0])}, expected 0 to {num_values - 1}")
+    mask = torch.zeros(num_values, dtype=torch.bool, device=device)
+    mask[index] = True
+    return mask
+
+
+def _joint_distances(prediction: Tensor, target: Tensor) -> Tensor:
+    if prediction.dim() < 3 or prediction.shape != target.shape:
+        raise ValueError(
+            f"'prediction' has shape {list(prediction.shape)} and 'target' {list(target.shape)}, "
+            "expected [..., T, M, D] for both"
+        )
+    return torch.linalg.vector_norm(prediction - target, dim=-1)

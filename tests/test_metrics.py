@@ -1,0 +1,163 @@
+"""The metrics against plain loops in numpy and scipy."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from pyg_sybio import metrics
+
+
+def random_motion(num_clips: int, num_frames: int, num_joints: int) -> torch.Tensor:
+    """Frames of three translations and an exponential map a joint that drift smoothly."""
+    steps = 0.05 * torch.randn(num_clips, num_frames, 3 + 3 * num_joints, dtype=torch.float64)
+    return torch.randn(num_clips, 1, 3 + 3 * num_joints, dtype=torch.float64) + steps.cumsum(1)
+
+
+def loop_angle_error(
+    prediction: torch.Tensor, target: torch.Tensor, columns: list[int] | None = None
+) -> np.ndarray:
+    """The benchmark's error, clip by clip: its angles are minus scipy's intrinsic XYZ ones."""
+    num_clips, num_frames, num_values = target.shape
+    errors = np.zeros((num_clips, num_frames))
+    for n in range(num_clips):
+        angles = []
+        for frames in (prediction[n], target[n]):
+            turns = Rotation.from_rotvec(frames[:, 3:].reshape(-1, 3).numpy()).as_euler("XYZ")
+            angles.append(np.concatenate([frames[:, :3].numpy(), -turns.reshape(num_frames, -1)], axis=1))
+        angles[1][:, :6] = 0
+        used = [v for v in range(num_values) if np.std(angles[1][:, v]) > 1e-4]
+        if columns is not None:
+            used = [v for v in used if v in columns]
+        errors[n] = np.linalg.norm(angles[0][:, used] - angles[1][:, used], axis=1)
+    return errors
+
+
+@pytest.mark.parametrize("columns", [None, [7, 8, 10, 14, 15, 17]])
+def test_angle_error_is_the_loop(columns: list[int] | None) -> None:
+    target = random_motion(4, 25, 5)
+    target[1, :, 9:12] = target[1, :1, 9:12]  # a joint that stands still in one clip only
+    prediction = target + 0.3 * torch.randn_like(target)
+    expected = torch.as_tensor(loop_angle_error(prediction, target, columns))
+    torch.testing.assert_close(metrics.angle_error(prediction, target, columns), expected, rtol=0, atol=1e-9)
+
+
+def test_angle_error_ignores_root_and_joints_that_stand_still() -> None:
+    target = random_motion(2, 10, 4)
+    target[:, :, 6:9] = 0.3
+    prediction = target.clone()
+    prediction[:, :, :9] += 1.0
+    torch.testing.assert_close(
+        metrics.angle_error(prediction, target), torch.zeros(2, 10, dtype=torch.float64)
+    )
+
+
+def test_angle_error_of_a_clip_does_not_depend_on_its_batch() -> None:
+    prediction, target = random_motion(3, 10, 4), random_motion(3, 10, 4)
+    together = metrics.angle_error(prediction, target)
+    alone = torch.cat([metrics.angle_error(prediction[n : n + 1], target[n : n + 1]) for n in range(3)])
+    torch.testing.assert_close(together, alone)
+
+
+def test_angle_error_keeps_the_type_of_single_precision_input() -> None:
+    prediction, target = random_motion(2, 10, 4), random_motion(2, 10, 4)
+    error = metrics.angle_error(prediction.float(), target.float())
+    assert error.dtype == torch.float32
+    torch.testing.assert_close(error.double(), metrics.angle_error(prediction, target), rtol=1e-4, atol=1e-5)
+
+
+def test_angle_error_measures_angles_not_exponential_maps() -> None:
+    # A whole extra turn is another exponential map of the same rotation: no error.
+    target = torch.zeros(1, 8, 9, dtype=torch.float64)
+    target[0, :, 6] = torch.linspace(0.1, 0.9, 8)
+    prediction = target.clone()
+    prediction[0, :, 6] += 2 * torch.pi
+    assert metrics.angle_error(prediction, target).max() < 1e-9
+    prediction[0, :, 6] = target[0, :, 6] + 0.25
+    torch.testing.assert_close(
+        metrics.angle_error(prediction, target), torch.full((1, 8), 0.25, dtype=torch.float64)
+    )
+
+
+def test_top_k_accuracy_counts_the_ranks() -> None:
+    logits, y = torch.randn(50, 7), torch.randint(7, (50,))
+    ranks = (logits > logits.gather(1, y[:, None])).sum(1)  # how many classes beat the right one
+    for k in range(1, 8):
+        torch.testing.assert_close(metrics.top_k_accuracy(logits, y, k), (ranks < k).float().mean())
+    assert metrics.top_k_accuracy(logits, y, 7) == 1
+
+
+def test_mean_per_joint_position_error_is_the_loop() -> None:
+    prediction, target = torch.randn(2, 3, 4, 5, 3), torch.randn(2, 3, 4, 5, 3)
+    error = metrics.mean_per_joint_position_error(prediction, target)
+    assert error.shape == (2, 3, 4)
+    expected = sum(np.linalg.norm((prediction - target)[1, 2, 3, joint].numpy()) for joint in range(5)) / 5
+    assert error[1, 2, 3].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_percentage_of_correct_keypoints_counts_the_joints_within_the_threshold() -> None:
+    target = torch.rand(2, 3, 4, 2)
+    target[..., 0, :] = torch.tensor([0.0, 0.0])
+    target[..., 1, :] = torch.tensor([4.0, 2.0])  # the box of each clip is 4 by 2
+    prediction = target.clone()
+    prediction[0, 1, 0, 0] += 0.19  # just within 0.05 of 4
+    prediction[0, 1, 1, 0] += 0.21
+    prediction[0, 2, :, 1] -= 0.3
+    correct = metrics.percentage_of_correct_keypoints(prediction, target)
+    torch.testing.assert_close(correct, torch.tensor([[1, 0.75, 0], [1, 1, 1]]))
+    loose = metrics.percentage_of_correct_keypoints(prediction, target, threshold=0.06)
+    torch.testing.assert_close(loose, torch.tensor([[1, 1, 0], [1, 1, 1.0]]))
+
+
+def test_percentage_of_correct_keypoints_does_not_depend_on_scale_or_place() -> None:
+    target = torch.rand(3, 5, 6, 3, dtype=torch.float64)
+    prediction = target + 0.04 * torch.randn_like(target)
+    correct = metrics.percentage_of_correct_keypoints(prediction, target)
+    assert 0 < correct.mean() < 1
+    moved = metrics.percentage_of_correct_keypoints(30 * prediction + 7, 30 * target + 7)
+    torch.testing.assert_close(moved, correct)
+
+
+def test_percentage_of_correct_keypoints_takes_the_size_of_the_whole_clip() -> None:
+    # The body is small in the last frame only; its size is still that of the clip.
+    target = torch.zeros(1, 2, 2, 3)
+    target[0, 0, 1] = torch.tensor([1.0, 0, 0])
+    prediction = target + torch.tensor([0, 0.04, 0])
+    torch.testing.assert_close(metrics.percentage_of_correct_keypoints(prediction, target), torch.ones(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: metrics.angle_error(torch.zeros(1, 5, 9), torch.zeros(1, 4, 9)),
+            r"'prediction' has shape \[1, 5, 9\] and 'target' \[1, 4, 9\], expected \[N, T, V\] for both",
+        ),
+        (
+            lambda: metrics.angle_error(torch.zeros(1, 5, 10), torch.zeros(1, 5, 10)),
+            "'target' has 10 values a frame, expected 3 \\+ 3 a joint",
+        ),
+        (
+            lambda: metrics.angle_error(torch.zeros(1, 5, 9), torch.zeros(1, 5, 9), [6, 9]),
+            "'columns' has 9, expected 0 to 8",
+        ),
+        (
+            lambda: metrics.mean_per_joint_position_error(torch.zeros(2, 4, 3), torch.zeros(2, 5, 3)),
+            r"'prediction' has shape \[2, 4, 3\] and 'target' \[2, 5, 3\]",
+        ),
+        (
+            lambda: metrics.percentage_of_correct_keypoints(torch.zeros(4, 3), torch.zeros(4, 3)),
+            r"expected \[..., T, M, D\] for both",
+        ),
+        (
+            lambda: metrics.top_k_accuracy(torch.zeros(2, 5), torch.zeros(3)),
+            r"'logits' has shape \[2, 5\] and 'y' \[3\]",
+        ),
+        (lambda: metrics.top_k_accuracy(torch.zeros(2, 5), torch.zeros(2), 6), "'k' is 6, expected 1 to 5"),
+    ],
+)
+def test_errors_say_what_was_expected(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
