@@ -1,0 +1,156 @@
+r"""The graphs of the paper as PyG :class:`~torch_geometric.data.Data`, made from a skeleton.
+
+Everywhere ``adj[i, j]`` weighs what node ``i`` receives from node ``j``, which is the edge from ``j`` (source)
+to ``i`` (target): the column ``(j, i)`` of ``edge_index``. Edges are sorted by target, then by source.
+"""
+
+import networkx as nx
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from pyg_sybio.skeleton import Skeleton
+
+
+def skeleton_graph(skeleton: Skeleton) -> Data:
+    r"""The self-looped skeleton graph (§3), normalised as in Eq. 4.
+
+    .. math::
+        \tilde A = D^{-1} A
+
+    Args:
+        skeleton: The topology; its bridges are edges like its bones.
+
+    Returns:
+        ``edge_index`` ``[2, E]`` in both directions with self-loops, ``edge_weight`` ``[E]``, ``num_nodes``.
+    """
+    adj = _normalised_adjacency(skeleton.num_joints, skeleton.edges)
+    return _sparse(adj, adj != 0)
+
+
+def structural_graph(skeleton: Skeleton, hops: int) -> Data:
+    r"""The multi-hop structural graph (Eq. 4): the powers of :math:`\tilde A = D^{-1} A`.
+
+    Args:
+        skeleton: The topology.
+        hops: Number :math:`\Gamma` of powers, at least 1.
+
+    Returns:
+        ``edge_index`` ``[2, E]`` of the pairs that are at most ``hops`` apart, self-loops included,
+        ``edge_attr`` ``[E, hops]`` with the values of :math:`\tilde A^\gamma, \gamma = 1..\Gamma`,
+        ``hop`` ``[E]`` with the length of the shortest path, ``num_nodes`` M.
+
+    Raises:
+        ValueError: If ``hops`` is less than 1.
+
+    Note:
+        The weights go with :math:`\gamma`, not with the distance: because of the self-loops
+        :math:`\tilde A^\gamma` also covers pairs that are nearer than :math:`\gamma`, as Eq. 4 has it.
+    """
+    if hops < 1:
+        raise ValueError(f"'hops' is {hops}, expected at least 1")
+    adj = _normalised_adjacency(skeleton.num_joints, skeleton.edges)
+    powers = torch.stack([torch.linalg.matrix_power(adj, gamma) for gamma in range(1, hops + 1)], dim=-1)
+    distance = torch.full_like(adj, hops + 1)
+    for i, lengths in nx.all_pairs_shortest_path_length(skeleton.graph(), cutoff=hops):
+        for j, length in lengths.items():
+            distance[i, j] = length
+    near = distance <= hops
+    graph = _sparse(adj, near)
+    del graph.edge_weight
+    graph.edge_attr = powers[near].to(torch.get_default_dtype())  # [E, hops]
+    graph.hop = distance[near].long()
+    return graph
+
+
+def part_graph(skeleton: Skeleton) -> Data:
+    r"""The self-looped part-scale graph (§4.2.1), normalised as in Eq. 7: :math:`D_p^{-1} A_p`.
+
+    Args:
+        skeleton: The topology.
+
+    Returns:
+        ``edge_index`` ``[2, E]``, ``edge_weight`` ``[E]``, ``num_nodes`` M_p, and ``joint_part`` ``[M]`` with
+        the part of each joint.
+    """
+    adj = _normalised_adjacency(skeleton.num_parts, skeleton.part_edges)
+    graph = _sparse(adj, adj != 0)
+    graph.joint_part = torch.tensor(skeleton.joint_parts)
+    return graph
+
+
+def bone_graph(skeleton: Skeleton) -> Data:
+    r"""The skeleton graph of the bone-dual (§5.5): the nodes are the bones.
+
+    A bone's feature is ``x[outer] - x[inner]``, with ``x`` the joints' ``[M, ...]``.
+
+    Args:
+        skeleton: The topology of the joints, not its dual.
+
+    Returns:
+        What :func:`skeleton_graph` returns for ``skeleton.dual()``, with ``inner`` and ``outer`` ``[B]``, the
+        joints of each bone.
+    """
+    graph = skeleton_graph(skeleton.dual())
+    graph.inner, graph.outer = torch.tensor(skeleton.bone_pairs).T.contiguous()
+    return graph
+
+
+def complete_graph(skeleton: Skeleton) -> Data:
+    """The complete directed graph without self-loops, over which actional links are inferred (§4.1.1).
+
+    Args:
+        skeleton: The topology, for its number of joints.
+
+    Returns:
+        ``edge_index`` ``[2, M * (M - 1)]``, ``num_nodes`` M.
+    """
+    graph = _sparse(
+        torch.ones(skeleton.num_joints, skeleton.num_joints), ~torch.eye(skeleton.num_joints).bool()
+    )
+    del graph.edge_weight
+    return graph
+
+
+def dense_adjacency(graph: Data, weight: Tensor | None = None) -> Tensor:
+    """The adjacency matrix of a graph, ``adj[i, j]`` from the edge ``j -> i``.
+
+    Args:
+        graph: One of the graphs of this module.
+        weight: Weights ``[E]`` or ``[E, K]``; by default the graph's ``edge_weight``, else its ``edge_attr``,
+            else ones.
+
+    Returns:
+        ``[M, M]``, or ``[K, M, M]`` for weights ``[E, K]``; differentiable in ``weight``.
+
+    Raises:
+        ValueError: If ``weight`` does not have one row an edge.
+    """
+    source, target = graph.edge_index
+    if weight is None:
+        weight = graph.get("edge_weight", graph.get("edge_attr", torch.ones(graph.num_edges)))
+    if weight.dim() not in (1, 2) or len(weight) != graph.num_edges:
+        raise ValueError(
+            f"'weight' has shape {tuple(weight.shape)}, expected [E] or [E, K] with E = {graph.num_edges}"
+        )
+    adj = weight.new_zeros(graph.num_nodes, graph.num_nodes, *weight.shape[1:])
+    adj = adj.index_put((target, source), weight)
+    return adj if weight.dim() == 1 else adj.permute(2, 0, 1)
+
+
+def _normalised_adjacency(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> Tensor:
+    """``D^-1 A`` of the self-looped undirected graph, in double precision because its powers are taken."""
+    adj = torch.eye(num_nodes, dtype=torch.float64)
+    for i, j in edges:
+        adj[i, j] = adj[j, i] = 1
+    return adj / adj.sum(dim=1, keepdim=True)
+
+
+def _sparse(adj: Tensor, where: Tensor) -> Data:
+    """The edges at which ``where[i, j]`` holds, weighted with ``adj``."""
+    target, source = where.nonzero(as_tuple=True)
+    return Data(
+        edge_index=torch.stack([source, target]),
+        edge_weight=adj[where].to(torch.get_default_dtype()),
+        num_nodes=len(adj),
+    )
