@@ -1,7 +1,7 @@
 r"""The graphs of the paper as PyG :class:`~torch_geometric.data.Data`, made from a skeleton.
 
-Everywhere ``adj[i, j]`` weighs what node ``i`` receives from node ``j``, which is the edge from ``j`` (source)
-to ``i`` (target): the column ``(j, i)`` of ``edge_index``. Edges are sorted by target, then by source.
+Everywhere ``adj[i, j]`` weighs what node ``i`` receives from node ``j``, which is the edge from ``j``
+(source) to ``i`` (target): the column ``(j, i)`` of ``edge_index``. Edges are sorted by target, then source.
 """
 
 import networkx as nx

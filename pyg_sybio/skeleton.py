@@ -165,7 +165,7 @@ class Skeleton:
 
     def graph(self) -> nx.Graph:
         """The undirected graph of joint indices, with bones and bridges as its edges."""
-        graph = nx.Graph()
+        graph: nx.Graph = nx.Graph()
         graph.add_nodes_from(range(self.num_joints))
         graph.add_edges_from(self.edges)
         return graph
@@ -320,7 +320,7 @@ class Skeleton:
             ValueError: If a field is missing, unknown, of the wrong type, or contradicts another.
         """
         _check_schema(document, where)
-        values = {
+        values: dict[str, Any] = {
             key: {name: tuple(joints) for name, joints in value.items()} if isinstance(value, dict) else value
             for key, value in document.items()
         }
