@@ -1,9 +1,9 @@
 r"""The synthetic actions: a cycle of key poses each.
 
 A key pose names the angles (degrees, see :data:`~pyg_sybio.data.body.FREEDOMS`) that are not zero at a phase
-of the cycle, phases running from 0 to 1. Between the keys the angles run straight, and a Gaussian window on the
-harmonics rounds the corners, so that an action is a short Fourier series in its phase. All are performed with
-the right hand or foot; the data set mirrors half of the clips.
+of the cycle, phases running from 0 to 1. Between the keys the angles run straight, and a Gaussian window on
+the harmonics rounds the corners, so that an action is a short Fourier series in its phase. All are performed
+with the right hand or foot; the data set mirrors half of the clips.
 """
 
 from collections.abc import Mapping
@@ -87,7 +87,7 @@ def alternating(keys: Mapping[float, Pose]) -> dict[float, Pose]:
 
 
 HANGING = both(shoulder=3, spread=8, elbow=15)
-GUARD = both(shoulder=35, spread=10, elbow=125) | both(crouch=12) | body(bow=8)
+GUARD = both(shoulder=30, spread=8, elbow=118) | both(crouch=12) | body(bow=8)
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -113,21 +113,21 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "running",
-        period=(0.62, 0.8),
+        period=(0.64, 0.82),
         travels=True,
         flights=((0.33, 0.48), (0.83, 0.98)),
         keys=alternating(
             {
-                0.0: left(hip=32, knee=22, ankle=-4, shoulder=-42, spread=12, elbow=80)
+                0.0: left(hip=26, knee=20, ankle=-2, shoulder=-42, spread=12, elbow=80)
                 | right(hip=-12, knee=75, ankle=-12, shoulder=30, spread=12, elbow=95)
                 | body(turn=-6, twist=16, bow=14),
-                0.13: left(hip=18, knee=42, ankle=24, shoulder=-25, spread=12, elbow=82)
+                0.13: left(hip=16, knee=40, ankle=24, shoulder=-25, spread=12, elbow=82)
                 | right(hip=22, knee=108, shoulder=12, spread=12, elbow=92)
                 | body(twist=7, bow=15),
-                0.32: left(hip=-22, knee=15, ankle=-20, shoulder=20, spread=12, elbow=93)
+                0.32: left(hip=-15, knee=15, ankle=-20, shoulder=20, spread=12, elbow=93)
                 | right(hip=55, knee=85, ankle=4, shoulder=-36, spread=12, elbow=80)
                 | body(turn=7, twist=-12, bow=13),
-                0.42: left(hip=-24, knee=42, ankle=-20, shoulder=30, spread=12, elbow=96)
+                0.42: left(hip=-18, knee=42, ankle=-20, shoulder=30, spread=12, elbow=96)
                 | right(hip=46, knee=40, ankle=4, shoulder=-43, spread=12, elbow=78)
                 | body(turn=7, twist=-16, bow=13),
             }
@@ -177,8 +177,8 @@ ACTIONS: tuple[Action, ...] = (
         "clapping",
         period=(0.55, 0.95),
         keys={
-            0.0: both(shoulder=52, spread=-14, elbow=62, arm_twist=18, crouch=3) | body(bow=6, nod=6),
-            0.5: both(shoulder=48, spread=42, elbow=70, arm_twist=5, crouch=0) | body(bow=0),
+            0.0: both(shoulder=30, spread=-6, elbow=72, arm_twist=20, crouch=3) | body(bow=6, nod=6),
+            0.5: both(shoulder=34, spread=28, elbow=72, arm_twist=-14) | body(bow=0),
         },
     ),
     Action(
@@ -187,12 +187,12 @@ ACTIONS: tuple[Action, ...] = (
         keys=alternating(
             {
                 0.0: GUARD,
-                0.17: GUARD
-                | right(shoulder=88, spread=-6, elbow=8, crouch=18)
-                | body(twist=32, turn=12, shift=5),
-                0.25: GUARD
-                | right(shoulder=84, spread=-4, elbow=22, crouch=17)
-                | body(twist=28, turn=10, shift=4),
+                0.15: GUARD
+                | right(shoulder=95, spread=8, elbow=0, crouch=18)
+                | body(twist=30, turn=12, shift=5),
+                0.23: GUARD
+                | right(shoulder=95, spread=8, elbow=0, crouch=18)
+                | body(twist=30, turn=12, shift=5),
                 0.4: GUARD,
             }
         ),

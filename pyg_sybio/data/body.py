@@ -244,8 +244,8 @@ def pose_body(freedoms: Tensor, sizes: Mapping[str, Tensor], landmarks: Sequence
     Shapes:
         freedoms: `[N, T, F]`, F freedoms; output: `[N, T, L, 3]`, L landmarks, metres.
     """
-    angles = torch.einsum("ntf,fsd->ntsd", freedoms, _FREEDOM_MATRIX)
-    offsets = segment_offsets(sizes).unsqueeze(1).expand(-1, freedoms.size(1), -1, -1)
+    angles = torch.einsum("ntf,fsd->ntsd", freedoms, _FREEDOM_MATRIX.to(freedoms))
+    offsets = segment_offsets(sizes).to(freedoms).unsqueeze(1).expand(-1, freedoms.size(1), -1, -1)
     positions, rotations = forward_kinematics(
         euler_to_matrix(angles, order=EULER_ORDER), offsets, PARENTS, angles.new_zeros(*angles.shape[:2], 3)
     )
@@ -253,5 +253,5 @@ def pose_body(freedoms: Tensor, sizes: Mapping[str, Tensor], landmarks: Sequence
     carriers = [order.index(LANDMARKS[name][0]) for name in landmarks]
     places = torch.tensor([LANDMARKS[name][1] for name in landmarks], dtype=torch.float64)
     scale = torch.stack([sizes[SEGMENTS[LANDMARKS[name][0]].region] for name in landmarks], dim=-1)
-    local = (scale.unsqueeze(-1) * places).unsqueeze(1).unsqueeze(-1)  # [N, 1, L, 3, 1]
+    local = (scale.unsqueeze(-1) * places).to(freedoms)[:, None, :, :, None]  # [N, 1, L, 3, 1]
     return positions[:, :, carriers] + (rotations[:, :, carriers] @ local).squeeze(-1)

@@ -23,9 +23,9 @@ from pyg_sybio.metrics import mean_per_joint_position_error, percentage_of_corre
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 GRAVITY = 9.81  # m/s²
-CLIPS_AT_ONCE = 128  # bounds the memory of the generation, changes no clip
+CLIPS_AT_ONCE = 64  # bounds the memory of the generation, changes no clip
 
-# Standard deviation of everybody's slow swaying, in degrees: of the whole body, and of each joint of the arms.
+# Standard deviation of everybody's slow swaying in degrees: of the body, and of each joint of the arms.
 WHOLE_BODY_SWAY = {
     "shift": 2.5, "sway": 1.2, "turn": 2.5, "bow": 2.0, "twist": 3.5, "lean": 2.0, "nod": 3.0, "look": 5.0,
     "left_crouch": 2.0, "right_crouch": 2.0,
@@ -155,7 +155,7 @@ def _root_path(labels: Tensor, soles: Tensor, flight: Tensor) -> Tensor:
 
     load = torch.softmax(-low / 0.015, dim=-1).unsqueeze(-1)
     steps = -((load[:, 1:] + load[:, :-1]) / 2 * soles.diff(dim=1)).sum(dim=2)  # [N, T - 1, 3]
-    grounded = ((flight[:, 1:] == 0) & (flight[:, :-1] == 0)).double().unsqueeze(-1)
+    grounded = ((flight[:, 1:] == 0) & (flight[:, :-1] == 0)).to(steps).unsqueeze(-1)
     steady = (grounded * steps).sum(dim=1, keepdim=True) / grounded.sum(dim=1, keepdim=True).clamp(min=1)
     travels = torch.tensor([action.travels for action in ACTIONS])[labels]
     steps = torch.where(travels[:, None, None], steady.expand_as(steps), steps)
@@ -179,11 +179,13 @@ def perform(labels: Tensor, performance: Performance, time: Tensor, landmarks: t
     """
     phases, tempo = performance.phases(labels, time)
     freedoms = performance.freedoms(labels, phases, time)
-    places = pose_body(freedoms, performance.sizes, (*landmarks, *CONTACTS))
+    # Single precision is exact to a micrometre, and half the time.
+    places = pose_body(freedoms.float(), performance.sizes, (*landmarks, *CONTACTS))
     soles = places[:, :, len(landmarks) :]
-    path = _root_path(labels, soles, _flight_heights(labels, phases, tempo))
+    path = _root_path(labels, soles, _flight_heights(labels, phases, tempo).float())
     x, y, z = (places[:, :, : len(landmarks)] + path.unsqueeze(2)).unbind(-1)
-    cos, sin = performance.heading.cos()[:, None, None], performance.heading.sin()[:, None, None]
+    heading = performance.heading.float()[:, None, None]
+    cos, sin = heading.cos(), heading.sin()
     return torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1)
 
 
@@ -192,9 +194,9 @@ class SyntheticMotions(Dataset):
 
     Twelve cyclic actions (:data:`~pyg_sybio.data.actions.ACTIONS`) of a person of random size and
     proportions, at a random phase, tempo (slowly drifting), amplitude and personal variation, left- or
-    right-handed, facing up to 60 degrees away from `+z`, who always sways a little. An action keeps its rhythm
-    through the whole clip, so that the future follows from what was observed. The soles stay on the ground
-    except in jumps and running steps, whose flights are ballistic; walkers and runners travel.
+    right-handed, facing up to 60 degrees away from `+z`, who always sways a little. An action keeps its
+    rhythm through the whole clip, so that the future follows from what was observed. The soles stay on the
+    ground except in jumps and running steps, whose flights are ballistic; walkers and runners travel.
 
     An item is a `Data` with `x` (observed), `future` and `y` (class).
 
@@ -208,8 +210,8 @@ class SyntheticMotions(Dataset):
     directions, so that the absolute place says nothing.
 
     Args:
-        skeleton: A shipped skeleton's name, the path of a JSON file, or a :class:`Skeleton`, with positions and
-            with joints among :data:`~pyg_sybio.data.body.LANDMARKS`.
+        skeleton: A shipped skeleton's name, the path of a JSON file, or a :class:`Skeleton`, with positions
+            and with joints among :data:`~pyg_sybio.data.body.LANDMARKS`.
         num_clips: Number of clips. Every run of twelve clips has each class once.
         num_observed: Observed frames.
         num_future: Future frames.
@@ -280,9 +282,9 @@ class SyntheticMotions(Dataset):
 
         Shapes:
             - **prediction, target:** `[N, T, M, D]`
-            - **output:** `[N, T]` each: the mean distance of the joints (`mpjpe_mm` in millimetres, or `mpjpe`
-              in standing heights for images), and `pck@0.05`, the share of joints closer than 0.05 of the
-              clips' unit
+            - **output:** `[N, T]` each: the mean distance of the joints (`mpjpe_mm` in millimetres, or
+              `mpjpe` in standing heights for images), and `pck@0.05`, the share of joints closer than 0.05 of
+              the clips' unit
         """
         spatial = self.skeleton.coordinates.partition("+")[0]
         prediction, target = prediction[..., : len(spatial)], target[..., : len(spatial)]
