@@ -218,6 +218,11 @@ class ExpmapDataset(Dataset):
         self.frame_rate = frame_rate
         self._scores = [normalisation.normalise(recording.frames).float() for recording in recordings]
 
+    @property
+    def num_classes(self) -> int:
+        """Number of class names; PyG would count the labels that occur, which depend on the files."""
+        return len(self.class_names)
+
     def len(self) -> int:
         """Number of clips."""
         return len(self.clips)

@@ -1,0 +1,70 @@
+"""ErrorByHorizon against numpy over all clips at once."""
+
+import numpy as np
+import pytest
+import torch
+
+from pyg_sybio.training.metrics import ErrorByHorizon
+
+
+def test_means_are_numpys_and_a_class_without_clips_is_nan() -> None:
+    error, y = torch.rand(40, 6, dtype=torch.float64), torch.randint(4, (40,))
+    y[y == 2] = 1
+    y[0] = 4
+    metric = ErrorByHorizon(num_frames=6, num_classes=5)
+    metric.update(error, y)
+    result = metric.compute()
+    by_class = [error[y == c].mean(0).numpy() for c in (0, 1, 3, 4)]
+    for c, expected in zip((0, 1, 3, 4), by_class, strict=True):
+        np.testing.assert_allclose(result["by_class"][c], expected, rtol=1e-12)
+    assert result["by_class"].shape == (5, 6)
+    assert result["by_class"][2].isnan().all()
+    np.testing.assert_allclose(result["mean_of_clips"], error.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(result["mean_of_classes"], np.mean(by_class, axis=0), rtol=1e-12)
+    assert result["count"].tolist() == [(y == c).sum() for c in range(5)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_the_batch_size_does_not_matter(batch_size: int) -> None:
+    error, y = 1000 * torch.rand(100, 3), torch.randint(3, (100,))
+    metric = ErrorByHorizon(3, 3)
+    for rows in torch.randperm(100).split(batch_size):
+        metric.update(error[rows], y[rows])
+    whole = ErrorByHorizon(3, 3)
+    whole.update(error, y)
+    for name, value in whole.compute().items():
+        torch.testing.assert_close(metric.compute()[name], value, rtol=1e-13, atol=0)
+
+
+def test_the_two_means_differ_when_classes_differ_in_size() -> None:
+    metric = ErrorByHorizon(1, 2)
+    metric.update(torch.tensor([[1.0], [1.0], [1.0], [5.0]]), torch.tensor([0, 0, 0, 1]))
+    result = metric.compute()
+    assert result["mean_of_clips"].item() == pytest.approx((3 * 1 + 5) / 4)
+    assert result["mean_of_classes"].item() == pytest.approx((1 + 5) / 2)
+
+
+def test_states_are_summed_over_processes_and_reset() -> None:
+    first, second = ErrorByHorizon(2, 2), ErrorByHorizon(2, 2)
+    first.update(torch.ones(3, 2), torch.tensor([0, 0, 1]))
+    second.update(torch.zeros(1, 2), torch.tensor([0]))
+    second.merge_state(first)
+    torch.testing.assert_close(second.compute()["by_class"][0], torch.full((2,), 2 / 3, dtype=torch.float64))
+    second.reset()
+    assert second.count.tolist() == [0, 0] and not second.total.any()
+
+
+def test_an_empty_batch_adds_nothing() -> None:
+    metric = ErrorByHorizon(2, 2)
+    metric.update(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
+    assert metric.compute()["count"].tolist() == [0, 0]
+
+
+def test_errors_say_what_was_expected() -> None:
+    metric = ErrorByHorizon(num_frames=3, num_classes=2)
+    with pytest.raises(
+        ValueError, match=r"'error' has shape \[4, 5\] and 'y' \[4\], expected \[N, 3\] and \[N\]"
+    ):
+        metric.update(torch.zeros(4, 5), torch.zeros(4))
+    with pytest.raises(ValueError, match="'y' has classes 0 to 2, expected 0 to 1"):
+        metric.update(torch.zeros(2, 3), torch.tensor([0, 2]))
