@@ -28,12 +28,13 @@ def skeleton_graph(skeleton: Skeleton) -> Data:
     return _sparse(adj, adj != 0)
 
 
-def structural_graph(skeleton: Skeleton, hops: int) -> Data:
+def structural_graph(skeleton: Skeleton, hops: int, *, dtype: torch.dtype | None = None) -> Data:
     r"""The multi-hop structural graph (Eq. 4): the powers of :math:`\tilde A = D^{-1} A`.
 
     Args:
         skeleton: The topology.
         hops: Number :math:`\Gamma` of powers, at least 1.
+        dtype: Type of the weights. (default: torch's default type)
 
     Returns:
         ``edge_index`` ``[2, E]`` of the pairs that are at most ``hops`` apart, self-loops included,
@@ -58,23 +59,24 @@ def structural_graph(skeleton: Skeleton, hops: int) -> Data:
     near = distance <= hops
     graph = _sparse(adj, near)
     del graph.edge_weight
-    graph.edge_attr = powers[near].to(torch.get_default_dtype())  # [E, hops]
+    graph.edge_attr = powers[near].to(dtype or torch.get_default_dtype())  # [E, hops]
     graph.hop = distance[near].long()
     return graph
 
 
-def part_graph(skeleton: Skeleton) -> Data:
+def part_graph(skeleton: Skeleton, *, dtype: torch.dtype | None = None) -> Data:
     r"""The self-looped part-scale graph (§4.2.1), normalised as in Eq. 7: :math:`D_p^{-1} A_p`.
 
     Args:
         skeleton: The topology.
+        dtype: Type of the weights. (default: torch's default type)
 
     Returns:
         ``edge_index`` ``[2, E]``, ``edge_weight`` ``[E]``, ``num_nodes`` M_p, and ``joint_part`` ``[M]`` with
         the part of each joint.
     """
     adj = _normalised_adjacency(skeleton.num_parts, skeleton.part_edges)
-    graph = _sparse(adj, adj != 0)
+    graph = _sparse(adj, adj != 0, dtype)
     graph.joint_part = torch.tensor(skeleton.joint_parts)
     return graph
 
@@ -146,11 +148,11 @@ def _normalised_adjacency(num_nodes: int, edges: tuple[tuple[int, int], ...]) ->
     return adj / adj.sum(dim=1, keepdim=True)
 
 
-def _sparse(adj: Tensor, where: Tensor) -> Data:
+def _sparse(adj: Tensor, where: Tensor, dtype: torch.dtype | None = None) -> Data:
     """The edges at which ``where[i, j]`` holds, weighted with ``adj``."""
     target, source = where.nonzero(as_tuple=True)
     return Data(
         edge_index=torch.stack([source, target]),
-        edge_weight=adj[where].to(torch.get_default_dtype()),
+        edge_weight=adj[where].to(dtype or torch.get_default_dtype()),
         num_nodes=len(adj),
     )

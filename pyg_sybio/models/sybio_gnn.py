@@ -1,0 +1,374 @@
+r"""Symbiotic graph neural networks: action recognition and motion prediction in one model (section 5)."""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from ..bone_vectors import BoneVectors
+from ..skeleton import Skeleton
+from .network import SymbioticNetwork
+from .persons import Persons, persons_of_data, persons_of_tensor
+from .presets import PRESETS
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class SybioOutput:
+    r"""What :class:`SybioGNN` returns; a part that the model leaves out is :obj:`None`.
+
+    Args:
+        logits: Log of the fused class probabilities, up to a constant, :math:`(N, C)`.
+        future: The predicted poses, :math:`(N, (P,) T_{future}, M, D)`; zeros for absent persons.
+        actional: The joint network's actional graphs, :math:`(N, (P,) M, M)`; zeros for absent persons.
+        bone_future: The bone network's predicted bones, :math:`(N, (P,) T_{future}, B, D)`, in training alone.
+        present: Which persons are present, :math:`(N, P)`.
+    """
+
+    logits: Tensor | None
+    future: Tensor | None
+    actional: Tensor | None
+    bone_future: Tensor | None
+    present: Tensor
+
+
+class SybioGNN(nn.Module):
+    r"""Symbiotic graph neural network: recognises the action and predicts the motion (Fig. 1).
+
+    A joint network and its bone dual each turn the observed motion :math:`X_{prev}` into features. The class
+    probabilities are the mean of both networks' (section 5.5),
+
+    .. math::
+        \hat{y} = \tfrac{1}{2}\big(\hat{y}_{joint} + \hat{y}_{bone}\big),
+
+    and they help to predict: :math:`\hat{y}` enters both prediction heads. In training both networks predict
+    their own future; in evaluation the joint network alone answers, and the bone network's prediction head
+    does not run.
+
+    Usually made by :meth:`from_preset`. The arguments from ``actional`` on leave parts of the model out, as
+    in Table 1; what is left out has no parameters.
+
+    Args:
+        skeleton: The skeleton of the poses.
+        num_classes: The number of actions :math:`C`. Without recognition it is not used.
+        num_future: The number of future frames :math:`T_{future}` when :meth:`forward` is not told.
+        in_channels: Features :math:`D` of a joint. (default: as many as the skeleton's coordinates)
+        channels: The width of each block.
+        strides: The temporal stride of each block.
+        fusions: The blocks, counted from 0, whose inputs the two scales exchange.
+        kernel_size: The temporal kernel :math:`\tau`.
+        hops: The hops :math:`\Gamma` of the structural graphs.
+        actional_weight: :math:`\lambda_{act}`.
+        head_channels: Width of both heads.
+        actional_channels: Width of AGIM.
+        actional_iterations: The number :math:`K` of AGIM's propagations. (default: :obj:`2`)
+        actional_frames: The frames to which AGIM resamples a trajectory. (default: :obj:`50`)
+        dropout: Dropout in blocks and AGIM. (default: :obj:`0.0`)
+        shared_branches: One set of branch weights for the three orders of difference. (default: :obj:`True`)
+        actional: Use actional graphs.
+        structural: Use structural graphs.
+        parts: Use the part scale.
+        bones: Have the dual bone network.
+        prediction: Have the prediction head.
+        recognition: Have the recognition head.
+
+    Shapes:
+        - **batch:** a PyG ``Batch`` with ``x`` :math:`(\sum P \cdot M, T, D)`, or a dense tensor
+          :math:`(N, T, M, D)` or :math:`(N, P, T, M, D)`, any :math:`T \geq 1`
+        - **output:** :class:`SybioOutput`
+
+    Raises:
+        ValueError: If the input does not fit the skeleton, is empty, or (on the CPU, where looking costs no
+            synchronisation) holds a NaN or an infinity.
+
+    Note:
+        With parts alone, the prediction head keeps the structural graph: its hidden state lives on joints.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        *,
+        num_classes: int,
+        num_future: int,
+        in_channels: int | None = None,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        fusions: Sequence[int],
+        kernel_size: int,
+        hops: int,
+        actional_weight: float,
+        head_channels: int,
+        actional_channels: int,
+        actional_iterations: int = 2,
+        actional_frames: int = 50,
+        dropout: float = 0.0,
+        shared_branches: bool = True,
+        actional: bool = True,
+        structural: bool = True,
+        parts: bool = True,
+        bones: bool = True,
+        prediction: bool = True,
+        recognition: bool = True,
+    ) -> None:
+        super().__init__()
+        if not (recognition or prediction):
+            raise ValueError("a model needs a task, but 'recognition' and 'prediction' are both False")
+        if recognition and num_classes < 1:
+            raise ValueError(f"'num_classes' must be at least 1, but it is {num_classes}")
+        if num_future < 1:
+            raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
+        in_channels = in_channels or skeleton.num_features
+        self.skeleton, self.in_channels, self.num_future = skeleton, in_channels, num_future
+        self.num_classes = num_classes if recognition else 0
+        self.config: dict[str, Any] = {
+            "skeleton": skeleton.to_dict(),
+            "num_classes": num_classes,
+            "num_future": num_future,
+            "in_channels": in_channels,
+            "channels": list(channels),
+            "strides": list(strides),
+            "fusions": list(fusions),
+            "kernel_size": kernel_size,
+            "hops": hops,
+            "actional_weight": actional_weight,
+            "head_channels": head_channels,
+            "actional_channels": actional_channels,
+            "actional_iterations": actional_iterations,
+            "actional_frames": actional_frames,
+            "dropout": dropout,
+            "shared_branches": shared_branches,
+            "actional": actional,
+            "structural": structural,
+            "parts": parts,
+            "bones": bones,
+            "prediction": prediction,
+            "recognition": recognition,
+        }
+
+        def network(graph: Skeleton) -> SymbioticNetwork:
+            return SymbioticNetwork(
+                graph,
+                in_channels=in_channels,
+                num_classes=self.num_classes,
+                prediction=prediction,
+                channels=channels,
+                strides=strides,
+                fusions=fusions,
+                kernel_size=kernel_size,
+                hops=hops if structural else 0,
+                head_hops=hops if structural or not actional else 0,
+                actional_weight=actional_weight if actional else 0.0,
+                parts=parts,
+                shared_branches=shared_branches,
+                head_channels=head_channels,
+                actional_channels=actional_channels,
+                actional_iterations=actional_iterations,
+                actional_frames=actional_frames,
+                dropout=dropout,
+            )
+
+        self.joint_network = network(skeleton)
+        self.bone_vectors = BoneVectors(skeleton) if bones else None
+        self.bone_network = network(skeleton.dual()) if bones else None
+
+    @classmethod
+    def from_preset(
+        cls, preset: str, *, skeleton: Skeleton, num_classes: int, num_future: int, **overrides: Any
+    ) -> Self:
+        """Make a model of a named size.
+
+        Args:
+            preset: ``"ntu"`` and ``"mocap"`` are the paper's, ``"demo"`` is small.
+            skeleton: The skeleton of the poses.
+            num_classes: The number of actions.
+            num_future: The number of future frames.
+            **overrides: Any other argument of the constructor, in place of the preset's.
+
+        Raises:
+            ValueError: If there is no such preset, or no such argument.
+        """
+        if preset not in PRESETS:
+            raise ValueError(f"there is no preset '{preset}'; there are {', '.join(PRESETS)}")
+        return cls._from_arguments(
+            skeleton, {**PRESETS[preset], "num_classes": num_classes, "num_future": num_future, **overrides}
+        )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a model of what :attr:`config` holds, with new weights.
+
+        Raises:
+            ValueError: If the skeleton or an argument is missing, unknown or wrong.
+        """
+        if "skeleton" not in config:
+            raise ValueError("the model's config has no 'skeleton'")
+        arguments = {key: value for key, value in config.items() if key != "skeleton"}
+        return cls._from_arguments(
+            Skeleton.from_dict(config["skeleton"], where="the model's config"), arguments
+        )
+
+    @classmethod
+    def _from_arguments(cls, skeleton: Skeleton, arguments: Mapping[str, Any]) -> Self:
+        try:
+            return cls(skeleton, **arguments)
+        except TypeError as error:
+            # "SybioGNN.__init__() got an unexpected keyword argument 'hop'. Did you mean 'hops'?"
+            raise ValueError(str(error)) from error
+
+    def forward(
+        self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None
+    ) -> SybioOutput:
+        """Recognise the action of every clip and predict the motion of every person.
+
+        Args:
+            batch: The observed motion.
+            present: Which persons of a dense tensor with a person dimension are present, ``[N, P]``; by default
+                those that are not zero throughout.
+            num_future: The number of future frames, in place of the model's own.
+        """
+        persons = self._persons(batch, present)
+        num_future = self.num_future if num_future is None else num_future
+        if num_future < 1:
+            raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
+
+        encoded = [self.joint_network.encode(persons.x)]
+        if self.bone_network is not None and self.bone_vectors is not None:
+            encoded.append(self.bone_network.encode(self.bone_vectors(persons.x)))
+        logits = self._recognize([features for _, features, _ in encoded], persons)
+        probabilities = None if logits is None else logits.softmax(dim=-1)[persons.clip]  # [G, C]
+
+        future, bone_future = None, None
+        if self.joint_network.prediction_head is not None:
+            orders, features, actional = encoded[0]
+            future = persons.dense(
+                self.joint_network.predict(orders, features, actional, probabilities, num_future)
+            )
+            if self.training and self.bone_network is not None:
+                orders, features, actional = encoded[1]
+                bone_future = persons.dense(
+                    self.bone_network.predict(orders, features, actional, probabilities, num_future)
+                )
+        actional = encoded[0][2]
+        return SybioOutput(
+            logits=logits,
+            future=future,
+            actional=None if actional is None else persons.dense(actional),
+            bone_future=bone_future,
+            present=persons.present,
+        )
+
+    def _recognize(self, features: list[Tensor], persons: Persons) -> Tensor | None:
+        """Return the log of the mean of the networks' probabilities, ``[N, C]``."""
+        networks = [network for network in (self.joint_network, self.bone_network) if network is not None]
+        log_probabilities = []
+        for network, each in zip(networks, features, strict=True):
+            if network.recognition_head is not None:
+                logits = network.recognition_head(each, persons.clip, persons.num_clips)
+                precise = torch.promote_types(logits.dtype, torch.float32)
+                log_probabilities.append(logits.log_softmax(dim=-1, dtype=precise))
+        if not log_probabilities:
+            return None
+        return torch.stack(log_probabilities).logsumexp(dim=0) - math.log(len(log_probabilities))
+
+    def dense(self, batch: Data, key: str) -> Tensor:
+        """Return a node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, as the outputs are laid out."""
+        persons = persons_of_data(batch, self.skeleton.num_joints, key)
+        return persons.dense(persons.x)
+
+    def _persons(self, batch: Data | Tensor, present: Tensor | None) -> Persons:
+        if isinstance(batch, Tensor):
+            self._check(batch, joints=True)
+            return persons_of_tensor(batch, present)
+        if present is not None:
+            raise ValueError("'present' goes with a dense tensor; a PyG batch holds no absent persons")
+        persons = persons_of_data(batch, self.skeleton.num_joints)
+        self._check(persons.x, joints=False)
+        return persons
+
+    def _check(self, x: Tensor, *, joints: bool) -> None:
+        if x.dim() not in (4, 5):
+            raise ValueError(
+                f"'x' must be [N, T, M, D] or [N, P, T, M, D], but it has shape {tuple(x.shape)}"
+            )
+        if not x.is_floating_point():
+            raise ValueError(f"'x' must be of a floating-point type, but it is {x.dtype}")
+        num_joints, num_features = x.shape[-2:]
+        if joints and num_joints != self.skeleton.num_joints:
+            raise ValueError(
+                f"'x' has {num_joints} joints, but skeleton '{self.skeleton.name}' has {self.skeleton.num_joints}"
+            )
+        if num_features != self.in_channels:
+            raise ValueError(
+                f"'x' has {num_features} features a joint, but the model takes {self.in_channels}"
+            )
+        if x.numel() == 0:
+            raise ValueError(f"'x' is empty: it has shape {tuple(x.shape)}")
+        if x.device.type == "cpu" and not torch.compiler.is_compiling() and not x.isfinite().all():
+            raise ValueError("'x' holds a NaN or an infinity, but poses must be finite")
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``config.json`` (with the skeleton) and ``model.safetensors`` into a folder.
+
+        Each file appears whole or not at all.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
+        partial = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
+        save_file(weights, partial)
+        partial.replace(folder / WEIGHTS_FILE)
+        partial = folder / f".{CONFIG_FILE}.{os.getpid()}"
+        partial.write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
+        partial.replace(folder / CONFIG_FILE)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read a model that :meth:`save_pretrained` wrote, ready for evaluation.
+
+        Raises:
+            FileNotFoundError: If the folder lacks one of the two files.
+            ValueError: If a file is broken, or the weights are of another model.
+        """
+        folder = Path(folder)
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{folder}: no pretrained model here, expected the file {name}")
+        try:
+            config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{folder / CONFIG_FILE}: not valid JSON: {error}") from error
+        model = cls.from_config(config)
+        try:
+            weights = load_file(folder / WEIGHTS_FILE)
+        except SafetensorError as error:
+            raise ValueError(f"{folder / WEIGHTS_FILE}: not a safetensors file: {error}") from error
+        model.load_weights(weights, where=str(folder / WEIGHTS_FILE))
+        return model.eval()
+
+    def load_weights(self, weights: Mapping[str, Tensor], *, where: str) -> None:
+        """Load a state dict; on a mismatch name the first tensor that differs, and load nothing.
+
+        Raises:
+            ValueError: If a tensor is missing, unknown or of another shape.
+        """
+        own = self.state_dict()
+        for key in sorted(own.keys() | weights.keys()):
+            mine = tuple(own[key].shape) if key in own else "no such tensor"
+            theirs = tuple(weights[key].shape) if key in weights else "no such tensor"
+            if mine != theirs:
+                raise ValueError(
+                    f"{where}: the weights are of another model or skeleton: '{key}' is {theirs} there, "
+                    f"but {mine} for skeleton '{self.skeleton.name}'"
+                )
+        self.load_state_dict(dict(weights))

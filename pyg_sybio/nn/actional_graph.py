@@ -1,0 +1,170 @@
+r"""The actional graph inference module, AGIM (section 4.1.1, Eq. 1 and 2)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch_geometric.nn import MessagePassing
+from torch_geometric.utils import softmax
+
+from ..graphs import complete_graph
+from ..skeleton import Skeleton
+
+
+class PropagationMLP(nn.Module):
+    r"""The two-layer perceptron of AGIM's propagation: linear, ReLU, dropout, linear, ReLU, batch norm.
+
+    The first linear layer is reachable on its own, because on the concatenation of two joints it is a sum
+    of two terms, one a joint.
+
+    Args:
+        in_channels: Features in.
+        hidden_channels: Features between the layers and out.
+        dropout: Probability of dropping a hidden feature.
+
+    Shapes:
+        - **input:** :math:`(*, D)`
+        - **output:** :math:`(*, D_{hidden})`
+    """
+
+    def __init__(self, in_channels: int, hidden_channels: int, *, dropout: float) -> None:
+        super().__init__()
+        self.first = nn.Linear(in_channels, hidden_channels)
+        self.second = nn.Linear(hidden_channels, hidden_channels)
+        self.norm = nn.BatchNorm1d(hidden_channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply both layers."""
+        return self.after_first(self.first(x))
+
+    def after_first(self, hidden: Tensor) -> Tensor:
+        """Apply what follows the first linear layer."""
+        out = self.second(self.dropout(hidden.relu())).relu()
+        return self.norm(out.flatten(0, -2)).view_as(out)
+
+
+class ActionalGraphInference(MessagePassing):
+    r"""Actional graph inference module, AGIM: who moves with whom, from the motion alone (Eq. 1 and 2).
+
+    Starting from an embedding of each joint's trajectory :math:`p_i^{\langle 0 \rangle} = f_v^{\langle 0
+    \rangle}(x_i)`, features pass between joints and edges of the complete directed graph :math:`K` times,
+
+    .. math::
+        q_{i,j}^{\langle k \rangle} &= f_e^{\langle k \rangle}\big(
+            [p_i^{\langle k-1 \rangle}, p_j^{\langle k-1 \rangle}]\big) \\
+        p_i^{\langle k \rangle} &= f_v^{\langle k \rangle}\Big(
+            \frac{1}{M-1} \sum_{j \neq i} q_{i,j}^{\langle k \rangle}\Big)
+
+    and the affinities of two embeddings, normalised over the senders :math:`j`, are the graph,
+
+    .. math::
+        (A_{act})_{i,j} = \frac{\exp(f_i^\top g_j)}{\sum_k \exp(f_i^\top g_k)}, \qquad
+        f_i = f_{emb}(p_i^{\langle K \rangle}),\; g_i = g_{emb}(p_i^{\langle K \rangle}).
+
+    ``adj[i, j]`` weighs what joint :math:`i` receives from joint :math:`j`; a row sums to one, and the graph
+    is not symmetric.
+
+    :meth:`forward` works on all pairs at once. :meth:`infer_edgewise` is the same module as message passing,
+    edge by edge: slower, and what the equations say. Both share every weight.
+
+    Args:
+        in_channels: Features :math:`D` a joint and frame.
+        skeleton: Gives the number of joints (no bone of it is used).
+        hidden_channels: Width of all perceptrons. (default: :obj:`128`)
+        iterations: The number of propagations :math:`K`; 0 embeds each joint alone. (default: :obj:`2`)
+        num_frames: Trajectories are resampled to this many frames. (default: :obj:`50`)
+        dropout: Dropout in the propagation perceptrons. (default: :obj:`0.0`)
+
+    Shapes:
+        - **input:** :math:`(G, T, M, D)`, :math:`G` persons, any :math:`T \geq 1`
+        - **output:** :math:`(G, M, M)`
+
+    Note:
+        The paper fixes the clip length; resampling the trajectory (linear in time, ends aligned) frees it.
+        The paper does not give :math:`K`; Fig. 9 shows 0 to 4. The last layer of :math:`g_{emb}` has no
+        bias: it would add the same number to a whole row, which the softmax does not see.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        skeleton: Skeleton,
+        *,
+        hidden_channels: int = 128,
+        iterations: int = 2,
+        num_frames: int = 50,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(aggr="mean")
+        self.in_channels = in_channels
+        self.hidden_channels = hidden_channels
+        self.iterations = iterations
+        self.num_frames = num_frames
+        width = hidden_channels
+        self.joint_embedding = PropagationMLP(num_frames * in_channels, width, dropout=dropout)  # f_v^<0>
+        self.edge_mlps = nn.ModuleList(
+            PropagationMLP(2 * width, width, dropout=dropout) for _ in range(iterations)
+        )
+        self.joint_mlps = nn.ModuleList(
+            PropagationMLP(width, width, dropout=dropout) for _ in range(iterations)
+        )
+        self.f_embedding = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.g_embedding = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
+        )
+
+        graph = complete_graph(skeleton)
+        self.num_joints = skeleton.num_joints
+        self.register_buffer("edge_index", graph.edge_index, persistent=False)
+        # senders[i] are the M - 1 other joints, in order.
+        others = ~torch.eye(self.num_joints, dtype=torch.bool)
+        senders = torch.arange(self.num_joints).expand(self.num_joints, -1)[others].view(self.num_joints, -1)
+        self.register_buffer("senders", senders, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Infer the actional graphs ``[G, M, M]`` of the motions ``x``, all pairs at once."""
+        p = self.joint_embedding(self._trajectories(x))  # [G, M, D_v]
+        for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
+            # W [p_i, p_j] + b = W_i p_i + (W_j p_j + b): two terms, one a node each, and a sum for each edge.
+            weight_i, weight_j = edge_mlp.first.weight.chunk(2, dim=1)
+            receiver, sender = F.linear(p, weight_i), F.linear(p, weight_j, edge_mlp.first.bias)
+            q = edge_mlp.after_first(receiver[:, :, None] + sender[:, self.senders])  # [G, M, M - 1, D_e]
+            p = joint_mlp(q.mean(dim=2))
+        affinity = self.f_embedding(p) @ self.g_embedding(p).mT  # [G, M, M]
+        return torch.softmax(affinity, dim=-1, dtype=torch.promote_types(affinity.dtype, torch.float32))
+
+    def infer_edgewise(self, x: Tensor) -> Tensor:
+        """Infer the same graphs by message passing, edge by edge."""
+        num_graphs, num_joints = x.size(0), self.num_joints
+        # G disjoint copies of the complete graph.
+        offset = num_joints * torch.arange(num_graphs, device=x.device)
+        edge_index = (self.edge_index[:, None] + offset[:, None]).flatten(1)
+        p = self.joint_embedding(self._trajectories(x)).flatten(0, 1)  # [G·M, D_v]
+        for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
+            p = joint_mlp(self.propagate(edge_index, p=p, edge_mlp=edge_mlp))
+
+        # Eq. 2 counts the joint itself among the senders.
+        loops = torch.arange(p.size(0), device=x.device).expand(2, -1)
+        sender, receiver = torch.cat([edge_index, loops], dim=1)
+        affinity = (self.f_embedding(p)[receiver] * self.g_embedding(p)[sender]).sum(dim=-1)
+        weight = softmax(affinity, index=receiver, num_nodes=p.size(0))
+        adj = weight.new_zeros(p.size(0), num_joints)
+        adj[receiver, sender % num_joints] = weight
+        return adj.view(num_graphs, num_joints, num_joints)
+
+    def message(self, p_i: Tensor, p_j: Tensor, edge_mlp: PropagationMLP) -> Tensor:
+        """Eq. 1a: the feature of the edge from sender ``j`` to receiver ``i``."""
+        return edge_mlp(torch.cat([p_i, p_j], dim=-1))
+
+    def _trajectories(self, x: Tensor) -> Tensor:
+        """Flatten each joint's motion over the resampled frames: ``[G, T, M, D]`` to ``[G, M, frames·D]``."""
+        series = x.flatten(2).mT  # [G, M·D, T]
+        if x.size(1) != self.num_frames:
+            series = F.interpolate(series, size=self.num_frames, mode="linear", align_corners=True)
+        return series.reshape(x.size(0), x.size(2), -1)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.in_channels} -> {self.num_joints}x{self.num_joints}, "
+            f"hidden={self.hidden_channels}, iterations={self.iterations}, frames={self.num_frames})"
+        )

@@ -1,0 +1,176 @@
+r"""The backbone: multi-branch multiscale graph convolution networks (section 5.1, Fig. 6)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..skeleton import Skeleton
+from .blocks import GraphTemporalBlock
+from .fusion import BidirectionalFusion, Joint2Part, Part2Joint
+from .joint_conv import JointConv
+from .part_conv import PartConv
+
+
+class MultiscaleGCN(nn.Module):
+    r"""Multiscale GCN: J-GTC and P-GTC blocks side by side, tied by bidirectional fusion (section 5.1.2).
+
+    The first block works on joints; its output, pooled, starts the part scale. From there both scales have a
+    block each. Before the blocks named in ``fusions`` each scale receives the other's features. At the end
+    the parts are copied back to their joints and added, and the mean over time is taken,
+
+    .. math::
+        H = \frac{1}{T'} \sum_t \big(X^{(t)} + \mathrm{part2joint}(X_p^{(t)})\big).
+
+    Without the part scale the blocks are J-GTC blocks alone. Without a joint-scale graph (no hops and no
+    actional weight) they are P-GTC blocks alone, on the pooled input.
+
+    Args:
+        in_channels: Features in.
+        skeleton: Its joints, bones and parts make the graphs.
+        channels: The width of each block.
+        strides: The temporal stride of each block.
+        fusions: The blocks, counted from 0, whose inputs are fused.
+        kernel_size: The temporal kernel :math:`\tau`.
+        hops: The hops :math:`\Gamma` of the structural graphs; 0 leaves them out.
+        actional_weight: :math:`\lambda_{act}`; 0 leaves the actional graph out.
+        parts: Whether there is a part scale.
+        dropout: Dropout in the blocks.
+
+    Shapes:
+        - **x:** :math:`(G, T, M, D)`
+        - **actional:** :math:`(G, M, M)` or :obj:`None`
+        - **output:** :math:`(G, M, D_h)`
+
+    Note:
+        A fusion widens the input of the next block to twice the width of the block before, which is that
+        block's own width wherever the paper fuses. At the block where the part scale starts, the pooled
+        joints are the part features, and are not concatenated to themselves.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        skeleton: Skeleton,
+        *,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        fusions: Sequence[int],
+        kernel_size: int,
+        hops: int,
+        actional_weight: float,
+        parts: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        joints = hops > 0 or actional_weight > 0
+        if not joints and not parts:
+            raise ValueError("no graph is left: give 'hops', 'actional_weight' or 'parts'")
+        if len(strides) != len(channels):
+            raise ValueError(f"'strides' has {len(strides)} entries, but 'channels' has {len(channels)}")
+        self.fusions = frozenset(fusions) if joints and parts else frozenset()
+        if not self.fusions <= set(range(1, len(channels))):
+            raise ValueError(
+                f"'fusions' must name blocks from 1 to {len(channels) - 1}, but it is {tuple(fusions)}"
+            )
+
+        joint_blocks, part_blocks = [], []
+        for i, (out_channels, stride) in enumerate(zip(channels, strides, strict=True)):
+            width = channels[i - 1] if i else in_channels
+            fused = 2 * width if i in self.fusions else width
+            settings = {"kernel_size": kernel_size, "stride": stride, "dropout": dropout}
+            if joints:
+                joint_conv = JointConv(
+                    fused, out_channels, skeleton, hops=hops, actional_weight=actional_weight
+                )
+                joint_blocks.append(GraphTemporalBlock(joint_conv, **settings))
+            if parts and (i > 0 or not joints):
+                # The part scale starts at block 1 with the pooled joints: nothing to fuse yet.
+                part_conv = PartConv(width if i == 1 and joints else fused, out_channels, skeleton)
+                part_blocks.append(GraphTemporalBlock(part_conv, **settings))
+        self.out_channels = channels[-1]
+        self.joint_blocks, self.part_blocks = nn.ModuleList(joint_blocks), nn.ModuleList(part_blocks)
+        self.joint2part = Joint2Part(skeleton) if parts else None
+        self.part2joint = Part2Joint(skeleton) if parts else None
+        self.fuse = BidirectionalFusion(skeleton) if self.fusions else None
+
+    def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
+        """Return the high-level features of each joint."""
+        if not self.joint_blocks:
+            return self._parts_alone(x)
+        x = self.joint_blocks[0](x, actional)
+        if self.joint2part is None or self.part2joint is None:
+            for joint_block in self.joint_blocks[1:]:
+                x = joint_block(x, actional)
+            return x.mean(dim=1)
+
+        x_parts = self.joint2part(x)
+        for i, (joint_block, part_block) in enumerate(
+            zip(self.joint_blocks[1:], self.part_blocks, strict=True), 1
+        ):
+            if self.fuse is not None and i in self.fusions:
+                started = x_parts
+                x, x_parts = self.fuse(x, x_parts)
+                x_parts = started if i == 1 else x_parts
+            x, x_parts = joint_block(x, actional), part_block(x_parts)
+        # The mean over time comes before the copy: it has fewer nodes to copy then.
+        return x.mean(dim=1) + self.part2joint(x_parts.mean(dim=1))
+
+    def _parts_alone(self, x: Tensor) -> Tensor:
+        assert self.joint2part is not None and self.part2joint is not None
+        x = self.joint2part(x)
+        for part_block in self.part_blocks:
+            x = part_block(x)
+        return self.part2joint(x.mean(dim=1))
+
+
+class Backbone(nn.Module):
+    r"""Multi-branch multiscale GCN: a branch for positions, velocities and accelerations (section 5.1.1).
+
+    .. math::
+        H = [H_0, H_1, H_2], \qquad H_\beta = \mathrm{MultiscaleGCN}_\beta(\Delta^\beta X)
+
+    Args:
+        in_channels: Features in.
+        skeleton: Its joints, bones and parts make the graphs.
+        num_branches: One for each order of difference.
+        shared_branches: One set of weights serves all branches, which then run as one batch.
+        **settings: The settings of :class:`MultiscaleGCN`.
+
+    Shapes:
+        - **x:** :math:`(\text{num\_branches}, G, T, M, D)`
+        - **actional:** :math:`(G, M, M)` or :obj:`None`
+        - **output:** :math:`(G, M, \text{num\_branches} \cdot D_h)`
+
+    Note:
+        The paper says three individual networks of the same architecture; its parameter counts fit one set
+        of weights.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        skeleton: Skeleton,
+        *,
+        num_branches: int,
+        shared_branches: bool,
+        **settings: object,
+    ) -> None:
+        super().__init__()
+        self.num_branches = num_branches
+        self.branches = nn.ModuleList(
+            MultiscaleGCN(in_channels, skeleton, **settings)  # type: ignore[arg-type]
+            for _ in range(1 if shared_branches else num_branches)
+        )
+        self.out_channels = num_branches * self.branches[0].out_channels
+
+    def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
+        """Return the features of all branches side by side."""
+        if len(self.branches) == 1:
+            repeated = None if actional is None else actional.repeat(self.num_branches, 1, 1)
+            features = self.branches[0](x.flatten(0, 1), repeated).unflatten(0, (self.num_branches, -1))
+        else:
+            features = torch.stack(
+                [branch(each, actional) for branch, each in zip(self.branches, x, strict=True)]
+            )
+        return features.permute(1, 2, 0, 3).flatten(2)  # [G, M, branches·D_h]

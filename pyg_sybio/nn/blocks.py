@@ -1,0 +1,69 @@
+r"""Graph and temporal convolution blocks, J-GTC and P-GTC (sections 4.1.4 and 4.2.2, Eq. 6 and 8)."""
+
+from torch import Tensor, nn
+
+from .joint_conv import JointConv
+from .part_conv import PartConv
+from .temporal_conv import TemporalConv
+
+
+class FeatureNorm(nn.BatchNorm2d):
+    r"""Batch normalisation over persons, frames and nodes, for features in the last dimension.
+
+    Shapes:
+        - **input, output:** :math:`(G, T, M, D)`
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each feature."""
+        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class GraphTemporalBlock(nn.Module):
+    r"""A spatial and a temporal convolution in tandem: the J-GTC block (Eq. 6) and the P-GTC block (Eq. 8).
+
+    .. math::
+        X' = \rho(\mathrm{BN}(\mathrm{GC}(X_{in}))), \qquad
+        X_{out} = \rho\big(\mathrm{Dropout}(\mathrm{BN}(\mathrm{TC}(X'; \tau, s))) + \mathrm{Res}(X_{in})\big)
+
+    With a :class:`~pyg_sybio.nn.joint_conv.JointConv` as :math:`\mathrm{GC}` it is a J-GTC block, with a
+    :class:`~pyg_sybio.nn.part_conv.PartConv` a P-GTC block. The residual is the identity, or where width or
+    length change, a linear map of every :math:`s`-th frame and a batch norm.
+
+    Args:
+        graph_conv: The spatial convolution; its ``in_channels`` and ``out_channels`` are the block's.
+        kernel_size: The temporal kernel :math:`\tau`.
+        stride: The temporal stride :math:`s`. (default: :obj:`1`)
+        dropout: Probability of dropping a feature after the temporal convolution. (default: :obj:`0.0`)
+
+    Shapes:
+        - **x:** :math:`(G, T, M, D)`
+        - **graph:** what ``graph_conv`` takes beside ``x`` (the actional graph, or nothing)
+        - **output:** :math:`(G, \lceil T/s \rceil, M, D')`
+
+    Note:
+        The paper writes the output's width as :math:`s D_{x'}`; its settings (section 6.1.2) give the width
+        of each block, which is what is built here.
+    """
+
+    def __init__(
+        self, graph_conv: JointConv | PartConv, *, kernel_size: int, stride: int = 1, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        in_channels, channels = graph_conv.in_channels, graph_conv.out_channels
+        self.graph_conv = graph_conv
+        self.graph_norm = FeatureNorm(channels)
+        self.temporal_conv = TemporalConv(channels, channels, kernel_size, stride=stride)
+        self.temporal_norm = FeatureNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+        self.residual: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != channels:
+            self.residual = nn.Sequential(
+                TemporalConv(in_channels, channels, kernel_size=1, stride=stride), FeatureNorm(channels)
+            )
+
+    def forward(self, x: Tensor, *graph: Tensor | None) -> Tensor:
+        """Apply the block."""
+        hidden = self.graph_norm(self.graph_conv(x, *graph)).relu()
+        hidden = self.dropout(self.temporal_norm(self.temporal_conv(hidden)))
+        return (hidden + self.residual(x)).relu()

@@ -1,0 +1,38 @@
+r"""Constants of a layer: what follows from the skeleton and is not trained."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Constant(nn.Module):
+    r"""A constant tensor, rounded once: from float64 to the type that the module is cast to.
+
+    A plain buffer would keep its float32 rounding when a model is cast to float64. It is not part of the
+    state dict, since it follows from the skeleton.
+
+    Args:
+        exact: The constant in float64.
+    """
+
+    value: Tensor
+
+    def __init__(self, exact: Tensor) -> None:
+        super().__init__()
+        self._exact = exact
+        self.register_buffer("value", exact.to(torch.get_default_dtype()), persistent=False)
+
+    def forward(self) -> Tensor:
+        """Return the constant in the module's type and on its device."""
+        return self.value
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        self.value = self._exact.to(self.value)
+        return self
+
+    def extra_repr(self) -> str:
+        """What tells two of these apart."""
+        return f"{tuple(self.value.shape)}"

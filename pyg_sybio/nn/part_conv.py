@@ -1,0 +1,49 @@
+r"""The part-scale graph convolution, PGC (section 4.2.1, Eq. 7)."""
+
+import torch
+from torch import Tensor, nn
+
+from ..graphs import dense_adjacency, part_graph
+from ..skeleton import Skeleton
+from .constant import Constant
+from .joint_conv import graph_product
+
+
+class PartConv(nn.Module):
+    r"""Part-scale graph convolution, PGC (Eq. 7).
+
+    .. math::
+        \mathrm{PGC}(X_p^{(t)}) = A_{part} X_p^{(t)} W_{part}^\top, \qquad
+        A_{part} = (D_p^{-1} A_p) \odot M_p
+
+    with the self-looped part graph :math:`A_p` and trainable edge weights :math:`M_p`, ones at the start.
+
+    Args:
+        in_channels: Features in.
+        out_channels: Features out.
+        skeleton: The skeleton whose parts and part bones make the graph.
+
+    Shapes:
+        - **input:** :math:`(G, T, M_p, D)`
+        - **output:** :math:`(G, T, M_p, D')`
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        graph = part_graph(skeleton, dtype=torch.float64)
+        self.normalized = Constant(dense_adjacency(graph, graph.edge_weight))  # D_p⁻¹ A_p, [M_p, M_p]
+        self.edge_weight = nn.Parameter(torch.ones_like(self.normalized()))  # M_p
+        self.linear = nn.Linear(in_channels, out_channels, bias=False)
+
+    @property
+    def adjacency(self) -> Tensor:
+        """The part-scale graph with its trained edge weights, ``[M_p, M_p]``."""
+        return self.normalized() * self.edge_weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gather along the part graph."""
+        return graph_product(x, self.adjacency.unsqueeze(0), self.linear.weight)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.in_channels} -> {self.out_channels}, parts={self.edge_weight.size(0)})"

@@ -1,0 +1,48 @@
+r"""The temporal convolution, TC (section 4.1.4)."""
+
+from torch import Tensor, nn
+
+
+class TemporalConv(nn.Module):
+    r"""Temporal convolution :math:`\mathrm{TC}(X; \tau, s)`: each joint along time (Eq. 6b and 8b).
+
+    A frame sees :math:`\tau` frames around it; a stride :math:`s` keeps every :math:`s`-th. No bias: a batch
+    norm follows it wherever it is used.
+
+    Args:
+        in_channels: Features in.
+        out_channels: Features out.
+        kernel_size: The number of frames :math:`\tau`, odd.
+        stride: The stride :math:`s`. (default: :obj:`1`)
+
+    Shapes:
+        - **input:** :math:`(G, T, M, D)`
+        - **output:** :math:`(G, \lceil T/s \rceil, M, D')`
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1) -> None:
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                f"'kernel_size' must be odd, so that it has a middle frame, but it is {kernel_size}"
+            )
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            (kernel_size, 1),
+            stride=(stride, 1),
+            padding=(kernel_size // 2, 0),
+            bias=False,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve along time."""
+        # [G, T, M, D] seen as [G, D, T, M] is an image in channels-last memory: neither view is a copy.
+        return self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+    def __repr__(self) -> str:
+        conv = self.conv
+        return (
+            f"{type(self).__name__}({conv.in_channels} -> {conv.out_channels}, "
+            f"kernel_size={conv.kernel_size[0]}, stride={conv.stride[0]})"
+        )
