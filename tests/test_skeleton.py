@@ -5,6 +5,7 @@ import json
 import pickle
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ def test_h36m_and_cmu_tell_the_same_body() -> None:
         used = load_skeleton(f"{name}:used")
         for side in ("left", "right"):
             chain = [used.joint_index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle", "foot")]
-            assert set(zip(chain[:-1], chain[1:], strict=True)) <= set(used.bone_pairs)
+            assert set(pairwise(chain)) <= set(used.bone_pairs)
             assert frozenset(("lower_spine", f"{side}_hip")) in as_set(used.bones)
 
 
@@ -423,9 +424,7 @@ def test_subset_of_a_star_without_its_hub_joins_through_one_joint() -> None:
     # All neighbours of the dropped center o are one hop away: the one without a mirror image takes its place.
     star = make("olrtx", "ol or ot tx", center="o", mirror="lr", subset="lrtx").subset("kept")
     assert star.center == "t"
-    assert star.bones == (("l", "t"), ("r", "t"), ("t", "x")) or as_set(star.bones) == as_set(
-        ["lt", "rt", "tx"]
-    )
+    assert as_set(star.bones) == as_set(["lt", "rt", "tx"])
     assert star.mirror == (("l", "r"),)
 
 

@@ -1,0 +1,144 @@
+"""One look for all pictures: colours, sizes, and how a picture reaches its file.
+
+Figures are built with matplotlib's objects on the Agg canvas. ``pyplot`` and its global state stay untouched,
+so drawing works without a display, in threads, and inside a user's own plotting session.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+# The palette of Okabe and Ito, which people with any common colour vision tell apart.
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
+PALETTE = (ORANGE, BLUE, GREEN, VERMILLION, SKY, PURPLE, YELLOW)
+GREY, LIGHT_GREY, INK = "#8C8C8C", "#D9D9D9", "#222222"
+
+TITLE, TEXT, SMALL = 11, 8.5, 7  # points
+DPI = 150
+
+Array = np.ndarray | torch.Tensor
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure on the Agg canvas.
+
+    Args:
+        width: In inches.
+        height: In inches.
+    """
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a PNG; whoever reads the path finds the old picture or the new one, never half of one.
+
+    Args:
+        figure: From :func:`new_figure`.
+        path: File to write, in a folder that exists.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent}: no such folder; expected one in which to write {path.name}")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            figure.savefig(stream, format="png", dpi=DPI)
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)  # mkstemp makes files private, a picture has ordinary permissions
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def to_numpy(values: Array) -> np.ndarray:
+    """An array in double precision from a tensor on any device, or from an array.
+
+    Args:
+        values: Array or tensor.
+    """
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def draw_segments(
+    axes: Axes,
+    points: np.ndarray,
+    edges: Iterable[tuple[int, int]],
+    *,
+    color: str,
+    width: float,
+    dashed: bool = False,
+    order: float = 1,
+) -> None:
+    """Straight lines between points.
+
+    Args:
+        axes: Where to draw.
+        points: ``[M, 2]``.
+        edges: Pairs of indices into ``points``.
+        color: Of all lines.
+        width: In points.
+        dashed: Dashes instead of a solid line.
+        order: Drawing order, higher is nearer the viewer.
+    """
+    lines = [(points[a], points[b]) for a, b in edges]
+    style, cap = ((0, (3, 2)), "butt") if dashed else ("solid", "round")
+    axes.add_collection(
+        LineCollection(lines, colors=color, linewidths=width, linestyles=[style], capstyle=cap, zorder=order)
+    )
+
+
+def ink_on(color: str) -> str:
+    """Black or white, whichever is read more easily on a colour.
+
+    Args:
+        color: ``#RRGGBB``.
+    """
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
+
+
+def bare(axes: Axes) -> None:
+    """Remove frame and ticks, and keep the same scale in both directions.
+
+    Args:
+        axes: Axes that show a drawing, not a plot.
+    """
+    axes.set_axis_off()
+    axes.set_aspect("equal", adjustable="datalim")
+
+
+def check_shape(name: str, values: np.ndarray, expected: Sequence[int | str]) -> None:
+    """Raise unless an array has the expected shape.
+
+    Args:
+        name: Name of the argument.
+        values: The array.
+        expected: One entry an axis: a number, or a letter for any size.
+
+    Raises:
+        ValueError: With the name, the expected and the actual shape.
+    """
+    fits = len(values.shape) == len(expected) and all(
+        isinstance(want, str) or want == size for want, size in zip(expected, values.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(str(size) for size in expected)
+        raise ValueError(f"'{name}' has shape {list(values.shape)}, expected [{wanted}]")

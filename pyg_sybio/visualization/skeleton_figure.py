@@ -1,0 +1,197 @@
+"""A picture of a skeleton: its joints, its parts and its bones, each as the graph that the model sees."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+from matplotlib.axes import Axes
+
+from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.visualization.figures import (
+    GREY,
+    INK,
+    LIGHT_GREY,
+    PALETTE,
+    SMALL,
+    TEXT,
+    TITLE,
+    bare,
+    draw_segments,
+    ink_on,
+    new_figure,
+    save_figure,
+)
+
+
+def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
+    """Draw the joint graph, the part graph and the bone graph (the dual) side by side.
+
+    Nodes carry their index, which is their place in the tensors, and the key below names them. Colours are
+    parts; left and right parts share one, since the layout puts left on the left. Bridges are dashed, and the
+    center has a ring.
+
+    Args:
+        skeleton: The skeleton; any topology, since the layout comes from the graph alone.
+        path: PNG file to write.
+    """
+    joints = body_layout(skeleton)
+    dual = skeleton.dual()
+    bones = body_layout(dual)
+    colors = _part_colors(skeleton)
+
+    figure = new_figure(17, 9.5)
+    panels = figure.subplots(2, 3, height_ratios=[3.1, 1], width_ratios=[1, 0.8, 1])
+    figure.suptitle(f"{skeleton.name}: {skeleton.description}", fontsize=TITLE, wrap=True)
+    _draw_graph(panels[0, 0], skeleton, joints, colors)
+    panels[0, 0].set_title(f"{skeleton.num_joints} joints", fontsize=TITLE)
+    _draw_parts(panels[0, 1], skeleton, joints, colors)
+    panels[0, 1].set_title(f"{skeleton.num_parts} parts", fontsize=TITLE)
+    _draw_graph(panels[0, 2], dual, bones, colors)
+    panels[0, 2].set_title(f"{dual.num_joints} bones", fontsize=TITLE)
+    _draw_key(panels[1, 0], skeleton, colors)
+    _draw_legend(panels[1, 1], bool(skeleton.bridges))
+    _draw_key(panels[1, 2], dual, colors)
+    save_figure(figure, path)
+
+
+def body_layout(skeleton: Skeleton) -> np.ndarray:
+    r"""Coordinates ``[M, 2]`` that look like a body: distances are hops, mirror images face each other.
+
+    Minimises the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop distances
+    :math:`d_{ij}` by majorisation (Gansner, Koren and North, "Graph Drawing by Stress Majorization", 2004),
+    from classical scaling. Symmetry splits both steps: across the body the coordinates are odd under the
+    mirror, along the body they are even, so joints without a mirror image stay on the vertical axis. The
+    picture is turned so that the first of each mirror pair is on the left, and the part ``head`` at the top.
+
+    Args:
+        skeleton: The skeleton to lay out.
+    """
+    count = skeleton.num_joints
+    hops = np.zeros((count, count))
+    for i, lengths in nx.all_pairs_shortest_path_length(skeleton.graph()):
+        hops[i, list(lengths)] = list(lengths.values())
+    weight = np.divide(1, hops**2, out=np.zeros_like(hops), where=hops > 0)
+    # Guttman transform: the minimiser of the quadratic that bounds the stress from above.
+    inverse = np.linalg.pinv(np.diag(weight.sum(axis=1)) - weight)
+
+    mirror = np.eye(count)[list(skeleton.mirror_permutation)]
+    even = (np.eye(count) + mirror) / 2
+    odd = (np.eye(count) - mirror) / 2 if skeleton.mirror else np.eye(count)
+
+    def distances(layout: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(layout[:, None] - layout[None], axis=-1)
+
+    def relax(layout: np.ndarray) -> tuple[float, np.ndarray]:
+        for _ in range(300):
+            apart = distances(layout)
+            pull = np.divide(weight * hops, apart, out=np.zeros_like(apart), where=apart > 1e-9)
+            layout = inverse @ (np.diag(pull.sum(axis=1)) - pull) @ layout
+            layout = np.stack([odd @ layout[:, 0], even @ layout[:, 1]], axis=1)
+        return float((weight * (distances(layout) - hops) ** 2).sum()), layout
+
+    # Classical scaling in either subspace. The second and third directions are starts of their own.
+    centered = hops**2 - (hops**2).mean(axis=0)
+    product = -(centered - centered.mean(axis=1, keepdims=True)) / 2
+    across = np.linalg.eigh(odd @ product @ odd)[1][:, ::-1]
+    along = np.linalg.eigh(even @ product @ even)[1][:, ::-1]
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 0)] if skeleton.mirror else [(0, 1), (0, 2), (1, 2)]
+    starts = [np.stack([across[:, x], along[:, y]], axis=1) for x, y in pairs if max(x, y) < count]
+    best = min((relax(start * hops.max()) for start in starts), key=lambda result: result[0], default=None)
+    layout = best[1] if best else np.zeros((count, 2))
+
+    left = [skeleton.joint_index(first) for first, _ in skeleton.mirror]
+    if left and layout[left, 0].sum() > 0:
+        layout = layout * (-1, 1)
+    head = [skeleton.joint_index(joint) for joint in skeleton.parts.get("head", ())]
+    if head and layout[head, 1].mean() < layout[:, 1].mean():
+        layout = layout * (1, -1)
+    return layout
+
+
+def _part_colors(skeleton: Skeleton) -> dict[str, str]:
+    """One colour for a part and its mirror image."""
+    names = list(skeleton.parts)
+    image = {
+        part: skeleton.joint_parts[skeleton.mirror_permutation[joint]]
+        for joint, part in enumerate(skeleton.joint_parts)
+    }
+    colors: dict[str, str] = {}
+    classes = 0
+    for part, name in enumerate(names):
+        twin = names[image[part]]
+        if twin not in colors:
+            colors[name] = PALETTE[classes % len(PALETTE)]
+            classes += 1
+        else:
+            colors[name] = colors[twin]
+    return colors
+
+
+def _draw_graph(axes: Axes, skeleton: Skeleton, layout: np.ndarray, colors: Mapping[str, str]) -> None:
+    bare(axes)
+    draw_segments(axes, layout, skeleton.edges[: skeleton.num_bones], color=GREY, width=1.6)
+    draw_segments(axes, layout, skeleton.edges[skeleton.num_bones :], color=GREY, width=1.1, dashed=True)
+    names = list(skeleton.parts)
+    fills = [colors[names[part]] for part in skeleton.joint_parts]
+    axes.scatter(*layout.T, s=150, c=fills, edgecolors="white", linewidths=0.8, zorder=3)
+    center = layout[skeleton.joint_index(skeleton.center)]
+    axes.scatter(*center, s=270, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
+    style = {"fontsize": SMALL, "ha": "center", "va": "center_baseline", "zorder": 5}
+    for index, (place, fill) in enumerate(zip(layout, fills, strict=True)):
+        axes.text(*place, str(index), color=ink_on(fill), **style)
+    axes.margins(0.08)
+
+
+def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapping[str, str]) -> None:
+    bare(axes)
+    part_of = np.array(skeleton.joint_parts)
+    places = np.stack([joints[part_of == part].mean(axis=0) for part in range(skeleton.num_parts)])
+    draw_segments(axes, places, skeleton.part_edges, color=GREY, width=1.8)
+    for name, place in zip(skeleton.parts, places, strict=True):
+        fill = colors[name]
+        box = {"boxstyle": "round,pad=0.45", "facecolor": fill, "edgecolor": "white"}
+        label = name.replace("_", "\n", 1).replace("_", " ")
+        axes.text(*place, label, color=ink_on(fill), fontsize=TEXT, ha="center", va="center", bbox=box)
+    axes.scatter(*places.T, s=0)
+    axes.margins(0.2)
+
+
+def _draw_key(axes: Axes, skeleton: Skeleton, colors: Mapping[str, str]) -> None:
+    """Index and name of every node under its part, in columns."""
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    index = {joint: position for position, joint in enumerate(skeleton.joints)}
+    lines: list[tuple[str, str | None]] = []
+    for part, members in skeleton.parts.items():
+        lines.append((part.replace("_", " "), colors[part]))
+        lines += [(f"{index[joint]:>2}  {joint}", None) for joint in members]
+    columns = 4 if max(len(text) for text, _ in lines) <= 22 else 3
+    rows = -(-len(lines) // columns)
+    for position, (text, color) in enumerate(lines):
+        column, row = divmod(position, rows)
+        x, y = column / columns, 1 - row / rows
+        if color is not None:
+            axes.scatter(x + 0.008, y, s=28, c=color, clip_on=False)
+        weight = "bold" if color else "normal"
+        axes.text(x + 0.02, y, text, fontsize=SMALL, fontweight=weight, va="center", color=INK)
+
+
+def _draw_legend(axes: Axes, with_bridges: bool) -> None:
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    entries = [
+        ("ring", "center: bones point away from it"),
+        ("bone", "bone, or two bones that share a joint"),
+    ]
+    if with_bridges:
+        entries.append(("bridge", "bridge: connects, carries no bone"))
+    for row, (kind, text) in enumerate(entries):
+        y = 0.85 - 0.16 * row
+        if kind == "ring":
+            axes.scatter(0.3, y, s=150, c=LIGHT_GREY)
+            axes.scatter(0.3, y, s=270, facecolors="none", edgecolors=INK, linewidths=1.4)
+        else:
+            ends = np.array([[0.26, y], [0.34, y]])
+            draw_segments(axes, ends, [(0, 1)], color=GREY, width=1.6, dashed=kind == "bridge")
+        axes.text(0.38, y, text, fontsize=TEXT, va="center", color=INK)
