@@ -5,7 +5,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from .bone_vectors import BoneVectors
 from .skeleton import Skeleton
@@ -52,8 +52,8 @@ class SymbioticLoss(nn.Module):
 
     Note:
         The :math:`\ell_1` norm is the mean over the frames, joints and features of all present persons, not
-        their sum: :math:`\alpha` then means the same for any number of frames and joints. A model with one task
-        has that task's loss alone, unweighted.
+        their sum: :math:`\alpha` then means the same for any number of frames and joints. A model with one
+        task has that task's loss alone, unweighted.
     """
 
     def __init__(self, skeleton: Skeleton, alpha: float = 0.9) -> None:

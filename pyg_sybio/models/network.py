@@ -1,11 +1,12 @@
 r"""One of the two networks of Sybio-GNN: AGIM, backbone and the two heads on one graph (Fig. 1)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
 from ..nn.actional_graph import ActionalGraphInference
-from ..nn.backbone import Backbone
+from ..nn.backbone import Backbone, MultiscaleGCN
 from ..nn.difference import Difference
 from ..nn.input_norm import InputNorm
 from ..nn.prediction_head import PredictionHead
@@ -68,11 +69,10 @@ class SymbioticNetwork(nn.Module):
             if actional_weight
             else None
         )
-        self.backbone = Backbone(
+        branch = partial(
+            MultiscaleGCN,
             in_channels,
             skeleton,
-            num_branches=self.difference.num_orders,
-            shared_branches=shared_branches,
             channels=channels,
             strides=strides,
             fusions=fusions,
@@ -82,6 +82,8 @@ class SymbioticNetwork(nn.Module):
             parts=parts,
             dropout=dropout,
         )
+        num_orders = self.difference.num_orders
+        self.backbone = Backbone([branch() for _ in range(1 if shared_branches else num_orders)], num_orders)
         width = self.backbone.out_channels
         self.recognition_head = (
             RecognitionHead(width, num_classes, hidden_channels=head_channels) if num_classes else None
@@ -101,7 +103,7 @@ class SymbioticNetwork(nn.Module):
         )
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return the orders of difference ``[3, G, T, M, D]``, features ``[G, M, 3·D_h]`` and actional graphs."""
+        """Return the differences ``[3, G, T, M, D]``, features ``[G, M, 3·D_h]`` and actional graphs."""
         orders = self.difference(x)
         normalized = self.input_norm(orders)
         actional = None if self.actional_graph is None else self.actional_graph(normalized[0])

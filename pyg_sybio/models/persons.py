@@ -86,7 +86,7 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
     Raises:
         ValueError: If the attribute is missing or does not have :math:`M` nodes a person.
     """
-    values = data[key] if key in data else None
+    values = data.get(key)
     if values is None or values.dim() != 3:
         came = "it is missing" if values is None else f"it has shape {tuple(values.shape)}"
         raise ValueError(f"'{key}' of the batch must be [nodes, T, D], but {came}")
@@ -97,8 +97,8 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
     ).nonzero().flatten().tolist()
     if wrong:
         raise ValueError(
-            f"'{key}' has {int(nodes[wrong[0]])} nodes in graph {wrong[0]}, but the skeleton has {num_joints} joints "
-            f"a person"
+            f"'{key}' has {int(nodes[wrong[0]])} nodes in graph {wrong[0]}, "
+            f"but the skeleton has {num_joints} joints a person"
         )
     x = values.view(-1, num_joints, *values.shape[1:]).transpose(1, 2)  # [G, T, M, D]
     clip = data.clip if "clip" in data else batch[::num_joints]

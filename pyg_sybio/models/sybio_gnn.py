@@ -31,7 +31,7 @@ class SybioOutput:
         logits: Log of the fused class probabilities, up to a constant, :math:`(N, C)`.
         future: The predicted poses, :math:`(N, (P,) T_{future}, M, D)`; zeros for absent persons.
         actional: The joint network's actional graphs, :math:`(N, (P,) M, M)`; zeros for absent persons.
-        bone_future: The bone network's predicted bones, :math:`(N, (P,) T_{future}, B, D)`, in training alone.
+        bone_future: The bone network's predicted bones, :math:`(N, (P,) T_{future}, B, D)`; in training only.
         present: Which persons are present, :math:`(N, P)`.
     """
 
@@ -233,8 +233,8 @@ class SybioGNN(nn.Module):
 
         Args:
             batch: The observed motion.
-            present: Which persons of a dense tensor with a person dimension are present, ``[N, P]``; by default
-                those that are not zero throughout.
+            present: Which persons of a dense tensor with a person dimension are present, ``[N, P]``; by
+                default those that are not zero throughout.
             num_future: The number of future frames, in place of the model's own.
         """
         persons = self._persons(batch, present)
@@ -282,7 +282,7 @@ class SybioGNN(nn.Module):
         return torch.stack(log_probabilities).logsumexp(dim=0) - math.log(len(log_probabilities))
 
     def dense(self, batch: Data, key: str) -> Tensor:
-        """Return a node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, as the outputs are laid out."""
+        """Return a node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""
         persons = persons_of_data(batch, self.skeleton.num_joints, key)
         return persons.dense(persons.x)
 
@@ -303,10 +303,10 @@ class SybioGNN(nn.Module):
             )
         if not x.is_floating_point():
             raise ValueError(f"'x' must be of a floating-point type, but it is {x.dtype}")
-        num_joints, num_features = x.shape[-2:]
-        if joints and num_joints != self.skeleton.num_joints:
+        (num_joints, num_features), skeleton = x.shape[-2:], self.skeleton
+        if joints and num_joints != skeleton.num_joints:
             raise ValueError(
-                f"'x' has {num_joints} joints, but skeleton '{self.skeleton.name}' has {self.skeleton.num_joints}"
+                f"'x' has {num_joints} joints, but skeleton '{skeleton.name}' has {skeleton.num_joints}"
             )
         if num_features != self.in_channels:
             raise ValueError(

@@ -1,8 +1,10 @@
 r"""The actional graph inference module, AGIM (section 4.1.1, Eq. 1 and 2)."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
@@ -124,7 +126,7 @@ class ActionalGraphInference(MessagePassing):
     def forward(self, x: Tensor) -> Tensor:
         """Infer the actional graphs ``[G, M, M]`` of the motions ``x``, all pairs at once."""
         p = self.joint_embedding(self._trajectories(x))  # [G, M, D_v]
-        for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
+        for edge_mlp, joint_mlp in self._propagations():
             # W [p_i, p_j] + b = W_i p_i + (W_j p_j + b): two terms, one a node each, and a sum for each edge.
             weight_i, weight_j = edge_mlp.first.weight.chunk(2, dim=1)
             receiver, sender = F.linear(p, weight_i), F.linear(p, weight_j, edge_mlp.first.bias)
@@ -140,7 +142,7 @@ class ActionalGraphInference(MessagePassing):
         offset = num_joints * torch.arange(num_graphs, device=x.device)
         edge_index = (self.edge_index[:, None] + offset[:, None]).flatten(1)
         p = self.joint_embedding(self._trajectories(x)).flatten(0, 1)  # [G·M, D_v]
-        for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
+        for edge_mlp, joint_mlp in self._propagations():
             p = joint_mlp(self.propagate(edge_index, p=p, edge_mlp=edge_mlp))
 
         # Eq. 2 counts the joint itself among the senders.
@@ -155,6 +157,10 @@ class ActionalGraphInference(MessagePassing):
     def message(self, p_i: Tensor, p_j: Tensor, edge_mlp: PropagationMLP) -> Tensor:
         """Eq. 1a: the feature of the edge from sender ``j`` to receiver ``i``."""
         return edge_mlp(torch.cat([p_i, p_j], dim=-1))
+
+    def _propagations(self) -> Iterator[tuple[PropagationMLP, PropagationMLP]]:
+        """The perceptrons of each iteration, of the edges and of the joints."""
+        yield from zip(self.edge_mlps, self.joint_mlps, strict=True)  # type: ignore[misc]
 
     def _trajectories(self, x: Tensor) -> Tensor:
         """Flatten each joint's motion over the resampled frames: ``[G, T, M, D]`` to ``[G, M, frames·D]``."""

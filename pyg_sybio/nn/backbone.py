@@ -1,6 +1,7 @@
 r"""The backbone: multi-branch multiscale graph convolution networks (section 5.1, Fig. 6)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -78,16 +79,16 @@ class MultiscaleGCN(nn.Module):
         for i, (out_channels, stride) in enumerate(zip(channels, strides, strict=True)):
             width = channels[i - 1] if i else in_channels
             fused = 2 * width if i in self.fusions else width
-            settings = {"kernel_size": kernel_size, "stride": stride, "dropout": dropout}
+            block = partial(GraphTemporalBlock, kernel_size=kernel_size, stride=stride, dropout=dropout)
             if joints:
                 joint_conv = JointConv(
                     fused, out_channels, skeleton, hops=hops, actional_weight=actional_weight
                 )
-                joint_blocks.append(GraphTemporalBlock(joint_conv, **settings))
+                joint_blocks.append(block(joint_conv))
             if parts and (i > 0 or not joints):
                 # The part scale starts at block 1 with the pooled joints: nothing to fuse yet.
                 part_conv = PartConv(width if i == 1 and joints else fused, out_channels, skeleton)
-                part_blocks.append(GraphTemporalBlock(part_conv, **settings))
+                part_blocks.append(block(part_conv))
         self.out_channels = channels[-1]
         self.joint_blocks, self.part_blocks = nn.ModuleList(joint_blocks), nn.ModuleList(part_blocks)
         self.joint2part = Joint2Part(skeleton) if parts else None
@@ -105,14 +106,14 @@ class MultiscaleGCN(nn.Module):
             return x.mean(dim=1)
 
         x_parts = self.joint2part(x)
-        for i, (joint_block, part_block) in enumerate(
-            zip(self.joint_blocks[1:], self.part_blocks, strict=True), 1
-        ):
+        blocks = zip(self.joint_blocks[1:], self.part_blocks, strict=True)
+        for i, (joint_block, part_block) in enumerate(blocks, start=1):
+            joints_in, parts_in = x, x_parts
             if self.fuse is not None and i in self.fusions:
-                started = x_parts
-                x, x_parts = self.fuse(x, x_parts)
-                x_parts = started if i == 1 else x_parts
-            x, x_parts = joint_block(x, actional), part_block(x_parts)
+                joints_in, parts_in = self.fuse(x, x_parts)
+                if i == 1:
+                    parts_in = x_parts
+            x, x_parts = joint_block(joints_in, actional), part_block(parts_in)
         # The mean over time comes before the copy: it has fewer nodes to copy then.
         return x.mean(dim=1) + self.part2joint(x_parts.mean(dim=1))
 
@@ -131,46 +132,35 @@ class Backbone(nn.Module):
         H = [H_0, H_1, H_2], \qquad H_\beta = \mathrm{MultiscaleGCN}_\beta(\Delta^\beta X)
 
     Args:
-        in_channels: Features in.
-        skeleton: Its joints, bones and parts make the graphs.
-        num_branches: One for each order of difference.
-        shared_branches: One set of weights serves all branches, which then run as one batch.
-        **settings: The settings of :class:`MultiscaleGCN`.
+        branches: A network for each order of difference, or a single one whose weights serve all orders,
+            which then run as one batch.
+        num_orders: How many orders of difference come in.
 
     Shapes:
-        - **x:** :math:`(\text{num\_branches}, G, T, M, D)`
+        - **x:** :math:`(\text{num\_orders}, G, T, M, D)`
         - **actional:** :math:`(G, M, M)` or :obj:`None`
-        - **output:** :math:`(G, M, \text{num\_branches} \cdot D_h)`
+        - **output:** :math:`(G, M, \text{num\_orders} \cdot D_h)`
 
     Note:
         The paper says three individual networks of the same architecture; its parameter counts fit one set
         of weights.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        skeleton: Skeleton,
-        *,
-        num_branches: int,
-        shared_branches: bool,
-        **settings: object,
-    ) -> None:
+    def __init__(self, branches: Sequence[MultiscaleGCN], num_orders: int) -> None:
         super().__init__()
-        self.num_branches = num_branches
-        self.branches = nn.ModuleList(
-            MultiscaleGCN(in_channels, skeleton, **settings)  # type: ignore[arg-type]
-            for _ in range(1 if shared_branches else num_branches)
-        )
-        self.out_channels = num_branches * self.branches[0].out_channels
+        if len(branches) not in (1, num_orders):
+            raise ValueError(f"'branches' must hold 1 or {num_orders} networks, but it holds {len(branches)}")
+        self.num_orders = num_orders
+        self.branches = nn.ModuleList(branches)
+        self.out_channels = num_orders * branches[0].out_channels
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
         """Return the features of all branches side by side."""
         if len(self.branches) == 1:
-            repeated = None if actional is None else actional.repeat(self.num_branches, 1, 1)
-            features = self.branches[0](x.flatten(0, 1), repeated).unflatten(0, (self.num_branches, -1))
+            repeated = None if actional is None else actional.repeat(self.num_orders, 1, 1)
+            features = self.branches[0](x.flatten(0, 1), repeated).unflatten(0, (self.num_orders, -1))
         else:
             features = torch.stack(
                 [branch(each, actional) for branch, each in zip(self.branches, x, strict=True)]
             )
-        return features.permute(1, 2, 0, 3).flatten(2)  # [G, M, branches·D_h]
+        return features.permute(1, 2, 0, 3).flatten(2)  # [G, M, orders·D_h]

@@ -46,4 +46,5 @@ class PartConv(nn.Module):
         return graph_product(x, self.adjacency.unsqueeze(0), self.linear.weight)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_channels} -> {self.out_channels}, parts={self.edge_weight.size(0)})"
+        parts = self.edge_weight.size(0)
+        return f"{type(self).__name__}({self.in_channels} -> {self.out_channels}, parts={parts})"

@@ -15,7 +15,8 @@ class PredictionHead(nn.Module):
 
     .. math::
         \tilde{H}^{(t)} &= \mathrm{JGC}(H^{(t)}) \\
-        H^{(t+1)} &= \mathrm{GRU}\big([\hat{X}^{(t)}, \Delta^1 \hat{X}^{(t)}, \Delta^2 \hat{X}^{(t)}, \hat{y}],
+        H^{(t+1)} &= \mathrm{GRU}\big(
+            [\hat{X}^{(t)}, \Delta^1 \hat{X}^{(t)}, \Delta^2 \hat{X}^{(t)}, \hat{y}],
             \tilde{H}^{(t)}\big) \\
         \hat{X}^{(t+1)} &= \hat{X}^{(t)} + f_{pred}(H^{(t+1)})
 

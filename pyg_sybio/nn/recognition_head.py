@@ -5,7 +5,7 @@ from torch_geometric.utils import scatter
 
 
 class RecognitionHead(nn.Module):
-    r"""Action-recognition head: fuse the branches, average the joints and the persons, classify (section 5.2).
+    r"""Action-recognition head: fuse the branches, average joints and persons, classify (section 5.2).
 
     .. math::
         h = \frac{1}{P} \sum_{p} \frac{1}{M} \sum_{i} \mathrm{MLP}_{recg}([H_0, H_1, H_2])_{p,i}, \qquad
