@@ -61,22 +61,27 @@ class Action:
 
 
 def left(**angles: float) -> Pose:
+    """A pose of the left limbs, whose freedoms are named without their side."""
     return {f"left_{name}": angle for name, angle in angles.items()}
 
 
 def right(**angles: float) -> Pose:
+    """A pose of the right limbs."""
     return {f"right_{name}": angle for name, angle in angles.items()}
 
 
 def both(**angles: float) -> Pose:
+    """A pose in which left and right do the same."""
     return left(**angles) | right(**angles)
 
 
 def body(**angles: float) -> Pose:
+    """A pose of the pelvis, trunk and head."""
     return angles
 
 
 def mirror(pose: Pose) -> Pose:
+    """The pose as seen in a mirror."""
     images = {name: mirrored(name) for name in pose}
     return {image: sign * pose[name] for name, (image, sign) in images.items()}
 

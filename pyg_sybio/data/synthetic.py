@@ -227,6 +227,11 @@ class SyntheticMotions(Dataset):
 
     Raises:
         ValueError: An argument is out of its range, or the body lacks joints of the skeleton.
+
+    Note:
+        The clips have the units above whatever `skeleton.units` says about real recordings. The labels are
+        about what the body does, not where: of two clips of one class, one may begin before the onset of a
+        kick and the other in its middle, but 40 frames at 25 Hz hold at least 0.65 of every cycle.
     """
 
     def __init__(
