@@ -54,6 +54,15 @@ def test_angle_error_ignores_root_and_joints_that_stand_still() -> None:
     )
 
 
+def test_angle_error_takes_the_population_deviation() -> None:
+    # Angles 0 and d have the deviations d / 2 of a population and d / sqrt(2) of a sample: 1e-4 lies between.
+    target = torch.zeros(1, 2, 9, dtype=torch.float64)
+    target[0, 1, 6] = 1.7e-4
+    assert not metrics.angle_error(target + 0.1, target).any()
+    target[0, 1, 6] = 2.1e-4
+    assert metrics.angle_error(target + 0.1, target).all()
+
+
 def test_angle_error_of_a_clip_does_not_depend_on_its_batch() -> None:
     prediction, target = random_motion(3, 10, 4), random_motion(3, 10, 4)
     together = metrics.angle_error(prediction, target)

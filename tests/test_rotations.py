@@ -51,8 +51,10 @@ def test_matrix_to_expmap_keeps_leading_dimensions_and_inverts_edge_cases() -> N
     back = rotations.matrix_to_expmap(matrix)
     assert back.shape == expmap.shape
     torch.testing.assert_close(rotations.expmap_to_matrix(back), matrix, rtol=0, atol=1e-9)
-    below_half_turn = expmap[:-2]  # at half a turn the axis may come back reversed
-    torch.testing.assert_close(back[:-2], below_half_turn, rtol=0, atol=1e-9)
+    # Half a turn may come back about the opposite axis.
+    torch.testing.assert_close(back[:-2], expmap[:-2], rtol=0, atol=1e-9)
+    small = expmap[:6]
+    torch.testing.assert_close(back[:6], small, rtol=0, atol=1e-14)
 
 
 def test_quaternions_are_scipys() -> None:
@@ -169,12 +171,11 @@ def test_gradients_are_finite_at_every_edge_case(
     assert expmap.grad is not None and expmap.grad.isfinite().all()
 
 
-def test_euler_gradients_are_finite_in_gimbal_lock() -> None:
-    matrix = torch.tensor(
-        [[0.0, 0, 1], [0.6, 0.8, 0], [-0.8, 0.6, 0]], dtype=torch.float64, requires_grad=True
-    )
-    rotations.matrix_to_euler(matrix).sum().backward()
-    assert matrix.grad is not None and matrix.grad.isfinite().all()
+@pytest.mark.parametrize("noise", [0.0, 1e-18])
+def test_euler_gradients_stay_moderate_in_gimbal_lock(noise: float) -> None:
+    matrix = torch.tensor([[noise, noise, 1], [0.6, 0.8, noise], [-0.8, 0.6, noise]], dtype=torch.float64)
+    rotations.matrix_to_euler(matrix.requires_grad_()).sum().backward()
+    assert matrix.grad is not None and matrix.grad.abs().max() < 10
 
 
 PARENTS = [-1, 0, 1, 1, 0, 4, 5, 5]

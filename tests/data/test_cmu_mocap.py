@@ -202,9 +202,27 @@ def test_predicted_constant_columns_and_root_do_not_matter(published_clips: CMUM
     )
 
 
-def test_reading_a_clip_and_writing_it_back(complete_root: Path, published_clips: CMUMocap) -> None:
-    path = complete_root / "test" / "running" / "running_1.txt"
+def test_a_target_keeps_its_own_value_of_a_column_that_is_constant_in_training(
+    published_clips: CMUMocap,
+) -> None:
+    # That column is not counted itself, but it turns the Euler angles of its joint.
+    x, future, raw = stacked(published_clips)
+    target, recorded = future.flatten(-2).clone(), raw[:, 50:].clone()
+    target[..., USED_COLUMNS.index(CONSTANT[0])] += 0.5
+    recorded[..., CONSTANT[0]] += 0.5
+    still = raw[:, 49:50].expand(-1, 25, -1)
+    expected = angle_error(still, recorded, published_clips.normalisation.varying)
+    errors = published_clips.motion_errors(ZeroVelocity()(x, 25), target.unflatten(-1, (26, 3)))
+    np.testing.assert_allclose(errors["angle_mae"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_reading_a_clip_and_writing_it_back(
+    complete_root: Path, published_clips: CMUMocap, number: int
+) -> None:
+    path = complete_root / "train" / "running" / f"running_{number}.txt"
     raw = read(path)
+    assert len(raw) % 2 == number % 2  # either way the last frame of the file is the last one observed
     clip = published_clips.read_clip(path)
     assert clip.shape == (26, 50, 3) and clip.dtype == torch.float32
     frames = published_clips.to_frames(clip.transpose(0, 1))
