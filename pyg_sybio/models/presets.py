@@ -30,12 +30,12 @@ MOCAP: Mapping[str, Any] = {
 # Ours: small enough to be trained in two minutes on two cores.
 DEMO: Mapping[str, Any] = {
     **MOCAP,
-    "channels": (24, 48, 64),
+    "channels": (16, 32, 64),
     "strides": (2, 2, 2),
     "fusions": (1, 2),
     "hops": 2,
-    "head_channels": 96,
-    "actional_channels": 64,
+    "head_channels": 64,
+    "actional_channels": 48,
 }
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {"ntu": NTU, "mocap": MOCAP, "demo": DEMO}
