@@ -1,0 +1,49 @@
+# Each target makes the environment it needs; the first run on a fresh machine installs it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: help install demo test lint message-passing benchmark clean
+
+help:
+	@echo "make demo             train and judge the model on built-in motions (pictures in demo_output/)"
+	@echo "make test             run the tests (with PYG_SYBIO_DATA set, those on real recordings too)"
+	@echo "make lint             ruff and mypy"
+	@echo "make message-passing  build torch-scatter and run the message-passing tests with it"
+	@echo "make benchmark        parameters, FLOPs and latency of every preset and variant"
+	@echo "make clean            remove the environment and what the targets made"
+
+install: $(INSTALLED)
+
+# torch comes first and pinned: a looser request takes the newest build with all of its CUDA packages.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,viz,dev]"
+	touch $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/sybio demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+build/scatter: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --no-deps \
+		--target build/scatter.partial torch-scatter
+	mv build/scatter.partial build/scatter
+
+message-passing: build/scatter
+	PYTHONPATH=build/scatter $(BIN)/python -m pytest -m message_passing
+
+benchmark: $(INSTALLED)
+	$(BIN)/python benchmarks/latency.py
+
+clean:
+	rm -rf $(VENV) build dist demo_output
