@@ -252,10 +252,16 @@ class Skeleton:
         for (_, outer), name in zip(self.bone_pairs, order, strict=True):
             parts[part_names[self.joint_parts[outer]]] += (name,)
 
+        # Left stays first: the bone with more of the joints that come first in their pairs.
         image = {a: self.joints[b] for a, b in zip(self.joints, self.mirror_permutation, strict=True)}
-        images = [
-            (name, name_of.get(frozenset(image[joint] for joint in bone))) for bone, name in name_of.items()
-        ]
+        firsts = {first for first, _ in self.mirror}
+        side = {name: len(firsts.intersection(bone)) for bone, name in name_of.items()}
+        mirror: dict[Pair, None] = {}
+        for bone, name in name_of.items():
+            other = name_of.get(frozenset(image[joint] for joint in bone), name)
+            if other != name:
+                first, second = sorted((name, other), key=lambda bone: (-side[bone], order[bone]))
+                mirror[first, second] = None
         return Skeleton(
             name=f"{self.name}:dual",
             joints=tuple(order),
@@ -263,7 +269,7 @@ class Skeleton:
             center=touching[cell[self.center]][0],
             parts={part: bones for part, bones in parts.items() if bones},
             part_bones=self._part_bones_without_empty(parts),
-            mirror=tuple((name, other) for name, other in images if other and order[name] < order[other]),
+            mirror=tuple(mirror),
             coordinates=self.coordinates,
             units=self.units,
             bridges=in_order(bridged - links),

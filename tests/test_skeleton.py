@@ -515,6 +515,9 @@ def test_dual_is_a_valid_skeleton_of_bones(name: str) -> None:
     image = skeleton.mirror_permutation
     for bone, other in enumerate(dual.mirror_permutation):
         assert {image[joint] for joint in skeleton.bone_pairs[bone]} == set(skeleton.bone_pairs[other])
+    for first, second in dual.mirror:
+        assert "left" in first
+        assert "right" in second
 
 
 def test_dual_contracts_a_part_without_bones() -> None:

@@ -115,14 +115,20 @@ def ink_on(color: str) -> str:
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
 
 
-def bare(axes: Axes) -> None:
+def bare(axes: Axes, limits: np.ndarray | None = None) -> None:
     """Remove frame and ticks, and keep the same scale in both directions.
 
     Args:
         axes: Axes that show a drawing, not a plot.
+        limits: Half the width and half the height that the axes show around the origin; by default all of the
+            drawing.
     """
     axes.set_axis_off()
-    axes.set_aspect("equal", adjustable="datalim")
+    if limits is None:
+        axes.set_aspect("equal", adjustable="datalim")
+    else:
+        axes.set_aspect("equal", adjustable="box")
+        axes.set(xlim=(-limits[0], limits[0]), ylim=(-limits[1], limits[1]))
 
 
 def check_shape(name: str, values: np.ndarray, expected: Sequence[int | str]) -> None:

@@ -7,16 +7,19 @@ import numpy as np
 from pyg_sybio.skeleton import Skeleton
 
 
-def project(skeleton: Skeleton, motions: Sequence[np.ndarray], up_axis: int) -> list[np.ndarray]:
+def project(
+    skeleton: Skeleton, motions: Sequence[np.ndarray], reference: np.ndarray, up_axis: int
+) -> list[np.ndarray]:
     r"""Positions in the plane of the picture, the same plane for all motions.
 
     In three dimensions this is the orthographic projection onto the plane of the largest spread among those
-    that contain the up axis: right in the picture is the first principal direction of the points from above.
+    that contain the up axis: right is the first principal direction of the reference as seen from above.
 
     Args:
         skeleton: Its coordinates say whether the features are positions in space or in an image.
-        motions: Positions ``[..., M, D]``. With ``xy`` coordinates only the first two features count, and the
-            second points down, as image rows do. Otherwise there must be three.
+        motions: Positions ``[..., M, D]``. With ``xy`` and ``xy+score`` coordinates the first two features
+            count, and the second points down, as image rows do; otherwise the first three count.
+        reference: Positions ``[..., M, D]`` that choose the plane.
         up_axis: The axis that points up, in three dimensions.
 
     Returns:
@@ -26,10 +29,10 @@ def project(skeleton: Skeleton, motions: Sequence[np.ndarray], up_axis: int) -> 
         ValueError: If the positions have too few features, or ``up_axis`` is none of 0, 1, 2.
     """
     features = 2 if skeleton.coordinates in ("xy", "xy+score") else 3
-    for motion in motions:
-        if motion.shape[-1] < features:
+    for positions in (*motions, reference):
+        if positions.shape[-1] < features:
             raise ValueError(
-                f"positions have {motion.shape[-1]} features a joint, expected {features} "
+                f"positions have {positions.shape[-1]} features a joint, expected at least {features} "
                 f"for skeleton '{skeleton.name}' with coordinates {skeleton.coordinates}"
             )
     if features == 2:
@@ -38,7 +41,8 @@ def project(skeleton: Skeleton, motions: Sequence[np.ndarray], up_axis: int) -> 
         raise ValueError(f"'up_axis' is {up_axis}, expected 0, 1 or 2")
 
     ground = [axis for axis in (0, 1, 2) if axis != up_axis]
-    points = np.concatenate([motion[..., ground].reshape(-1, 2) for motion in motions])
+    points = reference[..., ground].reshape(-1, 2)
     _, _, directions = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+    # A principal direction has no sign: the larger component decides, so that the picture is reproducible.
     right = directions[0] * np.sign(directions[0][np.abs(directions[0]).argmax()])
     return [np.stack([motion[..., ground] @ right, motion[..., up_axis]], axis=-1) for motion in motions]

@@ -58,11 +58,11 @@ def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
 def body_layout(skeleton: Skeleton) -> np.ndarray:
     r"""Coordinates ``[M, 2]`` that look like a body: distances are hops, mirror images face each other.
 
-    Minimises the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop distances
-    :math:`d_{ij}` by majorisation (Gansner, Koren and North, "Graph Drawing by Stress Majorization", 2004),
-    from classical scaling. Symmetry splits both steps: across the body the coordinates are odd under the
-    mirror, along the body they are even, so joints without a mirror image stay on the vertical axis. The
-    picture is turned so that the first of each mirror pair is on the left, and the part ``head`` at the top.
+    Lowers the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop distances
+    :math:`d_{ij}` by majorisation (Gansner, Koren and North, "Graph Drawing by Stress Majorization", 2004).
+    At the start the first joint of each mirror pair is on the left, its image on the right, and everything
+    hangs below the far end of the part ``head`` (or the center, if there is none) by its distance from it.
+    Joints without a mirror image stay on the vertical axis, unless there are no mirror pairs at all.
 
     Args:
         skeleton: The skeleton to lay out.
@@ -75,38 +75,30 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
     # Guttman transform: the minimiser of the quadratic that bounds the stress from above.
     inverse = np.linalg.pinv(np.diag(weight.sum(axis=1)) - weight)
 
-    mirror = np.eye(count)[list(skeleton.mirror_permutation)]
-    even = (np.eye(count) + mirror) / 2
-    odd = (np.eye(count) - mirror) / 2 if skeleton.mirror else np.eye(count)
+    outwards = hops[skeleton.joint_index(skeleton.center)]
+    head = np.array([skeleton.joint_index(joint) for joint in skeleton.parts.get("head", (skeleton.center,))])
+    down = hops[head[outwards[head] == outwards[head].max()]].mean(axis=0)
+    side = np.zeros(count)
+    for left, right in skeleton.mirror:
+        side[[skeleton.joint_index(left), skeleton.joint_index(right)]] = -1, 1
+    image = list(skeleton.mirror_permutation)
+    start = np.stack([side * (1 + down) / 2, -down], axis=1)
 
-    def distances(layout: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(layout[:, None] - layout[None], axis=-1)
-
-    def relax(layout: np.ndarray) -> tuple[float, np.ndarray]:
+    candidates = []
+    for seed in range(8):
+        # The noise parts joints that start alike, such as a thumb and a hand.
+        layout = start + np.random.default_rng(seed).normal(scale=0.5, size=start.shape)
         for _ in range(300):
-            apart = distances(layout)
+            apart = np.linalg.norm(layout[:, None] - layout[None], axis=-1)
             pull = np.divide(weight * hops, apart, out=np.zeros_like(apart), where=apart > 1e-9)
             layout = inverse @ (np.diag(pull.sum(axis=1)) - pull) @ layout
-            layout = np.stack([odd @ layout[:, 0], even @ layout[:, 1]], axis=1)
-        return float((weight * (distances(layout) - hops) ** 2).sum()), layout
-
-    # Classical scaling in either subspace. The second and third directions are starts of their own.
-    centered = hops**2 - (hops**2).mean(axis=0)
-    product = -(centered - centered.mean(axis=1, keepdims=True)) / 2
-    across = np.linalg.eigh(odd @ product @ odd)[1][:, ::-1]
-    along = np.linalg.eigh(even @ product @ even)[1][:, ::-1]
-    pairs = [(0, 0), (0, 1), (0, 2), (1, 0)] if skeleton.mirror else [(0, 1), (0, 2), (1, 2)]
-    starts = [np.stack([across[:, x], along[:, y]], axis=1) for x, y in pairs if max(x, y) < count]
-    best = min((relax(start * hops.max()) for start in starts), key=lambda result: result[0], default=None)
-    layout = best[1] if best else np.zeros((count, 2))
-
-    left = [skeleton.joint_index(first) for first, _ in skeleton.mirror]
-    if left and layout[left, 0].sum() > 0:
-        layout = layout * (-1, 1)
-    head = [skeleton.joint_index(joint) for joint in skeleton.parts.get("head", ())]
-    if head and layout[head, 1].mean() < layout[:, 1].mean():
-        layout = layout * (1, -1)
-    return layout
+            if skeleton.mirror:
+                layout = (layout + layout[image] * (-1, 1)) / 2
+        apart = np.linalg.norm(layout[:, None] - layout[None], axis=-1)
+        width, height = np.ptp(layout, axis=0)
+        # Of layouts with much the same stress, a body is the tall one: legs below it, not beside it.
+        candidates.append(((weight * (apart - hops) ** 2).sum() * (1 + width) / (1 + height), seed, layout))
+    return min(candidates)[2]
 
 
 def _part_colors(skeleton: Skeleton) -> dict[str, str]:
@@ -134,12 +126,12 @@ def _draw_graph(axes: Axes, skeleton: Skeleton, layout: np.ndarray, colors: Mapp
     draw_segments(axes, layout, skeleton.edges[skeleton.num_bones :], color=GREY, width=1.1, dashed=True)
     names = list(skeleton.parts)
     fills = [colors[names[part]] for part in skeleton.joint_parts]
-    axes.scatter(*layout.T, s=150, c=fills, edgecolors="white", linewidths=0.8, zorder=3)
-    center = layout[skeleton.joint_index(skeleton.center)]
-    axes.scatter(*center, s=270, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
-    style = {"fontsize": SMALL, "ha": "center", "va": "center_baseline", "zorder": 5}
-    for index, (place, fill) in enumerate(zip(layout, fills, strict=True)):
-        axes.text(*place, str(index), color=ink_on(fill), **style)
+    axes.scatter(layout[:, 0], layout[:, 1], s=150, c=fills, edgecolors="white", linewidths=0.8, zorder=3)
+    x, y = layout[skeleton.joint_index(skeleton.center)]
+    axes.scatter(x, y, s=270, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
+    for index, ((x, y), fill) in enumerate(zip(layout, fills, strict=True)):
+        color = ink_on(fill)
+        axes.text(x, y, str(index), color=color, fontsize=SMALL, ha="center", va="center_baseline", zorder=5)
     axes.margins(0.08)
 
 
@@ -148,12 +140,12 @@ def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapp
     part_of = np.array(skeleton.joint_parts)
     places = np.stack([joints[part_of == part].mean(axis=0) for part in range(skeleton.num_parts)])
     draw_segments(axes, places, skeleton.part_edges, color=GREY, width=1.8)
-    for name, place in zip(skeleton.parts, places, strict=True):
+    for name, (x, y) in zip(skeleton.parts, places, strict=True):
         fill = colors[name]
         box = {"boxstyle": "round,pad=0.45", "facecolor": fill, "edgecolor": "white"}
         label = name.replace("_", "\n", 1).replace("_", " ")
-        axes.text(*place, label, color=ink_on(fill), fontsize=TEXT, ha="center", va="center", bbox=box)
-    axes.scatter(*places.T, s=0)
+        axes.text(x, y, label, color=ink_on(fill), fontsize=TEXT, ha="center", va="center", bbox=box)
+    axes.scatter(places[:, 0], places[:, 1], s=0)  # text alone does not widen the axes
     axes.margins(0.2)
 
 

@@ -1,0 +1,109 @@
+"""The common ground of pictures: files, arrays, and the plane of a motion."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.visualization.figures import PALETTE, check_shape, ink_on, new_figure, save_figure, to_numpy
+from pyg_sybio.visualization.projection import project
+
+
+def test_save_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_text("old")
+    save_figure(new_figure(2, 1), path)
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "picture.png"
+    path.write_text("old")
+    figure = new_figure(2, 1)
+
+    def fail(stream: object, **options: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(figure, "savefig", fail)
+    with pytest.raises(OSError, match="no space left"):
+        save_figure(figure, path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_save_into_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"absent: no such folder; expected one in which to write a\.png"
+    ):
+        save_figure(new_figure(2, 1), tmp_path / "absent" / "a.png")
+
+
+def test_to_numpy_takes_tensors_that_need_gradients() -> None:
+    tensor = torch.ones(2, 3, requires_grad=True)
+    np.testing.assert_array_equal(to_numpy(tensor), np.ones((2, 3)))
+    assert to_numpy([1, 2]).dtype == np.float64
+
+
+def test_check_shape_names_what_came() -> None:
+    check_shape("x", np.zeros((5, 3)), ["T", 3])
+    with pytest.raises(ValueError, match=r"'x' has shape \[5, 3\], expected \[T, 4\]"):
+        check_shape("x", np.zeros((5, 3)), ["T", 4])
+    with pytest.raises(ValueError, match=r"'x' has shape \[5\], expected \[T, 3\]"):
+        check_shape("x", np.zeros(5), ["T", 3])
+
+
+def test_ink_contrasts_with_every_colour_of_the_palette() -> None:
+    def luminance(color: str) -> float:
+        channels = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    for color in PALETTE:
+        dark, light = sorted((luminance(color), luminance(ink_on(color))))
+        assert (light + 0.05) / (dark + 0.05) > 3  # the WCAG minimum for large text
+
+
+@pytest.mark.parametrize("up_axis", [0, 1, 2])
+def test_projection_keeps_up_and_the_widest_ground_direction(up_axis: int) -> None:
+    skeleton = load_skeleton("ntu25")
+    ground = [axis for axis in range(3) if axis != up_axis]
+    rng = np.random.default_rng(0)
+    angle = 0.7
+    walk = np.zeros((30, 25, 3))
+    along, aside = rng.normal(scale=2.0, size=(30, 25)), rng.normal(scale=0.01, size=(30, 25))
+    walk[..., ground[0]] = along * np.cos(angle) - aside * np.sin(angle)
+    walk[..., ground[1]] = along * np.sin(angle) + aside * np.cos(angle)
+    walk[..., up_axis] = rng.normal(size=(30, 25))
+    (flat,) = project(skeleton, [walk], walk, up_axis)
+    np.testing.assert_allclose(flat[..., 1], walk[..., up_axis])
+    np.testing.assert_allclose(flat[..., 0], along, atol=0.05)
+
+
+def test_projection_of_images_turns_rows_upside_down() -> None:
+    keypoints = np.random.default_rng(0).random((17, 3))
+    (flat,) = project(load_skeleton("coco17"), [keypoints], keypoints, up_axis=1)
+    np.testing.assert_array_equal(flat, np.stack([keypoints[:, 0], -keypoints[:, 1]], axis=1))
+
+
+def test_projection_names_what_is_wrong() -> None:
+    skeleton, flat, deep = load_skeleton("ntu25"), np.zeros((25, 2)), np.zeros((25, 3))
+    with pytest.raises(ValueError, match=r"positions have 2 features a joint, expected at least 3 .*'ntu25'"):
+        project(skeleton, [flat], flat, up_axis=1)
+    with pytest.raises(ValueError, match="'up_axis' is 3, expected 0, 1 or 2"):
+        project(skeleton, [deep], deep, up_axis=3)
+
+
+def test_core_does_not_import_matplotlib_and_drawing_leaves_pyplot_alone() -> None:
+    code = """
+import sys
+import pyg_sybio.skeleton, pyg_sybio.graphs
+assert "matplotlib" not in sys.modules
+import pyg_sybio.visualization.skeleton_figure
+assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
