@@ -359,23 +359,19 @@ def load_skeleton(name_or_path: str | Path) -> Skeleton:
         FileNotFoundError: If the path does not exist.
     """
     text = str(name_or_path)
-    separator = ".json:" if ".json:" in text else ":"
-    if isinstance(name_or_path, Path) or text.endswith(".json"):
-        base, subset = text, ""
-    else:
-        base, _, subset = text.partition(separator)
-        base += ".json" if separator == ".json:" else ""
-    if base.endswith(".json") or isinstance(name_or_path, Path):
-        path = Path(base)
+    if isinstance(name_or_path, Path) or ".json" in text:
+        stem, colon, subset = text.rpartition(".json:")
+        path = Path(f"{stem}.json" if colon else text)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; expected a skeleton's JSON file")
         skeleton = _read(path)
-    elif base in available_skeletons():
-        skeleton = _read_shipped(base)
     else:
-        known = ", ".join(available_skeletons())
-        raise ValueError(f"no skeleton '{base}'; available: {known}, or the path of a .json file")
-    return skeleton.subset(subset) if subset else skeleton
+        name, colon, subset = text.partition(":")
+        if name not in available_skeletons():
+            known = ", ".join(available_skeletons())
+            raise ValueError(f"no skeleton '{name}'; available: {known}, or the path of a .json file")
+        skeleton = _read_shipped(name)
+    return skeleton.subset(subset) if colon else skeleton
 
 
 def available_skeletons() -> tuple[str, ...]:

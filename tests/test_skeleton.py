@@ -358,6 +358,8 @@ def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
         load_skeleton("ntu26")
     with pytest.raises(ValueError, match=r"skeleton 'cmu38' has no subset 'all'; its subsets: used"):
         load_skeleton("cmu38:all")
+    with pytest.raises(ValueError, match=r"skeleton 'cmu38' has no subset ''; its subsets: used"):
+        load_skeleton("cmu38:")
     with pytest.raises(ValueError, match=r"skeleton 'ntu25' has no subset 'used'; its subsets: none"):
         load_skeleton("ntu25:used")
     with pytest.raises(

@@ -41,7 +41,7 @@ def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
     colors = _part_colors(skeleton)
 
     figure = new_figure(17, 9.5)
-    panels = figure.subplots(2, 3, height_ratios=[3.1, 1], width_ratios=[1, 0.8, 1])
+    panels = figure.subplots(2, 3, height_ratios=[3.1, 1], width_ratios=[1, 0.9, 1])
     figure.suptitle(f"{skeleton.name}: {skeleton.description}", fontsize=TITLE, wrap=True)
     _draw_graph(panels[0, 0], skeleton, joints, colors)
     panels[0, 0].set_title(f"{skeleton.num_joints} joints", fontsize=TITLE)
@@ -142,9 +142,9 @@ def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapp
     draw_segments(axes, places, skeleton.part_edges, color=GREY, width=1.8)
     for name, (x, y) in zip(skeleton.parts, places, strict=True):
         fill = colors[name]
-        box = {"boxstyle": "round,pad=0.45", "facecolor": fill, "edgecolor": "white"}
+        box = {"boxstyle": "round,pad=0.35", "facecolor": fill, "edgecolor": "white"}
         label = name.replace("_", "\n", 1).replace("_", " ")
-        axes.text(x, y, label, color=ink_on(fill), fontsize=TEXT, ha="center", va="center", bbox=box)
+        axes.text(x, y, label, color=ink_on(fill), fontsize=SMALL, ha="center", va="center", bbox=box)
     axes.scatter(places[:, 0], places[:, 1], s=0)  # text alone does not widen the axes
     axes.margins(0.2)
 
