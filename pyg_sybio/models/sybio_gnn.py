@@ -211,6 +211,8 @@ class SybioGNN(nn.Module):
         Raises:
             ValueError: If the skeleton or an argument is missing, unknown or wrong.
         """
+        if not isinstance(config, Mapping):
+            raise ValueError(f"the model's config must be an object, but it is {config!r}")
         if "skeleton" not in config:
             raise ValueError("the model's config has no 'skeleton'")
         arguments = {key: value for key, value in config.items() if key != "skeleton"}
@@ -243,7 +245,9 @@ class SybioGNN(nn.Module):
             raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
 
         encoded = [self.joint_network.encode(persons.x)]
-        if self.bone_network is not None and self.bone_vectors is not None:
+        # Without recognition the bone network serves only the training of its own prediction.
+        bones_matter = self.training or self.num_classes > 0
+        if self.bone_network is not None and self.bone_vectors is not None and bones_matter:
             encoded.append(self.bone_network.encode(self.bone_vectors(persons.x)))
         logits = self._recognize([features for _, features, _ in encoded], persons)
         probabilities = None if logits is None else logits.softmax(dim=-1)[persons.clip]  # [G, C]
@@ -270,15 +274,15 @@ class SybioGNN(nn.Module):
 
     def _recognize(self, features: list[Tensor], persons: Persons) -> Tensor | None:
         """Return the log of the mean of the networks' probabilities, ``[N, C]``."""
+        if not self.num_classes:
+            return None
         networks = [network for network in (self.joint_network, self.bone_network) if network is not None]
         log_probabilities = []
         for network, each in zip(networks, features, strict=True):
-            if network.recognition_head is not None:
-                logits = network.recognition_head(each, persons.clip, persons.num_clips)
-                precise = torch.promote_types(logits.dtype, torch.float32)
-                log_probabilities.append(logits.log_softmax(dim=-1, dtype=precise))
-        if not log_probabilities:
-            return None
+            assert network.recognition_head is not None
+            logits = network.recognition_head(each, persons.clip, persons.num_clips)
+            precise = torch.promote_types(logits.dtype, torch.float32)
+            log_probabilities.append(logits.log_softmax(dim=-1, dtype=precise))
         return torch.stack(log_probabilities).logsumexp(dim=0) - math.log(len(log_probabilities))
 
     def dense(self, batch: Data, key: str) -> Tensor:
