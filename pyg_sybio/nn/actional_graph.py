@@ -81,6 +81,9 @@ class ActionalGraphInference(MessagePassing):
         - **input:** :math:`(G, T, M, D)`, :math:`G` persons, any :math:`T \geq 1`
         - **output:** :math:`(G, M, M)`
 
+    Raises:
+        ValueError: If the skeleton has a single joint, which no other joint can act on.
+
     Note:
         The paper fixes the clip length; resampling the trajectory (linear in time, ends aligned) frees it.
         The paper does not give :math:`K`; Fig. 9 shows 0 to 4. The last layer of :math:`g_{emb}` has no
@@ -98,6 +101,10 @@ class ActionalGraphInference(MessagePassing):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(aggr="mean")
+        if skeleton.num_joints < 2:
+            raise ValueError(
+                f"an actional graph needs 2 joints or more, but skeleton '{skeleton.name}' has 1"
+            )
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.iterations = iterations

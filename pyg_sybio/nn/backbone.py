@@ -43,6 +43,9 @@ class MultiscaleGCN(nn.Module):
         - **actional:** :math:`(G, M, M)` or :obj:`None`
         - **output:** :math:`(G, M, D_h)`
 
+    Raises:
+        ValueError: If there is no block or no graph, or the settings of the blocks contradict each other.
+
     Note:
         A fusion widens the input of the next block to twice the width of the block before, which is that
         block's own width wherever the paper fuses. At the block where the part scale starts, the pooled
@@ -64,6 +67,10 @@ class MultiscaleGCN(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
+        if not channels:
+            raise ValueError("'channels' is empty: give the width of at least one block")
+        if actional_weight < 0:
+            raise ValueError(f"'actional_weight' must not be negative, but it is {actional_weight}")
         joints = hops > 0 or actional_weight > 0
         if not joints and not parts:
             raise ValueError("no graph is left: give 'hops', 'actional_weight' or 'parts'")
