@@ -26,9 +26,9 @@ def stability_bound(conv: JointConv, *, epsilon: float, actional_distortion: flo
     Args:
         conv: The layer.
         epsilon: The radius :math:`\varepsilon` of the perturbation, in the input's unit, over all frames.
-        actional_distortion: A bound :math:`C \varepsilon^q` of :math:`\|A^*_{act} X^* - A_{act} X\|_F`, such as
-            :func:`fixed_graph_distortion` or :func:`inferred_graph_distortion` gives. A layer without an
-            actional graph has none.
+        actional_distortion: A bound :math:`C \varepsilon^q` of
+            :math:`\|A^*_{act} X^* - A_{act} X\|_F`, such as :func:`fixed_graph_distortion` or
+            :func:`inferred_graph_distortion` gives. A layer without an actional graph has none.
 
     Raises:
         ValueError: If ``epsilon`` or ``actional_distortion`` is negative.
@@ -81,6 +81,8 @@ def inferred_graph_distortion(x: Tensor, *, epsilon: float) -> float:
         x: The unperturbed motion of one person, :math:`(T, M, D)`.
         epsilon: The radius of the perturbation.
     """
-    diameters = torch.cdist(x, x).flatten(1).amax(dim=1)  # [T]
+    # Not through |a|² + |b|² - 2ab: far from the origin that is too small, and the bound would not hold.
+    distances = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+    diameters = distances.flatten(1).amax(dim=1)  # [T]
     num_joints = x.size(1)
     return math.sqrt(num_joints) * epsilon + math.sqrt(num_joints * diameters.square().sum().item())
