@@ -45,7 +45,7 @@ class Difference(nn.Module):
             orders.append(
                 torch.cat([torch.zeros_like(x[..., :order, :, :]), step[..., order - 1 :, :, :]], dim=-3)
             )
-        return torch.stack([each[..., : x.size(-3), :, :] for each in orders])
+        return torch.stack(orders)
 
     def extra_repr(self) -> str:
         """What tells two of these apart."""
