@@ -1,0 +1,98 @@
+r"""Properties that layers and models must have, as assertions for tests.
+
+A joint permutation ``permutation`` lists, for each new joint, the old one: ``new = old[permutation]``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from .nn.input_norm import InputNorm
+from .nn.joint_conv import StructuralConv
+from .skeleton import Skeleton
+
+
+def permuted_skeleton(skeleton: Skeleton, permutation: Sequence[int]) -> Skeleton:
+    """Return the same skeleton with its joints in another order; bones and parts keep theirs."""
+    return replace(skeleton, joints=tuple(skeleton.joints[i] for i in permutation))
+
+
+def randomize(module: nn.Module) -> nn.Module:
+    """Replace what starts as ones, zeros or nearly so, which would let mistakes cancel, by random numbers.
+
+    These are the norms' statistics, weights and biases, the edge weights, and the layers of displacements.
+    """
+    with torch.no_grad():
+        for key, value in module.state_dict().items():
+            if key.endswith(("var", "edge_weight")) or (value.dim() == 1 and key.endswith("weight")):
+                value.uniform_(0.5, 1.5)
+            elif key.endswith(("mean", "bias")):
+                value.normal_()
+            elif "displacement" in key:
+                value.normal_(std=0.2)
+    return module
+
+
+def copy_permuted(source: nn.Module, target: nn.Module, permutation: Sequence[int]) -> None:
+    """Copy the state of a module to one of the permuted skeleton, with what is indexed by joint permuted."""
+    target.load_state_dict(source.state_dict())
+    order = torch.as_tensor(permutation)
+    with torch.no_grad():
+        for module in target.modules():
+            if isinstance(module, StructuralConv):
+                module.edge_weight.copy_(module.edge_weight[:, order][:, :, order])
+            elif isinstance(module, InputNorm):
+                module.mean.copy_(module.mean[:, order])
+                module.var.copy_(module.var[:, order])
+
+
+def assert_equivariant(
+    make: Callable[[Skeleton], nn.Module],
+    skeleton: Skeleton,
+    x: Tensor,
+    actional: Tensor | None = None,
+    *,
+    graph_output: bool = False,
+    tolerance: float = 1e-9,
+) -> None:
+    """Assert that a layer commutes with a permutation of the joints, of data and graph together.
+
+    Args:
+        make: Builds the layer for a skeleton.
+        skeleton: The skeleton.
+        x: Its input, ``[..., M, D]``.
+        actional: Its actional graphs ``[G, M, M]``, if it takes any.
+        graph_output: Whether it returns graphs ``[..., M, M]``, rather than features ``[..., M, D]``.
+        tolerance: The largest absolute difference.
+    """
+    permutation = torch.randperm(skeleton.num_joints)
+    layer = randomize(make(skeleton).to(x.dtype)).eval()
+    permuted_layer = make(permuted_skeleton(skeleton, permutation.tolist())).to(x.dtype).eval()
+    copy_permuted(layer, permuted_layer, permutation.tolist())
+    graphs = () if actional is None else (actional,)
+    permuted_graphs = () if actional is None else (actional[:, permutation][:, :, permutation],)
+    with torch.no_grad():
+        expected = layer(x, *graphs)[..., permutation, :]
+        if graph_output:
+            expected = expected[..., permutation]
+        came = permuted_layer(x[..., permutation, :], *permuted_graphs)
+    torch.testing.assert_close(came, expected, atol=tolerance, rtol=0)
+    assert not torch.allclose(came, layer(x, *graphs), atol=tolerance, rtol=0), (
+        "the permutation had no effect"
+    )
+
+
+def assert_every_parameter_gets_a_gradient(module: nn.Module) -> None:
+    """Assert, after a backward pass, that no parameter is out of the loss's reach."""
+    dead = [
+        name
+        for name, parameter in module.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
+    assert not dead, f"no gradient reaches {', '.join(dead)}"
+    broken = [
+        name for name, each in module.named_parameters() if each.grad is None or each.grad.isnan().any()
+    ]
+    assert not broken, f"the gradient is not a number at {', '.join(broken)}"

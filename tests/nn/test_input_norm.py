@@ -1,0 +1,90 @@
+"""Input statistics against numpy, their floor, and that evaluation leaves them alone."""
+
+import numpy as np
+import torch
+
+from pyg_sybio.nn.input_norm import InputNorm
+
+
+def batches(num: int) -> list[torch.Tensor]:
+    """Batches of equal size whose means and deviations differ by order, joint and feature."""
+    scale, shift = torch.rand(3, 1, 1, 4, 2).double() + 0.5, torch.randn(3, 1, 1, 4, 2).double()
+    return [torch.randn(3, 5, 6, 4, 2, dtype=torch.float64) * scale + shift for _ in range(num)]
+
+
+def test_mean_is_that_of_all_frames_and_variance_that_of_the_average_batch() -> None:
+    norm, seen = InputNorm(3, 4, 2).double(), batches(4)
+    for batch in seen:
+        norm(batch)
+    everything = np.concatenate([batch.numpy() for batch in seen], axis=1)
+    np.testing.assert_allclose(norm.mean, everything.mean(axis=(1, 2)), atol=1e-12)
+    np.testing.assert_allclose(
+        norm.var, np.mean([batch.numpy().var(axis=(1, 2)) for batch in seen], axis=0), atol=1e-12
+    )
+    assert norm.num_batches == 4
+
+
+def test_output_is_standardised_with_the_same_statistics_in_training_and_evaluation() -> None:
+    norm = InputNorm(3, 4, 2).double()
+    for batch in batches(3):
+        trained = norm(batch)
+    assert torch.equal(norm.eval()(batch), trained)
+    mean, deviation = norm.mean.numpy()[:, None, None], norm.var.sqrt().numpy()[:, None, None]
+    np.testing.assert_allclose(trained, (batch.numpy() - mean) / deviation, atol=1e-12)
+
+
+def test_one_frame_is_normalised_as_it_is_within_its_clip() -> None:
+    norm = InputNorm(3, 4, 2).double()
+    [batch] = batches(1)
+    whole = norm(batch)
+    before = norm.num_batches.clone()
+    torch.testing.assert_close(norm.normalize_frame(batch[:, :, 3]), whole[:, :, 3], atol=1e-12, rtol=0)
+    assert torch.equal(norm.num_batches, before)
+
+
+def test_evaluation_leaves_the_statistics_alone() -> None:
+    norm = InputNorm(3, 4, 2).double()
+    norm(batches(1)[0])
+    before = {key: value.clone() for key, value in norm.state_dict().items()}
+    norm.eval()(batches(1)[0])
+    for key, value in norm.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+def test_untrained_it_changes_nothing() -> None:
+    [batch] = batches(1)
+    assert torch.equal(InputNorm(3, 4, 2).double().eval()(batch), batch)
+
+
+def test_a_joint_that_hardly_moves_is_scaled_by_a_tenth_of_its_order() -> None:
+    norm = InputNorm(3, 4, 2).double()
+    [batch] = batches(1)
+    batch[:, :, :, 1] *= 1e-6
+    norm(batch)
+    root_mean_square = batch.numpy().var(axis=(1, 2)).mean(axis=(1, 2)) ** 0.5  # [orders]
+    expected = np.broadcast_to(0.1 * root_mean_square[:, None], (3, 2))
+    np.testing.assert_allclose(norm.scale[:, 1], expected, rtol=1e-9)
+    moving = [0, 2, 3]
+    np.testing.assert_allclose(norm.scale[:, moving], batch.numpy().std(axis=(1, 2))[:, moving], rtol=1e-9)
+
+
+def test_an_order_that_never_varies_is_not_scaled() -> None:
+    norm = InputNorm(3, 4, 2).double()
+    [batch] = batches(1)
+    batch[1:] = 0
+    out = norm(batch)
+    assert torch.equal(norm.scale[1:], torch.ones(2, 4, 2, dtype=torch.float64))
+    assert not out[1:].any()
+
+
+def test_no_gradient_flows_through_the_statistics() -> None:
+    [batch] = batches(1)
+    norm = InputNorm(3, 4, 2).double()
+    batch.requires_grad_()
+    norm(batch).sum().backward()
+    assert batch.grad is not None
+    torch.testing.assert_close(batch.grad, (1 / norm.scale)[:, None, None].expand_as(batch))
+
+
+def test_repr() -> None:
+    assert repr(InputNorm(3, 25, 2)) == "InputNorm(num_orders=3, num_joints=25, in_channels=2)"
