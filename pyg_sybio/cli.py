@@ -1,0 +1,260 @@
+r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton``.
+
+Exit codes: 0 success, 1 an error, 2 wrong usage, 130 interrupted. An error is one line on stderr; the
+traceback is shown with ``--debug`` only. What is heavy (torch, Lightning, matplotlib) is imported by the
+command that needs it, so that ``sybio --help`` answers at once.
+"""
+
+import argparse
+import logging
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+# The extra that brings each optional package a command may lack.
+_EXTRAS = {
+    "lightning": "train",
+    "jsonargparse": "train",
+    "torchmetrics": "train",
+    "tensorboard": "train",
+    "matplotlib": "viz",
+}
+
+
+class UsageError(ValueError):
+    """Wrong usage that only a command can notice: exit code 2."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments after the program's name. (default: those of the process)
+
+    Returns:
+        The exit code. Wrong usage leaves through :class:`SystemExit`, as :mod:`argparse` does it.
+    """
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    if args.command == "fit":
+        args.overrides = rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if not args.debug:
+        _quieten()
+    try:
+        args.run(args)
+    except KeyboardInterrupt:
+        print("sybio: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if args.debug:
+            traceback.print_exc()
+        print(f"sybio: error: {_describe(error)}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show the traceback of an error, and all warnings",
+    )
+    checkpoint = argparse.ArgumentParser(add_help=False)
+    checkpoint.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help=".ckpt file that 'sybio fit' wrote"
+    )
+    checkpoint.add_argument(
+        "--data-root", metavar="DIR", help="folder of the recordings (default: as in training)"
+    )
+
+    parser = argparse.ArgumentParser(
+        prog="sybio",
+        description="Recognise an action and forecast the motion from one skeleton sequence.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(debug=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(
+        name: str, summary: str, *parents: argparse.ArgumentParser, **kwargs: str
+    ) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=summary, description=summary, parents=[*parents, common], allow_abbrev=False, **kwargs
+        )
+
+    demo = command("demo", "Train a small model on synthetic motions, evaluate it and draw what it learned.")
+    demo.add_argument(
+        "--output", type=Path, default=Path("demo_output"), metavar="DIR", help="default: %(default)s"
+    )
+    demo.add_argument("--seed", type=int, default=0, help="of weights and clips (default: %(default)s)")
+    demo.set_defaults(run=_demo)
+
+    fit = command(
+        "fit",
+        "Train by a recipe.",
+        usage="sybio fit RECIPE [--KEY VALUE ...]",
+        epilog="Every setting of the recipe can be overridden: --trainer.max_epochs 3, --model.preset ntu, "
+        "--data.batch_size 16, --ckpt_path last. 'sybio fit RECIPE --print_config' shows them all.",
+    )
+    fit.add_argument(
+        "recipe", metavar="RECIPE", help="name of a shipped recipe (synthetic, cmu_mocap) or a YAML file"
+    )
+    fit.set_defaults(run=_fit)
+
+    evaluate = command(
+        "evaluate", "Accuracy and motion errors of a checkpoint, beside zero velocity.", checkpoint
+    )
+    evaluate.add_argument(
+        "--split", choices=("train", "val", "test"), default="test", help="default: %(default)s"
+    )
+    evaluate.add_argument("--actions", metavar="A,B,...", help="restrict to these classes (default: all)")
+    evaluate.add_argument(
+        "--output", type=Path, metavar="FILE.json", help="the report (default: beside the checkpoint)"
+    )
+    evaluate.set_defaults(run=_evaluate)
+
+    predict = command("predict", "Recognise and forecast one clip.", checkpoint)
+    predict.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="an .npz with the array 'x' [T, M, D] or [P, T, M, D] (persons, frames, joints, features) "
+        "in the space and at the frame rate of the training clips; for a CMU Mocap model, a recording's .txt",
+    )
+    predict.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE.npz",
+        help="future poses and probabilities (default: FILE_future.npz)",
+    )
+    predict.set_defaults(run=_predict)
+
+    skeleton = command("skeleton", "The skeletons that ship with the package, or your own.")
+    actions = skeleton.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="all skeletons, one a line", parents=[common])
+    listing.set_defaults(run=_skeleton_list)
+    show = actions.add_parser("show", help="draw a skeleton", parents=[common])
+    show.add_argument("name", metavar="NAME", help="such as ntu25, cmu38:used, or the path of a JSON file")
+    show.add_argument("--output", type=Path, metavar="PNG", help="the picture (default: NAME.png)")
+    show.set_defaults(run=_skeleton_show)
+    validate = actions.add_parser("validate", help="check a skeleton's JSON file", parents=[common])
+    validate.add_argument("file", type=Path, metavar="FILE")
+    validate.set_defaults(run=_skeleton_validate)
+    return parser
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from pyg_sybio.demo import run_demo
+
+    run_demo(args.output, seed=args.seed)
+
+
+def _fit(args: argparse.Namespace) -> None:
+    from pyg_sybio.training.recipes import RecipeError, fit
+
+    try:
+        cli = fit(args.recipe, args.overrides)
+    except RecipeError as error:
+        raise UsageError(str(error)) from error
+    if cli.trainer.checkpoint_callback is not None:
+        print(f"checkpoints: {cli.trainer.checkpoint_callback.dirpath}")
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    import torch
+
+    from pyg_sybio.training.checkpoint import load_checkpoint
+    from pyg_sybio.training.data_module import ClipDataModule
+    from pyg_sybio.training.evaluation import evaluate, format_report, write_report
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    data = ClipDataModule.from_description(checkpoint.data, root=args.data_root)
+    actions = args.actions.split(",") if args.actions else None
+    report = evaluate(
+        checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu"),
+        data.clips(args.split),
+        seen_classes=checkpoint.seen_classes,
+        batch_size=data.batch_size,
+        actions=actions,
+    )
+    report = {"checkpoint": str(args.checkpoint), "split": args.split} | report
+    print(format_report(report))
+    output = args.output or args.checkpoint.with_suffix(f".{args.split}.json")
+    write_report(report, output)
+    print(f"\nreport: {output}")
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from pyg_sybio.training.checkpoint import load_checkpoint
+    from pyg_sybio.training.prediction import predict, read_clip, write_prediction
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    prediction = predict(checkpoint, read_clip(args.file, checkpoint, root=args.data_root))
+    output = args.output or args.file.with_name(f"{args.file.stem}_future.npz")
+    write_prediction(prediction, output)
+    for name, probability in prediction.ranked():
+        print(f"{name:<24}{probability:8.4f}")
+    print(f"future: {output}")
+
+
+def _skeleton_list(args: argparse.Namespace) -> None:
+    from pyg_sybio.skeleton import available_skeletons, load_skeleton
+
+    row = "{:<14}{:>7}{:>7}{:>7}  {:<12}{}"
+    print(row.format("name", "joints", "bones", "parts", "coordinates", "description"))
+    for name in available_skeletons():
+        shipped = load_skeleton(name)
+        for s in (shipped, *map(shipped.subset, shipped.subsets)):
+            description = s.description if s is shipped else f"a subset of {name}"
+            print(row.format(s.name, s.num_joints, s.num_bones, s.num_parts, s.coordinates, description))
+
+
+def _skeleton_show(args: argparse.Namespace) -> None:
+    from pyg_sybio.skeleton import load_skeleton
+    from pyg_sybio.visualization.skeleton_figure import draw_skeleton
+
+    skeleton = load_skeleton(args.name)
+    output = args.output or Path(f"{skeleton.name.replace(':', '_')}.png")
+    draw_skeleton(skeleton, output)
+    print(output)
+
+
+def _skeleton_validate(args: argparse.Namespace) -> None:
+    from pyg_sybio.skeleton import load_skeleton
+
+    if not args.file.is_file():
+        raise FileNotFoundError(f"no file {args.file}: expected a skeleton's JSON file")
+    skeleton = load_skeleton(args.file)
+    counts = f"{skeleton.num_joints} joints, {skeleton.num_bones} bones, {skeleton.num_parts} parts"
+    print(f"OK: {skeleton.name}, {counts}")
+
+
+def _describe(error: Exception) -> str:
+    """An error as one line that says what was wrong and what was expected."""
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        package = error.name.partition(".")[0]
+        if package in _EXTRAS:
+            return f'this command needs {package}: pip install "pyg_sybio[{_EXTRAS[package]}]"'
+    message = " ".join(str(error).split())
+    if isinstance(error, (ValueError, OSError)):
+        return message
+    # Not foreseen: name the kind of error, and say how to see where it happened.
+    return f"{type(error).__name__}: {message} (--debug shows where)"
+
+
+def _quieten() -> None:
+    """Leave out what libraries say about themselves, which no user of the command can act on."""
+    for message in (
+        ".*does not have many workers.*",
+        ".*LightningCLI's args parameter.*",
+        ".*isinstance.treespec, LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)

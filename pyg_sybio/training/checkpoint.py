@@ -1,0 +1,61 @@
+r"""A checkpoint of ``sybio fit``, read back without the recipe that made it."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.models.sybio_gnn import SybioGNN
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    r"""What a checkpoint file holds that outlives training.
+
+    Args:
+        model: The model with its (averaged) weights, in evaluation mode.
+        data: Dataset class, settings, class names, frame rate (Hz) and observed frames, as
+            :meth:`~pyg_sybio.training.data_module.ClipDataModule.describe` wrote them.
+        seen_classes: Which classes training has shown [C].
+        epoch: Epochs that were completed or begun.
+        global_step: Optimiser steps taken.
+    """
+
+    model: SybioGNN
+    data: dict[str, Any]
+    seen_classes: Tensor
+    epoch: int
+    global_step: int
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    r"""Read a checkpoint that ``sybio fit`` wrote.
+
+    Only tensors and plain values are read: a file from someone else cannot run code.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no checkpoint of ``sybio fit``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}: expected a .ckpt file that 'sybio fit' wrote")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        weights = content["state_dict"]
+        prefix = "model."
+        model = SybioGNN.from_config(content["model_config"])
+        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        model.load_weights(own, where=str(path))
+        return Checkpoint(
+            model=model.eval(),
+            data=content["data"],
+            seen_classes=weights["seen_classes"],
+            epoch=content["epoch"],
+            global_step=content["global_step"],
+        )
+    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a checkpoint that 'sybio fit' wrote") from error

@@ -1,0 +1,172 @@
+r"""The clips of a recipe as batches: any dataset class of the package or of the user."""
+
+import importlib
+import inspect
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch.utils.data import WeightedRandomSampler
+from torch_geometric.data import Dataset
+from torch_geometric.loader import DataLoader
+
+from pyg_sybio.skeleton import Skeleton
+
+DATA_ROOT_VARIABLE = "PYG_SYBIO_DATA"
+SPLITS = ("train", "val", "test")
+
+
+class ClipDataModule(L.LightningDataModule):
+    r"""Training, validation and test clips of one dataset class, each built when it is first used.
+
+    A split's dataset is ``dataset(**settings, **split)``: what all splits share is said once.
+
+    Args:
+        dataset: Dataset class, taking keyword arguments; an item is a :class:`~torch_geometric.data.Data`
+            with ``x`` [M, T, D], ``future`` [M, T_future, D] and ``y`` [1].
+        settings: Arguments that all three splits share.
+        train: Arguments of the training split alone.
+        val: Arguments of the validation split alone.
+        test: Arguments of the test split alone.
+        root: Folder of all recordings, for a dataset class with an argument ``root``. Without it the
+            environment variable ``PYG_SYBIO_DATA`` names the folder.
+        folder: The folder of this dataset's recordings in `root`.
+        batch_size: Clips in a batch.
+        num_workers: Processes that prepare batches beside the training process.
+        weighted_sampling: Draw training clips with the weights of the dataset's attribute
+            ``sample_weights`` (with replacement, as many clips an epoch as there are) instead of
+            shuffling them.
+
+    Raises:
+        ValueError: If a split has an argument that the dataset class does not know, or no folder of
+            recordings is named and the dataset class needs one.
+    """
+
+    def __init__(
+        self,
+        dataset: type[Dataset],
+        settings: dict[str, Any] | None = None,
+        train: dict[str, Any] | None = None,
+        val: dict[str, Any] | None = None,
+        test: dict[str, Any] | None = None,
+        root: str | None = None,
+        folder: str = "",
+        batch_size: int = 32,
+        num_workers: int = 0,
+        weighted_sampling: bool = False,
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.settings = settings or {}
+        self.splits = {"train": train or {}, "val": val or {}, "test": test or {}}
+        self.root = root
+        self.folder = folder
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.weighted_sampling = weighted_sampling
+        self._built: dict[str, Dataset] = {}
+        for split in SPLITS:
+            self._check_arguments(split)
+
+    def clips(self, split: str) -> Dataset:
+        """The dataset of one split (``train``, ``val`` or ``test``)."""
+        if split not in self._built:
+            arguments = self.settings | self.splits[split]
+            if self._needs_root:
+                arguments = {"root": str(Path(self._root()) / self.folder)} | arguments
+            self._built[split] = self.dataset(**arguments)
+        return self._built[split]
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton of the training clips."""
+        return self.clips("train").skeleton
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the training clips may have."""
+        return len(self.clips("train").class_names)
+
+    @property
+    def num_future(self) -> int:
+        """How many frames follow the observed ones in a training clip."""
+        return self.clips("train").num_future
+
+    def train_dataloader(self) -> DataLoader:
+        """Training clips, shuffled or drawn by weight."""
+        dataset = self.clips("train")
+        if not self.weighted_sampling:
+            return self._loader(dataset, shuffle=True)
+        weights = torch.as_tensor(dataset.sample_weights, dtype=torch.double)
+        return self._loader(dataset, sampler=WeightedRandomSampler(weights.tolist(), len(dataset)))
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation clips in their order."""
+        return self._loader(self.clips("val"))
+
+    def test_dataloader(self) -> DataLoader:
+        """Test clips in their order."""
+        return self._loader(self.clips("test"))
+
+    def describe(self) -> dict[str, Any]:
+        """All that a checkpoint has to hold of the data: plain values, read by :meth:`from_description`."""
+        clips = self.clips("train")
+        return {
+            "dataset": f"{self.dataset.__module__}.{self.dataset.__qualname__}",
+            "settings": self.settings,
+            **self.splits,
+            "root": str(Path(self._root()).resolve()) if self._needs_root else None,
+            "folder": self.folder,
+            "batch_size": self.batch_size,
+            "class_names": list(clips.class_names),
+            "frame_rate": float(clips.frame_rate),
+            "num_observed": int(clips.num_observed),
+        }
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], *, root: str | None = None) -> "ClipDataModule":
+        """The data that a checkpoint was trained on, in the folder ``root`` if it has moved."""
+        module_name, _, class_name = description["dataset"].rpartition(".")
+        dataset = getattr(importlib.import_module(module_name), class_name)
+        # A checkpoint may come from someone else: it may name a dataset class, and nothing else.
+        if not (isinstance(dataset, type) and issubclass(dataset, Dataset)):
+            raise ValueError(f"the checkpoint names {description['dataset']!r}, which is not a dataset class")
+        splits = {split: description[split] for split in SPLITS}
+        return cls(
+            dataset,
+            settings=description["settings"],
+            root=root or description["root"],
+            folder=description["folder"],
+            batch_size=description["batch_size"],
+            **splits,
+        )
+
+    def _loader(self, dataset: Dataset, **order: Any) -> DataLoader:
+        workers = {"num_workers": self.num_workers, "persistent_workers": self.num_workers > 0}
+        return DataLoader(dataset, batch_size=self.batch_size, **workers, **order)
+
+    @property
+    def _needs_root(self) -> bool:
+        return "root" in inspect.signature(self.dataset).parameters
+
+    def _root(self) -> str:
+        root = self.root or os.environ.get(DATA_ROOT_VARIABLE)
+        if not root:
+            raise ValueError(
+                f"{self.dataset.__name__} needs the folder of the recordings: "
+                f"set {DATA_ROOT_VARIABLE} or pass --data.root (sybio fit) or --data-root (sybio evaluate)"
+            )
+        return root
+
+    def _check_arguments(self, split: str) -> None:
+        known = inspect.signature(self.dataset).parameters
+        for place, arguments in (("settings", self.settings), (split, self.splits[split])):
+            for key in arguments:
+                if key not in known:
+                    raise ValueError(
+                        f"'data.{place}' has the unknown key {key!r}: "
+                        f"{self.dataset.__name__} knows {', '.join(known)}"
+                    )

@@ -1,0 +1,224 @@
+r"""Accuracy and motion errors of a model over a data set, beside zero velocity, from one pass."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, Dataset
+from torch_geometric.loader import DataLoader
+
+from pyg_sybio.metrics import top_k_accuracy
+from pyg_sybio.models.baselines import ZeroVelocity
+from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.training.files import write_whole
+from pyg_sybio.training.metrics import ErrorByHorizon
+
+# The horizons at which the field reports motion errors, in milliseconds.
+HORIZONS_MS = (80, 160, 320, 400, 560, 1000)
+PREDICTORS = ("model", "zero_velocity")
+
+Report = dict[str, Any]
+
+
+class Motions(NamedTuple):
+    r"""Predicted and recorded futures, a person each.
+
+    Shapes:
+        - **model, zero_velocity, target:** `[n, T, M, D]`
+        - **y:** `[n]`
+    """
+
+    model: Tensor
+    zero_velocity: Tensor
+    target: Tensor
+    y: Tensor
+
+
+def motions(model: SybioGNN, out: Any, batch: Batch) -> Motions:
+    """The futures of a batch as a list of the persons who are present: an absent one has no error."""
+    target, observed = model.dense(batch, "future"), model.dense(batch, "x")
+    still = ZeroVelocity()(observed, target.shape[-3])
+    if out.future.dim() == 4:
+        return Motions(out.future, still, target, batch.y)
+    clip, person = out.present.nonzero(as_tuple=True)
+    return Motions(*(future[clip, person] for future in (out.future, still, target)), batch.y[clip])
+
+
+def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
+    """Horizon in milliseconds -> index of the predicted frame, for the horizons within the future."""
+    frames = {ms: round(ms / 1000 * frame_rate) - 1 for ms in HORIZONS_MS}
+    return {ms: frame for ms, frame in frames.items() if 0 <= frame < num_future}
+
+
+def evaluate(
+    model: SybioGNN,
+    dataset: Dataset,
+    *,
+    seen_classes: Tensor | None = None,
+    batch_size: int = 32,
+    actions: Sequence[str] | None = None,
+) -> Report:
+    r"""Accuracy and motion errors over a data set.
+
+    Args:
+        model: The model, on the device to use; it is left in evaluation mode.
+        dataset: Clips with labels and futures.
+        seen_classes: Which classes occurred in training [C]: clips of others do not count for recognition,
+            since no model can name what it was never shown. (default: all)
+        batch_size: Clips in a batch; it does not change the result.
+        actions: Names of the classes to restrict to. (default: all)
+
+    Returns:
+        Plain values, ready for JSON: ``recognition`` with ``top1``, ``top5`` (from five classes on), the
+        number of clips and the classes they come from; ``motion`` with, for every error that the data set
+        reports, the error a horizon of the model, of zero velocity and their ratio, for each class and for
+        the mean of the classes, which all weigh the same.
+
+    Raises:
+        ValueError: If skeleton or classes of the data are not those of the model, or no class has a name
+            in `actions`.
+    """
+    class_names = list(dataset.class_names)
+    _check_fit(model, dataset)
+    chosen = _chosen_classes(class_names, actions)
+    seen = torch.ones(len(class_names), dtype=torch.bool) if seen_classes is None else seen_classes.cpu()
+
+    errors: dict[str, dict[str, ErrorByHorizon]] = {}
+    logits, labels = [], []
+    for batch, out in _run(model, dataset, batch_size):
+        labels.append(batch.y.cpu())
+        if out.logits is not None:
+            logits.append(out.logits.cpu())
+        if out.future is not None:
+            _add_motion_errors(errors, dataset, motions(model, out, batch), len(class_names))
+
+    y = torch.cat(labels)
+    report: Report = {"dataset": type(dataset).__name__, "clips": int(chosen[y].sum())}
+    if not report["clips"]:
+        raise ValueError(f"no clip is of the actions {', '.join(actions or class_names)}")
+    if logits:
+        report["recognition"] = _recognition(torch.cat(logits), y, chosen & seen, class_names)
+    if errors:
+        frames = horizon_frames(dataset.frame_rate, dataset.num_future)
+        report["horizons_ms"] = list(frames)
+        report["motion"] = {
+            name: _motion(by_predictor, list(frames.values()), chosen, class_names)
+            for name, by_predictor in errors.items()
+        }
+    return report
+
+
+def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
+    """The report as text for a terminal, whose tables are Markdown; without `by_class`, their means alone."""
+    lines = [f"{report['dataset']}: {report['clips']} clips"]
+    if recognition := report.get("recognition"):
+        lines += ["", _recognition_line(recognition)]
+    for name, errors in report.get("motion", {}).items():
+        lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
+    return "\n".join(lines)
+
+
+def write_report(report: Mapping[str, Any], path: str | Path) -> None:
+    """Write the report as JSON."""
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+@torch.no_grad()
+def _run(model: SybioGNN, dataset: Dataset, batch_size: int) -> Iterator[tuple[Batch, Any]]:
+    model.eval()
+    device = next(model.parameters()).device
+    for batch in DataLoader(dataset, batch_size=batch_size):
+        yield batch, model(batch.to(device))
+
+
+def _check_fit(model: SybioGNN, dataset: Dataset) -> None:
+    if dataset.skeleton != model.skeleton:
+        raise ValueError(
+            f"the model has skeleton '{model.skeleton.name}', but the data has '{dataset.skeleton.name}'"
+        )
+    # Not model.num_classes, which is 0 for a model without recognition.
+    num_classes = model.config["num_classes"]
+    if len(dataset.class_names) != num_classes:
+        raise ValueError(f"the model has {num_classes} classes, but the data has {len(dataset.class_names)}")
+
+
+def _chosen_classes(class_names: list[str], actions: Sequence[str] | None) -> Tensor:
+    for action in actions or ():
+        if action not in class_names:
+            raise ValueError(f"'actions' has {action!r}, expected some of {', '.join(class_names)}")
+    return torch.tensor([actions is None or name in actions for name in class_names])
+
+
+def _recognition(logits: Tensor, y: Tensor, counted: Tensor, class_names: list[str]) -> Report:
+    logits, y = logits[counted[y]], y[counted[y]]
+    names = [class_names[i] for i in y.unique().tolist()]
+    result: Report = {"clips": len(y), "classes": names}
+    if len(y):
+        result["top1"] = float(top_k_accuracy(logits, y))
+        if len(class_names) >= 5:
+            result["top5"] = float(top_k_accuracy(logits, y, k=5))
+    return result
+
+
+def _add_motion_errors(
+    errors: dict[str, dict[str, ErrorByHorizon]], dataset: Dataset, clips: Motions, num_classes: int
+) -> None:
+    for predictor in PREDICTORS:
+        for name, error in dataset.motion_errors(getattr(clips, predictor), clips.target).items():
+            by_predictor = errors.setdefault(
+                name, {p: ErrorByHorizon(error.shape[1], num_classes) for p in PREDICTORS}
+            )
+            by_predictor[predictor].update(error, clips.y)
+
+
+def _motion(
+    by_predictor: Mapping[str, ErrorByHorizon], frames: list[int], chosen: Tensor, class_names: list[str]
+) -> Report:
+    means = {predictor: metric.compute() for predictor, metric in by_predictor.items()}
+    count = means["model"]["count"]
+    present = ((count > 0) & chosen).nonzero().flatten().tolist()
+    by_class = {predictor: mean["by_class"][present][:, frames] for predictor, mean in means.items()}
+    classes = {
+        class_names[i]: _row({p: errors[row] for p, errors in by_class.items()}) | {"clips": int(count[i])}
+        for row, i in enumerate(present)
+    }
+    return {
+        "classes": classes,
+        "mean_of_classes": _row({p: errors.mean(0) for p, errors in by_class.items()}),
+    }
+
+
+def _row(errors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Errors of both predictors at each horizon, and their ratio (None where zero velocity has no error)."""
+    ratio = (errors["model"] / errors["zero_velocity"]).tolist()
+    row: dict[str, Any] = {predictor: error.tolist() for predictor, error in errors.items()}
+    return row | {"ratio": [r if math.isfinite(r) else None for r in ratio]}
+
+
+def _recognition_line(recognition: Mapping[str, Any]) -> str:
+    clips = f"{recognition['clips']} clips of {len(recognition['classes'])} classes seen in training"
+    if "top1" not in recognition:
+        return f"recognition: {clips}"
+    top5 = f", top-5 {recognition['top5']:.2%}" if "top5" in recognition else ""
+    return f"recognition: top-1 {recognition['top1']:.2%}{top5} ({clips})"
+
+
+def _motion_table(name: str, errors: Mapping[str, Any], horizons: Sequence[int], by_class: bool) -> list[str]:
+    lines = [
+        f"| {name:<18} | predictor     | " + " | ".join(f"{ms:>4} ms" for ms in horizons) + " |",
+        f"|{'-' * 20}|{'-' * 15}|" + "|".join("-" * 8 + ":" for _ in horizons) + "|",
+    ]
+    rows = [("mean of classes", errors["mean_of_classes"])]
+    if by_class:
+        rows = [*errors["classes"].items(), *rows]
+    for label, row in rows:
+        for predictor in (*PREDICTORS, "ratio"):
+            values = ("      –" if value is None else f"{value:7.3f}" for value in row[predictor])
+            shown = predictor.replace("_", " ")
+            lines.append(f"| {label:<18} | {shown:<13} | " + " | ".join(values) + " |")
+    return lines

@@ -1,0 +1,18 @@
+"""Files that are whole or absent."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_whole(path: str | Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let `write` fill a file beside `path` and rename it: a reader sees the whole file or the one before."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            write(file)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+r"""Training of :class:`~pyg_sybio.models.SybioGNN` by Lightning."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch_geometric.data import Batch
+
+from pyg_sybio.losses import SymbioticLoss
+from pyg_sybio.metrics import top_k_accuracy
+from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.training.evaluation import motions
+from pyg_sybio.training.schedule import WarmupCosine
+
+
+class SybioModule(L.LightningModule):
+    r"""Model, loss (Eq. 11) and optimiser as one thing that Lightning trains.
+
+    Args:
+        skeleton: Skeleton of the clips (from the data).
+        num_classes: Classes C (from the data).
+        num_future: Frames to predict (from the data).
+        preset: Size of the model: ``ntu``, ``mocap`` or ``demo``.
+        variant: Constructor arguments of the model that differ from the preset, such as
+            ``{"actional": False}``: the rows of the paper's Table 1 are a line each.
+        alpha: Weight of recognition in the loss; prediction has the rest.
+        optimizer: Makes the optimiser from the parameters.
+        lr_scheduler: Makes the schedule from the optimiser and the number of steps of the whole run, as
+            ``Trainer.estimated_stepping_batches`` counts them, and is stepped once an optimiser step. Any
+            scheduler whose second argument is its length will do (``CosineAnnealingLR``, for one).
+
+    Note:
+        The schedule ends with ``max_epochs`` or ``max_steps``. ``max_time`` does not shorten it: a run that
+        the clock ends has not annealed.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        num_classes: int,
+        num_future: int,
+        preset: str = "ntu",
+        variant: dict[str, Any] | None = None,
+        alpha: float = 0.9,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        lr_scheduler: Callable[[Optimizer, int], LRScheduler] = WarmupCosine,
+    ) -> None:
+        super().__init__()
+        self.model = SybioGNN.from_preset(
+            preset, skeleton=skeleton, num_classes=num_classes, num_future=num_future, **(variant or {})
+        )
+        self.loss = SymbioticLoss(skeleton, alpha=alpha)
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        # Which classes training has shown: recognition is only judged on those.
+        self.register_buffer("seen_classes", torch.zeros(num_classes, dtype=torch.bool))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        self.seen_classes[batch.y] = True
+        _, terms = self._forward(batch, "train", on_step=True)
+        return terms.total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss, accuracy and motion errors of one batch, logged as means over all clips."""
+        out, _ = self._forward(batch, "val", on_step=False)
+        if out.logits is not None:
+            accuracy = top_k_accuracy(out.logits, batch.y)
+            self.log("val_accuracy", accuracy, prog_bar=True, batch_size=batch.num_graphs)
+        if out.future is not None:
+            dataset = self.trainer.datamodule.clips("val")
+            persons = motions(self.model, out, batch)
+            for name, error in dataset.motion_errors(persons.model, persons.target).items():
+                self.log(f"val_{name}", error.mean(), prog_bar=True, batch_size=batch.num_graphs)
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser, and the schedule over exactly the steps of this run."""
+        optimizer = self.optimizer(self.parameters())
+        scheduler = self.lr_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make the checkpoint complete in itself: the model's arguments with the skeleton, and the data's."""
+        checkpoint["model_config"] = self.model.config
+        checkpoint["data"] = self.trainer.datamodule.describe()
+
+    def _forward(self, batch: Batch, stage: str, *, on_step: bool) -> tuple[Any, Any]:
+        """Output and loss terms of a batch; the terms are logged."""
+        out = self.model(batch)
+        terms = self.loss(out, y=batch.y, future=self.model.dense(batch, "future"))
+        named = {"loss": terms.total, "recognition_loss": terms.recognition, "prediction_loss": terms.prediction}
+        self.log_dict(
+            {f"{stage}_{name}": value for name, value in named.items() if value is not None},
+            on_step=on_step,
+            on_epoch=not on_step,
+            prog_bar=True,
+            batch_size=batch.num_graphs,
+        )
+        return out, terms

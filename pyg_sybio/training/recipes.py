@@ -1,0 +1,131 @@
+r"""Training by recipe: a YAML file names data, model and trainer; Lightning's command line does the rest."""
+
+import difflib
+from argparse import ArgumentError
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.module import SybioModule
+
+
+class RecipeError(ValueError):
+    """A recipe or an override that cannot be understood: wrong usage, and not a failure."""
+
+
+class RecipeCLI(LightningCLI):
+    """Lightning's command line with this package's module and data; the data tells the model its sizes."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link what the data knows to the model, and let a run be resumed."""
+        for name in ("skeleton", "num_classes", "num_future"):
+            parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None,
+            help="Checkpoint to go on from; 'last' is the newest last.ckpt below trainer.default_root_dir.",
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:  # type: ignore[override]
+        """Parse, with an error of one line that names the key, and the nearest one that exists."""
+        try:
+            self.config = parser.parse_args(list(args))
+        except ArgumentError as error:
+            raise RecipeError(_one_line(str(error), parser)) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """A trainer that logs for TensorBoard and as CSV in one folder, unless the recipe says otherwise."""
+        if self.config_init["trainer"]["logger"] is None:
+            root = self.config_init["trainer"]["default_root_dir"] or "runs"
+            tensorboard = TensorBoardLogger(root, name="")
+            kwargs["logger"] = [tensorboard, CSVLogger(root, name="", version=tensorboard.version)]
+        return super().instantiate_trainer(**kwargs)
+
+
+def recipe_names() -> tuple[str, ...]:
+    """The recipes that ship with the package."""
+    return tuple(sorted(Path(f.name).stem for f in _configs().iterdir() if f.name.endswith(".yaml")))
+
+
+def recipe_path(recipe: str) -> Path:
+    """The YAML file of a shipped recipe's name, or of a path.
+
+    Raises:
+        FileNotFoundError: If there is neither such a recipe nor such a file.
+    """
+    if recipe in recipe_names():
+        return Path(str(_configs() / f"{recipe}.yaml"))
+    path = Path(recipe)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no recipe {recipe!r}: expected one of {', '.join(recipe_names())}, or the path of a YAML file"
+        )
+    return path
+
+
+def prepare(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
+    """Trainer, module and data of a recipe, ready to run.
+
+    Args:
+        recipe: Name of a shipped recipe, or the path of a YAML file.
+        overrides: Settings that differ, as ``["--trainer.max_epochs", "3"]``.
+
+    Raises:
+        FileNotFoundError: If there is no such recipe, or no checkpoint to go on from.
+        RecipeError: If the recipe or an override has a key or a value that is not known.
+    """
+    return RecipeCLI(
+        SybioModule,
+        ClipDataModule,
+        args=["--config", str(recipe_path(recipe)), *overrides],
+        run=False,
+        auto_configure_optimizers=False,
+        # Checkpoints hold the model's own arguments; see SybioModule.on_save_checkpoint.
+        load_from_checkpoint_support=False,
+        # Abbreviated keys would let a wrong key pass for another.
+        parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+        # A run that is resumed in its own folder writes the same settings again.
+        save_config_kwargs={"overwrite": True},
+    )
+
+
+def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
+    """Train by a recipe, from the beginning or from a checkpoint; arguments and errors of :func:`prepare`."""
+    cli = prepare(recipe, overrides)
+    checkpoint = _resume_path(cli.config.ckpt_path, cli.trainer.default_root_dir)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+    return cli
+
+
+def _configs() -> resources.abc.Traversable:
+    return resources.files("pyg_sybio.training") / "configs"
+
+
+def _resume_path(ckpt_path: str | None, root: str) -> str | None:
+    """The checkpoint file to go on from; never silently none where one was asked for."""
+    if ckpt_path is None:
+        return None
+    if ckpt_path == "last":
+        found = sorted(Path(root).rglob("last.ckpt"), key=lambda file: file.stat().st_mtime)
+        if not found:
+            raise FileNotFoundError(f"--ckpt_path last: there is no last.ckpt below {root}")
+        return str(found[-1])
+    if not Path(ckpt_path).is_file():
+        raise FileNotFoundError(f"--ckpt_path: no checkpoint at {ckpt_path}")
+    return ckpt_path
+
+
+def _one_line(message: str, parser: LightningArgumentParser) -> str:
+    """An error of the parser on one line, with the nearest keys that exist."""
+    line = " ".join(message.split())
+    known = list(parser.get_defaults().keys(branches=True))
+    words = (word.strip("'\"-:,=") for word in line.split())
+    near = [key for word in words if word not in known for key in difflib.get_close_matches(word, known, n=3)]
+    return f"{line} (did you mean {', '.join(dict.fromkeys(near))}?)" if near else line
