@@ -289,7 +289,7 @@ class SyntheticMotions(Dataset):
             - **prediction, target:** `[N, T, M, D]`
             - **output:** `[N, T]` each: the mean distance of the joints (`mpjpe_mm` in millimetres, or
               `mpjpe` in standing heights for images), and `pck@0.05`, the share of joints closer than 0.05 of
-              the clips' unit
+              the larger side of the recorded clip
         """
         spatial = self.skeleton.coordinates.partition("+")[0]
         prediction, target = prediction[..., : len(spatial)], target[..., : len(spatial)]

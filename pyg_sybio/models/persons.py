@@ -59,6 +59,8 @@ def persons_of_tensor(x: Tensor, present: Tensor | None = None) -> Persons:
         return Persons(x, clip, torch.zeros_like(clip), num_clips=x.size(0), num_slots=None)
     if x.dim() != 5:
         raise ValueError(f"'x' must be [N, T, M, D] or [N, P, T, M, D], but it has shape {tuple(x.shape)}")
+    if x.numel() == 0:
+        raise ValueError(f"'x' is empty: it has shape {tuple(x.shape)}")
     if present is None:
         present = (x != 0).flatten(2).any(dim=2)
     elif present.shape != x.shape[:2]:

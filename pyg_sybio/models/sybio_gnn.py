@@ -292,23 +292,20 @@ class SybioGNN(nn.Module):
 
     def _persons(self, batch: Data | Tensor, present: Tensor | None) -> Persons:
         if isinstance(batch, Tensor):
-            self._check(batch, joints=True)
-            return persons_of_tensor(batch, present)
-        if present is not None:
+            persons = persons_of_tensor(batch, present)
+        elif present is not None:
             raise ValueError("'present' goes with a dense tensor; a PyG batch holds no absent persons")
-        persons = persons_of_data(batch, self.skeleton.num_joints)
-        self._check(persons.x, joints=False)
+        else:
+            persons = persons_of_data(batch, self.skeleton.num_joints)
+        self._check(persons.x)
         return persons
 
-    def _check(self, x: Tensor, *, joints: bool) -> None:
-        if x.dim() not in (4, 5):
-            raise ValueError(
-                f"'x' must be [N, T, M, D] or [N, P, T, M, D], but it has shape {tuple(x.shape)}"
-            )
+    def _check(self, x: Tensor) -> None:
+        """Raise unless the present persons' motions ``[G, T, M, D]`` fit the model."""
         if not x.is_floating_point():
             raise ValueError(f"'x' must be of a floating-point type, but it is {x.dtype}")
         (num_joints, num_features), skeleton = x.shape[-2:], self.skeleton
-        if joints and num_joints != skeleton.num_joints:
+        if num_joints != skeleton.num_joints:
             raise ValueError(
                 f"'x' has {num_joints} joints, but skeleton '{skeleton.name}' has {skeleton.num_joints}"
             )
@@ -317,7 +314,7 @@ class SybioGNN(nn.Module):
                 f"'x' has {num_features} features a joint, but the model takes {self.in_channels}"
             )
         if x.numel() == 0:
-            raise ValueError(f"'x' is empty: it has shape {tuple(x.shape)}")
+            raise ValueError(f"'x' is empty: its persons have shape {tuple(x.shape)}")
         if x.device.type == "cpu" and not torch.compiler.is_compiling() and not x.isfinite().all():
             raise ValueError("'x' holds a NaN or an infinity, but poses must be finite")
 
