@@ -1,0 +1,149 @@
+"""The loss against a loop over clips, persons, frames, joints and features."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pyg_sybio.losses import SymbioticLoss
+from pyg_sybio.skeleton import load_skeleton
+
+SKELETON = load_skeleton("jhmdb15")
+M, B = SKELETON.num_joints, SKELETON.num_bones
+
+
+@dataclass
+class Output:
+    """What the loss reads of a model's output."""
+
+    logits: Tensor | None
+    future: Tensor | None
+    bone_future: Tensor | None
+    present: Tensor
+
+
+def output(*, persons: int | None = 2) -> Output:
+    shape = (3, 4) if persons is None else (3, persons, 4)
+    present = torch.ones(3, persons or 1, dtype=torch.bool)
+    present[1, 1:] = False
+    return Output(
+        logits=torch.randn(3, 5, dtype=torch.float64),
+        future=torch.randn(*shape, M, 2, dtype=torch.float64),
+        bone_future=torch.randn(*shape, B, 2, dtype=torch.float64),
+        present=present,
+    )
+
+
+def target(out: Output) -> tuple[Tensor, Tensor]:
+    assert out.future is not None
+    return torch.tensor([4, 0, 2]), torch.randn_like(out.future)
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> float:
+    values = logits.numpy()
+    return -float(np.mean([row[k] - np.log(np.exp(row).sum()) for row, k in zip(values, y, strict=True)]))
+
+
+def distance(prediction: Tensor, truth: Tensor, present: Tensor) -> float:
+    """The mean absolute difference, one number at a time."""
+    if prediction.dim() == 4:
+        prediction, truth = prediction[:, None], truth[:, None]
+    differences = [
+        abs(prediction[index].item() - truth[index].item())
+        for index in np.ndindex(*prediction.shape)
+        if present[index[:2]]
+    ]
+    return float(np.mean(differences))
+
+
+def bones(joints: Tensor) -> Tensor:
+    return torch.stack(
+        [joints[..., outer, :] - joints[..., inner, :] for inner, outer in SKELETON.bone_pairs], -2
+    )
+
+
+@pytest.mark.parametrize("persons", [None, 1, 2])
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 1.0])
+def test_equals_the_loop(alpha: float, persons: int | None) -> None:
+    out = output(persons=persons)
+    y, future = target(out)
+    assert out.logits is not None
+    assert out.future is not None
+    assert out.bone_future is not None
+    terms = SymbioticLoss(SKELETON, alpha)(out, y=y, future=future)
+    assert terms.recognition is not None
+    assert terms.prediction is not None
+    recognition = cross_entropy(out.logits, y)
+    prediction = distance(out.future, future, out.present)
+    prediction += distance(out.bone_future, bones(future), out.present)
+    assert terms.recognition.item() == pytest.approx(recognition, abs=1e-12)
+    assert terms.prediction.item() == pytest.approx(prediction, abs=1e-12)
+    assert terms.total.item() == pytest.approx(alpha * recognition + (1 - alpha) * prediction, abs=1e-12)
+
+
+def test_without_a_bone_prediction_there_is_no_bone_term() -> None:
+    out = output()
+    y, future = target(out)
+    out.bone_future = None
+    terms = SymbioticLoss(SKELETON)(out, y=y, future=future)
+    assert out.future is not None
+    assert terms.prediction is not None
+    assert terms.prediction.item() == pytest.approx(distance(out.future, future, out.present), abs=1e-12)
+
+
+def test_absent_persons_do_not_count() -> None:
+    out = output()
+    y, future = target(out)
+    loss = SymbioticLoss(SKELETON)
+    before = loss(out, y=y, future=future)
+    future[1, 1] += 100.0
+    assert torch.equal(loss(out, y=y, future=future).total, before.total)
+    future[1, 0] += 100.0
+    assert loss(out, y=y, future=future).total > before.total + 1
+
+
+def test_a_single_task_has_its_loss_unweighted() -> None:
+    loss, out = SymbioticLoss(SKELETON, 0.9), output()
+    y, future = target(out)
+    both = loss(out, y=y, future=future)
+    recognition = loss(Output(out.logits, None, None, out.present), y=y, future=future)
+    assert recognition.prediction is None
+    assert both.recognition is not None
+    assert torch.equal(recognition.total, both.recognition)
+    prediction = loss(Output(None, out.future, out.bone_future, out.present), y=y, future=future)
+    assert prediction.recognition is None
+    assert both.prediction is not None
+    assert torch.equal(prediction.total, both.prediction)
+
+
+def test_a_perfect_prediction_costs_nothing() -> None:
+    out = output()
+    y, future = target(out)
+    perfect = Output(None, future, bones(future), out.present)
+    assert SymbioticLoss(SKELETON)(perfect, y=y, future=future).total == 0
+
+
+def test_half_precision_is_summed_in_single() -> None:
+    out = output()
+    y, future = target(out)
+    assert out.future is not None
+    half = Output(None, out.future.half(), None, out.present)
+    assert SymbioticLoss(SKELETON)(half, y=y, future=future.float()).total.dtype == torch.float32
+
+
+def test_shape_mismatch_is_an_error() -> None:
+    out = output()
+    y, future = target(out)
+    message = r"'future' has shape \(3, 2, 3, 15, 2\), but the prediction has \(3, 2, 4, 15, 2\)"
+    with pytest.raises(ValueError, match=message):
+        SymbioticLoss(SKELETON)(out, y=y, future=future[:, :, :3])
+    with pytest.raises(ValueError, match="'future' has shape"):
+        SymbioticLoss(SKELETON)(out, y=y, future=future[:, 0])
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
+def test_alpha_out_of_range_is_an_error(alpha: float) -> None:
+    with pytest.raises(ValueError, match=rf"'alpha' must be between 0 and 1, but it is {alpha}"):
+        SymbioticLoss(SKELETON, alpha)
