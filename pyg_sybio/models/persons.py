@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
         came = "it is missing" if values is None else f"it has shape {tuple(values.shape)}"
         raise ValueError(f"'{key}' of the batch must be [nodes, T, D], but {came}")
     batch = data.batch if data.batch is not None else values.new_zeros(values.size(0), dtype=torch.long)
-    nodes = torch.bincount(batch, minlength=1)
+    nodes = torch.bincount(batch, minlength=data.num_graphs if isinstance(data, Batch) else 1)
     wrong = (nodes % num_joints != 0).nonzero().flatten().tolist() or (
         nodes == 0
     ).nonzero().flatten().tolist()
