@@ -1,0 +1,139 @@
+"""Clips to persons and back, from dense tensors and from PyG batches."""
+
+import pytest
+import torch
+from torch_geometric.data import Batch, Data
+
+from pyg_sybio.models.persons import Persons, persons_of_data, persons_of_tensor
+
+T, M, D = 4, 5, 2
+
+
+def clip_of(motions: torch.Tensor, **attributes: torch.Tensor) -> Data:
+    """A graph with the persons ``[P, T, M, D]`` stacked in the node dimension."""
+    return Data(x=torch.cat([motion.transpose(0, 1) for motion in motions]), **attributes)
+
+
+def check_round_trip(persons: Persons, x: torch.Tensor, present: torch.Tensor) -> None:
+    """Every present person once, where it was; the absent nowhere."""
+    assert torch.equal(persons.present, present)
+    assert len(persons.x) == present.sum()
+    for motion, clip, slot in zip(persons.x, persons.clip, persons.slot, strict=True):
+        assert torch.equal(motion, x[clip, slot])
+    dense = persons.dense(persons.x)
+    assert torch.equal(dense[present], x[present])
+    assert not dense[~present].any()
+
+
+def test_dense_clips_of_one_person() -> None:
+    x = torch.randn(3, T, M, D)
+    persons = persons_of_tensor(x)
+    assert torch.equal(persons.x, x)
+    assert persons.clip.tolist() == [0, 1, 2]
+    assert persons.present.tolist() == [[True], [True], [True]]
+    assert torch.equal(persons.dense(x), x)
+
+
+def test_dense_clips_with_a_mask() -> None:
+    x = torch.randn(3, 3, T, M, D)
+    present = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
+    check_round_trip(persons_of_tensor(x, present), x, present)
+    check_round_trip(persons_of_tensor(x, present.int()), x, present)
+
+
+def test_without_a_mask_a_person_of_zeros_is_absent() -> None:
+    x = torch.randn(2, 2, T, M, D)
+    x[1, 0] = 0
+    x[0, 1] = 0
+    x[0, 1, 3, 4, 1] = 1e-6
+    check_round_trip(persons_of_tensor(x), x, torch.tensor([[True, True], [False, True]]))
+
+
+def test_stacked_persons_of_a_batch() -> None:
+    x, present = torch.randn(3, 2, T, M, D), torch.tensor([[True, True], [True, False], [True, True]])
+    batch = Batch.from_data_list([clip_of(x[0]), clip_of(x[1, :1]), clip_of(x[2])])
+    check_round_trip(persons_of_data(batch, M), x, present)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 1, 0, 3, 2]])
+def test_persons_as_graphs_of_their_own(order: list[int]) -> None:
+    motions, clips = torch.randn(5, T, M, D), torch.tensor([0, 0, 1, 2, 2])[order]
+    graphs = [clip_of(motion[None], clip=clip) for motion, clip in zip(motions, clips, strict=True)]
+    persons = persons_of_data(Batch.from_data_list(graphs), M)
+    assert persons.num_clips == 3
+    assert torch.equal(persons.clip, clips)
+    assert persons.present.tolist() == [[True, True], [True, False], [True, True]]
+    # The first of a clip comes first.
+    seen: dict[int, int] = {}
+    for motion, clip, slot in zip(motions, clips.tolist(), persons.slot.tolist(), strict=True):
+        assert slot == seen.get(clip, 0)
+        seen[clip] = slot + 1
+        assert torch.equal(persons.dense(persons.x)[clip, slot], motion)
+
+
+def test_one_person_a_clip_has_no_person_dimension() -> None:
+    x = torch.randn(3, T, M, D)
+    persons = persons_of_data(Batch.from_data_list([clip_of(motion[None]) for motion in x]), M)
+    assert persons.num_slots is None
+    assert torch.equal(persons.dense(persons.x), x)
+
+
+def test_a_single_graph_is_a_batch_of_one() -> None:
+    x = torch.randn(2, T, M, D)
+    persons = persons_of_data(clip_of(x), M)
+    assert torch.equal(persons.dense(persons.x), x[None])
+
+
+def test_another_attribute() -> None:
+    x, future = torch.randn(2, 1, 1, T, M, D).unbind()
+    data = clip_of(x[0])
+    data.future = clip_of(future[0]).x
+    assert torch.equal(persons_of_data(data, M, "future").x, future[0])
+
+
+def test_values_of_absent_persons_are_zero() -> None:
+    x = torch.randn(2, 2, T, M, D)
+    persons = persons_of_tensor(x, torch.tensor([[True, False], [True, True]]))
+    values = torch.full((3, 7), 2.0)
+    assert persons.dense(values).tolist() == [[[2.0] * 7, [0.0] * 7], [[2.0] * 7, [2.0] * 7]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "present", "message"),
+    [
+        ((2, T, M, D), torch.ones(2, 1), "'present' is given, but 'x' has no person dimension"),
+        ((T, M, D), None, r"'x' must be \[N, T, M, D\] or \[N, P, T, M, D\], but it has shape \(4, 5, 2\)"),
+        ((2, 3, T, M, D), torch.ones(2, 2), r"'present' must be \[2, 3\], but it has shape \(2, 2\)"),
+        ((2, 3, T, M, D), torch.tensor([[1, 0, 0], [0, 0, 0]]), "but none is present in clip 1"),
+    ],
+)
+def test_errors_of_dense_clips(shape: tuple[int, ...], present: torch.Tensor | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        persons_of_tensor(torch.randn(shape), present)
+
+
+def test_errors_of_batches() -> None:
+    person = torch.randn(1, T, M, D)
+    with pytest.raises(ValueError, match=r"'x' of the batch must be \[nodes, T, D\], but it is missing"):
+        persons_of_data(Data(pos=torch.randn(M, 3)), M)
+    with pytest.raises(ValueError, match=r"'future' of the batch must be .* but it is missing"):
+        persons_of_data(clip_of(person), M, "future")
+    with pytest.raises(ValueError, match=r"but it has shape \(5, 2\)"):
+        persons_of_data(Data(x=torch.randn(M, D)), M)
+    wrong = Data(x=torch.randn(M + 1, T, D))
+    with pytest.raises(
+        ValueError, match="'x' has 6 nodes in graph 1, but the skeleton has 5 joints a person"
+    ):
+        persons_of_data(Batch.from_data_list([clip_of(person), wrong]), M)
+    with pytest.raises(ValueError, match="must name a clip for each of 2 persons, but has 1"):
+        persons_of_data(clip_of(torch.randn(2, T, M, D), clip=torch.tensor([0])), M)
+    with pytest.raises(ValueError, match=r"must count clips from 0 without a gap, but it is \[0, 2\]"):
+        persons_of_data(Batch.from_data_list([clip_of(person, clip=torch.tensor(k)) for k in (0, 2)]), M)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_graph_without_nodes_is_an_error(place: int) -> None:
+    graphs = [clip_of(torch.randn(1, T, M, D)) for _ in range(2)]
+    graphs.insert(place, Data(x=torch.zeros(0, T, D)))
+    with pytest.raises(ValueError, match=f"'x' has 0 nodes in graph {place}, but the skeleton has 5 joints"):
+        persons_of_data(Batch.from_data_list(graphs), M)
