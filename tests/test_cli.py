@@ -1,0 +1,269 @@
+"""The command line: what it writes, its exit codes, and a one-line error for each thing that goes wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_recipe import tiny
+
+from pyg_sybio import cli
+from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.training.checkpoint import load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    assert cli.main(["fit", "synthetic", *tiny(folder, steps=2)]) == 0
+    return folder / "version_0" / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture
+def clip() -> np.ndarray:
+    """Observed frames first, [T, M, D]."""
+    return SyntheticMotions(num_clips=1, num_observed=8, num_future=1)[0].x.transpose(0, 1).numpy()
+
+
+def write_clip(folder: Path, clip: np.ndarray) -> str:
+    np.savez(folder / "clip.npz", x=clip)
+    return str(folder / "clip.npz")
+
+
+def error_of(capsys: pytest.CaptureFixture[str], argv: list[str], code: int = 1) -> str:
+    """The error of a command: the last thing on stderr, and the only line that speaks of one."""
+    assert cli.main(argv) == code
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert [line for line in lines if line.startswith("sybio: error: ")] == lines[-1:]
+    assert not any("Traceback" in line for line in lines)
+    return lines[-1]
+
+
+def test_python_dash_m() -> None:
+    done = subprocess.run([sys.executable, "-m", "pyg_sybio", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    for command in ("demo", "fit", "evaluate", "predict", "skeleton"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["demo"], ["fit"], ["evaluate"], ["predict"], ["skeleton"], ["skeleton", "list"], ["skeleton", "show"]],
+)
+def test_help_everywhere(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([*argv, "--help"])
+    assert end.value.code == 0
+    assert f"usage: sybio {' '.join(argv)}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["fly"], ["fit"], ["evaluate"], ["evaluate", "a.ckpt", "--spilt", "test"], ["skeleton", "show"]],
+)
+def test_wrong_usage_is_code_2(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(argv)
+    assert end.value.code == 2
+
+
+def test_evaluate_saves_what_it_prints(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", str(checkpoint)]) == 0
+    printed = capsys.readouterr().out
+    report = json.loads(checkpoint.with_suffix(".test.json").read_text())
+    assert report["clips"] == 24
+    assert f"top-1 {report['recognition']['top1']:.2%}" in printed
+    for errors in report["motion"].values():
+        for row in (*errors["classes"].values(), errors["mean_of_classes"]):
+            for predictor in ("model", "zero_velocity"):
+                for value in row[predictor]:
+                    assert f"{value:.3f}" in printed
+
+
+def test_evaluate_another_split_and_actions(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "report.json"
+    argv = [
+        "evaluate",
+        str(checkpoint),
+        "--split",
+        "val",
+        "--actions",
+        "walking,kicking",
+        "--output",
+        str(output),
+    ]
+    assert cli.main(argv) == 0
+    report = json.loads(output.read_text())
+    assert list(report["motion"]["mpjpe_mm"]["classes"]) == ["walking", "kicking"]
+    assert report["split"] == "val"
+    assert report["clips"] == 2  # twelve validation clips have each class once
+
+
+def test_predict_writes_what_the_model_says(
+    checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.npz"
+    # Frames before the observed ones do not count.
+    longer = np.concatenate([np.ones_like(clip), clip])
+    assert cli.main(["predict", str(checkpoint), write_clip(tmp_path, longer), "--output", str(output)]) == 0
+    with torch.no_grad():
+        out = load_checkpoint(checkpoint).model(torch.from_numpy(clip)[None])
+    with np.load(output) as written:
+        np.testing.assert_allclose(written["future"], out.future[0].numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(written["probabilities"], out.logits[0].softmax(-1).numpy(), rtol=1e-5)
+        names = written["class_names"].tolist()
+        assert float(written["frame_rate"]) == 25.0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[: len(names)]]
+    shown = {name: float(probability) for name, probability in rows}
+    assert list(shown.values()) == sorted(shown.values(), reverse=True)
+    assert shown == pytest.approx(dict(zip(names, out.logits[0].softmax(-1).tolist(), strict=True)), abs=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_predict_takes_fewer_frames_and_persons(
+    frames: int, checkpoint: Path, clip: np.ndarray, tmp_path: Path
+) -> None:
+    pair = np.stack([clip[:frames], 0.9 * clip[:frames]])
+    assert cli.main(["predict", str(checkpoint), write_clip(tmp_path, pair)]) == 0
+    with np.load(tmp_path / "clip_future.npz") as written:
+        assert written["future"].shape == (2, 9, 25, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:, :20], "'x' has 20 joints, but skeleton 'ntu25' has 25"),
+        (lambda x: x[..., :2], "'x' has 2 features a joint, but skeleton 'ntu25' (xyz) has 3"),
+        (lambda x: np.where(x == x.max(), np.nan, x), "'x' has 1 values that are not finite numbers"),
+        (lambda x: x[:0], "expected at least one frame"),
+        (lambda x: x[0], "expected [T, M, D] or [P, T, M, D]"),
+        (lambda x: x.astype(str), "is not an .npz file with a numeric array 'x'"),
+    ],
+    ids=["joints", "features", "nan", "empty", "dimensions", "text"],
+)
+def test_predict_turns_wrong_clips_away(
+    change: object,
+    message: str,
+    checkpoint: Path,
+    clip: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert callable(change)
+    file = write_clip(tmp_path, change(clip))
+    assert message in error_of(capsys, ["predict", str(checkpoint), file])
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.npz"]
+
+
+def test_files_that_are_not_there_or_not_what_they_should_be(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    junk, missing = tmp_path / "junk", tmp_path / "missing"
+    junk.write_text("hello")
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    for argv, message in (
+        (["evaluate", str(missing)], "no checkpoint at"),
+        (["evaluate", str(junk)], "is not a checkpoint that 'sybio fit' wrote"),
+        (["evaluate", str(tmp_path / "other.ckpt")], "is not a checkpoint that 'sybio fit' wrote"),
+        (["predict", str(checkpoint), str(missing)], "no file"),
+        (["predict", str(checkpoint), str(junk)], "is not an .npz file"),
+        (["skeleton", "validate", str(missing)], "no file"),
+        (["skeleton", "validate", str(junk)], "not JSON"),
+        (["skeleton", "show", "ntu99"], "no skeleton 'ntu99'"),
+        (["fit", "nope"], "no recipe 'nope': expected one of cmu_mocap, synthetic"),
+    ):
+        assert message in error_of(capsys, argv)
+
+
+def test_checkpoint_of_another_skeleton(
+    checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    content["data"]["settings"]["skeleton"] = "smpl24"
+    torch.save(content, tmp_path / "other.ckpt")
+    message = "the model has skeleton 'ntu25', but the data has 'smpl24'"
+    assert message in error_of(capsys, ["evaluate", str(tmp_path / "other.ckpt")])
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_recipe_errors_are_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("trainr: {max_epochs: 3}\n")
+    assert "did you mean trainer.max_epochs" in error_of(capsys, ["fit", str(recipe)], code=2)
+    assert "max_epoch" in error_of(capsys, ["fit", "synthetic", "--trainer.max_epoch", "3"], code=2)
+    recipe.write_text("trainer: [\n")
+    error_of(capsys, ["fit", str(recipe)], code=2)
+
+
+def test_recordings_have_to_be_named_and_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYG_SYBIO_DATA", raising=False)
+    assert "set PYG_SYBIO_DATA or pass --data.root" in error_of(capsys, ["fit", "cmu_mocap"])
+    line = error_of(capsys, ["fit", "cmu_mocap", "--data.root", str(tmp_path)])
+    assert f"{tmp_path / 'cmu_mocap'} is not a folder" in line
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["skeleton", "show", "ntu99", "--debug"]) == 1
+    error = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in error
+    assert error.splitlines()[-1].startswith("sybio: error: no skeleton 'ntu99'")
+
+
+def test_interrupted_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pyg_sybio.skeleton.available_skeletons", interrupt)
+    assert cli.main(["skeleton", "list"]) == 130
+    assert capsys.readouterr().err == "sybio: interrupted\n"
+
+
+@pytest.mark.parametrize(("package", "extra"), [("lightning", "train"), ("matplotlib", "viz")])
+def test_a_missing_extra_is_named(
+    package: str, extra: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*args: object) -> None:
+        raise ModuleNotFoundError(f"No module named '{package}.pyplot'", name=f"{package}.pyplot")
+
+    monkeypatch.setattr("pyg_sybio.skeleton.load_skeleton", missing)
+    line = error_of(capsys, ["skeleton", "show", "ntu25"])
+    assert line == f'sybio: error: this command needs {package}: pip install "pyg_sybio[{extra}]"'
+
+
+def test_skeleton_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["skeleton", "list"]) == 0
+    rows = {line.split()[0]: line.split()[1:5] for line in capsys.readouterr().out.splitlines()}
+    assert rows["ntu25"] == ["25", "24", "10", "xyz"]
+    assert rows["cmu38:used"][0] == "26"
+    picture = tmp_path / "skeleton.png"
+    assert cli.main(["skeleton", "show", "coco17", "--output", str(picture)]) == 0
+    assert capsys.readouterr().out == f"{picture}\n"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    mine = tmp_path / "mine.json"
+    cli_skeletons = __import__("pyg_sybio.skeleton", fromlist=["load_skeleton"])
+    cli_skeletons.load_skeleton("hand21").save(mine)
+    assert cli.main(["skeleton", "validate", str(mine)]) == 0
+    assert capsys.readouterr().out.startswith("OK: hand21, 21 joints")
+
+
+@pytest.mark.real_data
+def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Path) -> None:
+    small = [override for override in tiny(tmp_path, steps=1) if "--data." not in override]
+    data = [f"--data.root={data_root}", "--data.train.window_stride=100", "--data.val.window_stride=100"]
+    assert cli.main(["fit", "cmu_mocap", *small, *data]) == 0
+    checkpoint = tmp_path / "version_0" / "checkpoints" / "last.ckpt"
+    recording = data_root / "cmu_mocap" / "test" / "walking" / "walking_1.txt"
+    output = tmp_path / "out.npz"
+    assert cli.main(["predict", str(checkpoint), str(recording), "--output", str(output)]) == 0
+    with np.load(output) as written:
+        assert written["future"].shape == (25, 26, 3)
+    assert cli.main(["evaluate", str(checkpoint), "--actions", "walking,running"]) == 0
+    report = json.loads(checkpoint.with_suffix(".test.json").read_text())
+    # Zero velocity at 80 ms on the public test file, as the benchmark's tables have it.
+    row = report["motion"]["angle_mae"]["classes"]["walking"]["zero_velocity"]
+    assert row[0] == pytest.approx(0.407, abs=0.002)

@@ -1,0 +1,26 @@
+"""The synthetic recipe cut down to a second of work, for the tests of training and of the command line."""
+
+from pathlib import Path
+
+TINY = [
+    "--data.train.num_clips=24",
+    "--data.val.num_clips=12",
+    "--data.test.num_clips=24",
+    "--data.batch_size=12",
+    "--data.settings.num_observed=8",
+    "--data.settings.num_future=9",
+    "--model.variant.channels=[8, 8]",
+    "--model.variant.strides=[2, 2]",
+    "--model.variant.fusions=[1]",
+    "--model.variant.head_channels=8",
+    "--model.variant.actional_channels=8",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.accelerator=cpu",
+    "--trainer.log_every_n_steps=1",
+]
+
+
+def tiny(folder: Path, *, steps: int) -> list[str]:
+    """Overrides that train the tiny recipe for some steps and write into a folder."""
+    return [*TINY, f"--trainer.default_root_dir={folder}", f"--trainer.max_steps={steps}"]

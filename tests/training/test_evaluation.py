@@ -1,0 +1,201 @@
+"""The report against a computation of its own, clip by clip."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch_geometric.data import Batch, Data
+
+from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.training.evaluation import (
+    HORIZONS_MS,
+    Report,
+    evaluate,
+    format_report,
+    horizon_frames,
+    motions,
+    write_report,
+)
+
+SMALL = {
+    "channels": [8, 8],
+    "strides": [2, 2],
+    "fusions": [1],
+    "head_channels": 8,
+    "actional_channels": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def clips() -> SyntheticMotions:
+    return SyntheticMotions(num_clips=20, num_observed=8, num_future=9, seed=3)
+
+
+@pytest.fixture(scope="module")
+def model(clips: SyntheticMotions) -> SybioGNN:
+    torch.manual_seed(1)
+    return SybioGNN.from_preset("demo", skeleton=clips.skeleton, num_classes=12, num_future=9, **SMALL).eval()
+
+
+@pytest.fixture(scope="module")
+def report(model: SybioGNN, clips: SyntheticMotions) -> Report:
+    return evaluate(model, clips, batch_size=7)
+
+
+def test_horizon_frames() -> None:
+    # Frame 0 is the first predicted one: 40 ms after the last observed one, at 25 Hz.
+    assert horizon_frames(25.0, 25) == {80: 1, 160: 3, 320: 7, 400: 9, 560: 13, 1000: 24}
+    assert list(horizon_frames(25.0, 10)) == [80, 160, 320, 400]
+    assert horizon_frames(25.0, 1) == {}
+    for rate in (15.0, 30.0, 50.0):
+        for ms, frame in horizon_frames(rate, 100).items():
+            assert abs((frame + 1) / rate * 1000 - ms) <= 500 / rate
+
+
+def test_motion_errors_are_those_of_single_clips(
+    model: SybioGNN, clips: SyntheticMotions, report: Report
+) -> None:
+    frames = [1, 3, 7]  # 80, 160 and 320 ms
+    assert report["horizons_ms"] == list(HORIZONS_MS[:3])
+    class_means = {"model": [], "zero_velocity": []}
+    for index, name in enumerate(clips.class_names):
+        errors = {"model": [], "zero_velocity": []}
+        for clip in (clip for clip in clips if int(clip.y) == index):
+            observed, future = clip.x.transpose(0, 1), clip.future.transpose(0, 1)
+            with torch.no_grad():
+                predicted = model(observed[None]).future[0]
+            for predictor, poses in (("model", predicted), ("zero_velocity", observed[-1:])):
+                distance = (poses - future).square().sum(-1).sqrt().mean(-1)
+                errors[predictor].append(1000 * distance[frames])
+        row = report["motion"]["mpjpe_mm"]["classes"][name]
+        assert row["clips"] == len(errors["model"])
+        for predictor, values in errors.items():
+            mean = torch.stack(values).mean(0)
+            class_means[predictor].append(mean)
+            torch.testing.assert_close(torch.tensor(row[predictor]), mean, rtol=1e-4, atol=1e-3)
+    mean_of_classes = report["motion"]["mpjpe_mm"]["mean_of_classes"]
+    means = {predictor: torch.stack(rows).mean(0) for predictor, rows in class_means.items()}
+    for predictor, mean in means.items():
+        torch.testing.assert_close(torch.tensor(mean_of_classes[predictor]), mean, rtol=1e-4, atol=1e-3)
+    ratio = means["model"] / means["zero_velocity"]
+    torch.testing.assert_close(torch.tensor(mean_of_classes["ratio"]), ratio, rtol=1e-4, atol=1e-4)
+
+
+def test_recognition_counts_clips(model: SybioGNN, clips: SyntheticMotions, report: Report) -> None:
+    hits = {1: 0, 5: 0}
+    for clip in clips:
+        with torch.no_grad():
+            ranked = model(clip.x.transpose(0, 1)[None]).logits[0].argsort(descending=True).tolist()
+        for k in hits:
+            hits[k] += int(clip.y) in ranked[:k]
+    recognition = report["recognition"]
+    assert recognition["clips"] == len(clips)
+    assert recognition["top1"] == pytest.approx(hits[1] / len(clips))
+    assert recognition["top5"] == pytest.approx(hits[5] / len(clips))
+
+
+def test_classes_never_shown_do_not_count_for_recognition(
+    model: SybioGNN, clips: SyntheticMotions, report: Report
+) -> None:
+    seen = torch.arange(12) != 2
+    restricted = evaluate(model, clips, seen_classes=seen)
+    assert clips.class_names[2] not in restricted["recognition"]["classes"]
+    assert restricted["recognition"]["clips"] == int((clips.labels != 2).sum())
+    assert (
+        restricted["motion"]["mpjpe_mm"]["classes"].keys() == report["motion"]["mpjpe_mm"]["classes"].keys()
+    )
+
+
+def test_actions_restrict_clips_and_means(model: SybioGNN, clips: SyntheticMotions, report: Report) -> None:
+    names = clips.class_names[3:5]
+    restricted = evaluate(model, clips, actions=names)
+    errors, full = restricted["motion"]["mpjpe_mm"], report["motion"]["mpjpe_mm"]
+    assert list(errors["classes"]) == list(names)
+    assert restricted["clips"] == sum(errors["classes"][name]["clips"] for name in names)
+    mean = [sum(pair) / 2 for pair in zip(*(full["classes"][name]["model"] for name in names), strict=True)]
+    assert errors["mean_of_classes"]["model"] == pytest.approx(mean, rel=1e-4)
+
+
+def test_top5_needs_five_classes(clips: SyntheticMotions) -> None:
+    class FourClasses(SyntheticMotions):
+        def __init__(self) -> None:
+            super().__init__(num_clips=12, num_observed=8, num_future=9)
+            self.class_names = self.class_names[:4]
+            self.clips, self.labels = self.clips[self.labels < 4], self.labels[self.labels < 4]
+
+    small = SybioGNN.from_preset("demo", skeleton=clips.skeleton, num_classes=4, num_future=9, **SMALL)
+    recognition = evaluate(small, FourClasses())["recognition"]
+    assert "top1" in recognition
+    assert "top5" not in recognition
+
+
+@pytest.mark.parametrize("left_out", ["prediction", "recognition"])
+def test_a_task_left_out_is_left_out_of_the_report(left_out: str, clips: SyntheticMotions) -> None:
+    one_task = SybioGNN.from_preset(
+        "demo", skeleton=clips.skeleton, num_classes=12, num_future=9, **SMALL, **{left_out: False}
+    )
+    report = evaluate(one_task, clips)
+    assert ("motion" in report) == (left_out == "recognition")
+    assert ("recognition" in report) == (left_out == "prediction")
+    assert format_report(report)
+
+
+def test_persons_count_one_by_one(model: SybioGNN, clips: SyntheticMotions) -> None:
+    pair = Data(
+        x=torch.cat([clips[0].x, clips[1].x]),
+        future=torch.cat([clips[0].future, clips[1].future]),
+        y=clips[0].y,
+    )
+    batch = Batch.from_data_list([pair, clips[2]])
+    with torch.no_grad():
+        found = motions(model, model(batch), batch)
+    assert found.y.tolist() == [int(clips[0].y), int(clips[0].y), int(clips[2].y)]
+    for row in range(3):
+        torch.testing.assert_close(found.target[row], clips[row].future.transpose(0, 1))
+        still = clips[row].x[:, -1].expand_as(found.target[row])
+        torch.testing.assert_close(found.zero_velocity[row], still)
+
+
+def test_data_of_another_skeleton(model: SybioGNN) -> None:
+    other = SyntheticMotions(skeleton="smpl24", num_clips=1, num_observed=8, num_future=9)
+    with pytest.raises(ValueError, match="the model has skeleton 'ntu25', but the data has 'smpl24'"):
+        evaluate(model, other)
+
+
+def test_data_of_other_classes(clips: SyntheticMotions) -> None:
+    other = SybioGNN.from_preset(
+        "demo", skeleton=load_skeleton("ntu25"), num_classes=3, num_future=9, **SMALL
+    )
+    with pytest.raises(ValueError, match="the model has 3 classes, but the data has 12"):
+        evaluate(other, clips)
+
+
+def test_unknown_action(model: SybioGNN, clips: SyntheticMotions) -> None:
+    with pytest.raises(ValueError, match="'actions' has 'flying', expected some of walking"):
+        evaluate(model, clips, actions=["flying"])
+
+
+def test_written_report_is_the_report(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "report.json"
+    write_report(report, path)
+    assert json.loads(path.read_text()) == report
+    assert [file.name for file in path.parent.iterdir()] == ["report.json"]
+
+
+def test_a_report_that_is_no_json_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_report({"error": float("nan")}, tmp_path / "report.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_table_shows_what_the_report_holds(report: Report, clips: SyntheticMotions) -> None:
+    text = format_report(report)
+    for name in clips.class_names:
+        for value in report["motion"]["mpjpe_mm"]["classes"][name]["model"]:
+            assert f"{value:.3f}" in text
+    means = format_report(report, by_class=False)
+    assert clips.class_names[0] not in means
+    assert f"{report['recognition']['top1']:.2%}" in means

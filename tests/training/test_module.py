@@ -1,0 +1,168 @@
+"""Training by recipe: losses, schedule, checkpoints, resuming."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_recipe import TINY, tiny
+from torch_geometric.data import Batch
+
+from pyg_sybio.losses import SymbioticLoss
+from pyg_sybio.training.checkpoint import load_checkpoint
+from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.recipes import RecipeCLI, RecipeError, fit, prepare, recipe_names, recipe_path
+from pyg_sybio.training.schedule import WarmupCosine
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RecipeCLI:
+    return fit("synthetic", tiny(tmp_path_factory.mktemp("run"), steps=2))
+
+
+def last_checkpoint(cli: RecipeCLI) -> Path:
+    return Path(cli.trainer.log_dir) / "checkpoints" / "last.ckpt"
+
+
+def test_checkpoint_is_complete_in_itself(trained: RecipeCLI) -> None:
+    checkpoint = load_checkpoint(last_checkpoint(trained))
+    assert checkpoint.global_step == 2
+    assert checkpoint.model.skeleton == trained.datamodule.skeleton
+    assert checkpoint.data["class_names"] == list(trained.datamodule.clips("train").class_names)
+    # Every run of twelve synthetic clips has every class, so two batches of twelve have shown them all.
+    assert checkpoint.seen_classes.all()
+    for name, weight in trained.model.model.state_dict().items():
+        torch.testing.assert_close(checkpoint.model.state_dict()[name], weight, msg=name)
+
+
+def test_data_comes_back_from_the_checkpoint(trained: RecipeCLI) -> None:
+    data = ClipDataModule.from_description(load_checkpoint(last_checkpoint(trained)).data)
+    for split in ("train", "val", "test"):
+        torch.testing.assert_close(data.clips(split)[3].x, trained.datamodule.clips(split)[3].x)
+
+
+def test_resume_goes_on_from_the_last_step(trained: RecipeCLI) -> None:
+    root = Path(trained.trainer.default_root_dir)
+    resumed = fit("synthetic", [*tiny(root, steps=4), "--ckpt_path=last"])
+    assert resumed.trainer.global_step == 4
+    # One epoch is two steps: had it begun anew, it would be in its second epoch after four of its own steps.
+    assert load_checkpoint(last_checkpoint(resumed)).global_step == 4
+    step = next(iter(resumed.trainer.optimizers[0].state.values()))["step"]
+    assert int(step) == 4
+
+
+def test_logs_and_resolved_settings_lie_beside_the_checkpoints(trained: RecipeCLI) -> None:
+    folder = Path(trained.trainer.log_dir)
+    header = (folder / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"train_loss", "val_loss", "val_accuracy", "val_mpjpe_mm"} <= set(header)
+    assert list(folder.glob("events.out.tfevents.*"))
+    again = prepare(str(folder / "config.yaml"))
+    assert again.datamodule.settings == trained.datamodule.settings
+
+
+@pytest.mark.parametrize("left_out", ["prediction", "recognition"])
+def test_a_variant_with_one_task_trains(left_out: str, tmp_path: Path) -> None:
+    cli = fit("synthetic", [*tiny(tmp_path, steps=2), f"--model.variant.{left_out}=false"])
+    metrics = cli.trainer.callback_metrics
+    assert math.isfinite(metrics["val_loss"])
+    assert f"val_{left_out}_loss" not in metrics
+    assert ("val_accuracy" in metrics) == (left_out == "prediction")
+
+
+def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, clips = trained.model, trained.datamodule.clips("train")
+    batch = Batch.from_data_list([clips[i] for i in range(6)])
+    module.eval()
+    out = module.model(batch)
+    future = torch.stack([clips[i].future for i in range(6)]).transpose(1, 2)
+    expected = SymbioticLoss(clips.skeleton, alpha=module.loss.alpha)(out, y=batch.y, future=future)
+    # Outside of a run there is nowhere to log to.
+    monkeypatch.setattr(module, "log_dict", lambda *args, **kwargs: None)
+    torch.testing.assert_close(module.training_step(batch, 0), expected.total)
+
+
+def test_warmup_cosine_follows_its_formula() -> None:
+    total, warmup, highest = 40, 0.2, 0.5
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=highest)
+    schedule = WarmupCosine(optimizer, total, warmup)
+    rates = []
+    for _ in range(total):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    rising = [highest * (s + 1) / 8 for s in range(8)]
+    falling = [highest * math.cos(math.pi / 2 * (s - 8) / 32) ** 2 for s in range(8, total)]
+    assert rates == pytest.approx(rising + falling)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_schedule_is_as_long_as_the_run(trained: RecipeCLI) -> None:
+    # Two steps, the first of them warm-up: after them the rate is zero.
+    assert trained.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_warmup_out_of_range() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    with pytest.raises(ValueError, match="'warmup' must be a share"):
+        WarmupCosine(optimizer, 10, 1.5)
+
+
+def test_shipped_recipes_parse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert recipe_names() == ("cmu_mocap", "synthetic")
+    monkeypatch.setenv("PYG_SYBIO_DATA", str(tmp_path))
+    for name in recipe_names():
+        # Printing the settings parses all of them and ends there, before any data is read.
+        with pytest.raises(SystemExit) as end:
+            prepare(name, ["--print_config"])
+        assert end.value.code == 0
+
+
+def test_sizes_come_from_the_data() -> None:
+    cli = prepare("synthetic", [*TINY, "--data.settings.skeleton=coco17"])
+    assert cli.model.model.skeleton.name == "coco17"
+    assert cli.model.model.num_future == 9
+    assert cli.model.model.num_classes == len(cli.datamodule.clips("train").class_names)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--trainer.max_epoch=3", "max_epoch.*did you mean trainer.max_epochs"),
+        ("--model.presets=ntu", "model.presets.*did you mean model.preset"),
+        ("--trainer.max_epochs=many", "trainer.max_epochs"),
+    ],
+)
+def test_unknown_key_or_value(override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        prepare("synthetic", [override])
+
+
+def test_unknown_key_in_a_file(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(recipe_path("synthetic").read_text().replace("batch_size:", "batchsize:"))
+    with pytest.raises(RecipeError, match=r"batchsize.*did you mean data\.batch_size"):
+        prepare(str(recipe))
+
+
+def test_unknown_argument_of_the_dataset() -> None:
+    with pytest.raises(ValueError, match=r"'data\.train' has the unknown key 'clips': .* num_clips"):
+        prepare("synthetic", ["--data.train.clips=3"])
+
+
+def test_missing_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no last\.ckpt below"):
+        fit("synthetic", [*tiny(tmp_path, steps=1), "--ckpt_path=last"])
+
+
+def test_weighted_sampling_follows_the_weights() -> None:
+    cli = prepare("synthetic", [*TINY, "--data.weighted_sampling=true"])
+    clips = cli.datamodule.clips("train")
+    clips.sample_weights = (clips.labels == 4).double()
+    labels = torch.cat([batch.y for batch in cli.datamodule.train_dataloader()])
+    assert labels.tolist() == [4] * len(clips)
+
+
+def test_a_checkpoint_names_nothing_but_datasets(trained: RecipeCLI) -> None:
+    description = trained.datamodule.describe() | {"dataset": "os.system"}
+    with pytest.raises(ValueError, match="not a dataset class"):
+        ClipDataModule.from_description(description)
