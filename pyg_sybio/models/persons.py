@@ -102,7 +102,8 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
             f"'{key}' has {int(nodes[wrong[0]])} nodes in graph {wrong[0]}, "
             f"but the skeleton has {num_joints} joints a person"
         )
-    x = values.view(-1, num_joints, *values.shape[1:]).transpose(1, 2)  # [G, T, M, D]
+    num_persons = values.size(0) // num_joints
+    x = values.view(num_persons, num_joints, *values.shape[1:]).transpose(1, 2)  # [G, T, M, D]
     clip = data.clip if "clip" in data else batch[::num_joints]
     if clip.numel() != x.size(0):
         raise ValueError(
