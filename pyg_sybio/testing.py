@@ -20,18 +20,20 @@ def permuted_skeleton(skeleton: Skeleton, permutation: Sequence[int]) -> Skeleto
 
 
 def randomize(module: nn.Module) -> nn.Module:
-    """Replace what starts as ones, zeros or nearly so, which would let mistakes cancel, by random numbers.
+    """Replace every parameter and statistic by random numbers that keep a signal's size through the layers.
 
-    These are the norms' statistics, weights and biases, the edge weights, and the layers of displacements.
+    Fresh layers start with ones and zeros, which let mistakes cancel, and shrink what enters them, so that
+    outputs hardly depend on inputs.
     """
     with torch.no_grad():
         for key, value in module.state_dict().items():
             if key.endswith(("var", "edge_weight")) or (value.dim() == 1 and key.endswith("weight")):
                 value.uniform_(0.5, 1.5)
-            elif key.endswith(("mean", "bias")):
+            elif key.endswith(("mean", "bias")) or "bias_" in key:
                 value.normal_()
-            elif "displacement" in key:
-                value.normal_(std=0.2)
+            elif value.dim() > 1:
+                fan_in = value[0].numel()
+                value.normal_(std=fan_in**-0.5)
     return module
 
 
