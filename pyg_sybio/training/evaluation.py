@@ -45,7 +45,8 @@ def motions(model: SybioGNN, out: Any, batch: Batch) -> Motions:
     if out.future.dim() == 4:
         return Motions(out.future, still, target, batch.y)
     clip, person = out.present.nonzero(as_tuple=True)
-    return Motions(*(future[clip, person] for future in (out.future, still, target)), batch.y[clip])
+    predicted, still, target = (future[clip, person] for future in (out.future, still, target))
+    return Motions(predicted, still, target, batch.y[clip])
 
 
 def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def write_whole(path: str | Path, write: Callable[[BinaryIO], None]) -> None:
+def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a file beside `path` and rename it: a reader sees the whole file or the one before."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

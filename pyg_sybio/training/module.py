@@ -94,7 +94,11 @@ class SybioModule(L.LightningModule):
         """Output and loss terms of a batch; the terms are logged."""
         out = self.model(batch)
         terms = self.loss(out, y=batch.y, future=self.model.dense(batch, "future"))
-        named = {"loss": terms.total, "recognition_loss": terms.recognition, "prediction_loss": terms.prediction}
+        named = {
+            "loss": terms.total,
+            "recognition_loss": terms.recognition,
+            "prediction_loss": terms.prediction,
+        }
         self.log_dict(
             {f"{stage}_{name}": value for name, value in named.items() if value is not None},
             on_step=on_step,

@@ -87,8 +87,8 @@ def read_clip(path: str | Path, checkpoint: Checkpoint, *, root: str | None = No
     r"""The poses in a file as [T, M, D] or [P, T, M, D].
 
     Args:
-        path: An ``.npz`` file with the array ``x`` in one of these shapes, in the space of the training clips;
-            or, for a model of CMU Mocap, a recording's ``.txt`` file.
+        path: An ``.npz`` file with the array ``x`` in one of these shapes, in the space of the training
+            clips; or, for a model of CMU Mocap, a recording's ``.txt`` file.
         checkpoint: The trained model that is to see the poses.
         root: Folder of the recordings, whose statistics a ``.txt`` file is normalised with. (default: as in
             training)

@@ -33,7 +33,7 @@ class RecipeCLI(LightningCLI):
             help="Checkpoint to go on from; 'last' is the newest last.ckpt below trainer.default_root_dir.",
         )
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:  # type: ignore[override]
+    def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
         """Parse, with an error of one line that names the key, and the nearest one that exists."""
         try:
             self.config = parser.parse_args(list(args))
@@ -100,7 +100,13 @@ def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
     """Train by a recipe, from the beginning or from a checkpoint; arguments and errors of :func:`prepare`."""
     cli = prepare(recipe, overrides)
     checkpoint = _resume_path(cli.config.ckpt_path, cli.trainer.default_root_dir)
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+    try:
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as end:
+        # Lightning ends the process on Ctrl+C; here the caller decides what that means.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from end
+        raise
     return cli
 
 

@@ -166,3 +166,12 @@ def test_a_checkpoint_names_nothing_but_datasets(trained: RecipeCLI) -> None:
     description = trained.datamodule.describe() | {"dataset": "os.system"}
     with pytest.raises(ValueError, match="not a dataset class"):
         ClipDataModule.from_description(description)
+
+
+def test_interrupting_is_not_an_ordinary_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pyg_sybio.training.module.SybioModule.training_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit("synthetic", tiny(tmp_path, steps=1))
