@@ -10,9 +10,10 @@ class InputNorm(nn.Module):
     .. math::
         \hat{x} = (x - \mu) / \max(\sigma, 0.1\,\bar{\sigma}_\beta)
 
-    :math:`\mu` and :math:`\sigma^2` are the means of all training batches so far (a cumulative average, so
-    they settle) and :math:`\bar{\sigma}_\beta` is the root mean square of :math:`\sigma` over the joints and
-    features of an order :math:`\beta`: a joint that hardly moves in training is not blown up at test.
+    :math:`\mu` and :math:`\sigma^2` are the mean and the variance of all training batches so far, each batch
+    with the same weight (so they settle), and :math:`\bar{\sigma}_\beta` is the root mean square of
+    :math:`\sigma` over the joints and features of an order :math:`\beta`: a joint that hardly moves in
+    training is not blown up at test.
 
     Args:
         num_orders: How many orders of difference come in.
@@ -49,7 +50,7 @@ class InputNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` standardised, after taking it into the statistics in training."""
         if self.training:
-            self._gather(x.detach())
+            self._gather(x)
         mean, scale = self.mean.to(x.dtype), self.scale.to(x.dtype)
         return (x - mean[:, None, None]) / scale[:, None, None]
 
@@ -61,9 +62,10 @@ class InputNorm(nn.Module):
     def _gather(self, x: Tensor) -> None:
         var, mean = torch.var_mean(x.to(self.mean.dtype), dim=(1, 2), correction=0)
         self.num_batches += 1
-        weight = 1.0 / self.num_batches
+        weight = 1.0 / self.num_batches.to(self.mean.dtype)
+        # The variance of all that was seen: within the batches, and of the batches' means.
+        self.var.lerp_(var + (1 - weight) * (mean - self.mean).square(), weight)
         self.mean.lerp_(mean, weight)
-        self.var.lerp_(var, weight)
 
     def extra_repr(self) -> str:
         """What tells two of these apart."""
