@@ -167,7 +167,7 @@ class ActionalGraphInference(MessagePassing):
 
     def _propagations(self) -> Iterator[tuple[PropagationMLP, PropagationMLP]]:
         """The perceptrons of each iteration, of the edges and of the joints."""
-        yield from zip(self.edge_mlps, self.joint_mlps, strict=True)  # type: ignore[misc]
+        yield from zip(self.edge_mlps, self.joint_mlps, strict=True)
 
     def _trajectories(self, x: Tensor) -> Tensor:
         """Flatten each joint's motion over the resampled frames: ``[G, T, M, D]`` to ``[G, M, frames·D]``."""
