@@ -1,5 +1,6 @@
 """AGIM: Eq. 1 and 2 joint by joint, message passing against dense, and what a graph is."""
 
+import importlib
 from collections.abc import Callable
 
 import numpy as np
@@ -46,8 +47,17 @@ def motion(num_graphs: int = 2, num_frames: int = FRAMES, num_joints: int = M) -
 def scatter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which library sums over edges; PyG dispatches on this flag at every call."""
     if request.param == "torch-scatter":
-        pytest.importorskip("torch_scatter")
+        library = pytest.importorskip("torch_scatter")
         assert torch_geometric.typing.WITH_TORCH_SCATTER
+
+        def scatter(
+            src: Tensor, index: Tensor, dim: int = 0, dim_size: int | None = None, reduce: str = "sum"
+        ) -> Tensor:
+            return library.scatter(src, index, dim, dim_size=dim_size, reduce=reduce)
+
+        # On the CPU PyG prefers torch's own kernels even then, so that nothing of the library would run.
+        for module in ("torch_geometric.nn.aggr.base", "torch_geometric.utils._softmax"):
+            monkeypatch.setattr(importlib.import_module(module), "scatter", scatter)
     else:
         monkeypatch.setattr(torch_geometric.typing, "WITH_TORCH_SCATTER", False)
     return request.param

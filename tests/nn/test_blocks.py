@@ -67,6 +67,14 @@ def test_dropout_spares_the_residual() -> None:
     assert not torch.equal(block.eval()(x), x.relu())
 
 
+def test_dropout_comes_after_the_norm() -> None:
+    block = GraphTemporalBlock(PartConv(4, 4, SKELETON), kernel_size=3, dropout=0.5).train()
+    with torch.no_grad():
+        block.temporal_norm.bias.fill_(1.0)
+    # Of a zero input nothing is left but the last norm's bias, dropped or doubled.
+    assert block(torch.zeros(2, 5, M_P, 4)).unique().tolist() == [0.0, 2.0]
+
+
 def test_feature_norm_is_batch_norm_of_the_last_dimension() -> None:
     norm, reference = FeatureNorm(4).double(), nn.BatchNorm1d(4).double()
     x = torch.randn(2, 5, M, 4, dtype=torch.float64)
