@@ -83,6 +83,22 @@ def test_probabilities_are_the_mean_of_both_networks_and_enter_the_prediction() 
     close(out.future, model.joint_network.predict(orders, features, actional, mean, 3), 1e-9)
 
 
+def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardised_inputs() -> None:
+    network, x = build().double().joint_network, motion(2, T).double()
+    velocities = torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:] - x[:, :-1]], dim=1)
+    accelerations = torch.zeros_like(x)
+    accelerations[:, 2:] = x[:, 2:] - 2 * x[:, 1:-1] + x[:, :-2]
+    orders, features, actional = network.encode(x)
+    close(orders, torch.stack([x, velocities, accelerations]), 1e-9)
+    mean, scale = network.input_norm.mean[:, None, None], network.input_norm.scale[:, None, None]
+    standardised = (orders - mean) / scale
+    assert network.actional_graph is not None
+    close(actional, network.actional_graph(standardised[0]), 1e-9)
+    assert actional is not None
+    assert not torch.allclose(actional, network.actional_graph(standardised[1]), atol=1e-6)
+    close(features, network.backbone(standardised, actional), 1e-9)
+
+
 def test_without_bones_the_joint_network_answers_alone() -> None:
     model, x = build(bones=False), motion(2, T)
     _, features, _ = model.joint_network.encode(x)
