@@ -23,9 +23,15 @@ def graph_product(x: Tensor, adj: Tensor, weight: Tensor) -> Tensor:
         - **weight:** :math:`(D', K \cdot D)`
         - **output:** :math:`(G, T, M, D')`
     """
-    # K rows for each receiving joint, so that its K sums lie side by side: [.., M·K, M] @ [G, T, M, D]
-    rows = adj.transpose(-3, -2).flatten(-3, -2)
-    gathered = rows.unsqueeze(-3) @ x  # [G, T, M·K, D]
+    (num_frames, num_joints, channels), num_terms = x.shape[-3:], adj.size(-3)
+    # K rows for each receiving joint, so that its K sums lie side by side.
+    rows = adj.transpose(-3, -2).flatten(-3, -2)  # [.., M·K, M]
+    if channels * (num_terms + 1) < num_joints * num_terms:
+        # Few features: cheaper to lay the frames side by side than to repeat the graph for each of them.
+        gathered = rows @ x.transpose(-3, -2).flatten(-2)  # [.., M·K, M] @ [G, M, T·D]
+        gathered = gathered.unflatten(-1, (num_frames, channels)).movedim(-2, -3)  # [G, T, M·K, D]
+    else:
+        gathered = rows.unsqueeze(-3) @ x  # [G, T, M·K, D]
     return gathered.reshape(*x.shape[:-1], -1) @ weight.t()
 
 

@@ -41,8 +41,8 @@ class PredictionHead(nn.Module):
     Note:
         What enters the GRU is standardised with the network's input statistics (``norm``), and a displacement
         is in standard deviations of the velocity: a fixed diagonal map before and after the learned ones.
-        The last layer of :math:`f_{pred}` starts near zero, so that training starts near the zero-velocity
-        forecast. Poses are summed in at least float32.
+        Starting the last layer of :math:`f_{pred}` near zero, that is at the zero-velocity forecast, made
+        training slower, and is not done. Poses are summed in at least float32.
     """
 
     def __init__(
@@ -62,9 +62,6 @@ class PredictionHead(nn.Module):
         self.joint_conv = JointConv(width, width, skeleton, hops=hops, actional_weight=actional_weight)
         self.gru = nn.GRUCell(3 * pose_channels + num_classes, width)
         self.displacement = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, pose_channels))
-        with torch.no_grad():
-            for parameter in self.displacement[-1].parameters():
-                parameter.mul_(0.01)
 
     def forward(
         self,

@@ -362,12 +362,6 @@ def test_other_features_than_the_skeletons() -> None:
     assert model(torch.randn(2, T, M, 5)).future.shape == (2, 3, M, 5)
 
 
-def test_starts_near_zero_velocity() -> None:
-    model = SybioGNN.from_preset("demo", skeleton=SKELETON, num_classes=C, num_future=5).eval()
-    x = motion(2, T)
-    assert (model(x).future - x[:, -1:]).abs().max() < 0.1
-
-
 # Files ------------------------------------------------------------------------------------------------------
 
 

@@ -169,3 +169,17 @@ def test_repr() -> None:
     assert repr(both) == "JointConv(3 -> 64, hops=4, actional_weight=0.5)"
     actional = JointConv(3, 64, SKELETON, hops=0, actional_weight=0.5)
     assert repr(actional) == "JointConv(3 -> 64, hops=0, actional_weight=0.5)"
+
+
+@pytest.mark.parametrize("channels", [1, 64])
+@pytest.mark.parametrize("shared", [True, False])
+def test_graph_product_is_the_sum_over_terms_however_wide_the_features_are(
+    channels: int, shared: bool
+) -> None:
+    # One feature is gathered with the frames side by side, 64 frame by frame.
+    x = torch.randn(2, 5, 7, channels, dtype=torch.float64)
+    adj = torch.randn(*(() if shared else (2,)), 3, 7, 7, dtype=torch.float64)
+    weight = torch.randn(4, 3 * channels, dtype=torch.float64)
+    each = adj.expand(2, 3, 7, 7)
+    expected = torch.einsum("gkij,gtjd,okd->gtio", each, x, weight.view(4, 3, channels))
+    torch.testing.assert_close(graph_product(x, adj, weight), expected, rtol=1e-12, atol=1e-12)

@@ -119,15 +119,6 @@ def test_a_shorter_forecast_is_the_start_of_a_longer_one(num_future: int) -> Non
     torch.testing.assert_close(shorter, longer[:, :num_future], atol=1e-12, rtol=0)
 
 
-def test_starts_near_zero_velocity() -> None:
-    head = PredictionHead(FEATURES, D, C, SKELETON, hops=2, actional_weight=0.5).double()
-    norm = InputNorm(3, M, D).double().eval()
-    values = inputs()
-    last = values[1][0, :, -1:]
-    moved = (head(*values, norm=norm, num_future=10) - last).abs().amax()
-    assert 0 < moved < 0.1 * last.std()
-
-
 def test_the_class_changes_the_forecast() -> None:
     head, norm = build()
     features, orders, probabilities, actional = inputs()
