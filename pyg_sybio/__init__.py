@@ -1,7 +1,7 @@
 """Symbiotic graph neural networks: recognise an action and forecast the motion from one skeleton sequence."""
 
-from .models.sybio_gnn import SybioGNN, SybioOutput
-from .skeleton import Skeleton, load_skeleton
+from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
+from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 __all__ = ["Skeleton", "SybioGNN", "SybioOutput", "load_skeleton"]
 __version__ = "0.1.0"

@@ -3,7 +3,7 @@ r"""From joints to bones (section 5.5)."""
 import torch
 from torch import Tensor, nn
 
-from .skeleton import Skeleton
+from pyg_sybio.skeleton import Skeleton
 
 
 class BoneVectors(nn.Module):

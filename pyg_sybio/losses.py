@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .bone_vectors import BoneVectors
-from .skeleton import Skeleton
+from pyg_sybio.bone_vectors import BoneVectors
+from pyg_sybio.skeleton import Skeleton
 
 
 class _Output(Protocol):

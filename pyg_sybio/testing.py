@@ -9,9 +9,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from .nn.input_norm import InputNorm
-from .nn.joint_conv import StructuralConv
-from .skeleton import Skeleton
+from pyg_sybio.nn.input_norm import InputNorm
+from pyg_sybio.nn.joint_conv import StructuralConv
+from pyg_sybio.skeleton import Skeleton
 
 
 def permuted_skeleton(skeleton: Skeleton, permutation: Sequence[int]) -> Skeleton:

@@ -242,7 +242,7 @@ class SyntheticMotions(Dataset):
         num_observed: int = 40,
         num_future: int = 15,
         frame_rate: float = 25.0,
-        noise: float = 0.003,
+        noise: float = 0.002,
         seed: int = 0,
     ) -> None:
         for name, value, least in (

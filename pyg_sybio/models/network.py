@@ -5,13 +5,13 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from ..nn.actional_graph import ActionalGraphInference
-from ..nn.backbone import Backbone, MultiscaleGCN
-from ..nn.difference import Difference
-from ..nn.input_norm import InputNorm
-from ..nn.prediction_head import PredictionHead
-from ..nn.recognition_head import RecognitionHead
-from ..skeleton import Skeleton
+from pyg_sybio.nn.actional_graph import ActionalGraphInference
+from pyg_sybio.nn.backbone import Backbone, MultiscaleGCN
+from pyg_sybio.nn.difference import Difference
+from pyg_sybio.nn.input_norm import InputNorm
+from pyg_sybio.nn.prediction_head import PredictionHead
+from pyg_sybio.nn.recognition_head import RecognitionHead
+from pyg_sybio.skeleton import Skeleton
 
 
 class SymbioticNetwork(nn.Module):

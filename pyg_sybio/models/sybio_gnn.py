@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from ..bone_vectors import BoneVectors
-from ..skeleton import Skeleton
-from .network import SymbioticNetwork
-from .persons import Persons, persons_of_data, persons_of_tensor
-from .presets import PRESETS
+from pyg_sybio.bone_vectors import BoneVectors
+from pyg_sybio.models.network import SymbioticNetwork
+from pyg_sybio.models.persons import Persons, persons_of_data, persons_of_tensor
+from pyg_sybio.models.presets import PRESETS
+from pyg_sybio.skeleton import Skeleton
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 

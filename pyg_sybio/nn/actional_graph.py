@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
-from ..graphs import complete_graph
-from ..skeleton import Skeleton
+from pyg_sybio.graphs import complete_graph
+from pyg_sybio.skeleton import Skeleton
 
 
 class PropagationMLP(nn.Module):
@@ -43,6 +43,14 @@ class PropagationMLP(nn.Module):
         """Apply what follows the first linear layer."""
         out = self.second(self.dropout(hidden.relu())).relu()
         return self.norm(out.flatten(0, -2)).view_as(out)
+
+
+def _without_diagonal(pairs: Tensor) -> Tensor:
+    """Drop each node's pair with itself: ``[G, M, M, D]`` to ``[G, M, M - 1, D]``, the order kept."""
+    num_nodes = pairs.size(1)
+    # Without the first entry, the flattened matrix has a diagonal one at the end of every M + 1.
+    rows = pairs.flatten(1, 2)[:, 1:].unflatten(1, (num_nodes - 1, num_nodes + 1))
+    return rows[:, :, :-1].reshape(-1, num_nodes, num_nodes - 1, pairs.size(-1))
 
 
 class ActionalGraphInference(MessagePassing):
@@ -125,10 +133,6 @@ class ActionalGraphInference(MessagePassing):
         graph = complete_graph(skeleton)
         self.num_joints = skeleton.num_joints
         self.register_buffer("edge_index", graph.edge_index, persistent=False)
-        # senders[i] are the M - 1 other joints, in order.
-        others = ~torch.eye(self.num_joints, dtype=torch.bool)
-        senders = torch.arange(self.num_joints).expand(self.num_joints, -1)[others].view(self.num_joints, -1)
-        self.register_buffer("senders", senders, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Infer the actional graphs ``[G, M, M]`` of the motions ``x``, all pairs at once."""
@@ -137,7 +141,8 @@ class ActionalGraphInference(MessagePassing):
             # W [p_i, p_j] + b = W_i p_i + (W_j p_j + b): two terms, one a node each, and a sum for each edge.
             weight_i, weight_j = edge_mlp.first.weight.chunk(2, dim=1)
             receiver, sender = F.linear(p, weight_i), F.linear(p, weight_j, edge_mlp.first.bias)
-            q = edge_mlp.after_first(receiver[:, :, None] + sender[:, self.senders])  # [G, M, M - 1, D_e]
+            pairs = receiver[:, :, None] + sender[:, None]  # [G, M, M, D_e]
+            q = edge_mlp.after_first(_without_diagonal(pairs))  # [G, M, M - 1, D_e]
             p = joint_mlp(q.mean(dim=2))
         affinity = self.f_embedding(p) @ self.g_embedding(p).mT  # [G, M, M]
         return torch.softmax(affinity, dim=-1, dtype=torch.promote_types(affinity.dtype, torch.float32))

@@ -6,11 +6,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..skeleton import Skeleton
-from .blocks import GraphTemporalBlock
-from .fusion import BidirectionalFusion, Joint2Part, Part2Joint
-from .joint_conv import JointConv
-from .part_conv import PartConv
+from pyg_sybio.nn.blocks import GraphTemporalBlock
+from pyg_sybio.nn.fusion import BidirectionalFusion, Joint2Part, Part2Joint
+from pyg_sybio.nn.joint_conv import JointConv
+from pyg_sybio.nn.part_conv import PartConv
+from pyg_sybio.skeleton import Skeleton
 
 
 class MultiscaleGCN(nn.Module):

@@ -2,9 +2,9 @@ r"""Graph and temporal convolution blocks, J-GTC and P-GTC (sections 4.1.4 and 4
 
 from torch import Tensor, nn
 
-from .joint_conv import JointConv
-from .part_conv import PartConv
-from .temporal_conv import TemporalConv
+from pyg_sybio.nn.joint_conv import JointConv
+from pyg_sybio.nn.part_conv import PartConv
+from pyg_sybio.nn.temporal_conv import TemporalConv
 
 
 class FeatureNorm(nn.BatchNorm2d):

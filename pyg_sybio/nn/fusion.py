@@ -3,8 +3,8 @@ r"""Bidirectional fusion between the joint scale and the part scale (section 5.1
 import torch
 from torch import Tensor, nn
 
-from ..skeleton import Skeleton
-from .constant import Constant
+from pyg_sybio.nn.constant import Constant
+from pyg_sybio.skeleton import Skeleton
 
 
 class Joint2Part(nn.Module):

@@ -3,9 +3,9 @@ r"""Joint-scale graph convolutions: actional, structural, and both (section 4.1,
 import torch
 from torch import Tensor, nn
 
-from ..graphs import dense_adjacency, structural_graph
-from ..skeleton import Skeleton
-from .constant import Constant
+from pyg_sybio.graphs import dense_adjacency, structural_graph
+from pyg_sybio.nn.constant import Constant
+from pyg_sybio.skeleton import Skeleton
 
 
 def graph_product(x: Tensor, adj: Tensor, weight: Tensor) -> Tensor:

@@ -3,10 +3,10 @@ r"""The part-scale graph convolution, PGC (section 4.2.1, Eq. 7)."""
 import torch
 from torch import Tensor, nn
 
-from ..graphs import dense_adjacency, part_graph
-from ..skeleton import Skeleton
-from .constant import Constant
-from .joint_conv import graph_product
+from pyg_sybio.graphs import dense_adjacency, part_graph
+from pyg_sybio.nn.constant import Constant
+from pyg_sybio.nn.joint_conv import graph_product
+from pyg_sybio.skeleton import Skeleton
 
 
 class PartConv(nn.Module):

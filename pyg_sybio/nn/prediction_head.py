@@ -3,9 +3,9 @@ r"""The motion-prediction head (section 5.3, Eq. 10)."""
 import torch
 from torch import Tensor, nn
 
-from ..skeleton import Skeleton
-from .input_norm import InputNorm
-from .joint_conv import JointConv, graph_product
+from pyg_sybio.nn.input_norm import InputNorm
+from pyg_sybio.nn.joint_conv import JointConv, graph_product
+from pyg_sybio.skeleton import Skeleton
 
 
 class PredictionHead(nn.Module):

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .joint_conv import JointConv
+from pyg_sybio.nn.joint_conv import JointConv
 
 
 @torch.no_grad()
