@@ -201,9 +201,10 @@ def _predict(args: argparse.Namespace) -> None:
     from pyg_sybio.training.prediction import predict, read_clip, write_prediction
 
     checkpoint = load_checkpoint(args.checkpoint)
-    prediction = predict(checkpoint, read_clip(args.file, checkpoint, root=args.data_root))
+    clip = read_clip(args.file, checkpoint, root=args.data_root)
+    prediction = predict(checkpoint, clip.x)
     output = args.output or args.file.with_name(f"{args.file.stem}_future.npz")
-    write_prediction(prediction, output)
+    write_prediction(prediction, clip, output)
     for name, probability in prediction.ranked():
         print(f"{name:<24}{probability:8.4f}")
     print(f"future: {output}")

@@ -11,6 +11,7 @@ import torch
 from tiny_recipe import tiny
 
 from pyg_sybio import cli
+from pyg_sybio.data.cmu_mocap import USED_COLUMNS
 from pyg_sybio.data.synthetic import SyntheticMotions
 from pyg_sybio.training.checkpoint import load_checkpoint
 
@@ -261,7 +262,22 @@ def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Pat
     output = tmp_path / "out.npz"
     assert cli.main(["predict", str(checkpoint), str(recording), "--output", str(output)]) == 0
     with np.load(output) as written:
-        assert written["future"].shape == (25, 26, 3)
+        future, frames = written["future"], written["future_frames"]
+    # The recording's own columns: those that vary in training as predicted, the rest at their means.
+    assert future.shape == (25, 26, 3)
+    assert frames.shape == (25, 117)
+    values = np.concatenate(
+        [
+            np.loadtxt(file, delimiter=",")
+            for file in sorted((data_root / "cmu_mocap" / "train").glob("*/*.txt"))
+        ]
+    )
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    varying = [column for column in USED_COLUMNS if deviation[column] > 1e-4]
+    scores = future.reshape(25, -1)[:, [USED_COLUMNS.index(column) for column in varying]]
+    expected = np.tile(mean, (25, 1))
+    expected[:, varying] += scores * deviation[varying]
+    np.testing.assert_allclose(frames, expected, atol=1e-3)
     assert cli.main(["evaluate", str(checkpoint), "--actions", "walking,running"]) == 0
     report = json.loads(checkpoint.with_suffix(".test.json").read_text())
     # Zero velocity at 80 ms is 0.407 over all columns; those that never vary in training are left out, which

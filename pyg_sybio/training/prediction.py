@@ -1,6 +1,7 @@
 r"""One clip from a file: what is done, and what comes next."""
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,20 @@ from pyg_sybio.data.cmu_mocap import CMUMocap
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.training.checkpoint import Checkpoint
 from pyg_sybio.training.files import write_whole
+
+
+@dataclass(frozen=True)
+class ReadClip:
+    r"""Poses read from a file.
+
+    Args:
+        x: The poses, [T, M, D] or [P, T, M, D], in the space of the training clips.
+        to_frames: Turns poses of that space into frames of the file's own values, where the file is a
+            recording; None where the file is in the space of the training clips.
+    """
+
+    x: Tensor
+    to_frames: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,8 +98,8 @@ def check_clip(x: Tensor, skeleton: Skeleton, where: str = "'x'") -> None:
         raise ValueError(f"{where} has {int((~x.isfinite()).sum())} values that are not finite numbers")
 
 
-def read_clip(path: str | Path, checkpoint: Checkpoint, *, root: str | None = None) -> Tensor:
-    r"""The poses in a file as [T, M, D] or [P, T, M, D].
+def read_clip(path: str | Path, checkpoint: Checkpoint, *, root: str | None = None) -> ReadClip:
+    r"""The poses in a file.
 
     Args:
         path: An ``.npz`` file with the array ``x`` in one of these shapes, in the space of the training
@@ -100,19 +115,25 @@ def read_clip(path: str | Path, checkpoint: Checkpoint, *, root: str | None = No
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected an .npz file with the array 'x'")
-    clip = _read_recording(path, checkpoint, root) if path.suffix == ".txt" else _read_arrays(path)
-    check_clip(clip, checkpoint.model.skeleton, where=f"{path}: 'x'")
+    recording = path.suffix == ".txt"
+    clip = _read_recording(path, checkpoint, root) if recording else ReadClip(_read_arrays(path))
+    check_clip(clip.x, checkpoint.model.skeleton, where=f"{path}: 'x'")
     return clip
 
 
-def write_prediction(prediction: Prediction, path: str | Path) -> None:
-    """Write an ``.npz`` file with ``future``, ``probabilities``, ``class_names`` and ``frame_rate``."""
+def write_prediction(prediction: Prediction, clip: ReadClip, path: str | Path) -> None:
+    """Write an ``.npz`` file with ``future``, ``probabilities``, ``class_names`` and ``frame_rate``.
+
+    For a recording there is also ``future_frames``, the future in the values that its file has.
+    """
     arrays: dict[str, np.ndarray] = {
         "class_names": np.array(prediction.class_names),
         "frame_rate": np.array(prediction.frame_rate),
     }
     if prediction.future is not None:
         arrays["future"] = prediction.future.numpy()
+        if clip.to_frames is not None:
+            arrays["future_frames"] = clip.to_frames(prediction.future).numpy()
     if prediction.probabilities is not None:
         arrays["probabilities"] = prediction.probabilities.numpy()
     write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
@@ -130,11 +151,11 @@ def _read_arrays(path: Path) -> Tensor:
     return torch.from_numpy(x)
 
 
-def _read_recording(path: Path, checkpoint: Checkpoint, root: str | None) -> Tensor:
+def _read_recording(path: Path, checkpoint: Checkpoint, root: str | None) -> ReadClip:
     # Imported here: an .npz file is predicted from without Lightning.
     from pyg_sybio.training.data_module import ClipDataModule
 
     clips = ClipDataModule.from_description(checkpoint.data, root=root).clips("train")
     if not isinstance(clips, CMUMocap):
         raise ValueError(f"{path} is a .txt file, but only models of CMU Mocap read those: expected .npz")
-    return clips.read_clip(path).transpose(0, 1)  # frames first
+    return ReadClip(clips.read_clip(path).transpose(0, 1), clips.to_frames)  # frames first

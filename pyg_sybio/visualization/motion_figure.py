@@ -1,5 +1,6 @@
 """A picture of a forecast: what was observed, what came, and what was predicted."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -106,10 +107,9 @@ def draw_prediction(
 
 
 def _spread(count: int, shown: int) -> list[int]:
-    """At most ``shown`` frames spread evenly over ``count``, the last always among them."""
-    return sorted(
-        {round(t) for t in np.linspace(0, count - 1, min(count, shown) + 1)[1:]} if count > 1 else {0}
-    )
+    """At most ``shown`` frames of ``count``, the last among them, evenly spaced back from it."""
+    step = math.ceil(count / shown)
+    return list(range(count - 1, -1, -step))[::-1]
 
 
 def _middle(pose: np.ndarray) -> np.ndarray:
