@@ -40,7 +40,7 @@ class Sample:
 SAMPLES = {
     "ntu": Sample("ntu25", persons=2, observed=300, future=10, classes=60),
     "mocap": Sample("cmu38:used", persons=1, observed=50, future=25, classes=8),
-    "demo": Sample("ntu25", persons=1, observed=40, future=25, classes=12),
+    "demo": Sample("ntu25", persons=1, observed=25, future=10, classes=12),
 }
 
 
