@@ -18,7 +18,6 @@ TINY = [
     "--trainer.enable_model_summary=false",
     "--trainer.accelerator=cpu",
     "--trainer.log_every_n_steps=1",
-    "--trainer.check_val_every_n_epoch=1",
 ]
 
 
