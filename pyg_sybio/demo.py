@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Dataset
 
+from pyg_sybio.files import write_whole
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.training.evaluation import Report, evaluate, format_report, write_report
-from pyg_sybio.training.files import write_whole
 from pyg_sybio.training.recipes import fit
 from pyg_sybio.visualization.actional_figure import draw_actional
 from pyg_sybio.visualization.motion_figure import draw_prediction

@@ -15,6 +15,8 @@ from typing import Any
 import jsonschema
 import networkx as nx
 
+from pyg_sybio.files import write_whole
+
 COORDINATES = {"xyz": 3, "xy": 2, "xy+score": 3, "expmap": 3}
 """Features of a joint under each kind of coordinates."""
 
@@ -344,7 +346,8 @@ class Skeleton:
         Args:
             path: File to write.
         """
-        Path(path).write_text(_to_text(self.to_dict()), encoding="utf-8")
+        text = _to_text(self.to_dict())
+        write_whole(path, lambda file: file.write(text.encode()))
 
 
 def load_skeleton(name_or_path: str | Path) -> Skeleton:

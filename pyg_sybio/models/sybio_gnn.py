@@ -2,7 +2,6 @@ r"""Symbiotic graph neural networks: action recognition and motion prediction in
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_sybio.bone_vectors import BoneVectors
+from pyg_sybio.files import write_whole
 from pyg_sybio.models.network import SymbioticNetwork
 from pyg_sybio.models.persons import Persons, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
@@ -323,15 +323,10 @@ class SybioGNN(nn.Module):
 
         Each file appears whole or not at all.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         weights = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
-        partial = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
-        save_file(weights, partial)
-        partial.replace(folder / WEIGHTS_FILE)
-        partial = folder / f".{CONFIG_FILE}.{os.getpid()}"
-        partial.write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
-        partial.replace(folder / CONFIG_FILE)
+        config = json.dumps(self.config, indent=2) + "\n"
+        write_whole(Path(folder) / WEIGHTS_FILE, lambda file: file.write(save(weights)))
+        write_whole(Path(folder) / CONFIG_FILE, lambda file: file.write(config.encode()))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch_geometric.data import Batch, Dataset
 from torch_geometric.loader import DataLoader
 
+from pyg_sybio.files import write_whole
 from pyg_sybio.metrics import top_k_accuracy
 from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.models.sybio_gnn import SybioGNN
-from pyg_sybio.training.files import write_whole
 from pyg_sybio.training.metrics import ErrorByHorizon
 
 # The horizons at which the field reports motion errors, in milliseconds.

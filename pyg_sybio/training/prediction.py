@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from pyg_sybio.data.cmu_mocap import CMUMocap
+from pyg_sybio.files import write_whole
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.training.checkpoint import Checkpoint
-from pyg_sybio.training.files import write_whole
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ Figures are built with matplotlib's objects on the Agg canvas. ``pyplot`` and it
 so drawing works without a display, in threads, and inside a user's own plotting session.
 """
 
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+
+from pyg_sybio.files import write_whole
 
 # The palette of Okabe and Ito, which people with any common colour vision tell apart.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -53,17 +53,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder; expected one in which to write {path.name}")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            figure.savefig(stream, format="png", dpi=DPI)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes files private, a picture has ordinary permissions
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, lambda stream: figure.savefig(stream, format="png", dpi=DPI))
 
 
 def to_numpy(values: Array) -> np.ndarray:

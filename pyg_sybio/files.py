@@ -1,5 +1,6 @@
 """Files that are whole or absent."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -9,7 +10,8 @@ def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a file beside `path` and rename it: a reader sees the whole file or the one before."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    # Hidden, and a name of its own for each process, so that two of them never fill the same file.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
             write(file)
