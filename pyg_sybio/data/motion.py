@@ -1,0 +1,199 @@
+r"""One recorded or predicted motion: what every reader returns and every dataset is made from."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.skeleton import Skeleton
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Motion:
+    r"""A clip: the poses of one or more persons over time, and what is known about them.
+
+    A value that was not recorded is never a number that looks recorded: `present` says where it is missing,
+    and the pose is zero there.
+
+    Args:
+        poses: Poses, in the units of the skeleton.
+        skeleton: The skeleton whose joints they are.
+        present: Which joint of which person was recorded in which frame. (default: all)
+        confidence: How far a detector trusts each joint, 0 (not at all) upwards, usually to 1; None where the
+            format has none. In a skeleton with `xy+score` it is the third feature once more.
+        translation: Path of the root, for rotations (coordinates `expmap`), which do not hold it.
+        frame_rate: Frames a second; None where the format does not say and the user did not.
+        label: Name of the class, or its number as text where the format has only numbers; None without one.
+        ids: What else tells clips apart, such as `subject`, `view`, `setup`, `style`, each as text.
+        tracks: The tracker's number of each person. (default: 0, 1, ...)
+        source: Where the motion comes from: a file, or a file and the entry in it.
+
+    Shapes:
+        - **poses:** `[P, T, M, D]`, single or double precision
+        - **present:** `[P, T, M]`
+        - **confidence:** `[P, T, M]`
+        - **translation:** `[P, T, 3]`
+
+    Raises:
+        ValueError: If shapes or values contradict each other, or a value is not finite.
+    """
+
+    poses: Tensor
+    skeleton: Skeleton
+    present: Tensor = None  # type: ignore[assignment]  # filled by __post_init__
+    confidence: Tensor | None = None
+    translation: Tensor | None = None
+    frame_rate: float | None = None
+    label: str | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
+    tracks: tuple[int, ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.present is None:
+            object.__setattr__(self, "present", torch.ones(self.poses.shape[:-1], dtype=torch.bool))
+        if not self.tracks:
+            object.__setattr__(self, "tracks", tuple(range(len(self.poses))))
+        self._check()
+
+    def __repr__(self) -> str:
+        rate = "" if self.frame_rate is None else f" at {self.frame_rate:g} Hz"
+        label = "" if self.label is None else f", {self.label!r}"
+        return (
+            f"Motion({self.num_persons} x {self.num_frames} frames{rate}, "
+            f"{self.skeleton.name!r} {list(self.poses.shape)}{label})"
+        )
+
+    @property
+    def num_persons(self) -> int:
+        return self.poses.size(0)
+
+    @property
+    def num_frames(self) -> int:
+        return self.poses.size(1)
+
+    @property
+    def num_spatial(self) -> int:
+        """How many of the features are coordinates in space: 3, 2, or 0 for rotations."""
+        return {"xyz": 3, "xy": 2, "xy+score": 2, "expmap": 0}[self.skeleton.coordinates]
+
+    @property
+    def seen(self) -> Tensor:
+        """Which person has any joint in which frame, `[P, T]`."""
+        return self.present.any(-1)
+
+    def replace(self, **changes: Any) -> "Motion":
+        """The same motion with some fields changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def frames(self, index: slice | Tensor) -> "Motion":
+        """Some of the frames: a slice, or the numbers `[T']` of frames, which may repeat."""
+        return self.replace(
+            poses=self.poses[:, index],
+            present=self.present[:, index],
+            confidence=None if self.confidence is None else self.confidence[:, index],
+            translation=None if self.translation is None else self.translation[:, index],
+        )
+
+    def persons(self, index: Sequence[int]) -> "Motion":
+        """Some of the persons, at least one, in the given order."""
+        chosen = list(index)
+        return self.replace(
+            poses=self.poses[chosen],
+            present=self.present[chosen],
+            confidence=None if self.confidence is None else self.confidence[chosen],
+            translation=None if self.translation is None else self.translation[chosen],
+            tracks=tuple(self.tracks[person] for person in chosen),
+        )
+
+    def joints(self, skeleton: Skeleton) -> "Motion":
+        """The joints of another skeleton, found by their names.
+
+        Raises:
+            ValueError: If this skeleton lacks one of them, or has another kind of coordinates.
+        """
+        if skeleton == self.skeleton:
+            return self
+        if skeleton.coordinates != self.skeleton.coordinates:
+            raise ValueError(
+                f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
+                f"but {self.source or 'the motion'} has '{self.skeleton.coordinates}'"
+            )
+        index = [self.skeleton.joint_index(name) for name in skeleton.joints]
+        return self.replace(
+            poses=self.poses[:, :, index],
+            present=self.present[:, :, index],
+            confidence=None if self.confidence is None else self.confidence[:, :, index],
+            skeleton=skeleton,
+        )
+
+    def equal(self, other: "Motion") -> bool:
+        """Whether everything is the same, to the last bit."""
+        tensors = ("poses", "present", "confidence", "translation")
+        fields = ("skeleton", "frame_rate", "label", "tracks", "source")
+        return (
+            all(_same(getattr(self, name), getattr(other, name)) for name in tensors)
+            and all(getattr(self, name) == getattr(other, name) for name in fields)
+            and dict(self.ids) == dict(other.ids)
+        )
+
+    def _check(self) -> None:
+        poses, skeleton = self.poses, self.skeleton
+        expected = (skeleton.num_joints, skeleton.num_features)
+        if poses.dim() != 4 or tuple(poses.shape[-2:]) != expected:
+            raise ValueError(
+                f"'poses' has shape {list(poses.shape)}, expected [P, T, {expected[0]}, {expected[1]}] "
+                f"for skeleton '{skeleton.name}' ({skeleton.coordinates})"
+            )
+        if not poses.numel():
+            raise ValueError(f"'poses' has shape {list(poses.shape)}, expected a person and a frame")
+        if not poses.is_floating_point():
+            raise ValueError(f"'poses' is {poses.dtype}, expected floating point numbers")
+        for name, value, shape in (
+            ("present", self.present, poses.shape[:3]),
+            ("confidence", self.confidence, poses.shape[:3]),
+            ("translation", self.translation, (*poses.shape[:2], 3)),
+        ):
+            if value is not None and tuple(value.shape) != tuple(shape):
+                raise ValueError(f"'{name}' has shape {list(value.shape)}, expected {list(shape)}")
+        if self.present.dtype != torch.bool:
+            raise ValueError(f"'present' is {self.present.dtype}, expected booleans")
+        _check_finite("poses", poses)
+        if self.confidence is not None:
+            _check_finite("confidence", self.confidence)
+            if (self.confidence < 0).any():
+                raise ValueError(f"'confidence' goes down to {self.confidence.min():g}, expected at least 0")
+        if self.translation is not None:
+            _check_finite("translation", self.translation)
+            if skeleton.coordinates != "expmap":
+                raise ValueError(
+                    "'translation' goes with rotations (coordinates 'expmap'), "
+                    f"but skeleton '{skeleton.name}' has '{skeleton.coordinates}'"
+                )
+        if self.frame_rate is not None and not 0 < self.frame_rate < float("inf"):
+            raise ValueError(f"'frame_rate' is {self.frame_rate}, expected a positive number of hertz")
+        if len(self.tracks) != self.num_persons:
+            raise ValueError(f"'tracks' has {len(self.tracks)} entries for {self.num_persons} persons")
+        hidden = (poses != 0).any(-1) & ~self.present
+        if hidden.any():
+            person, frame, joint = hidden.nonzero()[0].tolist()
+            raise ValueError(
+                f"'poses' has values for person {person}, frame {frame}, joint '{skeleton.joints[joint]}', "
+                "which is not present: expected zeros there"
+            )
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.dtype == other.dtype and torch.equal(one, other)
+
+
+def _check_finite(name: str, value: Tensor) -> None:
+    finite = value.isfinite()
+    if not finite.all():
+        place = (~finite).nonzero()[0].tolist()
+        raise ValueError(f"'{name}' has a value that is not a finite number at {place}")

@@ -1,0 +1,43 @@
+"""JSON from others: strict, and with errors that name file and place."""
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+def read_json(path: Path) -> Any:
+    """The document of a JSON file.
+
+    Raises:
+        ValueError: If the file is not UTF-8 text or not JSON, has `NaN` or `Infinity` (which are no JSON), an
+            object with the same key twice, or is nested too deeply.
+        FileNotFoundError: If there is no such file.
+    """
+    try:
+        return json.loads(
+            path.read_bytes().decode("utf-8"),
+            object_pairs_hook=_once,
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{path}, {place}: {error.msg}, expected JSON") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}, byte {error.start}: not UTF-8 text, expected JSON") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply, expected the JSON of a motion") from None
+    except ValueError as error:  # a key twice, a constant, an integer of thousands of digits
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} twice in one object, expected it once")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON, expected a finite number")

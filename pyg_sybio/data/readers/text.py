@@ -1,0 +1,74 @@
+"""Text files line by line, and numbers in them, with errors that name file and line."""
+
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from pathlib import Path
+
+MAX_LINE = 1_000_000
+"""Characters: a longer line is no line of a motion file."""
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their numbers from 1, one at a time.
+
+    Bytes that are no text become characters that are no numbers and no keywords, so that whoever parses the
+    line reports them with their place.
+
+    Raises:
+        ValueError: If a line is longer than :data:`MAX_LINE`.
+        FileNotFoundError: If there is no such file.
+    """
+    with path.open(encoding="utf-8", errors="replace") as file:
+        number = 0
+        while line := file.readline(MAX_LINE + 1):
+            number += 1
+            if len(line) > MAX_LINE:
+                raise ValueError(f"{path}, line {number} is longer than {MAX_LINE} characters")
+            yield number, line
+
+
+def to_floats(fields: Sequence[str], where: str) -> list[float]:
+    """Finite numbers.
+
+    Args:
+        fields: Their texts.
+        where: What an error calls the place, such as ``"walk.bvh, line 7"``.
+
+    Raises:
+        ValueError: If one of them is not a finite number.
+    """
+    try:
+        values = list(map(float, fields))
+    except ValueError:
+        wrong = next(field for field in fields if not _is_number(field))
+        raise ValueError(f"{where} has {_shown(wrong)}, expected a number") from None
+    if not all(map(isfinite, values)):
+        wrong = next(field for field in fields if not isfinite(float(field)))
+        raise ValueError(f"{where} has {_shown(wrong)}, expected a finite number")
+    return values
+
+
+def to_count(field: str, where: str, *, least: int = 0) -> int:
+    """A whole number of at least `least`, written in decimal digits alone.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    text = field.strip()
+    # A count of more digits than this is no count; int() itself refuses thousands of digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) >= least):
+        raise ValueError(f"{where} has {_shown(text)}, expected a whole number of at least {least}")
+    return int(text)
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(field: str) -> str:
+    text = field.strip()
+    return repr(text if len(text) <= 40 else text[:40] + "...")
