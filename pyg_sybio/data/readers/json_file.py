@@ -14,20 +14,23 @@ def read_json(path: Path) -> Any:
         FileNotFoundError: If there is no such file.
     """
     try:
-        return json.loads(
-            path.read_bytes().decode("utf-8"),
-            object_pairs_hook=_once,
-            parse_constant=_refuse_constant,
-        )
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"{path}, {place}: {error.msg}, expected JSON") from None
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}, byte {error.start}: not UTF-8 text, expected JSON") from None
+    return parse_json(text, str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """The document that a text holds, by the rules of :func:`read_json`; errors begin with `where`."""
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{where}, {place}: {error.msg}, expected JSON") from None
     except RecursionError:
-        raise ValueError(f"{path}: nested too deeply, expected the JSON of a motion") from None
+        raise ValueError(f"{where}: nested too deeply, expected the JSON of a motion") from None
     except ValueError as error:  # a key twice, a constant, an integer of thousands of digits
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
