@@ -27,6 +27,7 @@ SHIPPED = {
     "smpl24": 24,
     "jhmdb15": 15,
     "hand21": 21,
+    "ucla20": 20,
 }
 SHIPPED_AND_USED = [*SHIPPED, "h36m32:used", "cmu38:used"]
 

@@ -15,7 +15,7 @@ from pyg_sybio.skeleton import load_skeleton
 
 NAMES = [action.name for action in ACTIONS]
 POSITION_SKELETONS = (
-    "ntu25", "openpose18", "openpose25", "coco17", "mediapipe33", "azure32", "smpl24", "jhmdb15",
+    "ntu25", "openpose18", "openpose25", "coco17", "mediapipe33", "azure32", "smpl24", "jhmdb15", "ucla20",
 )  # fmt: skip
 
 
