@@ -1,0 +1,82 @@
+r"""Exponential-map text files, as CMU Mocap and Human3.6M are distributed for motion prediction.
+
+A line is a frame of `V = 3 + 3·joints` comma separated numbers: the translation of the root, then an
+exponential map (rotation axis times angle, radians) for every joint.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.text import to_floats
+from pyg_sybio.skeleton import Skeleton
+
+# Python would also take "1_000" and the digits of other scripts, which no file of this format has.
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_NUMERIC = b"0123456789+-.eE, \t\r\n"  # the characters of such numbers, and what stands between them
+
+
+def read_expmap(path: str | Path, *, skeleton: Skeleton, frame_rate: float | None = None) -> Motion:
+    r"""The motion of one person in a file of exponential maps.
+
+    Args:
+        path: The file.
+        skeleton: Its joints, coordinates `expmap`, in the order of the columns.
+        frame_rate: In Hz; the file does not say.
+
+    Shapes:
+        - **poses:** `[1, T, M, 3]`, radians, double precision
+        - **translation:** `[1, T, 3]`, in the file's unit of length, double precision
+
+    Raises:
+        ValueError: If the skeleton has other coordinates, or a line has another number of values or something
+            that is not a finite number; the message names the file and the line.
+        FileNotFoundError: If there is no such file.
+    """
+    if skeleton.coordinates != "expmap":
+        raise ValueError(
+            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', expected 'expmap'"
+        )
+    frames = torch.from_numpy(_read_frames(Path(path), 3 + 3 * skeleton.num_joints))
+    translation, rotations = frames.split((3, 3 * skeleton.num_joints), dim=-1)
+    return Motion(
+        poses=rotations.unflatten(-1, (-1, 3))[None].contiguous(),
+        translation=translation[None].contiguous(),
+        skeleton=skeleton,
+        frame_rate=frame_rate,
+        source=str(path),
+    )
+
+
+def _read_frames(path: Path, num_values: int) -> np.ndarray:
+    content = path.read_bytes().rstrip()
+    if not content:
+        raise ValueError(f"{path} has no frames, expected lines of {num_values} comma separated values")
+    # Bytes that are no text become characters that are no numbers, and are then reported with their line.
+    lines = content.decode("utf-8", errors="replace").split("\n")
+    if not content.translate(None, _NUMERIC) and all(line.count(",") == num_values - 1 for line in lines):
+        try:
+            frames = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
+        except ValueError:
+            pass  # A field such as "1-2": the slow way below names its line.
+        else:
+            if frames.shape == (len(lines), num_values) and np.isfinite(frames).all():
+                return frames
+    return np.array(
+        [_parse_line(path, number, line, num_values) for number, line in enumerate(lines, start=1)]
+    )
+
+
+def _parse_line(path: Path, number: int, line: str, num_values: int) -> list[float]:
+    where = f"{path}, line {number}"
+    fields = [field.strip() for field in line.split(",")]
+    if len(fields) != num_values:
+        raise ValueError(f"{where} has {len(fields)} values, expected {num_values}")
+    values = to_floats(fields, where)
+    for field in fields:
+        if not _NUMBER.fullmatch(field):
+            raise ValueError(f"{where} has {field[:40]!r}, expected a number in decimal digits")
+    return values
