@@ -2,7 +2,7 @@ r"""One recorded or predicted motion: what every reader returns and every datase
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import torch
@@ -30,6 +30,8 @@ class Motion:
         ids: What else tells clips apart, such as `subject`, `view`, `setup`, `style`, each as text.
         tracks: The tracker's number of each person. (default: 0, 1, ...)
         source: Where the motion comes from: a file, or a file and the entry in it.
+        check_values: Look at every value. False is for values that are known to be right, such as a selection
+            from a motion: it saves most of the time of making one; shapes are checked all the same.
 
     Shapes:
         - **poses:** `[P, T, M, D]`, single or double precision
@@ -51,13 +53,16 @@ class Motion:
     ids: Mapping[str, str] = field(default_factory=dict)
     tracks: tuple[int, ...] = ()
     source: str = ""
+    check_values: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check_values: bool) -> None:
         if self.present is None:
             object.__setattr__(self, "present", torch.ones(self.poses.shape[:-1], dtype=torch.bool))
         if not self.tracks:
             object.__setattr__(self, "tracks", tuple(range(len(self.poses))))
-        self._check()
+        self._check_shapes()
+        if check_values:
+            self._check_values()
 
     def __repr__(self) -> str:
         rate = "" if self.frame_rate is None else f" at {self.frame_rate:g} Hz"
@@ -96,6 +101,7 @@ class Motion:
             present=self.present[:, index],
             confidence=None if self.confidence is None else self.confidence[:, index],
             translation=None if self.translation is None else self.translation[:, index],
+            check_values=False,
         )
 
     def persons(self, index: Sequence[int]) -> "Motion":
@@ -107,6 +113,7 @@ class Motion:
             confidence=None if self.confidence is None else self.confidence[chosen],
             translation=None if self.translation is None else self.translation[chosen],
             tracks=tuple(self.tracks[person] for person in chosen),
+            check_values=False,
         )
 
     def joints(self, skeleton: Skeleton) -> "Motion":
@@ -128,6 +135,7 @@ class Motion:
             present=self.present[:, :, index],
             confidence=None if self.confidence is None else self.confidence[:, :, index],
             skeleton=skeleton,
+            check_values=False,
         )
 
     def equal(self, other: "Motion") -> bool:
@@ -140,7 +148,7 @@ class Motion:
             and dict(self.ids) == dict(other.ids)
         )
 
-    def _check(self) -> None:
+    def _check_shapes(self) -> None:
         poses, skeleton = self.poses, self.skeleton
         expected = (skeleton.num_joints, skeleton.num_features)
         if poses.dim() != 4 or tuple(poses.shape[-2:]) != expected:
@@ -161,28 +169,32 @@ class Motion:
                 raise ValueError(f"'{name}' has shape {list(value.shape)}, expected {list(shape)}")
         if self.present.dtype != torch.bool:
             raise ValueError(f"'present' is {self.present.dtype}, expected booleans")
-        _check_finite("poses", poses)
-        if self.confidence is not None:
-            _check_finite("confidence", self.confidence)
-            if (self.confidence < 0).any():
-                raise ValueError(f"'confidence' goes down to {self.confidence.min():g}, expected at least 0")
-        if self.translation is not None:
-            _check_finite("translation", self.translation)
-            if skeleton.coordinates != "expmap":
-                raise ValueError(
-                    "'translation' goes with rotations (coordinates 'expmap'), "
-                    f"but skeleton '{skeleton.name}' has '{skeleton.coordinates}'"
-                )
+        if self.translation is not None and skeleton.coordinates != "expmap":
+            raise ValueError(
+                "'translation' goes with rotations (coordinates 'expmap'), "
+                f"but skeleton '{skeleton.name}' has '{skeleton.coordinates}'"
+            )
         if self.frame_rate is not None and not 0 < self.frame_rate < float("inf"):
             raise ValueError(f"'frame_rate' is {self.frame_rate}, expected a positive number of hertz")
         if len(self.tracks) != self.num_persons:
             raise ValueError(f"'tracks' has {len(self.tracks)} entries for {self.num_persons} persons")
-        hidden = (poses != 0).any(-1) & ~self.present
+
+    def _check_values(self) -> None:
+        _check_finite("poses", self.poses)
+        if self.translation is not None:
+            _check_finite("translation", self.translation)
+        if self.confidence is not None:
+            _check_finite("confidence", self.confidence)
+            if (self.confidence < 0).any():
+                raise ValueError(f"'confidence' goes down to {self.confidence.min():g}, expected at least 0")
+        if self.present.all():
+            return
+        hidden = (self.poses != 0).any(-1) & ~self.present
         if hidden.any():
             person, frame, joint = hidden.nonzero()[0].tolist()
             raise ValueError(
-                f"'poses' has values for person {person}, frame {frame}, joint '{skeleton.joints[joint]}', "
-                "which is not present: expected zeros there"
+                f"'poses' has values for person {person}, frame {frame}, "
+                f"joint '{self.skeleton.joints[joint]}', which is not present: expected zeros there"
             )
 
 
@@ -193,6 +205,9 @@ def _same(one: Tensor | None, other: Tensor | None) -> bool:
 
 
 def _check_finite(name: str, value: Tensor) -> None:
+    # Whatever is not finite stays so in a sum, which is fast; a sum that overflows is looked at in detail.
+    if value.sum().isfinite():
+        return
     finite = value.isfinite()
     if not finite.all():
         place = (~finite).nonzero()[0].tolist()

@@ -96,3 +96,13 @@ def test_rotations_have_a_translation() -> None:
     )
     assert torch.equal(motion.frames(slice(1, 3)).translation, torch.tensor([[[3.0, 4, 5], [6, 7, 8]]]))
     assert motion.num_spatial == 0
+
+
+def test_values_that_are_known_to_be_right_are_not_looked_at_but_shapes_are() -> None:
+    wrong = torch.full((2, 6, 25, 3), torch.nan)
+    assert _motion(poses=wrong, check_values=False).poses.isnan().all()
+    with pytest.raises(ValueError, match="'poses' has shape"):
+        _motion(poses=wrong[0], check_values=False)
+    # The leave is for one motion: what is made of it is looked at again.
+    with pytest.raises(ValueError, match="not a finite number"):
+        _motion(poses=wrong, check_values=False).replace(label="wave")
