@@ -90,34 +90,40 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
     return torch.linalg.vector_norm(difference, dim=-1).to(prediction.dtype)
 
 
-def mean_per_joint_position_error(prediction: Tensor, target: Tensor) -> Tensor:
+def mean_per_joint_position_error(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""Mean distance of the joints from where they should be (MPJPE), in the unit of the coordinates.
 
     Args:
         prediction: Predicted joint positions.
         target: Recorded joint positions.
+        mask: Which joints were recorded: the others do not count. (default: all)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
-        - **output:** `[..., T]`
+        - **mask:** `[..., T, M]`
+        - **output:** `[..., T]`, NaN in a frame without a recorded joint
 
     Raises:
         ValueError: If the shapes differ or have fewer than three dimensions.
     """
-    return _joint_distances(prediction, target).mean(-1)
+    return _mean_over_joints(_joint_distances(prediction, target, mask), mask)
 
 
-def percentage_of_correct_keypoints(prediction: Tensor, target: Tensor, threshold: float = 0.05) -> Tensor:
+def percentage_of_correct_keypoints(
+    prediction: Tensor, target: Tensor, threshold: float = 0.05, mask: Tensor | None = None
+) -> Tensor:
     r"""Share of the joints that are predicted closely enough (PCK).
 
     Args:
         prediction: Predicted joint positions.
         target: Recorded joint positions.
         threshold: Largest error that counts as correct, as a share of the body's size.
+        mask: Which joints were recorded: the others do not count, neither for the size. (default: all)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
-        - **output:** `[..., T]`, 0 to 1
+        - **mask:** `[..., T, M]`
+        - **output:** `[..., T]`, 0 to 1, NaN in a frame without a recorded joint
 
     Raises:
         ValueError: If the shapes differ or have fewer than three dimensions.
@@ -127,10 +133,47 @@ def percentage_of_correct_keypoints(prediction: Tensor, target: Tensor, threshol
         around all target joints in all target frames of the clip (each leading index is a clip of its own). A
         target that is a single point has no size, and nothing counts as correct.
     """
-    distances = _joint_distances(prediction, target)
-    box = target.amax(dim=(-3, -2)) - target.amin(dim=(-3, -2))  # [..., D]
-    size = box.amax(-1)[..., None, None]
-    return (distances < threshold * size).to(distances.dtype).mean(-1)
+    distances = _joint_distances(prediction, target, mask)
+    inside = torch.ones_like(distances, dtype=torch.bool) if mask is None else mask
+    high = target.masked_fill(~inside[..., None], -torch.inf).amax(dim=(-3, -2))  # [..., D]
+    low = target.masked_fill(~inside[..., None], torch.inf).amin(dim=(-3, -2))
+    size = (high - low).amax(-1)[..., None, None]
+    return _mean_over_joints((distances < threshold * size).to(distances.dtype), mask)
+
+
+# Millimetres in a unit of length, by the names that skeletons give to their units.
+_MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+
+
+def position_errors(
+    prediction: Tensor, target: Tensor, mask: Tensor | None = None, *, num_spatial: int, units: str
+) -> dict[str, Tensor]:
+    r"""The errors that people report of predicted positions.
+
+    Args:
+        prediction: Predicted poses.
+        target: Recorded poses.
+        mask: Which joints were recorded: the others do not count. (default: all)
+        num_spatial: How many of the features are coordinates, the first ones: a score is no place.
+        units: The unit of the coordinates.
+
+    Shapes:
+        - **prediction, target:** `[N, T, M, D]`
+        - **mask:** `[N, T, M]`
+
+    Returns:
+        `[N, T]` each, NaN in a frame without a recorded joint: the mean distance of the joints (`mpjpe_mm` in
+        millimetres where the unit is `m`, `cm` or `mm`, else `mpjpe` in the given unit), and `pck@0.05`, the
+        share of joints closer than 0.05 of the larger side of the recorded clip.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+    prediction, target = prediction[..., :num_spatial], target[..., :num_spatial]
+    distance = mean_per_joint_position_error(prediction, target, mask)
+    scale = _MILLIMETRES.get(units)
+    errors = {"mpjpe": distance} if scale is None else {"mpjpe_mm": scale * distance}
+    return errors | {"pck@0.05": percentage_of_correct_keypoints(prediction, target, 0.05, mask)}
 
 
 def _euler_columns(frames: Tensor) -> Tensor:
@@ -150,10 +193,22 @@ def _column_mask(columns: Sequence[int], num_values: int, device: torch.device) 
     return mask
 
 
-def _joint_distances(prediction: Tensor, target: Tensor) -> Tensor:
+def _joint_distances(prediction: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
     if prediction.dim() < 3 or prediction.shape != target.shape:
         raise ValueError(
             f"'prediction' has shape {list(prediction.shape)} and 'target' {list(target.shape)}, "
             "expected [..., T, M, D] for both"
         )
+    if mask is not None and (mask.shape != target.shape[:-1] or mask.dtype != torch.bool):
+        raise ValueError(
+            f"'mask' is {mask.dtype} of shape {list(mask.shape)}, "
+            f"expected booleans of shape {list(target.shape[:-1])}"
+        )
     return torch.linalg.vector_norm(prediction - target, dim=-1)
+
+
+def _mean_over_joints(values: Tensor, mask: Tensor | None) -> Tensor:
+    """The mean over the recorded of the joints `[..., M]`; 0 / 0 is NaN where there is none."""
+    if mask is None:
+        return values.mean(-1)
+    return torch.where(mask, values, 0.0).sum(-1) / mask.sum(-1)

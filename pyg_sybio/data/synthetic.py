@@ -19,7 +19,7 @@ from pyg_sybio.data.body import (
     mirrored,
     pose_body,
 )
-from pyg_sybio.metrics import mean_per_joint_position_error, percentage_of_correct_keypoints
+from pyg_sybio.metrics import position_errors
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 GRAVITY = 9.81  # m/s²
@@ -278,24 +278,24 @@ class SyntheticMotions(Dataset):
             x=clip[:, : self.num_observed], future=clip[:, self.num_observed :], y=self.labels[idx : idx + 1]
         )
 
-    def motion_errors(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        r"""Errors of predicted frames.
+    def motion_errors(
+        self, prediction: Tensor, target: Tensor, mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        r"""Errors of predicted frames (:func:`~pyg_sybio.metrics.position_errors`).
 
         Args:
             prediction: Predicted frames, in the space of the clips.
             target: Recorded frames.
+            mask: Which joints count. (default: all; these clips lack none)
 
         Shapes:
             - **prediction, target:** `[N, T, M, D]`
-            - **output:** `[N, T]` each: the mean distance of the joints (`mpjpe_mm` in millimetres, or
-              `mpjpe` in standing heights for images), and `pck@0.05`, the share of joints closer than 0.05 of
-              the larger side of the recorded clip
+            - **mask:** `[N, T, M]`
+            - **output:** `[N, T]` each: `mpjpe_mm` (or `mpjpe` in standing heights for images), `pck@0.05`
         """
         spatial = self.skeleton.coordinates.partition("+")[0]
-        prediction, target = prediction[..., : len(spatial)], target[..., : len(spatial)]
-        distance = mean_per_joint_position_error(prediction, target)
-        errors = {"mpjpe_mm": 1000 * distance} if spatial == "xyz" else {"mpjpe": distance}
-        return errors | {"pck@0.05": percentage_of_correct_keypoints(prediction, target, threshold=0.05)}
+        units = "m" if spatial == "xyz" else "standing heights"
+        return position_errors(prediction, target, mask, num_spatial=len(spatial), units=units)
 
     def _make_clips(self, index: Tensor) -> Tensor:
         """The clips of the given indices, `[N, M, T, D]`."""
