@@ -1,0 +1,329 @@
+r"""Clips of a store as samples for both tasks: what the dataset classes of the benchmarks have in common."""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, Dataset
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.two_tasks import PADDINGS, split_tasks
+from pyg_sybio.metrics import position_errors
+from pyg_sybio.skeleton import Skeleton
+
+Transform = Callable[[Motion], Motion]
+
+_NUM_SPATIAL = {"xyz": 3, "xy": 2, "xy+score": 2}
+
+
+class _ClipInfo(Protocol):
+    @property
+    def num_frames(self) -> int: ...
+    @property
+    def label(self) -> str | None: ...
+    @property
+    def ids(self) -> Mapping[str, str]: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def frame_rate(self) -> float | None: ...
+
+
+class Store(Protocol):
+    """What a dataset needs of a :class:`~pyg_sybio.data.store.MotionStore`."""
+
+    @property
+    def skeleton(self) -> Skeleton: ...
+    @property
+    def clips(self) -> Sequence[_ClipInfo]: ...
+    @property
+    def skipped(self) -> Sequence[tuple[str, str]]: ...
+    def motion(self, index: int, frames: slice = ...) -> Motion: ...
+
+
+@dataclass(frozen=True)
+class SeenClip:
+    r"""Preparation of a clip that leaves it out if nobody is ever seen in it, since it cannot teach anything.
+
+    Args:
+        transform: What else is done, before one looks. (default: nothing)
+
+    Returns:
+        The transformed clip; None if nobody is seen in any frame.
+    """
+
+    transform: Transform | None = None
+
+    def __call__(self, motion: Motion) -> Motion | None:
+        """Transform a clip, or leave it out."""
+        if motion.present.any() and self.transform is not None:
+            motion = self.transform(motion)
+        return motion if motion.present.any() else None
+
+
+class Span(NamedTuple):
+    """Some frames of a clip, from which one sample is made.
+
+    Args:
+        clip: Which clip of the store.
+        start: Its first frame.
+        stop: The frame after its last.
+        split: The frame of the clip where the future begins. (default: by the rule of
+            :func:`~pyg_sybio.data.two_tasks.split_tasks`)
+    """
+
+    clip: int
+    start: int
+    stop: int
+    split: int | None = None
+
+
+def whole_clips(store: Store, clips: Iterable[int]) -> list[Span]:
+    """One span a clip, which is all of it."""
+    return [Span(clip, 0, store.clips[clip].num_frames) for clip in clips]
+
+
+def windows(
+    store: Store, clips: Iterable[int], *, num_observed: int, num_future: int, stride: int
+) -> list[Span]:
+    r"""All windows of `num_observed + num_future` frames that begin at a multiple of `stride`.
+
+    A clip shorter than a window is one span, split by the rule for whole clips: it is never dropped.
+    """
+    if stride < 1:
+        raise ValueError(f"'window_stride' is {stride}, expected at least 1")
+    length = num_observed + num_future
+    spans: list[Span] = []
+    for clip in clips:
+        num_frames = store.clips[clip].num_frames
+        if num_frames < length:
+            spans.append(Span(clip, 0, num_frames))
+        starts = range(0, num_frames - length + 1, stride)
+        spans += [Span(clip, start, start + length, start + num_observed) for start in starts]
+    return spans
+
+
+class MotionDataset(Dataset):
+    r"""Samples for both tasks, each made from a span of a stored clip.
+
+    A span is read, augmented as a whole (observed and future frames turn together), split
+    (:func:`~pyg_sybio.data.two_tasks.split_tasks`, which has the rule for short clips), and the observed part
+    alone is corrupted. Persons are stacked; one who is seen nowhere in the observed part is left out, and if
+    nobody is seen there, the first stays, as zeros.
+
+    Args:
+        store: The prepared clips.
+        clips: Which clips of the store, by index. (default: all)
+        spans: The spans, where they are fixed, as the test clips of a benchmark are. (default: whole clips,
+            or windows with `window_stride`)
+        window_stride: Frames from one window to the next. (default: a clip is one sample)
+        class_names: Name of each class; a label is a place in it.
+        labels: What the clips call each class, where that is not its name. (default: `class_names`)
+        num_observed: Frames in `x`.
+        num_future: Frames in `future`.
+        frame_rate: In Hz. (default: that of the clips)
+        observation_ratio: The share of what could be observed that is.
+        padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
+        augment: Changes a clip before it is split.
+        corrupt: Changes the observed frames alone, as a bad sensor does.
+
+    Shapes:
+        - **x:** `[P·M, T, D]`
+        - **future:** `[P·M, T_future, D]`, zero where nothing was recorded
+        - **future_mask:** `[P·M, T_future, 1]`, True where something was
+        - **y:** `[1]`
+
+    Attributes:
+        spans: The span of each item.
+
+    Raises:
+        ValueError: If an argument is out of its range, a clip has no label or an unknown one, the frame rates
+            of the clips differ from each other or from `frame_rate`, or there is no clip.
+
+    Note:
+        Clips that preparation has left out of the store (:class:`SeenClip` leaves out those in which nobody
+        is ever seen) are named in a warning.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        class_names: Sequence[str],
+        num_observed: int,
+        num_future: int,
+        clips: Sequence[int] | None = None,
+        spans: Sequence[Span] | None = None,
+        window_stride: int | None = None,
+        labels: Sequence[str] | None = None,
+        frame_rate: float | None = None,
+        observation_ratio: float = 1.0,
+        padding: str = "repeat",
+        augment: Transform | None = None,
+        corrupt: Transform | None = None,
+    ) -> None:
+        for name, value in (("num_observed", num_observed), ("num_future", num_future)):
+            if value < 1:
+                raise ValueError(f"'{name}' is {value}, expected at least 1")
+        if not 0 < observation_ratio <= 1:
+            raise ValueError(f"'observation_ratio' is {observation_ratio}, expected above 0 and at most 1")
+        if padding not in PADDINGS:
+            raise ValueError(f"'padding' is {padding!r}, expected 'repeat' or 'hold'")
+        super().__init__()
+        self.store = store
+        self.skeleton = store.skeleton
+        self.class_names = tuple(class_names)
+        self.num_observed = num_observed
+        self.num_future = num_future
+        self.observation_ratio = observation_ratio
+        self.padding = padding
+        self.augment = augment
+        self.corrupt = corrupt
+        if spans is None:
+            chosen = range(len(store.clips)) if clips is None else clips
+            if window_stride is None:
+                spans = whole_clips(store, chosen)
+            else:
+                spans = windows(
+                    store, chosen, num_observed=num_observed, num_future=num_future, stride=window_stride
+                )
+        if not spans:
+            raise ValueError(f"'spans' are none of {len(store.clips)} clips, expected one or more")
+        self.spans = tuple(spans)
+        used = sorted({span.clip for span in self.spans})
+        self._labels = _labels(store, used, labels or self.class_names)
+        self.frame_rate = _frame_rate(store, used, frame_rate)
+        _warn(store)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of class names; PyG would count the labels that occur, which depend on the files."""
+        return len(self.class_names)
+
+    def len(self) -> int:
+        """Number of samples."""
+        return len(self.spans)
+
+    def motion(self, idx: int) -> Motion:
+        """The recorded frames of item `idx`, before augmentation and splitting."""
+        span = self.spans[self.indices()[idx]]
+        return self.store.motion(span.clip, slice(span.start, span.stop))
+
+    def get(self, idx: int) -> Data:
+        """The sample `idx`."""
+        span = self.spans[idx]
+        motion = self.store.motion(span.clip, slice(span.start, span.stop))
+        if self.augment is not None:
+            motion = self.augment(motion)
+        sample = split_tasks(
+            motion,
+            num_observed=self.num_observed,
+            num_future=self.num_future,
+            observation_ratio=self.observation_ratio,
+            padding=self.padding,
+            split=None if span.split is None else span.split - span.start,
+        )
+        observed = sample.observed if self.corrupt is None else self.corrupt(sample.observed)
+        persons = observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0]
+        return Data(
+            x=_stack(observed.poses, persons),
+            future=_stack(sample.future.poses, persons),
+            future_mask=_stack(sample.future_present.unsqueeze(-1), persons),
+            y=torch.tensor([self._labels[span.clip]]),
+        )
+
+    @property
+    def sample_weights(self) -> Tensor:
+        r"""Probability of each item `[len]` if classes are drawn evenly, in a class clips, in a clip spans.
+
+        With :class:`torch.utils.data.WeightedRandomSampler` neither large classes nor long clips crowd out
+        the rest.
+        """
+        clips = [self.spans[index].clip for index in self.indices()]
+        in_clip = Counter(clips)
+        in_class = Counter(self._labels[clip] for clip in in_clip)
+        weights = [1 / (len(in_class) * in_class[self._labels[clip]] * in_clip[clip]) for clip in clips]
+        return torch.tensor(weights, dtype=torch.float64)
+
+    def motion_errors(
+        self, prediction: Tensor, target: Tensor, mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        r"""Errors of predicted positions (:func:`~pyg_sybio.metrics.position_errors`).
+
+        Args:
+            prediction: Predicted frames, in the space of the clips.
+            target: Recorded frames.
+            mask: Which joints were recorded: the others do not count. (default: all)
+
+        Shapes:
+            - **prediction, target:** `[N, T, M, D]`
+            - **mask:** `[N, T, M]`
+            - **output:** `[N, T]` each, NaN in a frame without a recorded joint
+
+        Raises:
+            ValueError: If the clips are rotations, whose error a subclass has to define.
+        """
+        coordinates = self.skeleton.coordinates
+        if coordinates not in _NUM_SPATIAL:
+            raise ValueError(
+                f"skeleton '{self.skeleton.name}' has coordinates '{coordinates}', expected positions "
+                f"({', '.join(_NUM_SPATIAL)}): {type(self).__name__} has no error of rotations"
+            )
+        return position_errors(
+            prediction, target, mask, num_spatial=_NUM_SPATIAL[coordinates], units=self.skeleton.units
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({len(self)}, skeleton={self.skeleton.name!r}, "
+            f"classes={len(self.class_names)}, frames={self.num_observed}+{self.num_future} "
+            f"at {self.frame_rate:g} Hz)"
+        )
+
+
+def _stack(values: Tensor, persons: list[int]) -> Tensor:
+    """Values `[P, T, M, D]` of some persons with nodes first, `[P·M, T, D]`; single precision."""
+    chosen = values if len(persons) == len(values) else values[persons]
+    stacked = chosen.transpose(1, 2).flatten(0, 1)
+    return stacked.float() if stacked.is_floating_point() else stacked
+
+
+def _labels(store: Store, clips: Sequence[int], labels: Sequence[str]) -> dict[int, int]:
+    """Clip -> its class."""
+    index = {label: place for place, label in enumerate(labels)}
+    if len(index) != len(labels):
+        twice = next(label for label, count in Counter(labels).items() if count > 1)
+        raise ValueError(f"'labels' has {twice!r} twice, expected each class once")
+    result = {}
+    for clip in clips:
+        info = store.clips[clip]
+        if info.label not in index:
+            came = "no label" if info.label is None else f"the label {info.label!r}"
+            known = ", ".join(labels[:5]) + (f", … ({len(labels)} in all)" if len(labels) > 5 else "")
+            raise ValueError(f"{info.source} has {came}, expected one of {known}")
+        result[clip] = index[info.label]
+    return result
+
+
+def _warn(store: Store) -> None:
+    if store.skipped:
+        first = "; ".join(f"{source} ({reason})" for source, reason in store.skipped[:3])
+        more = "; …" if len(store.skipped) > 3 else ""
+        warnings.warn(f"{len(store.skipped)} clips are left out: {first}{more}", stacklevel=3)
+
+
+def _frame_rate(store: Store, clips: Sequence[int], expected: float | None) -> float:
+    for clip in clips:
+        info = store.clips[clip]
+        if expected is None:
+            expected = info.frame_rate
+        # Files round the time of a frame: 0.033333 s is 30 Hz.
+        elif info.frame_rate is not None and abs(info.frame_rate - expected) > 1e-3 * expected:
+            raise ValueError(f"{info.source} has {info.frame_rate:g} frames a second, expected {expected:g}")
+    if expected is None:
+        raise ValueError("'frame_rate' is None, and no clip has one: expected a number of hertz")
+    return float(expected)

@@ -1,0 +1,118 @@
+r"""One clip for both tasks: the observed frames to recognise, the future frames to predict."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+
+PADDINGS = ("repeat", "hold")
+
+
+@dataclass(frozen=True, eq=False)
+class TwoTaskSample:
+    r"""What a model sees of a clip, and what it is to predict.
+
+    Args:
+        observed: The observed frames; frames that fill the front are copies of real ones.
+        future: The frames after them, zero where the clip has ended.
+        future_present: Which joint of the future was recorded (the `present` of `future`).
+
+    Shapes:
+        - **future_present:** `[P, T_future, M]`
+    """
+
+    observed: Motion
+    future: Motion
+    future_present: Tensor
+
+
+def split_tasks(
+    motion: Motion,
+    *,
+    num_observed: int,
+    num_future: int,
+    observation_ratio: float = 1.0,
+    padding: str = "repeat",
+    split: int | None = None,
+) -> TwoTaskSample:
+    r"""Split a clip of any length into observed and future frames.
+
+    The future begins at frame
+
+    .. math::
+        s = \max(T - T_{future}, \lceil T / 2 \rceil), \qquad s_\rho = \max(1, \mathrm{round}(\rho s)):
+
+    the last frames of a clip are its future, but a clip too short for that still shows its first half, so
+    that no clip is too short. What the model sees are the last `num_observed` frames before :math:`s_\rho`.
+    If there are fewer, they are filled at the front:
+
+    * `"repeat"`: by the observed frames over and over, backwards in time, so that their last frame comes
+      before the first real one (as the field fills the empty frames of NTU RGB+D);
+    * `"hold"`: by the first frame.
+
+    The future are the `num_future` frames from :math:`s_\rho` on. What lies beyond the end of the clip is
+    zero and not present, so that it counts neither in the loss nor in an error.
+
+    Args:
+        motion: The clip, `T` frames.
+        num_observed: Frames of `observed`, at least 1.
+        num_future: Frames of `future`, at least 1.
+        observation_ratio: The share :math:`\rho` of what could be observed that has been seen so far, above 0
+            and at most 1: 0.2 recognises an action by its first fifth.
+        padding: `"repeat"` or `"hold"`.
+        split: The frame :math:`s` where the future begins, for windows whose two parts are fixed.
+
+    Returns:
+        The sample. Where nothing is filled, `observed` shares its memory with `motion`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+    for name, value in (("num_observed", num_observed), ("num_future", num_future)):
+        if value < 1:
+            raise ValueError(f"'{name}' is {value}, expected at least 1")
+    if not 0 < observation_ratio <= 1:
+        raise ValueError(f"'observation_ratio' is {observation_ratio}, expected above 0 and at most 1")
+    if padding not in PADDINGS:
+        raise ValueError(f"'padding' is {padding!r}, expected 'repeat' or 'hold'")
+    num_frames = motion.num_frames
+    if split is None:
+        split = max(num_frames - num_future, math.ceil(num_frames / 2))
+    elif not 1 <= split <= num_frames:
+        raise ValueError(f"'split' is {split}, expected 1 to {num_frames}, the number of frames")
+    split = max(1, round(observation_ratio * split))
+    future = _future(motion, split, num_future)
+    return TwoTaskSample(_observed(motion, split, num_observed, padding), future, future.present)
+
+
+def _observed(motion: Motion, split: int, num_observed: int, padding: str) -> Motion:
+    if split >= num_observed:
+        return motion.frames(slice(split - num_observed, split))
+    # Places relative to the split: the last observed frame is at -1.
+    places = torch.arange(-num_observed, 0)
+    index = places % split if padding == "repeat" else (places + split).clamp(min=0)
+    return motion.frames(index)
+
+
+def _future(motion: Motion, split: int, num_future: int) -> Motion:
+    recorded = slice(split, split + num_future)
+
+    def filled(values: Tensor | None) -> Tensor | None:
+        if values is None:
+            return None
+        known = values[:, recorded]
+        missing = num_future - known.size(1)
+        if not missing:
+            return known
+        return torch.cat([known, values.new_zeros(known.size(0), missing, *known.shape[2:])], dim=1)
+
+    return motion.replace(
+        poses=filled(motion.poses),
+        present=filled(motion.present),
+        confidence=filled(motion.confidence),
+        translation=filled(motion.translation),
+        check_values=False,
+    )
