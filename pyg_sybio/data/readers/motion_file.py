@@ -1,0 +1,444 @@
+r"""Motions in files that anybody can write: a NumPy ``.npz`` or a ``.json`` with the same fields.
+
+============== =========================== ============================================================
+field          shape or kind               meaning
+============== =========================== ============================================================
+``poses``      `[T, M, D]` or              the joints, in the order and the units of the skeleton; a joint
+               `[P, T, M, D]`              that was not recorded is NaN throughout (JSON: ``null``). The
+                                           one field that has to be there
+``skeleton``   text (JSON: or an object)   a shipped name such as ``"coco17"``, or a whole skeleton as in
+                                           ``skeletons/schema.json``
+``present``    booleans `[(P,) T, M]`      which joints were recorded, instead of NaN; the others are zero
+``confidence`` `[(P,) T, M]`               how far the detector trusts each joint, from 0 upwards
+``translation`` `[(P,) T, 3]`              path of the root, for exponential maps alone
+``frame_rate`` number                      frames a second
+``label``      text                        the class
+``ids``        text (JSON: an object)      what else tells clips apart, such as ``{"subject": "3"}``; in an
+                                           ``.npz`` this JSON as text
+``tracks``     whole numbers `[P]`         the tracker's number of each person
+``source``     text                        where the motion comes from (default: the file)
+``precision``  text, JSON alone            ``"double"`` or ``"single"`` (default) precision of the numbers
+============== =========================== ============================================================
+
+`P` persons, `T` frames, `M` joints, `D` features a joint: 3 with ``xyz``, ``xy+score`` and ``expmap``, 2 with
+``xy``. A whole number may stand for the text of a label or of an id. Single and double precision are kept,
+half precision and whole numbers become single. In JSON, a field may be ``null`` as if it were not there.
+Fields of other names are left alone, but for those that look like a field of this list misspelt.
+
+In Python::
+
+    np.savez("wave.npz", poses=poses, skeleton="coco17", frame_rate=30, label="wave")
+
+As JSON, a clip of two frames whose second has no second joint::
+
+    {"skeleton": {"name": "stick", ...}, "frame_rate": 30, "label": "wave",
+     "poses": [[[0, 1.5, 0], [0, 1, 0]], [[0, 1.5, 0], null]]}
+"""
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.json_file import parse_json, read_json
+from pyg_sybio.data.readers.npz_file import NpzFile
+from pyg_sybio.files import write_whole
+from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
+
+ARRAYS = ("poses", "present", "confidence", "translation")
+OTHERS = ("skeleton", "frame_rate", "label", "ids", "tracks", "source")
+FIELDS = (*ARRAYS, *OTHERS, "precision")
+MAX_TEXT_BYTES = 2**24
+"""A text in an ``.npz`` that takes more bytes is refused."""
+MAX_ENTRIES = 1000
+"""A skeleton in a file with more joints, bones or parts is refused: checking it could take for ever."""
+
+# So much alike that "framerate" and "joint_confidence" are misspelt, while "probabilities" is another name.
+_ALIKE = 0.75
+_EXPECTED = "expected a motion's fields: 'poses', and perhaps " + ", ".join(FIELDS[1:])
+
+
+def read_motion_npz(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
+    r"""A motion from an ``.npz`` file.
+
+    Args:
+        path: The file.
+        skeleton: The skeleton, where the file does not name it.
+
+    Raises:
+        ValueError: If the file is not such an archive, a field is missing or wrong (the message names it), no
+            skeleton is known, or the file's is not `skeleton`.
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path)
+    with NpzFile(path) as file:
+        _check_names(file.names, path)
+        if "precision" in file.names:
+            raise ValueError(f"{path} has 'precision', expected it in JSON alone: an array has its own")
+        arrays = {
+            name: _floating(file.array(name), name, f"{path}, array '{name}'")
+            for name in ARRAYS
+            if name in file.names
+        }
+        others = {name: _value(file, name) for name in OTHERS if name in file.names}
+    return _motion(arrays, others, _skeleton(others.get("skeleton"), skeleton, path), path)
+
+
+def read_motion_json(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
+    r"""A motion from a ``.json`` file; arguments and errors of :func:`read_motion_npz`."""
+    path = Path(path)
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} holds {_kind(document)}, expected an object with the field 'poses'")
+    fields = {name: value for name, value in document.items() if value is not None}
+    _check_names(fields, path)
+    skeleton = _skeleton(fields.get("skeleton"), skeleton, path)
+    precision = fields.get("precision", "single")
+    if precision not in ("single", "double"):
+        raise ValueError(f"{path}, 'precision' is {_shown(precision)}, expected 'single' or 'double'")
+    dtype = np.float32 if precision == "single" else np.float64
+    arrays = {
+        name: _from_lists(fields[name], name, f"{path}, '{name}'", dtype, skeleton)
+        for name in ARRAYS
+        if name in fields
+    }
+    return _motion(arrays, {name: fields[name] for name in OTHERS if name in fields}, skeleton, path)
+
+
+def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
+    r"""Write a motion as ``.npz`` or ``.json``; reading it gives an equal one (:meth:`Motion.equal`).
+
+    The skeleton is always in the file. A joint that is not present is NaN (JSON: ``null``).
+
+    Args:
+        motion: The motion, in single or double precision.
+        path: The file, whose suffix says which of the two it is.
+        extra_arrays: Further arrays to keep beside it, which :func:`read_motion_npz` leaves alone.
+
+    Raises:
+        ValueError: If the suffix is another, a tensor has another precision (JSON: if they differ), or an
+            extra array has a name that is, or looks like, a field's.
+    """
+    path = Path(path)
+    for name in extra_arrays:
+        if name in FIELDS:
+            raise ValueError(f"the extra array '{name}' has the name of a motion's field, expected another")
+    _check_names(["poses", *extra_arrays], path)
+    arrays = _arrays(motion)
+    if path.suffix.lower() == ".npz":
+        _write_npz(motion, path, arrays, extra_arrays)
+    elif path.suffix.lower() == ".json":
+        _write_json(motion, path, arrays, extra_arrays)
+    else:
+        raise ValueError(f"{path} ends in {path.suffix!r}, expected .npz or .json")
+
+
+# From fields to a motion ----------------------------------------------------------------------------------
+
+
+def _motion(
+    arrays: dict[str, np.ndarray], others: Mapping[str, Any], skeleton: Skeleton, path: Path
+) -> Motion:
+    """The motion of the arrays of a file, and of its other fields as JSON has them."""
+    poses = arrays["poses"]
+    expected = [skeleton.num_joints, skeleton.num_features]
+    if poses.ndim not in (3, 4) or list(poses.shape[-2:]) != expected:
+        raise ValueError(
+            f"{path}, 'poses' has shape {list(poses.shape)}, expected [T, {expected[0]}, {expected[1]}] or "
+            f"[P, T, {expected[0]}, {expected[1]}] for skeleton '{skeleton.name}' ({skeleton.coordinates})"
+        )
+    for name, array in arrays.items():
+        if name != "poses" and array.ndim != poses.ndim - 1:
+            shape = list(array.shape)
+            raise ValueError(f"{path}, '{name}' has shape {shape}, while 'poses' has {list(poses.shape)}")
+    if poses.ndim == 3:
+        arrays = {name: array[None] for name, array in arrays.items()}
+    poses, present = _missing(arrays["poses"], arrays.get("present"), skeleton, path)
+    optional = {
+        name: torch.from_numpy(arrays[name]) if name in arrays else None
+        for name in ("confidence", "translation")
+    }
+    try:
+        return Motion(
+            poses=torch.from_numpy(poses),
+            skeleton=skeleton,
+            present=torch.from_numpy(present),
+            confidence=optional["confidence"],
+            translation=optional["translation"],
+            frame_rate=_number(others["frame_rate"], "'frame_rate'") if "frame_rate" in others else None,
+            label=_text(others["label"], "'label'") if "label" in others else None,
+            ids=_ids(others.get("ids", {})),
+            tracks=_tracks(others["tracks"]) if "tracks" in others else (),
+            source=_text(others["source"], "'source'") if "source" in others else str(path),
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from None
+
+
+def _missing(
+    poses: np.ndarray, present: np.ndarray | None, skeleton: Skeleton, path: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Poses with zeros for NaN, and which joints are present."""
+    nan = np.isnan(poses)
+    lost = nan.all(-1)
+    if (nan.any(-1) != lost).any():
+        person, frame, joint = np.argwhere(nan.any(-1) != lost)[0].tolist()
+        raise ValueError(
+            f"{path}, 'poses' is NaN in a part of person {person}, frame {frame}, "
+            f"joint '{skeleton.joints[joint]}', expected numbers or NaN throughout"
+        )
+    if present is None:
+        return np.where(nan, poses.dtype.type(0), poses), ~lost
+    if present.shape != lost.shape:
+        raise ValueError(f"{path}, 'present' has shape {list(present.shape)}, expected {list(lost.shape)}")
+    if (present & lost).any():
+        person, frame, joint = np.argwhere(present & lost)[0].tolist()
+        raise ValueError(
+            f"{path}, 'poses' is NaN for person {person}, frame {frame}, joint '{skeleton.joints[joint]}', "
+            "which is present: expected numbers there"
+        )
+    return np.where(nan, poses.dtype.type(0), poses), present
+
+
+def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
+    if found is None:
+        if given is None:
+            raise ValueError(f"{path} has no 'skeleton', expected one in the file or as an argument")
+        return given
+    if isinstance(found, dict):
+        for name, value in found.items():
+            if isinstance(value, (list, dict)) and len(value) > MAX_ENTRIES:
+                where = f"{path}, 'skeleton', '{name[:40]}'"
+                raise ValueError(f"{where} has {len(value)} entries, expected at most {MAX_ENTRIES}")
+        skeleton = Skeleton.from_dict(found, where=f"{path}, 'skeleton'")
+    # A shipped name alone: a file from others must not make us open further files.
+    elif isinstance(found, str) and found.partition(":")[0] in available_skeletons():
+        try:
+            skeleton = load_skeleton(found)
+        except ValueError as error:
+            raise ValueError(f"{path}, 'skeleton': {error}") from None
+    else:
+        known = ", ".join(available_skeletons())
+        raise ValueError(
+            f"{path}, 'skeleton' is {_shown(found)}, expected a skeleton's JSON or one of {known}"
+        )
+    if given is not None and given != skeleton:
+        raise ValueError(
+            f"{path}, 'skeleton' is '{skeleton.name}', but the given one is '{given.name}'"
+            + (" with other fields" if skeleton.name == given.name else "")
+        )
+    return skeleton
+
+
+def _ids(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError(f"'ids' is {_kind(value)}, expected an object of texts")
+    return {name: _text(item, f"'ids', {name[:40]!r}") for name, item in value.items()}
+
+
+def _tracks(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value or not all(type(item) is int for item in value):
+        raise ValueError(f"'tracks' is {_kind(value)}, expected a list of whole numbers, one a person")
+    return tuple(value)
+
+
+def _text(value: Any, where: str) -> str:
+    if type(value) is int:
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"{where} is {_kind(value)}, expected a text")
+    return value
+
+
+def _number(value: Any, where: str) -> float:
+    if type(value) not in (int, float):
+        raise ValueError(f"{where} is {_kind(value)}, expected a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{where} is {_shown(value)}, expected a finite number") from None
+
+
+def _check_names(names: Iterable[str], path: Path) -> None:
+    """Refuse a file without poses, and names that are nearly a field's: nothing known must get lost."""
+    names = list(names)
+    for name in names:
+        if name not in FIELDS:
+            alike = difflib.get_close_matches(name.lower()[:40], FIELDS, n=1, cutoff=_ALIKE)
+            if alike:
+                raise ValueError(f"{path} has {name[:40]!r}, did you mean '{alike[0]}'?")
+    if "poses" not in names:
+        shown = ", ".join(map(repr, names[:12])) or "nothing"
+        raise ValueError(f"{path} has {shown[:300]}, {_EXPECTED}")
+
+
+# NumPy ----------------------------------------------------------------------------------------------------
+
+
+def _floating(array: np.ndarray, name: str, where: str) -> np.ndarray:
+    """An array of a field in the precision that it keeps."""
+    kind = array.dtype.kind
+    if (kind != "b") if name == "present" else (kind not in "fiu" or array.dtype.itemsize > 8):
+        expected = "booleans" if name == "present" else "numbers of at most double precision"
+        raise ValueError(f"{where} holds {array.dtype}, expected {expected}")
+    if name == "present":
+        return np.ascontiguousarray(array)
+    double = kind == "f" and array.dtype.itemsize == 8
+    return np.ascontiguousarray(array, np.float64 if double else np.float32)
+
+
+def _value(file: NpzFile, name: str) -> Any:
+    """A field that is no array of floating point numbers, as JSON would have it."""
+    where = f"{file.path}, array '{name}'"
+    array = file.array(name, max_bytes=MAX_TEXT_BYTES)
+    if name == "tracks":
+        return array.tolist()
+    if array.ndim:
+        raise ValueError(f"{where} has shape {list(array.shape)}, expected a single value")
+    try:
+        value = array.item()
+    except ValueError as error:  # a character that Unicode does not have
+        raise ValueError(f"{where}: {error}, expected a text") from None
+    if isinstance(value, str) and (name == "ids" or (name == "skeleton" and value.startswith("{"))):
+        return parse_json(value, where)
+    return value
+
+
+# JSON -----------------------------------------------------------------------------------------------------
+
+
+def _from_lists(value: Any, name: str, where: str, dtype: type, skeleton: Skeleton) -> np.ndarray:
+    r"""Nested lists as an array; each joint of `poses` may be null."""
+    shape = _shape(value, where)
+    flat: list[Any] = []
+    if name == "present":
+        _flatten(value, shape, where, flat, {bool}, "true or false")
+        return np.array(flat, bool).reshape(shape)
+    poses = name == "poses"
+    _flatten(value, shape, where, flat, {int, float, type(None)} if poses else {int, float}, "a number")
+    if poses and shape[-1] == skeleton.num_joints and all(item is None for item in flat):
+        # Nothing was recorded at all, and no number tells how deep the lists should be: a null is a joint.
+        return np.full((*shape, skeleton.num_features), math.nan, dtype)
+    try:
+        with np.errstate(over="ignore"):  # becomes infinite, and is refused as such
+            return np.array([math.nan if item is None else item for item in flat], dtype).reshape(shape)
+    except OverflowError:
+        raise ValueError(f"{where} has a number that is too large, expected finite numbers") from None
+
+
+def _shape(value: Any, where: str) -> tuple[int, ...]:
+    """The sizes of nested lists: of the first list that is not null at each level."""
+    shape: list[int] = []
+    level = [value]
+    while isinstance(first := next((item for item in level if item is not None), None), list):
+        if len(shape) == 4:
+            raise ValueError(
+                f"{where} is nested more than four deep, expected persons, frames, joints, features"
+            )
+        if not first:
+            raise ValueError(f"{where} has an empty list, expected values")
+        shape.append(len(first))
+        level = [item for part in level if isinstance(part, list) for item in part]
+    if not shape:
+        raise ValueError(f"{where} is {_kind(value)}, expected lists")
+    return tuple(shape)
+
+
+def _flatten(
+    value: Any, shape: Sequence[int], where: str, flat: list[Any], allowed: set[type], expected: str
+) -> None:
+    """Append the values of lists of the given sizes; a null stands for the features of a joint."""
+    if not isinstance(value, list):
+        if value is None and len(shape) == 1 and type(None) in allowed:
+            flat.extend([None] * shape[0])
+            return
+        raise ValueError(f"{where} is {_kind(value)}, expected a list of {shape[0]}")
+    if len(value) != shape[0]:
+        raise ValueError(f"{where} has {len(value)} entries, expected {shape[0]}")
+    if len(shape) > 1:
+        for index, item in enumerate(value):
+            _flatten(item, shape[1:], f"{where}[{index}]", flat, allowed, expected)
+        return
+    if not set(map(type, value)) <= allowed:
+        index = next(index for index, item in enumerate(value) if type(item) not in allowed)
+        raise ValueError(f"{where}[{index}] is {_shown(value[index])}, expected {expected}")
+    flat.extend(value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (list, dict)):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
+    return _shown(value)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)[:44]
+    return text if len(text) < 44 else f"{text[:40]}..."
+
+
+# Writing --------------------------------------------------------------------------------------------------
+
+
+def _arrays(motion: Motion) -> dict[str, np.ndarray]:
+    """The arrays of the file, poses with NaN where nothing is present."""
+    tensors: dict[str, Tensor | None] = {
+        "poses": motion.poses.masked_fill(~motion.present.unsqueeze(-1), math.nan),
+        "confidence": motion.confidence,
+        "translation": motion.translation,
+    }
+    for name, tensor in tensors.items():
+        if tensor is not None and tensor.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"'{name}' is {tensor.dtype}, expected single or double precision")
+    return {name: tensor.numpy(force=True) for name, tensor in tensors.items() if tensor is not None}
+
+
+def _write_npz(
+    motion: Motion, path: Path, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
+) -> None:
+    texts: dict[str, Any] = {
+        "skeleton": json.dumps(motion.skeleton.to_dict()),
+        "ids": json.dumps(dict(motion.ids)),
+        "source": motion.source,
+    }
+    if motion.label is not None:
+        texts["label"] = motion.label
+    if motion.frame_rate is not None:
+        texts["frame_rate"] = motion.frame_rate
+    tracks = np.array(motion.tracks, np.int64)
+    content = {**arrays, **texts, "tracks": tracks, **extra}
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **content))
+
+
+def _write_json(
+    motion: Motion, path: Path, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
+) -> None:
+    kinds = {name: str(array.dtype) for name, array in arrays.items()}
+    if len(set(kinds.values())) > 1:
+        raise ValueError(f"the precisions {kinds} differ, expected one for a JSON file, or .npz")
+    document: dict[str, Any] = {
+        "skeleton": motion.skeleton.to_dict(),
+        "frame_rate": motion.frame_rate,
+        "label": motion.label,
+        "ids": dict(motion.ids),
+        "tracks": list(motion.tracks),
+        "source": motion.source,
+        "precision": "double" if arrays["poses"].dtype == np.float64 else "single",
+    }
+    document |= {name: array.tolist() for name, array in arrays.items() if name != "poses"}
+    document["poses"] = [
+        [
+            [joint if seen else None for joint, seen in zip(*frame, strict=True)]
+            for frame in zip(*person, strict=True)
+        ]
+        for person in zip(motion.poses.tolist(), motion.present.tolist(), strict=True)
+    ]
+    document |= {name: np.asarray(array).tolist() for name, array in extra.items()}
+    text = json.dumps({key: value for key, value in document.items() if value is not None}, allow_nan=False)
+    write_whole(path, lambda file: file.write(text.encode()))

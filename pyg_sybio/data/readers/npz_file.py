@@ -1,0 +1,170 @@
+r"""NumPy's ``.npz`` archives from others: no pickles, nothing allocated before its bytes are there."""
+
+import io
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+
+MAX_BYTES = 2**30
+"""An array of more bytes is refused: an archive of a few kilobytes can claim, and even hold, terabytes."""
+_CHUNK = 2**20
+_ENCRYPTED = 0x1
+_MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0, which all arrays of plain values have
+# What damaged archives and array headers raise, and what methods that Python cannot unpack do.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    SyntaxError,
+    MemoryError,  # of Python's parser
+    struct.error,
+    tokenize.TokenError,
+)
+
+
+class ArrayHeader(NamedTuple):
+    """What an array in an archive says of itself; `num_bytes` is the size of its values."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fortran_order: bool
+
+    @property
+    def num_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class NpzFile:
+    r"""An open ``.npz`` archive, of which only plain arrays (numbers, booleans, text) can be read.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        names: Names of the arrays, in the order of the archive.
+
+    Raises:
+        ValueError: If the file is not an ``.npz`` archive, is damaged, or has a name twice.
+        FileNotFoundError: If there is no such file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except FileNotFoundError:
+            raise
+        except _DAMAGE as error:
+            raise ValueError(f"{self.path}: {error}, expected an .npz archive") from None
+        try:
+            self.names = self._check_members()
+        except ValueError:
+            self._zip.close()
+            raise
+
+    def __enter__(self) -> "NpzFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[tuple[ArrayHeader, IO[bytes]]]:
+        r"""The header of an array and the stream of its values, as many bytes as the header says.
+
+        Raises:
+            ValueError: If the array is damaged or a pickle, or its header contradicts its size.
+        """
+        where = self._where(name)
+        info = self._zip.getinfo(f"{name}.npy")
+        try:
+            with self._zip.open(info) as stream:
+                header = _read_header(stream)
+                size = info.file_size - stream.tell()
+                if header.num_bytes != size:
+                    shape = list(header.shape)
+                    raise ValueError(
+                        f"{size} bytes of values, but {header.dtype} {shape} takes {header.num_bytes}"
+                    )
+                yield header, stream
+        except _DAMAGE as error:
+            raise ValueError(f"{where}: {_one_line(error)}") from None
+
+    def array(self, name: str, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
+        r"""A whole array.
+
+        Raises:
+            ValueError: If the array is damaged, a pickle, or larger than `max_bytes`.
+        """
+        with self.open(name) as (header, stream):
+            if header.num_bytes > max_bytes:
+                raise ValueError(f"{header.num_bytes} bytes, expected at most {max_bytes}")
+            # Grows with what is really there, whatever the sizes claim.
+            content = bytearray()
+            while chunk := stream.read(_CHUNK):
+                content += chunk
+            if len(content) != header.num_bytes:
+                raise ValueError(f"ends after {len(content)} of {header.num_bytes} bytes")
+            values = np.frombuffer(content, header.dtype)
+            return values.reshape(header.shape, order="F" if header.fortran_order else "C")
+
+    def _check_members(self) -> tuple[str, ...]:
+        members = Counter(self._zip.namelist())
+        for member, count in members.items():
+            if count > 1:
+                raise ValueError(f"{self.path} has {member!r} twice, expected it once")
+            if not member.endswith(".npy"):
+                raise ValueError(f"{self.path} has {member!r}, expected an archive of .npy arrays alone")
+            name = member.removesuffix(".npy")
+            info = self._zip.getinfo(member)
+            if info.flag_bits & _ENCRYPTED or info.compress_type not in (
+                zipfile.ZIP_STORED,
+                zipfile.ZIP_DEFLATED,
+            ):
+                raise ValueError(f"{self._where(name)} is packed as numpy.savez never does, expected its way")
+            try:
+                # Compares the two places where an archive holds a name, so that none changes unseen.
+                self._zip.open(member).close()
+            except _DAMAGE as error:
+                raise ValueError(f"{self._where(name)}: {_one_line(error)}") from None
+        return tuple(member.removesuffix(".npy") for member in members)
+
+    def _where(self, name: str) -> str:
+        return f"{self.path}, array {name[:60]!r}"
+
+
+def _read_header(stream: IO[bytes]) -> ArrayHeader:
+    start = stream.read(len(_MAGIC) + 2)
+    if start[:-2] != _MAGIC:
+        raise ValueError(f"begins with {start[:-2]!r}, expected {_MAGIC!r}")
+    rest = stream.read(int.from_bytes(start[-2:], "little"))
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(start[-2:] + rest))
+    if dtype.hasobject:
+        raise ValueError("holds pickled Python objects, which are not read: expected numbers or text")
+    if dtype.kind not in "fiubU":
+        raise ValueError(f"holds {dtype}, expected numbers, booleans or text")
+    if not all(size >= 0 for size in shape):
+        raise ValueError(f"has shape {list(shape)}, expected no negative size")
+    return ArrayHeader(tuple(shape), dtype, fortran_order)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
