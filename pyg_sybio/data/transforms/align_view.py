@@ -1,0 +1,78 @@
+r"""Motions seen from a common direction."""
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import LinearTransform, space_of
+
+# A line shorter than this share of the other one, or this close to parallel (as a sine), gives no direction.
+_DEGENERATE = 1e-4
+
+
+class AlignView(LinearTransform):
+    r"""Turn a clip so that its first person stands along z with the shoulders along x (NTU RGB+D).
+
+    With `v` the line between the two joints of `vertical` and `h` the one between those of `horizontal`, in
+    one frame of the first person, the whole clip is turned about the origin by
+
+    .. math::
+        R = \begin{pmatrix} e_x & e_y & e_z \end{pmatrix}^{\top}, \quad
+        e_z = \frac{v}{\lVert v\rVert}, \quad
+        e_x = \frac{h - (h^\top e_z)\,e_z}{\lVert h - (h^\top e_z)\,e_z \rVert}, \quad e_y = e_z \times e_x.
+
+    The frame is the first one in which the four joints are present and the two lines give a direction: both
+    longer than nothing, and not parallel (the sine of their angle at least 1e-4). Without such a frame the
+    clip is not turned. Center the motion first, or the origin it turns about is the camera.
+
+    Args:
+        vertical: The two joints, from low to high. (default: the pelvis and the spine)
+        horizontal: The two joints, from the body's right to its left. (default: the shoulders)
+
+    Raises:
+        ValueError: If the skeleton lacks one of the joints or is not three-dimensional.
+
+    Shapes:
+        - **parameters** of :meth:`apply`: `R`, `[3, 3]`
+
+    Note:
+        The two lines are not quite at right angles. Here the spine is exactly along z, and the shoulders as
+        nearly along x as a turn about z allows. The field turns the shoulders onto x with a second free
+        rotation, which tips the spine again by as much as they are askew.
+    """
+
+    def __init__(
+        self,
+        *,
+        vertical: tuple[str, str] = ("pelvis", "spine"),
+        horizontal: tuple[str, str] = ("right_shoulder", "left_shoulder"),
+    ) -> None:
+        self.vertical = _check_pair("vertical", vertical)
+        self.horizontal = _check_pair("horizontal", horizontal)
+
+    def matrix(self, motion: Motion) -> Tensor:
+        space = space_of(motion, self)
+        if motion.num_spatial != 3:
+            raise ValueError(
+                f"AlignView turns in space, but skeleton '{motion.skeleton.name}' has coordinates "
+                f"'{motion.skeleton.coordinates}', expected 'xyz'"
+            )
+        joints = [motion.skeleton.joint_index(name) for name in (*self.vertical, *self.horizontal)]
+        low, high, right, left = space[0][:, joints].double().unbind(1)  # [T, 3] each
+        up, across = high - low, left - right
+        length = torch.linalg.vector_norm(up, dim=-1) * torch.linalg.vector_norm(across, dim=-1)
+        area = torch.linalg.vector_norm(torch.linalg.cross(up, across), dim=-1)
+        usable = motion.present[0][:, joints].all(1) & (length > 0) & (area >= _DEGENERATE * length)
+        if not usable.any():
+            return torch.eye(3, dtype=space.dtype, device=space.device)
+        frame = int(usable.int().argmax())
+        z = up[frame] / torch.linalg.vector_norm(up[frame])
+        x = across[frame] - (across[frame] @ z) * z
+        x = x / torch.linalg.vector_norm(x)
+        return torch.stack([x, torch.linalg.cross(z, x), z]).to(space.dtype)
+
+
+def _check_pair(name: str, value: tuple[str, str]) -> tuple[str, str]:
+    if isinstance(value, str) or len(value) != 2 or value[0] == value[1]:
+        raise ValueError(f"'{name}' is {value!r}, expected the names of two different joints")
+    return value[0], value[1]

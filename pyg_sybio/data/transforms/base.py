@@ -1,0 +1,119 @@
+r"""What transforms of motions share: their representation, their inverse, and the coordinates in space."""
+
+import inspect
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+from torch_geometric.transforms import BaseTransform
+
+from pyg_sybio.data.motion import Motion
+
+
+class MotionTransform(BaseTransform):
+    r"""A transform from a :class:`~pyg_sybio.data.motion.Motion` to another one, which composes with PyG's.
+
+    It never writes into the tensors of its input, and poses stay zero where they are not present. Random ones
+    draw from torch's global generator.
+
+    The representation shows every argument of the constructor, so that two transforms that print alike do
+    alike: what was prepared with one is not taken for what another would give.
+    """
+
+    @abstractmethod
+    def forward(self, motion: Motion) -> Motion:
+        """The transformed motion."""
+
+    def __repr__(self) -> str:
+        names = inspect.signature(type(self)).parameters
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+class InvertibleTransform(MotionTransform):
+    r"""A transform that can be undone.
+
+    It keeps no state: :meth:`apply` returns what it did along with the motion, and :meth:`invert` takes that
+    back. It undoes any motion of as many frames or fewer (for most, of any number), such as a prediction.
+
+    .. code-block:: python
+
+        centred, offset = Center(joint="pelvis").apply(motion)
+        motion = Center(joint="pelvis").invert(centred, offset)
+    """
+
+    @abstractmethod
+    def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
+        """The transformed motion, and what :meth:`invert` needs."""
+
+    @abstractmethod
+    def invert(self, motion: Motion, parameters: Tensor) -> Motion:
+        """The motion before :meth:`apply` returned `parameters` with it."""
+
+    def forward(self, motion: Motion) -> Motion:
+        return self.apply(motion)[0]
+
+
+class LinearTransform(InvertibleTransform):
+    r"""One linear map of space for all persons, joints and frames of a clip.
+
+    .. math::
+        x' = A\,x
+
+    The parameters of :meth:`apply` are `A`, so that :meth:`invert` solves :math:`A x = x'`.
+
+    Shapes:
+        - **parameters:** `[S, S]`, with `S` the number of coordinates in space
+    """
+
+    @abstractmethod
+    def matrix(self, motion: Motion) -> Tensor:
+        """The map `A` for this motion, `[S, S]`, in the precision of its poses."""
+
+    def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
+        space = space_of(motion, self)
+        matrix = self.matrix(motion)
+        return with_space(motion, space @ matrix.mT), matrix
+
+    def invert(self, motion: Motion, parameters: Tensor) -> Motion:
+        return with_space(motion, space_of(motion, self) @ torch.linalg.inv(parameters).mT)
+
+
+def space_of(motion: Motion, transform: BaseTransform) -> Tensor:
+    r"""The coordinates in space, `[P, T, M, S]`: 3 or 2 of the features, without a score.
+
+    Raises:
+        ValueError: If the poses are rotations, naming the transform.
+    """
+    if not motion.num_spatial:
+        raise ValueError(
+            f"{type(transform).__name__} moves positions, but skeleton '{motion.skeleton.name}' has "
+            f"rotations (coordinates '{motion.skeleton.coordinates}'), expected 'xyz', 'xy' or 'xy+score'"
+        )
+    return motion.poses[..., : motion.num_spatial]
+
+
+def with_space(motion: Motion, space: Tensor) -> Motion:
+    """The motion with other coordinates in space `[P, T, M, S]`, zero where not present, its score kept."""
+    space = space.masked_fill(~motion.present[..., None], 0)
+    return motion.replace(poses=torch.cat([space, motion.poses[..., motion.num_spatial :]], dim=-1))
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    """The value, if it is one of the choices, else a `ValueError`."""
+    if value not in choices:
+        raise ValueError(f"'{name}' is {value!r}, expected one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def check_count(name: str, value: int, least: int = 1) -> int:
+    """The value, if it is a whole number of at least `least`, else a `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"'{name}' is {value!r}, expected a whole number of at least {least}")
+    return value
+
+
+def check_range(name: str, value: float, low: float, high: float) -> float:
+    """The value as a float, if it lies between `low` and `high`, both allowed, else a `ValueError`."""
+    if not low <= value <= high:
+        raise ValueError(f"'{name}' is {value!r}, expected a number from {low:g} to {high:g}")
+    return float(value)

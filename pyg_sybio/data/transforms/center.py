@@ -1,0 +1,51 @@
+r"""Motions about a joint instead of about the camera."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import InvertibleTransform, check_choice, space_of, with_space
+from pyg_sybio.data.transforms.frame_index import held_frames
+
+
+class Center(InvertibleTransform):
+    r"""Subtract where a joint of the first person is.
+
+    .. math::
+        x'_{pi}(t) = x_{pi}(t) - x_{1c}(\tau), \qquad \tau = t_0 \;(\text{first}), \; \tau = t \;(\text{each})
+
+    with `c` the joint and `t_0` the first frame in which it is present. In a frame without it, "each" takes
+    the last one that has it (before the first of them, the first). The first person is the first one of whom
+    the joint is ever present; if it is present of nobody, nothing is subtracted. All persons move together,
+    so that they keep their distances.
+
+    Args:
+        joint: Name of the joint; for NTU RGB+D the field takes `"spine"`. (default: the skeleton's center)
+        frame: `"first"` keeps the path through the room, `"each"` removes it. (default: `"first"`)
+
+    Raises:
+        ValueError: If `frame` is another word, the skeleton has no such joint, or poses are rotations.
+
+    Shapes:
+        - **parameters** of :meth:`apply`: what was subtracted, `[1, S]` or `[T, S]`
+    """
+
+    def __init__(self, *, joint: str | None = None, frame: Literal["first", "each"] = "first") -> None:
+        self.joint = joint
+        self.frame = check_choice("frame", frame, ("first", "each"))
+
+    def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
+        offset = self._offset(motion, space_of(motion, self))
+        return with_space(motion, space_of(motion, self) - offset[:, None]), offset
+
+    def invert(self, motion: Motion, parameters: Tensor) -> Motion:
+        return with_space(motion, space_of(motion, self) + parameters[:, None])
+
+    def _offset(self, motion: Motion, space: Tensor) -> Tensor:
+        joint = motion.skeleton.joint_index(self.joint or motion.skeleton.center)
+        present = motion.present[:, :, joint]  # [P, T]
+        person = int(present.any(1).int().argmax())
+        path = space[person, :, joint]  # [T, S]; zeros if nobody shows the joint
+        held = path[held_frames(present[person : person + 1])[0]]
+        return held if self.frame == "each" else held[:1]

@@ -1,0 +1,76 @@
+r"""Joints that were not recorded in some frames."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import MotionTransform, check_choice
+from pyg_sybio.data.transforms.frame_index import held_frames, last_present, next_present, take
+from pyg_sybio.data.transforms.interpolate import interpolate
+
+
+class FillMissing(MotionTransform):
+    r"""Fill a joint where it is missing from the frames that have it, each joint of each person for itself.
+
+    With `a` the last frame before `t` that has the joint and `b` the first one after,
+
+    .. math::
+        x(t) = x(a) \;(\text{hold}), \qquad
+        x(t) = x(a) + \frac{t - a}{b - a}\,\bigl(x(b) - x(a)\bigr) \;(\text{interpolate});
+
+    rotations are interpolated as rotations. Before the first frame that has the joint both take that one, and
+    after the last one the last. "mask" fills nothing: the joint stays absent and zero, and the mask says so.
+    A joint that is present in no frame stays absent in any case.
+
+    Args:
+        mode: `"hold"`, `"interpolate"` or `"mask"`. (default: `"interpolate"`)
+        edges: Whether to fill before the first and after the last frame that has the joint as well; False
+            closes gaps only. (default: True)
+
+    Raises:
+        ValueError: If `mode` is another word.
+
+    Note:
+        What was filled is present from then on. Its score (the third feature of `xy+score`) and its
+        confidence are left as they were: nobody saw it, which a model may want to know. Fill the observed
+        part of a clip, or what a forecast is measured on is not what was recorded.
+    """
+
+    def __init__(
+        self, *, mode: Literal["hold", "interpolate", "mask"] = "interpolate", edges: bool = True
+    ) -> None:
+        self.mode = check_choice("mode", mode, ("hold", "interpolate", "mask"))
+        self.edges = edges
+
+    def forward(self, motion: Motion) -> Motion:
+        present = motion.present
+        if self.mode == "mask" or present.all():
+            return motion
+        before, after = last_present(present), next_present(present)
+        has_before, has_after = before >= 0, after < motion.num_frames
+        fillable = has_before | has_after if self.edges else has_before & has_after
+        end = motion.num_spatial or motion.poses.size(-1)  # where a score begins, if there is one
+        values = motion.poses[..., :end]
+        if self.mode == "hold":
+            filled = take(values, held_frames(present))
+        else:
+            filled = _interpolated(values, present, rotations=not motion.num_spatial)
+        values = torch.where((fillable & ~present)[..., None], filled, values)
+        return motion.replace(
+            poses=torch.cat([values, motion.poses[..., end:]], dim=-1), present=present | fillable
+        )
+
+
+def _interpolated(values: Tensor, present: Tensor, *, rotations: bool) -> Tensor:
+    """Every value between the present ones about it, beyond them held."""
+    before, after = last_present(present), next_present(present)
+    frame = torch.arange(present.size(1), device=present.device)[:, None]
+    inside = (before >= 0) & (after < present.size(1))
+    held = held_frames(present)
+    start, end = before.where(inside, held), after.where(inside, held)
+    weight = ((frame - start) / (end - start).clamp(min=1)).where(inside, 0.0)
+    return interpolate(
+        take(values, start), take(values, end), weight[..., None].to(values.dtype), rotations=rotations
+    )

@@ -1,0 +1,71 @@
+r"""Which frames to look at: the nearest one in which something was recorded, and taking frames by number."""
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+
+
+def last_present(present: Tensor) -> Tensor:
+    r"""Number of the last frame up to each one where something is present, -1 if there is none.
+
+    Shapes:
+        - **input:** `[P, T, ...]`
+        - **output:** `[P, T, ...]`
+    """
+    return _frame_numbers(present).where(present, -1).cummax(1).values
+
+
+def next_present(present: Tensor) -> Tensor:
+    r"""Number of the first frame from each one on where something is present, `T` if there is none.
+
+    Shapes:
+        - **input:** `[P, T, ...]`
+        - **output:** `[P, T, ...]`
+    """
+    return _frame_numbers(present).where(present, present.size(1)).flip(1).cummin(1).values.flip(1)
+
+
+def held_frames(present: Tensor) -> Tensor:
+    r"""The frame to repeat for each one: the last present, before the first of them the first.
+
+    Where nothing is ever present, each frame is its own.
+
+    Shapes:
+        - **input:** `[P, T, ...]`
+        - **output:** `[P, T, ...]`
+    """
+    last, first = last_present(present), next_present(present)
+    held = last.where(last >= 0, first)
+    return held.where(held < present.size(1), _frame_numbers(present))
+
+
+def take(values: Tensor, index: Tensor) -> Tensor:
+    r"""Values at frames chosen for each person and joint: `out[p, t, m] = values[p, index[p, t, m], m]`.
+
+    Shapes:
+        - **values:** `[P, T, M, D]`
+        - **index:** `[P, T', M]`
+        - **output:** `[P, T', M, D]`
+    """
+    return values.gather(1, index[..., None].expand(*index.shape, values.size(-1)))
+
+
+def take_frames(motion: Motion, index: Tensor) -> Motion:
+    r"""The motion at other frames, chosen for each person.
+
+    Shapes:
+        - **index:** `[P, T']`
+    """
+    person = torch.arange(motion.num_persons, device=index.device)[:, None]
+    return motion.replace(
+        poses=motion.poses[person, index],
+        present=motion.present[person, index],
+        confidence=None if motion.confidence is None else motion.confidence[person, index],
+        translation=None if motion.translation is None else motion.translation[person, index],
+    )
+
+
+def _frame_numbers(present: Tensor) -> Tensor:
+    numbers = torch.arange(present.size(1), device=present.device)
+    return numbers.view(-1, *[1] * (present.dim() - 2)).expand(present.shape)

@@ -1,0 +1,90 @@
+r"""The persons that matter in a clip of tracked bodies."""
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import MotionTransform, check_count, check_range, space_of
+
+
+class SelectBodies(MotionTransform):
+    r"""The persons that move most, without the bodies that a tracker made up (NTU RGB+D's noise).
+
+    A depth camera's tracker takes chairs for people and sees a person for an instant. What is dropped, in
+    this order:
+
+    1. who is never seen;
+    2. who is seen in fewer than `min_frames` frames;
+    3. who is too wide for a person: of the frames in which the body is seen, a share of more than
+       `max_wide_share` has joints that spread over more than `max_spread_ratio` times as much in x as in y.
+
+    A rule that would leave nobody is skipped, so that at least one person stays; if nobody is ever seen, that
+    is the first one. The rest are ordered by how much they move,
+
+    .. math::
+        \mu_p = \sum_{i=1}^{M} \frac{1}{|\mathcal T_{pi}|} \sum_{t \in \mathcal T_{pi}}
+        \lVert x_{pi}(t) - \bar x_{pi} \rVert^2,
+
+    the variance over the frames :math:`\mathcal T_{pi}` in which joint `i` of person `p` is present, and the
+    first `num_bodies` are kept. Of two that move alike, the one that came first goes first.
+
+    Args:
+        num_bodies: How many persons to keep at most. (default: 2)
+        min_frames: Fewest frames of a real body. (default: 12, as the field drops those of up to 11)
+        max_spread_ratio: Largest plausible spread in x over spread in y, `inf` to allow any.
+            (default: 0.8, the field's)
+        max_wide_share: Largest share of implausible frames, from 0 to 1. (default: 0.69754, the field's)
+
+    Raises:
+        ValueError: If an argument is out of range, or poses are rotations.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_bodies: int = 2,
+        min_frames: int = 12,
+        max_spread_ratio: float = 0.8,
+        max_wide_share: float = 0.69754,
+    ) -> None:
+        self.num_bodies = check_count("num_bodies", num_bodies)
+        self.min_frames = check_count("min_frames", min_frames, least=0)
+        self.max_spread_ratio = check_range("max_spread_ratio", max_spread_ratio, 0, float("inf"))
+        self.max_wide_share = check_range("max_wide_share", max_wide_share, 0, 1)
+
+    def forward(self, motion: Motion) -> Motion:
+        space = space_of(motion, self)
+        num_seen = motion.seen.sum(1)  # [P]
+        kept = num_seen > 0
+        for dropped in (num_seen < self.min_frames, self._too_wide(space, motion.present)):
+            if (kept & ~dropped).any():
+                kept = kept & ~dropped
+        order = amount_of_motion(space, motion.present).argsort(descending=True, stable=True)
+        chosen = order[kept[order]][: self.num_bodies].tolist()
+        return motion.persons(chosen or [0])
+
+    def _too_wide(self, space: Tensor, present: Tensor) -> Tensor:
+        """Whose frames are mostly too wide, `[P]`."""
+        hidden = ~present[..., None]
+        x_and_y = space[..., :2]
+        extent = x_and_y.masked_fill(hidden, -torch.inf).amax(2) - x_and_y.masked_fill(
+            hidden, torch.inf
+        ).amin(2)
+        seen = present.any(2)
+        wide = (extent[..., 0] > self.max_spread_ratio * extent[..., 1]) & seen  # [P, T]
+        return wide.sum(1) > self.max_wide_share * seen.sum(1)
+
+
+def amount_of_motion(space: Tensor, present: Tensor) -> Tensor:
+    r"""Variance of the coordinates over the frames in which a joint is present, summed over joints and axes.
+
+    Shapes:
+        - **space:** `[P, T, M, S]`
+        - **present:** `[P, T, M]`
+        - **output:** `[P]`, in squared units of the coordinates
+    """
+    weight = present[..., None].to(space.dtype)
+    count = weight.sum(1, keepdim=True).clamp(min=1)
+    mean = (space * weight).sum(1, keepdim=True) / count
+    deviation = (space - mean) * weight  # the mean first: at 3 m from a camera the squares would cancel
+    return (deviation.square().sum(1, keepdim=True) / count).sum((1, 2, 3))

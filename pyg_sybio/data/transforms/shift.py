@@ -1,0 +1,44 @@
+r"""Coordinates about another origin."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import InvertibleTransform, space_of, with_space
+
+
+class Shift(InvertibleTransform):
+    r"""Add a constant to the coordinates of every joint that is present.
+
+    .. math::
+        x' = x + o
+
+    Image coordinates from 0 to 1 (Kinetics-Skeleton) are centred by `offset=[-0.5, -0.5]`; joints with a
+    score of 0, which are not present, stay zero. The inverse is the shift by `-offset`.
+
+    Args:
+        offset: What to add, one number for each coordinate in space, in the unit of the coordinates.
+
+    Raises:
+        ValueError: If `offset` has another number of coordinates than the skeleton, or poses are rotations.
+
+    Shapes:
+        - **parameters** of :meth:`apply`: the offset, `[S]`
+    """
+
+    def __init__(self, *, offset: Sequence[float]) -> None:
+        self.offset = tuple(map(float, offset))
+
+    def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
+        space = space_of(motion, self)
+        if len(self.offset) != motion.num_spatial:
+            raise ValueError(
+                f"'offset' has {len(self.offset)} numbers, but skeleton '{motion.skeleton.name}' "
+                f"({motion.skeleton.coordinates}) has {motion.num_spatial} coordinates"
+            )
+        offset = space.new_tensor(self.offset)
+        return with_space(motion, space + offset), offset
+
+    def invert(self, motion: Motion, parameters: Tensor) -> Motion:
+        return with_space(motion, space_of(motion, self) - parameters)
