@@ -27,12 +27,13 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def to_floats(fields: Sequence[str], where: str) -> list[float]:
+def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list[float]:
     """Finite numbers.
 
     Args:
         fields: Their texts.
         where: What an error calls the place, such as ``"walk.bvh, line 7"``.
+        finite: Whether infinity and `nan` are refused.
 
     Raises:
         ValueError: If one of them is not a finite number.
@@ -42,7 +43,7 @@ def to_floats(fields: Sequence[str], where: str) -> list[float]:
     except ValueError:
         wrong = next(field for field in fields if not _is_number(field))
         raise ValueError(f"{where} has {_shown(wrong)}, expected a number") from None
-    if not all(map(isfinite, values)):
+    if finite and not all(map(isfinite, values)):
         wrong = next(field for field in fields if not isfinite(float(field)))
         raise ValueError(f"{where} has {_shown(wrong)}, expected a finite number")
     return values

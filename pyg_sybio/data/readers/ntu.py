@@ -1,0 +1,324 @@
+r"""The `.skeleton` files of NTU RGB+D and NTU RGB+D 120 (Kinect v2, 25 joints, metres, 30 Hz).
+
+A file is text, one thing a line: the number of frames; in each frame the number of bodies; for each body ten
+fields, the number of joints (25), and twelve numbers a joint. A file's name `SsssCcccPpppRrrrAaaa` tells
+setup, camera, subject, repetition and action.
+
+Source: https://github.com/shahroudy/NTURGB-D
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.people import spread
+from pyg_sybio.data.readers.text import to_count, to_floats
+from pyg_sybio.skeleton import load_skeleton
+
+ACTIONS: tuple[str, ...] = (
+    "drink water",
+    "eat meal/snack",
+    "brushing teeth",
+    "brushing hair",
+    "drop",
+    "pickup",
+    "throw",
+    "sitting down",
+    "standing up (from sitting position)",
+    "clapping",
+    "reading",
+    "writing",
+    "tear up paper",
+    "wear jacket",
+    "take off jacket",
+    "wear a shoe",
+    "take off a shoe",
+    "wear on glasses",
+    "take off glasses",
+    "put on a hat/cap",
+    "take off a hat/cap",
+    "cheer up",
+    "hand waving",
+    "kicking something",
+    "put something inside pocket / take out something from pocket",
+    "hopping (one foot jumping)",
+    "jump up",
+    "make a phone call/answer phone",
+    "playing with phone/tablet",
+    "typing on a keyboard",
+    "pointing to something with finger",
+    "taking a selfie",
+    "check time (from watch)",
+    "rub two hands together",
+    "nod head/bow",
+    "shake head",
+    "wipe face",
+    "salute",
+    "put the palms together",
+    "cross hands in front (say stop)",
+    "sneeze/cough",
+    "staggering",
+    "falling",
+    "touch head (headache)",
+    "touch chest (stomachache/heart pain)",
+    "touch back (backache)",
+    "touch neck (neckache)",
+    "nausea or vomiting condition",
+    "use a fan (with hand or paper)/feeling warm",
+    "punching/slapping other person",
+    "kicking other person",
+    "pushing other person",
+    "pat on back of other person",
+    "point finger at the other person",
+    "hugging other person",
+    "giving something to other person",
+    "touch other person's pocket",
+    "handshaking",
+    "walking towards each other",
+    "walking apart from each other",
+    "put on headphone",
+    "take off headphone",
+    "shoot at the basket",
+    "bounce ball",
+    "tennis bat swing",
+    "juggling table tennis balls",
+    "hush (quite)",  # as its authors spell it
+    "flick hair",
+    "thumb up",
+    "thumb down",
+    "make ok sign",
+    "make victory sign",
+    "staple book",
+    "counting money",
+    "cutting nails",
+    "cutting paper (using scissors)",
+    "snapping fingers",
+    "open bottle",
+    "sniff (smell)",
+    "squat down",
+    "toss a coin",
+    "fold paper",
+    "ball up paper",
+    "play magic cube",
+    "apply cream on face",
+    "apply cream on hand back",
+    "put on bag",
+    "take off bag",
+    "put something into a bag",
+    "take something out of a bag",
+    "open a box",
+    "move heavy objects",
+    "shake fist",
+    "throw up cap/hat",
+    "hands up (both hands)",
+    "cross arms",
+    "arm circles",
+    "arm swings",
+    "running on the spot",
+    "butt kicks (kick backward)",
+    "cross toe touch",
+    "side kick",
+    "yawn",
+    "stretch oneself",
+    "blow nose",
+    "hit other person with something",
+    "wield knife towards other person",
+    "knock over other person (hit with body)",
+    "grab other person's stuff",
+    "shoot at other person with a gun",
+    "step on foot",
+    "high-five",
+    "cheers and drink",
+    "carry something with other person",
+    "take a photo of other person",
+    "follow other person",
+    "whisper in other person's ear",
+    "exchange things with other person",
+    "support somebody with one's hand (someone is sick, help him to walk)",
+    "finger-guessing game (playing rock-paper-scissors)",
+)
+"""The classes A1 to A120 in order; the first 60 are those of NTU RGB+D."""
+
+ACTION_NUMBERS = {name: number for number, name in enumerate(ACTIONS, start=1)}
+"""The way back: 1 for `"drink water"`, as in `A001`."""
+
+FRAME_RATE = 30.0
+BODY_FIELDS = 10
+JOINT_NUMBERS = 12
+MAX_DIGITS = 1000
+"""Of the number of a body: Python refuses to read thousands of them."""
+SKELETON = load_skeleton("ntu25")
+
+_USED = [0, 1, 2, 11]  # x, y, z, tracking state
+_SAMPLE = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+
+
+def read_ntu(path: str | Path) -> Motion:
+    r"""The motion of a `.skeleton` file.
+
+    A person is a body with its number, which is the person's track; persons come in the order in which they
+    appear, and are present in the frames that list their body. All joints of a listed body are present, also
+    those that the sensor inferred: its tracking state 0 (not tracked), 1 (inferred) or 2 (tracked) becomes
+    the confidence 0, 0.5 or 1. Only a joint at the origin, which is inside the camera, was not recorded.
+
+    Of the twelve numbers of a joint, the position and the tracking state are used and must be finite. The
+    others (its places in the depth and colour images, its orientation) and the fields of a body after its
+    number must be numbers; they may be infinite or `nan`, as a joint outside an image has no place in it.
+
+    A file whose frames list no body at all is one person who is present nowhere.
+
+    Args:
+        path: The file. From a name `SsssCcccPpppRrrrAaaa` come the ids `setup`, `view` (the camera),
+            `subject` and `repetition`, and the label: the name of the class (:data:`ACTIONS`). From another
+            name come no ids and no label.
+
+    Raises:
+        ValueError: If the file is not of the format, is truncated, goes on after its last frame, or lists the
+            same body twice in a frame; the message names the file and the line. If its name has an action
+            beyond A120.
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path)
+    ids, label = _from_name(path)
+    num_frames, bodies = _parse(path, path.read_bytes())
+    tracks = {number: person for person, number in enumerate(dict.fromkeys(body.number for body in bodies))}
+    known = spread(
+        _known(path, bodies),
+        persons=[tracks[body.number] for body in bodies],
+        frames=[body.frame for body in bodies],
+        num_persons=max(1, len(tracks)),
+        num_frames=num_frames,
+        where=str(path),
+    )
+    return Motion(
+        poses=known[..., :3].contiguous(),
+        confidence=known[..., 3].contiguous(),
+        present=known[..., 4] > 0,
+        skeleton=SKELETON,
+        frame_rate=FRAME_RATE,
+        label=label,
+        ids=ids,
+        tracks=tuple(tracks),
+        source=str(path),
+    )
+
+
+class _Body(NamedTuple):
+    """A body in one frame: its twelve numbers a joint, and the line (from 0) where they begin."""
+
+    number: int
+    frame: int
+    start: int
+    joints: np.ndarray  # [25 * 12]
+
+
+def _parse(path: Path, content: bytes) -> tuple[int, list[_Body]]:
+    """The number of frames, and every body of every frame."""
+    if b"_" in content:  # Python reads 1_000 as a number
+        line = content[: content.index(b"_")].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line} has '_', expected numbers alone")
+    lines = content.rstrip().split(b"\n")
+    num_frames = _count(path, lines, 0, least=1)
+    bodies = []
+    at = 1
+    for frame in range(num_frames):
+        num_bodies = _count(path, lines, at)
+        at += 1
+        numbers = set()
+        for _ in range(num_bodies):
+            number = _body_number(path, lines, at)
+            if number in numbers:
+                raise ValueError(f"{path}, line {at + 1} has body {number} twice in frame {frame + 1}")
+            numbers.add(number)
+            num_joints = _count(path, lines, at + 1)
+            if num_joints != SKELETON.num_joints:
+                raise ValueError(
+                    f"{path}, line {at + 2} has {num_joints} joints, expected {SKELETON.num_joints}"
+                )
+            bodies.append(_Body(number, frame, at + 2, _joints(path, lines, at + 2)))
+            at += 2 + SKELETON.num_joints
+    if at < len(lines):
+        raise ValueError(f"{path}, line {at + 1} goes on after the last of {num_frames} frames")
+    return num_frames, bodies
+
+
+def _line(path: Path, lines: Sequence[bytes], at: int) -> tuple[str, str]:
+    """A line, and what an error calls it."""
+    if at >= len(lines):
+        raise ValueError(f"{path}, line {at} is the last, expected more frames, bodies or joints")
+    # Bytes that are no text become characters that are no numbers.
+    return lines[at].decode("ascii", "replace"), f"{path}, line {at + 1}"
+
+
+def _count(path: Path, lines: Sequence[bytes], at: int, *, least: int = 0) -> int:
+    return to_count(*_line(path, lines, at), least=least)
+
+
+def _body_number(path: Path, lines: Sequence[bytes], at: int) -> int:
+    """The number of a body, which has more digits than a float holds, from its line of ten fields."""
+    line, where = _line(path, lines, at)
+    fields = line.split()
+    if len(fields) != BODY_FIELDS:
+        raise ValueError(f"{where} has {len(fields)} fields of a body, expected {BODY_FIELDS}")
+    number, *others = fields
+    if not (number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS):
+        raise ValueError(f"{where} has body {number[:40]!r}, expected a whole number")
+    to_floats(others, where, finite=False)
+    return int(number)
+
+
+def _joints(path: Path, lines: Sequence[bytes], start: int) -> np.ndarray:
+    """The numbers of the 25 joints of a body."""
+    rows = [line.split() for line in lines[start : start + SKELETON.num_joints]]
+    if len(rows) == SKELETON.num_joints and set(map(len, rows)) == {JOINT_NUMBERS}:
+        with suppress(ValueError):
+            return np.fromiter(map(float, chain.from_iterable(rows)), dtype=np.float64)
+    # Something is wrong: the same once more, slowly, to say where.
+    return np.concatenate([_joint(path, lines, start + joint) for joint in range(SKELETON.num_joints)])
+
+
+def _joint(path: Path, lines: Sequence[bytes], at: int) -> list[float]:
+    line, where = _line(path, lines, at)
+    fields = line.split()
+    if len(fields) != JOINT_NUMBERS:
+        raise ValueError(f"{where} has {len(fields)} numbers of a joint, expected {JOINT_NUMBERS}")
+    return to_floats(fields, where, finite=False)
+
+
+def _known(path: Path, bodies: Sequence[_Body]) -> np.ndarray:
+    """Position, confidence and presence of the joints of each body, `[bodies, 25, 5]`."""
+    joints = np.array([body.joints for body in bodies]).reshape(-1, SKELETON.num_joints, JOINT_NUMBERS)
+    with np.errstate(over="ignore"):
+        used = joints[..., _USED].astype(np.float32)
+    state = used[..., 3]
+    for wrong, expected in (
+        (~np.isfinite(used).all(-1), "finite numbers"),
+        (~np.isin(state, (0, 1, 2)), "tracking state 0, 1 or 2"),
+    ):
+        if wrong.any():
+            body, joint = np.argwhere(wrong)[0]
+            values = ", ".join(f"{value:g}" for value in joints[body, joint, _USED])
+            raise ValueError(
+                f"{path}, line {bodies[body].start + joint + 1} has position and tracking state {values}, "
+                f"expected {expected}"
+            )
+    present = (used[..., :3] != 0).any(-1)
+    return np.concatenate([used[..., :3], np.stack([state / 2 * present, present], axis=-1)], axis=-1)
+
+
+def _from_name(path: Path) -> tuple[dict[str, str], str | None]:
+    """Ids and label."""
+    name = _SAMPLE.fullmatch(path.stem)
+    if name is None:
+        return {}, None
+    setup, camera, subject, repetition, action = map(int, name.groups())
+    if not 1 <= action <= len(ACTIONS):
+        raise ValueError(f"{path} is named for action {action}, expected 1 to {len(ACTIONS)}")
+    ids = {"setup": setup, "view": camera, "subject": subject, "repetition": repetition}
+    return {key: str(value) for key, value in ids.items()}, ACTIONS[action - 1]
