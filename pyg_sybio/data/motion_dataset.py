@@ -2,51 +2,26 @@ r"""Clips of a store as samples for both tasks: what the dataset classes of the 
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, Dataset
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.store import MotionStore
 from pyg_sybio.data.two_tasks import PADDINGS, split_tasks
 from pyg_sybio.metrics import position_errors
-from pyg_sybio.skeleton import Skeleton
 
 Transform = Callable[[Motion], Motion]
 
 _NUM_SPATIAL = {"xyz": 3, "xy": 2, "xy+score": 2}
 
 
-class _ClipInfo(Protocol):
-    @property
-    def num_frames(self) -> int: ...
-    @property
-    def label(self) -> str | None: ...
-    @property
-    def ids(self) -> Mapping[str, str]: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def frame_rate(self) -> float | None: ...
-
-
-class Store(Protocol):
-    """What a dataset needs of a :class:`~pyg_sybio.data.store.MotionStore`."""
-
-    @property
-    def skeleton(self) -> Skeleton: ...
-    @property
-    def clips(self) -> Sequence[_ClipInfo]: ...
-    @property
-    def skipped(self) -> Sequence[tuple[str, str]]: ...
-    def motion(self, index: int, frames: slice = ...) -> Motion: ...
-
-
 @dataclass(frozen=True)
-class SeenClip:
+class SomebodySeen:
     r"""Preparation of a clip that leaves it out if nobody is ever seen in it, since it cannot teach anything.
 
     Args:
@@ -82,13 +57,13 @@ class Span(NamedTuple):
     split: int | None = None
 
 
-def whole_clips(store: Store, clips: Iterable[int]) -> list[Span]:
+def whole_clips(store: MotionStore, clips: Iterable[int]) -> list[Span]:
     """One span a clip, which is all of it."""
     return [Span(clip, 0, store.clips[clip].num_frames) for clip in clips]
 
 
 def windows(
-    store: Store, clips: Iterable[int], *, num_observed: int, num_future: int, stride: int
+    store: MotionStore, clips: Iterable[int], *, num_observed: int, num_future: int, stride: int
 ) -> list[Span]:
     r"""All windows of `num_observed + num_future` frames that begin at a multiple of `stride`.
 
@@ -112,8 +87,8 @@ class MotionDataset(Dataset):
 
     A span is read, augmented as a whole (observed and future frames turn together), split
     (:func:`~pyg_sybio.data.two_tasks.split_tasks`, which has the rule for short clips), and the observed part
-    alone is corrupted. Persons are stacked; one who is seen nowhere in the observed part is left out, and if
-    nobody is seen there, the first stays, as zeros.
+    alone is corrupted, and then filled. Persons are stacked; one who is seen nowhere in the observed part is
+    left out, and if nobody is seen there, the first stays, as zeros.
 
     Args:
         store: The prepared clips.
@@ -130,6 +105,8 @@ class MotionDataset(Dataset):
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         augment: Changes a clip before it is split.
         corrupt: Changes the observed frames alone, as a bad sensor does.
+        fill: Fills what is missing in the observed frames, after `corrupt`. Filled before it is split, a clip
+            would have targets that nobody recorded.
 
     Shapes:
         - **x:** `[P·M, T, D]`
@@ -145,14 +122,14 @@ class MotionDataset(Dataset):
             of the clips differ from each other or from `frame_rate`, or there is no clip.
 
     Note:
-        Clips that preparation has left out of the store (:class:`SeenClip` leaves out those in which nobody
-        is ever seen) are named in a warning.
+        Clips that preparation has left out of the store (:class:`SomebodySeen` leaves out those in which
+        nobody is ever seen) are named in a warning.
     """
 
     def __init__(
         self,
         *,
-        store: Store,
+        store: MotionStore,
         class_names: Sequence[str],
         num_observed: int,
         num_future: int,
@@ -165,6 +142,7 @@ class MotionDataset(Dataset):
         padding: str = "repeat",
         augment: Transform | None = None,
         corrupt: Transform | None = None,
+        fill: Transform | None = None,
     ) -> None:
         for name, value in (("num_observed", num_observed), ("num_future", num_future)):
             if value < 1:
@@ -183,6 +161,7 @@ class MotionDataset(Dataset):
         self.padding = padding
         self.augment = augment
         self.corrupt = corrupt
+        self.fill = fill
         if spans is None:
             chosen = range(len(store.clips)) if clips is None else clips
             if window_stride is None:
@@ -192,7 +171,7 @@ class MotionDataset(Dataset):
                     store, chosen, num_observed=num_observed, num_future=num_future, stride=window_stride
                 )
         if not spans:
-            raise ValueError(f"'spans' are none of {len(store.clips)} clips, expected one or more")
+            raise ValueError("there is no clip to take samples from, expected one or more")
         self.spans = tuple(spans)
         used = sorted({span.clip for span in self.spans})
         self._labels = _labels(store, used, labels or self.class_names)
@@ -227,7 +206,7 @@ class MotionDataset(Dataset):
             padding=self.padding,
             split=None if span.split is None else span.split - span.start,
         )
-        observed = sample.observed if self.corrupt is None else self.corrupt(sample.observed)
+        observed = self._seen(sample.observed)
         persons = observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0]
         return Data(
             x=_stack(observed.poses, persons),
@@ -235,6 +214,19 @@ class MotionDataset(Dataset):
             future_mask=_stack(sample.future_present.unsqueeze(-1), persons),
             y=torch.tensor([self._labels[span.clip]]),
         )
+
+    def _seen(self, observed: Motion) -> Motion:
+        """The observed frames as the model sees them."""
+        seen = observed
+        for transform in (self.corrupt, self.fill):
+            if transform is not None:
+                seen = transform(seen)
+        if seen.tracks != observed.tracks or seen.num_frames != observed.num_frames:
+            raise ValueError(
+                f"'corrupt' and 'fill' made {seen} of {observed}, "
+                "expected the same persons and frames: the future has them"
+            )
+        return seen
 
     @property
     def sample_weights(self) -> Tensor:
@@ -292,7 +284,7 @@ def _stack(values: Tensor, persons: list[int]) -> Tensor:
     return stacked.float() if stacked.is_floating_point() else stacked
 
 
-def _labels(store: Store, clips: Sequence[int], labels: Sequence[str]) -> dict[int, int]:
+def _labels(store: MotionStore, clips: Sequence[int], labels: Sequence[str]) -> dict[int, int]:
     """Clip -> its class."""
     index = {label: place for place, label in enumerate(labels)}
     if len(index) != len(labels):
@@ -309,14 +301,14 @@ def _labels(store: Store, clips: Sequence[int], labels: Sequence[str]) -> dict[i
     return result
 
 
-def _warn(store: Store) -> None:
+def _warn(store: MotionStore) -> None:
     if store.skipped:
         first = "; ".join(f"{source} ({reason})" for source, reason in store.skipped[:3])
         more = "; …" if len(store.skipped) > 3 else ""
         warnings.warn(f"{len(store.skipped)} clips are left out: {first}{more}", stacklevel=3)
 
 
-def _frame_rate(store: Store, clips: Sequence[int], expected: float | None) -> float:
+def _frame_rate(store: MotionStore, clips: Sequence[int], expected: float | None) -> float:
     for clip in clips:
         info = store.clips[clip]
         if expected is None:

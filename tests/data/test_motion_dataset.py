@@ -1,0 +1,291 @@
+"""Samples against the clips that they are made of, frame by frame."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Span
+from pyg_sybio.skeleton import Skeleton, load_skeleton
+
+NTU = load_skeleton("ntu25")
+
+
+@dataclass
+class Store:
+    """Clips in memory, with what a dataset asks of a store."""
+
+    motions: list[Motion]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def clips(self) -> list[Motion]:
+        return self.motions
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.motions[0].skeleton
+
+    def motion(self, index: int, frames: slice = slice(None)) -> Motion:
+        return self.motions[index].frames(frames)
+
+
+def clip(num_frames: int, label: str | None = "wave", *, num_persons: int = 1, drop: float = 0.0) -> Motion:
+    present = torch.rand(num_persons, num_frames, 25) >= drop
+    return Motion(
+        poses=torch.randn(num_persons, num_frames, 25, 3) * present[..., None],
+        present=present,
+        skeleton=NTU,
+        frame_rate=30.0,
+        label=label,
+        source=f"clip of {num_frames}",
+    )
+
+
+def dataset(motions: list[Motion], **arguments: object) -> MotionDataset:
+    settings = {"class_names": ("sit", "wave"), "num_observed": 6, "num_future": 4}
+    return MotionDataset(store=Store(motions), **(settings | arguments))  # type: ignore[arg-type]
+
+
+def frames_first(values: Tensor, num_persons: int = 1) -> Tensor:
+    """Nodes first `[P·M, T, D]` as `[P, T, M, D]`."""
+    return torch.stack([person.transpose(0, 1) for person in values.chunk(num_persons)])
+
+
+def test_contract_and_repr() -> None:
+    clips = dataset([clip(10, "sit"), clip(12)])
+    assert repr(clips) == "MotionDataset(2, skeleton='ntu25', classes=2, frames=6+4 at 30 Hz)"
+    assert (clips.skeleton, clips.class_names, clips.num_classes) == (NTU, ("sit", "wave"), 2)
+    assert (clips.num_observed, clips.num_future, clips.frame_rate) == (6, 4, 30.0)
+    sample = clips[1]
+    assert sample.x.shape == (25, 6, 3)
+    assert sample.future.shape == (25, 4, 3)
+    assert sample.future_mask.shape == (25, 4, 1)
+    assert (sample.x.dtype, sample.future_mask.dtype, sample.y.dtype) == (
+        torch.float32,
+        torch.bool,
+        torch.int64,
+    )
+    assert [int(item.y) for item in clips] == [0, 1]
+
+
+def test_a_sample_is_the_end_of_its_clip_person_after_person() -> None:
+    motion = clip(13, num_persons=2, drop=0.3)
+    sample = dataset([motion])[0]
+    torch.testing.assert_close(frames_first(sample.x, 2), motion.poses[:, 3:9])
+    torch.testing.assert_close(frames_first(sample.future, 2), motion.poses[:, 9:])
+    assert torch.equal(frames_first(sample.future_mask, 2)[..., 0], motion.present[:, 9:])
+
+
+def test_what_lies_beyond_a_short_clip_is_masked() -> None:
+    sample = dataset([clip(5)])[0]  # three frames are observed, two remain
+    assert sample.future_mask[:, :2].all() and not sample.future_mask[:, 2:].any()
+    assert not sample.future[:, 2:].any()
+    assert torch.equal(sample.x[:, :3], sample.x[:, 3:])
+
+
+def test_who_is_not_seen_before_the_split_is_left_out() -> None:
+    motion = clip(10, num_persons=3)
+    present = motion.present.clone()
+    present[1, :6] = False  # comes when it is over
+    motion = motion.replace(poses=motion.poses * present[..., None], present=present)
+    sample = dataset([motion])[0]
+    torch.testing.assert_close(frames_first(sample.x, 2), motion.poses[[0, 2], :6])
+    torch.testing.assert_close(frames_first(sample.future, 2), motion.poses[[0, 2], 6:])
+
+    nobody = motion.present.clone()
+    nobody[:, :6] = False
+    sample = dataset([motion.replace(poses=motion.poses * nobody[..., None], present=nobody)])[0]
+    assert sample.x.shape == (25, 6, 3) and not sample.x.any()
+    torch.testing.assert_close(frames_first(sample.future), motion.poses[:1, 6:])
+
+
+def test_windows_begin_at_multiples_of_the_stride_and_short_clips_are_one_sample() -> None:
+    motions = [clip(17), clip(9), clip(10)]
+    clips = dataset(motions, window_stride=3)
+    starts = [
+        (c, s) for c, motion in enumerate(motions) for s in range(0, 20, 3) if s + 10 <= motion.num_frames
+    ]
+    assert starts == [(0, 0), (0, 3), (0, 6), (2, 0)]
+    assert [(span.clip, span.start) for span in clips.spans] == [*starts[:3], (1, 0), starts[3]]
+    for index in range(3):
+        window = motions[0].poses[:, 3 * index : 3 * index + 10]
+        torch.testing.assert_close(frames_first(clips[index].x), window[:, :6])
+        torch.testing.assert_close(frames_first(clips[index].future), window[:, 6:])
+        torch.testing.assert_close(clips.motion(index).poses, window)
+    torch.testing.assert_close(frames_first(clips[3].future), motions[1].poses[:, 5:])
+
+
+def test_a_window_predicts_more_than_it_observes() -> None:
+    motion = clip(20)
+    clips = dataset([motion], num_observed=2, num_future=8, window_stride=10)
+    assert len(clips) == 2
+    torch.testing.assert_close(frames_first(clips[1].x), motion.poses[:, 10:12])
+    torch.testing.assert_close(frames_first(clips[1].future), motion.poses[:, 12:])
+    assert clips[1].future_mask.all()
+
+
+def test_fixed_spans_and_chosen_clips() -> None:
+    motions = [clip(30), clip(30)]
+    clips = dataset(motions, spans=[Span(1, 5, 15), Span(0, 2, 30, split=20)])
+    torch.testing.assert_close(frames_first(clips[0].x), motions[1].poses[:, 5:11])
+    torch.testing.assert_close(frames_first(clips[1].future), motions[0].poses[:, 20:24])
+    assert [span.clip for span in dataset(motions, clips=[1]).spans] == [1]
+
+
+def test_early_recognition_sees_less() -> None:
+    motion = clip(24)
+    sample = dataset([motion], observation_ratio=0.5, padding="hold")[0]
+    torch.testing.assert_close(frames_first(sample.x), motion.poses[:, 4:10])
+    sample = dataset([motion], observation_ratio=0.1, padding="hold")[0]
+    torch.testing.assert_close(frames_first(sample.x), motion.poses[:, [0, 0, 0, 0, 0, 1]])
+
+
+def double(motion: Motion) -> Motion:
+    return motion.replace(poses=2 * motion.poses)
+
+
+def hide_first_joint(motion: Motion) -> Motion:
+    present = motion.present.clone()
+    present[:, :, 0] = False
+    return motion.replace(poses=motion.poses * present[..., None], present=present)
+
+
+def fill_with_ones(motion: Motion) -> Motion:
+    return motion.replace(
+        poses=torch.where(motion.present[..., None], motion.poses, 1.0),
+        present=torch.ones_like(motion.present),
+    )
+
+
+def test_augmentation_is_for_both_parts_corruption_for_the_observed_one_and_filling_comes_last() -> None:
+    motion = clip(10, drop=0.2)
+    sample = dataset([motion], augment=double, corrupt=hide_first_joint, fill=fill_with_ones)[0]
+    seen = motion.present[:, :6].clone()
+    seen[:, :, 0] = False
+    expected = torch.where(seen[..., None], 2 * motion.poses[:, :6], 1.0)
+    torch.testing.assert_close(frames_first(sample.x), expected)
+    torch.testing.assert_close(frames_first(sample.future), 2 * motion.poses[:, 6:])
+    assert torch.equal(frames_first(sample.future_mask)[..., 0], motion.present[:, 6:])
+
+
+def test_transforms_of_the_observed_part_keep_persons_and_frames() -> None:
+    for wrong in (lambda motion: motion.persons([1, 0]), lambda motion: motion.frames(slice(2))):
+        with pytest.raises(
+            ValueError, match=r"'corrupt' and 'fill' made .* expected the same persons and frames"
+        ):
+            dataset([clip(10, num_persons=2)], corrupt=wrong)[0]
+
+
+def test_samples_with_different_persons_make_a_batch() -> None:
+    clips = dataset([clip(10, num_persons=2), clip(9, "sit")])
+    batch = Batch.from_data_list([clips[0], clips[1]])
+    assert batch.x.shape == (75, 6, 3)
+    assert batch.batch.bincount().tolist() == [50, 25]
+    assert batch.y.tolist() == [1, 0]
+
+
+def test_weights_draw_classes_then_clips_then_windows_evenly() -> None:
+    clips = dataset([clip(10, "sit"), clip(13), clip(10)], window_stride=1)
+    weights = clips.sample_weights
+    assert weights.tolist() == pytest.approx([1 / 2, *[1 / 2 / 2 / 4] * 4, 1 / 2 / 2])
+    assert weights.sum().item() == pytest.approx(1)
+    assert clips[1:5].sample_weights.tolist() == pytest.approx([1 / 4] * 4)
+
+
+def test_labels_may_differ_from_names() -> None:
+    clips = dataset([clip(10, "A002"), clip(10, "A001")], labels=["A001", "A002"])
+    assert [int(item.y) for item in clips] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [(None, "clip of 10 has no label, expected one of sit, wave"), ("run", "clip of 10 has the label 'run'")],
+)
+def test_a_clip_without_a_known_class(label: str | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataset([clip(12), clip(10, label)])
+
+
+def test_a_class_twice() -> None:
+    with pytest.raises(ValueError, match="'labels' has 'wave' twice"):
+        dataset([clip(12)], class_names=("wave", "wave"))
+
+
+def test_frame_rates_agree() -> None:
+    other = clip(10).replace(frame_rate=25.0)
+    with pytest.raises(ValueError, match="clip of 10 has 25 frames a second, expected 30"):
+        dataset([clip(12), other])
+    with pytest.raises(ValueError, match="clip of 12 has 30 frames a second, expected 25"):
+        dataset([clip(12)], frame_rate=25)
+    unknown = clip(10).replace(frame_rate=None)
+    assert dataset([unknown, clip(12).replace(frame_rate=1 / 0.033333)]).frame_rate == pytest.approx(
+        30, abs=1e-3
+    )
+    assert dataset([unknown], frame_rate=12).frame_rate == 12.0
+    with pytest.raises(ValueError, match="'frame_rate' is None, and no clip has one"):
+        dataset([unknown])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_observed": 0}, "'num_observed' is 0"),
+        ({"num_future": 0}, "'num_future' is 0"),
+        ({"observation_ratio": 2.0}, "'observation_ratio' is 2.0"),
+        ({"padding": "zero"}, "'padding' is 'zero'"),
+        ({"window_stride": 0}, "'window_stride' is 0, expected at least 1"),
+        ({"clips": []}, "there is no clip to take samples from"),
+    ],
+)
+def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataset([clip(10)], **arguments)
+
+
+def test_what_preparation_left_out_is_named_once() -> None:
+    skipped = tuple((f"file {i}", "nobody") for i in range(5))
+    with pytest.warns(UserWarning, match=r"5 clips are left out: file 0 \(nobody\); .* file 2 \(nobody\); …"):
+        MotionDataset(store=Store([clip(10)], skipped), class_names=["wave"], num_observed=5, num_future=2)  # type: ignore[arg-type]
+
+
+def test_a_clip_without_anybody_is_left_out_by_preparation() -> None:
+    motion = clip(10)
+    empty = motion.replace(poses=torch.zeros_like(motion.poses), present=torch.zeros_like(motion.present))
+    assert SomebodySeen()(motion) is motion
+    assert SomebodySeen()(empty) is None
+    assert torch.equal(SomebodySeen(double)(motion).poses, 2 * motion.poses)
+    assert SomebodySeen(lambda motion: empty)(motion) is None
+
+
+def test_position_errors_are_those_of_the_recorded_joints() -> None:
+    clips = dataset([clip(10)])
+    target, mask = torch.randn(3, 4, 25, 3), torch.rand(3, 4, 25) > 0.4
+    mask[1, 2] = False
+    prediction = target + 0.2 * torch.randn_like(target)
+    errors = clips.motion_errors(prediction, target, mask)
+    assert list(errors) == ["mpjpe_mm", "pck@0.05"]
+    for n in range(3):
+        recorded = target[n][mask[n]]
+        size = (recorded.max(0).values - recorded.min(0).values).max()
+        for t in range(4):
+            distances = [(prediction[n, t, m] - target[n, t, m]).norm() for m in range(25) if mask[n, t, m]]
+            if not distances:
+                assert errors["mpjpe_mm"][n, t].isnan() and errors["pck@0.05"][n, t].isnan()
+                continue
+            near = [float(distance < 0.05 * size) for distance in distances]
+            assert errors["mpjpe_mm"][n, t] == pytest.approx(
+                1000 * float(sum(distances)) / len(distances), rel=1e-4
+            )
+            assert errors["pck@0.05"][n, t] == pytest.approx(sum(near) / len(near))
+
+
+def test_rotations_have_no_error_of_positions() -> None:
+    skeleton = load_skeleton("h36m32")
+    motion = Motion(poses=torch.randn(1, 10, 32, 3), skeleton=skeleton, label="sit", frame_rate=25.0)
+    frames = torch.zeros(1, 4, 32, 3)
+    with pytest.raises(ValueError, match="'h36m32' has coordinates 'expmap', expected positions"):
+        dataset([motion]).motion_errors(frames, frames)
