@@ -1,0 +1,166 @@
+"""Motions from any file that can be read: its suffix, and what is inside, tell the format."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.bvh import read_bvh
+from pyg_sybio.data.readers.expmap import read_expmap
+from pyg_sybio.data.readers.json_file import read_json
+from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz
+from pyg_sybio.data.readers.npz_file import NpzFile
+from pyg_sybio.data.readers.ntu import read_ntu
+from pyg_sybio.data.readers.text import MAX_LINE
+from pyg_sybio.skeleton import Skeleton, load_skeleton
+
+FORMATS = {
+    ".npz": "'poses' and what goes with them, or x_train, y_train, x_test and y_test",
+    ".json": "'poses' and what goes with them, Kinetics-Skeleton, NW-UCLA, or keypoints",
+    ".npy": "keypoints",
+    ".pkl": "annotations of the field's toolboxes",
+    ".skeleton": "NTU RGB+D",
+    ".bvh": "BVH",
+    ".amc": "AMC, with its .asf beside it",
+    ".txt": "exponential maps, 117 (CMU Mocap) or 99 (Human3.6M) values a line",
+}
+"""What can be read, by suffix."""
+
+# Values a line -> the skeleton, and the rate (Hz) at which the benchmark takes its files to be recorded.
+_EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
+_EXPMAP_RATE = 50.0
+
+Read = Callable[[Path, Skeleton | None], Iterator[Motion]]
+
+
+def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:
+    r"""The motions of a file, one after the other.
+
+    Args:
+        path: The file; :data:`FORMATS` says what it may be.
+        skeleton: The skeleton wanted. Where the file, or its format, names the joints, they are found by
+            their names; where it has bare columns, this says what they are. (default: the file's own, or
+            that of the format)
+
+    Raises:
+        ValueError: If the file cannot be read, with its place and what was expected, or does not fit the
+            skeleton. (What is wrong behind the first motion shows when one comes there.)
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path)
+    return _format(path)(path, skeleton)
+
+
+def read_motion(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
+    r"""The motion of a file that holds one; arguments and errors of :func:`read_motions`."""
+    motions = read_motions(path, skeleton=skeleton)
+    first = next(motions, None)
+    if first is None or next(motions, None) is not None:
+        raise ValueError(f"{path} holds {'no motion' if first is None else 'several motions'}, expected one")
+    return first
+
+
+def is_readable(path: str | Path) -> bool:
+    """Whether a file is of a format that can be read; it may be damaged all the same."""
+    path = Path(path)
+    try:
+        _format(path)
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def _format(path: Path) -> Read:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: expected {_expected()}")
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return _json_format(path, read_json(path))
+    if suffix == ".npz":
+        return _npz_format(path)
+    if suffix == ".txt":
+        return _txt_format(path)
+    if suffix not in _BY_SUFFIX:
+        raise ValueError(f"{path} ends in {suffix!r}, expected {_expected()}")
+    return _BY_SUFFIX[suffix]
+
+
+def _json_format(path: Path, document: Any) -> Read:
+    keys = set(document) if isinstance(document, dict) else set()
+    if "poses" in keys:
+        return _ours(read_motion_json, named="skeleton" in keys)
+    raise ValueError(f"{path} has {_listed(keys)}, expected {FORMATS['.json']}")
+
+
+def _npz_format(path: Path) -> Read:
+    with NpzFile(path) as file:
+        names = set(file.names)
+    if "poses" in names:
+        return _ours(read_motion_npz, named="skeleton" in names)
+    raise ValueError(f"{path} has {_listed(names)}, expected {FORMATS['.npz']}")
+
+
+def _txt_format(path: Path) -> Read:
+    with path.open("rb") as file:
+        num_values = file.readline(MAX_LINE).count(b",") + 1
+
+    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
+        if skeleton is None:
+            if num_values not in _EXPMAP_SKELETONS:
+                raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
+            skeleton = load_skeleton(_EXPMAP_SKELETONS[num_values])
+        yield read_expmap(path, skeleton=skeleton, frame_rate=_EXPMAP_RATE)
+
+    return read
+
+
+def _ours(reader: Callable[..., Motion], *, named: bool) -> Read:
+    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
+        # A file without a skeleton needs the given one; one with its own has names to look for.
+        yield _in_skeleton(reader(path), skeleton, path) if named else reader(path, skeleton=skeleton)
+
+    return read
+
+
+def _in_skeleton(motion: Motion, skeleton: Skeleton | None, path: Path) -> Motion:
+    """The joints of a skeleton, found by their names in a motion of the same units."""
+    if skeleton is None:
+        return motion
+    if skeleton.units != motion.skeleton.units:
+        raise ValueError(
+            f"{path}: its skeleton '{motion.skeleton.name}' is in {motion.skeleton.units!r}, "
+            f"but '{skeleton.name}' in {skeleton.units!r}, expected the same units"
+        )
+    try:
+        return motion.joints(skeleton)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _listed(keys: set[str]) -> str:
+    return ", ".join(repr(key[:40]) for key in sorted(keys)[:8]) or "no named fields"
+
+
+def _expected() -> str:
+    return "one of " + "; ".join(f"{suffix} ({what})" for suffix, what in FORMATS.items())
+
+
+def _of_format(reader: Callable[[Path], Motion]) -> Read:
+    """A format that has a skeleton of its own, whose joints are found by name."""
+
+    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
+        yield _in_skeleton(reader(path), skeleton, path)
+
+    return read
+
+
+def _by_names(reader: Callable[..., Motion]) -> Read:
+    """A format whose reader finds the joints itself."""
+
+    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
+        yield reader(path, skeleton=skeleton)
+
+    return read
+
+
+_BY_SUFFIX: dict[str, Read] = {".skeleton": _of_format(read_ntu), ".bvh": _by_names(read_bvh)}
