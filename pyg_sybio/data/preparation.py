@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def read_files(
     num_processes: int,
     folder: Path,
     advance: Callable[[], object],
-) -> Iterator[Record | LeftOut]:
+) -> Generator[Record | LeftOut, None, None]:
     """The motions of all files, in the order of the files.
 
     This process reads alone for :data:`TRIAL_SECONDS`, and goes on alone unless the files read so far say
@@ -105,35 +105,37 @@ def read_files(
     if multiprocessing.current_process().daemon:  # such as a loader's worker, which may not have children
         num_processes = 1
     failures: list[Failure] = []
-    ahead = LOOK_AHEAD
-    results = _results(files, read, preprocess, num_processes, folder)
-    try:
+    done, ahead = 0, LOOK_AHEAD
+    with closing(_results(files, read, preprocess, num_processes, folder)) as results:
         for items in results:
             for item in items:
                 if isinstance(item, Failure):
                     failures.append(item)
                 elif not failures:
                     yield item
+            done += 1
             advance()
             if failures:
                 ahead -= 1
                 if ahead < 0:
                     break
-    finally:
-        results.close()
     if failures:
-        raise _error(failures)
+        raise _error(failures, f"{done} of {len(files)}")
 
 
-def _error(failures: Sequence[Failure]) -> ValueError:
-    shown = [failure.message for failure in failures[:NUM_ERRORS_SHOWN]]
+def _error(failures: Sequence[Failure], read: str) -> ValueError:
+    shown = failures[:NUM_ERRORS_SHOWN]
     if len(failures) == 1:
-        error = ValueError(shown[0])
+        error = ValueError(shown[0].message)
     else:
-        more = len(failures) - len(shown)
-        lines = "".join(f"\n  {message}" for message in shown) + (f"\n  and {more} more" if more else "")
-        error = ValueError(f"{len(failures)} files could not be prepared:{lines}")
-    for failure in failures[:NUM_ERRORS_SHOWN]:
+        lines = [failure.message for failure in shown]
+        if more := len(failures) - len(shown):
+            lines.append(f"and {more} more")
+        error = ValueError(
+            f"{len(failures)} files cannot be prepared (found after {read} files):"
+            + "".join(f"\n  {line}" for line in lines)
+        )
+    for failure in shown:
         if failure.trace is not None:
             error.add_note(failure.trace)
     return error
@@ -300,18 +302,15 @@ def _end_with_parent() -> None:
 
 def _work(number: int, path: Path) -> list[Item] | Path:
     """The items of a file, or where they lie if they are large."""
-    _Worker.reading[_Worker.slot] = number + 1
-    try:
-        if _Worker.functions is None:
+    if _Worker.functions is None:
+        try:
             _Worker.functions = pickle.loads(_Worker.pickled)
-    except Exception as error:
-        return [
-            Failure(
-                f"a worker process cannot load 'read' or 'preprocess': {error}; "
-                "expected functions that stand in a module",
-                None,
-            )
-        ]
+        except Exception as error:
+            raise ValueError(
+                f"a worker process cannot load 'read' or 'preprocess' ({error}): expected "
+                "functions of a module"
+            ) from None
+    _Worker.reading[_Worker.slot] = number + 1
     try:
         return _collected(items_of(path, *_Worker.functions), _Worker.folder / f"file-{number}")
     finally:

@@ -11,7 +11,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from pyg_sybio.data.fingerprint import described, digest, listing
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.preparation import Preprocess, Read, read_files
 from pyg_sybio.data.store_files import (
+    ARRAYS,
     INDEX,
     META,
     ClipInfo,
@@ -105,32 +106,32 @@ class MotionStore:
             ValueError: If `frames` selects none.
         """
         clip = self.clips[index]
-        index %= len(self.clips)
-        motion = object.__new__(Motion)
-        # Not through the constructor: its checks take ten times as long as the copy. They were made when the
-        # motion was prepared, and the checksums say that it is the same.
-        motion.__dict__.update(
-            poses=self._part("poses", index, clip, frames),
-            present=self._part("present", index, clip, frames),
-            confidence=self._part("confidence", index, clip, frames),
-            translation=self._part("translation", index, clip, frames),
+        poses, present, confidence, translation = (self._part(name, index, frames) for name in ARRAYS)
+        assert poses is not None and present is not None
+        if not poses.numel():
+            raise ValueError(f"'frames' is {frames}, but {clip.source} has {clip.num_frames} frames")
+        return Motion(
+            poses=poses,
+            present=present,
+            confidence=confidence,
+            translation=translation,
             skeleton=self.skeleton,
             frame_rate=clip.frame_rate,
             label=clip.label,
-            ids=dict(clip.ids),
+            ids=clip.ids,
             tracks=clip.tracks,
             source=clip.source,
+            # They were checked when the motion was prepared, and the checksums say that they are the same.
+            check_values=False,
         )
-        if not motion.num_frames:
-            raise ValueError(f"'frames' is {frames}, but {clip.source} has {clip.num_frames} frames")
-        return motion
 
-    def _part(self, name: str, index: int, clip: ClipInfo, frames: slice) -> Tensor | None:
+    def _part(self, name: str, index: int, frames: slice) -> Tensor | None:
         if name not in self._arrays or (first := self._first[name][index]) < 0:
             return None
+        clip = self.clips[index]
         rows = self._arrays[name]
         shape = (clip.num_persons, clip.num_frames, *rows.shape[1:])
-        block = rows[first : first + clip.num_persons * clip.num_frames].reshape(shape)
+        block = rows[first : first + shape[0] * shape[1]].reshape(shape)
         return torch.from_numpy(np.array(block[:, frames], order="C"))
 
     def _row_shape(self, name: str) -> tuple[int, ...]:
@@ -199,7 +200,7 @@ def prepare(
         return MotionStore(folder, root=root)
     except DamagedStoreError:
         pass  # or not there: looked at once more when nobody else is at it
-    with _alone(cache, family, root, progress):
+    with _writing(cache), _alone(cache / f"{family}.lock", root, progress):
         _remove(cache, f".{family}.")  # what a killed process has left
         if folder.exists():
             try:
@@ -209,30 +210,46 @@ def prepare(
         part = cache / f".{family}.{os.getpid()}"
         try:
             part.mkdir()
-            bar = tqdm(
-                total=len(files),
-                desc=f"preparing {root.name}",
-                unit="file",
-                disable=None if progress else True,
+            _fill(
+                part, files, read, preprocess, root, made_from, num_processes or os.cpu_count() or 1, progress
             )
-            with bar, StoreWriter(part, root) as writer:
-                for item in read_files(
-                    files,
-                    read,
-                    preprocess,
-                    num_processes=num_processes or os.cpu_count() or 1,
-                    folder=part,
-                    advance=bar.update,
-                ):
-                    writer.add(item)
-                writer.finish(made_from)
-            if listing(files, root) != made_from["files"]:
-                raise ValueError(f"files of {root} changed while they were prepared")
             _remove(cache, f"{family}-")
             part.rename(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return MotionStore(folder, root=root)
+
+
+def _fill(
+    folder: Path,
+    files: Sequence[Path],
+    read: Read,
+    preprocess: Preprocess | None,
+    root: Path,
+    made_from: Mapping[str, Any],
+    num_processes: int,
+    progress: bool,
+) -> None:
+    bar = tqdm(
+        total=len(files),
+        desc=f"preparing {root.name}",
+        unit="file",
+        disable=None if progress else True,  # None: shown on a terminal alone
+    )
+    with bar, StoreWriter(folder, root) as writer:
+        items = read_files(
+            files, read, preprocess, num_processes=num_processes, folder=folder, advance=bar.update
+        )
+        with closing(items):
+            for item in items:
+                writer.add(item)
+        writer.finish(made_from)
+    try:
+        unchanged = listing(files, root) == made_from["files"]
+    except OSError:
+        unchanged = False
+    if not unchanged:
+        raise ValueError(f"files of {root} changed while they were prepared: prepare them again")
 
 
 def _reopened(folder: Path, root: Path) -> MotionStore:
@@ -243,25 +260,31 @@ def _reopened(folder: Path, root: Path) -> MotionStore:
 
 
 @contextmanager
-def _alone(cache: Path, family: str, root: Path, progress: bool) -> Iterator[None]:
-    """Where one process at a time prepares a store."""
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # A worker that imports the script which started it would wait for its own parent.
-        raise RuntimeError("a script that prepares data must do so under `if __name__ == '__main__':`")
-    lock = FileLock(cache / f"{family}.lock")
+def _writing(cache: Path) -> Iterator[None]:
+    """Where an error of the file system is one of the cache folder: those of raw files are `ValueError`."""
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if progress:
-                print(f"waiting for another process that prepares {root}", file=sys.stderr, flush=True)
-            lock.acquire()
+        yield
     except OSError as error:
         raise type(error)(
             f"the cache folder {cache} cannot be written ({error.strerror or error}): set the environment "
             f"variable {CACHE_VARIABLE} (or 'cache') to a folder that can"
         ) from None
+
+
+@contextmanager
+def _alone(lock_file: Path, root: Path, progress: bool) -> Iterator[None]:
+    """Where one process at a time prepares a store."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A worker that imports the script which started it would wait for its own parent.
+        raise RuntimeError("a script that prepares data must do so under `if __name__ == '__main__':`")
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if progress:
+            print(f"waiting for another process that prepares {root}", file=sys.stderr, flush=True)
+        lock.acquire()
     try:
         yield
     finally:

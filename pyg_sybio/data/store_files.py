@@ -155,7 +155,7 @@ class StoreWriter:
         for name in ARRAYS:
             self.has[name].append(int(name in item.arrays))
             if name in item.arrays:
-                self._write(name, item.arrays[name], source)
+                self._add_rows(name, item.arrays[name], source)
         values = dict(item.values)
         values["source"], values["inside"] = _inside(source, self.root)
         for name, column in self.columns.items():
@@ -172,31 +172,30 @@ class StoreWriter:
         count = len(self.columns["source"])
         ids = {name: column + [None] * (count - len(column)) for name, column in self.ids.items()}
         index = {**self.columns, "has": self.has, "ids": ids, "skipped": self.skipped}
-        self._file(INDEX).write(json.dumps(index, separators=(",", ":")).encode())
-        for file in self.files.values():
-            file.close()
-        sizes = {name: (self.folder / name).stat().st_size for name in self.files}
+        self._write(INDEX, json.dumps(index, separators=(",", ":")).encode())
         meta = {
             "made_from": dict(made_from),
             "skeleton": self.skeleton[0].to_dict(),
             "types": {name: kind for name, (kind, _) in self.types.items()},
             "files": {
-                name: {"bytes": size, "xxh3_128": _checksum(self.folder / name)}
-                for name, size in sizes.items()
+                name: {"bytes": file.tell(), "xxh3_128": self.checksums[name].hexdigest()}
+                for name, file in self.files.items()
             },
         }
         (self.folder / META).write_bytes(_meta_text(meta))
 
-    def _file(self, name: str) -> BinaryIO:
-        if name not in self.files:
-            self.files[name] = (self.folder / name).open("wb")
-        return self.files[name]
-
-    def _write(self, name: str, array: np.ndarray, source: str) -> None:
+    def _add_rows(self, name: str, array: np.ndarray, source: str) -> None:
         kind, first = self.types.setdefault(name, (array.dtype.name, source))
         if array.dtype.name != kind:
             raise ValueError(f"'{name}' is {array.dtype.name} in {source}, but {kind} in {first}")
-        self._file(f"{name}.bin").write(array.astype(TYPES[kind], copy=False).data)
+        self._write(f"{name}.bin", array.astype(TYPES[kind], copy=False).data)
+
+    def _write(self, name: str, content: bytes | memoryview) -> None:
+        if name not in self.files:
+            self.files[name] = (self.folder / name).open("wb")
+            self.checksums[name] = xxhash.xxh3_128()
+        self.files[name].write(content)
+        self.checksums[name].update(content)
 
     def _check_skeleton(self, skeleton: Skeleton, source: str) -> None:
         if self.skeleton is None:
