@@ -1,0 +1,136 @@
+"""A picture of a recorded motion: some of its frames side by side."""
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.visualization.figures import (
+    GREY,
+    INK,
+    LIGHT_GREY,
+    TEXT,
+    bare,
+    new_figure,
+    save_figure,
+    to_numpy,
+)
+from pyg_sybio.visualization.pose import PoseArtist, color_keys, person_colors
+from pyg_sybio.visualization.view import View, view_of
+
+_MAX_WIDTH, _CELL_HEIGHT, _CELL_GAP = 16.0, 2.6, 0.1  # inches
+_LETTERS_AN_INCH = 14  # of small text
+
+
+def draw_clip(motion: Motion, path: str | Path, *, num_frames: int = 8, up: str | None = None) -> View:
+    """Draw frames of a motion, evenly spaced from the first to the last, on one scale.
+
+    Every frame is centred between the persons in it, so travel over the ground is not shown; heights are
+    those of the recording, above a line at the lowest joint of all frames. What was not recorded is left out.
+
+    Args:
+        motion: Positions, in space or in an image.
+        path: PNG file to write.
+        num_frames: How many frames; all of them if there are fewer.
+        up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
+
+    Returns:
+        The view, whose note says which way is up.
+
+    Raises:
+        ValueError: If the motion is rotations, or `num_frames` is not positive.
+    """
+    view = view_of(motion, up=up)
+    save_figure(clip_figure(motion, view, num_frames=num_frames), path)
+    return view
+
+
+def clip_figure(motion: Motion, view: View, *, num_frames: int = 8) -> Figure:
+    """The figure that :func:`draw_clip` saves."""
+    if num_frames < 1:
+        raise ValueError(f"'num_frames' is {num_frames}, expected at least 1")
+    shown = np.unique(np.linspace(0, motion.num_frames - 1, num_frames).round().astype(int))
+    present = motion.present.numpy()[:, shown]
+    points = centred(view.project(to_numpy(motion.poses)[:, shown]), present)
+    limits = reach(points, present)
+
+    cell_width = max(_CELL_HEIGHT * limits[0] / limits[1], _CELL_GAP)
+    rows = int(np.ceil(len(shown) * (cell_width + _CELL_GAP) / _MAX_WIDTH))
+    columns = int(np.ceil(len(shown) / rows))
+    # A single wide cell may exceed the width: everything shrinks with it.
+    width = min(max(columns * (cell_width + _CELL_GAP), 6.0), _MAX_WIDTH)
+    cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (cell_width + _CELL_GAP))
+    lines = caption(motion, view.note, height_of(motion, limits), width=width)
+    figure = new_figure(width, rows * (cell_height + 0.3) + 0.18 * (lines.count("\n") + 1) + 0.5)
+    figure.set_layout_engine("constrained", w_pad=_CELL_GAP / 2, h_pad=0.04, wspace=0, hspace=0)
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        bare(axes, limits)
+    for cell, (axes, frame) in enumerate(zip(figure.axes, shown, strict=False)):
+        axes.set_title(time_of(motion, int(frame)), y=-0.09, fontsize=TEXT, color=INK)
+        if motion.num_spatial == 3:
+            axes.axhline(-limits[1] / 1.05, color=LIGHT_GREY, linewidth=1, zorder=0)
+        if not present[:, cell].any():
+            axes.text(0, 0, "nobody\nseen", fontsize=TEXT, color=GREY, ha="center", va="center")
+        for person, colors in enumerate(person_colors(motion.num_persons)):
+            PoseArtist(axes, motion.skeleton, colors).show(points[person, cell], present[person, cell])
+    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4)
+    if keys := color_keys(motion.skeleton, motion.num_persons):
+        figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=TEXT, frameon=False)
+    return figure
+
+
+def centred(points: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Poses `[P, T, M, 2]` around the origin: across in every frame, up and down in all of them together."""
+    if not present.any():
+        return points
+    low, high = box(points, present, axis=(0, 2))  # [T, 2]
+    low[:, 1], high[:, 1] = np.nanmin(low[:, 1]), np.nanmax(high[:, 1])
+    # A frame without anybody has no middle, and nothing to move either.
+    return points - np.nan_to_num((low + high) / 2)[:, None]
+
+
+def box(points: np.ndarray, present: np.ndarray, axis: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest coordinates of the joints that are present, NaN where none is."""
+    low = np.where(present[..., None], points, np.inf).min(axis=axis)
+    high = np.where(present[..., None], points, -np.inf).max(axis=axis)
+    return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
+
+
+def reach(points: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Half the width and half the height of the box around the origin that holds all poses, with a margin."""
+    extent = np.abs(points[present]).max(axis=0) * 1.05 if present.any() else np.zeros(2)
+    if not extent.any():
+        return np.ones(2)
+    return np.maximum(extent, 0.2 * extent.max())
+
+
+def time_of(motion: Motion, frame: int) -> str:
+    """A frame as people read it: its time, or its number where the frame rate is not known."""
+    return f"frame {frame}" if motion.frame_rate is None else f"{frame / motion.frame_rate:.2f} s"
+
+
+def facts(motion: Motion) -> list[str]:
+    """What is known about a motion, in a few words each: class, ids, frame rate and length."""
+    label = [] if motion.label is None else [f"class {motion.label}"]
+    ids = [f"{name} {value}" for name, value in motion.ids.items()]
+    frames = f"{motion.num_frames} frame{'s' if motion.num_frames != 1 else ''}"
+    if motion.frame_rate is None:
+        length = f"{frames}, frame rate unknown"
+    else:
+        length = f"{frames} at {motion.frame_rate:g} Hz"
+    return [*label, *ids, motion.skeleton.name, length]
+
+
+def height_of(motion: Motion, limits: np.ndarray) -> str:
+    """How high a picture is in the units of the motion, from half of its width and height."""
+    return f"{2 * limits[1]:.3g} {motion.skeleton.units} high"
+
+
+def caption(motion: Motion, *notes: str, width: float) -> str:
+    """What is known about a motion and its picture, as lines that fit a width in inches."""
+    letters = int(width * _LETTERS_AN_INCH)
+    # A line never ends within a fact.
+    text = " · ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*facts(motion), *notes])
+    return "\n".join([*textwrap.wrap(Path(motion.source).name, letters), *textwrap.wrap(text, letters)])

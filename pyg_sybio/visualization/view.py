@@ -1,0 +1,140 @@
+"""From where a recorded motion is looked at: which way is up, and from which side the body shows best."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.visualization.figures import to_numpy
+
+# The camera stands this far (degrees) from straight ahead of the body: nearer, and a step forward does not
+# show; farther, and one arm hides the other.
+_ASIDE = (20, 60)
+_AXES = "xyz"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Directions of the picture in the coordinates of a motion.
+
+    Args:
+        axes: Right, up and (in space) towards the viewer, unit vectors in rows; `[2, 2]` or `[3, 3]`.
+        note: Which way is up and how it was found, for people.
+    """
+
+    axes: np.ndarray
+    note: str
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Right and up `[..., 2]` of points `[..., D]`; features after the coordinates do not count."""
+        return points[..., : len(self.axes)] @ self.axes[:2].T
+
+
+def view_of(motion: Motion, *, up: str | None = None) -> View:
+    r"""The view in which a motion is drawn.
+
+    In an image the second coordinate points down. In space up is the coordinate axis nearest to the mean
+    direction from the body to its head (the part `head` of the skeleton), or without a head the axis of the
+    largest mean extent. The camera stands opposite the widest side of the body, and so that the body faces it
+    half sideways; who faces whom cancels out, and then the widest side alone decides.
+
+    Args:
+        motion: Positions.
+        up: The axis that points up in space, `"x"`, `"y"` or `"z"`, with a minus if it points down. (default:
+            found from the motion)
+
+    Raises:
+        ValueError: If the motion is rotations, or `up` is no axis or given for an image.
+
+    Note:
+        The coordinates are taken as right-handed, as Kinect, BVH and ASF/AMC have them. The head of somebody
+        who lies throughout points sideways: say `up` then.
+    """
+    name = motion.source or "the motion"
+    if motion.num_spatial == 0:
+        raise ValueError(f"{name} holds rotations, expected positions")
+    if motion.num_spatial == 2:
+        if up is not None:
+            raise ValueError(f"'up' is {up!r}, but {name} is a motion in an image, where y points down")
+        return View(np.array([[1.0, 0.0], [0.0, -1.0]]), "image, y down")
+    points, present = to_numpy(motion.poses), motion.present.numpy()
+    if up is None:
+        upwards, note = _find_up(motion, points, present)
+    else:
+        if up.removeprefix("-") not in tuple(_AXES):
+            raise ValueError(f"'up' is {up!r}, expected x, y or z, or one of them with a minus")
+        upwards = np.eye(3)[_AXES.index(up[-1])] * (-1 if up.startswith("-") else 1)
+        note = f"up is {up} (as asked)"
+    towards = _camera(motion, points, present, upwards)
+    return View(np.stack([np.cross(upwards, towards), upwards, towards]), note)
+
+
+def _find_up(motion: Motion, points: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, str]:
+    skeleton = motion.skeleton
+    in_head = np.isin(skeleton.joints, skeleton.parts.get("head", ()))
+    head, with_head = _mean(points, present & in_head)
+    body, with_body = _mean(points, present & ~in_head)
+    directions = _unit((head - body)[with_head & with_body])
+    if len(directions) and (mean := directions.mean(axis=0)).any():
+        axis = int(np.abs(mean).argmax())
+        sign = "-" if mean[axis] < 0 else ""
+        return np.eye(3)[axis] * np.sign(mean[axis]), f"up is {sign}{_AXES[axis]} (where the head points)"
+    if not present.any():
+        return np.eye(3)[1], "up is y (nobody is seen)"
+    low = np.where(present[..., None], points, np.inf).min(axis=2)
+    high = np.where(present[..., None], points, -np.inf).max(axis=2)
+    axis = int((high - low)[present.any(-1)].mean(axis=0).argmax())
+    return np.eye(3)[axis], f"up is {_AXES[axis]} (the largest extent)"
+
+
+def _camera(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """The horizontal direction from the body to the camera."""
+    flat = points * (1 - np.abs(up))
+    middle, seen = _mean(flat.swapaxes(0, 1).reshape(motion.num_frames, -1, 3), _by_frame(present))
+    around = (flat - middle[None, :, None])[present & seen[:, None]]
+    _, _, directions = np.linalg.svd(around.T @ around)
+    # Without any spread the first direction may be the vertical itself, and any horizontal one will do.
+    widest = directions[0] if around.any() else np.roll(np.abs(up), 1)
+    opposite = np.cross(widest, up)
+    opposite *= np.sign(opposite[np.abs(opposite).argmax()])
+
+    facing = _facing(motion, points, present, up)
+    if facing is None:
+        return opposite
+    if opposite @ facing < 0:
+        opposite = -opposite
+    aside = np.cross(up, facing)
+    angle = np.degrees(np.arctan2(opposite @ aside, opposite @ facing))
+    angle = np.radians(np.clip(abs(angle), *_ASIDE)) * (-1 if angle < 0 else 1)
+    return np.cos(angle) * facing + np.sin(angle) * aside
+
+
+def _facing(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndarray) -> np.ndarray | None:
+    """Where the bodies look on average, from their left and right; None if they look everywhere."""
+    pairs = [tuple(map(motion.skeleton.joint_index, pair)) for pair in motion.skeleton.mirror]
+    if not pairs:
+        return None
+    left, right = np.array(pairs).T
+    both = present[:, :, left] & present[:, :, right]
+    across, known = _mean(points[:, :, left] - points[:, :, right], both)
+    forward = _unit(np.cross(across[known], up))
+    mean = forward.sum(axis=0) / max(len(forward), 1)
+    length = np.linalg.norm(mean)
+    return mean / length if length > 0.3 else None
+
+
+def _by_frame(present: np.ndarray) -> np.ndarray:
+    """`[P, T, M]` as `[T, P·M]`."""
+    return present.swapaxes(0, 1).reshape(present.shape[1], -1)
+
+
+def _mean(points: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the joints that count `[..., 3]`, and where there was any `[...]`."""
+    count = where.sum(axis=-1)
+    total = (points * where[..., None]).sum(axis=-2)
+    return total / np.maximum(count, 1)[..., None], count > 0
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
