@@ -49,11 +49,13 @@ class SymbioticLoss(nn.Module):
     Shapes:
         - **y:** :math:`(N)`, class indices
         - **future:** :math:`(N, (P,) T_{future}, M, D)`, the true poses
+        - **future_mask:** :math:`(N, (P,) T_{future}, M)`, which of the joints were recorded
 
     Note:
-        The :math:`\ell_1` norm is the mean over the frames, joints and features of all present persons, not
-        their sum: :math:`\alpha` then means the same for any number of frames and joints. A model with one
-        task has that task's loss alone, unweighted.
+        The :math:`\ell_1` norm is the mean over the features of all recorded joints of present persons, not
+        their sum: :math:`\alpha` then means the same for any number of frames and joints. A bone counts where
+        both of its ends were recorded. If nothing was, the term is zero. A model with one task has that
+        task's loss alone, unweighted.
     """
 
     def __init__(self, skeleton: Skeleton, alpha: float = 0.9) -> None:
@@ -63,16 +65,20 @@ class SymbioticLoss(nn.Module):
         self.alpha = alpha
         self.bone_vectors = BoneVectors(skeleton)
 
-    def forward(self, output: _Output, *, y: Tensor, future: Tensor) -> LossTerms:
-        """Return the loss of a model's output."""
+    def forward(
+        self, output: _Output, *, y: Tensor, future: Tensor, future_mask: Tensor | None = None
+    ) -> LossTerms:
+        """Return the loss of a model's output; without a mask, everything of the future was recorded."""
         recognition, prediction = None, None
         if output.logits is not None:
             recognition = F.cross_entropy(output.logits, y)
         if output.future is not None:
-            prediction = self._distance(output.future, future, output.present)
+            mask = self._counted(future, future_mask, output.present)
+            prediction = self._distance(output.future, future, mask)
             if output.bone_future is not None:
+                bone_mask = mask[..., self.bone_vectors.inner] & mask[..., self.bone_vectors.outer]
                 prediction = prediction + self._distance(
-                    output.bone_future, self.bone_vectors(future), output.present
+                    output.bone_future, self.bone_vectors(future), bone_mask
                 )
         if recognition is None or prediction is None:
             total = recognition if recognition is not None else prediction
@@ -82,12 +88,24 @@ class SymbioticLoss(nn.Module):
         return LossTerms(total=total, recognition=recognition, prediction=prediction)
 
     @staticmethod
-    def _distance(prediction: Tensor, target: Tensor, present: Tensor) -> Tensor:
-        """The mean absolute difference over the present persons, in at least float32."""
+    def _counted(future: Tensor, future_mask: Tensor | None, present: Tensor) -> Tensor:
+        """Which joints count `[N, (P,) T, M]`: the recorded ones of present persons."""
+        if future_mask is None:
+            future_mask = torch.ones(future.shape[:-1], dtype=torch.bool, device=future.device)
+        if future_mask.shape != future.shape[:-1]:
+            raise ValueError(
+                f"'future_mask' has shape {tuple(future_mask.shape)}, expected {tuple(future.shape[:-1])}"
+            )
+        return future_mask & present[:, :, None, None] if future_mask.dim() == 4 else future_mask
+
+    @staticmethod
+    def _distance(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """The mean absolute difference where the mask `[N, (P,) T, M]` is true, in at least float32."""
         if prediction.shape != target.shape:
             raise ValueError(
                 f"'future' has shape {tuple(target.shape)}, but the prediction has {tuple(prediction.shape)}"
             )
-        if prediction.dim() == 5:
-            prediction, target = prediction[present], target[present]
-        return F.l1_loss(prediction.to(torch.promote_types(prediction.dtype, torch.float32)), target)
+        difference = prediction.to(torch.promote_types(prediction.dtype, torch.float32)) - target
+        # Chosen before the absolute value, so that not even a NaN that does not count reaches the gradient.
+        counted = torch.where(mask[..., None], difference, 0.0).abs().sum()
+        return counted / (mask.sum() * target.size(-1)).clamp(min=1)

@@ -147,3 +147,90 @@ def test_shape_mismatch_is_an_error() -> None:
 def test_alpha_out_of_range_is_an_error(alpha: float) -> None:
     with pytest.raises(ValueError, match=rf"'alpha' must be between 0 and 1, but it is {alpha}"):
         SymbioticLoss(SKELETON, alpha)
+
+
+def random_mask(out: Output) -> Tensor:
+    assert out.future is not None
+    return torch.rand(out.future.shape[:-1]) > 0.4
+
+
+def masked_distance(prediction: Tensor, truth: Tensor, mask: Tensor) -> float:
+    """The mean absolute difference of what was recorded, one joint at a time."""
+    rows = [(prediction[index] - truth[index]).abs() for index in np.ndindex(*mask.shape) if mask[index]]
+    return float(torch.cat(rows).mean())
+
+
+@pytest.mark.parametrize("persons", [None, 2])
+def test_only_what_was_recorded_counts(persons: int | None) -> None:
+    out = output(persons=persons)
+    y, future = target(out)
+    mask = random_mask(out)
+    terms = SymbioticLoss(SKELETON)(out, y=y, future=future, future_mask=mask)
+    counted = mask if persons is None else mask & out.present[:, :, None, None]
+    ends = torch.stack([counted[..., i] & counted[..., j] for i, j in SKELETON.bone_pairs], -1)
+    assert out.future is not None
+    assert out.bone_future is not None
+    assert terms.prediction is not None
+    expected = masked_distance(out.future, future, counted) + masked_distance(
+        out.bone_future, bones(future), ends
+    )
+    assert terms.prediction.item() == pytest.approx(expected, abs=1e-12)
+
+
+def gradients(out: Output, y: Tensor, future: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    assert out.future is not None
+    assert out.bone_future is not None
+    joints = out.future.detach().clone().requires_grad_()
+    bone_future = out.bone_future.detach().clone().requires_grad_()
+    leaf = Output(out.logits, joints, bone_future, out.present)
+    total = SymbioticLoss(SKELETON)(leaf, y=y, future=future, future_mask=mask).total
+    total.backward()
+    assert joints.grad is not None
+    assert bone_future.grad is not None
+    return total.detach(), joints.grad, bone_future.grad
+
+
+@pytest.mark.parametrize("wrong", [1e6, float("nan"), float("inf")])
+def test_what_was_not_recorded_reaches_neither_loss_nor_gradient(wrong: float) -> None:
+    out = output()
+    y, future = target(out)
+    mask = random_mask(out)
+    counted = mask & out.present[:, :, None, None]
+    expected = gradients(out, y, future, mask)
+    found = gradients(out, y, future.masked_fill(~counted[..., None], wrong), mask)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+    _, joints, bone_gradient = found
+    assert ((joints != 0).any(-1) == counted).all()
+    ends = torch.stack([counted[..., i] & counted[..., j] for i, j in SKELETON.bone_pairs], -1)
+    assert ((bone_gradient != 0).any(-1) == ends).all()
+
+
+def test_a_mask_that_is_true_everywhere_is_no_mask() -> None:
+    out = output()
+    y, future = target(out)
+    everywhere = torch.ones(future.shape[:-1], dtype=torch.bool)
+    for one, other in zip(
+        gradients(out, y, future, everywhere), gradients(out, y, future, None), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_a_loss_of_nothing_is_zero_and_has_a_gradient() -> None:
+    out = output()
+    y, future = target(out)
+    nothing = torch.zeros(future.shape[:-1], dtype=torch.bool)
+    out.logits = None
+    total, joints, bone_gradient = gradients(out, y, future, nothing)
+    assert total == 0
+    assert not joints.any() and not bone_gradient.any()
+
+
+def test_a_mask_has_the_shape_of_the_joints() -> None:
+    out = output()
+    y, future = target(out)
+    message = r"'future_mask' has shape \(3, 2, 4, 15, 1\), expected \(3, 2, 4, 15\)"
+    with pytest.raises(ValueError, match=message):
+        SymbioticLoss(SKELETON)(
+            out, y=y, future=future, future_mask=torch.ones(3, 2, 4, M, 1, dtype=torch.bool)
+        )

@@ -170,3 +170,53 @@ def test_percentage_of_correct_keypoints_takes_the_size_of_the_whole_clip() -> N
 def test_errors_say_what_was_expected(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("units", ["m", "cm", "mm", "px"])
+def test_position_errors_of_recorded_joints_in_the_units_of_the_skeleton(units: str) -> None:
+    target, mask = torch.randn(3, 4, 6, 3, dtype=torch.float64), torch.rand(3, 4, 6) > 0.4
+    mask[0, 1], mask[2] = False, False
+    prediction = target + 0.1 * torch.randn_like(target)
+    prediction[..., 2] += 100.0  # a score, which is no place
+    errors = metrics.position_errors(prediction, target, mask, num_spatial=2, units=units)
+    name, scale = {
+        "m": ("mpjpe_mm", 1000),
+        "cm": ("mpjpe_mm", 10),
+        "mm": ("mpjpe_mm", 1),
+        "px": ("mpjpe", 1),
+    }[units]
+    assert list(errors) == [name, "pck@0.05"]
+    for n in range(3):
+        recorded = target[n][mask[n]][:, :2].numpy()
+        size = np.ptp(recorded, axis=0).max() if len(recorded) else None
+        for t in range(4):
+            rows = [m for m in range(6) if mask[n, t, m]]
+            distances = [np.linalg.norm((prediction - target)[n, t, m, :2].numpy()) for m in rows]
+            found = errors[name][n, t].item(), errors["pck@0.05"][n, t].item()
+            expected = (
+                (scale * np.mean(distances), np.mean(np.array(distances) < 0.05 * size)) if rows else None
+            )
+            assert np.isnan(found).all() if expected is None else found == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_was_not_recorded_does_not_change_a_position_error() -> None:
+    target, mask = torch.randn(2, 3, 5, 3), torch.rand(2, 3, 5) > 0.3
+    prediction = target + 0.1 * torch.randn_like(target)
+    expected = metrics.position_errors(prediction, target, mask, num_spatial=3, units="m")
+    for wrong in (7.0, float("nan"), float("inf")):
+        elsewhere = target.masked_fill(~mask[..., None], wrong)
+        found = metrics.position_errors(prediction, elsewhere, mask, num_spatial=3, units="m")
+        for name, error in expected.items():
+            torch.testing.assert_close(found[name], error, equal_nan=True)
+    whole = torch.ones_like(mask)
+    for name, error in metrics.position_errors(prediction, target, whole, num_spatial=3, units="m").items():
+        torch.testing.assert_close(
+            error, metrics.position_errors(prediction, target, num_spatial=3, units="m")[name]
+        )
+
+
+def test_a_mask_has_the_shape_of_the_joints() -> None:
+    frames = torch.zeros(2, 3, 5, 3)
+    for mask in (torch.ones(2, 3), torch.ones(2, 3, 5), torch.ones(2, 3, 5, 1, dtype=torch.bool)):
+        with pytest.raises(ValueError, match=r"'mask' is .* expected booleans of shape \[2, 3, 5\]"):
+            metrics.mean_per_joint_position_error(frames, frames, mask)

@@ -27,26 +27,59 @@ Report = dict[str, Any]
 class Motions(NamedTuple):
     r"""Predicted and recorded futures, a person each.
 
+    Args:
+        model: What the model predicts.
+        zero_velocity: The last observed pose, again and again.
+        target: What was recorded.
+        recorded: Where that is; None if everywhere.
+        y: The class of each.
+
     Shapes:
         - **model, zero_velocity, target:** `[n, T, M, D]`
+        - **recorded:** `[n, T, M]`
         - **y:** `[n]`
     """
 
     model: Tensor
     zero_velocity: Tensor
     target: Tensor
+    recorded: Tensor | None
     y: Tensor
 
 
 def motions(model: SybioGNN, out: Any, batch: Batch) -> Motions:
     """The futures of a batch as a list of the persons who are present: an absent one has no error."""
     target, observed = model.dense(batch, "future"), model.dense(batch, "x")
-    still = ZeroVelocity()(observed, target.shape[-3])
+    still, recorded = ZeroVelocity()(observed, target.shape[-3]), future_mask(model, batch)
     if out.future.dim() == 4:
-        return Motions(out.future, still, target, batch.y)
+        return Motions(out.future, still, target, recorded, batch.y)
     clip, person = out.present.nonzero(as_tuple=True)
     predicted, still, target = (future[clip, person] for future in (out.future, still, target))
-    return Motions(predicted, still, target, batch.y[clip])
+    recorded = None if recorded is None else recorded[clip, person]
+    return Motions(predicted, still, target, recorded, batch.y[clip])
+
+
+def future_mask(model: SybioGNN, batch: Batch) -> Tensor | None:
+    """Which joints of the future were recorded `[N, (P,) T, M]`; None from a dataset that does not say."""
+    if "future_mask" not in batch:
+        return None
+    return model.dense(batch, "future_mask").squeeze(-1)
+
+
+def motion_errors(
+    dataset: Dataset, prediction: Tensor, target: Tensor, recorded: Tensor | None
+) -> dict[str, Tensor]:
+    """What a dataset reports `[n, T]` of predictions, NaN in a frame without a recorded joint.
+
+    A prediction that is not a number is infinitely wrong: it must not pass for a frame without an error.
+    """
+    if recorded is None:  # a dataset whose clips lack nothing need not know of masks
+        measured = torch.ones(target.shape[:2], dtype=torch.bool, device=target.device)
+        errors = dataset.motion_errors(prediction, target)
+    else:
+        measured = recorded.any(-1)
+        errors = dataset.motion_errors(prediction, target, recorded)
+    return {name: error.masked_fill(error.isnan() & measured, torch.inf) for name, error in errors.items()}
 
 
 def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
@@ -170,7 +203,8 @@ def _add_motion_errors(
     errors: dict[str, dict[str, ErrorByHorizon]], dataset: Dataset, clips: Motions, num_classes: int
 ) -> None:
     for predictor in PREDICTORS:
-        for name, error in dataset.motion_errors(getattr(clips, predictor), clips.target).items():
+        prediction = getattr(clips, predictor)
+        for name, error in motion_errors(dataset, prediction, clips.target, clips.recorded).items():
             by_predictor = errors.setdefault(
                 name, {p: ErrorByHorizon(error.shape[1], num_classes) for p in PREDICTORS}
             )
@@ -190,15 +224,22 @@ def _motion(
     }
     return {
         "classes": classes,
-        "mean_of_classes": _row({p: errors.mean(0) for p, errors in by_class.items()}),
+        "mean_of_classes": _row({p: errors.nanmean(0) for p, errors in by_class.items()}),
     }
 
 
 def _row(errors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Errors of both predictors at each horizon, and their ratio (None where zero velocity has no error)."""
-    ratio = (errors["model"] / errors["zero_velocity"]).tolist()
-    row: dict[str, Any] = {predictor: error.tolist() for predictor, error in errors.items()}
-    return row | {"ratio": [r if math.isfinite(r) else None for r in ratio]}
+    """Errors of both predictors at each horizon, and their ratio.
+
+    None stands where nothing was recorded; for the ratio also where zero velocity has no error.
+    """
+    rows = dict(errors) | {"ratio": errors["model"] / errors["zero_velocity"]}
+    return {
+        name: [
+            None if math.isnan(value) or (name == "ratio" and math.isinf(value)) else value for value in row
+        ]
+        for name, row in ((name, row.tolist()) for name, row in rows.items())
+    }
 
 
 def _recognition_line(recognition: Mapping[str, Any]) -> str:

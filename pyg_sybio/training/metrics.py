@@ -8,13 +8,14 @@ from torchmetrics import Metric
 class ErrorByHorizon(Metric):
     r"""Mean motion error at each predicted frame, a class and over all.
 
-    :meth:`compute` returns a dictionary:
+    An error that is NaN was not measured, since nothing was recorded in that frame: the clip does not count
+    there. :meth:`compute` returns a dictionary:
 
-    * `mean_of_clips` `[T]`: every clip weighs the same;
-    * `mean_of_classes` `[T]`: every class that has clips weighs the same, which is how the field averages its
-      tables over actions;
-    * `by_class` `[C, T]`: the mean over the clips of a class, NaN where it has none;
-    * `count` `[C]`: how many clips a class has.
+    * `mean_of_clips` `[T]`: every clip that was recorded there weighs the same;
+    * `mean_of_classes` `[T]`: every class that has such clips weighs the same, which is how the field
+      averages its tables over actions;
+    * `by_class` `[C, T]`: the mean over such clips of a class, NaN where it has none;
+    * `count` `[C]`: how many clips a class has that were recorded in any frame.
 
     Sums are kept in double precision, so that neither the batch size nor the order shows in the result.
 
@@ -27,6 +28,7 @@ class ErrorByHorizon(Metric):
     higher_is_better = False
     is_differentiable = False
     total: Tensor
+    recorded: Tensor
     count: Tensor
 
     def __init__(self, num_frames: int, num_classes: int) -> None:
@@ -35,13 +37,14 @@ class ErrorByHorizon(Metric):
         self.num_classes = num_classes
         total = torch.zeros(num_classes, num_frames, dtype=torch.float64)
         self.add_state("total", total, dist_reduce_fx="sum")
+        self.add_state("recorded", torch.zeros_like(total, dtype=torch.long), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros(num_classes, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, error: Tensor, y: Tensor) -> None:
         r"""Adds clips.
 
         Args:
-            error: Error of each clip at each frame.
+            error: Error of each clip at each frame, NaN where there is none.
             y: Class of each clip.
 
         Shapes:
@@ -60,15 +63,16 @@ class ErrorByHorizon(Metric):
             raise ValueError(
                 f"'y' has classes {int(y.min())} to {int(y.max())}, expected 0 to {self.num_classes - 1}"
             )
-        y = y.long()
-        self.total.index_add_(0, y, error.detach().to(self.total))
-        self.count.index_add_(0, y, torch.ones_like(y))
+        y, recorded = y.long(), ~error.isnan()
+        self.total.index_add_(0, y, error.detach().to(self.total).masked_fill(~recorded, 0.0))
+        self.recorded.index_add_(0, y, recorded.long())
+        self.count.index_add_(0, y, recorded.any(1).long())
 
     def compute(self) -> dict[str, Tensor]:
         """The means so far; see the class."""
-        by_class = self.total / self.count[:, None]  # 0 / 0 is NaN: a class without clips has no error
+        by_class = self.total / self.recorded  # 0 / 0 is NaN: a class without clips has no error
         return {
-            "mean_of_clips": self.total.sum(0) / self.count.sum(),
+            "mean_of_clips": self.total.sum(0) / self.recorded.sum(0),
             "mean_of_classes": by_class.nanmean(0),
             "by_class": by_class,
             "count": self.count.clone(),

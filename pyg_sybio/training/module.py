@@ -15,7 +15,7 @@ from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.metrics import top_k_accuracy
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.training.evaluation import motions
+from pyg_sybio.training.evaluation import future_mask, motion_errors, motions
 from pyg_sybio.training.schedule import WarmupCosine
 
 
@@ -68,7 +68,7 @@ class SybioModule(L.LightningModule):
         return terms.total
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss, accuracy and motion errors of one batch, logged as means over all clips."""
+        """Loss, accuracy and motion errors of one batch; errors are means over all recorded frames."""
         out, _ = self._forward(batch, "val", on_step=False)
         if out.logits is not None:
             accuracy = top_k_accuracy(out.logits, batch.y)
@@ -76,8 +76,9 @@ class SybioModule(L.LightningModule):
         if out.future is not None:
             dataset = self.trainer.datamodule.clips("val")
             persons = motions(self.model, out, batch)
-            for name, error in dataset.motion_errors(persons.model, persons.target).items():
-                self.log(f"val_{name}", error.mean(), prog_bar=True, batch_size=batch.num_graphs)
+            errors = motion_errors(dataset, persons.model, persons.target, persons.recorded)
+            for name, error in errors.items():
+                self._log_mean(f"val_{name}", error[~error.isnan()])
 
     def configure_optimizers(self) -> Any:
         """Optimiser, and the schedule over exactly the steps of this run."""
@@ -90,10 +91,20 @@ class SybioModule(L.LightningModule):
         checkpoint["model_config"] = self.model.config
         checkpoint["data"] = self.trainer.datamodule.describe()
 
+    def _log_mean(self, name: str, values: Tensor) -> None:
+        """Log the mean over an epoch of values, of which a batch may have any number or none."""
+        if values.numel():
+            self.log(name, values.mean(), prog_bar=True, batch_size=values.numel())
+
     def _forward(self, batch: Batch, stage: str, *, on_step: bool) -> tuple[Any, Any]:
         """Output and loss terms of a batch; the terms are logged."""
         out = self.model(batch)
-        terms = self.loss(out, y=batch.y, future=self.model.dense(batch, "future"))
+        terms = self.loss(
+            out,
+            y=batch.y,
+            future=self.model.dense(batch, "future"),
+            future_mask=future_mask(self.model, batch),
+        )
         named = {
             "loss": terms.total,
             "recognition_loss": terms.recognition,

@@ -16,6 +16,7 @@ from pyg_sybio.training.evaluation import (
     evaluate,
     format_report,
     horizon_frames,
+    motion_errors,
     motions,
     write_report,
 )
@@ -199,3 +200,82 @@ def test_table_shows_what_the_report_holds(report: Report, clips: SyntheticMotio
     means = format_report(report, by_class=False)
     assert clips.class_names[0] not in means
     assert f"{report['recognition']['top1']:.2%}" in means
+
+
+class Masked(SyntheticMotions):
+    """Clips of which some of the future was not recorded; `filler` stands in its place."""
+
+    def __init__(self, filler: float = 0.0) -> None:
+        super().__init__(num_clips=20, num_observed=8, num_future=9, seed=3)
+        generator = torch.Generator().manual_seed(5)
+        self.masks = torch.rand(20, 25, 9, 1, generator=generator) > 0.4
+        self.masks[:, :, 7:] = False  # no clip was recorded at 320 ms
+        self.masks[4] = False
+        self.filler = filler
+
+    def get(self, idx: int) -> Data:
+        data = super().get(idx)
+        future = data.future.masked_fill(~self.masks[idx], self.filler)
+        return Data(x=data.x, future=future, future_mask=self.masks[idx], y=data.y)
+
+
+def test_only_what_was_recorded_is_measured(model: SybioGNN) -> None:
+    clips = Masked()
+    report = evaluate(model, clips, batch_size=7)
+    errors = {"model": {}, "zero_velocity": {}}
+    for index, clip in enumerate(clips):
+        observed, mask = clip.x.transpose(0, 1), clips.masks[index, ..., 0]
+        with torch.no_grad():
+            predicted = model(observed[None]).future[0]
+        for frame in (1, 3):
+            joints = mask[:, frame].nonzero().flatten().tolist()
+            for predictor, pose in (("model", predicted[frame]), ("zero_velocity", observed[-1])):
+                distances = [1000 * (pose[m] - clip.future[m, frame]).norm().item() for m in joints]
+                if distances:
+                    mean = sum(distances) / len(distances)
+                    errors[predictor].setdefault((int(clip.y), frame), []).append(mean)
+    shown = report["motion"]["mpjpe_mm"]["classes"]
+    for predictor, found in errors.items():
+        assert {label for label, _ in found} == {clips.class_names.index(name) for name in shown}
+        for name, row in shown.items():
+            rows = [found[clips.class_names.index(name), frame] for frame in (1, 3)]
+            expected = [pytest.approx(sum(values) / len(values), rel=1e-4) for values in rows]
+            assert row[predictor] == [*expected, None]
+    assert sum(row["clips"] for row in shown.values()) == 19
+    assert clips.class_names[int(clips.labels[4])] not in shown  # its only clip was not recorded
+    assert report["motion"]["mpjpe_mm"]["mean_of_classes"]["ratio"][2] is None
+    assert format_report(report)
+
+
+def test_what_stands_where_nothing_was_recorded_is_not_read(model: SybioGNN, tmp_path: Path) -> None:
+    expected = evaluate(model, Masked())
+    for filler in (1e6, float("nan")):
+        assert evaluate(model, Masked(filler)) == expected
+    write_report(expected, tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text()) == expected
+
+
+def test_a_prediction_that_is_not_a_number_is_no_frame_without_an_error() -> None:
+    clips = Masked()
+    recorded = clips.masks[:2, ..., 0].transpose(1, 2)
+    target = torch.stack([clips[i].future.transpose(0, 1) for i in range(2)])
+    for mask, measured in ((recorded, recorded.any(-1)), (None, torch.ones(2, 9, dtype=torch.bool))):
+        errors = motion_errors(clips, torch.full_like(target, torch.nan), target, mask)
+        assert torch.equal(errors["mpjpe_mm"].isinf(), measured)
+        assert torch.equal(errors["mpjpe_mm"].isnan(), ~measured)
+
+
+def test_masks_of_persons_go_with_the_persons(model: SybioGNN) -> None:
+    clips = Masked()
+    pair = Data(
+        x=torch.cat([clips[0].x, clips[1].x]),
+        future=torch.cat([clips[0].future, clips[1].future]),
+        future_mask=torch.cat([clips[0].future_mask, clips[1].future_mask]),
+        y=clips[0].y,
+    )
+    batch = Batch.from_data_list([pair, clips[2]])
+    with torch.no_grad():
+        found = motions(model, model(batch), batch)
+    assert found.recorded is not None
+    for row in range(3):
+        assert torch.equal(found.recorded[row], clips.masks[row, ..., 0].T)

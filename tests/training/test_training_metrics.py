@@ -68,3 +68,30 @@ def test_errors_say_what_was_expected() -> None:
         metric.update(torch.zeros(4, 5), torch.zeros(4))
     with pytest.raises(ValueError, match="'y' has classes 0 to 2, expected 0 to 1"):
         metric.update(torch.zeros(2, 3), torch.tensor([0, 2]))
+
+
+def test_what_was_not_measured_does_not_count() -> None:
+    error, y = torch.rand(60, 4, dtype=torch.float64), torch.randint(3, (60,))
+    error[torch.rand(60, 4) < 0.4] = torch.nan
+    error[:, 3] = torch.nan
+    error[y == 2, 1] = torch.nan
+    error[7] = torch.nan
+    metric = ErrorByHorizon(num_frames=4, num_classes=3)
+    for rows in torch.arange(60).split(9):
+        metric.update(error[rows], y[rows])
+    result = metric.compute()
+    rows = error.numpy()
+    for c in range(3):
+        for t in range(3):
+            known = [
+                row[t] for row, label in zip(rows, y, strict=True) if label == c and not np.isnan(row[t])
+            ]
+            if known:
+                assert result["by_class"][c, t].item() == pytest.approx(np.mean(known))
+            else:
+                assert (c, t) == (2, 1) and result["by_class"][c, t].isnan()
+    assert result["mean_of_classes"][1].item() == pytest.approx(result["by_class"][:2, 1].mean().item())
+    np.testing.assert_allclose(result["mean_of_clips"][:3], np.nanmean(rows[:, :3], axis=0))
+    assert result["mean_of_clips"][3].isnan() and result["mean_of_classes"][3].isnan()
+    seen = ~error.isnan().all(1)
+    assert result["count"].tolist() == [int((seen & (y == c)).sum()) for c in range(3)]
