@@ -185,7 +185,7 @@ def read_ntu(path: str | Path) -> Motion:
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
-    ids, label = _from_name(path)
+    label = _label_from_name(path)
     num_frames, bodies = _parse(path, path.read_bytes())
     tracks = {number: person for person, number in enumerate(dict.fromkeys(body.number for body in bodies))}
     known = spread(
@@ -203,10 +203,29 @@ def read_ntu(path: str | Path) -> Motion:
         skeleton=SKELETON,
         frame_rate=FRAME_RATE,
         label=label,
-        ids=ids,
+        ids=ids_from_name(path.stem),
         tracks=tuple(tracks),
         source=str(path),
     )
+
+
+def ids_from_name(name: str) -> dict[str, str]:
+    """Setup, view (camera), subject and repetition of a sample `SsssCcccPpppRrrrAaaa`, or nothing."""
+    found = _SAMPLE.fullmatch(name)
+    if found is None:
+        return {}
+    keys = ("setup", "view", "subject", "repetition")
+    return {key: str(int(number)) for key, number in zip(keys, found.groups()[:4], strict=True)}
+
+
+def _label_from_name(path: Path) -> str | None:
+    found = _SAMPLE.fullmatch(path.stem)
+    if found is None:
+        return None
+    action = int(found[5])
+    if not 1 <= action <= len(ACTIONS):
+        raise ValueError(f"{path} is named for action {action}, expected 1 to {len(ACTIONS)}")
+    return ACTIONS[action - 1]
 
 
 class _Body(NamedTuple):
@@ -310,15 +329,3 @@ def _known(path: Path, bodies: Sequence[_Body]) -> np.ndarray:
             )
     present = (used[..., :3] != 0).any(-1)
     return np.concatenate([used[..., :3], np.stack([state / 2 * present, present], axis=-1)], axis=-1)
-
-
-def _from_name(path: Path) -> tuple[dict[str, str], str | None]:
-    """Ids and label."""
-    name = _SAMPLE.fullmatch(path.stem)
-    if name is None:
-        return {}, None
-    setup, camera, subject, repetition, action = map(int, name.groups())
-    if not 1 <= action <= len(ACTIONS):
-        raise ValueError(f"{path} is named for action {action}, expected 1 to {len(ACTIONS)}")
-    ids = {"setup": setup, "view": camera, "subject": subject, "repetition": repetition}
-    return {key: str(value) for key, value in ids.items()}, ACTIONS[action - 1]
