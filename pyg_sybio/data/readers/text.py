@@ -42,10 +42,14 @@ def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list
         values = list(map(float, fields))
     except ValueError:
         wrong = next(field for field in fields if not _is_number(field))
-        raise ValueError(f"{where} has {_shown(wrong)}, expected a number") from None
+        raise ValueError(f"{where} has {shown(wrong)}, expected a number") from None
+    together = "".join(fields)
+    if "_" in together or not together.isascii():  # Python reads 1_000, and digits of any script
+        wrong = next(field for field in fields if "_" in field or not field.isascii())
+        raise ValueError(f"{where} has {shown(wrong)}, expected a number in decimal digits")
     if finite and not all(map(isfinite, values)):
         wrong = next(field for field in fields if not isfinite(float(field)))
-        raise ValueError(f"{where} has {_shown(wrong)}, expected a finite number")
+        raise ValueError(f"{where} has {shown(wrong)}, expected a finite number")
     return values
 
 
@@ -58,7 +62,7 @@ def to_count(field: str, where: str, *, least: int = 0) -> int:
     text = field.strip()
     # A count of more digits than this is no count; int() itself refuses thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) >= least):
-        raise ValueError(f"{where} has {_shown(text)}, expected a whole number of at least {least}")
+        raise ValueError(f"{where} has {shown(text)}, expected a whole number of at least {least}")
     return int(text)
 
 
@@ -70,6 +74,7 @@ def _is_number(field: str) -> bool:
     return True
 
 
-def _shown(field: str) -> str:
+def shown(field: str) -> str:
+    """A text from a file as errors quote it: not more of it than tells what it is."""
     text = field.strip()
     return repr(text if len(text) <= 40 else text[:40] + "...")

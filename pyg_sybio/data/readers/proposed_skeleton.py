@@ -1,0 +1,393 @@
+r"""A skeleton proposed from a rig: which joints are the body, its centre, its mirror pairs and its parts.
+
+Everything is decided by rules that hold for any tree, a hand or a quadruped as well as a person; names only
+help to find left and right and the trunk, and give the parts readable names. The result is a start that a
+user may edit.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.skeleton import Skeleton
+
+# A side branch becomes a limb if it is at least this share of the way to where it leaves: a head is, a
+# finger at the end of an arm is not ...
+_MIN_LIMB_OF_DISTANCE = 0.5
+# ... and at least this share of the longest limb: a stump on the trunk is not.
+_MIN_LIMB_OF_LONGEST = 0.1
+# The limbs of a body with a trunk are halved (upper arm and forearm) if they are at least this share of the
+# longest one: arms and legs are, a head is not.
+_MIN_HALVED_OF_LONGEST = 0.5
+# Any chain of so many joints is halved.
+_MIN_HALVED_JOINTS = 6
+
+_ROOT_WORDS = {"root", "armature", "reference", "world", "master", "origin", "trajectory", "motion", "scene"}
+_HIPS = re.compile("hip|pelvis", re.IGNORECASE)
+_TRUNK = re.compile("spine|chest|thorax|hip|pelvis|torso|trunk|abdomen|waist|back|body", re.IGNORECASE)
+_KINDS = {
+    "arm": re.compile("arm|elbow|wrist|hand|humer|radius|shoulder|clavicle|collar", re.IGNORECASE),
+    "leg": re.compile("leg|hip|knee|ankle|foot|feet|toe|thigh|femur|tibia|calf|shin", re.IGNORECASE),
+    "head": re.compile("head|neck", re.IGNORECASE),
+    "tail": re.compile("tail", re.IGNORECASE),
+}
+_HALVES = {
+    "arm": ("upper_arm", "forearm"),
+    "leg": ("thigh", "crus"),
+    "head": ("neck", "head"),
+    "tail": ("tail", "tail_tip"),
+}
+# Where a name may say "left": the word anywhere; the letter where a word begins; the letter where one ends.
+_LEFT = (
+    re.compile("left", re.IGNORECASE),
+    re.compile("(?<![A-Za-z])[Ll]"),
+    re.compile("(?<=[a-z0-9])L(?![A-Za-z])"),
+)
+_RIGHT_OF = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"}
+
+
+def skeleton_of_rig(
+    names: Sequence[str],
+    parents: Sequence[int],
+    rest_positions: Tensor | Sequence[Sequence[float]],
+    *,
+    name: str | None = None,
+    units: str,
+) -> Skeleton:
+    r"""A valid skeleton of the joints of a rig, in their order, with a bone from each joint to its parent.
+
+    - *Body.* The first joints are left out while they have one child alone, some joint after them branches,
+      and either that child is the hips (by name) or lies in the same place, or they lie at the origin and
+      are called `root`, `reference`, `armature` or the like: what carries a body is no joint of it.
+    - *Mirror pairs.* Two joints whose names differ by left and right (`LeftArm`, `Shoulder_L`, `lfemur`,
+      `hand.l`, `Bip01 L Foot`) if their parents are the same joint or such a pair themselves.
+    - *Centre.* Of the joints of the trunk (by name: spine, chest, hips, ...; not of a pair) the one whose
+      farthest joint is the fewest bones away; without such names of all joints.
+    - *Parts.* Side branches that are short beside the way to where they leave (fingers at the end of an arm)
+      belong to the joint that carries them. The joints at which the rest of the tree branches, and those
+      between them, are the trunk, and each chain from it to a tip is a limb. If the trunk has two or more
+      branches, as a body has at hips and chest, a limb of three joints that is at least half as long as the
+      longest is halved, after the joint nearest to its middle (the elbow, the knee); elsewhere only a chain
+      of six joints is.
+
+    Args:
+        names: Names of the joints.
+        parents: Index of each joint's parent, -1 for the one root; parents come before their children.
+        rest_positions: Where the joints are at rest; only lengths and coincidence matter. If all are in the
+            same place, every bone counts as equally long.
+        name: Name of the skeleton. (default: `rig` and the number of its joints, so that all files of a rig
+            have equal skeletons)
+        units: Unit of the coordinates.
+
+    Shapes:
+        - **rest_positions:** `[J, 3]`
+
+    Raises:
+        ValueError: If the arguments disagree, or names are empty or repeated.
+    """
+    rest = torch.as_tensor(rest_positions, dtype=torch.float64)
+    _check_rig(names, parents, rest)
+    first = _first_of_body(names, parents, rest)
+    joints = tuple(names[first:])
+    tree = _Tree(joints, [parent - first for parent in parents[first + 1 :]], rest[first:])
+    parts = _parts(tree)
+    part_of = {joint: index for index, part in enumerate(parts) for joint in part.joints}
+    titles = _titles(tree, parts)
+    left_out = f", without {', '.join(names[:first])}, which only carries the body" if first else ""
+    return Skeleton(
+        name=name or f"rig{len(joints)}",
+        joints=joints,
+        bones=tuple((joints[parent], joints[child]) for child, parent in tree.bones),
+        center=joints[tree.center],
+        parts={
+            title: tuple(joints[joint] for joint in sorted(part.joints))
+            for title, part in zip(titles, parts, strict=True)
+        },
+        part_bones=tuple(
+            (titles[part_of[parent]], titles[part_of[child]])
+            for child, parent in tree.bones
+            if part_of[child] != part_of[parent]
+        ),
+        mirror=tuple((joints[left], joints[right]) for left, right in tree.pairs),
+        coordinates="xyz",
+        units=units,
+        description=f"A rig of {len(joints)} joints{left_out}; centre, mirror pairs and parts are proposed.",
+    )
+
+
+def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> None:
+    if not names or len(parents) != len(names) or rest.shape != (len(names), 3):
+        raise ValueError(
+            f"a rig has {len(names)} 'names', {len(parents)} 'parents' and 'rest_positions' of shape "
+            f"{list(rest.shape)}, expected as many of each, and at least one"
+        )
+    for joint, parent in enumerate(parents):
+        if not (parent == -1 if joint == 0 else 0 <= parent < joint):
+            expected = "-1, the root" if joint == 0 else f"the index of an earlier joint, 0 to {joint - 1}"
+            raise ValueError(f"'parents' has {parent} for joint {joint}, expected {expected}")
+    if not all(names):
+        raise ValueError(f"'names' has an empty one at {list(names).index('')}, expected names")
+    if not rest.isfinite().all():
+        joint = int((~rest.isfinite()).any(1).nonzero()[0])
+        raise ValueError(f"'rest_positions' of '{names[joint]}' are not finite numbers")
+
+
+def _first_of_body(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> int:
+    """Index of the first joint that belongs to the body; those before it only carry it."""
+    num_children = Counter(parents)
+    flat = bool((rest == rest[0]).all())  # then positions tell nothing
+    joint = 0
+    while num_children[joint] == 1 and any(num_children[other] > 1 for other in range(joint, len(names))):
+        child = joint + 1  # parents come first, so the only child of the first joint is the next one
+        same_place = not flat and torch.equal(rest[joint], rest[child])
+        carrier = not rest[joint].any() and not _ROOT_WORDS.isdisjoint(_words(names[joint]))
+        if not (same_place or carrier or _HIPS.search(names[child])):
+            break
+        joint = child
+    return joint
+
+
+def _words(name: str) -> set[str]:
+    return {word.lower() for word in re.findall("[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+
+
+# Left and right -------------------------------------------------------------------------------------------
+
+
+def _mirror_pairs(names: Sequence[str], parents: Sequence[int]) -> list[tuple[int, int]]:
+    """Pairs (left, right) by name whose parents are the same joint or a pair as well."""
+    index = {name: joint for joint, name in enumerate(names)}
+    pairs: dict[int, int] = {}
+    for joint, name in enumerate(names):
+        for right in filter(None, map(index.get, _right_names(name))):
+            if joint not in pairs and right != joint and not {joint, right} & set(pairs.values()):
+                pairs[joint] = right
+    while wrong := [
+        left
+        for left, right in pairs.items()
+        if parents[left] != parents[right] and pairs.get(parents[left], -2) != parents[right]
+    ]:
+        for left in wrong:
+            del pairs[left]
+    return sorted(pairs.items())
+
+
+def _right_names(name: str) -> list[str]:
+    """What the joint on the right may be called if this is one on the left."""
+    found = []
+    for pattern in _LEFT:
+        matches = list(pattern.finditer(name))
+        for match in matches:
+            right = _RIGHT_OF.get(match[0], "right")
+            found.append(name[: match.start()] + right + name[match.end() :])
+        if len(matches) > 1:  # "L_Arm_L"
+            found.append(pattern.sub(lambda match: _RIGHT_OF.get(match[0], "right"), name))
+    return found
+
+
+# The tree -------------------------------------------------------------------------------------------------
+
+
+class _Tree:
+    """The body as a tree: joints, who neighbours whom, how long bones are, which joints pair, the centre."""
+
+    def __init__(self, names: Sequence[str], parents_of_rest: Sequence[int], rest: Tensor) -> None:
+        self.names = names
+        parents = [-1, *parents_of_rest]
+        self.bones = [(child, parent) for child, parent in enumerate(parents) if parent >= 0]
+        self.pairs = _mirror_pairs(names, parents)
+        self.image = dict(self.pairs) | {right: left for left, right in self.pairs}
+        length = [0.0] + [float((rest[child] - rest[parent]).norm()) for child, parent in self.bones]
+        if not any(length):
+            length = [1.0] * len(names)
+        # Left and right get the same lengths, so that they are cut alike.
+        even = [(length[j] + length[self.image.get(j, j)]) / 2 for j in range(len(names))]
+        self.neighbours: list[dict[int, float]] = [{} for _ in names]
+        for child, parent in self.bones:
+            self.neighbours[child][parent] = self.neighbours[parent][child] = even[child]
+        self.center = self._find_center()
+
+    def rank(self, joint: int) -> int:
+        """Order of joints that is the same on the left and on the right."""
+        return min(joint, self.image.get(joint, joint))
+
+    def outward(self, start: int) -> dict[int, int]:
+        """Each joint's neighbour towards `start` (-1 for it), joints in an order away from it."""
+        inner = {start: -1}
+        for joint in (queue := [start]):
+            for other in self.neighbours[joint]:
+                if other != inner[joint]:
+                    inner[other] = joint
+                    queue.append(other)
+        return inner
+
+    def _hops(self, start: int) -> list[int]:
+        hops = [0] * len(self.names)
+        for joint, inner in self.outward(start).items():
+            hops[joint] = hops[inner] + 1 if inner >= 0 else 0
+        return hops
+
+    def _find_center(self) -> int:
+        joints = range(len(self.names))
+        # In a tree the farthest joint is one of the two ends of a longest path.
+        from_root = self._hops(0)
+        from_end = self._hops(max(joints, key=from_root.__getitem__))
+        from_other = self._hops(max(joints, key=from_end.__getitem__))
+        single = [joint for joint in joints if joint not in self.image]
+        trunk = [joint for joint in single if _TRUNK.search(self.names[joint])]
+        return min(
+            trunk or joints,
+            key=lambda j: (max(from_end[j], from_other[j]), j in self.image, from_root[j], j),
+        )
+
+
+# Parts ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Part:
+    """A connected set of joints: the trunk, a limb, or half of one."""
+
+    chain: list[int]
+    limb: list[int]  # the chain of the whole limb, empty for the trunk
+    half: int = -1
+    joints: tuple[int, ...] = ()
+
+
+def _parts(tree: _Tree) -> list[_Part]:
+    """Trunk, then limbs and halves of limbs, in the order of their first joints."""
+    owner = _owners(tree)
+    kept = {joint for joint, own in owner.items() if own == joint}
+    near = {joint: [other for other in tree.neighbours[joint] if other in kept] for joint in kept}
+    branching = [joint for joint in kept if len(near[joint]) > 2]
+    trunk = _trunk(near, branching)
+    if trunk:
+        # [limb] with the length of the whole way from the trunk
+        limbs = [
+            _limb(tree, near, joint, start) for joint in trunk for start in near[joint] if start not in trunk
+        ]
+    else:
+        tip = min((joint for joint in kept if len(near[joint]) < 2), default=tree.center)
+        limbs = [_limb(tree, near, -1, tip)]
+    longest = max((length for _, length in limbs), default=0.0)
+    parts = [_Part(sorted(trunk), [])] if trunk else []
+    for limb, length in sorted(limbs, key=lambda item: min(item[0])):
+        limb_of_body = len(branching) > 1 and len(limb) > 2 and length >= _MIN_HALVED_OF_LONGEST * longest
+        if limb_of_body or len(limb) >= _MIN_HALVED_JOINTS:
+            cut = _middle(tree, limb)
+            parts += [_Part(limb[:cut], limb, 0), _Part(limb[cut:], limb, 1)]
+        else:
+            parts.append(_Part(limb, limb))
+    for part in parts:
+        part.joints = tuple(joint for joint, own in owner.items() if own in part.chain)
+    return parts
+
+
+def _owners(tree: _Tree) -> dict[int, int]:
+    """The joint that each joint belongs to: itself, or the one at which its short side branch leaves."""
+    inner = tree.outward(tree.center)
+    reach = dict.fromkeys(inner, 0.0)
+    depth = dict.fromkeys(inner, 0.0)
+    for joint, before in inner.items():
+        if before >= 0:
+            depth[joint] = depth[before] + tree.neighbours[joint][before]
+    for joint, before in reversed(inner.items()):
+        if before >= 0:
+            reach[before] = max(reach[before], reach[joint] + tree.neighbours[joint][before])
+
+    owner = {tree.center: tree.center}
+    longest = reach[tree.center]
+    for joint, before in inner.items():
+        outer = [other for other in tree.neighbours[joint] if other != before]
+        outer.sort(key=lambda other: (-reach[other] - tree.neighbours[joint][other], tree.rank(other)))
+        for place, other in enumerate(outer):
+            length = reach[other] + tree.neighbours[joint][other]
+            stays = owner[joint] == joint and (
+                (place == 0 and joint != tree.center)  # goes on where the longest branch leads
+                or (
+                    length >= _MIN_LIMB_OF_DISTANCE * depth[joint]
+                    and length >= _MIN_LIMB_OF_LONGEST * longest
+                )
+            )
+            owner[other] = other if stays else owner[joint]
+    return owner
+
+
+def _trunk(near: dict[int, list[int]], branching: list[int]) -> set[int]:
+    """The joints at which the tree branches and those between them: what stays when all limbs are cut off."""
+    if not branching:
+        return set()
+    trunk, degree = set(near), {joint: len(others) for joint, others in near.items()}
+    tips = [joint for joint in near if degree[joint] < 2]
+    for joint in tips:  # grows while it is walked
+        trunk.discard(joint)
+        for other in near[joint]:
+            degree[other] -= 1
+            if other in trunk and degree[other] == 1 and len(near[other]) == 2:
+                tips.append(other)
+    return trunk
+
+
+def _limb(tree: _Tree, near: dict[int, list[int]], before: int, joint: int) -> tuple[list[int], float]:
+    """The chain from `joint` outwards, coming from `before` (-1: nowhere), and its length from there."""
+    chain, length = [], 0.0
+    while True:
+        chain.append(joint)
+        length += tree.neighbours[joint].get(before, 0.0)
+        onward = [other for other in near[joint] if other != before]
+        if not onward:
+            return chain, length
+        before, [joint] = joint, onward
+
+
+def _middle(tree: _Tree, chain: list[int]) -> int:
+    """How many joints the first half has: it ends with the joint nearest to the middle of the way."""
+    way = [0.0]
+    for inner, outer in pairwise(chain):
+        way.append(way[-1] + tree.neighbours[inner][outer])
+    nearest = min(range(len(chain) - 1), key=lambda place: abs(way[place] - way[-1] / 2))
+    return nearest + 1
+
+
+# Names of parts -------------------------------------------------------------------------------------------
+
+
+def _titles(tree: _Tree, parts: Sequence[_Part]) -> list[str]:
+    """A name for each part: the paper's where the joints tell what it is, else that of a joint of it."""
+    titles = [_title(tree, part) for part in parts]
+    counts = Counter(titles)
+    found: list[str] = []
+    for part, title in zip(parts, titles, strict=True):
+        if counts[title] > 1:  # the four legs of a quadruped
+            title = _plain(tree.names[part.chain[0]])
+        while title in found:
+            title += "_2"
+        found.append(title)
+    return found
+
+
+def _title(tree: _Tree, part: _Part) -> str:
+    chain_names = [tree.names[joint] for joint in part.limb or part.chain]
+    plain = _plain(tree.names[part.chain[0]])
+    if not part.limb:
+        return "torso" if any(map(_TRUNK.search, chain_names)) else plain
+    votes = {
+        kind: sum(bool(pattern.search(name)) for name in chain_names) for kind, pattern in _KINDS.items()
+    }
+    kind = max(votes, key=votes.__getitem__)
+    if not votes[kind]:
+        return plain
+    lefts = {left for left, _ in tree.pairs}
+    start = part.limb[0]
+    side = "" if start not in tree.image else "left_" if start in lefts else "right_"
+    return side + (kind if part.half < 0 else _HALVES[kind][part.half])
+
+
+def _plain(name: str) -> str:
+    """A joint's name without the prefix that a program put before it (`mixamorig:Hips`)."""
+    return re.split("[:|]", name)[-1] or name
