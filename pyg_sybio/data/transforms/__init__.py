@@ -5,11 +5,23 @@ Each takes a :class:`~pyg_sybio.data.motion.Motion` and returns another one. Inv
 """
 
 from pyg_sybio.data.transforms.align_view import AlignView
-from pyg_sybio.data.transforms.base import InvertibleTransform, MotionTransform
+from pyg_sybio.data.transforms.base import InvertibleTransform, LinearTransform, MotionTransform
 from pyg_sybio.data.transforms.center import Center
 from pyg_sybio.data.transforms.crop import Crop
+from pyg_sybio.data.transforms.drop_frames import DropFrames
+from pyg_sybio.data.transforms.drop_joints import DropJoints
 from pyg_sybio.data.transforms.fill_missing import FillMissing
 from pyg_sybio.data.transforms.fill_null_frames import FillNullFrames
+from pyg_sybio.data.transforms.jitter_joints import JitterJoints
+from pyg_sybio.data.transforms.mirror import Mirror
+from pyg_sybio.data.transforms.pad import Pad
+from pyg_sybio.data.transforms.random_crop import RandomCrop
+from pyg_sybio.data.transforms.random_mirror import RandomMirror
+from pyg_sybio.data.transforms.random_rotation import RandomRotation
+from pyg_sybio.data.transforms.random_scale import RandomScale
+from pyg_sybio.data.transforms.random_shear import RandomShear
+from pyg_sybio.data.transforms.resample import Resample
+from pyg_sybio.data.transforms.resample_length import ResampleLength
 from pyg_sybio.data.transforms.select_bodies import SelectBodies
 from pyg_sybio.data.transforms.select_by_confidence import SelectByConfidence
 from pyg_sybio.data.transforms.shift import Shift
@@ -19,10 +31,23 @@ __all__ = [
     "AlignView",
     "Center",
     "Crop",
+    "DropFrames",
+    "DropJoints",
     "FillMissing",
     "FillNullFrames",
     "InvertibleTransform",
+    "JitterJoints",
+    "LinearTransform",
+    "Mirror",
     "MotionTransform",
+    "Pad",
+    "RandomCrop",
+    "RandomMirror",
+    "RandomRotation",
+    "RandomScale",
+    "RandomShear",
+    "Resample",
+    "ResampleLength",
     "SelectBodies",
     "SelectByConfidence",
     "Shift",

@@ -94,8 +94,20 @@ def space_of(motion: Motion, transform: BaseTransform) -> Tensor:
 
 def with_space(motion: Motion, space: Tensor) -> Motion:
     """The motion with other coordinates in space `[P, T, M, S]`, zero where not present, its score kept."""
-    space = space.masked_fill(~motion.present[..., None], 0)
-    return motion.replace(poses=torch.cat([space, motion.poses[..., motion.num_spatial :]], dim=-1))
+    poses = space.masked_fill(~motion.present[..., None], 0)
+    if motion.num_spatial < motion.poses.size(-1):
+        poses = torch.cat([poses, motion.poses[..., motion.num_spatial :]], dim=-1)
+    return motion.replace(poses=poses)
+
+
+def hide(motion: Motion, hidden: Tensor) -> Motion:
+    """The motion with more joints absent, where `hidden` `[P, T, M]` (or what broadcasts) says so."""
+    hidden = hidden.expand_as(motion.present)
+    return motion.replace(
+        poses=motion.poses.masked_fill(hidden[..., None], 0),
+        present=motion.present & ~hidden,
+        confidence=None if motion.confidence is None else motion.confidence.masked_fill(hidden, 0),
+    )
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:

@@ -2,12 +2,9 @@ r"""Joints that were not recorded in some frames."""
 
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import MotionTransform, check_choice
-from pyg_sybio.data.transforms.frame_index import held_frames, last_present, next_present, take
+from pyg_sybio.data.transforms.frame_index import last_present, next_present
 from pyg_sybio.data.transforms.interpolate import interpolate
 
 
@@ -51,26 +48,17 @@ class FillMissing(MotionTransform):
         before, after = last_present(present), next_present(present)
         has_before, has_after = before >= 0, after < motion.num_frames
         fillable = has_before | has_after if self.edges else has_before & has_after
-        end = motion.num_spatial or motion.poses.size(-1)  # where a score begins, if there is one
-        values = motion.poses[..., :end]
-        if self.mode == "hold":
-            filled = take(values, held_frames(present))
-        else:
-            filled = _interpolated(values, present, rotations=not motion.num_spatial)
-        values = torch.where((fillable & ~present)[..., None], filled, values)
-        return motion.replace(
-            poses=torch.cat([values, motion.poses[..., end:]], dim=-1), present=present | fillable
+        person, frame, joint = entries = (fillable & ~present).nonzero(as_tuple=True)
+        start, end = before[entries], after[entries]
+        start = start.where(has_before[entries], end)
+        end = end.where(has_after[entries], start) if self.mode == "interpolate" else start
+        share = (frame - start).to(motion.poses.dtype) / (end - start)
+        features = slice(motion.num_spatial or None)  # all but a score
+        poses = motion.poses.clone()
+        poses[person, frame, joint, features] = interpolate(
+            motion.poses[person, start, joint, features],
+            motion.poses[person, end, joint, features],
+            share.where(start != end, 0.0)[:, None],
+            rotations=not motion.num_spatial,
         )
-
-
-def _interpolated(values: Tensor, present: Tensor, *, rotations: bool) -> Tensor:
-    """Every value between the present ones about it, beyond them held."""
-    before, after = last_present(present), next_present(present)
-    frame = torch.arange(present.size(1), device=present.device)[:, None]
-    inside = (before >= 0) & (after < present.size(1))
-    held = held_frames(present)
-    start, end = before.where(inside, held), after.where(inside, held)
-    weight = ((frame - start) / (end - start).clamp(min=1)).where(inside, 0.0)
-    return interpolate(
-        take(values, start), take(values, end), weight[..., None].to(values.dtype), rotations=rotations
-    )
+        return motion.replace(poses=poses, present=present | fillable)

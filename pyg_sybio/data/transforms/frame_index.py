@@ -1,4 +1,4 @@
-r"""Which frames to look at: the nearest one in which something was recorded, and taking frames by number."""
+r"""Frames by number: the nearest one in which something was recorded, and others for each person."""
 
 import torch
 from torch import Tensor
@@ -38,17 +38,6 @@ def held_frames(present: Tensor) -> Tensor:
     last, first = last_present(present), next_present(present)
     held = last.where(last >= 0, first)
     return held.where(held < present.size(1), _frame_numbers(present))
-
-
-def take(values: Tensor, index: Tensor) -> Tensor:
-    r"""Values at frames chosen for each person and joint: `out[p, t, m] = values[p, index[p, t, m], m]`.
-
-    Shapes:
-        - **values:** `[P, T, M, D]`
-        - **index:** `[P, T', M]`
-        - **output:** `[P, T', M, D]`
-    """
-    return values.gather(1, index[..., None].expand(*index.shape, values.size(-1)))
 
 
 def take_frames(motion: Motion, index: Tensor) -> Motion:

@@ -1,0 +1,34 @@
+r"""Motions of larger and smaller bodies."""
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import LinearTransform, check_range
+
+
+class RandomScale(LinearTransform):
+    r"""Stretch a clip from the origin by a random factor, all persons and frames alike.
+
+    .. math::
+        x' = \operatorname{diag}(s)\, x, \qquad s \sim U(\text{low}, \text{high})
+
+    Args:
+        low: Smallest factor, above 0. (default: 0.9)
+        high: Largest factor. (default: 1.1)
+        each_axis: Whether each axis has a factor of its own, which changes proportions; False has one for
+            all. (default: False)
+
+    Raises:
+        ValueError: If a factor is not positive, or they are in the wrong order, or poses are rotations.
+    """
+
+    def __init__(self, *, low: float = 0.9, high: float = 1.1, each_axis: bool = False) -> None:
+        self.high = check_range("high", high, 1e-6, 1e6)
+        self.low = check_range("low", low, 1e-6, self.high)
+        self.each_axis = each_axis
+
+    def matrix(self, motion: Motion) -> Tensor:
+        uniform = torch.rand(motion.num_spatial if self.each_axis else 1, dtype=motion.poses.dtype)
+        factors = self.low + (self.high - self.low) * uniform
+        return factors.expand(motion.num_spatial).diag().to(motion.poses.device)

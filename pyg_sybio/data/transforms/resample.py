@@ -1,0 +1,79 @@
+r"""Motions at another frame rate."""
+
+from math import floor
+
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import MotionTransform, check_range
+from pyg_sybio.data.transforms.interpolate import interpolate
+
+# A moment this close to a frame (in frames) is that frame: what is left of it is rounding.
+_SAME_FRAME = 1e-6
+
+
+class Resample(MotionTransform):
+    r"""The motion at another frame rate.
+
+    Frame `k` of the result is the pose at the time :math:`k / f'` of the clip, from its first frame as far as
+    it reaches: :math:`T' = \lfloor (T-1) f'/f \rfloor + 1`. Between two frames, positions, scores, confidence
+    and the path of the root are interpolated linearly, rotations on the shortest arc. A joint is present
+    between two frames if it is in both. A moment that is a frame of the clip is that frame, to the last bit,
+    so that half the frame rate is every second frame.
+
+    Args:
+        frame_rate: The new frame rate, in Hz.
+
+    Raises:
+        ValueError: If `frame_rate` is not positive, or a motion has none.
+
+    Note:
+        There is no filter before frames are left out, as there is none in the benchmarks that do so.
+    """
+
+    def __init__(self, *, frame_rate: float) -> None:
+        self.frame_rate = check_range("frame_rate", frame_rate, 1e-6, 1e6)
+
+    def forward(self, motion: Motion) -> Motion:
+        if motion.frame_rate is None:
+            raise ValueError(f"Resample needs 'frame_rate', which {motion.source or 'the motion'} has not")
+        step = motion.frame_rate / self.frame_rate  # in frames of the clip
+        num_frames = floor((motion.num_frames - 1) / step + _SAME_FRAME) + 1
+        times = step * torch.arange(num_frames, dtype=torch.float64)
+        return at_times(motion, times).replace(frame_rate=self.frame_rate)
+
+
+def at_times(motion: Motion, times: Tensor) -> Motion:
+    r"""The motion at other moments, its frame rate left as it is.
+
+    Args:
+        motion: The motion.
+        times: Moments from 0 to `T - 1`, in frames of the motion, in double precision.
+
+    Shapes:
+        - **times:** `[T']`
+    """
+    nearest = times.round()
+    times = times.where((times - nearest).abs() > _SAME_FRAME, nearest).to(motion.poses.device)
+    before, after = times.floor().long(), times.ceil().long()
+    weight = (times - before).to(motion.poses.dtype)[:, None]  # [T', 1]
+    present = motion.present[:, before] & motion.present[:, after]
+    poses = interpolate(
+        motion.poses[:, before],
+        motion.poses[:, after],
+        weight[..., None],
+        rotations=not motion.num_spatial,
+    )
+    confidence, translation = motion.confidence, motion.translation
+    if confidence is not None:
+        confidence = confidence[:, before].lerp(confidence[:, after], weight.to(confidence.dtype))
+        confidence = confidence.masked_fill(~present & (weight > 0), 0)
+    if translation is not None:
+        translation = translation[:, before].lerp(translation[:, after], weight.to(translation.dtype))
+    return motion.replace(
+        poses=poses.masked_fill(~present[..., None], 0),
+        present=present,
+        confidence=confidence,
+        translation=translation,
+    )

@@ -1,0 +1,34 @@
+r"""Motions of a given number of frames."""
+
+import torch
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import MotionTransform, check_count
+from pyg_sybio.data.transforms.resample import at_times
+
+
+class ResampleLength(MotionTransform):
+    r"""The whole motion in a given number of frames, evenly spaced from the first frame to the last.
+
+    Frame `k` of the result is the pose at frame :math:`k\,(T-1)/(T'-1)` of the clip, interpolated as by
+    :class:`~pyg_sybio.data.transforms.Resample`; a single frame is the one in the middle. The frame rate
+    changes with it, to :math:`f' = f\,(T'-1)/(T-1)`, so that the motion lasts as long as before.
+
+    Args:
+        num_frames: The new number of frames.
+
+    Raises:
+        ValueError: If `num_frames` is not positive.
+    """
+
+    def __init__(self, *, num_frames: int) -> None:
+        self.num_frames = check_count("num_frames", num_frames)
+
+    def forward(self, motion: Motion) -> Motion:
+        last = motion.num_frames - 1
+        if self.num_frames == 1 or last == 0:  # without two frames there is no rate to change
+            return motion.frames(torch.full((self.num_frames,), last // 2))
+        stretch = (self.num_frames - 1) / last
+        times = torch.arange(self.num_frames, dtype=torch.float64) / stretch
+        resampled = at_times(motion, times.clamp(max=last))
+        return resampled.replace(frame_rate=motion.frame_rate and motion.frame_rate * stretch)

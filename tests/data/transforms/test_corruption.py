@@ -1,0 +1,71 @@
+"""Noise and dropout: what they touch, and how often."""
+
+import pytest
+import torch
+from random_motions import NAMES, random_motion
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_noise_is_normal_and_on_present_coordinates_alone(name: str) -> None:
+    motion = random_motion(name, num_persons=2, num_frames=200)
+    noise = JitterJoints(std=0.3)(motion).poses - motion.poses
+    size = motion.num_spatial or 3
+    on_joints = noise[..., :size][motion.present]
+    assert not noise[~motion.present].any() and not noise[..., size:].any()
+    assert on_joints.mean().item() == pytest.approx(0, abs=0.02)
+    assert on_joints.std().item() == pytest.approx(0.3, abs=0.02)
+    for dim in range(3):  # nothing is shared by persons, frames or joints
+        assert (noise[..., :size].diff(dim=dim) != 0).float().mean() > 0.5
+    assert JitterJoints(std=0)(motion).equal(motion)
+
+
+def check_hidden(motion: Motion, result: Motion, hidden: torch.Tensor) -> None:
+    """What is hidden is gone in every respect, all else is as before."""
+    expected = motion.replace(
+        poses=motion.poses * ~hidden[..., None],
+        present=motion.present & ~hidden,
+        confidence=motion.confidence * ~hidden,
+    )
+    assert result.equal(expected)
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_joints_are_hidden_for_the_clip_or_in_each_frame(name: str) -> None:
+    motion = random_motion(name, num_persons=40, num_frames=5, missing=0.0)
+    whole = DropJoints(p=0.3)(motion)
+    hidden = ~whole.present
+    check_hidden(motion, whole, hidden)
+    assert bool((hidden == hidden[:, :1]).all())
+    assert hidden[:, 0].float().mean().item() == pytest.approx(0.3, abs=0.07)
+    flickering = DropJoints(p=0.3, each_frame=True)(motion)
+    check_hidden(motion, flickering, ~flickering.present)
+    assert (~flickering.present).float().mean().item() == pytest.approx(0.3, abs=0.05)
+    assert not (flickering.present == flickering.present[:, :1]).all()
+    assert DropJoints(p=0)(motion).equal(motion)
+    assert not DropJoints(p=1)(motion).present.any()
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_frames_are_hidden_of_everybody_but_never_all(name: str) -> None:
+    motion = random_motion(name, num_frames=400, missing=0.0)
+    result = DropFrames(p=0.3)(motion)
+    hidden = ~result.present
+    check_hidden(motion, result, hidden)
+    assert bool((hidden == hidden[:1, :, :1]).all())
+    assert hidden.float().mean().item() == pytest.approx(0.3, abs=0.08)
+    assert DropFrames(p=0)(motion).equal(motion)
+    gaps = random_motion(name, num_frames=12)
+    for _ in range(20):
+        left = DropFrames(p=1)(gaps).seen.any(0)
+        assert left.sum() == 1 and gaps.seen.any(0)[left].all()
+
+
+def test_wrong_arguments_are_refused() -> None:
+    for make in (DropJoints, DropFrames):
+        with pytest.raises(ValueError, match=r"'p' is 1.1, expected a number from 0 to 1"):
+            make(p=1.1)
+    with pytest.raises(ValueError, match=r"'std' is -1"):
+        JitterJoints(std=-1)

@@ -1,0 +1,89 @@
+"""Other frame rates and lengths against numpy and scipy, joint by joint."""
+
+import numpy as np
+import pytest
+import torch
+from random_motions import random_motion
+from scipy.spatial.transform import Rotation, Slerp
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms import Resample, ResampleLength
+
+
+def check_against_loop(motion: Motion, result: Motion, times: np.ndarray) -> None:
+    """What the rule says for each moment (in frames of the motion), person by person and joint by joint."""
+    frames = np.arange(motion.num_frames)
+    assert result.num_frames == len(times)
+    for p in range(motion.num_persons):
+        for i in range(motion.skeleton.num_joints):
+            there = motion.present[p, :, i].numpy()
+            path = motion.poses[p, :, i].numpy()
+            present = np.array([there[int(np.floor(t))] and there[int(np.ceil(t))] for t in times])
+            np.testing.assert_array_equal(result.present[p, :, i], present)
+            assert not result.poses[p, ~present, i].any()
+            if motion.skeleton.coordinates == "expmap":
+                expected = Slerp(frames, Rotation.from_rotvec(path))(times[present])
+                found = Rotation.from_rotvec(result.poses[p, present, i])
+                assert not present.any() or (expected.inv() * found).magnitude().max() < 1e-9
+            else:
+                for axis in range(path.shape[-1]):
+                    expected = np.interp(times[present], frames, path[:, axis])
+                    np.testing.assert_allclose(result.poses[p, present, i, axis], expected, atol=1e-12)
+            sure = np.interp(times[present], frames, motion.confidence[p, :, i])
+            np.testing.assert_allclose(result.confidence[p, present, i], sure, atol=1e-6)
+        if motion.translation is not None:
+            for axis in range(3):
+                expected = np.interp(times, frames, motion.translation[p, :, axis])
+                np.testing.assert_allclose(result.translation[p, :, axis], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
+@pytest.mark.parametrize("frame_rate", [50.0, 7.5, 13.7, 29.97, 240.0])
+def test_another_frame_rate(name: str, frame_rate: float) -> None:
+    motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
+    result = Resample(frame_rate=frame_rate)(motion)
+    times = [0.0]  # in seconds; the last frame is at 20/30 s
+    while len(times) / frame_rate <= 20 / 30 + 1e-9:
+        times.append(len(times) / frame_rate)
+    check_against_loop(motion, result, np.array(times).clip(max=20 / 30) * 30)
+    assert result.frame_rate == frame_rate
+
+
+@pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
+@pytest.mark.parametrize("num_frames", [2, 9, 33])
+def test_another_length(name: str, num_frames: int) -> None:
+    motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
+    result = ResampleLength(num_frames=num_frames)(motion)
+    check_against_loop(motion, result, np.linspace(0, 20, num_frames))
+    assert result.frame_rate == pytest.approx(30 * (num_frames - 1) / 20)
+
+
+@pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
+@pytest.mark.parametrize(("old", "new", "step"), [(30, 30, 1), (50, 25, 2), (120, 30, 4), (29.97, 9.99, 3)])
+def test_whole_steps_are_frames_to_the_last_bit(name: str, old: float, new: float, step: int) -> None:
+    motion = random_motion(name, num_frames=3001 if name == "ntu25" else 40).replace(frame_rate=old)
+    expected = motion.frames(slice(0, None, step)).replace(frame_rate=new)
+    assert Resample(frame_rate=new)(motion).equal(expected)
+
+
+def test_the_same_length_and_single_frames() -> None:
+    motion = random_motion("h36m32", num_frames=21)
+    assert ResampleLength(num_frames=21)(motion).equal(motion)
+    assert ResampleLength(num_frames=11)(motion).equal(
+        motion.frames(slice(0, None, 2)).replace(frame_rate=15.0)
+    )
+    assert ResampleLength(num_frames=1)(motion).equal(motion.frames(slice(10, 11)))
+    still = motion.frames(slice(4, 5))
+    assert ResampleLength(num_frames=3)(still).equal(motion.frames(torch.tensor([4, 4, 4])))
+    assert Resample(frame_rate=100.0)(still).equal(still.replace(frame_rate=100.0))
+    unknown = motion.replace(frame_rate=None)
+    assert ResampleLength(num_frames=5)(unknown).frame_rate is None
+
+
+def test_a_frame_rate_is_needed() -> None:
+    with pytest.raises(ValueError, match="Resample needs 'frame_rate', which a test has not"):
+        Resample(frame_rate=25.0)(random_motion().replace(frame_rate=None))
+    with pytest.raises(ValueError, match=r"'frame_rate' is 0"):
+        Resample(frame_rate=0.0)
+    with pytest.raises(ValueError, match="'num_frames' is 0"):
+        ResampleLength(num_frames=0)

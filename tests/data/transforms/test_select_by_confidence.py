@@ -1,0 +1,48 @@
+"""Selection by confidence against a loop."""
+
+import pytest
+from random_motions import random_motion
+
+from pyg_sybio.data.transforms import SelectByConfidence
+
+
+@pytest.mark.parametrize("name", ["openpose18", "ntu25"])
+@pytest.mark.parametrize("num_bodies", [1, 2, 9])
+def test_the_surest_persons_stay_in_order(name: str, num_bodies: int) -> None:
+    motion = random_motion(name, num_persons=5, missing=0.6)
+    assert motion.confidence is not None
+    sums = [
+        sum(
+            float(motion.confidence[p, t, i])
+            for t in range(motion.num_frames)
+            for i in range(motion.skeleton.num_joints)
+        )
+        for p in range(5)
+    ]
+    expected = sorted(range(5), key=lambda p: -sums[p])[:num_bodies]
+    selected = SelectByConfidence(num_bodies=num_bodies)(motion)
+    assert selected.equal(motion.persons(expected))
+    if name == "openpose18":  # the score is the confidence
+        assert SelectByConfidence(num_bodies=num_bodies)(motion.replace(confidence=None)).tracks == tuple(
+            expected
+        )
+
+
+def test_a_glimpse_does_not_win() -> None:
+    motion = random_motion("openpose18", num_persons=2, num_frames=10, missing=0.0)
+    confidence = motion.present * 0.5
+    confidence[1, 0] = 1.0
+    confidence[1, 1:] = 0.0
+    assert SelectByConfidence()(motion.replace(confidence=confidence)).tracks == (0,)
+    # Confidence in what is absent counts for nothing.
+    present = motion.present.clone()
+    present[0] = False
+    hidden = motion.replace(present=present, poses=motion.poses * present[..., None], confidence=confidence)
+    assert SelectByConfidence()(hidden).tracks == (1,)
+
+
+def test_without_confidence_it_says_so() -> None:
+    with pytest.raises(ValueError, match="needs 'confidence', which a test has not"):
+        SelectByConfidence()(random_motion().replace(confidence=None))
+    with pytest.raises(ValueError, match="'num_bodies' is True"):
+        SelectByConfidence(num_bodies=True)
