@@ -1,0 +1,264 @@
+r"""Annotation pickles, in which the field shares skeletons extracted from whole video data sets.
+
+A file is ``{"split": {name: [ids]}, "annotations": [...]}``, and an annotation a dictionary with
+``frame_dir`` (the clip's id), ``total_frames``, ``label`` (a number), ``keypoint`` `[P, T, M, C]` and mostly
+``keypoint_score`` `[P, T, M]`; what else it has (``img_shape``, ...) is not used.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.ntu import ids_from_name
+from pyg_sybio.data.readers.plain_pickle import PickledArray, load_plain_pickle
+from pyg_sybio.skeleton import Skeleton, load_skeleton
+
+MAX_EMPTY = 2**26
+"""Numbers of a clip without persons, which takes no place in the file: more than this is no recording."""
+
+# What the joints are if the user does not say: (coordinates a joint, joints) -> skeleton.
+_SKELETONS = {(3, 25): "ntu25", (2, 17): "coco17", (2, 18): "openpose18"}
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationFile:
+    r"""An annotation pickle, whose arrays stay in the file until a clip is asked for.
+
+    Args:
+        path: The file.
+        splits: Ids of the clips of each split, such as ``xsub_train``.
+        annotations: The annotations by id, in the order of the file.
+    """
+
+    path: Path
+    splits: Mapping[str, tuple[str, ...]]
+    annotations: Mapping[str, Mapping[str, Any]]
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.annotations)
+
+    def motions(
+        self, *, skeleton: Skeleton | None = None, frame_rate: float | None = None
+    ) -> Iterator[Motion]:
+        """The clips in the order of the file, as :func:`read_annotations` describes them."""
+        for index, (name, annotation) in enumerate(self.annotations.items()):
+            where = f"{self.path}, annotation {index} ({_shown(name)})"
+            try:
+                yield _motion(annotation, skeleton, frame_rate, source=f"{self.path}: {name}")
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from None
+
+
+def load_annotations(path: str | Path) -> AnnotationFile:
+    r"""Clips and splits of an annotation pickle with one look at the file.
+
+    The file may come from anyone: it is read as data, and nothing in it is run
+    (:mod:`pyg_sybio.data.readers.plain_pickle`).
+
+    Raises:
+        ValueError: If the file is damaged, holds other things than arrays and plain values, an id is there
+            twice, or a split names an id without an annotation.
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path)
+    document = load_plain_pickle(path)
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} holds {_shown(document)}, expected a dictionary")
+    annotations: dict[str, Mapping[str, Any]] = {}
+    for index, annotation in enumerate(_entry(document, "annotations", list, str(path))):
+        where = f"{path}, annotation {index}"
+        if not isinstance(annotation, dict):
+            raise ValueError(f"{where} is {_shown(annotation)}, expected a dictionary")
+        name = _entry(annotation, "frame_dir", str, where)
+        if name in annotations:
+            raise ValueError(
+                f"{where} has the 'frame_dir' {_shown(name)}, which another one has: expected it once"
+            )
+        annotations[name] = annotation
+    if not annotations:
+        raise ValueError(f"{path} has no annotations, expected one or more")
+    splits = {
+        _text(name, f"{path}, a name in 'split'"): _split(ids, annotations, f"{path}, split {_shown(name)}")
+        for name, ids in _entry(document, "split", dict, str(path)).items()
+    }
+    return AnnotationFile(path, splits, annotations)
+
+
+def read_annotations(
+    path: str | Path, *, skeleton: Skeleton | None = None, frame_rate: float | None = None
+) -> Iterator[Motion]:
+    r"""The clips of an annotation pickle, one at a time.
+
+    Args:
+        path: The file.
+        skeleton: What the joints are. (default: ``ntu25`` for 25 joints in space, ``coco17`` and
+            ``openpose18`` for 17 and 18 in an image)
+        frame_rate: In Hz; the file does not say.
+
+    Returns:
+        Motions whose `label` is the number of the class as text. An id such as ``S001C001P001R001A001`` also
+        gives the ids of NTU RGB+D: `setup`, `view`, `subject`, `repetition`. Coordinates are as in the file
+        (metres, or pixels), in single precision.
+
+    Raises:
+        ValueError: If the file, or an annotation in it, is wrong; the message names file, number and id.
+        FileNotFoundError: If there is no such file.
+
+    Note:
+        With scores, a joint is present where its score is above 0. Without them, a joint in an image is
+        present unless all its coordinates are 0 (which is how detectors write what they did not find) and its
+        score, if the skeleton has one, is 1; in space, where the origin is a place like any other (centred
+        clips have a joint there all the time), a person is present with all joints unless all are 0. Persons
+        who are present nowhere are left out. The tracks are the places that the others had. A clip in which
+        nobody is present has one person, who is present nowhere.
+    """
+    yield from load_annotations(path).motions(skeleton=skeleton, frame_rate=frame_rate)
+
+
+def annotation_splits(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Ids of the clips of each split; :func:`load_annotations` gives them together with the clips."""
+    return dict(load_annotations(path).splits)
+
+
+def _motion(
+    annotation: Mapping[str, Any], skeleton: Skeleton | None, frame_rate: float | None, source: str
+) -> Motion:
+    keypoints = _numbers(annotation, "keypoint", 4)
+    persons, num_frames, num_joints, num_coordinates = keypoints.shape
+    label = _integer(annotation, "label", least=0)
+    if (total := _integer(annotation, "total_frames", least=1)) != num_frames:
+        raise ValueError(f"'total_frames' is {total}, but 'keypoint' has {num_frames} frames")
+    skeleton = skeleton or _default_skeleton(num_coordinates, num_joints)
+    if num_coordinates != _num_coordinates(skeleton) or num_joints != skeleton.num_joints:
+        raise ValueError(
+            f"'keypoint' has {num_joints} joints of {num_coordinates} coordinates, but skeleton "
+            f"'{skeleton.name}' has {skeleton.num_joints} of {_num_coordinates(skeleton)}"
+        )
+    scores = None
+    if annotation.get("keypoint_score") is not None:
+        scores = _numbers(annotation, "keypoint_score", 3)
+        if scores.shape != keypoints.shape[:3]:
+            raise ValueError(
+                f"'keypoint_score' has shape {list(scores.shape)}, expected {list(keypoints.shape[:3])}"
+            )
+        if (scores < 0).any():
+            raise ValueError(f"'keypoint_score' goes down to {scores.min():g}, expected at least 0")
+    if not persons:
+        # Nothing in the file has the size of what is made here.
+        if num_frames * num_joints * skeleton.num_features > MAX_EMPTY:
+            raise ValueError(f"'keypoint' has {num_frames} frames of nobody")
+        keypoints = np.zeros((1, *keypoints.shape[1:]), np.float32)
+        scores = None if scores is None else np.zeros((1, *scores.shape[1:]), np.float32)
+    present = _present(keypoints, scores)
+    seen = np.flatnonzero(present.any((1, 2))).tolist() or [0]
+    features = keypoints * present[..., None]
+    if skeleton.coordinates == "xy+score":
+        features = np.concatenate([features, (present if scores is None else scores)[..., None]], axis=-1)
+    return Motion(
+        poses=torch.from_numpy(features[seen].astype(np.float32)),
+        present=torch.from_numpy(present[seen]),
+        confidence=None if scores is None else torch.from_numpy(scores[seen]),
+        skeleton=skeleton,
+        frame_rate=frame_rate,
+        label=str(label),
+        ids=ids_from_name(annotation["frame_dir"]),
+        tracks=tuple(seen),
+        source=source,
+    )
+
+
+def _present(keypoints: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
+    """Which joints are present, `[P, T, M]`."""
+    if scores is not None:
+        return scores > 0
+    present = (keypoints != 0).any(-1)
+    if keypoints.shape[-1] == 3:
+        present[:] = present.any(-1, keepdims=True)
+    return present
+
+
+def _num_coordinates(skeleton: Skeleton) -> int:
+    return skeleton.num_features - (skeleton.coordinates == "xy+score")
+
+
+def _default_skeleton(num_coordinates: int, num_joints: int) -> Skeleton:
+    if (num_coordinates, num_joints) not in _SKELETONS:
+        known = ", ".join(f"{joints} of {size}" for size, joints in _SKELETONS)
+        raise ValueError(
+            f"'keypoint' has {num_joints} joints of {num_coordinates} coordinates, expected {known}, "
+            "or a skeleton that says what they are"
+        )
+    return load_skeleton(_SKELETONS[num_coordinates, num_joints])
+
+
+def _numbers(annotation: Mapping[str, Any], key: str, dimensions: int) -> np.ndarray:
+    """A finite array in single precision, a copy of what the file has."""
+    value = _entry(annotation, key, PickledArray)
+    array = value.values
+    if array is None or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"'{key}' is an array of {'nothing' if array is None else array.dtype}, expected numbers"
+        )
+    if array.ndim != dimensions:
+        raise ValueError(f"'{key}' has shape {list(array.shape)}, expected {dimensions} dimensions")
+    with np.errstate(over="ignore"):
+        copy = np.array(array, dtype=np.float32, order="C")
+    if not np.isfinite(copy).all():
+        place = np.argwhere(~np.isfinite(copy))[0].tolist()
+        raise ValueError(f"'{key}' has {array[tuple(place)]} at {place}, expected a finite number")
+    return copy
+
+
+def _integer(annotation: Mapping[str, Any], key: str, *, least: int) -> int:
+    value = _entry(annotation, key, int)
+    if isinstance(value, bool) or value < least:
+        raise ValueError(f"'{key}' is {_shown(value)}, expected a whole number of at least {least}")
+    return value
+
+
+def _entry(mapping: Mapping[str, Any], key: str, kind: type, where: str = "") -> Any:
+    where = where and f"{where} "
+    if key not in mapping:
+        raise ValueError(f"{where}has no {key!r}")
+    value = mapping[key]
+    if not isinstance(value, kind):
+        kinds = {list: "a list", dict: "a dictionary", str: "text", int: "a whole number"}
+        expected = kinds.get(kind, "a numpy array")
+        raise ValueError(f"{where}'{key}' is {_shown(value)}, expected {expected}")
+    return value
+
+
+def _split(ids: Any, annotations: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    if isinstance(ids, PickledArray) and ids.values is not None:
+        ids = ids.values.tolist()
+    if not isinstance(ids, Sequence) or isinstance(ids, str | memoryview):
+        raise ValueError(f"{where} is {_shown(ids)}, expected a list of ids")
+    known: set[str] = set()
+    for name in ids:
+        name = _text(name, f"{where}, an id")
+        if name not in annotations:
+            raise ValueError(f"{where} has the id {_shown(name)}, which has no annotation")
+        if name in known:
+            raise ValueError(f"{where} has the id {_shown(name)} twice, expected it once")
+        known.add(name)
+    return tuple(ids)
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where} is {_shown(value)}, expected text")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: never more than a few words, whatever a file nests."""
+    if isinstance(value, str | int | float) or value is None:
+        text = repr(value)
+        return text if len(text) <= 60 else text[:57] + "..."
+    return {PickledArray: "a numpy array", memoryview: "bytes"}.get(type(value), f"a {type(value).__name__}")

@@ -1,0 +1,318 @@
+"""Annotation pickles, beside what the standard library unpickles and on hundreds of damaged ones."""
+
+import io
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mutations import Mutation, assert_safe, mutations
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.annotations import annotation_splits, load_annotations, read_annotations
+from pyg_sybio.skeleton import load_skeleton
+
+NAMES = ("S001C002P003R001A004", "clip 1", "clip 2")
+
+
+def annotation(
+    name: str = "clip", *, joints: int = 17, coordinates: int = 2, scores: bool = True, **changes: Any
+) -> dict[str, Any]:
+    """Two persons in five frames; the second comes in frame 2."""
+    generator = np.random.default_rng(len(name))
+    keypoint = generator.uniform(1, 100, size=(2, 5, joints, coordinates)).astype(np.float16)
+    keypoint[1, :2] = 0
+    entry = {
+        "frame_dir": name,
+        "total_frames": 5,
+        "label": 3,
+        "img_shape": (1080, 1920),
+        "keypoint": keypoint,
+    }
+    if scores:
+        entry["keypoint_score"] = generator.uniform(0.1, 1, size=(2, 5, joints)).astype(np.float16)
+        entry["keypoint_score"][1, :2] = 0
+        entry["keypoint_score"][0, 3, 4] = 0
+    return entry | changes
+
+
+def document(*annotations: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    names = [entry.get("frame_dir") for entry in annotations]
+    return {"split": {"train": names[:1], "test": names[1:]}, "annotations": list(annotations)} | changes
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "annotations.pkl"
+
+
+def written(path: Path, content: Any, protocol: int = 4) -> Path:
+    path.write_bytes(pickle.dumps(content, protocol))
+    return path
+
+
+def only(path: Path, entry: dict[str, Any], **arguments: Any) -> Motion:
+    (motion,) = read_annotations(written(path, document(entry)), **arguments)
+    return motion
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_poses_scores_and_splits(path: Path, protocol: int, dtype: type) -> None:
+    entries = [annotation(name) for name in NAMES]
+    for entry in entries:
+        entry["keypoint"] = entry["keypoint"].astype(dtype)
+    written(path, document(*entries), protocol)
+    motions = list(read_annotations(path))
+    assert len(motions) == 3
+    for motion, entry in zip(motions, entries, strict=True):
+        assert motion.poses.dtype == torch.float32 and motion.skeleton == load_skeleton("coco17")
+        assert motion.poses.shape == (2, 5, 17, 3) and motion.tracks == (0, 1)
+        score = entry["keypoint_score"]
+        for person, frame, joint in np.ndindex(score.shape):
+            pose = motion.poses[person, frame, joint].tolist()
+            if score[person, frame, joint] > 0:
+                expected = [*map(float, entry["keypoint"][person, frame, joint]), score[person, frame, joint]]
+                assert pose == pytest.approx(expected, rel=1e-6)
+                assert motion.present[person, frame, joint]
+            else:
+                assert pose == [0, 0, 0] and not motion.present[person, frame, joint]
+        np.testing.assert_array_equal(motion.confidence, score.astype(np.float32))
+        assert motion.label == "3" and motion.frame_rate is None
+        assert motion.source == f"{path}: {entry['frame_dir']}"
+    assert motions[0].ids == {"setup": "1", "view": "2", "subject": "3", "repetition": "1"}
+    assert motions[1].ids == {}
+    assert annotation_splits(path) == {"train": NAMES[:1], "test": NAMES[1:]}
+    both = load_annotations(path)
+    assert len(both) == 3 and both.splits == annotation_splits(path)
+    assert all(one.equal(other) for one, other in zip(both.motions(), motions, strict=True))
+
+
+def test_in_an_image_without_scores_a_zero_is_a_joint_that_was_not_found(path: Path) -> None:
+    entry = annotation(scores=False, joints=18)
+    entry["keypoint"][0, 3, 4] = 0
+    motion = only(path, entry, frame_rate=30.0)
+    assert motion.skeleton == load_skeleton("openpose18") and motion.frame_rate == 30.0
+    assert motion.confidence is None
+    assert not motion.present[0, 3, 4] and not motion.present[1, :2].any()
+    assert motion.present.sum() == 2 * 5 * 18 - 1 - 2 * 18
+    assert torch.equal(motion.poses[..., 2], motion.present.float())
+
+
+def test_in_space_a_joint_at_the_origin_is_there_if_the_person_is(path: Path) -> None:
+    entry = annotation(scores=False, joints=25, coordinates=3)
+    entry["keypoint"][0, :, 1] = 0  # centred
+    motion = only(path, entry)
+    assert motion.skeleton == load_skeleton("ntu25") and motion.poses.shape == (2, 5, 25, 3)
+    assert motion.present[0].all() and motion.present[1, 2:].all() and not motion.present[1, :2].any()
+    np.testing.assert_array_equal(motion.poses, entry["keypoint"].astype(np.float32))
+
+
+def test_persons_who_are_nowhere_are_left_out(path: Path) -> None:
+    entry = annotation()
+    entry["keypoint_score"][0] = 0
+    motion = only(path, entry)
+    assert motion.num_persons == 1 and motion.tracks == (1,)
+    np.testing.assert_array_equal(motion.poses[0, 2:, :, :2], entry["keypoint"][1, 2:].astype(np.float32))
+    entry["keypoint_score"][1] = 0
+    nobody = only(path, entry)
+    assert nobody.poses.shape == (1, 5, 17, 3) and not nobody.present.any() and not nobody.poses.any()
+    for scores in (True, False):
+        entry = annotation(scores=scores)
+        for key in {"keypoint", "keypoint_score"} & set(entry):
+            entry[key] = entry[key][:0]
+        assert only(path, entry).poses.shape == (1, 5, 17, 3)
+
+
+def test_another_skeleton_says_what_the_joints_are(path: Path) -> None:
+    entry = annotation(joints=20, coordinates=3, scores=False)
+    with pytest.raises(
+        ValueError, match="'keypoint' has 20 joints of 3 coordinates, expected 25 of 3, 17 of 2"
+    ):
+        only(path, entry)
+    skeleton = load_skeleton("cmu38:used")
+    with pytest.raises(
+        ValueError, match="has 20 joints of 3 coordinates, but skeleton 'cmu38:used' has 26 of 3"
+    ):
+        only(path, entry, skeleton=skeleton)
+    entry = annotation(joints=25, coordinates=2)
+    assert only(path, entry, skeleton=load_skeleton("openpose25")).skeleton == load_skeleton("openpose25")
+
+
+def test_numpys_numbers_and_names_are_read(path: Path) -> None:
+    entry = annotation(label=np.int64(7), total_frames=np.int32(5), frame_dir=np.str_("clip"))
+    written(path, document(entry, split={"all": np.array(["clip"])}))
+    (motion,) = read_annotations(path)
+    assert motion.label == "7" and annotation_splits(path) == {"all": ("clip",)}
+
+
+LOOP: list[Any] = []
+for _ in range(50):
+    LOOP = [LOOP, LOOP]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": -1}, "'label' is -1, expected a whole number of at least 0"),
+        ({"label": 2.0}, "'label' is 2.0, expected a whole number"),
+        ({"label": True}, "'label' is True, expected a whole number"),
+        ({"label": LOOP}, "'label' is a list, expected a whole number"),
+        ({"label": "drink"}, "'label' is 'drink', expected a whole number"),
+        ({"total_frames": 6}, "'total_frames' is 6, but 'keypoint' has 5 frames"),
+        ({"total_frames": 0}, "'total_frames' is 0, expected a whole number of at least 1"),
+        ({"keypoint": np.zeros((5, 17, 2))}, "'keypoint' has shape [5, 17, 2], expected 4 dimensions"),
+        ({"keypoint": [[0.0]]}, "'keypoint' is a list, expected a numpy array"),
+        ({"keypoint": None}, "'keypoint' is None, expected a numpy array"),
+        ({"keypoint": np.full((2, 5, 17, 2), "a")}, "'keypoint' is an array of <U1, expected numbers"),
+        (
+            {"keypoint_score": np.ones((2, 5, 18))},
+            "'keypoint_score' has shape [2, 5, 18], expected [2, 5, 17]",
+        ),
+        ({"keypoint_score": np.ones((2, 5))}, "'keypoint_score' has shape [2, 5], expected 3 dimensions"),
+        (
+            {"keypoint_score": np.full((2, 5, 17), -0.5)},
+            "'keypoint_score' goes down to -0.5, expected at least 0",
+        ),
+        (
+            {"keypoint": np.full((2, 5, 17, 2), np.nan)},
+            "'keypoint' has nan at [0, 0, 0, 0], expected a finite",
+        ),
+        (
+            {"keypoint": np.full((2, 5, 17, 2), 1e300)},
+            "'keypoint' has 1e+300 at [0, 0, 0, 0], expected a finite",
+        ),
+    ],
+)
+def test_a_wrong_annotation_is_named_with_its_place(path: Path, change: dict[str, Any], message: str) -> None:
+    written(path, document(annotation("one"), annotation("two", **change)))
+    motions = read_annotations(path)
+    assert next(motions).source == f"{path}: one"
+    with pytest.raises(ValueError, match=re.escape(f"{path}, annotation 1 ('two'): {message}")):
+        next(motions)
+
+
+@pytest.mark.parametrize("key", ["frame_dir", "total_frames", "label", "keypoint"])
+def test_a_missing_entry_is_named(path: Path, key: str) -> None:
+    entry = annotation()
+    del entry[key]
+    with pytest.raises(ValueError, match=rf"annotations.pkl, annotation 0.* has no '{key}'"):
+        list(read_annotations(written(path, document(entry, split={}))))
+
+
+def test_frames_of_nobody_take_no_memory(path: Path) -> None:
+    entry = annotation(total_frames=2**31, keypoint=np.zeros((0, 2**31, 17, 2)), scores=False)
+    with pytest.raises(ValueError, match="'keypoint' has 2147483648 frames of nobody"):
+        only(path, entry)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([annotation()], "holds a list, expected a dictionary"),
+        ({"split": {}}, "has no 'annotations'"),
+        ({"annotations": [annotation()]}, "has no 'split'"),
+        (document(), "has no annotations, expected one or more"),
+        (document(annotation(), annotations={}), "'annotations' is a dict, expected a list"),
+        (document(annotation(), annotations=[3]), "annotation 0 is 3, expected a dictionary"),
+        (document(annotation(frame_dir=3)), "annotation 0 'frame_dir' is 3, expected text"),
+        (
+            document(annotation(), annotation()),
+            "annotation 1 has the 'frame_dir' 'clip', which another one has",
+        ),
+        (document(annotation(), split=[]), "'split' is a list, expected a dictionary"),
+        (document(annotation(), split={1: []}), "a name in 'split' is 1, expected text"),
+        (document(annotation(), split={"a": "clip"}), "split 'a' is 'clip', expected a list of ids"),
+        (document(annotation(), split={"a": [0]}), "split 'a', an id is 0, expected text"),
+        (document(annotation(), split={"a": ["x"]}), "split 'a' has the id 'x', which has no annotation"),
+        (
+            document(annotation(), split={"a": ["clip"] * 2}),
+            "split 'a' has the id 'clip' twice, expected it once",
+        ),
+    ],
+)
+def test_a_wrong_file_is_named(path: Path, content: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        load_annotations(written(path, content))
+    assert str(caught.value).startswith(str(path))
+
+
+class Plain(pickle.Unpickler):
+    """The standard library's machine with numpy's names alone: the second parse."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] not in ("numpy", "_codecs"):
+            raise ValueError(module)
+        return super().find_class(module, name)
+
+
+def naive(content: bytes) -> list[Motion] | None:
+    """What the standard library and a few lines make of a file; None if it is not sound."""
+    try:
+        entries = Plain(io.BytesIO(content)).load()["annotations"]
+    except Exception:
+        return None
+    motions = []
+    for entry in entries:
+        keypoint = np.asarray(entry["keypoint"], np.float32)
+        score = entry.get("keypoint_score")
+        if score is None:
+            present = np.any(keypoint != 0, axis=-1)
+            score = present
+        else:
+            present = score > 0
+        poses = np.concatenate([keypoint, score[..., None]], axis=-1).astype(np.float32)
+        poses[~present] = 0
+        motion = Motion(
+            poses=torch.from_numpy(poses),
+            present=torch.from_numpy(present),
+            confidence=torch.from_numpy(np.asarray(score, np.float32)) if "keypoint_score" in entry else None,
+            skeleton=load_skeleton("coco17"),
+            label=str(entry["label"]),
+            source=entry["frame_dir"],
+        )
+        motions.append(motion.persons(motion.present.flatten(1).any(1).nonzero().flatten().tolist() or [0]))
+    return motions
+
+
+def read(path: Path) -> list[Motion]:
+    return [
+        motion.replace(source=motion.source.removeprefix(f"{path}: "), ids={})
+        for motion in read_annotations(path)
+    ]
+
+
+@pytest.mark.parametrize("protocol", [0, 4, 5])
+def test_damaged_files_are_refused_or_read_rightly(path: Path, protocol: int) -> None:
+    sound = pickle.dumps(document(*(annotation(name) for name in NAMES)), protocol)
+    assert naive(sound) is not None
+    refused = assert_safe(read, path, mutations(sound, seed=2, text=False), right=naive)
+    assert refused > 80
+    head = sound[:400]  # the names and numbers, among which a flip in the arrays' bytes is rare
+    damaged = [
+        Mutation(item.name, item.content + sound[400:])
+        for item in mutations(head, seed=3, text=protocol == 0)
+    ]
+    assert assert_safe(read, path, damaged, right=naive) > 100
+
+
+class Harm:
+    def __init__(self, flag: Path) -> None:
+        self.flag = flag
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.flag,))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_code_in_a_pickle_is_not_run(path: Path, tmp_path: Path, protocol: int) -> None:
+    flag = tmp_path / "flag"
+    for harm in (annotation(label=Harm(flag)), annotation(extra=Harm(flag)), Harm(flag)):
+        content = document(annotation("sound"))
+        content["annotations"].append(harm)
+        with pytest.raises(ValueError, match=r"annotations\.pkl, byte \d+: the pickle names '"):
+            list(read_annotations(written(path, content, protocol)))
+        assert not flag.exists()
