@@ -1,13 +1,22 @@
-"""People that a file lists frame by frame, as one array."""
+"""People that a file lists frame by frame, and keypoints of detectors, as a motion."""
 
+import math
 from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-MAX_VALUES = 2**26
-"""Numbers in one motion: more than this (256 MiB) is no recording, but a few bytes that claim to be one."""
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.skeleton import Skeleton
+
+MAX_VALUES = 2**22
+"""Numbers in a motion (16 MiB) that a file may ask for by saying that nobody is there."""
+
+KEYPOINT_WIDTHS = {"xyz": (3, 4), "xy": (2, 3), "xy+score": (3,)}
+"""How many values a keypoint may have, by the coordinates of the skeleton."""
 
 
 def spread(
@@ -34,15 +43,103 @@ def spread(
         - **output:** `[P, T, M, K]`, single precision
 
     Raises:
-        ValueError: If the array would have more than :data:`MAX_VALUES` numbers. A file of a few bytes can
-            say that the next person comes after a billion frames.
+        ValueError: If more than :data:`MAX_VALUES` numbers would be needed and nearly all were zeros: a small
+            file can say that the next person comes after a billion frames.
     """
     shape = (num_persons, num_frames, *values.shape[1:])
-    if np.prod(shape, dtype=object) > MAX_VALUES:
+    size = math.prod(shape)
+    if size > max(MAX_VALUES, 32 * values.size):
         raise ValueError(
-            f"{where} has {num_persons} persons in {num_frames} frames, "
-            f"expected at most {MAX_VALUES} numbers in one motion"
+            f"{where} lists people {len(values)} times, but has {num_persons} in {num_frames} frames: "
+            "expected somebody in most of them"
         )
     placed = torch.zeros(shape)
     placed[list(persons), list(frames)] = torch.from_numpy(values.astype(np.float32))
     return placed
+
+
+def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields: Any) -> Motion:
+    r"""A motion from the keypoints of a detector, each with or without a confidence.
+
+    A keypoint with `nan` in it, or with confidence 0, is not present.
+
+    Args:
+        values: Coordinates, and the confidence after them.
+        skeleton: The skeleton; with coordinates `xy+score`, the score is the confidence.
+        where: What an error calls the file.
+        fields: The other fields of the :class:`~pyg_sybio.data.motion.Motion`.
+
+    Shapes:
+        - **values:** `[P, T, M, C]`; C is 3 for `xy+score`, and the number of coordinates or one more for
+          `xyz` and `xy`
+
+    Raises:
+        ValueError: If joints or features do not fit the skeleton, a value is infinite, or a confidence
+            negative.
+    """
+    widths = KEYPOINT_WIDTHS.get(skeleton.coordinates)
+    if widths is None:
+        raise ValueError(
+            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', expected positions"
+        )
+    num_joints, width = values.shape[-2:]
+    if num_joints != skeleton.num_joints or width not in widths:
+        raise ValueError(
+            f"{where} has {num_joints} keypoints of {width} values, expected {skeleton.num_joints} of "
+            f"{' or '.join(map(str, widths))} for skeleton '{skeleton.name}' ({skeleton.coordinates})"
+        )
+    present = ~values.isnan().any(-1)
+    num_spatial = 3 if skeleton.coordinates == "xyz" else 2
+    confidence = None
+    if width > num_spatial:
+        confidence = values[..., num_spatial].nan_to_num(0.0)
+        present &= confidence != 0
+    for wrong, what in (
+        (values.isinf().any(-1), "finite numbers"),
+        (values.new_zeros(()).bool() if confidence is None else confidence < 0, "a confidence of at least 0"),
+    ):
+        if wrong.any():
+            person, frame, joint = wrong.nonzero()[0].tolist()
+            found = ", ".join(f"{value:g}" for value in values[person, frame, joint].tolist())
+            raise ValueError(
+                f"{where} has {found} for person {person}, frame {frame}, joint '{skeleton.joints[joint]}', "
+                f"expected {what}"
+            )
+    poses = values[..., : skeleton.num_features].masked_fill(~present[..., None], 0.0)
+    if confidence is not None:
+        confidence = confidence.masked_fill(~present, 0.0)
+    return Motion(
+        poses=poses, present=present, confidence=confidence, skeleton=skeleton, source=where, **fields
+    )
+
+
+def listed_motion(
+    values: np.ndarray, counts: Sequence[tuple[int, int]], *, skeleton: Skeleton, where: str, **fields: Any
+) -> Motion:
+    r"""A motion from the people of each frame, who have no identity from one frame to the next.
+
+    Person `k` of the motion is whoever is listed in place `k` of a frame; there are as many persons as in the
+    fullest frame, and at least one. A frame that is not listed shows nobody.
+
+    Args:
+        values: Coordinates and confidence of all people, frame by frame.
+        counts: In each listed frame its index, ascending, and its number of people.
+        skeleton: The skeleton.
+        where: What an error calls the file.
+        fields: The other fields of the :class:`~pyg_sybio.data.motion.Motion`.
+
+    Shapes:
+        - **values:** `[people, M, C]`
+
+    Raises:
+        ValueError: If the motion would be too large, or :func:`keypoint_motion` refuses it.
+    """
+    placed = spread(
+        values,
+        persons=list(chain.from_iterable(range(count) for _, count in counts)),
+        frames=list(chain.from_iterable([frame] * count for frame, count in counts)),
+        num_persons=max(1, max(count for _, count in counts)),
+        num_frames=counts[-1][0] + 1,
+        where=where,
+    )
+    return keypoint_motion(placed, skeleton=skeleton, where=where, **fields)

@@ -1,7 +1,6 @@
 """Northwestern-UCLA files: made up, damaged, and the real ones by a second parse."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +119,10 @@ def _in_skeletons(value: Any, *place: int) -> dict[str, Any]:
         (_in_skeletons(True, 2, 13, 1), r"'skeletons'\[2\]\[13\]\[1\] is True, expected a number"),
         (_in_skeletons("1.0", 2, 13, 1), r"'skeletons'\[2\]\[13\]\[1\] is '1.0', expected a number"),
         (_in_skeletons(1e39, 2, 13, 1), r"'skeletons'\[2\]\[13\]\[1\] is 1e\+39, expected a finite number"),
-        (_in_skeletons(10**400, 2, 13, 1), "'skeletons' has an integer of hundreds of digits"),
+        (
+            _in_skeletons(10**400, 2, 13, 1),
+            r"'skeletons'\[2\]\[13\]\[1\] is 1000.*, expected a finite number",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(content: Any, message: str, tmp_path: Path) -> None:
@@ -137,15 +139,15 @@ def test_a_file_named_as_another_recording_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 def test_all_real_files_by_a_second_parse(data_root: Path) -> None:
-    """Every number of every file as a regular expression finds it in the text."""
+    """Every number of every file as it stands in the text."""
     files = sorted((data_root / "nw_ucla").glob("*.json"))
     assert len(files) == 1020
     labels = set()
     for path in files:
         motion = read_nw_ucla(path)
         text = path.read_text()
-        numbers = re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text[text.index("[") : text.rindex("]")])
-        expected = torch.tensor(list(map(float, numbers)), dtype=torch.float64).reshape(1, -1, 20, 3)
+        numbers = text[text.index("[") : text.rindex("]")].replace("[", "").replace("]", "").split(",")
+        expected = torch.tensor(list(map(float, numbers)), dtype=torch.float64).view(1, -1, 20, 3)
         assert torch.equal(motion.poses, expected.float())
         assert torch.equal(motion.present, (expected != 0).any(-1))
         action, subject, repetition, view = (int(part[1:]) for part in path.stem.split("_"))

@@ -1,0 +1,125 @@
+r"""The JSON files of Kinetics-Skeleton (OpenPose on video at 30 Hz, 18 joints), and its lists of labels.
+
+Source: Yan et al., "Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition"
+(2018).
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.json_file import read_json
+from pyg_sybio.data.readers.nested import entry_of, shown, to_array
+from pyg_sybio.data.readers.people import listed_motion
+from pyg_sybio.skeleton import load_skeleton
+
+FRAME_RATE = 30.0
+SKELETON = load_skeleton("openpose18")
+
+
+def read_kinetics(path: str | Path) -> Motion:
+    r"""The motion of a clip.
+
+    The file is an object of `data`, `label` and `label_index`; `data` has an entry for each frame,
+    `{"frame_index": 1, "skeleton": [{"pose": [x0, y0, x1, ...], "score": [s0, s1, ...]}]}`. Coordinates are
+    taken as they are, 0 to 1 across the image. A joint with score 0 was not found, and is not present.
+
+    The people of a frame have no identity from one frame to the next: person `k` of the motion is whoever is
+    listed in place `k`, and there are as many persons as in the fullest frame. Frames are counted from 1, or
+    from 0 in a file that has a frame 0, to the last one listed; a frame that is not listed shows nobody.
+
+    The label is None where its index is negative, which stands for an unknown class.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If the file is not of the format, lists no frame, or its frames are not in order; the
+            message names the file and the place.
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path)
+    document = read_json(path)
+    label = entry_of(document, "label", str, str(path))
+    label_index = entry_of(document, "label_index", int, str(path))
+    people: dict[str, Any] = {}  # by their places in the file
+    counts: list[tuple[int, int]] = []
+    for place, entry in enumerate(entry_of(document, "data", list, str(path))):
+        where = f"{path}, 'data'[{place}]"
+        index = entry_of(entry, "frame_index", int, where)
+        least = counts[-1][0] + 1 if counts else 0
+        if index < least:
+            raise ValueError(f"{where} has 'frame_index' {index}, expected at least {least}")
+        in_frame = entry_of(entry, "skeleton", list, where)
+        people |= {f"{where}['skeleton'][{k}]": person for k, person in enumerate(in_frame)}
+        counts.append((index, len(in_frame)))
+    if not counts:
+        raise ValueError(f"{path} has no frame in 'data', expected at least one")
+    first = min(1, counts[0][0])
+    return listed_motion(
+        _keypoints(people),
+        [(index - first, count) for index, count in counts],
+        skeleton=SKELETON,
+        where=str(path),
+        label=None if label_index < 0 else label,
+        frame_rate=FRAME_RATE,
+    )
+
+
+def _keypoints(people: dict[str, Any]) -> np.ndarray:
+    """The `[people, 18, 3]` of `x, y, score`."""
+    if not people:
+        return np.zeros((0, SKELETON.num_joints, 3))
+    poses, scores = (
+        to_array(
+            [entry_of(person, key, list, where) for where, person in people.items()],
+            (None, length),
+            "",
+            entries=[f"{where}['{key}']" for where in people],
+        ).reshape(len(people), SKELETON.num_joints, -1)
+        for key, length in (("pose", 2 * SKELETON.num_joints), ("score", SKELETON.num_joints))
+    )
+    return np.concatenate([poses, scores], axis=-1)
+
+
+class KineticsLabel(NamedTuple):
+    """What a list of labels says of a clip."""
+
+    label: str
+    label_index: int
+    has_skeleton: bool
+
+
+def read_kinetics_labels(path: str | Path) -> dict[str, KineticsLabel]:
+    r"""A list of labels, `{"clip": {"label": "yoga", "label_index": 399, "has_skeleton": true}}`.
+
+    Returns:
+        The label of each clip, by the name of its file without `.json`, in the order of the file.
+
+    Raises:
+        ValueError: If the file is not of the format, or gives a class two numbers or a number to two classes.
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path)
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is {shown(document)}, expected an object")
+    labels = {
+        clip: KineticsLabel(
+            entry_of(entry, "label", str, where := f"{path}, {shown(clip)}"),
+            entry_of(entry, "label_index", int, where),
+            entry_of(entry, "has_skeleton", bool, where),
+        )
+        for clip, entry in document.items()
+    }
+    names: dict[int, str] = {}
+    indices: dict[str, int] = {}
+    for clip, (label, index, _) in labels.items():
+        if names.setdefault(index, label) != label or indices.setdefault(label, index) != index:
+            raise ValueError(
+                f"{path}, {shown(clip)} has label {shown(label)} with index {index}, but index {index} is "
+                f"{shown(names[index])} before, and {shown(label)} has index {indices.get(label, index)}"
+            )
+    return labels
