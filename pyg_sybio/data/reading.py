@@ -103,6 +103,8 @@ def _npz_format(path: Path) -> Read:
 def _txt_format(path: Path) -> Read:
     with path.open("rb") as file:
         num_values = file.readline(MAX_LINE).count(b",") + 1
+    if num_values % 3 or num_values < 6:  # a translation, and a rotation for each joint
+        raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
 
     def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
         if skeleton is None:

@@ -1,0 +1,285 @@
+"""A user's own recordings: any folder of files that can be read."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.transforms import Compose
+
+from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern, read_clip_table
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Transform
+from pyg_sybio.data.natural_order import natural
+from pyg_sybio.data.protocols import SPLITS, Described, Validation, leave_out, select
+from pyg_sybio.data.protocols import hold_out as held_out
+from pyg_sybio.data.reading import FORMATS, is_readable, read_motions
+from pyg_sybio.data.store import prepare
+from pyg_sybio.data.transforms import Resample
+from pyg_sybio.skeleton import Skeleton, load_skeleton
+
+# Files round the time of a frame: 0.033333 s is 30 Hz.
+_SAME_RATE = 1e-3
+
+
+class MotionFolder(MotionDataset):
+    r"""Any folder of motion files, with a CSV file of labels or a pattern of the files' names.
+
+    Every file below `root` that can be read (:data:`~pyg_sybio.data.reading.FORMATS`) is a clip, or several;
+    hidden files and folders do not count. What is said of a file, from the first of these that there is:
+
+    * `pattern`, whose named groups are the label, the split and the ids of a file
+      (:func:`~pyg_sybio.data.clip_table.match_clip_pattern`);
+    * the CSV file `labels`, with a line for every file (:func:`~pyg_sybio.data.clip_table.read_clip_table`);
+    * what the files hold themselves.
+
+    The split is the id `split` of the clips (a column of the CSV file, say), unless `hold_out` makes one.
+    Classes are sorted by name, numbers by value, over the whole folder, so that all splits have the same.
+
+    Args:
+        root: The folder.
+        split: `"train"`, `"val"` or `"test"`.
+        skeleton: A shipped skeleton's name, or the path of a JSON file; joints are found in the files by
+            their names, and bare columns are taken to be in its order. (default: that of the files, the same
+            in all)
+        labels: The CSV file, relative to `root`; it need not be there.
+        pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
+        hold_out: What is kept for the test: an id and its values, such as `{"style": ["youthful"]}` (leave
+            one style out), or a share of the clips of each class.
+        validation: What is kept of the rest for validation: ids and values, or a share of the clips of each
+            class (:func:`~pyg_sybio.data.protocols.hold_out`).
+        num_observed: Frames in `x`.
+        num_future: Frames in `future`.
+        window_stride: Frames from one window to the next. (default: a clip is one sample)
+        frame_rate: In Hz. Clips of another rate are resampled, and files that do not say theirs are taken to
+            have it. (default: that of the files, the same in all)
+        preprocess: Transforms of a clip before it is stored, as `Center`.
+        augment: Transforms of a clip before it is split, as `RandomRotation`.
+        corrupt: Transforms of the observed frames, as `DropJoints`.
+        fill: Transforms of the observed frames after those, as `FillMissing`.
+        observation_ratio: The share of what could be observed that is.
+        padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
+        cache: The folder of prepared clips (:func:`~pyg_sybio.data.store.prepare`).
+        num_processes: How many processes may read.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        FileNotFoundError: If `root` is not a folder, or has no file that can be read.
+        ValueError: If an argument or the CSV file is wrong, the message naming line and column; if a file
+            cannot be read or has another skeleton or frame rate, or a clip has no label or split.
+
+    Note:
+        Where both say something, the CSV file or the pattern prevails over the file itself. Files whose
+        suffix says that they cannot be read are counted in one warning.
+
+        Rotations (exponential maps) need the statistics and the error of their benchmark: see
+        :class:`~pyg_sybio.data.cmu_mocap.CMUMocap`. Here they are refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        split: str = "train",
+        skeleton: str | None = None,
+        labels: str = "clips.csv",
+        pattern: str | None = None,
+        hold_out: float | Mapping[str, Sequence[Any]] | None = None,
+        validation: Validation = None,
+        num_observed: int = 30,
+        num_future: int = 30,
+        window_stride: int | None = None,
+        frame_rate: float | None = None,
+        preprocess: Sequence[Transform] = (),
+        augment: Sequence[Transform] = (),
+        corrupt: Sequence[Transform] = (),
+        fill: Sequence[Transform] = (),
+        observation_ratio: float = 1.0,
+        padding: str = "repeat",
+        cache: str | None = None,
+        num_processes: int | None = None,
+        progress: bool = True,
+    ) -> None:
+        root = Path(root)
+        files = find_motion_files(root, besides=(root / labels, *([Path(skeleton)] if skeleton else [])))
+        entries = describe_files(files, root, labels=labels, pattern=pattern)
+        read = ReadEntries(root, entries, load_skeleton(skeleton) if skeleton else None, frame_rate)
+        store = prepare(
+            files=files,
+            read=read,
+            preprocess=SomebodySeen(preparation(frame_rate=frame_rate, preprocess=preprocess)),
+            settings={},
+            root=root,
+            cache=cache,
+            num_processes=num_processes,
+            progress=progress,
+        )
+        if store.skeleton.coordinates == "expmap":
+            raise ValueError(
+                f"{root} has rotations (skeleton '{store.skeleton.name}'), expected positions: "
+                "MotionFolder knows neither their statistics nor their error"
+            )
+        self.split = split
+        super().__init__(
+            store=store,
+            clips=choose_clips(store.clips, split, hold_out=hold_out, validation=validation),
+            class_names=sorted({clip.label for clip in store.clips if clip.label is not None}, key=natural),
+            num_observed=num_observed,
+            num_future=num_future,
+            window_stride=window_stride,
+            frame_rate=frame_rate,
+            observation_ratio=observation_ratio,
+            padding=padding,
+            augment=_composed(augment),
+            corrupt=_composed(corrupt),
+            fill=_composed(fill),
+        )
+
+
+@dataclass(frozen=True)
+class ReadEntries:
+    """Reads a file of a folder, and adds what is said of it.
+
+    Args:
+        root: The folder.
+        entries: What is said of each file, by its path relative to the folder.
+        skeleton: The skeleton wanted. (default: the file's)
+        frame_rate: The rate (Hz) of files that do not say theirs.
+    """
+
+    root: Path
+    entries: Mapping[str, ClipEntry]
+    skeleton: Skeleton | None
+    frame_rate: float | None
+
+    def __call__(self, path: Path) -> Iterator[Motion]:
+        """The motions of the file."""
+        entry = self.entries.get(path.relative_to(self.root).as_posix(), ClipEntry())
+        for motion in read_motions(path, skeleton=self.skeleton):
+            yield motion.replace(
+                # A store has numbers of one kind, and a user's arrays may have any.
+                poses=motion.poses.float(),
+                confidence=None if motion.confidence is None else motion.confidence.float(),
+                frame_rate=self.frame_rate if motion.frame_rate is None else motion.frame_rate,
+                label=motion.label if entry.label is None else entry.label,
+                ids={**motion.ids, **entry.ids},
+                # The file itself, not what it was once made from.
+                source=motion.source if motion.source.startswith(str(path)) else str(path),
+            )
+
+
+@dataclass(frozen=True)
+class ToRate:
+    """The motion at a frame rate, resampled only if it has another one."""
+
+    frame_rate: float
+
+    def __call__(self, motion: Motion) -> Motion:
+        """The motion at the rate; one that does not say its own is taken to have it."""
+        rate = motion.frame_rate
+        if rate is None or abs(rate - self.frame_rate) <= _SAME_RATE * self.frame_rate:
+            return motion.replace(frame_rate=self.frame_rate)
+        return Resample(frame_rate=self.frame_rate)(motion)
+
+
+def preparation(*, frame_rate: float | None, preprocess: Sequence[Transform]) -> Transform | None:
+    """What is done to a clip before it is stored."""
+    return _composed([*([] if frame_rate is None else [ToRate(frame_rate)]), *preprocess])
+
+
+def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:
+    r"""The files below a folder that can be read, in the order of their paths, with a warning for all others.
+
+    Args:
+        root: The folder.
+        besides: Files that are no motions, and no reason for a warning.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or nothing in it that can be read.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder, expected one of motion files")
+    left_out = {path.resolve() for path in besides}
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    for path in sorted(root.rglob("*"), key=lambda path: path.relative_to(root).as_posix()):
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if hidden or not path.is_file() or path.resolve() in left_out:
+            continue
+        suffix = path.suffix.lower()
+        # A text may be a note as well as a motion; a look at its first line tells.
+        if suffix in FORMATS and (suffix != ".txt" or is_readable(path)):
+            found.append(path)
+        elif suffix != ".asf":  # read with the .amc beside it
+            others[suffix or path.name] += 1
+    if others:
+        shown = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+        warnings.warn(f"{root}: files that are not read as motions: {shown}", stacklevel=3)
+    if not found:
+        raise FileNotFoundError(f"{root} has no motion file, expected some of {', '.join(FORMATS)}")
+    return found
+
+
+def describe_files(
+    files: Sequence[Path], root: Path, *, labels: str, pattern: str | None
+) -> dict[str, ClipEntry]:
+    """What the pattern, or else the CSV file if it is there, says of the files, by their relative paths."""
+    names = [path.relative_to(root).as_posix() for path in files]
+    if pattern is not None:
+        return match_clip_pattern(pattern, names)
+    table = root / labels
+    return read_clip_table(table, names) if table.is_file() else {}
+
+
+def choose_clips(
+    clips: Sequence[Described],
+    split: str,
+    *,
+    hold_out: float | Mapping[str, Sequence[Any]] | None,
+    validation: Validation,
+) -> list[int]:
+    r"""The clips of one split, by their place in `clips`; arguments and errors of :class:`MotionFolder`."""
+    if split not in SPLITS:
+        raise ValueError(f"'split' is {split!r}, expected 'train', 'val' or 'test'")
+    if isinstance(hold_out, Mapping):
+        if len(hold_out) != 1:
+            raise ValueError(f"'hold_out' names {len(hold_out)} ids, expected one: {dict(hold_out)}")
+        ((name, values),) = hold_out.items()
+        return select(clips, leave_out(name, values), split, validation=validation)
+    everything = range(len(clips))
+    if hold_out is None:
+        parts = [_split_of(clip) for clip in clips]
+        training = [index for index in everything if parts[index] == "train"]
+        chosen = {name: [index for index in everything if parts[index] == name] for name in SPLITS}
+    else:
+        training, test = held_out(clips, everything, hold_out)
+        chosen = {"train": training, "val": [], "test": test}
+    if validation is not None:
+        if chosen["val"]:
+            raise ValueError(
+                "'validation' is given, but the clips have a split 'val' already, expected one of the two"
+            )
+        chosen["train"], chosen["val"] = held_out(clips, training, validation)
+    if not chosen[split]:
+        remedy = "give 'validation', or" if split == "val" else "give 'hold_out', or"
+        raise ValueError(
+            f"split {split!r} has no clip: {remedy} say it of some clips ('split' in the CSV file)"
+        )
+    return chosen[split]
+
+
+def _split_of(clip: Described) -> str:
+    split = clip.ids.get("split")
+    if split not in SPLITS:
+        came = "no split" if split is None else f"the split {split!r}"
+        raise ValueError(
+            f"{clip.source} has {came}, expected train, val or test: add a column 'split' to the CSV file, "
+            "or give 'hold_out', such as 0.2 or {subject: [3]}"
+        )
+    return split
+
+
+def _composed(transforms: Sequence[Transform]) -> Transform | None:
+    return Compose(list(transforms)) if transforms else None
