@@ -3,6 +3,7 @@ r"""The clips of a recipe as batches: any dataset class of the package or of the
 import importlib
 import inspect
 import os
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,26 @@ from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.training.recipe_transforms import build_transform
 
 DATA_ROOT_VARIABLE = "PYG_SYBIO_DATA"
 SPLITS = ("train", "val", "test")
+# Arguments of a dataset that are transforms, and those of them that change clips at random.
+TRANSFORMS = ("preprocess", "augment", "corrupt", "fill")
+RANDOM_TRANSFORMS = ("augment", "corrupt")
 
 
 class ClipDataModule(L.LightningDataModule):
     r"""Training, validation and test clips of one dataset class, each built when it is first used.
 
-    A split's dataset is ``dataset(**settings, **split)``: what all splits share is said once.
+    A split's dataset is ``dataset(**settings, **split)``: what all splits share is said once. Transforms (the
+    arguments ``preprocess``, ``augment``, ``corrupt`` and ``fill``) are written as
+    ``{class_path: pyg_sybio.data.transforms.Center, init_args: {joint: spine}}``, or as a list of these.
 
     Args:
         dataset: Dataset class, taking keyword arguments; an item is a :class:`~torch_geometric.data.Data`
-            with ``x`` [M, T, D], ``future`` [M, T_future, D] and ``y`` [1].
+            with ``x`` [M, T, D], ``future`` [M, T_future, D] and ``y`` [1], and, where not all of the future
+            was recorded, ``future_mask`` [M, T_future, 1].
         settings: Arguments that all three splits share.
         train: Arguments of the training split alone.
         val: Arguments of the validation split alone.
@@ -41,8 +49,9 @@ class ClipDataModule(L.LightningDataModule):
             shuffling them.
 
     Raises:
-        ValueError: If a split has an argument that the dataset class does not know, or no folder of
-            recordings is named and the dataset class needs one.
+        ValueError: If a split has an argument that the dataset class does not know, a transform is wrong, or
+            clips other than training clips are to be augmented or corrupted, or no folder of recordings is
+            named and the dataset class needs one.
     """
 
     def __init__(
@@ -60,21 +69,20 @@ class ClipDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.dataset = dataset
-        self.settings = settings or {}
-        self.splits = {"train": train or {}, "val": val or {}, "test": test or {}}
+        self.settings = _plain(settings or {})
+        self.splits = {"train": _plain(train or {}), "val": _plain(val or {}), "test": _plain(test or {})}
         self.root = root
         self.folder = folder
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.weighted_sampling = weighted_sampling
         self._built: dict[str, Dataset] = {}
-        for split in SPLITS:
-            self._check_arguments(split)
+        self._arguments = {split: self._dataset_arguments(split) for split in SPLITS}
 
     def clips(self, split: str) -> Dataset:
         """The dataset of one split (``train``, ``val`` or ``test``)."""
         if split not in self._built:
-            arguments = self.settings | self.splits[split]
+            arguments = self._arguments[split]
             if self._needs_root:
                 arguments = {"root": str(Path(self._root()) / self.folder)} | arguments
             self._built[split] = self.dataset(**arguments)
@@ -161,12 +169,34 @@ class ClipDataModule(L.LightningDataModule):
             )
         return root
 
-    def _check_arguments(self, split: str) -> None:
+    def _dataset_arguments(self, split: str) -> dict[str, Any]:
+        """The arguments of a split's dataset, its transforms made."""
         known = inspect.signature(self.dataset).parameters
-        for place, arguments in (("settings", self.settings), (split, self.splits[split])):
-            for key in arguments:
+        arguments: dict[str, Any] = {}
+        for place, values in (("settings", self.settings), (split, self.splits[split])):
+            for key, value in values.items():
                 if key not in known:
                     raise ValueError(
                         f"'data.{place}' has the unknown key {key!r}: "
                         f"{self.dataset.__name__} knows {', '.join(known)}"
                     )
+                if key in RANDOM_TRANSFORMS and place != "train":
+                    raise ValueError(
+                        f"'data.{place}' has {key!r}, expected it in 'data.train' alone: "
+                        "what a model is judged on is not changed at random"
+                    )
+                if key in TRANSFORMS and value is not None:
+                    value = build_transform(value, f"data.{place}.{key}")
+                arguments[key] = value
+        return arguments
+
+
+def _plain(value: Any) -> Any:
+    """A setting as plain values: the command line makes a namespace of whatever names a class."""
+    if isinstance(value, Namespace):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

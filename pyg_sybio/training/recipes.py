@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from jsonargparse import set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
@@ -81,6 +82,8 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
         FileNotFoundError: If there is no such recipe, or no checkpoint to go on from.
         RecipeError: If the recipe or an override has a key or a value that is not known.
     """
+    # The data module makes its transforms itself, from the plain values that a checkpoint keeps, too.
+    set_parsing_settings(instantiate_subclass_spec_in_any=False)
     return RecipeCLI(
         SybioModule,
         ClipDataModule,

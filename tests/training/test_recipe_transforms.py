@@ -1,0 +1,173 @@
+"""Transforms written in recipes: what is made of them, what is refused, and where they may stand."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform, Compose
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.data.transforms import Center, RandomRotation
+from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.recipe_transforms import build_transform
+from pyg_sybio.training.recipes import prepare
+
+CENTER = {"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint": "spine"}}
+ROTATION = {"class_path": "pyg_sybio.data.transforms.RandomRotation"}
+
+
+class Transformed(SyntheticMotions):
+    """Clips that take transforms, as those of recordings do."""
+
+    def __init__(
+        self,
+        *,
+        preprocess: BaseTransform | None = None,
+        augment: BaseTransform | None = None,
+        corrupt: BaseTransform | None = None,
+        fill: BaseTransform | None = None,
+        num_clips: int = 12,
+    ) -> None:
+        super().__init__(num_clips=num_clips, num_observed=8, num_future=9)
+        self.preprocess, self.augment, self.corrupt, self.fill = preprocess, augment, corrupt, fill
+
+    def get(self, idx: int) -> Data:
+        return super().get(idx)
+
+
+def test_one_transform_and_a_list_of_them() -> None:
+    center = build_transform(CENTER, "augment")
+    assert isinstance(center, Center) and center.joint == "spine"
+    assert isinstance(build_transform(ROTATION | {"init_args": None}, "augment"), RandomRotation)
+    both = build_transform([CENTER, CENTER | {"init_args": {"frame": "each"}}], "augment")
+    assert isinstance(both, Compose)
+    motion = Motion(poses=torch.randn(1, 5, 25, 3), skeleton=load_skeleton("ntu25"))
+    expected = Center(frame="each")(Center(joint="spine")(motion))
+    assert both(motion).equal(expected)
+    assert build_transform([], "augment")(motion).equal(motion)
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ("Center", "'fill' is 'Center', expected class_path and init_args, or a list"),
+        (7, "'fill' is 7, expected class_path"),
+        ({"init_args": {}}, "'fill' is .*, expected class_path and, if need be, init_args"),
+        (CENTER | {"args": {}}, "expected class_path and, if need be, init_args"),
+        ([CENTER, "x"], r"'fill\[1\]' is 'x', expected class_path"),
+        (
+            {"class_path": "os.system", "init_args": {"command": "true"}},
+            "names 'os.system', which is not a tr",
+        ),
+        ({"class_path": "pyg_sybio.data.motion.Motion"}, "which is not a transform"),
+        (
+            {"class_path": "pyg_sybio.data.transforms.Middle"},
+            "'pyg_sybio.data.transforms.Middle', which cannot",
+        ),
+        ({"class_path": "Center"}, "names 'Center', which cannot be imported"),
+        ({"class_path": None}, "names None, which cannot be imported"),
+        (CENTER | {"init_args": ["spine"]}, r"'fill.init_args' is \['spine'\], expected arguments by name"),
+        (
+            CENTER | {"init_args": {"joints": 1}},
+            "'fill' has the unknown key 'joints': Center knows joint, frame",
+        ),
+        (
+            {"class_path": "pyg_sybio.data.transforms.TrimNullFrames", "init_args": {"a": 1}},
+            "TrimNullFrames knows no arguments",
+        ),
+        (
+            CENTER | {"init_args": {"frame": "last"}},
+            "'fill': Center cannot be made: 'frame' is 'last', expected one of",
+        ),
+        ({"class_path": "pyg_sybio.data.transforms.Shift"}, "Shift cannot be made: .*'offset'"),
+        ({"class_path": "pyg_sybio.data.transforms.MotionTransform"}, "MotionTransform cannot be made"),
+    ],
+)
+def test_what_is_no_transform_is_refused(plain: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_transform(plain, "fill")  # type: ignore[arg-type]
+
+
+def test_each_split_gets_its_transforms_and_the_description_stays_plain() -> None:
+    settings = {"preprocess": [CENTER], "fill": None}
+    data = ClipDataModule(Transformed, settings=settings, train={"augment": ROTATION})
+    train, val = data.clips("train"), data.clips("val")
+    assert isinstance(train.augment, RandomRotation) and val.augment is None
+    for clips in (train, val, data.clips("test")):
+        assert isinstance(clips.preprocess, Compose) and clips.fill is None
+    description = json.loads(json.dumps(data.describe()))
+    assert description["settings"] == settings
+    assert description["train"] == {"augment": ROTATION}
+    again = ClipDataModule.from_description(description)
+    assert isinstance(again.clips("train").augment, RandomRotation)
+
+
+def test_a_checkpoint_names_nothing_but_transforms() -> None:
+    description = ClipDataModule(Transformed, train={"augment": ROTATION}).describe()
+    description["train"] = {"augment": {"class_path": "os.system", "init_args": {"command": "true"}}}
+    with pytest.raises(
+        ValueError, match=r"'data\.train\.augment' names 'os\.system', which is not a transform"
+    ):
+        ClipDataModule.from_description(description)
+
+
+@pytest.mark.parametrize("name", ["augment", "corrupt"])
+@pytest.mark.parametrize("place", ["settings", "val", "test"])
+def test_what_a_model_is_judged_on_is_not_changed_at_random(place: str, name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"'data\.{place}' has '{name}', expected it in 'data\.train' alone"
+    ):
+        ClipDataModule(Transformed, **{place: {name: ROTATION}})  # type: ignore[arg-type]
+
+
+def test_a_wrong_transform_is_told_of_before_data_is_read() -> None:
+    with pytest.raises(ValueError, match=r"'data\.val\.fill' has the unknown key 'mod'"):
+        ClipDataModule(
+            Transformed,
+            val={
+                "fill": {"class_path": "pyg_sybio.data.transforms.FillMissing", "init_args": {"mod": "hold"}}
+            },
+        )
+
+
+def test_transforms_in_a_recipe_and_as_overrides(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "data:\n"
+        f"  dataset: {__name__}.Transformed\n"
+        "  settings:\n"
+        "    preprocess:\n"
+        "      - class_path: pyg_sybio.data.transforms.Center\n"
+        "        init_args: {joint: spine}\n"
+        "  train:\n"
+        "    augment: {class_path: pyg_sybio.data.transforms.RandomRotation, init_args: {max_degrees: 5}}\n"
+    )
+    tiny = ["--model.preset", "demo", "--trainer.accelerator", "cpu"]
+    data = prepare(str(recipe), tiny).datamodule
+    assert repr(data.clips("val").preprocess) == repr(Compose([Center(joint="spine")]))
+    assert repr(data.clips("train").augment) == repr(RandomRotation(max_degrees=5))
+    (described,) = json.loads(json.dumps(data.describe()))["settings"]["preprocess"]
+    assert described["class_path"] == CENTER["class_path"]
+    assert described["init_args"] == {"joint": "spine", "frame": "first"}  # with the defaults of this day
+
+    overrides = [
+        '--data.train.augment={"class_path": "pyg_sybio.data.transforms.RandomRotation", '
+        '"init_args": {"max_degrees": 9}}',
+        "--data.train.num_clips",
+        "24",
+    ]
+    changed = prepare(str(recipe), [*tiny, *overrides]).datamodule.clips("train")
+    assert repr(changed.augment) == repr(RandomRotation(max_degrees=9))
+    assert len(changed) == 24
+    unknown = overrides[0].replace("max_degrees", "degrees")
+    with pytest.raises(
+        ValueError, match=r"'data\.train\.augment' has the unknown key 'degrees': .* max_degrees"
+    ):
+        prepare(str(recipe), [*tiny, unknown])
+    # A setting apart from its key by a space.
+    other = prepare("synthetic", ["--data.settings.skeleton", "coco17", "--data.train.num_clips", "12"])
+    assert other.datamodule.skeleton.name == "coco17"
