@@ -103,6 +103,39 @@ def read_and_touch(path: Path) -> Motion:
     return read(path)
 
 
+def read_here_or_there(path: Path) -> Iterator[Motion]:
+    """Motions that know which process read them; far too many in the sixth file; the last one kills it."""
+    if path.name == "59.txt":
+        with (path.parent / "go").open() as go:
+            go.readline()
+        os._exit(1)
+    for _ in range(20 if path.name == "5.txt" else 1):
+        motion = made_up(int(path.read_text()), str(path))
+        if path.name == "5.txt":
+            motion = motion.frames(torch.arange(motion.num_frames).repeat(100))
+        yield motion.replace(ids={"process": str(os.getpid())})
+
+
+def read_some_bad(path: Path) -> Motion:
+    """Every file from the eleventh on has something wrong with it, but for a few."""
+    seed = int(path.stem)
+    if seed >= 10 and seed % 10:
+        raise ValueError(f"{path}, line {seed} has 'x', expected a number")
+    return read(path)
+
+
+def read_with_mistake(path: Path) -> Motion:
+    return {}[path.stem] if path.name == "4.txt" else read(path)  # type: ignore[return-value]
+
+
+def read_file_that_went(path: Path) -> Motion:
+    return read(path.with_name("gone.txt") if path.name == "4.txt" else path)
+
+
+def read_no_motion(path: Path) -> object:
+    return [str(path)]
+
+
 def prepare_from_command_line(root: str, num_processes: str) -> None:
     """Prepare, where the third file waits for a line in the pipe `go`."""
     if num_processes != "1":
