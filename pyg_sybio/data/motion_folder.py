@@ -55,10 +55,10 @@ class MotionFolder(MotionDataset):
         window_stride: Frames from one window to the next. (default: a clip is one sample)
         frame_rate: In Hz. Clips of another rate are resampled, and files that do not say theirs are taken to
             have it. (default: that of the files, the same in all)
-        preprocess: Transforms of a clip before it is stored, as `Center`.
-        augment: Transforms of a clip before it is split, as `RandomRotation`.
-        corrupt: Transforms of the observed frames, as `DropJoints`.
-        fill: Transforms of the observed frames after those, as `FillMissing`.
+        preprocess: Transform of a clip before it is stored, such as `Center`.
+        augment: Transform of a clip before it is split, such as `RandomRotation`.
+        corrupt: Transform of the observed frames, such as `DropJoints`.
+        fill: Transform of the observed frames after that, such as `FillMissing`.
         observation_ratio: The share of what could be observed that is.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         cache: The folder of prepared clips (:func:`~pyg_sybio.data.store.prepare`).
@@ -92,10 +92,10 @@ class MotionFolder(MotionDataset):
         num_future: int = 30,
         window_stride: int | None = None,
         frame_rate: float | None = None,
-        preprocess: Sequence[Transform] = (),
-        augment: Sequence[Transform] = (),
-        corrupt: Sequence[Transform] = (),
-        fill: Sequence[Transform] = (),
+        preprocess: Transform | None = None,
+        augment: Transform | None = None,
+        corrupt: Transform | None = None,
+        fill: Transform | None = None,
         observation_ratio: float = 1.0,
         padding: str = "repeat",
         cache: str | None = None,
@@ -132,9 +132,9 @@ class MotionFolder(MotionDataset):
             frame_rate=frame_rate,
             observation_ratio=observation_ratio,
             padding=padding,
-            augment=_composed(augment),
-            corrupt=_composed(corrupt),
-            fill=_composed(fill),
+            augment=augment,
+            corrupt=corrupt,
+            fill=fill,
         )
 
 
@@ -184,9 +184,12 @@ class ToRate:
         return Resample(frame_rate=self.frame_rate)(motion)
 
 
-def preparation(*, frame_rate: float | None, preprocess: Sequence[Transform]) -> Transform | None:
+def preparation(*, frame_rate: float | None, preprocess: Transform | None) -> Transform | None:
     """What is done to a clip before it is stored."""
-    return _composed([*([] if frame_rate is None else [ToRate(frame_rate)]), *preprocess])
+    if frame_rate is None:
+        return preprocess
+    to_rate = ToRate(frame_rate)
+    return to_rate if preprocess is None else Compose([to_rate, preprocess])
 
 
 def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:
@@ -279,7 +282,3 @@ def _split_of(clip: Described) -> str:
             "or give 'hold_out', such as 0.2 or {subject: [3]}"
         )
     return split
-
-
-def _composed(transforms: Sequence[Transform]) -> Transform | None:
-    return Compose(list(transforms)) if transforms else None

@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.annotations import read_annotations
+from pyg_sybio.data.readers.asf_amc import read_amc
 from pyg_sybio.data.readers.bvh import read_bvh
 from pyg_sybio.data.readers.expmap import read_expmap
+from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays
 from pyg_sybio.data.readers.json_file import read_json
+from pyg_sybio.data.readers.kinetics import read_kinetics
 from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz
 from pyg_sybio.data.readers.npz_file import NpzFile
 from pyg_sybio.data.readers.ntu import read_ntu
+from pyg_sybio.data.readers.nw_ucla import read_nw_ucla
 from pyg_sybio.data.readers.text import MAX_LINE
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
@@ -18,7 +23,7 @@ FORMATS = {
     ".npz": "'poses' and what goes with them, or x_train, y_train, x_test and y_test",
     ".json": "'poses' and what goes with them, Kinetics-Skeleton, NW-UCLA, or keypoints",
     ".npy": "keypoints",
-    ".pkl": "annotations of the field's toolboxes",
+    ".pkl": "annotations of many clips, as toolboxes share them",
     ".skeleton": "NTU RGB+D",
     ".bvh": "BVH",
     ".amc": "AMC, with its .asf beside it",
@@ -89,6 +94,10 @@ def _json_format(path: Path, document: Any) -> Read:
     keys = set(document) if isinstance(document, dict) else set()
     if "poses" in keys:
         return _ours(read_motion_json, named="skeleton" in keys)
+    if "skeletons" in keys:
+        return _of_format(read_nw_ucla)
+    if "data" in keys:
+        return _of_format(read_kinetics)
     raise ValueError(f"{path} has {_listed(keys)}, expected {FORMATS['.json']}")
 
 
@@ -97,6 +106,8 @@ def _npz_format(path: Path) -> Read:
         names = set(file.names)
     if "poses" in names:
         return _ours(read_motion_npz, named="skeleton" in names)
+    if "x_train" in names:
+        return _of_many(read_feeder_arrays)
     raise ValueError(f"{path} has {_listed(names)}, expected {FORMATS['.npz']}")
 
 
@@ -165,4 +176,18 @@ def _by_names(reader: Callable[..., Motion]) -> Read:
     return read
 
 
-_BY_SUFFIX: dict[str, Read] = {".skeleton": _of_format(read_ntu), ".bvh": _by_names(read_bvh)}
+def _of_many(reader: Callable[..., Iterator[Motion]]) -> Read:
+    """A format of many clips with bare columns."""
+
+    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
+        return reader(path, skeleton=skeleton)
+
+    return read
+
+
+_BY_SUFFIX: dict[str, Read] = {
+    ".skeleton": _of_format(read_ntu),
+    ".bvh": _by_names(read_bvh),
+    ".amc": _by_names(read_amc),
+    ".pkl": _of_many(read_annotations),
+}

@@ -170,7 +170,7 @@ def test_frame_rates(folder: Path) -> None:
 def test_preprocessing_and_precision(folder: Path) -> None:
     double = _clip(poses=torch.randn(1, 40, 17, 3, dtype=torch.float64))
     write_motion(double, folder / "old" / "wave_1.npz")
-    clips = _make(folder, hold_out=0.3, preprocess=[Center(joint="nose")])
+    clips = _make(folder, hold_out=0.3, preprocess=Center(joint="nose"))
     for index in range(12):
         poses = clips.store.motion(index).poses
         assert poses.dtype == torch.float32 and not poses[:, 0, 0, :2].any()
