@@ -72,10 +72,10 @@ class LinearTransform(InvertibleTransform):
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
         space = space_of(motion, self)
         matrix = self.matrix(motion)
-        return with_space(motion, space @ matrix.mT), matrix
+        return with_space(motion, space @ matrix.mT.contiguous()), matrix  # the copy makes it fast
 
     def invert(self, motion: Motion, parameters: Tensor) -> Motion:
-        return with_space(motion, space_of(motion, self) @ torch.linalg.inv(parameters).mT)
+        return with_space(motion, space_of(motion, self) @ torch.linalg.inv(parameters).mT.contiguous())
 
 
 def space_of(motion: Motion, transform: BaseTransform) -> Tensor:
@@ -93,11 +93,15 @@ def space_of(motion: Motion, transform: BaseTransform) -> Tensor:
 
 
 def with_space(motion: Motion, space: Tensor) -> Motion:
-    """The motion with other coordinates in space `[P, T, M, S]`, zero where not present, its score kept."""
-    poses = space.masked_fill(~motion.present[..., None], 0)
-    if motion.num_spatial < motion.poses.size(-1):
-        poses = torch.cat([poses, motion.poses[..., motion.num_spatial :]], dim=-1)
-    return motion.replace(poses=poses)
+    """The motion with other coordinates in space `[P, T, M, S]`, zero where not present; a score stays."""
+    if motion.num_spatial == motion.poses.size(-1):
+        return motion.replace(poses=space)
+    return motion.replace(poses=torch.cat([space, motion.poses[..., motion.num_spatial :]], dim=-1))
+
+
+def shift_space(motion: Motion, offset: Tensor, transform: BaseTransform) -> Motion:
+    """The motion with an offset, which broadcasts to `[P, T, M, S]`, added wherever a joint is present."""
+    return with_space(motion, (space_of(motion, transform) + offset) * motion.present[..., None])
 
 
 def hide(motion: Motion, hidden: Tensor) -> Motion:

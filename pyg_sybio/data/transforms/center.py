@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms.base import InvertibleTransform, check_choice, space_of, with_space
+from pyg_sybio.data.transforms.base import InvertibleTransform, check_choice, shift_space, space_of
 from pyg_sybio.data.transforms.frame_index import held_frames
 
 
@@ -37,10 +37,10 @@ class Center(InvertibleTransform):
 
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
         offset = self._offset(motion, space_of(motion, self))
-        return with_space(motion, space_of(motion, self) - offset[:, None]), offset
+        return shift_space(motion, -offset[:, None], self), offset
 
     def invert(self, motion: Motion, parameters: Tensor) -> Motion:
-        return with_space(motion, space_of(motion, self) + parameters[:, None])
+        return shift_space(motion, parameters[:, None], self)
 
     def _offset(self, motion: Motion, space: Tensor) -> Tensor:
         joint = motion.skeleton.joint_index(self.joint or motion.skeleton.center)

@@ -54,6 +54,8 @@ class SelectBodies(MotionTransform):
 
     def forward(self, motion: Motion) -> Motion:
         space = space_of(motion, self)
+        if motion.num_persons == 1:
+            return motion
         num_seen = motion.seen.sum(1)  # [P]
         kept = num_seen > 0
         for dropped in (num_seen < self.min_frames, self._too_wide(space, motion.present)):
@@ -66,12 +68,11 @@ class SelectBodies(MotionTransform):
     def _too_wide(self, space: Tensor, present: Tensor) -> Tensor:
         """Whose frames are mostly too wide, `[P]`."""
         hidden = ~present[..., None]
-        x_and_y = space[..., :2]
-        extent = x_and_y.masked_fill(hidden, -torch.inf).amax(2) - x_and_y.masked_fill(
-            hidden, torch.inf
-        ).amin(2)
+        high = space[..., :2].masked_fill(hidden, -torch.inf).amax(2)
+        low = space[..., :2].masked_fill(hidden, torch.inf).amin(2)
+        width, height = (high - low).unbind(-1)  # [P, T]
         seen = present.any(2)
-        wide = (extent[..., 0] > self.max_spread_ratio * extent[..., 1]) & seen  # [P, T]
+        wide = (width > self.max_spread_ratio * height) & seen
         return wide.sum(1) > self.max_wide_share * seen.sum(1)
 
 

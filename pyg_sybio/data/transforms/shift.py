@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms.base import InvertibleTransform, space_of, with_space
+from pyg_sybio.data.transforms.base import InvertibleTransform, shift_space, space_of
 
 
 class Shift(InvertibleTransform):
@@ -31,14 +31,13 @@ class Shift(InvertibleTransform):
         self.offset = tuple(map(float, offset))
 
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
-        space = space_of(motion, self)
-        if len(self.offset) != motion.num_spatial:
+        if len(self.offset) != space_of(motion, self).size(-1):
             raise ValueError(
                 f"'offset' has {len(self.offset)} numbers, but skeleton '{motion.skeleton.name}' "
                 f"({motion.skeleton.coordinates}) has {motion.num_spatial} coordinates"
             )
-        offset = space.new_tensor(self.offset)
-        return with_space(motion, space + offset), offset
+        offset = motion.poses.new_tensor(self.offset)
+        return shift_space(motion, offset, self), offset
 
     def invert(self, motion: Motion, parameters: Tensor) -> Motion:
-        return with_space(motion, space_of(motion, self) - parameters)
+        return shift_space(motion, -parameters, self)

@@ -77,10 +77,9 @@ def cases(transforms: Iterable[MotionTransform], kinds: Iterable[str] = NAMES) -
             refused = isinstance(transform, POSITIONS_ONLY) if kind == "expmap" else False
             if refused or (isinstance(transform, AlignView) and kind != "xyz"):
                 continue
-            fitting = (
-                Shift(offset=[0.5, 1, -2]) if isinstance(transform, Shift) and kind == "xyz" else transform
-            )
-            pairs.append(pytest.param(fitting, kind, id=f"{type(transform).__name__}-{kind}"))
+            name = type(transform).__name__
+            fits = Shift(offset=[0.5, 1, -2]) if name == "Shift" and kind == "xyz" else transform
+            pairs.append(pytest.param(fits, kind, id=f"{name}-{kind}"))
     return pytest.mark.parametrize(("transform", "kind"), pairs)
 
 
