@@ -81,9 +81,13 @@ class _DType:
     byte_order: Literal["<", ">", "|", "="] = "="
 
     def build(self, state: Any) -> None:
+        size = np.dtype(self.code).itemsize
         match state:
-            case (3 | 4, "<" | ">" | "|" | "=" as byte_order, None, None, None, *_):
-                self.byte_order = byte_order
+            case (3, "<" | ">" | "|" | "=" as order, None, None, None, *rest) if rest in (
+                [-1, -1, 0],  # a number
+                [size, 4, 8],  # text
+            ):
+                self.byte_order = order
             case _:
                 raise ValueError("a numpy type that is no plain number or text")
 
@@ -348,8 +352,8 @@ class _Machine:
 
     def remember(self, index: int) -> None:
         # Nobody remembers more values than the file has bytes.
-        if index > len(self.content):
-            raise ValueError(f"place {index} of the memo, expected at most {len(self.content)}")
+        if not 0 <= index <= len(self.content):
+            raise ValueError(f"place {index} of the memo, expected 0 to {len(self.content)}")
         self.memo[index] = self.stack[-1]
 
     def recall(self, index: int) -> None:
