@@ -1,4 +1,4 @@
-r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton``.
+r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data``.
 
 Exit codes: 0 success, 1 an error, 2 wrong usage, 130 interrupted. An error is one line on stderr; the
 traceback is shown with ``--debug`` only. What is heavy (torch, Lightning, matplotlib) is imported by the
@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pyg_sybio.cli_data import add_data_command, add_skeleton_from
 
 # The extra that brings each optional package a command may lack.
 _EXTRAS = {
@@ -88,9 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(
-        name: str, summary: str, *parents: argparse.ArgumentParser, **kwargs: Any
+        name: str, summary: str, *parents: argparse.ArgumentParser, among: Any = commands, **kwargs: Any
     ) -> argparse.ArgumentParser:
-        return commands.add_parser(
+        return among.add_parser(
             name, help=summary, description=summary, parents=[*parents, common], allow_abbrev=False, **kwargs
         )
 
@@ -152,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     validate = actions.add_parser("validate", help="check a skeleton's JSON file", parents=[common])
     validate.add_argument("file", type=Path, metavar="FILE")
     validate.set_defaults(run=_skeleton_validate)
+    add_skeleton_from(command, actions)
+    add_data_command(command)
     return parser
 
 

@@ -13,12 +13,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from tqdm import tqdm
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.files import write_whole
-from pyg_sybio.visualization.clip_figure import box, caption, facts, height_of, reach, time_of
+from pyg_sybio.visualization.clip_figure import box, caption, facts, height_of, reach, time_of, write_below
 from pyg_sybio.visualization.figures import INK, LIGHT_GREY, TEXT, bare, new_figure, to_numpy
 from pyg_sybio.visualization.pose import (
     Colors,
@@ -33,7 +34,7 @@ from pyg_sybio.visualization.view import View, view_of
 # Viewers show a GIF of more frames a second slowly, and films need no more.
 _MAX_RATE = 30.0
 _UNKNOWN_RATE = 25.0
-_SIZE = (6.4, 4.2)  # inches, of the largest scene
+_SIZE = (9.0, 4.2)  # inches, of the largest scene
 _DPI = 100
 _DIGITS = 4
 
@@ -160,10 +161,11 @@ def _player_data(motion: Motion, view: View) -> dict[str, Any]:
 
 
 def _palette(motion: Motion) -> Image.Image:
-    """The colours of the picture, each in a few steps to white for its smooth edges."""
-    colors = [INK, LIGHT_GREY, *dict.fromkeys(color for person in _colors(motion) for color in person)]
-    steps = np.linspace(0, 1, 8)[:, None]
-    shades = [steps + (1 - steps) * to_rgb(color) for color in colors]
+    """White and the colours of the picture, each in a few steps towards white for its smooth edges."""
+    colors = dict.fromkeys([INK, *(color for person in _colors(motion) for color in person)])
+    steps = np.linspace(0, 0.8, 6)[:, None]
+    shades = [np.ones((1, 3)), np.array([to_rgb(LIGHT_GREY)])]
+    shades += [steps + (1 - steps) * to_rgb(color) for color in colors]
     image = Image.new("P", (1, 1))
     image.putpalette((np.concatenate(shades) * 255).round().astype(np.uint8).tobytes())
     return image
@@ -192,10 +194,11 @@ def _images(motion: Motion, view: View, step: int, progress: bool) -> Iterator[n
         low, high = box(points, present, axis=(0, 1, 2))
         points = points - (low + high) / 2
     limits = reach(points, present)
-    figure, artists = _scene(motion, view, limits)
+    figure, time, artists = _scene(motion, view, limits)
     canvas = FigureCanvasAgg(figure)
-    for frame in tqdm(range(0, motion.num_frames, step), unit="frame", disable=not progress, leave=False):
-        figure.axes[0].set_title(_when(motion, frame), y=-0.07, fontsize=TEXT, color=INK)
+    hidden = None if progress else True  # None: shown on a terminal alone
+    for frame in tqdm(range(0, motion.num_frames, step), unit="frame", disable=hidden, leave=False):
+        time.set_text(_when(motion, frame))
         for person, artist in enumerate(artists):
             artist.show(points[person, frame], present[person, frame])
         canvas.draw()
@@ -205,7 +208,7 @@ def _images(motion: Motion, view: View, step: int, progress: bool) -> Iterator[n
         yield image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2].copy()
 
 
-def _scene(motion: Motion, view: View, limits: np.ndarray) -> tuple[Figure, list[PoseArtist]]:
+def _scene(motion: Motion, view: View, limits: np.ndarray) -> tuple[Figure, Text, list[PoseArtist]]:
     scale = min(_SIZE / (2 * limits))
     width, height = np.maximum(2 * limits * scale, (4.0, 1.0))
     lines = caption(motion, view.note, height_of(motion, limits), width=width)
@@ -220,4 +223,5 @@ def _scene(motion: Motion, view: View, limits: np.ndarray) -> tuple[Figure, list
         figure.legend(
             handles=keys, loc="outside lower center", ncols=min(len(keys), 4), fontsize=TEXT, frameon=False
         )
-    return figure, [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in _colors(motion)]
+    artists = [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in _colors(motion)]
+    return figure, write_below(axes, time_of(motion, 0)), artists

@@ -2,9 +2,12 @@
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.visualization.figures import (
@@ -68,7 +71,7 @@ def clip_figure(motion: Motion, view: View, *, num_frames: int = 8) -> Figure:
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         bare(axes, limits)
     for cell, (axes, frame) in enumerate(zip(figure.axes, shown, strict=False)):
-        axes.set_title(time_of(motion, int(frame)), y=-0.09, fontsize=TEXT, color=INK)
+        write_below(axes, time_of(motion, int(frame)))
         if motion.num_spatial == 3:
             axes.axhline(-limits[1] / 1.05, color=LIGHT_GREY, linewidth=1, zorder=0)
         if not present[:, cell].any():
@@ -125,7 +128,13 @@ def facts(motion: Motion) -> list[str]:
 
 def height_of(motion: Motion, limits: np.ndarray) -> str:
     """How high a picture is in the units of the motion, from half of its width and height."""
-    return f"{2 * limits[1]:.3g} {motion.skeleton.units} high"
+    return f"height {2 * limits[1]:.3g} ({motion.skeleton.units})"
+
+
+def write_below(axes: Axes, text: str) -> Text:
+    """A line of text below a drawing."""
+    below: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (0, -3), "textcoords": "offset points"}
+    return axes.annotate(text, (0.5, 0), ha="center", va="top", fontsize=TEXT, color=INK, **below)
 
 
 def caption(motion: Motion, *notes: str, width: float) -> str:
