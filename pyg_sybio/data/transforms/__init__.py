@@ -13,6 +13,7 @@ from pyg_sybio.data.transforms.drop_joints import DropJoints
 from pyg_sybio.data.transforms.fill_missing import FillMissing
 from pyg_sybio.data.transforms.fill_null_frames import FillNullFrames
 from pyg_sybio.data.transforms.jitter_joints import JitterJoints
+from pyg_sybio.data.transforms.join_tracks import JoinTracks
 from pyg_sybio.data.transforms.mirror import Mirror
 from pyg_sybio.data.transforms.pad import Pad
 from pyg_sybio.data.transforms.random_crop import RandomCrop
@@ -37,6 +38,7 @@ __all__ = [
     "FillNullFrames",
     "InvertibleTransform",
     "JitterJoints",
+    "JoinTracks",
     "LinearTransform",
     "Mirror",
     "MotionTransform",
