@@ -1,4 +1,4 @@
-r"""NumPy's ``.npz`` archives from others: no pickles, nothing allocated before its bytes are there."""
+r"""NumPy's archives and arrays from others: no pickles, nothing allocated before its bytes are there."""
 
 import io
 import math
@@ -96,14 +96,7 @@ class NpzFile:
         info = self._zip.getinfo(f"{name}.npy")
         try:
             with self._zip.open(info) as stream:
-                header = _read_header(stream)
-                size = info.file_size - stream.tell()
-                if header.num_bytes != size:
-                    shape = list(header.shape)
-                    raise ValueError(
-                        f"{size} bytes of values, but {header.dtype} {shape} takes {header.num_bytes}"
-                    )
-                yield header, stream
+                yield _read_header(stream, info.file_size), stream
         except _DAMAGE as error:
             raise ValueError(f"{where}: {_one_line(error)}") from None
 
@@ -122,8 +115,7 @@ class NpzFile:
                 content += chunk
             if len(content) != header.num_bytes:
                 raise ValueError(f"ends after {len(content)} of {header.num_bytes} bytes")
-            values = np.frombuffer(content, header.dtype)
-            return values.reshape(header.shape, order="F" if header.fortran_order else "C")
+            return _as_array(content, header)
 
     def _check_members(self) -> tuple[str, ...]:
         members = Counter(self._zip.namelist())
@@ -150,7 +142,25 @@ class NpzFile:
         return f"{self.path}, array {name[:60]!r}"
 
 
-def _read_header(stream: IO[bytes]) -> ArrayHeader:
+def read_npy(path: Path) -> np.ndarray:
+    r"""The array of an ``.npy`` file: numbers, booleans or text.
+
+    Raises:
+        ValueError: If the file is damaged, a pickle, or not of the size that its header says.
+        FileNotFoundError: If there is no such file.
+    """
+    try:
+        with path.open("rb") as stream:
+            header = _read_header(stream, path.stat().st_size)
+            return _as_array(stream.read(), header)
+    except FileNotFoundError:
+        raise
+    except _DAMAGE as error:
+        raise ValueError(f"{path}: {_one_line(error)}, expected an .npy array") from None
+
+
+def _read_header(stream: IO[bytes], file_size: int) -> ArrayHeader:
+    """The header at the beginning of a stream, which must have as many bytes behind it as it says."""
     start = stream.read(len(_MAGIC) + 2)
     if start[:-2] != _MAGIC:
         raise ValueError(f"begins with {start[:-2]!r}, expected {_MAGIC!r}")
@@ -162,7 +172,16 @@ def _read_header(stream: IO[bytes]) -> ArrayHeader:
         raise ValueError(f"holds {dtype}, expected numbers, booleans or text")
     if not all(size >= 0 for size in shape):
         raise ValueError(f"has shape {list(shape)}, expected no negative size")
-    return ArrayHeader(tuple(shape), dtype, fortran_order)
+    header = ArrayHeader(tuple(shape), dtype, fortran_order)
+    size = file_size - stream.tell()
+    if header.num_bytes != size:
+        raise ValueError(f"{size} bytes of values, but {dtype} {list(shape)} takes {header.num_bytes}")
+    return header
+
+
+def _as_array(content: bytes | bytearray, header: ArrayHeader) -> np.ndarray:
+    values = np.frombuffer(content, header.dtype)
+    return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
 def _one_line(error: Exception) -> str:
