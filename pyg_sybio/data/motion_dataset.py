@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, Dataset
+from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store import MotionStore
@@ -16,8 +17,16 @@ from pyg_sybio.data.two_tasks import PADDINGS, split_tasks
 from pyg_sybio.metrics import position_errors
 
 Transform = Callable[[Motion], Motion]
+Transforms = Transform | Sequence[Transform]
 
 _NUM_SPATIAL = {"xyz": 3, "xy": 2, "xy+score": 2}
+
+
+def composed(transforms: Transforms | None) -> Transform | None:
+    """One transform, or several one after the other, as one; None if there is nothing to do."""
+    if not isinstance(transforms, Sequence):
+        return transforms
+    return Compose(list(transforms)) if transforms else None
 
 
 @dataclass(frozen=True)
@@ -103,10 +112,10 @@ class MotionDataset(Dataset):
         frame_rate: In Hz. (default: that of the clips)
         observation_ratio: The share of what could be observed that is.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
-        augment: Changes a clip before it is split.
-        corrupt: Changes the observed frames alone, as a bad sensor does.
-        fill: Fills what is missing in the observed frames, after `corrupt`. Filled before it is split, a clip
-            would have targets that nobody recorded.
+        augment: A transform, or several, that change a clip before it is split.
+        corrupt: Those that change the observed frames alone, as a bad sensor does.
+        fill: Those that fill what is missing in the observed frames, after `corrupt`. Filled before it is
+            split, a clip would have targets that nobody recorded.
 
     Shapes:
         - **x:** `[P·M, T, D]`
@@ -140,9 +149,9 @@ class MotionDataset(Dataset):
         frame_rate: float | None = None,
         observation_ratio: float = 1.0,
         padding: str = "repeat",
-        augment: Transform | None = None,
-        corrupt: Transform | None = None,
-        fill: Transform | None = None,
+        augment: Transforms | None = None,
+        corrupt: Transforms | None = None,
+        fill: Transforms | None = None,
     ) -> None:
         for name, value in (("num_observed", num_observed), ("num_future", num_future)):
             if value < 1:
@@ -159,9 +168,9 @@ class MotionDataset(Dataset):
         self.num_future = num_future
         self.observation_ratio = observation_ratio
         self.padding = padding
-        self.augment = augment
-        self.corrupt = corrupt
-        self.fill = fill
+        self.augment = composed(augment)
+        self.corrupt = composed(corrupt)
+        self.fill = composed(fill)
         if spans is None:
             chosen = range(len(store.clips)) if clips is None else clips
             if window_stride is None:

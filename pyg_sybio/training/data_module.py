@@ -15,7 +15,7 @@ from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.training.recipe_transforms import build_transform
+from pyg_sybio.training.recipe_transforms import build_transforms
 
 DATA_ROOT_VARIABLE = "PYG_SYBIO_DATA"
 SPLITS = ("train", "val", "test")
@@ -186,7 +186,7 @@ class ClipDataModule(L.LightningDataModule):
                         "what a model is judged on is not changed at random"
                     )
                 if key in TRANSFORMS and value is not None:
-                    value = build_transform(value, f"data.{place}.{key}")
+                    value = build_transforms(value, f"data.{place}.{key}")
                 arguments[key] = value
         return arguments
 

@@ -5,17 +5,17 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch_geometric.transforms import BaseTransform, Compose
+from torch_geometric.transforms import BaseTransform
 
 Plain = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-def build_transform(plain: Plain, where: str) -> BaseTransform:
-    r"""The transform that a recipe or a checkpoint describes.
+def build_transforms(plain: Plain, where: str) -> BaseTransform | list[BaseTransform]:
+    r"""The transform, or the list of them, that a recipe or a checkpoint describes.
 
     Args:
         plain: `{"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint": "spine"}}`, in which
-            `init_args` may be missing; or a list of these, to apply one after the other.
+            `init_args` may be missing; or a list of these.
         where: What errors call the place of it.
 
     Raises:
@@ -27,7 +27,7 @@ def build_transform(plain: Plain, where: str) -> BaseTransform:
         return _build_one(plain, where)
     if isinstance(plain, str) or not isinstance(plain, Sequence):
         raise ValueError(f"'{where}' is {plain!r}, expected class_path and init_args, or a list of them")
-    return Compose([_build_one(one, f"{where}[{index}]") for index, one in enumerate(plain)])
+    return [_build_one(one, f"{where}[{index}]") for index, one in enumerate(plain)]
 
 
 def _build_one(plain: Any, where: str) -> BaseTransform:

@@ -4,16 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from torch_geometric.data import Data
-from torch_geometric.transforms import BaseTransform, Compose
+from torch_geometric.transforms import BaseTransform
 
-from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import Center, RandomRotation
-from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.data_module import ClipDataModule
-from pyg_sybio.training.recipe_transforms import build_transform
+from pyg_sybio.training.recipe_transforms import build_transforms
 from pyg_sybio.training.recipes import prepare
 
 CENTER = {"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint": "spine"}}
@@ -26,7 +23,7 @@ class Transformed(SyntheticMotions):
     def __init__(
         self,
         *,
-        preprocess: BaseTransform | None = None,
+        preprocess: BaseTransform | list[BaseTransform] | None = None,
         augment: BaseTransform | None = None,
         corrupt: BaseTransform | None = None,
         fill: BaseTransform | None = None,
@@ -40,15 +37,13 @@ class Transformed(SyntheticMotions):
 
 
 def test_one_transform_and_a_list_of_them() -> None:
-    center = build_transform(CENTER, "augment")
+    center = build_transforms(CENTER, "augment")
     assert isinstance(center, Center) and center.joint == "spine"
-    assert isinstance(build_transform(ROTATION | {"init_args": None}, "augment"), RandomRotation)
-    both = build_transform([CENTER, CENTER | {"init_args": {"frame": "each"}}], "augment")
-    assert isinstance(both, Compose)
-    motion = Motion(poses=torch.randn(1, 5, 25, 3), skeleton=load_skeleton("ntu25"))
-    expected = Center(frame="each")(Center(joint="spine")(motion))
-    assert both(motion).equal(expected)
-    assert build_transform([], "augment")(motion).equal(motion)
+    assert isinstance(build_transforms(ROTATION | {"init_args": None}, "augment"), RandomRotation)
+    both = build_transforms([CENTER, CENTER | {"init_args": {"frame": "each"}}], "augment")
+    assert isinstance(both, list)
+    assert list(map(repr, both)) == [repr(Center(joint="spine")), repr(Center(frame="each"))]
+    assert build_transforms([], "augment") == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +84,7 @@ def test_one_transform_and_a_list_of_them() -> None:
 )
 def test_what_is_no_transform_is_refused(plain: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        build_transform(plain, "fill")  # type: ignore[arg-type]
+        build_transforms(plain, "fill")  # type: ignore[arg-type]
 
 
 def test_each_split_gets_its_transforms_and_the_description_stays_plain() -> None:
@@ -98,7 +93,7 @@ def test_each_split_gets_its_transforms_and_the_description_stays_plain() -> Non
     train, val = data.clips("train"), data.clips("val")
     assert isinstance(train.augment, RandomRotation) and val.augment is None
     for clips in (train, val, data.clips("test")):
-        assert isinstance(clips.preprocess, Compose) and clips.fill is None
+        assert isinstance(clips.preprocess, list) and clips.fill is None
     description = json.loads(json.dumps(data.describe()))
     assert description["settings"] == settings
     assert description["train"] == {"augment": ROTATION}
@@ -148,7 +143,7 @@ def test_transforms_in_a_recipe_and_as_overrides(tmp_path: Path) -> None:
     )
     tiny = ["--model.preset", "demo", "--trainer.accelerator", "cpu"]
     data = prepare(str(recipe), tiny).datamodule
-    assert repr(data.clips("val").preprocess) == repr(Compose([Center(joint="spine")]))
+    assert repr(data.clips("val").preprocess) == repr([Center(joint="spine")])
     assert repr(data.clips("train").augment) == repr(RandomRotation(max_degrees=5))
     (described,) = json.loads(json.dumps(data.describe()))["settings"]["preprocess"]
     assert described["class_path"] == CENTER["class_path"]
