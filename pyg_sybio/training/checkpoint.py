@@ -1,12 +1,15 @@
 r"""A checkpoint of ``sybio fit``, read back without the recipe that made it."""
 
+import importlib
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Dataset
 
 from pyg_sybio.models.sybio_gnn import SybioGNN
 
@@ -59,3 +62,16 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         )
     except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a checkpoint that 'sybio fit' wrote") from error
+
+
+def dataset_class(description: Mapping[str, Any]) -> type[Dataset]:
+    """The dataset class that the data of a checkpoint names.
+
+    Raises:
+        ValueError: If it names something else: a checkpoint may come from someone else.
+    """
+    module_name, _, class_name = description["dataset"].rpartition(".")
+    dataset = getattr(importlib.import_module(module_name), class_name)
+    if not (isinstance(dataset, type) and issubclass(dataset, Dataset)):
+        raise ValueError(f"the checkpoint names {description['dataset']!r}, which is not a dataset class")
+    return dataset

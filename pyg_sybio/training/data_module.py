@@ -1,6 +1,5 @@
 r"""The clips of a recipe as batches: any dataset class of the package or of the user."""
 
-import importlib
 import inspect
 import os
 from argparse import Namespace
@@ -15,6 +14,7 @@ from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.training.checkpoint import dataset_class
 from pyg_sybio.training.recipe_transforms import build_transforms
 
 DATA_ROOT_VARIABLE = "PYG_SYBIO_DATA"
@@ -137,14 +137,9 @@ class ClipDataModule(L.LightningDataModule):
     @classmethod
     def from_description(cls, description: Mapping[str, Any], *, root: str | None = None) -> "ClipDataModule":
         """The data that a checkpoint was trained on, in the folder ``root`` if it has moved."""
-        module_name, _, class_name = description["dataset"].rpartition(".")
-        dataset = getattr(importlib.import_module(module_name), class_name)
-        # A checkpoint may come from someone else: it may name a dataset class, and nothing else.
-        if not (isinstance(dataset, type) and issubclass(dataset, Dataset)):
-            raise ValueError(f"the checkpoint names {description['dataset']!r}, which is not a dataset class")
         splits = {split: description[split] for split in SPLITS}
         return cls(
-            dataset,
+            dataset_class(description),
             settings=description["settings"],
             root=root or description["root"],
             folder=description["folder"],
