@@ -219,7 +219,7 @@ def test_few_bytes_do_not_become_a_huge_array(tmp_path: Path) -> None:
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 1)
     path.write_bytes(b"100001" + path.read_bytes()[1:] + b"0\n" * 100_000)
-    with pytest.raises(ValueError, match="walk.skeleton lists people 1 times, but has 1 in 100001 frames"):
+    with pytest.raises(ValueError, match=r"walk.skeleton lists people 1 times, but has 1 in 100001 frames"):
         read_ntu(path)
 
 

@@ -1,0 +1,201 @@
+r"""Keypoints as detectors write them: arrays in `.npy` and JSON, COCO results, folders of OpenPose."""
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.json_file import read_json
+from pyg_sybio.data.readers.nested import entry_of, shown, to_array
+from pyg_sybio.data.readers.npz_file import read_npy
+from pyg_sybio.data.readers.people import KEYPOINT_WIDTHS, keypoint_motion, listed_motion
+from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
+
+_NUMBERED = re.compile(r"(.*?)(\d{1,18})", re.ASCII | re.DOTALL)
+
+
+def read_keypoints(
+    path: str | Path, *, skeleton: Skeleton | None = None, frame_rate: float | None = None
+) -> Motion:
+    r"""The motion of a file, or folder, of keypoints.
+
+    * An **array**, in `.npy` or as nested lists in JSON: `[T, M, C]`, or `[P, T, M, C]` for several persons,
+      with the coordinates of a keypoint and, after them, its confidence if there is one (MediaPipe: x, y, z,
+      visibility; COCO: x, y, score). In JSON, `null` is a number that is missing.
+    * **COCO results** in JSON: `[{"image_id": 1, "keypoints": [x0, y0, c0, x1, ...]}, ...]`, a person each.
+      Images are frames, in the order of their numbers; an image without an entry shows nobody. The number is
+      the `image_id`, or stands at the end of its name (`"frame_000012.jpg"`).
+    * The folder that **OpenPose** writes: a file `NAME_000000000012_keypoints.json` a frame, with `"people":
+      [{"pose_keypoints_2d": [x0, y0, c0, x1, ...]}]`.
+
+    A keypoint with `nan` (in JSON `null`) in it, or with confidence 0, is not present. In the last two
+    formats people have no identity from one frame to the next: person `k` of the motion is whoever is listed
+    in place `k`. Coordinates are taken as they are, in whatever unit the file has.
+
+    Args:
+        path: The file or folder.
+        skeleton: What the keypoints are; its coordinates are positions. (default: the one shipped skeleton
+            that has as many joints and such values, so `coco17` for 17 of x, y, score; it must be given
+            where several fit, as 25 keypoints of three values may be Kinect's or OpenPose's)
+        frame_rate: Frames a second, which no such file says. (default: unknown)
+
+    Raises:
+        ValueError: If the file is none of these or damaged, or fits no skeleton, or several; the message
+            names the file and the place.
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _from_frames(path, _openpose_frames(path), skeleton, frame_rate)
+    if path.suffix.lower() == ".npy":
+        return _from_array(path, _npy_array(path), skeleton, frame_rate)
+    document = read_json(path)
+    if isinstance(document, list) and document and isinstance(document[0], dict):
+        return _from_frames(path, _coco_frames(path, document), skeleton, frame_rate)
+    return _from_array(path, _json_array(path, document), skeleton, frame_rate)
+
+
+def _from_array(
+    path: Path, values: np.ndarray, skeleton: Skeleton | None, frame_rate: float | None
+) -> Motion:
+    """The motion of an array `[T, M, C]` or `[P, T, M, C]`."""
+    if values.ndim not in (3, 4) or not values.size:
+        raise ValueError(f"{path} has shape {list(values.shape)}, expected [T, M, C] or [P, T, M, C]")
+    return keypoint_motion(
+        torch.from_numpy(values if values.ndim == 4 else values[None]),
+        skeleton=skeleton or _skeleton_of(path, values.shape[-2], values.shape[-1], KEYPOINT_WIDTHS),
+        where=str(path),
+        frame_rate=frame_rate,
+    )
+
+
+def _npy_array(path: Path) -> np.ndarray:
+    array = read_npy(path)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{path} holds {array.dtype}, expected numbers")
+    with np.errstate(over="ignore"):  # becomes infinite, and is refused as such
+        return array.astype(np.float32)
+
+
+def _json_array(path: Path, document: Any) -> np.ndarray:
+    depth, inner = 0, document
+    while isinstance(inner, list) and inner:
+        depth, inner = depth + 1, inner[0]
+    if depth not in (3, 4):
+        raise ValueError(
+            f"{path} has {shown(document)} at a depth of {depth}, expected lists [T][M][C] or [P][T][M][C], "
+            "or a list of COCO results"
+        )
+    return to_array(document, [None] * depth, str(path), null=True)
+
+
+# People listed frame by frame: the number of each frame -> place in the file -> x0, y0, c0, x1, ...
+_Frames = dict[int, dict[str, list[Any]]]
+
+
+def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None, frame_rate: float | None) -> Motion:
+    people = {where: keypoints for number in sorted(frames) for where, keypoints in frames[number].items()}
+    if people:
+        values = _triples(people)
+        skeleton = skeleton or _skeleton_of(path, values.shape[1], 3, ("xy+score",))
+    elif skeleton is not None:
+        values = np.zeros((0, skeleton.num_joints, 3))
+    else:
+        raise ValueError(f"{path} shows nobody, expected 'skeleton' to say what the keypoints would be")
+    if skeleton.coordinates not in ("xy", "xy+score"):
+        raise ValueError(
+            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
+            f"but the keypoints of {path} are x, y and confidence"
+        )
+    return listed_motion(
+        values,
+        [(number - min(frames), len(frames[number])) for number in sorted(frames)],
+        skeleton=skeleton,
+        where=str(path),
+        frame_rate=frame_rate,
+    )
+
+
+def _triples(people: Mapping[str, list[Any]]) -> np.ndarray:
+    """The `[people, M, 3]` of lists `x0, y0, c0, x1, ...`."""
+    flat = to_array([*people.values()], (None, None), "", entries=[*people])
+    if flat.shape[1] % 3:
+        raise ValueError(f"{next(iter(people))} has {flat.shape[1]} numbers, expected three a keypoint")
+    return flat.reshape(len(flat), -1, 3)
+
+
+def _coco_frames(path: Path, document: list[Any]) -> _Frames:
+    """The people of COCO results, whose images are frames."""
+    frames: _Frames = {}
+    names: dict[str, str] = {}
+    for index, entry in enumerate(document):
+        where = f"{path}, [{index}]"
+        keypoints = entry_of(entry, "keypoints", list, where)
+        image = entry.get("image_id")
+        name, number = _name_and_number(image, f"{where} has 'image_id'")
+        names.setdefault(name, where)
+        frames.setdefault(number, {})[f"{where}['keypoints']"] = keypoints
+    _check_one_name(names)
+    return frames
+
+
+def _openpose_frames(folder: Path) -> _Frames:
+    """The people of the files of a folder, a frame each."""
+    frames: _Frames = {}
+    names: dict[str, str] = {}
+    for file in sorted(folder.glob("*_keypoints.json")):
+        name, number = _name_and_number(file.stem.removesuffix("_keypoints"), str(file))
+        names.setdefault(name, str(file))
+        if number in frames:
+            raise ValueError(f"{file} is a second file of frame {number}, expected one")
+        frames[number] = {
+            f"{file}, 'people'[{k}]['pose_keypoints_2d']": entry_of(
+                person, "pose_keypoints_2d", list, f"{file}, 'people'[{k}]"
+            )
+            for k, person in enumerate(entry_of(read_json(file), "people", list, str(file)))
+        }
+    if not frames:
+        raise ValueError(f"{folder} has no file NAME_NUMBER_keypoints.json, expected one a frame")
+    _check_one_name(names)
+    return frames
+
+
+def _name_and_number(image: Any, where: str) -> tuple[str, int]:
+    """Name of the series and number in it, of an image that is called by its number or by a name with one."""
+    if type(image) is int and image >= 0:
+        return "", image
+    found = _NUMBERED.fullmatch(Path(image).stem) if isinstance(image, str) else None
+    if found is None:
+        raise ValueError(f"{where} {shown(image)}, expected a number, or a name that ends in one")
+    return found[1], int(found[2])
+
+
+def _check_one_name(names: Mapping[str, str]) -> None:
+    """All frames must be of one series; `names` has where each name was first seen."""
+    if len(names) > 1:
+        first, second = [*names][:2]
+        raise ValueError(
+            f"{names[second]} belongs to {shown(second)}, expected all frames to belong to {shown(first)}"
+        )
+
+
+def _skeleton_of(path: Path, num_joints: int, width: int, coordinates: Collection[str]) -> Skeleton:
+    """The one shipped skeleton, of some kinds of coordinates, with so many joints of so many values."""
+    fitting = [
+        skeleton
+        for skeleton in map(load_skeleton, available_skeletons())
+        if skeleton.num_joints == num_joints
+        and skeleton.coordinates in coordinates
+        and width in KEYPOINT_WIDTHS.get(skeleton.coordinates, ())
+    ]
+    if len(fitting) != 1:
+        names = " and ".join(skeleton.name for skeleton in fitting) or "no shipped skeleton"
+        raise ValueError(
+            f"{path} has {num_joints} keypoints of {width} values, which {names} would fit: "
+            "expected 'skeleton' to say what they are"
+        )
+    return fitting[0]

@@ -1,0 +1,424 @@
+"""Keypoints in every shape in which tools write them, and damaged."""
+
+import io
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mutations import Mutation, assert_safe, mutations
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.keypoints import read_keypoints
+from pyg_sybio.skeleton import Skeleton, load_skeleton
+
+COCO17 = load_skeleton("coco17")
+
+
+def keypoints(*shape: int, seed: int = 0) -> np.ndarray:
+    """Positive numbers of few digits, so that text holds them exactly enough."""
+    return np.random.default_rng(seed).uniform(0.1, 1, shape).round(3)
+
+
+def expected_motion(
+    values: np.ndarray, skeleton: Skeleton, path: Path, frame_rate: float | None = None
+) -> Motion:
+    """The motion of `[P, T, M, C]`, keypoint by keypoint."""
+    num_spatial = {"xyz": 3, "xy": 2, "xy+score": 2}[skeleton.coordinates]
+    scored = values.shape[-1] > num_spatial
+    poses = torch.zeros(*values.shape[:3], skeleton.num_features)
+    present = torch.zeros(values.shape[:3], dtype=torch.bool)
+    confidence = torch.zeros(values.shape[:3])
+    for place in np.ndindex(values.shape[:3]):
+        found = [float(np.float32(value)) for value in values[place]]
+        if any(map(math.isnan, found)) or (scored and found[num_spatial] == 0):
+            continue
+        present[place] = True
+        poses[place] = torch.tensor(found[: skeleton.num_features])
+        confidence[place] = found[num_spatial] if scored else 0.0
+    return Motion(
+        poses=poses, present=present, confidence=confidence if scored else None, skeleton=skeleton,
+        frame_rate=frame_rate, source=str(path),
+    )  # fmt: skip
+
+
+def write_array(path: Path, values: np.ndarray) -> Path:
+    if path.suffix == ".npy":
+        np.save(path, values)
+    else:
+        path.write_text(json.dumps(values.tolist()).replace("NaN", "null"))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize(
+    ("shape", "skeleton"),
+    [
+        ((5, 17, 3), "coco17"),
+        ((3, 5, 17, 3), "coco17"),
+        ((5, 18, 3), "openpose18"),
+        ((5, 33, 4), "mediapipe33"),
+        ((2, 5, 33, 3), "mediapipe33"),
+        ((5, 25, 4), "ntu25"),  # a confidence after x, y, z, which OpenPose does not have
+        ((5, 15, 2), "jhmdb15"),
+        ((5, 15, 3), "jhmdb15"),
+        ((5, 21, 3), "hand21"),
+    ],
+)
+def test_arrays_of_one_and_more_persons(
+    suffix: str, shape: tuple[int, ...], skeleton: str, tmp_path: Path
+) -> None:
+    values = keypoints(*shape)
+    values[..., 1, 2, -1] = 0  # not found, if it is a confidence
+    values[..., 3, 4, 1] = math.nan
+    values[..., 4, 5, -1] = math.nan
+    path = write_array(tmp_path / f"walk{suffix}", values)
+    motion = read_keypoints(path, frame_rate=25)
+    named = load_skeleton(skeleton)
+    assert motion.equal(expected_motion(values.reshape(-1, *shape[-3:]), named, path, frame_rate=25))
+    assert not motion.present[:, 3, 4].any() and motion.present[:, 0].all()
+    assert read_keypoints(path, skeleton=named).equal(motion.replace(frame_rate=None))
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<i2", ">i8", "|u1"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_kind_of_number_in_npy(dtype: str, order: Any, tmp_path: Path) -> None:
+    values = np.asarray(100 * keypoints(4, 17, 3), dtype=dtype, order=order)
+    np.save(tmp_path / "walk.npy", values)
+    motion = read_keypoints(tmp_path / "walk.npy")
+    assert motion.poses.dtype == torch.float32
+    assert motion.poses[0].tolist() == values.astype(np.float32).tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "message"),
+    [
+        (
+            (5, 25, 3),
+            None,
+            "25 keypoints of 3 values, which ntu25 and openpose25 would fit: expected",
+        ),
+        (
+            (5, 25, 2),
+            None,
+            "25 keypoints of 2 values, which no shipped skeleton would fit",
+        ),
+        ((5, 26, 3), None, "26 keypoints of 3 values, which no shipped skeleton would fit"),
+        ((5, 38, 3), None, "38 keypoints of 3 values, which no shipped skeleton would fit"),
+        (
+            (5, 17, 3),
+            "ntu25",
+            r"17 keypoints of 3 values, expected 25 of 3 or 4 for skeleton 'ntu25'",
+        ),
+        ((5, 17, 4), "coco17", r"17 keypoints of 4 values, expected 17 of 3 for skeleton 'coco17'"),
+        ((5, 17, 2), "coco17", r"17 keypoints of 2 values, expected 17 of 3 for skeleton 'coco17'"),
+        ((5, 17), None, r"has shape \[5, 17\], expected \[T, M, C\]"),
+        ((1, 1, 5, 17, 3), None, r"has shape \[1, 1, 5, 17, 3\], expected \[T, M, C\]"),
+        ((0, 17, 3), None, r"has shape \[0, 17, 3\], expected \[T, M, C\]"),
+    ],
+)
+def test_what_fits_no_skeleton_is_refused(
+    shape: tuple[int, ...], given: str | None, message: str, tmp_path: Path
+) -> None:
+    path = write_array(tmp_path / "walk.npy", keypoints(*shape))
+    with pytest.raises(ValueError, match=f"walk.npy has {message}|{message}"):
+        read_keypoints(path, skeleton=None if given is None else load_skeleton(given))
+
+
+def test_rotations_are_no_keypoints(tmp_path: Path) -> None:
+    path = write_array(tmp_path / "walk.npy", keypoints(5, 38, 3))
+    with pytest.raises(ValueError, match="'cmu38' has coordinates 'expmap', expected positions"):
+        read_keypoints(path, skeleton=load_skeleton("cmu38"))
+
+
+@pytest.mark.parametrize(
+    ("value", "axis", "message"),
+    [
+        (-0.5, 2, "joint 'left_ear', expected a confidence of at least 0"),
+        (math.inf, 0, "joint 'left_ear', expected finite numbers"),
+        (1e39, 1, "joint 'left_ear', expected finite numbers"),
+    ],
+)
+def test_wrong_values_are_named(value: float, axis: int, message: str, tmp_path: Path) -> None:
+    values = keypoints(5, 17, 3)
+    values[4, 3, axis] = value
+    path = write_array(tmp_path / "walk.npy", values)
+    with pytest.raises(ValueError, match=f"walk.npy has .* for person 0, frame 4, {message}"):
+        read_keypoints(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"poses": 3}, " has an object of 1 at a depth of 0, expected lists"),
+        ([[1, 2, 3]], " has a list of 1 at a depth of 2, expected lists"),
+        ([], " has a list of 0 at a depth of 0, expected lists"),
+        (keypoints(1, 1, 5, 17, 3).tolist(), " has a list of 1 at a depth of 5, expected lists"),
+        ([[[1, 2, 3]] * 17, [[1, 2, 3]] * 16], r"\[1\] has 16 entries, expected 17"),
+        ([[[1, 2, 3]] * 16 + [[1, 2]]], r"\[0\]\[16\] has 2 entries, expected 3"),
+        ([[[1, 2, 3]] * 16 + [None]], r"\[0\]\[16\] is null, expected a list"),
+        ([[[1, 2, "3"]] * 17], r"\[0\]\[0\]\[2\] is '3', expected a number"),
+        ([[[1, 2, False]] * 17], r"\[0\]\[0\]\[2\] is False, expected a number"),
+    ],
+)
+def test_wrong_nesting_is_named(content: Any, message: str, tmp_path: Path) -> None:
+    (tmp_path / "walk.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"walk.json{message}"):
+        read_keypoints(tmp_path / "walk.json")
+
+
+# COCO results and OpenPose --------------------------------------------------------------------------------
+
+
+def coco(images: list[Any], num_joints: int = 17) -> list[dict[str, Any]]:
+    """A person for each of these images."""
+    values = keypoints(len(images), 3 * num_joints)
+    values[:, 5] = 0  # the second keypoint of everybody is not found
+    return [
+        {"image_id": image, "category_id": 1, "keypoints": person.tolist(), "score": 0.9}
+        for image, person in zip(images, values, strict=True)
+    ]
+
+
+def write_json(path: Path, content: Any) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        [5, 5, 6, 8, 8, 8],
+        [8, 5, 6, 8, 5, 8],  # people of an image stay in order
+        ["a/f_05.jpg", "a/f_05.jpg", "a/f_6.jpg", "a/f_0008.jpg", "a/f_8.jpg", "a/f_8.jpg"],
+        ["8", "5", "5", "6", "8", "8"],
+    ],
+)
+def test_coco_results(images: list[Any], tmp_path: Path) -> None:
+    results = coco(images)
+    path = write_json(tmp_path / "results.json", results)
+    numbers = [int(re.findall(r"\d+", str(image))[-1]) for image in images]
+    values = np.zeros((3, 4, 17, 3))  # frames 5 to 8, at most three people
+    for t, number in enumerate((5, 6, 7, 8)):
+        of_frame = [result for result, other in zip(results, numbers, strict=True) if other == number]
+        for k, result in enumerate(of_frame):
+            values[k, t] = np.reshape(result["keypoints"], (17, 3))
+    motion = read_keypoints(path, frame_rate=30)
+    assert motion.equal(expected_motion(values, COCO17, path, frame_rate=30))
+    assert motion.seen.sum(0).tolist() == [2, 1, 0, 3]
+    assert not motion.present[:, :, 1].any()
+
+
+def test_openpose_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    people = {0: 1, 1: 0, 2: 2, 12: 1}
+    values = np.zeros((2, 13, 25, 3))
+    for number, count in people.items():
+        found = keypoints(count, 25, 3, seed=number)
+        values[:count, number] = found
+        listed = [{"person_id": [-1], "pose_keypoints_2d": person.ravel().tolist()} for person in found]
+        write_json(folder / f"clip_{number:012}_keypoints.json", {"version": 1.3, "people": listed})
+    (folder / "notes.txt").write_text("not a frame")
+    motion = read_keypoints(folder)
+    # Of 25 keypoints x, y, confidence, as in an OpenPose file, there is no doubt what they are.
+    assert motion.equal(expected_motion(values, load_skeleton("openpose25"), folder))
+
+
+@pytest.mark.parametrize("given", [None, "openpose25"])
+def test_openpose_folder_that_shows_nobody(given: str | None, tmp_path: Path) -> None:
+    for number in range(3):
+        write_json(tmp_path / f"clip_{number:012}_keypoints.json", {"people": []})
+    if given is None:
+        with pytest.raises(ValueError, match="shows nobody, expected 'skeleton' to say"):
+            read_keypoints(tmp_path)
+    else:
+        motion = read_keypoints(tmp_path, skeleton=load_skeleton(given))
+        assert motion.poses.shape == (1, 3, 25, 3) and not motion.present.any()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([*coco([1]), 3], r"\[1\] is 3, expected an object"),
+        ([*coco([1]), {"image_id": 2}], r"\[1\] has no 'keypoints', expected a list"),
+        (coco([1, 2.5]), r"\[1\] has 'image_id' 2.5, expected a number, or a name that ends in one"),
+        (coco([1, -2]), r"\[1\] has 'image_id' -2, expected a number"),
+        (coco([1, "front"]), r"\[1\] has 'image_id' 'front', expected a number, or a name that ends in one"),
+        (coco(["a_1", "b_2"]), r"\[1\] belongs to 'b_', expected all frames to belong to 'a_'"),
+        (coco([1]) + coco([2], 18), r"\[1\]\['keypoints'\] has 54 entries, expected 51"),
+        ([{"image_id": 1, "keypoints": [1.0] * 50}], r"\[0\]\['keypoints'\] has 50 numbers, expected three"),
+        (coco([1, 10**12]), "lists people 2 times, but has 1 in 10{12} frames"),
+        (coco([1], 26), "has 26 keypoints of 3 values, which no shipped skeleton would fit"),
+    ],
+)
+def test_wrong_coco_results_are_refused(content: Any, message: str, tmp_path: Path) -> None:
+    path = write_json(tmp_path / "results.json", content)
+    with pytest.raises(ValueError, match=f"results.json,? ?{message}"):
+        read_keypoints(path)
+
+
+def test_coco_results_are_no_positions_in_space(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "results.json", coco([1], 25))
+    with pytest.raises(ValueError, match=r"'ntu25' has coordinates 'xyz', but the keypoints of .*json are"):
+        read_keypoints(path, skeleton=load_skeleton("ntu25"))
+    motion = read_keypoints(path, skeleton=load_skeleton("openpose25"))
+    assert motion.skeleton.name == "openpose25"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"has no file NAME_NUMBER_keypoints.json"),
+        ({"a_1_keypoints.json": {"people": []}, "b_2_keypoints.json": {"people": []}}, "belongs to 'b_'"),
+        (
+            {"a_1_keypoints.json": {"people": []}, "a_01_keypoints.json": {"people": []}},
+            "a second file",
+        ),
+        ({"a_1_keypoints.json": {}}, "a_1_keypoints.json has no 'people', expected a list"),
+        (
+            {"a_1_keypoints.json": {"people": [{}]}},
+            r"'people'\[0\] has no 'pose_keypoints_2d'",
+        ),
+        (
+            {"a_1_keypoints.json": {"people": [{"pose_keypoints_2d": [0, None, 1]}]}},
+            r"a_1_keypoints.json, 'people'\[0\]\['pose_keypoints_2d'\]\[1\] is null, expected a number",
+        ),
+    ],
+)
+def test_wrong_openpose_folders_are_refused(files: dict[str, Any], message: str, tmp_path: Path) -> None:
+    for name, content in files.items():
+        write_json(tmp_path / name, content)
+    with pytest.raises(ValueError, match=message):
+        read_keypoints(tmp_path)
+
+
+# Damage ---------------------------------------------------------------------------------------------------
+
+
+def second_npy(content: bytes, path: Path) -> list[Motion] | None:
+    """The array by numpy itself, if its header gives just as many bytes as there are."""
+    try:
+        values = np.load(io.BytesIO(content), allow_pickle=False)
+    except Exception:
+        return None
+    if not isinstance(values, np.ndarray) or values.shape[-2:] != (17, 3) or values.dtype.kind not in "fiu":
+        return None
+    if int.from_bytes(content[8:10], "little") + 10 + values.nbytes != len(content) or not values.size:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = values.astype(np.float32)
+    return _sound(values, path)
+
+
+def second_json(content: bytes, path: Path) -> list[Motion] | None:
+    try:
+        document = json.loads(content.decode("utf-8"), parse_constant=_refuse)
+        values = np.array(document, dtype=object)
+    except ValueError:
+        return None
+    if values.shape[-2:] != (17, 3) or not {type(value) for value in values.flat} <= {int, float, type(None)}:
+        return None
+    numbers = [math.nan if value is None else float(f"{value}") for value in values.flat]
+    with np.errstate(over="ignore"):
+        return _sound(np.array(numbers).reshape(values.shape).astype(np.float32), path)
+
+
+def _sound(values: np.ndarray, path: Path) -> list[Motion] | None:
+    if values.ndim not in (3, 4) or np.isinf(values).any() or (values[..., 2] < 0).any():
+        return None
+    return [expected_motion(values.reshape(-1, *values.shape[-3:]), COCO17, path)]
+
+
+def second_coco(content: bytes, path: Path) -> list[Motion] | None:
+    """Results whose images are plain numbers, entry by entry."""
+    try:
+        document = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        frames: dict[int, list[np.ndarray]] = {}
+        for entry in document:
+            if type(entry["image_id"]) is not int or type(entry["keypoints"]) is not list:
+                return None
+            if not {type(value) for value in entry["keypoints"]} <= {int, float}:
+                return None
+            values = np.array([float(f"{value}") for value in entry["keypoints"]]).reshape(17, 3)
+            frames.setdefault(entry["image_id"], []).append(values)
+        first, last = min(frames), max(frames)
+        if first < 0 or last - first > 10_000:
+            return None
+    except (ValueError, TypeError, KeyError):
+        return None
+    placed = np.zeros((max(map(len, frames.values())), last - first + 1, 17, 3))
+    for number, people in frames.items():
+        placed[: len(people), number - first] = people
+    with np.errstate(over="ignore"):
+        return _sound(placed.astype(np.float32), path)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError
+    return dict(pairs)
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(name)
+
+
+def test_damaged_npy_is_refused_or_read_rightly(tmp_path: Path) -> None:
+    path = write_array(tmp_path / "walk.npy", keypoints(2, 3, 17, 3).astype(np.float32))
+    damaged = mutations(path.read_bytes(), seed=0, count=400, text=False)
+    # Half of all flipped bits are in the numbers: they make other numbers, and are read as such.
+    refused = assert_safe(read_keypoints, path, damaged, right=lambda content: second_npy(content, path))
+    assert 100 < refused < 400
+
+
+def test_damaged_headers_of_npy_are_refused_or_read_rightly(tmp_path: Path) -> None:
+    path = write_array(tmp_path / "walk.npy", keypoints(2, 17, 3).astype(np.float32))
+    content = path.read_bytes()
+    values = content[-2 * 17 * 3 * 4 :]
+    damaged = [
+        Mutation(head.name, head.content + values)
+        for head in mutations(content.removesuffix(values), seed=0, count=300, text=False)
+    ]
+    assert_safe(read_keypoints, path, damaged, right=lambda content: second_npy(content, path))
+
+
+def test_a_pickle_in_npy_is_not_run(tmp_path: Path) -> None:
+    np.save(tmp_path / "walk.npy", np.array([{"run": "me"}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"walk.npy: holds pickled Python objects"):
+        read_keypoints(tmp_path / "walk.npy")
+
+
+@pytest.mark.parametrize("values", [np.ones((4, 17, 3), bool), np.full((4, 17, 3), "1.0")])
+def test_what_is_no_number_is_refused(values: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "walk.npy", values)
+    with pytest.raises(ValueError, match=r"walk.npy holds .*, expected numbers"):
+        read_keypoints(tmp_path / "walk.npy")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_damaged_json_is_refused_or_read_rightly(seed: int, tmp_path: Path) -> None:
+    path = tmp_path / "walk.json"
+    content = json.dumps(keypoints(2, 3, 17, 3, seed=seed).tolist(), indent=1).encode()
+    damaged = mutations(content, seed=seed, count=200)
+    refused = assert_safe(read_keypoints, path, damaged, right=lambda content: second_json(content, path))
+    assert 100 < refused < 200
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_damaged_coco_results_are_refused_or_read_rightly(seed: int, tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    content = json.dumps(coco([1, 2, 2, 4]), indent=1).encode()
+    damaged = mutations(content, seed=seed, count=200)
+    refused = assert_safe(read_keypoints, path, damaged, right=lambda content: second_coco(content, path))
+    assert 100 < refused < 200
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    for name in ("walk.npy", "walk.json"):
+        with pytest.raises(FileNotFoundError, match=name):
+            read_keypoints(tmp_path / name)
