@@ -61,6 +61,8 @@ class KineticsSkeleton(MotionDataset):
     (2018).
     """
 
+    default_preprocess = PREPROCESS
+
     def __init__(
         self,
         *,

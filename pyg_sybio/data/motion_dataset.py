@@ -4,7 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -130,10 +130,16 @@ class MotionDataset(Dataset):
         ValueError: If an argument is out of its range, a clip has no label or an unknown one, the frame rates
             of the clips differ from each other or from `frame_rate`, or there is no clip.
 
+        default_preprocess: What the class does to a clip before it is stored, if it is not told otherwise.
+        default_fill: Likewise with the observed frames.
+
     Note:
         Clips that preparation has left out of the store (:class:`SomebodySeen` leaves out those in which
         nobody is ever seen) are named in a warning.
     """
+
+    default_preprocess: ClassVar[Transforms] = ()
+    default_fill: ClassVar[Transforms] = ()
 
     def __init__(
         self,

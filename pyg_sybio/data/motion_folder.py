@@ -11,7 +11,7 @@ from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern, read_clip_table
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Transform
+from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Transform, Transforms, composed
 from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.protocols import SPLITS, Described, Validation, leave_out, select
 from pyg_sybio.data.protocols import hold_out as held_out
@@ -55,10 +55,10 @@ class MotionFolder(MotionDataset):
         window_stride: Frames from one window to the next. (default: a clip is one sample)
         frame_rate: In Hz. Clips of another rate are resampled, and files that do not say theirs are taken to
             have it. (default: that of the files, the same in all)
-        preprocess: Transform of a clip before it is stored, such as `Center`.
-        augment: Transform of a clip before it is split, such as `RandomRotation`.
-        corrupt: Transform of the observed frames, such as `DropJoints`.
-        fill: Transform of the observed frames after that, such as `FillMissing`.
+        preprocess: Transform, or several, of a clip before it is stored, such as `Center`.
+        augment: Those of a clip before it is split, such as `RandomRotation`.
+        corrupt: Those of the observed frames, such as `DropJoints`.
+        fill: Those of the observed frames after that, such as `FillMissing`.
         observation_ratio: The share of what could be observed that is.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         cache: The folder of prepared clips (:func:`~pyg_sybio.data.store.prepare`).
@@ -92,10 +92,10 @@ class MotionFolder(MotionDataset):
         num_future: int = 30,
         window_stride: int | None = None,
         frame_rate: float | None = None,
-        preprocess: Transform | None = None,
-        augment: Transform | None = None,
-        corrupt: Transform | None = None,
-        fill: Transform | None = None,
+        preprocess: Transforms | None = None,
+        augment: Transforms | None = None,
+        corrupt: Transforms | None = None,
+        fill: Transforms | None = None,
         observation_ratio: float = 1.0,
         padding: str = "repeat",
         cache: str | None = None,
@@ -184,12 +184,13 @@ class ToRate:
         return Resample(frame_rate=self.frame_rate)(motion)
 
 
-def preparation(*, frame_rate: float | None, preprocess: Transform | None) -> Transform | None:
+def preparation(*, frame_rate: float | None, preprocess: Transforms | None) -> Transform | None:
     """What is done to a clip before it is stored."""
+    transform = composed(preprocess)
     if frame_rate is None:
-        return preprocess
+        return transform
     to_rate = ToRate(frame_rate)
-    return to_rate if preprocess is None else Compose([to_rate, preprocess])
+    return to_rate if transform is None else Compose([to_rate, transform])
 
 
 def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:

@@ -61,6 +61,9 @@ class NTURGBD(MotionDataset):
     al., "NTU RGB+D 120" (2019); https://github.com/shahroudy/NTURGB-D
     """
 
+    default_preprocess = PREPROCESS
+    default_fill = FILL
+
     def __init__(
         self,
         *,

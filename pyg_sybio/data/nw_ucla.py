@@ -59,6 +59,9 @@ class NWUCLA(MotionDataset):
     Source: Wang et al., "Cross-view Action Modeling, Learning and Recognition" (2014).
     """
 
+    default_preprocess = PREPROCESS
+    default_fill = FILL
+
     def __init__(
         self,
         *,
