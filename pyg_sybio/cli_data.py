@@ -103,12 +103,17 @@ def data_info(args: argparse.Namespace) -> None:
     import json
 
     from pyg_sybio.data.summary import summarise
+    from pyg_sybio.data.summary_text import summary_text
     from pyg_sybio.files import write_whole
 
     summary = summarise(
-        args.folder, skeleton=_skeleton(args.skeleton), labels=args.labels, pattern=args.pattern
+        args.folder,
+        skeleton=_skeleton(args.skeleton),
+        labels=args.labels,
+        pattern=args.pattern,
+        besides=[Path(name) for name in (args.skeleton, args.json) if name is not None],
     )
-    print(summary.text())
+    print(summary_text(summary))
     if args.json is not None:
         text = json.dumps(summary.to_dict(), indent=2, ensure_ascii=False) + "\n"
         write_whole(args.json, lambda file: file.write(text.encode()))

@@ -1,0 +1,161 @@
+r"""Counts over clips: classes, lengths, frame rates, persons, ids, and what is missing."""
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pyg_sybio.data.motion import Motion
+
+_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class ClipFacts:
+    r"""What counts of one motion.
+
+    Args:
+        format: Suffix of its file.
+        label: Its class.
+        splits: The splits that it belongs to; in an annotation file they may be several.
+        ids: Its other ids.
+        num_frames: Its length.
+        frame_rate: In Hz.
+        num_persons: How many persons are seen anywhere in it.
+        skeleton: Its name.
+        joints: Of the skeleton.
+        missing: In how many of the frames that show a person is each joint of theirs missing, `[M]`.
+        seen: Frames in which a person is seen, summed over persons.
+        empty: Frames in which nobody is seen.
+    """
+
+    format: str
+    label: str | None
+    splits: tuple[str, ...]
+    ids: Mapping[str, str]
+    num_frames: int
+    frame_rate: float | None
+    num_persons: int
+    skeleton: str
+    joints: tuple[str, ...]
+    missing: np.ndarray
+    seen: int
+    empty: int
+
+    @classmethod
+    def of(cls, motion: Motion, format: str, splits: tuple[str, ...] = ()) -> "ClipFacts":
+        """The facts of a motion; its id `split`, if it has one, is its split."""
+        ids = dict(motion.ids)
+        if "split" in ids:
+            splits = (ids.pop("split"),)
+        seen = motion.seen
+        return cls(
+            format=format,
+            label=motion.label,
+            splits=splits,
+            ids=ids,
+            num_frames=motion.num_frames,
+            frame_rate=motion.frame_rate,
+            num_persons=int(seen.any(dim=1).sum()),
+            skeleton=motion.skeleton.name,
+            joints=motion.skeleton.joints,
+            missing=(seen[..., None] & ~motion.present).sum(dim=(0, 1)).numpy(),
+            seen=int(seen.sum()),
+            empty=int((~seen.any(dim=0)).sum()),
+        )
+
+
+@dataclass(eq=False)
+class Tally:
+    """Counts over clips, such as those of one split."""
+
+    lengths: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    empty: int = 0
+    unlabelled: int = 0
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    """Class, frame rate, persons, skeleton and format -> value -> clips."""
+    ids: dict[str, Counter[str]] = field(default_factory=dict)
+    """Id -> value -> clips."""
+    joints: dict[str, tuple[tuple[str, ...], np.ndarray, int]] = field(default_factory=dict)
+    """Skeleton -> its joints, frames in which each is missing, frames that show a person."""
+
+    def add(self, clip: ClipFacts) -> None:
+        """Count one more clip."""
+        rate = clip.frame_rate
+        self.lengths.append(clip.num_frames)
+        if rate is not None:
+            self.seconds.append(clip.num_frames / rate)
+        self.empty += clip.empty
+        self.unlabelled += clip.label is None
+        values = {
+            "class": clip.label,
+            "frame rate": _UNKNOWN if rate is None else f"{rate:g} Hz",
+            "persons": str(clip.num_persons),
+            "skeleton": clip.skeleton,
+            "format": clip.format,
+        }
+        for name, value in values.items():
+            if value is not None:
+                self.counts.setdefault(name, Counter())[value] += 1
+        for name, value in clip.ids.items():
+            self.ids.setdefault(name, Counter())[value] += 1
+        joints, missing, seen = self.joints.get(clip.skeleton, (clip.joints, 0, 0))
+        self.joints[clip.skeleton] = joints, missing + clip.missing, seen + clip.seen
+
+    def of(self, name: str) -> dict[str, int]:
+        """Clips of each value of a count, values in the order of people: 2 before 10."""
+        return _in_order(self.counts.get(name, Counter()))
+
+    def of_id(self, name: str) -> dict[str, int]:
+        """Clips of each value of an id."""
+        return _in_order(self.ids.get(name, Counter()))
+
+    def missing(self, skeleton: str) -> dict[str, float]:
+        """Share of the frames that show a person in which each of their joints is missing."""
+        joints, missing, seen = self.joints.get(skeleton, ((), np.zeros(0), 0))
+        return {joint: float(count) / max(seen, 1) for joint, count in zip(joints, missing, strict=True)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON."""
+        return {
+            "clips": len(self.lengths),
+            "unlabelled": self.unlabelled,
+            "classes": self.of("class"),
+            "frames": spread(self.lengths),
+            "seconds": spread(self.seconds),
+            "frames_with_nobody": self.empty,
+            "frame_rates": self.of("frame rate"),
+            "persons": self.of("persons"),
+            "skeletons": self.of("skeleton"),
+            "formats": self.of("format"),
+            "ids": {name: self.of_id(name) for name in sorted(self.ids)},
+            "missing_joints": {name: self.missing(name) for name in sorted(self.joints)},
+        }
+
+
+def spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Smallest, middle and largest of some numbers, and their sum; None without any."""
+    if not values:
+        return None
+    return {
+        "min": min(values),
+        "median": statistics.median(values),
+        "max": max(values),
+        "total": sum(values),
+    }
+
+
+def natural(text: str) -> tuple[Any, ...]:
+    """A key that sorts as people do: 2 before 10."""
+    parts = re.split(r"(\d+)", text)
+    # The number of digits stands for the size of a number, however long it is.
+    return tuple((0, len(part.lstrip("0")), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def _in_order(counter: Counter[str]) -> dict[str, int]:
+    return {value: counter[value] for value in sorted(counter, key=natural)}
