@@ -29,10 +29,10 @@ from pyg_sybio.data.store_files import (
     INDEX,
     META,
     ClipInfo,
+    Clips,
     DamagedStoreError,
     StoreWriter,
     check_file,
-    clips_of,
     first_rows,
     mapped,
     outside,
@@ -75,7 +75,7 @@ class MotionStore:
             check_file(self.folder / name, written, content=verify or name == INDEX)
         self.skeleton = Skeleton.from_dict(meta["skeleton"])
         columns = json.loads((self.folder / INDEX).read_bytes())
-        self.clips: Sequence[ClipInfo] = tuple(clips_of(columns, str(self.root)))
+        self.clips: Sequence[ClipInfo] = Clips(columns, str(self.root))
         self.skipped: tuple[tuple[str, str], ...] = tuple(
             (outside(source, inside, str(self.root)), reason) for source, inside, reason in columns["skipped"]
         )
@@ -106,7 +106,7 @@ class MotionStore:
             ValueError: If `frames` selects none.
         """
         clip = self.clips[index]
-        poses, present, confidence, translation = (self._part(name, index, frames) for name in ARRAYS)
+        poses, present, confidence, translation = (self._part(name, index, clip, frames) for name in ARRAYS)
         assert poses is not None and present is not None
         if not poses.numel():
             raise ValueError(f"'frames' is {frames}, but {clip.source} has {clip.num_frames} frames")
@@ -125,10 +125,9 @@ class MotionStore:
             check_values=False,
         )
 
-    def _part(self, name: str, index: int, frames: slice) -> Tensor | None:
+    def _part(self, name: str, index: int, clip: ClipInfo, frames: slice) -> Tensor | None:
         if name not in self._arrays or (first := self._first[name][index]) < 0:
             return None
-        clip = self.clips[index]
         rows = self._arrays[name]
         shape = (clip.num_persons, clip.num_frames, *rows.shape[1:])
         block = rows[first : first + shape[0] * shape[1]].reshape(shape)

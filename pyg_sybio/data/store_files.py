@@ -12,10 +12,10 @@ r"""The files of a motion store: written motion by motion, and checked when they
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 import xxhash
@@ -91,18 +91,36 @@ def mapped(path: Path, kind: str, row: tuple[int, ...]) -> np.ndarray:
     return np.memmap(path, dtype=TYPES[kind], mode="r").view(np.ndarray).reshape(-1, *row)
 
 
-def clips_of(columns: Mapping[str, Any], root: str) -> Iterator[ClipInfo]:
-    names = tuple(columns["ids"])
-    for persons, frames, label, source, inside, rate, tracks, *texts in zip(
-        *(columns[name] for name in COLUMNS), *columns["ids"].values(), strict=True
-    ):
-        yield ClipInfo(
+class Clips(Sequence[ClipInfo]):
+    """What is known about each clip, made when it is asked for: there may be a hundred thousand of them."""
+
+    def __init__(self, columns: Mapping[str, Any], root: str) -> None:
+        self._columns = [columns[name] for name in COLUMNS]
+        # Few different texts, many clips.
+        self._ids = {
+            name: [text if text is None else sys.intern(text) for text in column]
+            for name, column in columns["ids"].items()
+        }
+        self._root = root
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    @overload
+    def __getitem__(self, index: int) -> ClipInfo: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ClipInfo]: ...
+    def __getitem__(self, index: int | slice) -> ClipInfo | list[ClipInfo]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        persons, frames, label, source, inside, rate, tracks = (column[index] for column in self._columns)
+        texts = ((name, column[index]) for name, column in self._ids.items())
+        return ClipInfo(
             num_persons=persons,
             num_frames=frames,
             label=label,
-            # Few different texts, many clips.
-            ids={name: sys.intern(text) for name, text in zip(names, texts, strict=True) if text is not None},
-            source=outside(source, inside, root),
+            ids={name: text for name, text in texts if text is not None},
+            source=outside(source, inside, self._root),
             frame_rate=rate,
             tracks=tuple(tracks),
         )

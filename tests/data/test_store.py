@@ -83,6 +83,7 @@ def test_motions_come_back_to_the_last_bit(root: Path) -> None:
             assert getattr(info, name) == getattr(motion, name)
         part = slice(motion.num_frames // 3, motion.num_frames // 2 + 1)
         assert store.motion(index, part).equal(motion.frames(part))
+    assert store.clips[-1] == store.clips[39] == list(store.clips)[39] == store.clips[38:][1]
     with pytest.raises(IndexError):
         store.motion(40)
     with pytest.raises(ValueError, match=r"'frames' is slice\(900, None, None\), but .*0.txt has"):
