@@ -1,75 +1,54 @@
-r"""What the angle-space benchmarks share (CMU Mocap, Human3.6M): files, normalisation, windows, test clips.
+r"""What the angle-space benchmarks share (CMU Mocap, Human3.6M): statistics, windows, test clips, the error.
 
 A frame is a row of `V = 3 + 3·joints` values: the translation of the root, then an exponential map (rotation
-axis times angle, radians) for every joint.
+axis times angle, radians) for every joint. Both benchmarks take every second frame, which makes 25 a second.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, Dataset
+from torch_geometric.transforms import BaseTransform, Compose
 
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_dataset import MotionDataset, Span, windows
+from pyg_sybio.data.readers.expmap import read_expmap
+from pyg_sybio.data.store import MotionStore, prepare
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.skeleton import Skeleton
 
+DOWNSAMPLING = 2
+FRAME_RATE = 25.0  # after it
 # A column varies if its standard deviation over all training frames is at least this (the benchmarks' value).
 MIN_DEVIATION = 1e-4
 # Every published table draws its test clips with this seed, anew for each action.
 TEST_SEED = 1234567890
+NUM_TEST_CLIPS = 8  # for each action
+TEST_OBSERVED = 50  # frames before the published targets
 
 
-def read_expmap_file(path: str | Path, num_values: int) -> Tensor:
-    r"""The frames of a comma separated file of exponential maps.
-
-    Args:
-        path: The file.
-        num_values: Expected values a frame.
-
-    Shapes:
-        - **output:** `[T, num_values]`, double precision
-
-    Raises:
-        ValueError: If a line has another number of values, or something that is not a finite number; the
-            message names the file and the line.
-        FileNotFoundError: If there is no such file.
-    """
-    # Bytes that are no text become characters that are no numbers, and are then reported with their line.
-    lines = Path(path).read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
-    if not lines:
-        raise ValueError(f"{path} has no frames, expected lines of {num_values} comma separated values")
-    return torch.tensor(
-        np.array([_parse_line(path, number, line, num_values) for number, line in enumerate(lines, start=1)])
-    )
+def frames_of(motion: Motion) -> Tensor:
+    r"""The rows of a file `[T, V]`: translation, and all rotations, of the first person."""
+    assert motion.translation is not None
+    return torch.cat([motion.translation[0], motion.poses[0].flatten(1)], dim=-1)
 
 
-def _parse_line(path: str | Path, number: int, line: str, num_values: int) -> list[float]:
-    fields = line.split(",")
-    if len(fields) != num_values:
-        raise ValueError(f"{path}, line {number} has {len(fields)} values, expected {num_values}")
-    try:
-        values = list(map(float, fields))
-    except ValueError:
-        wrong = next(field for field in fields if not _is_number(field))
-        raise ValueError(f"{path}, line {number} has {wrong!r}, expected a number") from None
-    if not all(map(isfinite, values)):
-        wrong = next(field for field in fields if not isfinite(float(field)))
-        raise ValueError(f"{path}, line {number} has {wrong.strip()!r}, expected a finite number")
-    return values
+def used_columns(skeleton: Skeleton, used: Skeleton) -> tuple[int, ...]:
+    """The columns of some joints, found by their names, in a file of all joints."""
+    joints = [skeleton.joint_index(name) for name in used.joints]
+    return tuple(3 + 3 * joint + axis for joint in joints for axis in range(3))
 
 
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
+def read_phases(path: Path, *, skeleton: Skeleton, label: str, ids: Mapping[str, str]) -> Iterator[Motion]:
+    r"""Even and odd frames of a file, both at 25 Hz: two motions, with the id `phase` `"0"` and `"1"`."""
+    motion = read_expmap(path, skeleton=skeleton, frame_rate=FRAME_RATE)
+    for phase in range(min(DOWNSAMPLING, motion.num_frames)):
+        frames = motion.frames(slice(phase, None, DOWNSAMPLING))
+        yield frames.replace(label=label, ids={**ids, "phase": str(phase)}, check_values=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,20 +72,33 @@ class Normalisation:
     varying: tuple[int, ...]
 
     @classmethod
-    def fit(cls, files: Sequence[Tensor], used: Sequence[int]) -> "Normalisation":
-        r"""The statistics of training files `[T, V]`, over all their frames together."""
-        num_frames = sum(len(frames) for frames in files)
-        mean = torch.stack([frames.sum(0) for frames in files]).sum(0) / num_frames
-        square = torch.stack([(frames - mean).square().sum(0) for frames in files]).sum(0) / num_frames
-        deviation = square.sqrt()
+    def fit(cls, files: Iterable[Tensor], used: Sequence[int]) -> "Normalisation":
+        r"""The statistics of training files `[T, V]`, over all their frames together.
+
+        The files are looked at one by one: the mean of two sets of :math:`n` and :math:`k` frames and their
+        sum of squares about it follow from those of each,
+
+        .. math::
+            m = m_n + \tfrac{k}{n + k} (m_k - m_n), \qquad
+            S = S_n + S_k + \tfrac{n k}{n + k} (m_k - m_n)^2.
+        """
+        count, mean, square = 0, torch.zeros(()), torch.zeros(())
+        for frames in files:
+            here, total = frames.mean(0), count + len(frames)
+            step = here - mean
+            square = square + (frames - here).square().sum(0) + step.square() * (count * len(frames) / total)
+            mean = mean + step * (len(frames) / total)
+            count = total
+        deviation = (square / count).sqrt()
         constant = deviation < MIN_DEVIATION
         varying = tuple(column for column in used if not constant[column])
         return cls(mean, deviation.masked_fill(constant, 1.0), tuple(used), varying)
 
     def normalise(self, frames: Tensor) -> Tensor:
         r"""Raw frames `[..., T, V]` as the z-scores of the used joints, `[..., T, M, 3]`."""
-        scores = (frames - self.mean) / self.deviation
-        return scores[..., list(self.used)].unflatten(-1, (-1, 3))
+        columns = list(self.used)
+        scores = (frames[..., columns] - self.mean[columns]) / self.deviation[columns]
+        return scores.unflatten(-1, (-1, 3))
 
     def restore(self, scores: Tensor, *, keep_constant: bool = False) -> Tensor:
         r"""z-scores `[..., T, M, 3]` as raw frames `[..., T, V]`, in double precision.
@@ -125,31 +117,47 @@ class Normalisation:
         return frames
 
 
-class Recording(NamedTuple):
-    """One recorded motion: raw frames `[T, V]` at the frame rate of the data set, and its class."""
+class Standardize(BaseTransform):
+    r"""Rotations as z-scores of the joints that a model sees; the translation is left out.
 
-    path: Path
-    label: int
-    frames: Tensor
+    Args:
+        normalisation: Statistics of the training files.
+        skeleton: The joints of its used columns. A joint that is not present stays zero, which is the mean.
+
+    Raises:
+        ValueError: If the skeleton does not have the joints of the used columns.
+    """
+
+    def __init__(self, normalisation: Normalisation, skeleton: Skeleton) -> None:
+        if 3 * skeleton.num_joints != len(normalisation.used):
+            raise ValueError(
+                f"'skeleton' {skeleton.name!r} has {skeleton.num_joints} joints, "
+                f"expected {len(normalisation.used) // 3}"
+            )
+        self.normalisation = normalisation
+        self.skeleton = skeleton
+
+    def forward(self, motion: Motion) -> Motion:
+        """z-scores of a motion of all joints, one person."""
+        chosen = motion.joints(self.skeleton)
+        scores = self.normalisation.normalise(frames_of(motion))[None]
+        return chosen.replace(
+            poses=scores.masked_fill(~chosen.present[..., None], 0.0), translation=None, check_values=False
+        )
+
+    def invert(self, motion: Motion, skeleton: Skeleton) -> Motion:
+        """The motion of all joints of `skeleton`: what is not in the z-scores takes its mean in training."""
+        frames = self.normalisation.restore(motion.poses)  # [1, T, V]
+        return motion.replace(
+            poses=frames[..., 3:].unflatten(-1, (-1, 3)),
+            translation=frames[..., :3],
+            present=None,
+            confidence=None,
+            skeleton=skeleton,
+        )
 
 
-class Clip(NamedTuple):
-    """A window of a recording: which one, and the first observed frame."""
-
-    recording: int
-    start: int
-
-
-def sliding_clips(recordings: Sequence[Recording], length: int, stride: int) -> list[Clip]:
-    r"""All windows of `length` frames that begin at a multiple of `stride`; none in a shorter recording."""
-    return [
-        Clip(index, start)
-        for index, recording in enumerate(recordings)
-        for start in range(0, len(recording.frames) - length + 1, stride)
-    ]
-
-
-def seeded_starts(bounds: Sequence[tuple[int, int]], num_clips: int = 8) -> list[int]:
+def seeded_starts(bounds: Sequence[tuple[int, int]], num_clips: int = NUM_TEST_CLIPS) -> list[int]:
     r"""First frames of the fixed test clips of one action.
 
     Args:
@@ -168,96 +176,195 @@ def seeded_starts(bounds: Sequence[tuple[int, int]], num_clips: int = 8) -> list
     return [int(generator.randint(*bounds[clip % len(bounds)])) for clip in range(num_clips)]
 
 
-class ExpmapDataset(Dataset):
-    r"""Clips of joint angles, z-scored, with what leads back to the file's own values.
-
-    An item is a :class:`~torch_geometric.data.Data` with `x` `[M, T, 3]`, `future` `[M, T_future, 3]` and `y`
-    `[1]`.
+@dataclass(frozen=True)
+class Benchmark:
+    r"""What tells the angle-space benchmarks apart.
 
     Args:
-        root: Folder of the data set.
-        recordings: The motions.
-        clips: Windows of `num_observed + num_future` frames of them, one for each item.
-        normalisation: Statistics of the training files.
-        skeleton: The joints of the used columns.
-        class_names: Name of each label.
+        layout: The files below the folder, in words.
+        train: Names of the training files.
+        test: Names of the test files, by action; the files of an action take turns.
+        skeleton: All joints of a file.
+        used: The joints that a model sees.
+        read: Gives the phases of a file, with its action as label and the ids `split` (`"train"` or
+            `"test"`), `phase`, and `validation_id`.
+        validation_id: The id by which files are held out for validation.
+        validation_choices: Its values in the training files.
+        first_start: The lowest start of a test clip.
+        test_future: Frames that are kept free after the observed ones where test clips start.
+        cut_to_varying: Whether only columns that vary in training count in the error.
+    """
+
+    layout: str
+    train: tuple[str, ...]
+    test: Mapping[str, tuple[str, ...]]
+    skeleton: Skeleton
+    used: Skeleton
+    read: Callable[[Path], Iterator[Motion]]
+    validation_id: str
+    validation_choices: tuple[int, ...]
+    first_start: int
+    test_future: int
+    cut_to_varying: bool
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        return tuple(self.test)
+
+    def find(self, root: Path, part: str) -> tuple[list[Path], list[str]]:
+        """The files of `"train"` or `"test"` that are there, and the names of those that are not."""
+        names = self.train if part == "train" else [name for names in self.test.values() for name in names]
+        if not root.is_dir():
+            raise FileNotFoundError(f"{root} is not a folder, expected {self.layout} there")
+        found = [root / name for name in names if (root / name).is_file()]
+        return found, [name for name in names if not (root / name).is_file()]
+
+
+class ExpmapDataset(MotionDataset):
+    r"""A benchmark in angle space: z-scored joint angles, with what leads back to the file's own values.
+
+    Args:
+        benchmark: Files and protocol.
+        root: Folder of the files.
+        split: `"train"`, `"val"` or `"test"`.
         num_observed: Frames in `x`.
         num_future: Frames in `future`.
-        frame_rate: In Hz.
+        validation: Which training files make up `"val"`: the value of the benchmark's `validation_id`. With
+            `None`, `"train"` has all files.
+        window_stride: Frames from one window of `"train"` and `"val"` to the next.
+        actions: The actions to take clips from. (default: all)
+        augment: Changes a clip of all joints, in radians, before it becomes z-scores.
+        corrupt: Changes the observed z-scores alone.
+        fill: Fills what is missing in them, after `corrupt`.
+        observation_ratio: The share of the observed frames that is seen.
+        padding: How the rest is filled: `"repeat"` or `"hold"`.
+        cache: Folder of prepared files, as :func:`~pyg_sybio.data.store.prepare` has it.
+        num_processes: How many processes may read files.
+        progress: Whether to show a progress bar while they do.
+
+    Attributes:
+        missing: Files of the benchmark that are not there, relative to `root`.
+        normalisation: Statistics of the training files.
 
     Raises:
-        ValueError: If the skeleton does not have the joints of the used columns.
+        FileNotFoundError: If `root`, or all files for training (for the test split also for testing), are
+            missing.
+        ValueError: If an argument is not one of those above, a file is damaged, or a test file is too short.
     """
 
     def __init__(
         self,
         *,
-        root: Path,
-        recordings: Sequence[Recording],
-        clips: Sequence[Clip],
-        normalisation: Normalisation,
-        skeleton: Skeleton,
-        class_names: tuple[str, ...],
+        benchmark: Benchmark,
+        root: str | Path,
+        split: str,
         num_observed: int,
         num_future: int,
-        frame_rate: float,
+        validation: int | None,
+        window_stride: int,
+        actions: Sequence[str] | None,
+        augment: BaseTransform | None,
+        corrupt: BaseTransform | None,
+        fill: BaseTransform | None,
+        observation_ratio: float,
+        padding: str,
+        cache: str | Path | None,
+        num_processes: int | None,
+        progress: bool,
     ) -> None:
-        super().__init__(str(root))
-        if 3 * skeleton.num_joints != len(normalisation.used):
-            raise ValueError(
-                f"'skeleton' {skeleton.name!r} has {skeleton.num_joints} joints, "
-                f"expected {len(normalisation.used) // 3}"
+        _check_arguments(benchmark, split, num_observed, num_future, validation, window_stride, actions)
+        root, length = Path(root), num_observed + num_future
+        actions = benchmark.actions if actions is None else actions
+        self.benchmark, self.split = benchmark, split
+        files, missing = {}, {}
+        for part in ("train", "test"):
+            files[part], missing[part] = benchmark.find(root, part)
+            if not files[part] and part in ("train", split):
+                raise FileNotFoundError(
+                    f"{root} has no file of the benchmark for {part!r}, expected {benchmark.layout} there"
+                )
+        store = prepare(
+            files=files["train"] + files["test"],
+            read=benchmark.read,
+            settings={},
+            root=root,
+            cache=cache,
+            num_processes=num_processes,
+            progress=progress,
+        )
+        train = [index for index, clip in enumerate(store.clips) if clip.ids["split"] == "train"]
+        used = used_columns(benchmark.skeleton, benchmark.used)
+        self.normalisation = Normalisation.fit((frames_of(store.motion(index)) for index in train), used)
+        self.missing = tuple(missing["train"] + (missing["test"] if split == "test" else []))
+        too_short: list[str] = []
+        if split == "test":
+            spans = _test_spans(store, benchmark, actions, num_observed, num_future)
+        else:
+            key, held_out = benchmark.validation_id, None if validation is None else str(validation)
+            chosen = [
+                index
+                for index in train
+                if store.clips[index].label in actions
+                and (store.clips[index].ids[key] == held_out) == (split == "val")
+                and (split == "train" or store.clips[index].ids["phase"] == "0")
+            ]
+            too_short = [
+                store.clips[index].source for index in chosen if store.clips[index].num_frames < length
+            ]
+            spans = windows(
+                store,
+                [index for index in chosen if store.clips[index].num_frames >= length],
+                num_observed=num_observed,
+                num_future=num_future,
+                stride=window_stride,
             )
-        self.recordings = tuple(recordings)
-        self.clips = tuple(clips)
-        self.normalisation = normalisation
-        self.skeleton = skeleton
-        self.class_names = class_names
-        self.num_observed = num_observed
-        self.num_future = num_future
-        self.frame_rate = frame_rate
-        self._scores = [normalisation.normalise(recording.frames).float() for recording in recordings]
-
-    @property
-    def num_classes(self) -> int:
-        """Number of class names; PyG would count the labels that occur, which depend on the files."""
-        return len(self.class_names)
-
-    def len(self) -> int:
-        """Number of clips."""
-        return len(self.clips)
-
-    def get(self, idx: int) -> Data:
-        """The clip `idx`."""
-        clip = self.clips[idx]
-        end = clip.start + self.num_observed + self.num_future
-        scores = self._scores[clip.recording][clip.start : end].transpose(0, 1)  # [M, T + T_future, 3]
-        x, future = scores.split((self.num_observed, self.num_future), dim=1)
-        label = self.recordings[clip.recording].label
-        return Data(x=x.contiguous(), future=future.contiguous(), y=torch.tensor([label]))
+        _warn(root, self.missing, too_short, length)
+        if not spans:
+            raise ValueError(
+                f"{root} has no clip of {length} frames for split {split!r} and actions {', '.join(actions)}"
+            )
+        standardize = Standardize(self.normalisation, benchmark.used)
+        super().__init__(
+            store=store,
+            spans=spans,
+            class_names=benchmark.actions,
+            num_observed=num_observed,
+            num_future=num_future,
+            frame_rate=FRAME_RATE,
+            observation_ratio=observation_ratio,
+            padding=padding,
+            augment=standardize if augment is None else Compose([augment, standardize]),
+            corrupt=corrupt,
+            fill=fill,
+        )
+        self.skeleton = benchmark.used
 
     def frames(self, idx: int) -> Tensor:
         r"""The raw frames `[T + T_future, V]` of item `idx`, in double precision."""
-        clip = self.clips[self.indices()[idx]]
-        return self.recordings[clip.recording].frames[clip.start :][: self.num_observed + self.num_future]
+        return frames_of(self.motion(idx))
 
-    @property
-    def sample_weights(self) -> Tensor:
-        r"""Probability of each item `[len]` if actions are drawn evenly, and in an action its recordings.
+    def read_clip(self, path: str | Path) -> Tensor:
+        r"""The last `num_observed` frames of a recording as a model wants them: z-scores `[M, T, 3]`.
 
-        With :class:`torch.utils.data.WeightedRandomSampler` the long recordings no longer crowd out the rest.
+        Every second frame is taken, counted back from the last one, so that a prediction goes on where the
+        file ends. :meth:`to_frames` leads back to the file's own values.
+
+        Args:
+            path: A file of the benchmark's format.
+
+        Raises:
+            ValueError: If the file is damaged or too short.
+            FileNotFoundError: If there is no such file.
         """
-        clips = [self.clips[index] for index in self.indices()]
-        labels = [self.recordings[clip.recording].label for clip in clips]
-        in_recording = Counter(clip.recording for clip in clips)
-        in_action = Counter(self.recordings[recording].label for recording in in_recording)
-        return torch.tensor(
-            [
-                1 / (len(in_action) * in_action[label] * in_recording[clip.recording])
-                for clip, label in zip(clips, labels, strict=True)
-            ],
-            dtype=torch.float64,
-        )
+        frames = frames_of(read_expmap(path, skeleton=self.benchmark.skeleton))
+        kept = frames[(len(frames) - 1) % DOWNSAMPLING :: DOWNSAMPLING]
+        if len(kept) < self.num_observed:
+            raise ValueError(
+                f"{path} has {len(frames)} frames, expected at least "
+                f"{DOWNSAMPLING * (self.num_observed - 1) + 1} to observe {self.num_observed}"
+            )
+        scores = self.normalisation.normalise(kept[-self.num_observed :])
+        return scores.transpose(0, 1).float().contiguous()
 
     def to_frames(self, normalised: Tensor) -> Tensor:
         r"""Predicted z-scores `[..., T, M, 3]` as raw frames `[..., T, V]` in the file's own values.
@@ -268,19 +375,24 @@ class ExpmapDataset(Dataset):
         self._check_joints("normalised", normalised)
         return self.normalisation.restore(normalised)
 
-    def motion_errors(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def motion_errors(
+        self, prediction: Tensor, target: Tensor, mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
         r"""The benchmark's angle error of normalised futures (:func:`~pyg_sybio.metrics.angle_error`).
 
         Args:
             prediction: Predicted z-scores.
             target: Recorded z-scores, an item's `future` with frames first.
+            mask: Which joints were recorded: all, as in every clip of these benchmarks.
 
         Shapes:
             - **prediction, target:** `[N, T, M, 3]`
+            - **mask:** `[N, T, M]`
             - **output:** `{"angle_mae": [N, T]}`, radians
 
         Raises:
-            ValueError: If a shape does not fit.
+            ValueError: If a shape does not fit, or something was not recorded: which columns count depends on
+                the whole target.
 
         Note:
             Only the z-scores of the used joints are needed, and yet the result is what the raw files give:
@@ -290,11 +402,84 @@ class ExpmapDataset(Dataset):
         """
         self._check_joints("prediction", prediction)
         self._check_joints("target", target)
+        if mask is not None and not mask.all():
+            raise ValueError("'mask' has joints that were not recorded, expected whole targets")
         predicted = self.normalisation.restore(prediction)
         recorded = self.normalisation.restore(target, keep_constant=True)
-        return {"angle_mae": angle_error(predicted, recorded, self.normalisation.varying)}
+        columns = self.normalisation.varying if self.benchmark.cut_to_varying else None
+        return {"angle_mae": angle_error(predicted, recorded, columns)}
 
     def _check_joints(self, name: str, value: Tensor) -> None:
         num_joints = self.skeleton.num_joints
         if value.dim() < 3 or tuple(value.shape[-2:]) != (num_joints, 3):
             raise ValueError(f"'{name}' has shape {list(value.shape)}, expected [..., T, {num_joints}, 3]")
+
+
+def _check_arguments(
+    benchmark: Benchmark,
+    split: str,
+    num_observed: int,
+    num_future: int,
+    validation: int | None,
+    window_stride: int,
+    actions: Sequence[str] | None,
+) -> None:
+    if split not in ("train", "val", "test"):
+        raise ValueError(f"'split' is {split!r}, expected 'train', 'val' or 'test'")
+    name, choices = f"validation_{benchmark.validation_id}", benchmark.validation_choices
+    if validation is not None and validation not in choices:
+        raise ValueError(f"'{name}' is {validation}, expected one of {choices} or None")
+    if split == "val" and validation is None:
+        raise ValueError(f"'{name}' is None, expected a number for split 'val'")
+    lengths = {"num_observed": num_observed, "num_future": num_future, "window_stride": window_stride}
+    for name, value in lengths.items():
+        if value < 1:
+            raise ValueError(f"'{name}' is {value}, expected at least 1")
+    unknown = sorted(set(actions or ()) - set(benchmark.actions))
+    if unknown:
+        raise ValueError(f"'actions' has {unknown[0]!r}, expected some of {', '.join(benchmark.actions)}")
+
+
+def _test_spans(
+    store: MotionStore, benchmark: Benchmark, actions: Sequence[str], num_observed: int, num_future: int
+) -> list[Span]:
+    """The eight fixed clips of each action, from the even frames of its test files in turn.
+
+    Longer clips than the published ones are drawn for their own length; shorter ones are cut out of those, so
+    that `future` begins at the same frame.
+    """
+    length = max(num_observed, TEST_OBSERVED), max(num_future, benchmark.test_future)
+    spans = []
+    for action in benchmark.actions:
+        clips = [
+            index
+            for index, clip in enumerate(store.clips)
+            if clip.ids["split"] == "test" and clip.ids["phase"] == "0" and clip.label == action
+        ]
+        # Without one of its files, an action has none of the published clips: they take turns.
+        if action not in actions or len(clips) < len(benchmark.test[action]):
+            continue
+        ends = [store.clips[index].num_frames - sum(length) for index in clips]
+        for index, end in zip(clips, ends, strict=True):
+            if end <= benchmark.first_start:
+                clip, least = store.clips[index], benchmark.first_start + sum(length)
+                raise ValueError(
+                    f"{clip.source} has {clip.num_frames} frames at {FRAME_RATE:g} Hz, "
+                    f"expected more than {least} for test clips"
+                )
+        for turn, start in enumerate(seeded_starts([(benchmark.first_start, end) for end in ends])):
+            split = start + length[0]
+            spans.append(Span(clips[turn % len(clips)], split - num_observed, split + num_future, split))
+    return spans
+
+
+def _warn(root: Path, missing: Sequence[str], too_short: Sequence[str], length: int) -> None:
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} files of the benchmark are missing: {', '.join(missing)}")
+    if too_short:
+        names = sorted({str(Path(source).relative_to(root)) for source in too_short})
+        parts.append(f"too short for {length} frames at {FRAME_RATE:g} Hz: {', '.join(names)}")
+    if parts:
+        # The caller of the benchmark's own class.
+        warnings.warn(f"{root}: {'; '.join(parts)}", stacklevel=4)

@@ -13,9 +13,9 @@ from scipy.spatial.transform import Rotation
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.data.cmu_mocap import ACTIONS, NUM_VALUES, USED_COLUMNS, CMUMocap
+from pyg_sybio.data.expmap import frames_of
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.models.baselines import ZeroVelocity
-from pyg_sybio.skeleton import load_skeleton
 
 CONSTANT = (11, 28, 100)  # used columns that do not vary in the made-up files
 
@@ -62,11 +62,15 @@ def read(path: Path) -> np.ndarray:
     return np.loadtxt(path, delimiter=",")
 
 
+def files(dataset: CMUMocap) -> list[Path]:
+    """The file of each item."""
+    return [Path(dataset.store.clips[span.clip].source) for span in dataset.spans]
+
+
 def test_used_columns_are_the_joints_of_the_skeletons_subset() -> None:
-    whole = load_skeleton("cmu38")
-    joints = [whole.joint_index(name) for name in whole.subset("used").joints]
-    assert 3 + 3 * whole.num_joints == NUM_VALUES
-    assert [3 + 3 * joint + axis for joint in joints for axis in range(3)] == list(USED_COLUMNS)
+    published = ((9, 20), (27, 38), (42, 59), (66, 80), (84, 86), (93, 107), (111, 113))
+    assert list(USED_COLUMNS) == [column for first, last in published for column in range(first, last + 1)]
+    assert NUM_VALUES == 117
 
 
 @pytest.mark.filterwarnings("error")
@@ -86,26 +90,26 @@ def test_a_complete_folder_gives_all_clips_without_a_warning(complete_root: Path
     assert (len(train), len(val)) == (windows["train"], windows["val"])
     everything = CMUMocap(root=complete_root, window_stride=2, validation_file=None)
     assert len(everything) > len(train)
-    assert "walking_5.txt" in {recording.path.name for recording in everything.recordings}
-    assert {recording.path.stem[-1] for recording in val.recordings} == {"5"}
-    assert {recording.path.stem[-1] for recording in train.recordings} == set("1234")
+    assert "walking_5.txt" in {path.name for path in files(everything)}
+    assert {path.stem[-1] for path in files(val)} == {"5"}
+    assert {path.stem[-1] for path in files(train)} == set("1234")
 
 
 def test_items_are_z_scored_frames_of_the_files(complete_root: Path) -> None:
     dataset = CMUMocap(root=complete_root)
-    files = [read(path) for path in sorted(complete_root.glob("train/*/*.txt"))]
-    frames = np.concatenate(files)  # every frame of every file, also of the validation files
+    recordings = [read(path) for path in sorted(complete_root.glob("train/*/*.txt"))]
+    frames = np.concatenate(recordings)  # every frame of every file, also of the validation files
     mean, deviation = frames.mean(0), frames.std(0)
     deviation[deviation < 1e-4] = 1
     for index in (0, 17, len(dataset) - 1):
-        item, clip = dataset[index], dataset.clips[index]
-        path = dataset.recordings[clip.recording].path
-        phase = [r.path for r in dataset.recordings[: clip.recording]].count(path)
-        raw = read(path)[phase::2][clip.start :][:75]
+        item, span, path = dataset[index], dataset.spans[index], files(dataset)[index]
+        phase = [clip.source for clip in dataset.store.clips[: span.clip]].count(str(path))
+        raw = read(path)[phase::2][span.start :][:75]
         np.testing.assert_array_equal(dataset.frames(index), raw)
         scores = ((raw - mean) / deviation)[:, USED_COLUMNS].reshape(75, 26, 3).swapaxes(0, 1)
         np.testing.assert_allclose(item.x, scores[:, :50], atol=1e-5)
         np.testing.assert_allclose(item.future, scores[:, 50:], atol=1e-5)
+        assert item.future_mask.all() and item.future_mask.shape == (26, 25, 1)
         assert item.y.item() == ACTIONS.index(path.parent.name)
     varying = set(USED_COLUMNS) - set(CONSTANT)
     assert set(dataset.normalisation.varying) == varying
@@ -113,11 +117,12 @@ def test_items_are_z_scored_frames_of_the_files(complete_root: Path) -> None:
 
 def test_both_phases_are_there_and_hold_all_frames(complete_root: Path) -> None:
     dataset = CMUMocap(root=complete_root, actions=["soccer"])
-    even, odd = dataset.recordings[:2]
-    assert even.path == odd.path
-    raw = read(even.path)
-    np.testing.assert_array_equal(even.frames, raw[0::2])
-    np.testing.assert_array_equal(odd.frames, raw[1::2])
+    even, odd = sorted({span.clip for span in dataset.spans})[:2]
+    clips = dataset.store.clips
+    assert clips[even].source == clips[odd].source
+    raw = read(Path(clips[even].source))
+    for clip, expected in ((even, raw[0::2]), (odd, raw[1::2])):
+        np.testing.assert_array_equal(frames_of(dataset.store.motion(clip)), expected)
 
 
 def test_test_clips_are_the_protocols(complete_root: Path, published_clips: CMUMocap) -> None:
@@ -157,9 +162,9 @@ def test_sample_weights_draw_actions_evenly_and_recordings_evenly_within(complet
     weights = dataset.sample_weights
     assert weights.shape == (len(dataset),)
     by_action, by_recording = Counter[int](), Counter[int]()
-    for weight, clip in zip(weights.tolist(), dataset.clips, strict=True):
-        by_action[dataset.recordings[clip.recording].label] += weight
-        by_recording[clip.recording] += weight
+    for weight, span in zip(weights.tolist(), dataset.spans, strict=True):
+        by_action[dataset.store.clips[span.clip].label] += weight
+        by_recording[span.clip] += weight
     assert list(by_action.values()) == pytest.approx([1 / 2, 1 / 2])
     assert list(by_recording.values()) == pytest.approx([1 / 16] * 16)  # two actions, four files, two phases
 
@@ -254,7 +259,7 @@ def test_a_short_training_file_is_left_out_with_the_warning(root: Path) -> None:
         UserWarning, match=re.escape("too short for 75 frames at 25 Hz: train/running/running_3")
     ):
         dataset = CMUMocap(root=root)
-    used = {dataset.recordings[clip.recording].path.name for clip in dataset.clips}
+    used = {path.name for path in files(dataset)}
     assert "running_3.txt" not in used and "running_2.txt" in used
 
 
@@ -281,13 +286,11 @@ def test_damaged_files_are_named(root: Path) -> None:
 
 
 def test_a_wrong_folder_is_named_with_the_expected_layout(tmp_path: Path) -> None:
-    layout = r"expected train/ACTION/ACTION_NUMBER.txt there"
+    layout = r"expected train/ACTION/ACTION_NUMBER.txt and test/ACTION/ACTION_1.txt there"
     with pytest.raises(FileNotFoundError, match=rf"{tmp_path}/nowhere is not a folder, {layout}"):
         CMUMocap(root=tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match=rf"{tmp_path} has no folder 'train', {layout}"):
-        CMUMocap(root=tmp_path)
     (tmp_path / "train" / "walking").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match=rf"has no file of the benchmark in 'train', {layout}"):
+    with pytest.raises(FileNotFoundError, match=rf"has no file of the benchmark for 'train', {layout}"):
         CMUMocap(root=tmp_path)
 
 
@@ -296,7 +299,7 @@ def test_a_folder_without_test_files_still_trains(root: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert len(CMUMocap(root=root)) > 0
-    with pytest.raises(FileNotFoundError, match="has no folder 'test'"):
+    with pytest.raises(FileNotFoundError, match="no file of the benchmark for 'test'"):
         CMUMocap(root=root, split="test")
 
 

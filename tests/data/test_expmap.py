@@ -1,64 +1,12 @@
-"""Files, normalisation and windows of the angle-space benchmarks, on small made-up motions."""
-
-from pathlib import Path
+"""Statistics, z-scores and test clips of the angle-space benchmarks, on small made-up motions."""
 
 import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.data.expmap import (
-    Clip,
-    Normalisation,
-    Recording,
-    read_expmap_file,
-    seeded_starts,
-    sliding_clips,
-)
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    return path
-
-
-def test_reading_gives_what_numpy_reads(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).normal(size=(20, 9))
-    path = tmp_path / "motion.txt"
-    np.savetxt(path, values, delimiter=",", fmt="%.9g")
-    frames = read_expmap_file(path, 9)
-    assert frames.dtype == torch.float64
-    np.testing.assert_array_equal(frames.numpy(), np.loadtxt(path, delimiter=","))
-
-
-def test_reading_takes_windows_line_ends_spaces_and_blank_lines_at_the_end(tmp_path: Path) -> None:
-    path = write(tmp_path / "motion.txt", "1, 2,-0\r\n4,5e-1,6\r\n\r\n")
-    assert read_expmap_file(path, 3).tolist() == [[1, 2, 0], [4, 0.5, 6]]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1,2,3\n4,5\n", "motion.txt, line 2 has 2 values, expected 3"),
-        ("1,2,3\n\n4,5,6\n", "motion.txt, line 2 has 1 values, expected 3"),
-        ("1,2,3\n4,5,6,7\n", "motion.txt, line 2 has 4 values, expected 3"),
-        ("1,2,3\n4,x5,6\n", "motion.txt, line 2 has 'x5', expected a number"),
-        ("1,,3\n", "motion.txt, line 1 has '', expected a number"),
-        ("1,2,3\n1,2,3\n4, nan,6\n", "motion.txt, line 3 has 'nan', expected a finite number"),
-        ("1,2,-inf\n", "motion.txt, line 1 has '-inf', expected a finite number"),
-        ("\n", "motion.txt has no frames, expected lines of 3"),
-    ],
-)
-def test_a_damaged_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_expmap_file(write(tmp_path / "motion.txt", text), 3)
-
-
-def test_a_binary_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    path = tmp_path / "motion.txt"
-    path.write_bytes(b"\xff\xfe,\x00,1\n")
-    with pytest.raises(ValueError, match=r"motion.txt, line 1 has .* expected a number"):
-        read_expmap_file(path, 3)
-
+from pyg_sybio.data.expmap import Normalisation, Standardize, frames_of, seeded_starts, used_columns
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.skeleton import Skeleton
 
 USED = (6, 7, 8, 12, 13, 14)
 
@@ -104,10 +52,60 @@ def test_restoring_a_prediction_resets_constant_columns_and_a_target_keeps_them(
     assert torch.allclose(kept, torch.tensor(0.625, dtype=torch.float64))
 
 
-def test_sliding_clips_cover_each_recording_and_stay_inside() -> None:
-    recordings = [Recording(Path("a"), 0, torch.zeros(length, 6)) for length in (23, 9, 10)]
-    clips = sliding_clips(recordings, length=10, stride=4)
-    assert clips == [Clip(0, 0), Clip(0, 4), Clip(0, 8), Clip(0, 12), Clip(2, 0)]
+CHAIN = Skeleton(
+    name="chain",
+    joints=("root", "one", "two", "three"),
+    bones=(("root", "one"), ("one", "two"), ("two", "three")),
+    center="root",
+    parts={"all": ("root", "one", "two", "three")},
+    part_bones=(),
+    mirror=(),
+    coordinates="expmap",
+    units="rad",
+    subsets={"used": ("one", "three")},
+)
+
+
+def test_standardize_gives_the_used_joints_and_its_inverse_all() -> None:
+    files, normalisation = fitted()
+    used = CHAIN.subset("used")
+    assert used_columns(CHAIN, used) == USED
+    motion = Motion(
+        poses=files[0][:, 3:].unflatten(-1, (4, 3))[None],
+        translation=files[0][None, :, :3],
+        skeleton=CHAIN,
+        label="walking",
+    )
+    assert torch.equal(frames_of(motion), files[0])
+    transform = Standardize(normalisation, used)
+    scores = transform(motion)
+    assert scores.skeleton == used and scores.label == "walking" and scores.translation is None
+    for column, score in zip(USED, scores.poses[0].flatten(1).T, strict=True):
+        deviation = normalisation.deviation[column]
+        torch.testing.assert_close(score, (files[0][:, column] - normalisation.mean[column]) / deviation)
+    back = frames_of(transform.invert(scores, CHAIN))
+    torch.testing.assert_close(back[:, USED], files[0][:, USED])
+    rest = [column for column in range(15) if column not in USED]
+    torch.testing.assert_close(back[:, rest], normalisation.mean[rest].expand(30, -1))
+
+
+def test_standardize_leaves_a_joint_that_is_not_present_at_the_mean() -> None:
+    files, normalisation = fitted()
+    poses, present = (
+        files[0][:, 3:].unflatten(-1, (4, 3))[None].clone(),
+        torch.ones(1, 30, 4, dtype=torch.bool),
+    )
+    present[0, 7, 3] = False
+    poses[0, 7, 3] = 0
+    motion = Motion(poses=poses, present=present, translation=files[0][None, :, :3], skeleton=CHAIN)
+    scores = Standardize(normalisation, CHAIN.subset("used"))(motion)
+    assert scores.poses[0, 7, 1].tolist() == [0, 0, 0] and not scores.present[0, 7, 1]
+    assert scores.present.sum() == 2 * 30 - 1 and scores.poses[0, 6, 1].all()
+
+
+def test_standardize_needs_the_joints_of_the_columns() -> None:
+    with pytest.raises(ValueError, match="'skeleton' 'chain' has 4 joints, expected 2"):
+        Standardize(fitted()[1], CHAIN)
 
 
 def test_seeded_starts_take_files_in_turn_from_one_generator() -> None:
