@@ -111,7 +111,9 @@ def _parser() -> argparse.ArgumentParser:
         "--data.batch_size 16, --ckpt_path last. 'sybio fit RECIPE --print_config' shows them all.",
     )
     fit.add_argument(
-        "recipe", metavar="RECIPE", help="name of a shipped recipe (synthetic, cmu_mocap) or a YAML file"
+        "recipe",
+        metavar="RECIPE",
+        help="name of a shipped recipe (synthetic, motion_folder, ...) or a YAML file",
     )
     fit.set_defaults(run=_fit)
 
@@ -127,19 +129,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.set_defaults(run=_evaluate)
 
-    predict = command("predict", "Recognise and forecast one clip.", checkpoint)
+    predict = command("predict", "Recognise and forecast one clip, or every clip in a folder.", checkpoint)
     predict.add_argument(
-        "file",
+        "path",
         type=Path,
-        metavar="FILE",
-        help="an .npz with the array 'x' [T, M, D] or [P, T, M, D] (persons, frames, joints, features) "
-        "in the space and at the frame rate of the training clips; for a CMU Mocap model, a recording's .txt",
+        metavar="FILE_OR_FOLDER",
+        help="any motion file with the joints that the model was trained on (.npz, .json, .bvh, .amc, "
+        ".skeleton, ...); for a CMU Mocap model, a recording's .txt",
     )
     predict.add_argument(
         "--output",
         type=Path,
-        metavar="FILE.npz",
-        help="future poses and probabilities (default: FILE_future.npz)",
+        metavar="PATH",
+        help="future poses and probabilities: an .npz or .json file (default: FILE_future.npz in the current "
+        "folder); for a folder, the folder to write them into (default: none are written)",
+    )
+    predict.add_argument(
+        "--labels",
+        default="clips.csv",
+        metavar="CSV",
+        help="in a folder, the file with the columns file and label (default: %(default)s, if it is there)",
     )
     predict.set_defaults(run=_predict)
 
@@ -202,16 +211,47 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _predict(args: argparse.Namespace) -> None:
     from pyg_sybio.training.checkpoint import load_checkpoint
-    from pyg_sybio.training.prediction import predict, read_clip, write_prediction
+    from pyg_sybio.training.observation import observe_one
+    from pyg_sybio.training.prediction import predict, write_prediction
 
     checkpoint = load_checkpoint(args.checkpoint)
-    clip = read_clip(args.file, checkpoint, root=args.data_root)
-    prediction = predict(checkpoint, clip.x)
-    output = args.output or args.file.with_name(f"{args.file.stem}_future.npz")
-    write_prediction(prediction, clip, output)
+    if args.path.is_dir():
+        _predict_folder(args, checkpoint)
+        return
+    observation = observe_one(args.path, checkpoint, root=args.data_root)
+    for notice in observation.notices:
+        print(f"sybio: note: {args.path} {notice}", file=sys.stderr)
+    prediction = predict(checkpoint, observation.x)
+    output = args.output or Path(f"{args.path.stem}_future.npz")
+    write_prediction(prediction, observation, output)
     for name, probability in prediction.ranked():
         print(f"{name:<24}{probability:8.4f}")
     print(f"future: {output}")
+
+
+def _predict_folder(args: argparse.Namespace, checkpoint: Any) -> None:
+    from pyg_sybio.training.prediction import predict_folder, write_prediction
+
+    right = known = 0
+    notices: set[str] = set()
+    for clip in predict_folder(checkpoint, args.path, labels=args.labels, root=args.data_root):
+        for notice in clip.observation.notices:
+            if notice not in notices:  # once, not for every clip
+                print(f"sybio: note: {clip.name} {notice}", file=sys.stderr)
+            notices.add(notice)
+        named, probability = next(iter(clip.prediction.ranked()), ("", 0.0))
+        said = "" if clip.label is None else f"  {clip.label}"
+        print(f"{clip.name:<48}{named:<24}{probability:8.4f}{said}")
+        if named and clip.label in clip.prediction.class_names:
+            known += 1
+            right += named == clip.label
+        if args.output:
+            name = clip.name.replace(": ", "_")
+            write_prediction(clip.prediction, clip.observation, args.output / f"{name}_future.npz")
+    if known:
+        print(f"accuracy: {right / known:.2%} of {known} clips with a known label")
+    if args.output:
+        print(f"futures: {args.output}")
 
 
 def _skeleton_list(args: argparse.Namespace) -> None:

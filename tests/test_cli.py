@@ -12,6 +12,7 @@ from tiny_recipe import tiny
 
 from pyg_sybio import cli
 from pyg_sybio.data.cmu_mocap import USED_COLUMNS
+from pyg_sybio.data.reading import read_motion
 from pyg_sybio.data.synthetic import SyntheticMotions
 from pyg_sybio.training.checkpoint import load_checkpoint
 
@@ -30,7 +31,7 @@ def clip() -> np.ndarray:
 
 
 def write_clip(folder: Path, clip: np.ndarray) -> str:
-    np.savez(folder / "clip.npz", x=clip)
+    np.savez(folder / "clip.npz", poses=clip)
     return str(folder / "clip.npz")
 
 
@@ -112,12 +113,16 @@ def test_predict_writes_what_the_model_says(
     assert cli.main(["predict", str(checkpoint), write_clip(tmp_path, longer), "--output", str(output)]) == 0
     with torch.no_grad():
         out = load_checkpoint(checkpoint).model(torch.from_numpy(clip)[None])
+    future = read_motion(output)
+    np.testing.assert_allclose(future.poses[0], out.future[0], rtol=1e-5, atol=1e-6)
+    assert (future.skeleton.name, future.frame_rate) == ("ntu25", 25.0)
+    assert future.source == str(tmp_path / "clip.npz")
     with np.load(output) as written:
-        np.testing.assert_allclose(written["future"], out.future[0].numpy(), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(written["probabilities"], out.logits[0].softmax(-1).numpy(), rtol=1e-5)
         names = written["class_names"].tolist()
-        assert float(written["frame_rate"]) == 25.0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()[: len(names)]]
+    printed = capsys.readouterr()
+    assert "clip.npz does not say its frame rate: taken for 25 Hz, as in training" in printed.err
+    rows = [line.split() for line in printed.out.splitlines()[: len(names)]]
     shown = {name: float(probability) for name, probability in rows}
     assert list(shown.values()) == sorted(shown.values(), reverse=True)
     assert shown == pytest.approx(dict(zip(names, out.logits[0].softmax(-1).tolist(), strict=True)), abs=1e-4)
@@ -125,25 +130,26 @@ def test_predict_writes_what_the_model_says(
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_predict_takes_fewer_frames_and_persons(
-    frames: int, checkpoint: Path, clip: np.ndarray, tmp_path: Path
+    frames: int, checkpoint: Path, clip: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     pair = np.stack([clip[:frames], 0.9 * clip[:frames]])
     assert cli.main(["predict", str(checkpoint), write_clip(tmp_path, pair)]) == 0
-    with np.load(tmp_path / "clip_future.npz") as written:
-        assert written["future"].shape == (2, 9, 25, 3)
+    assert read_motion(tmp_path / "clip_future.npz").poses.shape == (2, 9, 25, 3)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x[:, :20], "'x' has 20 joints, but skeleton 'ntu25' has 25"),
-        (lambda x: x[..., :2], "'x' has 2 features a joint, but skeleton 'ntu25' (xyz) has 3"),
-        (lambda x: np.where(x == x.max(), np.nan, x), "'x' has 1 values that are not finite numbers"),
-        (lambda x: x[:0], "expected at least one frame"),
-        (lambda x: x[0], "expected [T, M, D] or [P, T, M, D]"),
-        (lambda x: x.astype(str), "is not an .npz file with a numeric array 'x'"),
+        (lambda x: x[:, :20], "'poses' has shape [8, 20, 3], expected [T, 25, 3] or [P, T, 25, 3]"),
+        (lambda x: x[..., :2], "'poses' has shape [8, 25, 2], expected [T, 25, 3] or [P, T, 25, 3]"),
+        (lambda x: np.where(x == x.max(), np.nan, x), "'poses' is NaN in a part of person 0, frame"),
+        (lambda x: x * np.nan, "clip.npz shows nobody in its last 8 frames"),
+        (lambda x: x[:0], "expected a person and a frame"),
+        (lambda x: x[0], "'poses' has shape [25, 3]"),
+        (lambda x: x.astype(str), "array 'poses' holds <U"),
     ],
-    ids=["joints", "features", "nan", "empty", "dimensions", "text"],
+    ids=["joints", "features", "half a joint", "nobody", "empty", "dimensions", "text"],
 )
 def test_predict_turns_wrong_clips_away(
     change: object,
@@ -159,6 +165,30 @@ def test_predict_turns_wrong_clips_away(
     assert [path.name for path in tmp_path.iterdir()] == ["clip.npz"]
 
 
+def test_predict_a_folder(
+    checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = tmp_path / "clips", tmp_path / "futures"
+    (folder / "b").mkdir(parents=True)
+    for name, scale in (("a", 1), ("b/c", 2), ("d", -1), ("e", 3)):
+        np.savez(folder / f"{name}.npz", poses=scale * clip)
+    names = load_checkpoint(checkpoint).data["class_names"]
+    assert cli.main(["predict", str(checkpoint), str(folder), "--output", str(output)]) == 0
+    printed = capsys.readouterr()
+    rows = [line.split() for line in printed.out.splitlines()]
+    assert [row[0] for row in rows[:4]] == ["a.npz", "b/c.npz", "d.npz", "e.npz"]
+    assert printed.err.count("does not say its frame rate") == 1
+    assert read_motion(output / "b" / "c.npz_future.npz").num_frames == 9
+    # One right, one wrong, one of a class that the model does not know, one right.
+    said = [rows[0][1], next(name for name in names if name != rows[1][1]), "other", rows[3][1]]
+    table = "file,label\n" + "".join(f"{row[0]},{label}\n" for row, label in zip(rows, said, strict=False))
+    (folder / "clips.csv").write_text(table)
+    assert cli.main(["predict", str(checkpoint), str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[:4]] == said
+    assert lines[4:] == ["accuracy: 66.67% of 3 clips with a known label"]
+
+
 def test_files_that_are_not_there_or_not_what_they_should_be(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,11 +200,11 @@ def test_files_that_are_not_there_or_not_what_they_should_be(
         (["evaluate", str(junk)], "is not a checkpoint that 'sybio fit' wrote"),
         (["evaluate", str(tmp_path / "other.ckpt")], "is not a checkpoint that 'sybio fit' wrote"),
         (["predict", str(checkpoint), str(missing)], "no file"),
-        (["predict", str(checkpoint), str(junk)], "is not an .npz file"),
+        (["predict", str(checkpoint), str(junk)], "ends in '', expected one of .npz ("),
         (["skeleton", "validate", str(missing)], "no file"),
         (["skeleton", "validate", str(junk)], "not JSON"),
         (["skeleton", "show", "ntu99"], "no skeleton 'ntu99'"),
-        (["fit", "nope"], "no recipe 'nope': expected one of cmu_mocap, synthetic"),
+        (["fit", "nope"], "no recipe 'nope': expected one of cmu_mocap, "),
     ):
         assert message in error_of(capsys, argv)
 
@@ -261,11 +291,6 @@ def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Pat
     recording = data_root / "cmu_mocap" / "test" / "walking" / "walking_1.txt"
     output = tmp_path / "out.npz"
     assert cli.main(["predict", str(checkpoint), str(recording), "--output", str(output)]) == 0
-    with np.load(output) as written:
-        future, frames = written["future"], written["future_frames"]
-    # The recording's own columns: those that vary in training as predicted, the rest at their means.
-    assert future.shape == (25, 26, 3)
-    assert frames.shape == (25, 117)
     values = np.concatenate(
         [
             np.loadtxt(file, delimiter=",")
@@ -273,11 +298,24 @@ def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Pat
         ]
     )
     mean, deviation = values.mean(axis=0), values.std(axis=0)
-    varying = [column for column in USED_COLUMNS if deviation[column] > 1e-4]
-    scores = future.reshape(25, -1)[:, [USED_COLUMNS.index(column) for column in varying]]
+    used = list(USED_COLUMNS)
+    varying = [column for column in used if deviation[column] > 1e-4]
+    # The last 50 frames of every second one are observed, as z-scores of the columns in use.
+    observed = np.loadtxt(recording, delimiter=",")[::-2][:50][::-1] - mean
+    observed[:, varying] /= deviation[varying]
+    x = torch.from_numpy(observed[:, used]).view(50, 26, 3).float()
+    with torch.no_grad():
+        scores = load_checkpoint(checkpoint).model(x[None]).future[0].reshape(25, -1).numpy()
+    # The recording's own columns: those that vary in training as predicted, the rest at their means.
     expected = np.tile(mean, (25, 1))
-    expected[:, varying] += scores * deviation[varying]
+    expected[:, varying] += scores[:, [used.index(column) for column in varying]] * deviation[varying]
+    with np.load(output) as written:
+        frames = written["future_frames"]
     np.testing.assert_allclose(frames, expected, atol=1e-3)
+    future = read_motion(output)
+    assert future.skeleton.name == "cmu38" and future.frame_rate == 25.0
+    assert np.array_equal(future.translation[0], frames[:, :3])
+    assert np.array_equal(future.poses[0], frames[:, 3:].reshape(25, 38, 3))
     assert cli.main(["evaluate", str(checkpoint), "--actions", "walking,running"]) == 0
     report = json.loads(checkpoint.with_suffix(".test.json").read_text())
     # Zero velocity at 80 ms is 0.407 over all columns; those that never vary in training are left out, which

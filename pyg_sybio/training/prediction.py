@@ -1,7 +1,7 @@
-r"""One clip from a file: what is done, and what comes next."""
+r"""Recordings in files: what is done in them, and what comes next."""
 
-import zipfile
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,24 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_sybio.data.cmu_mocap import CMUMocap
+from pyg_sybio.data.clip_table import match_clip_pattern
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_folder import describe_files, find_motion_files
+from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.files import write_whole
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.training.checkpoint import Checkpoint
-
-
-@dataclass(frozen=True)
-class ReadClip:
-    r"""Poses read from a file.
-
-    Args:
-        x: The poses, [T, M, D] or [P, T, M, D], in the space of the training clips.
-        to_frames: Turns poses of that space into frames of the file's own values, where the file is a
-            recording; None where the file is in the space of the training clips.
-    """
-
-    x: Tensor
-    to_frames: Callable[[Tensor], Tensor] | None = None
+from pyg_sybio.training.observation import Observation, observe
 
 
 @dataclass(frozen=True)
@@ -54,12 +44,30 @@ class Prediction:
         return sorted(pairs, key=lambda pair: -pair[1])
 
 
+@dataclass(frozen=True)
+class PredictedClip:
+    """A clip of a folder and what a model says of it.
+
+    Args:
+        name: Its file, relative to the folder, and its number there if the file has several.
+        label: Its class, where that is known.
+        observation: What the model has seen.
+        prediction: What it says.
+    """
+
+    name: str
+    label: str | None
+    observation: Observation
+    prediction: Prediction
+
+
 def predict(checkpoint: Checkpoint, x: Tensor) -> Prediction:
     r"""Recognise and forecast one clip.
 
     Args:
         checkpoint: The trained model.
-        x: Observed poses. The last frames count, as many as the model was trained on; fewer will do.
+        x: Observed poses in the space of the training clips. The last frames count, as many as the model was
+            trained on; fewer will do.
 
     Shapes:
         - **x:** `[T, M, D]` or `[P, T, M, D]`
@@ -67,10 +75,12 @@ def predict(checkpoint: Checkpoint, x: Tensor) -> Prediction:
     Raises:
         ValueError: If `x` does not fit the model's skeleton, or has no frame, or a value is not finite.
     """
-    check_clip(x, checkpoint.model.skeleton)
-    observed = x[..., -checkpoint.data["num_observed"] :, :, :]
+    _check_clip(x, checkpoint.model.skeleton)
+    observed = x[..., -checkpoint.data["num_observed"] :, :, :].float()
+    # A person who stands at the origin throughout is a person all the same.
+    present = torch.ones(1, len(observed), dtype=torch.bool) if observed.dim() == 4 else None
     with torch.no_grad():
-        out = checkpoint.model(observed[None].float())
+        out = checkpoint.model(observed[None], present=present)
     return Prediction(
         probabilities=None if out.logits is None else out.logits[0].softmax(-1),
         future=None if out.future is None else out.future[0],
@@ -79,83 +89,98 @@ def predict(checkpoint: Checkpoint, x: Tensor) -> Prediction:
     )
 
 
-def check_clip(x: Tensor, skeleton: Skeleton, where: str = "'x'") -> None:
-    """Raise a :class:`ValueError` unless `x` is a clip [(P,) T, M, D] of the skeleton."""
+def predict_folder(
+    checkpoint: Checkpoint, folder: str | Path, *, labels: str = "clips.csv", root: str | None = None
+) -> Iterator[PredictedClip]:
+    r"""Recognise and forecast every clip of the files below a folder.
+
+    Labels are those of the CSV file `labels` in the folder, if it is there
+    (:func:`~pyg_sybio.data.clip_table.read_clip_table`); else those in the names of files that match the
+    pattern of the model's recipe, if it has one; else those in the files.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or nothing in it that can be read.
+        ValueError: If the CSV file or a motion file is wrong, or a motion does not fit the model.
+    """
+    folder = Path(folder)
+    files = find_motion_files(folder, besides=(folder / labels,))
+    entries = describe_files(files, folder, labels=labels, pattern=None)
+    pattern = checkpoint.data["settings"].get("pattern")
+    if not entries and pattern is not None:
+        names = [path.relative_to(folder).as_posix() for path in files]
+        entries = match_clip_pattern(pattern, [name for name in names if re.fullmatch(pattern, name)])
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        for number, observation in enumerate(observe(path, checkpoint, root=root)):
+            said = entries[name].label if name in entries else None
+            yield PredictedClip(
+                name=f"{name}: {number}" if number else name,
+                label=observation.recorded.label if said is None else said,
+                observation=observation,
+                prediction=predict(checkpoint, observation.x),
+            )
+
+
+def write_prediction(prediction: Prediction, observation: Observation, path: str | Path) -> None:
+    r"""Write the future as a motion, with what the model says of the class beside it.
+
+    The file is one that :func:`~pyg_sybio.data.reading.read_motion` reads: ``poses`` are the future poses, in
+    the recording's own coordinates wherever the preparation has a way back (see
+    :attr:`Observation.notices <pyg_sybio.training.observation.Observation>`), at the frame rate of the model.
+    Beside it are ``probabilities`` and ``class_names``. For a recording of exponential maps, there is also
+    ``future_frames``, the future as lines of such a file.
+
+    From a model that only recognises, there is no motion, but an ``.npz`` file of the other two.
+
+    Raises:
+        ValueError: If `path` does not end in ``.npz`` or ``.json``.
+    """
+    extra = {"class_names": np.array(prediction.class_names)}
+    if prediction.probabilities is not None:
+        extra["probabilities"] = prediction.probabilities.numpy()
+    if prediction.future is None:
+        write_whole(path, lambda file: np.savez(file, allow_pickle=False, **extra))
+        return
+    future = future_motion(prediction, observation)
+    if future.translation is not None:
+        frames = torch.cat([future.translation, future.poses.flatten(-2)], dim=-1)
+        extra["future_frames"] = frames[0].numpy()
+    write_motion(future, path, **extra)
+
+
+def future_motion(prediction: Prediction, observation: Observation) -> Motion:
+    """The predicted future as a motion in the recording's own coordinates.
+
+    Raises:
+        ValueError: If the model does not predict.
+    """
+    if prediction.future is None:
+        raise ValueError("the model has no future to write: it was trained without prediction")
+    recorded, observed = observation.recorded, observation.observed
+    future = Motion(
+        poses=prediction.future,
+        skeleton=observed.skeleton,
+        frame_rate=prediction.frame_rate,
+        ids=recorded.ids,
+        tracks=observed.tracks,
+        source=recorded.source,
+    )
+    return observation.to_recording(future)
+
+
+def _check_clip(x: Tensor, skeleton: Skeleton) -> None:
     if x.dim() not in (3, 4):
-        raise ValueError(f"{where} has shape {list(x.shape)}, expected [T, M, D] or [P, T, M, D]")
+        raise ValueError(f"'x' has shape {list(x.shape)}, expected [T, M, D] or [P, T, M, D]")
     if x.shape[-2] != skeleton.num_joints:
         raise ValueError(
-            f"{where} has {x.shape[-2]} joints, but skeleton '{skeleton.name}' has {skeleton.num_joints}"
+            f"'x' has {x.shape[-2]} joints, but skeleton '{skeleton.name}' has {skeleton.num_joints}"
         )
     if x.shape[-1] != skeleton.num_features:
         raise ValueError(
-            f"{where} has {x.shape[-1]} features a joint, but skeleton '{skeleton.name}' "
+            f"'x' has {x.shape[-1]} features a joint, but skeleton '{skeleton.name}' "
             f"({skeleton.coordinates}) has {skeleton.num_features}"
         )
     if x.numel() == 0:
-        raise ValueError(f"{where} has shape {list(x.shape)}: expected at least one frame of one person")
+        raise ValueError(f"'x' has shape {list(x.shape)}: expected at least one frame of one person")
     if not x.isfinite().all():
-        raise ValueError(f"{where} has {int((~x.isfinite()).sum())} values that are not finite numbers")
-
-
-def read_clip(path: str | Path, checkpoint: Checkpoint, *, root: str | None = None) -> ReadClip:
-    r"""The poses in a file.
-
-    Args:
-        path: An ``.npz`` file with the array ``x`` in one of these shapes, in the space of the training
-            clips; or, for a model of CMU Mocap, a recording's ``.txt`` file.
-        checkpoint: The trained model that is to see the poses.
-        root: Folder of the recordings, whose statistics a ``.txt`` file is normalised with. (default: as in
-            training)
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is of neither kind, or does not fit the skeleton.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}: expected an .npz file with the array 'x'")
-    recording = path.suffix == ".txt"
-    clip = _read_recording(path, checkpoint, root) if recording else ReadClip(_read_arrays(path))
-    check_clip(clip.x, checkpoint.model.skeleton, where=f"{path}: 'x'")
-    return clip
-
-
-def write_prediction(prediction: Prediction, clip: ReadClip, path: str | Path) -> None:
-    """Write an ``.npz`` file with ``future``, ``probabilities``, ``class_names`` and ``frame_rate``.
-
-    For a recording there is also ``future_frames``, the future in the values that its file has.
-    """
-    arrays: dict[str, np.ndarray] = {
-        "class_names": np.array(prediction.class_names),
-        "frame_rate": np.array(prediction.frame_rate),
-    }
-    if prediction.future is not None:
-        arrays["future"] = prediction.future.numpy()
-        if clip.to_frames is not None:
-            arrays["future_frames"] = clip.to_frames(prediction.future).numpy()
-    if prediction.probabilities is not None:
-        arrays["probabilities"] = prediction.probabilities.numpy()
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
-
-
-def _read_arrays(path: Path) -> Tensor:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            x = arrays["x"]
-    # TypeError and IndexError: a lone .npy array has neither a name nor an end to be read to.
-    except (ValueError, EOFError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not an .npz file with a numeric array 'x'") from error
-    if not np.issubdtype(x.dtype, np.number):
-        raise ValueError(f"{path} is not an .npz file with a numeric array 'x'")
-    return torch.from_numpy(x)
-
-
-def _read_recording(path: Path, checkpoint: Checkpoint, root: str | None) -> ReadClip:
-    # Imported here: an .npz file is predicted from without Lightning.
-    from pyg_sybio.training.data_module import ClipDataModule
-
-    clips = ClipDataModule.from_description(checkpoint.data, root=root).clips("train")
-    if not isinstance(clips, CMUMocap):
-        raise ValueError(f"{path} is a .txt file, but only models of CMU Mocap read those: expected .npz")
-    return ReadClip(clips.read_clip(path).transpose(0, 1), clips.to_frames)  # frames first
+        raise ValueError(f"'x' has {int((~x.isfinite()).sum())} values that are not finite numbers")
