@@ -70,10 +70,9 @@ class SelectBodies(MotionTransform):
         hidden = ~present[..., None]
         high = space[..., :2].masked_fill(hidden, -torch.inf).amax(2)
         low = space[..., :2].masked_fill(hidden, torch.inf).amin(2)
-        width, height = (high - low).unbind(-1)  # [P, T]
-        seen = present.any(2)
-        wide = (width > self.max_spread_ratio * height) & seen
-        return wide.sum(1) > self.max_wide_share * seen.sum(1)
+        width, height = (high - low).unbind(-1)  # [P, T], -inf where nobody is seen, which is not wide
+        wide = width > self.max_spread_ratio * height
+        return wide.sum(1) > self.max_wide_share * present.any(2).sum(1)
 
 
 def amount_of_motion(space: Tensor, present: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ def test_it_is_the_turn_in_two_steps_and_has_an_inverse(seed: int) -> None:
     np.testing.assert_allclose(matrix, expected, atol=1e-12)
     for person, poses in enumerate(motion.poses.numpy()):
         for t in range(motion.num_frames):
-            for joint, point in enumerate(poses[t]):
-                np.testing.assert_allclose(aligned.poses[person, t, joint], expected @ point, atol=1e-12)
+            turned = [expected @ point for point in poses[t]]
+            np.testing.assert_allclose(aligned.poses[person, t], turned, atol=1e-12)
     torch.testing.assert_close(AlignView().invert(aligned, matrix).poses, motion.poses, rtol=0, atol=1e-12)
 
 

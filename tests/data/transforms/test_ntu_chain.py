@@ -125,7 +125,7 @@ def test_the_chain_is_the_naive_one(seed: int) -> None:
 
 def test_the_generated_recordings_cover_the_rules() -> None:
     counts = {"dropped": 0, "two": 0, "one": 0, "filled": 0}
-    for seed in range(60):
+    for seed in range(0, 60, 2):
         poses, present = recording(seed)
         bodies, _ = naive_chain(poses, present)
         counts["dropped"] += len(bodies) < min(len(poses), 2)

@@ -38,7 +38,7 @@ def check_against_loop(motion: Motion, result: Motion, times: np.ndarray) -> Non
 
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
-@pytest.mark.parametrize("frame_rate", [50.0, 7.5, 13.7, 29.97, 240.0])
+@pytest.mark.parametrize("frame_rate", [50.0, 7.5, 29.97])
 def test_another_frame_rate(name: str, frame_rate: float) -> None:
     motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
     result = Resample(frame_rate=frame_rate)(motion)

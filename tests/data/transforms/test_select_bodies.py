@@ -88,6 +88,11 @@ def test_somebody_always_stays() -> None:
         assert SelectBodies()(motion).equal(motion)
 
 
+def test_of_bodies_that_move_alike_the_first_goes_first() -> None:
+    alike = Motion(poses=standing_person(60, 0.5).expand(64, -1, -1, -1), skeleton=load_skeleton("ntu25"))
+    assert SelectBodies(num_bodies=64)(alike).tracks == tuple(range(64))
+
+
 def test_a_body_that_stands_still_far_away_does_not_move() -> None:
     poses = standing_person(60, 0.0)
     moving = standing_person(60, 1e-3)
