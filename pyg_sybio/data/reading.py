@@ -11,6 +11,7 @@ from pyg_sybio.data.readers.bvh import read_bvh
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays
 from pyg_sybio.data.readers.json_file import read_json
+from pyg_sybio.data.readers.keypoints import read_keypoints
 from pyg_sybio.data.readers.kinetics import read_kinetics
 from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz
 from pyg_sybio.data.readers.npz_file import NpzFile
@@ -98,6 +99,8 @@ def _json_format(path: Path, document: Any) -> Read:
         return _of_format(read_nw_ucla)
     if "data" in keys:
         return _of_format(read_kinetics)
+    if isinstance(document, list):
+        return _by_reader(read_keypoints)
     raise ValueError(f"{path} has {_listed(keys)}, expected {FORMATS['.json']}")
 
 
@@ -167,8 +170,8 @@ def _of_format(reader: Callable[[Path], Motion]) -> Read:
     return read
 
 
-def _by_names(reader: Callable[..., Motion]) -> Read:
-    """A format whose reader finds the joints itself."""
+def _by_reader(reader: Callable[..., Motion]) -> Read:
+    """A format whose reader makes the motion of a skeleton itself."""
 
     def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
         yield reader(path, skeleton=skeleton)
@@ -186,8 +189,9 @@ def _of_many(reader: Callable[..., Iterator[Motion]]) -> Read:
 
 
 _BY_SUFFIX: dict[str, Read] = {
+    ".npy": _by_reader(read_keypoints),
     ".skeleton": _of_format(read_ntu),
-    ".bvh": _by_names(read_bvh),
-    ".amc": _by_names(read_amc),
+    ".bvh": _by_reader(read_bvh),
+    ".amc": _by_reader(read_amc),
     ".pkl": _of_many(read_annotations),
 }
