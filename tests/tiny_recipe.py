@@ -1,14 +1,9 @@
-"""The synthetic recipe cut down to a second of work, for the tests of training and of the command line."""
+"""Recipes cut down to a second of work, for the tests of training and of the command line."""
 
 from pathlib import Path
 
-TINY = [
-    "--data.train.num_clips=24",
-    "--data.val.num_clips=12",
-    "--data.test.num_clips=24",
-    "--data.batch_size=12",
-    "--data.settings.num_observed=8",
-    "--data.settings.num_future=9",
+# Of any recipe: model and trainer.
+TINY_MODEL = [
     "--model.variant.channels=[8, 8]",
     "--model.variant.strides=[2, 2]",
     "--model.variant.fusions=[1]",
@@ -18,6 +13,17 @@ TINY = [
     "--trainer.enable_model_summary=false",
     "--trainer.accelerator=cpu",
     "--trainer.log_every_n_steps=1",
+]
+
+# Of the synthetic recipe: its clips as well.
+TINY = [
+    "--data.train.num_clips=24",
+    "--data.val.num_clips=12",
+    "--data.test.num_clips=24",
+    "--data.batch_size=12",
+    "--data.settings.num_observed=8",
+    "--data.settings.num_future=9",
+    *TINY_MODEL,
 ]
 
 

@@ -7,12 +7,22 @@ from pyg_sybio.data.ntu_samples import missing_skeletons
 from pyg_sybio.data.protocols import Validation, ntu_protocol, select
 from pyg_sybio.data.readers.ntu import ACTIONS, FRAME_RATE, ids_from_name, read_ntu
 from pyg_sybio.data.store import prepare
-from pyg_sybio.data.transforms import AlignView, Center, FillNullFrames, SelectBodies, TrimNullFrames
+from pyg_sybio.data.transforms import (
+    AlignView,
+    Center,
+    FillNullFrames,
+    JoinTracks,
+    SelectBodies,
+    TrimNullFrames,
+)
 
 # Setups and classes of NTU RGB+D in the names of the files of both.
 NTU60_SETUPS, NTU60_CLASSES = 17, 60
 
 PREPROCESS = (
+    # A body that the sensor loses comes back with another number: join them before two are chosen.
+    SelectBodies(num_bodies=10),
+    JoinTracks(),
     SelectBodies(num_bodies=2),
     TrimNullFrames(),
     Center(joint="spine"),

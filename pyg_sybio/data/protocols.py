@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pyg_sybio.data.natural_order import natural
+
 SPLITS = ("train", "val", "test")
 
 Validation = float | Mapping[str, Sequence[Any]] | None
@@ -150,10 +152,10 @@ def select(
         train, val = hold_out(clips, chosen, validation)
         chosen = val if split == "val" else train
     if not chosen:
-        values = sorted({_id(clip, protocol.id) for clip in clips}, key=_natural)
+        values = sorted({_id(clip, protocol.id) for clip in clips}, key=natural)
         raise ValueError(
             f"split {split!r} is empty: clips with '{protocol.id}' "
-            f"{', '.join(sorted(protocol.values, key=_natural))} are for {protocol.side}, and the "
+            f"{', '.join(sorted(protocol.values, key=natural))} are for {protocol.side}, and the "
             f"{len(clips)} clips there are have {', '.join(values) or 'none'}"
         )
     return chosen
@@ -185,7 +187,7 @@ def hold_out(
     if isinstance(validation, Mapping):
         groups = {id: _texts(id, values) for id, values in validation.items()}
         held = {i for i in training if all(_id(clips[i], id) in values for id, values in groups.items())}
-        what = ", ".join(f"'{id}' in {', '.join(sorted(v, key=_natural))}" for id, v in groups.items())
+        what = ", ".join(f"'{id}' in {', '.join(sorted(v, key=natural))}" for id, v in groups.items())
     else:
         if not 0 < validation < 1:
             raise ValueError(f"'validation' is {validation}, expected a share above 0 and below 1")
@@ -232,8 +234,3 @@ def _id(clip: Described, id: str) -> str:
             f"it has {', '.join(clip.ids) or 'none'}"
         )
     return clip.ids[id]
-
-
-def _natural(text: str) -> tuple[int, int, str]:
-    """Numbers in their order, before words."""
-    return (0, int(text), text) if text.isdecimal() else (1, 0, text)

@@ -1,4 +1,8 @@
-r"""Training by recipe: a YAML file names data, model and trainer; Lightning's command line does the rest."""
+r"""Training by recipe: a YAML file names data, model and trainer; Lightning's command line does the rest.
+
+A recipe may name a `base`, another recipe, and then says only what differs. `data.settings` and what else is
+up to a class are replaced as a whole.
+"""
 
 import difflib
 from argparse import ArgumentError
@@ -8,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import yaml
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -27,6 +32,7 @@ class RecipeCLI(LightningCLI):
         """Link what the data knows to the model, and let a run be resumed."""
         for name in ("skeleton", "num_classes", "num_future"):
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+        parser.add_argument("--base", type=str | None, default=None, help="Recipe that this one changes.")
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
@@ -87,7 +93,7 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
     return RecipeCLI(
         SybioModule,
         ClipDataModule,
-        args=["--config", str(recipe_path(recipe)), *overrides],
+        args=[*(part for path in _with_bases(recipe) for part in ("--config", str(path))), *overrides],
         run=False,
         auto_configure_optimizers=False,
         # Checkpoints hold the model's own arguments; see SybioModule.on_save_checkpoint.
@@ -111,6 +117,25 @@ def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
             raise KeyboardInterrupt from end
         raise
     return cli
+
+
+def _with_bases(recipe: str) -> list[Path]:
+    """The files of a recipe, those it is based on first."""
+    paths = [recipe_path(recipe)]
+    while (base := _base(paths[0])) is not None:
+        path = recipe_path(base)
+        if path in paths:
+            raise RecipeError(f"{paths[0]}: 'base' is {base!r}, which is based on this recipe")
+        paths.insert(0, path)
+    return paths
+
+
+def _base(path: Path) -> str | None:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return document.get("base") if isinstance(document, dict) else None
 
 
 def _configs() -> resources.abc.Traversable:

@@ -108,7 +108,9 @@ def test_warmup_out_of_range() -> None:
 
 
 def test_shipped_recipes_parse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert recipe_names() == ("cmu_mocap", "synthetic")
+    assert {"cmu_mocap", "kinetics", "ntu_cross_subject", "ntu_cross_view", "nw_ucla", "synthetic"} <= set(
+        recipe_names()
+    )
     monkeypatch.setenv("PYG_SYBIO_DATA", str(tmp_path))
     for name in recipe_names():
         # Printing the settings parses all of them and ends there, before any data is read.
@@ -175,3 +177,24 @@ def test_interrupting_is_not_an_ordinary_end(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr("pyg_sybio.training.module.SybioModule.training_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fit("synthetic", tiny(tmp_path, steps=1))
+
+
+def test_a_recipe_changes_its_base_and_an_override_both(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / f"{name}.yaml" for name in ("first", "second", "third"))
+    first.write_text("base: synthetic\nmodel: {alpha: 0.7}\ndata: {batch_size: 5}\n")
+    second.write_text(f"base: {first}\ndata: {{batch_size: 6, train: {{num_clips: 36}}}}\n")
+    config = prepare(str(second), [*TINY[1:], "--data.batch_size=7"]).config
+    assert config.model.alpha == 0.7
+    assert config.data.batch_size == 7
+    assert config.data.train["num_clips"] == 36
+    assert config.model.preset == prepare("synthetic", TINY).config.model.preset
+
+    third.write_text(f"base: {third}\n")
+    with pytest.raises(RecipeError, match=r"'base' is .* which is based on this recipe"):
+        prepare(str(third))
+    third.write_text("base: nothing\n")
+    with pytest.raises(FileNotFoundError, match="no recipe 'nothing'"):
+        prepare(str(third))
+    third.write_text("base: [\n")
+    with pytest.raises(RecipeError, match=r"third\.yaml is not YAML"):
+        prepare(str(third))
