@@ -129,7 +129,10 @@ def _player_data(motion: Motion, view: View) -> dict[str, Any]:
     """What the player draws: coordinates along right, up and towards the viewer; null where missing."""
     points = to_numpy(motion.poses)[..., : len(view.axes)] @ view.axes.T
     present = motion.present.numpy()
-    low, high = box(points, present, axis=(0, 1, 2)) if present.any() else (np.zeros(2), np.ones(2))
+    if present.any():
+        low, high = box(points, present, axis=(0, 1, 2))
+    else:
+        low, high = np.zeros(len(view.axes)), np.ones(len(view.axes))
     extent = float((high - low).max()) or 1.0
     decimals = _DIGITS - math.ceil(math.log10(extent))
     rounded = np.round(points, decimals)

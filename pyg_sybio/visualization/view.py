@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.visualization.figures import to_numpy
 
 # The camera stands this far (degrees) from straight ahead of the body: nearer, and a step forward does not
@@ -105,13 +106,13 @@ def _camera(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndar
         opposite = -opposite
     aside = np.cross(up, facing)
     angle = np.degrees(np.arctan2(opposite @ aside, opposite @ facing))
-    angle = np.radians(np.clip(abs(angle), *_ASIDE)) * (-1 if angle < 0 else 1)
+    angle = np.radians(np.clip(abs(angle), *_ASIDE)) * (-1 if angle < -1e-6 else 1)
     return np.cos(angle) * facing + np.sin(angle) * aside
 
 
 def _facing(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndarray) -> np.ndarray | None:
     """Where the bodies look on average, from their left and right; None if they look everywhere."""
-    pairs = [tuple(map(motion.skeleton.joint_index, pair)) for pair in motion.skeleton.mirror]
+    pairs = _pairs_at_trunk(motion.skeleton)
     if not pairs:
         return None
     left, right = np.array(pairs).T
@@ -121,6 +122,15 @@ def _facing(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndar
     mean = forward.sum(axis=0) / max(len(forward), 1)
     length = np.linalg.norm(mean)
     return mean / length if length > 0.3 else None
+
+
+def _pairs_at_trunk(skeleton: Skeleton) -> list[tuple[int, int]]:
+    """Mirror pairs with a bone to the middle of the body, as hips and shoulders have, or else all of them."""
+    pairs = [(skeleton.joint_index(left), skeleton.joint_index(right)) for left, right in skeleton.mirror]
+    middle = set(range(skeleton.num_joints)).difference(*pairs)
+    neighbours = {joint: set(skeleton.graph()[joint]) for pair in pairs for joint in pair}
+    at_trunk = [(left, right) for left, right in pairs if neighbours[left] & neighbours[right] & middle]
+    return at_trunk or pairs
 
 
 def _by_frame(present: np.ndarray) -> np.ndarray:

@@ -1,0 +1,171 @@
+"""The strip of frames: which bones are drawn where and in which colours, and what is written beside them."""
+
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from stick_body import STICK, stick_motion, without
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.visualization.clip_figure import clip_figure, draw_clip
+from pyg_sybio.visualization.figures import BLUE, INK, ORANGE, SKY, VERMILLION
+from pyg_sybio.visualization.pose import bone_sides, person_colors
+from pyg_sybio.visualization.view import view_of
+
+
+def figure_of(motion: Motion, num_frames: int = 8) -> Figure:
+    return clip_figure(motion, view_of(motion), num_frames=num_frames)
+
+
+def bones_of(axes: Axes) -> list[tuple[str, np.ndarray]]:
+    """Every line drawn: its colour, and its ends `[2, 2]`."""
+    return [
+        (to_hex(lines.get_colors()[0]).upper(), np.asarray(segment))
+        for lines in axes.collections
+        if isinstance(lines, LineCollection)
+        for segment in lines.get_segments()
+    ]
+
+
+def dots_of(axes: Axes) -> int:
+    return sum(len(dots.get_offsets()) for dots in axes.collections if not isinstance(dots, LineCollection))
+
+
+def texts_of(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_every_bone_of_every_frame_is_drawn_at_its_length() -> None:
+    motion = stick_motion(num_frames=3)
+    view = view_of(motion)
+    figure = clip_figure(motion, view)
+    assert len(figure.axes) == 3
+    for frame, axes in enumerate(figure.axes):
+        pose = view.project(motion.poses[0, frame].double().numpy())
+        expected = sorted(np.linalg.norm(pose[a] - pose[b]) for a, b in STICK.bone_pairs)
+        drawn = sorted(np.linalg.norm(ends[0] - ends[1]) for _, ends in bones_of(axes))
+        np.testing.assert_allclose(drawn, expected, atol=1e-9)
+        assert dots_of(axes) == STICK.num_joints
+
+
+def test_left_and_right_have_their_colours() -> None:
+    (axes,) = figure_of(stick_motion(num_frames=1)).axes
+    colors = sorted(color for color, _ in bones_of(axes))
+    # Two bones of the trunk; arm and leg on each side. The body faces us: its left is on our right.
+    assert colors == sorted([INK] * 2 + [BLUE] * 2 + [ORANGE] * 2)
+    middle = {
+        color: np.mean([ends for c, ends in bones_of(axes) if c == color], axis=(0, 1)) for color in colors
+    }
+    assert middle[BLUE][0] > middle[INK][0] > middle[ORANGE][0]
+
+
+def test_persons_have_their_colours() -> None:
+    (axes,) = figure_of(stick_motion(num_frames=1, num_persons=2)).axes
+    colors = [color for color, _ in bones_of(axes)]
+    assert {color: colors.count(color) for color in colors} == {BLUE: 4, SKY: 2, VERMILLION: 4, ORANGE: 2}
+
+
+def test_colours_differ_for_all_eyes() -> None:
+    def luminance(color: str) -> float:
+        return float(np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) @ (0.2126, 0.7152, 0.0722))
+
+    for colors in (person_colors(1), person_colors(5)):
+        for shade in colors:
+            assert luminance(shade.right) > luminance(shade.left) + 30
+
+
+def test_a_bone_across_is_in_the_middle() -> None:
+    skeleton = replace(STICK, bones=(*STICK.bones, ("left_hand", "right_hand")))
+    assert bone_sides(skeleton).tolist() == [0, 0, 1, -1, 1, -1, 0]
+
+
+def test_what_is_missing_is_left_out() -> None:
+    missing = torch.zeros(1, 3, 7, dtype=torch.bool)
+    missing[0, 1, STICK.joint_index("chest")] = True  # an end of four bones
+    missing[0, 2] = True
+    figure = figure_of(without(stick_motion(num_frames=3), missing))
+    assert [len(bones_of(axes)) for axes in figure.axes] == [6, 2, 0]
+    assert [dots_of(axes) for axes in figure.axes] == [7, 6, 0]
+    assert texts_of(figure).count("nobody\nseen") == 1
+    assert "nobody\nseen" in [text.get_text() for text in figure.axes[2].texts]
+
+
+def test_one_scale_and_nothing_outside_of_it() -> None:
+    motion = stick_motion(num_frames=6)
+    motion = motion.replace(poses=motion.poses * torch.linspace(0.5, 2, 6)[:, None, None])
+    figure = figure_of(motion)
+    figure.draw_without_rendering()
+    limits = {(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes}
+    assert len(limits) == 1
+    left, right, bottom, top = limits.pop()
+    ends = np.concatenate([ends for axes in figure.axes for _, ends in bones_of(axes)])
+    assert left < ends[:, 0].min() < ends[:, 0].max() < right
+    assert bottom < ends[:, 1].min() < ends[:, 1].max() < top
+    # The feet of all frames are on one line, which is drawn.
+    ground = {axes.lines[0].get_ydata()[0] for axes in figure.axes}
+    assert ends[:, 1].min() == pytest.approx(ground.pop(), abs=1e-9)
+    assert not ground
+
+
+def test_frames_are_spread_from_first_to_last_and_timed() -> None:
+    times = texts_of(figure_of(stick_motion(num_frames=41), num_frames=5))
+    assert times == ["0.00 s", "1.00 s", "2.00 s", "3.00 s", "4.00 s"]
+    times = texts_of(figure_of(stick_motion(num_frames=3, frame_rate=None)))
+    assert times == ["frame 0", "frame 1", "frame 2"]
+
+
+@pytest.mark.parametrize(("num_persons", "num_frames"), [(1, 1), (1, 8), (2, 8), (5, 8)])
+def test_nothing_written_overlaps(num_persons: int, num_frames: int) -> None:
+    motion = stick_motion(20, num_persons, label="waves with both hands", ids={"subject": "7", "view": "2"})
+    figure = figure_of(motion, num_frames)
+    figure.draw_without_rendering()
+    title = figure.get_suptitle()
+    for fact in (
+        "stick.npz",
+        "class waves with both hands",
+        "subject 7",
+        "view 2",
+        "10 Hz",
+        "up is y",
+        "(m)",
+    ):
+        assert fact.replace(" ", "\N{NO-BREAK SPACE}") in title
+    written = [text for axes in figure.axes for text in axes.texts]
+    written += [figure._suptitle, *(text for legend in figure.legends for text in legend.get_texts())]
+    boxes = [text.get_window_extent() for text in written]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    for box in boxes:
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.height
+    assert figure.get_figwidth() <= 16
+
+
+def test_an_image_stands_upright() -> None:
+    skeleton = load_skeleton("coco17")
+    keypoints = torch.rand(1, 1, 17, 3)
+    nose, ankle = skeleton.joint_index("nose"), skeleton.joint_index("left_ankle")
+    keypoints[..., 1] = torch.linspace(0.1, 0.9, 17)  # image rows: the ankles are below the nose
+    assert keypoints[0, 0, nose, 1] < keypoints[0, 0, ankle, 1]
+    (axes,) = figure_of(Motion(poses=keypoints, skeleton=skeleton)).axes
+    offsets = np.concatenate([np.asarray(d.get_offsets()) for d in axes.collections if dots_of(axes)][1::2])
+    assert len(offsets) == 17
+    assert offsets[0, 1] == offsets[:, 1].max()  # the nose, the one joint in the middle, is on top
+
+
+def test_the_file_and_the_errors(tmp_path: Path) -> None:
+    view = draw_clip(stick_motion(), tmp_path / "a.png", num_frames=2, up="y")
+    assert view.note == "up is y (as asked)"
+    picture = imread(tmp_path / "a.png")
+    assert min(picture.shape[:2]) > 300
+    with pytest.raises(ValueError, match="'num_frames' is 0, expected at least 1"):
+        draw_clip(stick_motion(), tmp_path / "b.png", num_frames=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
