@@ -35,6 +35,7 @@ from torch import Tensor
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.kinematic_chain import (
     MAX_JOINTS,
+    is_name,
     joint_positions,
     rig_motion,
     turns_to_matrices,
@@ -86,11 +87,13 @@ class AsfRig:
         bones: Root and bones.
         metres: Length of the file's unit.
         degrees: Whether its angles are degrees.
+        source: The file, for errors of motions that do not fit it.
     """
 
     bones: tuple[AsfBone, ...]
     metres: float
     degrees: bool
+    source: str
 
     def __repr__(self) -> str:
         return f"AsfRig({len(self.bones) - 1} bones, {self.num_channels} channels)"
@@ -290,11 +293,11 @@ def load_amc(path: str | Path, rig: AsfRig) -> AmcRecording:
                     + (" before a frame number" if number is None else f" twice in frame {number}")
                 )
             if len(fields) - 1 != stop - start:
-                lines.fail(f"{len(fields) - 1} values for '{first}'", f"{stop - start}")
+                lines.fail(f"{len(fields) - 1} values for '{first}'", f"{stop - start} as in {rig.source}")
             frame[start:stop] = to_floats(fields[1:], lines.where)
             missing.remove(first)
         elif first.isdecimal() and len(fields) == 1:
-            _check_whole(lines, number, missing)
+            _check_whole(lines, number, missing, rig)
             values.extend(frame)
             following = to_count(first, lines.where)
             if number is not None and following != number + 1:
@@ -303,12 +306,12 @@ def load_amc(path: str | Path, rig: AsfRig) -> AmcRecording:
         elif first.startswith(":") and number is None:
             degrees = _amc_keyword(lines, first, degrees)
         else:
-            lines.fail(shown(first), "a frame number, the root or a bone that moves")
+            lines.fail(shown(first), f"a frame number, the root or a bone that moves in {rig.source}")
     if number is None:
         raise ValueError(
             f"{path} has no frames, expected frame numbers, each with the root and bones after it"
         )
-    _check_whole(lines, number, missing)
+    _check_whole(lines, number, missing, rig)
     values.extend(frame)
     return AmcRecording(rig, _in_metres(torch.from_numpy(np.array(values)), rig, degrees))
 
@@ -323,11 +326,12 @@ def _spans(rig: AsfRig) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _check_whole(lines: "_Lines", number: int | None, missing: set[str]) -> None:
+def _check_whole(lines: "_Lines", number: int | None, missing: set[str], rig: AsfRig) -> None:
     if missing:
-        shown = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
+        names = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
         raise ValueError(
-            f"{lines.where}: frame {number} ends without {shown}, expected the root and all bones"
+            f"{lines.where}: frame {number} ends without {names}, "
+            f"expected the root and all bones that move in {rig.source}"
         )
 
 
@@ -437,14 +441,14 @@ def _section(lines: _Lines, word: str, sections: dict[str, int]) -> str:
 
 
 def _add_field(lines: _Lines, bone: _Bone, fields: list[str], known: Sequence[str]) -> None:
-    """A line of a block: a field and its words, or more words of the field before it."""
+    """A line of a block: a field and its words, or more limits, which go over several lines."""
     word = fields[0].lower()
     if word in known:
         if word in bone.fields:
             lines.fail(f"a second '{word}'", f"it once, on line {bone.lines[word]}")
         bone.fields[word], bone.lines[word] = fields[1:], lines.line
-    elif bone.fields and _is_number(word):
-        bone.fields[list(bone.fields)[-1]] += fields
+    elif list(bone.fields)[-1:] == ["limits"] and _is_number(word):
+        bone.fields["limits"] += fields
     else:
         lines.fail(shown(fields[0]), f"one of {', '.join(known)}")
 
@@ -538,7 +542,7 @@ def _build_rig(
             f"{path}, line {lines[name]}: the hierarchy does not lead from the root to bone '{name}', "
             "expected it to reach every bone"
         )
-    return AsfRig(tuple(ordered), metres, degrees)
+    return AsfRig(tuple(ordered), metres, degrees, str(path))
 
 
 def _root(block: _Block, metres: float) -> AsfBone:
@@ -555,8 +559,8 @@ def _root(block: _Block, metres: float) -> AsfBone:
 def _bone(block: _Block, metres: float, turn: float) -> AsfBone:
     """A bone; its parent is not known yet."""
     name = " ".join(block.words("name"))
-    if not name or name[0] == ":" or " " in name or name.isdecimal():
-        block.fail("name", f"the name {shown(name)}", "one word that is no number")
+    if not is_name(name) or name[0] == ":" or " " in name or name.isdecimal():
+        block.fail("name", f"the name {shown(name)}", "one readable word that is no number")
     block.title = f"bone '{name}'"
     to_count(" ".join(block.words("id", optional=True)) or "0", block.where("id"))
     [length] = block.numbers("length", 1)

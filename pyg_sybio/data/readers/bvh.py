@@ -23,6 +23,7 @@ from torch import Tensor
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.kinematic_chain import (
     MAX_JOINTS,
+    is_name,
     joint_positions,
     rig_motion,
     turns_to_matrices,
@@ -314,8 +315,11 @@ class _Words:
             if not line.isspace():
                 yield line
 
-    def numbers(self, count: int, expected: str) -> list[float]:
-        return to_floats([self.next(expected) for _ in range(count)], self.where)
+    def of_line(self, count: int, expected: str) -> list[str]:
+        """The next words, which are on this line."""
+        if len(self._words) < count:
+            self.fail(f"{len(self._words)} words left", expected)
+        return [self._words.pop() for _ in range(count)]
 
 
 @dataclass
@@ -344,7 +348,7 @@ def _parse_hierarchy(words: _Words) -> BvhRig:
             case "ROOT" | "JOINT" | "END" as kind:
                 _open(words, kind, joints, stack)
             case "OFFSET" if inside and inside.offset is None:
-                x, y, z = words.numbers(3, "the three numbers of an OFFSET")
+                x, y, z = to_floats(words.of_line(3, "the three numbers of an OFFSET"), words.where)
                 inside.offset = (x, y, z)
             case "CHANNELS" if inside and inside.channels is None and stack[-1] == len(joints) - 1:
                 inside.channels = _parse_channels(words, inside)
@@ -387,8 +391,8 @@ def _open(words: _Words, kind: str, joints: list[_Open], stack: list[int]) -> No
         name = f"{joints[parent].name}_end{earlier + 1 if earlier else ''}"
     else:
         name = words.name()
-        if not name:
-            words.fail(f"a {kind} without a name", "one")
+        if not is_name(name):
+            words.fail(f"a {kind} with the name {shown(name)}", "a readable name, in UTF-8")
         for joint in joints:
             if joint.name == name and not joint.is_end_site:
                 words.fail(f"a second joint {shown(name)}", f"it once, on line {joint.line}")
@@ -401,12 +405,12 @@ def _open(words: _Words, kind: str, joints: list[_Open], stack: list[int]) -> No
 def _parse_channels(words: _Words, joint: _Open) -> tuple[str, ...]:
     if joint.is_end_site:
         words.fail(f"channels in '{joint.name}'", "none in an End Site")
-    count = to_count(words.next("the number of channels"), words.where)
+    count = to_count(words.of_line(1, "the number of channels")[0], words.where)
     if count > len(_CHANNELS):
         words.fail(f"{count} channels", f"at most {len(_CHANNELS)}")
     channels: list[str] = []
-    for _ in range(count):
-        channel = _CHANNEL_OF.get((word := words.next("the names of channels")).lower())
+    for word in words.of_line(count, f"the names of {count} channels"):
+        channel = _CHANNEL_OF.get(word.lower())
         if channel is None:
             words.fail(f"the channel {shown(word)}", f"{count} of {', '.join(_CHANNELS)}")
         if channel in channels:

@@ -20,6 +20,11 @@ Pose = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From the values of frames `[T, C]` to the rotations `[T, J, 3, 3]` and steps `[T, J, 3]` of the joints."""
 
 
+def is_name(text: str) -> bool:
+    """Whether a text may name a joint: printable, and read without loss from its bytes."""
+    return bool(text) and text.isprintable() and "\ufffd" not in text
+
+
 def turns_to_matrices(turns: Sequence[Sequence[tuple[str, int]]], values: Tensor) -> Tensor:
     r"""The product of each joint's turns about axes, `R = R_first R_second ...` (intrinsic).
 
