@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from torch_geometric.transforms import BaseTransform
-
 from pyg_sybio.data.expmap import Benchmark, ExpmapDataset, read_phases, used_columns
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_dataset import Transforms
 from pyg_sybio.skeleton import load_skeleton
 
 ACTIONS = (
@@ -109,9 +108,9 @@ class CMUMocap(ExpmapDataset):
         validation_file: int | None = 5,
         window_stride: int = 5,
         actions: Sequence[str] = ACTIONS,
-        augment: BaseTransform | None = None,
-        corrupt: BaseTransform | None = None,
-        fill: BaseTransform | None = None,
+        augment: Transforms | None = None,
+        corrupt: Transforms | None = None,
+        fill: Transforms | None = None,
         observation_ratio: float = 1.0,
         padding: str = "repeat",
         cache: str | None = None,

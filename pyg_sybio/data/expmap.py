@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric.transforms import BaseTransform, Compose
+from torch_geometric.transforms import BaseTransform
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.motion_dataset import MotionDataset, Span, windows
+from pyg_sybio.data.motion_dataset import MotionDataset, Span, Transforms, composed, windows
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.store import MotionStore, prepare
 from pyg_sybio.metrics import angle_error
@@ -263,9 +263,9 @@ class ExpmapDataset(MotionDataset):
         validation: int | None,
         window_stride: int,
         actions: Sequence[str] | None,
-        augment: BaseTransform | None,
-        corrupt: BaseTransform | None,
-        fill: BaseTransform | None,
+        augment: Transforms | None,
+        corrupt: Transforms | None,
+        fill: Transforms | None,
         observation_ratio: float,
         padding: str,
         cache: str | Path | None,
@@ -324,6 +324,7 @@ class ExpmapDataset(MotionDataset):
                 f"{root} has no clip of {length} frames for split {split!r} and actions {', '.join(actions)}"
             )
         standardize = Standardize(self.normalisation, benchmark.used)
+        first = composed(augment)
         super().__init__(
             store=store,
             spans=spans,
@@ -333,7 +334,7 @@ class ExpmapDataset(MotionDataset):
             frame_rate=FRAME_RATE,
             observation_ratio=observation_ratio,
             padding=padding,
-            augment=standardize if augment is None else Compose([augment, standardize]),
+            augment=standardize if first is None else [first, standardize],
             corrupt=corrupt,
             fill=fill,
         )
