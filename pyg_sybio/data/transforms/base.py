@@ -33,7 +33,8 @@ class InvertibleTransform(MotionTransform):
     r"""A transform that can be undone.
 
     It keeps no state: :meth:`apply` returns what it did along with the motion, and :meth:`invert` takes that
-    back. It undoes any motion of as many frames or fewer (for most, of any number), such as a prediction.
+    back, also from another motion, such as a prediction (where the parameters tell of each frame, from one
+    with as many frames).
 
     .. code-block:: python
 

@@ -49,10 +49,12 @@ class FillNullFrames(MotionTransform):
             return motion
         num_frames = seen.size(1)
         frame = torch.arange(num_frames, device=seen.device).expand_as(seen)
+        # Of who is never seen, these are the first and the last frame of the clip: every frame stays.
         first = seen.int().argmax(1, keepdim=True)
         last = num_frames - 1 - seen.flip(1).int().argmax(1, keepdim=True)
         if self.mode == "hold":
             index = frame.clamp(first, last)
         else:
             index = first + (frame - first) % (last - first + 1)  # inside the span, this is the frame itself
-        return take_frames(motion, index.where(seen.any(1, keepdim=True), frame))
+        person = torch.arange(motion.num_persons, device=seen.device)[:, None]
+        return take_frames(motion, person, index)

@@ -1,5 +1,7 @@
 r"""Frames by number: the nearest one in which something was recorded, and others for each person."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -40,18 +42,24 @@ def held_frames(present: Tensor) -> Tensor:
     return held.where(held < present.size(1), _frame_numbers(present))
 
 
-def take_frames(motion: Motion, index: Tensor) -> Motion:
-    r"""The motion at other frames, chosen for each person.
+def take_frames(motion: Motion, person: Tensor, frame: Tensor, **changes: Any) -> Motion:
+    r"""The motion put together of other frames: for each new person and frame, whose and which one to take.
+
+    Args:
+        motion: The motion.
+        person: Numbers of persons.
+        frame: Numbers of frames.
+        changes: Fields to change with it.
 
     Shapes:
-        - **index:** `[P, T']`
+        - **person, frame:** together `[P', T']`
     """
-    person = torch.arange(motion.num_persons, device=index.device)[:, None]
     return motion.replace(
-        poses=motion.poses[person, index],
-        present=motion.present[person, index],
-        confidence=None if motion.confidence is None else motion.confidence[person, index],
-        translation=None if motion.translation is None else motion.translation[person, index],
+        poses=motion.poses[person, frame],
+        present=motion.present[person, frame],
+        confidence=None if motion.confidence is None else motion.confidence[person, frame],
+        translation=None if motion.translation is None else motion.translation[person, frame],
+        **changes,
     )
 
 

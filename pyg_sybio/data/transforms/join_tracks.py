@@ -5,6 +5,7 @@ from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import MotionTransform
+from pyg_sybio.data.transforms.frame_index import take_frames
 
 
 class JoinTracks(MotionTransform):
@@ -42,13 +43,6 @@ class JoinTracks(MotionTransform):
                 whose[group] = whose[group].masked_fill(frames, person)
         if len(members) == motion.num_persons:
             return motion
-        track = torch.stack(whose)
-        frame = torch.arange(motion.num_frames, device=track.device)
-        confidence, translation = motion.confidence, motion.translation
-        return motion.replace(
-            poses=motion.poses[track, frame],
-            present=motion.present[track, frame],
-            confidence=None if confidence is None else confidence[track, frame],
-            translation=None if translation is None else translation[track, frame],
-            tracks=tuple(motion.tracks[member] for member in members),
-        )
+        frame = torch.arange(motion.num_frames, device=seen.device)
+        tracks = tuple(motion.tracks[member] for member in members)
+        return take_frames(motion, torch.stack(whose), frame, tracks=tracks)
