@@ -206,12 +206,12 @@ def test_the_recipes_train(recipe: str, root: Path, tmp_path: Path) -> None:
             "--data.settings.num_observed=12",
             "--data.settings.num_future=9",
             "--trainer.max_epochs=1",
-            "--trainer.limit_train_batches=1",
+            "--trainer.limit_train_batches=2",
             "--trainer.precision=32-true",
             f"--trainer.default_root_dir={tmp_path}",
         ],
     )
     metrics = cli.trainer.callback_metrics
-    assert cli.trainer.global_step == 1
+    assert cli.trainer.global_step == 2
     assert {"val_loss", "val_mpjpe_mm", "val_accuracy"} <= set(metrics)
     assert all(math.isfinite(value) for value in metrics.values())

@@ -6,13 +6,28 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_recipe import TINY, tiny
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
+from pyg_sybio.data.synthetic import SyntheticMotions
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.training.checkpoint import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.recipes import RecipeCLI, RecipeError, fit, prepare, recipe_names, recipe_path
 from pyg_sybio.training.schedule import WarmupCosine
+
+
+class Masked(SyntheticMotions):
+    """Clips whose last future frames were not recorded; of every second run of twelve clips, none was."""
+
+    def get(self, idx: int) -> Data:
+        data = super().get(idx)
+        mask = torch.ones(*data.future.shape[:2], 1, dtype=torch.bool)
+        mask[:, 5:] = False
+        mask[idx % 3, :2] = False
+        if idx // 12 % 2:
+            mask[:] = False
+        # What was not recorded is zero by contract; a value that must not be read shows whether it is.
+        return Data(x=data.x, future=data.future.masked_fill(~mask, torch.nan), future_mask=mask, y=data.y)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +94,32 @@ def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch:
     # Outside of a run there is nowhere to log to.
     monkeypatch.setattr(module, "log_dict", lambda *args, **kwargs: None)
     torch.testing.assert_close(module.training_step(batch, 0), expected.total)
+
+
+def test_what_was_not_recorded_reaches_neither_losses_nor_logged_errors(tmp_path: Path) -> None:
+    overrides = [
+        f"--data.dataset={__name__}.Masked",
+        "--data.val.num_clips=36",
+        "--trainer.precision=32-true",
+    ]
+    cli = fit("synthetic", [*tiny(tmp_path, steps=2), *overrides])
+    metrics = cli.trainer.callback_metrics
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert all(weight.isfinite().all() for weight in cli.model.parameters())
+
+    distances = []
+    module = cli.model.eval()
+    for clip in cli.datamodule.clips("val"):
+        with torch.no_grad():
+            predicted = module.model(clip.x.transpose(0, 1)[None]).future[0]
+        for frame in range(9):
+            joints = clip.future_mask[:, frame, 0]
+            if joints.any():
+                error = (predicted[frame] - clip.future[:, frame])[joints].norm(dim=-1)
+                distances.append(1000 * error.mean())
+    assert len(distances) == 24 * 5
+    # The validation at the end of the epoch saw the weights after the last step.
+    assert metrics["val_mpjpe_mm"].item() == pytest.approx(float(torch.stack(distances).mean()), rel=1e-4)
 
 
 def test_warmup_cosine_follows_its_formula() -> None:
