@@ -1,21 +1,20 @@
-"""Recipes cut down to a second of work, for the tests of training and of the command line."""
+"""The synthetic recipe cut down to a second of work, for the tests of training and of the command line."""
 
 from pathlib import Path
 
-# Of any recipe: model and trainer.
 TINY_MODEL = [
     "--model.variant.channels=[8, 8]",
     "--model.variant.strides=[2, 2]",
     "--model.variant.fusions=[1]",
     "--model.variant.head_channels=8",
     "--model.variant.actional_channels=8",
+]
+TINY_TRAINER = [
     "--trainer.enable_progress_bar=false",
     "--trainer.enable_model_summary=false",
     "--trainer.accelerator=cpu",
     "--trainer.log_every_n_steps=1",
 ]
-
-# Of the synthetic recipe: its clips as well.
 TINY = [
     "--data.train.num_clips=24",
     "--data.val.num_clips=12",
@@ -24,6 +23,7 @@ TINY = [
     "--data.settings.num_observed=8",
     "--data.settings.num_future=9",
     *TINY_MODEL,
+    *TINY_TRAINER,
 ]
 
 

@@ -48,8 +48,8 @@ class MotionFolder(MotionDataset):
         pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
         hold_out: What is kept for the test: an id and its values, such as `{"style": ["youthful"]}` (leave
             one style out), or a share of the clips of each class.
-        validation: What is kept of the rest for validation: ids and values, or a share of the clips of each
-            class (:func:`~pyg_sybio.data.protocols.hold_out`).
+        validation: What is kept of the rest for validation, unless the clips say it: ids and values, or a
+            share of the clips of each class (:func:`~pyg_sybio.data.protocols.hold_out`).
         num_observed: Frames in `x`.
         num_future: Frames in `future`.
         window_stride: Frames from one window to the next. (default: a clip is one sample)
@@ -260,11 +260,7 @@ def choose_clips(
     else:
         training, test = held_out(clips, everything, hold_out)
         chosen = {"train": training, "val": [], "test": test}
-    if validation is not None:
-        if chosen["val"]:
-            raise ValueError(
-                "'validation' is given, but the clips have a split 'val' already, expected one of the two"
-            )
+    if validation is not None and not chosen["val"]:
         chosen["train"], chosen["val"] = held_out(clips, training, validation)
     if not chosen[split]:
         remedy = "give 'validation', or" if split == "val" else "give 'hold_out', or"
