@@ -197,8 +197,8 @@ def prepare(
     folder = cache / f"{family}-{digest(made_from)[:16]}"
     try:
         return MotionStore(folder, root=root)
-    except DamagedStoreError:
-        pass  # or not there: looked at once more when nobody else is at it
+    except (DamagedStoreError, OSError):
+        pass  # or not there, or just being removed: looked at once more when nobody else is at it
     with _writing(cache), _alone(cache / f"{family}.lock", root, progress):
         _remove(cache, f".{family}.")  # what a killed process has left
         if folder.exists():

@@ -63,6 +63,7 @@ def values() -> list[object]:
         read,
         made_up,
         functools.partial(made_up, 1),
+        functools.partial(made_up, 2),
         functools.partial(made_up, seed=1),
         Scale,
         Scale(1.0),

@@ -250,8 +250,19 @@ def test_damaged_store_is_prepared_again(root: Path, cache: Path, name: str) -> 
 
 
 @pytest.mark.usefixtures("cache")
-def test_store_that_goes_away_under_a_reference_is_reported(root: Path) -> None:
-    content = pickle.dumps(store := prepared(root))
+def test_damage_under_a_reference_is_reported(root: Path) -> None:
+    """Another process compares the index and all sizes: the arrays were looked at when the store was opened."""
+    store = prepared(root)
+    content = pickle.dumps(store)
+    index, poses = store.folder / "index.json", store.folder / "poses.bin"
+    text = index.read_text()
+    index.write_text(text.replace("30", "60", 1))
+    with pytest.raises(DamagedStoreError, match=r"index\.json is not what was written"):
+        pickle.loads(content)
+    index.write_text(text)
+    poses.write_bytes(poses.read_bytes()[:-4])
+    with pytest.raises(DamagedStoreError, match=r"poses\.bin has \d+ bytes, but \d+ were written"):
+        pickle.loads(content)
     shutil.rmtree(store.folder)
     with pytest.raises(DamagedStoreError, match=r"meta\.json cannot be read"):
         pickle.loads(content)
