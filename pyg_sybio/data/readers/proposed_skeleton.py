@@ -22,7 +22,7 @@ _MIN_LIMB_OF_DISTANCE = 0.5
 # ... and at least this share of the longest limb: a stump on the trunk is not.
 _MIN_LIMB_OF_LONGEST = 0.1
 # The limbs of a body with a trunk are halved (upper arm and forearm) if they are at least this share of the
-# longest one: arms and legs are, a head is not.
+# longest one: arms and legs are, a head or a tail that says so never is.
 _MIN_HALVED_OF_LONGEST = 0.5
 # Any chain of so many joints is halved.
 _MIN_HALVED_JOINTS = 6
@@ -72,8 +72,8 @@ def skeleton_of_rig(
       belong to the joint that carries them. The joints at which the rest of the tree branches, and those
       between them, are the trunk, and each chain from it to a tip is a limb. If the trunk has two or more
       branches, as a body has at hips and chest, a limb of three joints that is at least half as long as the
-      longest is halved, after the joint nearest to its middle (the elbow, the knee); elsewhere only a chain
-      of six joints is.
+      longest is halved, after the joint nearest to its middle (the elbow, the knee), unless its names say
+      that it is a head or a tail; elsewhere only a chain of six joints is.
 
     Args:
         names: Names of the joints.
@@ -277,8 +277,9 @@ def _parts(tree: _Tree) -> list[_Part]:
     longest = max((length for _, length in limbs), default=0.0)
     parts = [_Part(sorted(trunk), [])] if trunk else []
     for limb, length in sorted(limbs, key=lambda item: min(item[0])):
-        limb_of_body = len(branching) > 1 and len(limb) > 2 and length >= _MIN_HALVED_OF_LONGEST * longest
-        if limb_of_body or len(limb) >= _MIN_HALVED_JOINTS:
+        long = len(limb) > 2 and length >= _MIN_HALVED_OF_LONGEST * longest
+        of_body = len(branching) > 1 and _kind(tree, limb) not in ("head", "tail")
+        if (long and of_body) or len(limb) >= _MIN_HALVED_JOINTS:
             cut = _middle(tree, limb)
             parts += [_Part(limb[:cut], limb, 0), _Part(limb[cut:], limb, 1)]
         else:
@@ -372,20 +373,26 @@ def _titles(tree: _Tree, parts: Sequence[_Part]) -> list[str]:
 
 
 def _title(tree: _Tree, part: _Part) -> str:
-    chain_names = [tree.names[joint] for joint in part.limb or part.chain]
     plain = _plain(tree.names[part.chain[0]])
     if not part.limb:
-        return "torso" if any(map(_TRUNK.search, chain_names)) else plain
-    votes = {
-        kind: sum(bool(pattern.search(name)) for name in chain_names) for kind, pattern in _KINDS.items()
-    }
-    kind = max(votes, key=votes.__getitem__)
-    if not votes[kind]:
+        return "torso" if any(_TRUNK.search(tree.names[joint]) for joint in part.chain) else plain
+    kind = _kind(tree, part.limb)
+    if not kind:
         return plain
     lefts = {left for left, _ in tree.pairs}
     start = part.limb[0]
     side = "" if start not in tree.image else "left_" if start in lefts else "right_"
     return side + (kind if part.half < 0 else _HALVES[kind][part.half])
+
+
+def _kind(tree: _Tree, limb: Sequence[int]) -> str:
+    """Arm, leg, head or tail: what most of the names say, and nothing where none does."""
+    votes = {
+        kind: sum(bool(pattern.search(tree.names[joint])) for joint in limb)
+        for kind, pattern in _KINDS.items()
+    }
+    kind = max(votes, key=votes.__getitem__)
+    return kind if votes[kind] else ""
 
 
 def _plain(name: str) -> str:
