@@ -30,5 +30,5 @@ class ResampleLength(MotionTransform):
             return motion.frames(torch.full((self.num_frames,), last // 2))
         stretch = (self.num_frames - 1) / last
         times = torch.arange(self.num_frames, dtype=torch.float64) / stretch
-        resampled = at_times(motion, times.clamp(max=last))
+        resampled = at_times(motion, times)
         return resampled.replace(frame_rate=motion.frame_rate and motion.frame_rate * stretch)

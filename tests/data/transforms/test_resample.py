@@ -29,8 +29,8 @@ def check_against_loop(motion: Motion, result: Motion, times: np.ndarray) -> Non
                 for axis in range(path.shape[-1]):
                     expected = np.interp(times[present], frames, path[:, axis])
                     np.testing.assert_allclose(result.poses[p, present, i, axis], expected, atol=1e-12)
-            sure = np.interp(times[present], frames, motion.confidence[p, :, i])
-            np.testing.assert_allclose(result.confidence[p, present, i], sure, atol=1e-6)
+            sure = np.interp(times, frames, motion.confidence[p, :, i]) * present
+            np.testing.assert_allclose(result.confidence[p, :, i], sure, atol=1e-6)
         if motion.translation is not None:
             for axis in range(3):
                 expected = np.interp(times, frames, motion.translation[p, :, axis])
@@ -59,9 +59,13 @@ def test_another_length(name: str, num_frames: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
-@pytest.mark.parametrize(("old", "new", "step"), [(30, 30, 1), (50, 25, 2), (120, 30, 4), (29.97, 9.99, 3)])
+@pytest.mark.parametrize(
+    ("old", "new", "step"), [(30, 30, 1), (50, 25, 2), (120, 30, 4), (2.1, 0.3, 7), (0.7, 0.1, 7)]
+)
 def test_whole_steps_are_frames_to_the_last_bit(name: str, old: float, new: float, step: int) -> None:
-    motion = random_motion(name, num_frames=3001 if name == "ntu25" else 40).replace(frame_rate=old)
+    """In floating point, 2.1 / 0.3 is more than 7 and 0.7 / 0.1 less."""
+    motion = random_motion(name, num_frames=701 if name == "ntu25" else 43).replace(frame_rate=old)
+    motion = motion.replace(confidence=torch.rand(motion.present.shape))  # also where a joint is absent
     expected = motion.frames(slice(0, None, step)).replace(frame_rate=new)
     assert Resample(frame_rate=new)(motion).equal(expected)
 

@@ -1,0 +1,27 @@
+"""Interpolation against scipy's, and its ends."""
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation, Slerp
+
+from pyg_sybio.data.transforms.interpolate import interpolate
+
+
+def test_the_ends_are_what_was_given_to_the_last_bit() -> None:
+    before, after = torch.randn(2, 50, 3)
+    for rotations in (False, True):
+        for weight, expected in ((0.0, before), (1.0, after)):
+            assert torch.equal(
+                interpolate(before, after, torch.full((50, 1), weight), rotations=rotations), expected
+            )
+
+
+def test_positions_move_on_a_line_and_rotations_on_the_shortest_arc() -> None:
+    before, after = torch.randn(2, 50, 3, dtype=torch.float64)
+    weight = torch.rand(50, 1, dtype=torch.float64)
+    line = interpolate(before, after, weight, rotations=False)
+    np.testing.assert_allclose(line, before.numpy() * (1 - weight.numpy()) + after.numpy() * weight.numpy())
+    arc = interpolate(before, after, weight, rotations=True)
+    for a, b, w, found in zip(before, after, weight, arc, strict=True):
+        expected = Slerp([0, 1], Rotation.from_rotvec(np.stack([a, b])))(float(w))
+        assert (expected.inv() * Rotation.from_rotvec(found)).magnitude() < 1e-9
