@@ -82,6 +82,77 @@ def test_euler_angles_are_scipys(order: str) -> None:
     torch.testing.assert_close(rotations.matrix_to_euler(matrix, order), angles, rtol=0, atol=1e-9)
 
 
+def hard_rotations() -> tuple[Tensor, Rotation]:
+    """Exponential maps of every edge case about many axes, and scipy's rotations of them."""
+    axes = Rotation.random(40, rng=np.random.default_rng(1)).as_matrix()[:, 0]
+    axes = np.concatenate([axes, np.eye(3), -np.eye(3), [[0.6, 0, -0.8], [1e-9, 1, 1e-9]]])
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    angles = [
+        0,
+        1e-300,
+        1e-16,
+        1e-9,
+        1e-6,
+        9.99e-4,
+        1.001e-3,
+        1e-2,
+        PI / 2,
+        PI - 1e-3,
+        PI - 1e-6,
+        PI - 1e-9,
+        PI,
+    ]
+    expmap = (np.array(angles)[:, None, None] * axes).reshape(-1, 3)
+    return to_torch(expmap), Rotation.from_rotvec(expmap)
+
+
+def test_hard_rotations_are_scipys_in_every_direction() -> None:
+    expmap, turns = hard_rotations()
+    matrix = to_torch(turns.as_matrix())
+    torch.testing.assert_close(rotations.expmap_to_matrix(expmap), matrix, rtol=0, atol=1e-9)
+
+    # q and -q are one rotation: close to half a turn the rounding says which of them has w >= 0.
+    quaternion = rotations.matrix_to_quaternion(matrix)
+    expected = to_torch(turns.as_quat(scalar_first=True))
+    expected = expected * (expected * quaternion).sum(-1, keepdim=True).sign()
+    torch.testing.assert_close(quaternion, expected, rtol=0, atol=1e-9)
+    assert (quaternion[:, 0] >= 0).all()
+    torch.testing.assert_close(rotations.quaternion_to_matrix(expected), matrix, rtol=0, atol=1e-9)
+
+    # So are half a turn about an axis and half a turn about its opposite.
+    back = rotations.matrix_to_expmap(matrix)
+    scipys = to_torch(turns.as_rotvec())
+    opposite = (scipys.norm(dim=-1) > PI - 1e-7) & ((back * scipys).sum(-1) < 0)
+    scipys = torch.where(opposite[:, None], scipys * (1 - 2 * PI / scipys.norm(dim=-1, keepdim=True)), scipys)
+    torch.testing.assert_close(back, scipys, rtol=0, atol=1e-9)
+    assert (opposite.sum() < len(opposite) / 10) and (back.norm(dim=-1) <= PI + 1e-12).all()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_hard_rotations_have_scipys_euler_angles(order: str) -> None:
+    _, turns = hard_rotations()
+    matrix = to_torch(turns.as_matrix())
+    angles = rotations.matrix_to_euler(matrix, order)
+    torch.testing.assert_close(rotations.euler_to_matrix(angles, order), matrix, rtol=0, atol=1e-9)
+    # Where the outer angles are determined at all, they are scipy's; a turn by pi is one by -pi.
+    free = (angles[:, 1].abs() - PI / 2).abs() > 1e-4
+    assert free.sum() > len(free) / 2
+    expected = to_torch(Rotation.from_matrix(matrix[free].numpy()).as_euler(order))
+    difference = torch.remainder(angles[free] - expected + PI, 2 * PI) - PI
+    torch.testing.assert_close(difference, torch.zeros_like(difference), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_euler_to_matrix_is_scipys_for_any_angles_also_in_gimbal_lock(order: str) -> None:
+    grid = [-7.0, -PI, -PI / 2, -1e-9, 0.0, 0.7, PI / 2 - 1e-8, PI / 2, PI, 100.0]
+    angles = torch.cartesian_prod(*[torch.tensor(grid, dtype=torch.float64)] * 3)
+    expected = to_torch(Rotation.from_euler(order, angles.numpy()).as_matrix())
+    torch.testing.assert_close(rotations.euler_to_matrix(angles, order), expected, rtol=0, atol=1e-9)
+    back = rotations.matrix_to_euler(expected, order)
+    torch.testing.assert_close(rotations.euler_to_matrix(back, order), expected, rtol=0, atol=1e-9)
+    assert (back[:, 1].abs() <= PI / 2 + 1e-12).all()
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("middle", [-PI / 2, PI / 2, PI / 2 - 1e-8, -PI / 2 + 1e-5])
 def test_euler_angles_in_gimbal_lock_give_the_rotation_back(order: str, middle: float) -> None:
