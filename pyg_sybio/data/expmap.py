@@ -7,6 +7,7 @@ axis times angle, radians) for every joint. Both benchmarks take every second fr
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,12 @@ def used_columns(skeleton: Skeleton, used: Skeleton) -> tuple[int, ...]:
 
 def read_phases(path: Path, *, skeleton: Skeleton, label: str, ids: Mapping[str, str]) -> Iterator[Motion]:
     r"""Even and odd frames of a file, both at 25 Hz: two motions, with the id `phase` `"0"` and `"1"`."""
-    motion = read_expmap(path, skeleton=skeleton, frame_rate=FRAME_RATE)
+    motion = read_expmap(path, skeleton=skeleton)
     for phase in range(min(DOWNSAMPLING, motion.num_frames)):
         frames = motion.frames(slice(phase, None, DOWNSAMPLING))
-        yield frames.replace(label=label, ids={**ids, "phase": str(phase)}, check_values=False)
+        yield frames.replace(
+            frame_rate=FRAME_RATE, label=label, ids={**ids, "phase": str(phase)}, check_values=False
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,14 @@ class Normalisation:
     deviation: Tensor
     used: tuple[int, ...]
     varying: tuple[int, ...]
+
+    @cached_property
+    def _columns(self) -> Tensor:
+        return torch.tensor(self.used)
+
+    @cached_property
+    def _of_used(self) -> tuple[Tensor, Tensor]:
+        return self.mean[self._columns], self.deviation[self._columns]
 
     @classmethod
     def fit(cls, files: Iterable[Tensor], used: Sequence[int]) -> "Normalisation":
@@ -96,8 +107,8 @@ class Normalisation:
 
     def normalise(self, frames: Tensor) -> Tensor:
         r"""Raw frames `[..., T, V]` as the z-scores of the used joints, `[..., T, M, 3]`."""
-        columns = list(self.used)
-        scores = (frames[..., columns] - self.mean[columns]) / self.deviation[columns]
+        mean, deviation = self._of_used
+        scores = (frames.index_select(-1, self._columns) - mean) / deviation
         return scores.unflatten(-1, (-1, 3))
 
     def restore(self, scores: Tensor, *, keep_constant: bool = False) -> Tensor:
