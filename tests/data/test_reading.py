@@ -1,0 +1,211 @@
+"""Every format by its suffix and content gives the motions of its own reader; errors say what can be read."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ntu_files import Body, write_ntu_file
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.annotations import read_annotations
+from pyg_sybio.data.readers.asf_amc import read_amc
+from pyg_sybio.data.readers.bvh import read_bvh
+from pyg_sybio.data.readers.expmap import read_expmap
+from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays
+from pyg_sybio.data.readers.keypoints import read_keypoints
+from pyg_sybio.data.readers.kinetics import read_kinetics
+from pyg_sybio.data.readers.motion_file import write_motion
+from pyg_sybio.data.readers.ntu import read_ntu
+from pyg_sybio.data.readers.nw_ucla import read_nw_ucla
+from pyg_sybio.data.reading import FORMATS, is_readable, read_motion, read_motions
+from pyg_sybio.skeleton import Skeleton, load_skeleton
+
+BVH = """HIERARCHY
+ROOT Hips
+{
+  OFFSET 0 90 0
+  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+  JOINT Spine
+  {
+    OFFSET 0 40 0
+    CHANNELS 3 Zrotation Xrotation Yrotation
+    End Site
+    {
+      OFFSET 0 30 0
+    }
+  }
+}
+MOTION
+Frames: 2
+Frame Time: 0.04
+0 90 0 10 20 30 1 2 3
+0 91 0 11 21 31 4 5 6
+"""
+RNG = np.random.default_rng(0)
+POSE = RNG.uniform(0.1, 1, (3, 17, 3)).round(3)
+
+
+def _write(folder: Path, name: str) -> Path:
+    """A file of each format, by what it is called here."""
+    kind, _, file = name.partition("/")
+    path = folder / (file or kind)
+    match kind:
+        case "bvh":
+            path.write_text(BVH)
+        case "ntu":
+            write_ntu_file(path, RNG, num_frames=4, bodies=[Body()])
+        case "kinetics":
+            person = {"pose": [*POSE[0, :, :2].ravel().tolist(), 0.5, 0.5], "score": [0.5] * 18}
+            frames = [{"frame_index": index, "skeleton": [person]} for index in (1, 2)]
+            path.write_text(json.dumps({"data": frames, "label": "yoga", "label_index": 3}))
+        case "nw_ucla":
+            skeletons = RNG.uniform(1, 2, (3, 20, 3)).tolist()
+            document = {"file_name": path.stem, "skeletons": skeletons, "label": 1}
+            path.write_text(json.dumps(document))
+        case "array":
+            path.write_text(json.dumps(POSE.tolist()))
+        case "coco":
+            entries = [{"image_id": i, "keypoints": POSE[i].ravel().tolist()} for i in range(3)]
+            path.write_text(json.dumps(entries))
+        case "npy":
+            np.save(path, POSE)
+        case "cmu" | "h36m":
+            np.savetxt(path, RNG.normal(size=(3, 117 if kind == "cmu" else 99)), delimiter=",")
+        case "feeder":
+            x, y = RNG.normal(size=(2, 5, 150)).astype(np.float32), np.eye(2, dtype=np.float32)
+            np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+        case "annotations":
+            keypoint = POSE[None, :, :, :2].astype(np.float16)
+            entry = {"frame_dir": "a", "total_frames": 3, "label": 1, "keypoint": keypoint}
+            entries = [entry, {**entry, "frame_dir": "b"}]
+            path.write_bytes(pickle.dumps({"split": {"train": ["a", "b"]}, "annotations": entries}))
+    return path
+
+
+def _skeleton(name: str) -> dict[str, Any]:
+    return {"skeleton": load_skeleton(name)}
+
+
+@pytest.mark.parametrize(
+    ("name", "reader", "arguments"),
+    [
+        ("bvh/a.bvh", read_bvh, {}),
+        ("bvh/b.BVH", read_bvh, {}),
+        ("ntu/S001C002P003R002A013.skeleton", read_ntu, {}),
+        ("kinetics/x.json", read_kinetics, {}),
+        ("nw_ucla/a01_s02_e00_v01.json", read_nw_ucla, {}),
+        ("array/a.json", read_keypoints, {}),
+        ("coco/a.json", read_keypoints, {}),
+        ("npy/a.npy", read_keypoints, {}),
+        ("cmu/a.txt", read_expmap, {**_skeleton("cmu38"), "frame_rate": 50.0}),
+        ("h36m/a.txt", read_expmap, {**_skeleton("h36m32"), "frame_rate": 50.0}),
+        ("feeder/a.npz", read_feeder_arrays, {}),
+        ("annotations/a.pkl", read_annotations, {}),
+    ],
+)
+def test_each_format_goes_to_its_reader(
+    name: str, reader: Any, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    path = _write(tmp_path, name)
+    assert is_readable(path)
+    expected = reader(path, **arguments)
+    expected = [expected] if isinstance(expected, Motion) else list(expected)
+    found = list(read_motions(path))
+    assert len(found) == len(expected) > 0
+    assert all(one.equal(other) for one, other in zip(found, expected, strict=True))
+    if len(expected) == 1:
+        assert read_motion(path).equal(expected[0])
+    else:
+        with pytest.raises(ValueError, match="holds several motions, expected one"):
+            read_motion(path)
+
+
+def test_every_suffix_that_is_listed_is_read() -> None:
+    assert set(FORMATS) == {".npz", ".json", ".npy", ".pkl", ".skeleton", ".bvh", ".amc", ".txt"}
+
+
+def test_our_own_files(tmp_path: Path) -> None:
+    motion = Motion(poses=torch.randn(1, 3, 17, 3), skeleton=load_skeleton("coco17"), source="x")
+    for name in ("a.npz", "a.json"):
+        write_motion(motion, tmp_path / name)
+        assert read_motion(tmp_path / name).equal(motion)
+    np.savez(tmp_path / "bare.npz", poses=motion.poses.numpy(), source="x")
+    assert read_motion(tmp_path / "bare.npz", skeleton=motion.skeleton).equal(motion)
+    with pytest.raises(ValueError, match=r"bare.npz has no 'skeleton'"):
+        read_motion(tmp_path / "bare.npz")
+
+
+def _part(units: str) -> Skeleton:
+    joints = ["left_wrist", "nose"]
+    return Skeleton.from_dict(
+        {
+            "name": "part", "description": "", "source": "", "joints": joints, "bones": [joints],
+            "center": "nose", "parts": {"all": joints}, "part_bones": [], "mirror": [],
+            "coordinates": "xy+score", "units": units,
+        }
+    )  # fmt: skip
+
+
+def test_joints_are_found_by_name(tmp_path: Path) -> None:
+    coco = load_skeleton("coco17")
+    motion = Motion(poses=torch.randn(1, 3, 17, 3), skeleton=coco)
+    write_motion(motion, tmp_path / "a.npz")
+    part = read_motion(tmp_path / "a.npz", skeleton=_part(coco.units))
+    columns = [coco.joint_index("left_wrist"), coco.joint_index("nose")]
+    assert torch.equal(part.poses, motion.poses[:, :, columns])
+    with pytest.raises(
+        ValueError, match=r"a.npz: its skeleton 'coco17' is in 'px.*', but 'part' in 'furlong"
+    ):
+        read_motion(tmp_path / "a.npz", skeleton=_part("furlongs"))
+    with pytest.raises(ValueError, match=r"S001C002P003R002A013.skeleton: .*units|coordinates"):
+        read_motion(_write(tmp_path, "ntu/S001C002P003R002A013.skeleton"), skeleton=_part(coco.units))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.mp4", b"", r"a.mp4 ends in '.mp4', expected one of .npz \(.*; .bvh \(BVH\); "),
+        ("a", b"", r"ends in '', expected one of .npz"),
+        ("a.json", b'{"joints": []}', r"a.json has 'joints', expected 'poses' and what goes with them, Kin"),
+        ("a.json", b'{"a"', r"a.json, line 1, column 5"),
+        ("a.json", b"3", r"a.json has no named fields, expected"),
+        ("a.npz", b"PK", r"a.npz: File is not a zip file"),
+        ("a.txt", b"hello\n", r"a.txt, line 1 has 1 values, expected exponential maps, 117"),
+        ("a.txt", b"1,2,3,4,5,6,7,8,9", r"a.txt, line 1 has 9 values, expected exponential maps, 117"),
+    ],
+)
+def test_errors_say_what_can_be_read(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        list(read_motions(path))
+    assert is_readable(path) == (content.startswith(b"1,2"))  # with a skeleton of two joints, it is
+
+
+def test_other_arrays_and_nothing(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", data=np.zeros(3))
+    with pytest.raises(
+        ValueError, match=r"a.npz has 'data', expected 'poses' and what goes with them, or x_t"
+    ):
+        read_motion(tmp_path / "a.npz")
+    with pytest.raises(FileNotFoundError, match=r"no file .*b.npz: expected one of .npz"):
+        read_motion(tmp_path / "b.npz")
+    assert not is_readable(tmp_path / "b.npz") and not is_readable(tmp_path)
+
+
+@pytest.mark.real_data
+def test_a_real_file_of_each_kind(data_root: Path) -> None:
+    bvh, amc = (
+        data_root / "bandai2" / "dataset-2_walk_normal_001.bvh",
+        sorted((data_root / "cmu_asf_amc").glob("*.amc"))[0],
+    )
+    assert read_motion(bvh).equal(read_bvh(bvh))
+    assert read_motion(amc).equal(read_amc(amc))
+    ucla = sorted((data_root / "nw_ucla").rglob("a01*.json"))[0]
+    assert read_motion(ucla).equal(read_nw_ucla(ucla))
+    walk = data_root / "cmu_mocap" / "test" / "walking" / "walking_1.txt"
+    assert read_motion(walk).skeleton == load_skeleton("cmu38")
