@@ -17,9 +17,10 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +29,15 @@ import psutil
 import torch
 from torch_geometric.data import Batch
 from torch_geometric.loader import DataLoader
-from torch_geometric.transforms import Compose
 
 from pyg_sybio import SybioGNN
-from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_dataset import MotionDataset
 from pyg_sybio.data.motion_folder import find_motion_files
-from pyg_sybio.data.readers.ntu import read_ntu
+from pyg_sybio.data.ntu_rgbd import NTURGBD
+from pyg_sybio.data.ntu_samples import missing_skeletons
 from pyg_sybio.data.reading import read_motions
-from pyg_sybio.data.store import MotionStore, prepare
-from pyg_sybio.data.transforms import (
-    AlignView,
-    Center,
-    FillMissing,
-    FillNullFrames,
-    SelectBodies,
-    TrimNullFrames,
-)
+from pyg_sybio.data.store import prepare
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
 
@@ -53,8 +47,6 @@ NTU_FRAMES = 84
 """Their mean length."""
 NTU_BODIES = (0.78, 0.19, 0.03)
 """Share of the files with one, two and three bodies: 11 of the 60 classes are those of two persons."""
-LENGTHS = (300, 10)
-"""Observed and future frames of a sample of NTU RGB+D."""
 
 
 @dataclass
@@ -75,6 +67,7 @@ class Preparation:
     clips: int
     processes: int
     seconds: float
+    cpu_seconds: float
     open_seconds: float
     store_megabytes: float
     memory: Memory = field(default_factory=Memory)
@@ -129,10 +122,9 @@ def main() -> None:
     document: dict[str, Any] = {"environment": environment, "preparation": [], "loader": [], "step": []}
     with tempfile.TemporaryDirectory() as name:
         for make in [*([ntu] if arguments.ntu else []), *(folder_of(path) for path in arguments.folder)]:
-            row, store = make(Path(name), arguments)
+            row, dataset = make(Path(name), arguments)
             show_preparation(row)
             document["preparation"].append(asdict(row))
-            dataset = dataset_of(store)
             for workers in arguments.loader:
                 epoch = epoch_of(row.data, dataset, workers, arguments.batch_size)
                 show_epoch(epoch)
@@ -152,72 +144,73 @@ def main() -> None:
 # Preparation -----------------------------------------------------------------------------------------------
 
 
-def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Preparation, MotionStore]:
-    """Prepare made-up files of NTU RGB+D."""
+def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Preparation, MotionDataset]:
+    """Prepare made-up files of NTU RGB+D as the benchmark's dataset does."""
     root = scratch / "ntu"
     write_ntu_files(root, arguments.ntu)
-    preprocess = Compose(
-        [
-            SelectBodies(),
-            TrimNullFrames(),
-            FillMissing(edges=False),
-            FillNullFrames(),
-            Center(joint="spine"),
-            AlignView(),
-        ]
-    )
-    return preparation(
-        "NTU RGB+D, made up", root, sorted(root.rglob("*.skeleton")), read_ntu, preprocess, scratch, arguments
-    )
+
+    def run() -> NTURGBD:
+        cache = str(scratch / "cache")
+        return NTURGBD(root=root, validation=None, cache=cache, num_processes=arguments.processes)
+
+    return preparation("NTU RGB+D, made up", sorted(root.iterdir()), run, arguments.processes)
 
 
-def folder_of(root: Path) -> Callable[[Path, argparse.Namespace], tuple[Preparation, MotionStore]]:
-    """Preparation of a folder."""
+def folder_of(root: Path) -> Callable[[Path, argparse.Namespace], tuple[Preparation, MotionDataset]]:
+    """Preparation of a folder; every clip is one sample, of one class where the files say none."""
 
-    def run(scratch: Path, arguments: argparse.Namespace) -> tuple[Preparation, MotionStore]:
+    def make(scratch: Path, arguments: argparse.Namespace) -> tuple[Preparation, MotionDataset]:
         files = find_motion_files(root)
-        return preparation(root.name, root, files, read_motions, None, scratch, arguments)
 
-    return run
+        def run() -> MotionDataset:
+            store = prepare(
+                files=files,
+                read=read_motions,
+                preprocess=with_label,
+                settings={},
+                root=root,
+                cache=scratch / "cache",
+                num_processes=arguments.processes,
+            )
+            return MotionDataset(
+                store=store,
+                class_names=sorted({str(clip.label) for clip in store.clips}),
+                num_observed=30,
+                num_future=30,
+            )
+
+        return preparation(root.name, files, run, arguments.processes)
+
+    return make
+
+
+def with_label(motion: Motion) -> Motion:
+    """The motion with a label, whatever its file says."""
+    return motion if motion.label is not None else motion.replace(label="motion")
 
 
 def preparation(
-    data: str,
-    root: Path,
-    files: list[Path],
-    read: Callable[[Path], Any],
-    preprocess: Callable | None,
-    scratch: Path,
-    arguments: argparse.Namespace,
-) -> tuple[Preparation, MotionStore]:
+    data: str, files: Sequence[Path], run: Callable[[], MotionDataset], processes: int
+) -> tuple[Preparation, MotionDataset]:
     """Prepare files, and open the result once more."""
-
-    def run() -> MotionStore:
-        return prepare(
-            files=files,
-            read=read,
-            preprocess=SomebodySeen(preprocess),
-            settings={},
-            root=root,
-            cache=scratch / "cache",
-            num_processes=arguments.processes,
-        )
-
+    before = sum(os.times()[:4])
     with sampled_memory() as memory:
-        seconds, store = timed(run)
-    open_seconds, store = timed(run)
+        seconds, _ = timed(run)
+    cpu_seconds = sum(os.times()[:4]) - before
+    open_seconds, dataset = timed(run)
     row = Preparation(
         data=data,
         files=len(files),
         megabytes=sum(path.stat().st_size for path in files) / 1e6,
-        clips=len(store),
-        processes=arguments.processes,
+        clips=len(dataset.store),
+        processes=processes,
         seconds=seconds,
+        cpu_seconds=cpu_seconds,
         open_seconds=open_seconds,
-        store_megabytes=sum(path.stat().st_size for path in store.folder.iterdir()) / 1e6,
+        store_megabytes=sum(path.stat().st_size for path in dataset.store.folder.iterdir()) / 1e6,
         memory=memory,
     )
-    return row, store
+    return row, dataset
 
 
 def show_preparation(row: Preparation) -> None:
@@ -230,6 +223,7 @@ def show_preparation(row: Preparation) -> None:
             "clips": row.clips,
             "processes": row.processes,
             "prepared in, s": f"{row.seconds:.1f}",
+            "of all cores, s": f"{row.cpu_seconds:.1f}",
             "files/s": f"{row.files / row.seconds:.1f}",
             "PSS, MB": f"{row.memory.pss / 1e6:.0f}",
             "own, MB": f"{row.memory.own / 1e6:.0f}",
@@ -245,7 +239,8 @@ def write_ntu_files(root: Path, count: int) -> None:
     root.mkdir()
     rng = np.random.default_rng(0)
     joint = " ".join(["%.7g"] * 11) + " 2\r\n"
-    for index in range(count):
+    names = ntu_names()
+    for _ in range(count):
         frames = int(np.clip(rng.gamma(6, NTU_FRAMES / 6), 20, 300))
         bodies = int(rng.choice(3, p=NTU_BODIES)) + 1
         place = (
@@ -262,21 +257,19 @@ def write_ntu_files(root: Path, count: int) -> None:
             for body, values in enumerate(frame):
                 text.append(f"{72057594037931101 + body} 0 1 1 0 0 0 -0.09834856 0.01734483 2\r\n25\r\n")
                 text.append(joint * 25 % tuple(values))
-        places = (index // 60 % 17, index % 3, index % 40, index % 2, index % 60)
-        name = "".join(f"{letter}{place + 1:03}" for letter, place in zip("SCPRA", places, strict=True))
-        # Names of so many files repeat; a folder each keeps them apart.
-        folder = root / f"{index // 1020:03}"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.skeleton").write_text("".join(text), encoding="ascii", newline="")
+        (root / f"{next(names)}.skeleton").write_bytes("".join(text).encode("ascii"))
+
+
+def ntu_names() -> Iterator[str]:
+    """Names of samples that have a skeleton: all actions of a performer first."""
+    missing = missing_skeletons(60)
+    for setup, camera, performer, repetition, action in product(*map(range, (17, 3, 40, 2, 60))):
+        name = f"S{setup + 1:03}C{camera + 1:03}P{performer + 1:03}R{repetition + 1:03}A{action + 1:03}"
+        if name not in missing:
+            yield name
 
 
 # Loading and training --------------------------------------------------------------------------------------
-
-
-def dataset_of(store: MotionStore) -> MotionDataset:
-    """Every clip as one sample of both tasks."""
-    labels = sorted({clip.label for clip in store.clips if clip.label is not None})
-    return MotionDataset(store=store, class_names=labels, num_observed=LENGTHS[0], num_future=LENGTHS[1])
 
 
 def epoch_of(data: str, dataset: MotionDataset, workers: int, batch_size: int) -> Epoch:

@@ -251,7 +251,7 @@ def test_damaged_store_is_prepared_again(root: Path, cache: Path, name: str) -> 
 
 @pytest.mark.usefixtures("cache")
 def test_damage_under_a_reference_is_reported(root: Path) -> None:
-    """Another process compares the index and all sizes: the arrays were looked at when the store was opened."""
+    """Another process compares the index and all sizes; the arrays were looked at when it was opened."""
     store = prepared(root)
     content = pickle.dumps(store)
     index, poses = store.folder / "index.json", store.folder / "poses.bin"
