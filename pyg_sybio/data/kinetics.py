@@ -4,14 +4,11 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Transforms, composed
+from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
 from pyg_sybio.data.protocols import SPLITS, hold_out
 from pyg_sybio.data.readers.kinetics import FRAME_RATE, KineticsLabel, read_kinetics, read_kinetics_labels
 from pyg_sybio.data.store import MotionStore, prepare
 from pyg_sybio.data.transforms import SelectByConfidence, Shift
-
-PREPROCESS = (SelectByConfidence(num_bodies=1), Shift(offset=(-0.5, -0.5)))
-"""The paper's preparation: the person with the highest mean score, coordinates about the image's middle."""
 
 # The benchmark's own two parts; its "val" is what all figures are published on.
 TRAINING, TESTING = "kinetics_train", "kinetics_val"
@@ -36,7 +33,7 @@ class KineticsSkeleton(MotionDataset):
         num_observed: Frames in `x`.
         num_future: Frames in `future`.
         window_stride: Frames from one window to the next. (default: a clip is one sample)
-        preprocess: What is done to a clip once. (default: :data:`PREPROCESS`; an empty list does nothing)
+        preprocess: What is done to a clip once. (default: `default_preprocess`; an empty list does nothing)
         augment: What changes a clip before it is split.
         corrupt: What changes the observed frames.
         fill: What fills the observed frames. (default: nothing, as the field leaves missing joints zero)
@@ -61,7 +58,8 @@ class KineticsSkeleton(MotionDataset):
     (2018).
     """
 
-    default_preprocess = PREPROCESS
+    default_preprocess = (SelectByConfidence(num_bodies=1), Shift(offset=(-0.5, -0.5)))
+    """The paper's preparation: the person with the highest mean score, about the image's middle."""
 
     def __init__(
         self,
@@ -93,7 +91,7 @@ class KineticsSkeleton(MotionDataset):
         store = prepare(
             files=files,
             read=read_kinetics,
-            preprocess=SomebodySeen(composed(PREPROCESS if preprocess is None else preprocess)),
+            preprocess=self.preparation(preprocess),
             settings={},
             root=root / part,
             cache=cache,

@@ -114,8 +114,9 @@ class MotionDataset(Dataset):
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         augment: A transform, or several, that change a clip before it is split.
         corrupt: Those that change the observed frames alone, as a bad sensor does.
-        fill: Those that fill what is missing in the observed frames, after `corrupt`. Filled before it is
-            split, a clip would have targets that nobody recorded.
+        fill: Those that fill what is missing in the observed frames, after `corrupt`; an empty list fills
+            nothing. Filled before it is split, a clip would have targets that nobody recorded. (default:
+            `default_fill`)
 
     Shapes:
         - **x:** `[P·M, T, D]`
@@ -125,21 +126,21 @@ class MotionDataset(Dataset):
 
     Attributes:
         spans: The span of each item.
+        default_preprocess: Class attribute: what is done to a clip before it is stored, if nothing else is
+            asked for.
+        default_fill: Class attribute: what fills the observed frames then.
 
     Raises:
         ValueError: If an argument is out of its range, a clip has no label or an unknown one, the frame rates
             of the clips differ from each other or from `frame_rate`, or there is no clip.
-
-        default_preprocess: What the class does to a clip before it is stored, if it is not told otherwise.
-        default_fill: Likewise with the observed frames.
 
     Note:
         Clips that preparation has left out of the store (:class:`SomebodySeen` leaves out those in which
         nobody is ever seen) are named in a warning.
     """
 
-    default_preprocess: ClassVar[Transforms] = ()
-    default_fill: ClassVar[Transforms] = ()
+    default_preprocess: ClassVar[tuple[Transform, ...]] = ()
+    default_fill: ClassVar[tuple[Transform, ...]] = ()
 
     def __init__(
         self,
@@ -176,7 +177,7 @@ class MotionDataset(Dataset):
         self.padding = padding
         self.augment = composed(augment)
         self.corrupt = composed(corrupt)
-        self.fill = composed(fill)
+        self.fill = composed(self.default_fill if fill is None else fill)
         if spans is None:
             chosen = range(len(store.clips)) if clips is None else clips
             if window_stride is None:
@@ -192,6 +193,11 @@ class MotionDataset(Dataset):
         self._labels = _labels(store, used, labels or self.class_names)
         self.frame_rate = _frame_rate(store, used, frame_rate)
         _warn(store)
+
+    @classmethod
+    def preparation(cls, preprocess: Transforms | None) -> SomebodySeen:
+        """What :func:`~pyg_sybio.data.store.prepare` does to a clip: the transforms, or else the class's."""
+        return SomebodySeen(composed(cls.default_preprocess if preprocess is None else preprocess))
 
     @property
     def num_classes(self) -> int:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Transforms, composed
+from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
 from pyg_sybio.data.ntu_samples import missing_skeletons
 from pyg_sybio.data.protocols import Validation, ntu_protocol, select
 from pyg_sybio.data.readers.ntu import ACTIONS, FRAME_RATE, ids_from_name, read_ntu
@@ -18,20 +18,6 @@ from pyg_sybio.data.transforms import (
 
 # Setups and classes of NTU RGB+D in the names of the files of both.
 NTU60_SETUPS, NTU60_CLASSES = 17, 60
-
-PREPROCESS = (
-    # A body that the sensor loses comes back with another number: join them before two are chosen.
-    SelectBodies(num_bodies=10),
-    JoinTracks(),
-    SelectBodies(num_bodies=2),
-    TrimNullFrames(),
-    Center(joint="spine"),
-    AlignView(vertical=("pelvis", "spine"), horizontal=("right_shoulder", "left_shoulder")),
-)
-"""The benchmark's preparation of a clip: bodies and noise, null frames, centring, view."""
-
-FILL = (FillNullFrames(mode="repeat"),)
-"""The benchmark's way to fill the observed frames before a person comes and after it has left."""
 
 
 class NTURGBD(MotionDataset):
@@ -52,10 +38,10 @@ class NTURGBD(MotionDataset):
         num_observed: Frames in `x`; a clip of the benchmark has at most 300 frames.
         num_future: Frames in `future`.
         window_stride: Frames from one window to the next. (default: a clip is one sample)
-        preprocess: What is done to a clip once. (default: :data:`PREPROCESS`; an empty list does nothing)
+        preprocess: What is done to a clip once. (default: `default_preprocess`; an empty list does nothing)
         augment: What changes a clip before it is split.
         corrupt: What changes the observed frames.
-        fill: What fills the observed frames. (default: :data:`FILL`; an empty list fills nothing)
+        fill: What fills the observed frames. (default: `default_fill`; an empty list fills nothing)
         observation_ratio: The share of what could be observed that is.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         cache: Where prepared clips are kept (:func:`~pyg_sybio.data.store.prepare`).
@@ -71,8 +57,18 @@ class NTURGBD(MotionDataset):
     al., "NTU RGB+D 120" (2019); https://github.com/shahroudy/NTURGB-D
     """
 
-    default_preprocess = PREPROCESS
-    default_fill = FILL
+    default_preprocess = (
+        # A body that the sensor loses comes back with another number: join them before two are chosen.
+        SelectBodies(num_bodies=10),
+        JoinTracks(),
+        SelectBodies(num_bodies=2),
+        TrimNullFrames(),
+        Center(joint="spine"),
+        AlignView(vertical=("pelvis", "spine"), horizontal=("right_shoulder", "left_shoulder")),
+    )
+    """The benchmark's preparation of a clip: bodies and noise, null frames, centring, view."""
+    default_fill = (FillNullFrames(mode="repeat"),)
+    """The benchmark's way to fill the observed frames before a person comes and after it has left."""
 
     def __init__(
         self,
@@ -100,7 +96,7 @@ class NTURGBD(MotionDataset):
         store = prepare(
             files=_find_files(root, classes),
             read=read_ntu,
-            preprocess=SomebodySeen(composed(PREPROCESS if preprocess is None else preprocess)),
+            preprocess=self.preparation(preprocess),
             settings={"classes": classes},
             root=root,
             cache=cache,
@@ -118,7 +114,7 @@ class NTURGBD(MotionDataset):
             frame_rate=FRAME_RATE,
             augment=augment,
             corrupt=corrupt,
-            fill=FILL if fill is None else fill,
+            fill=fill,
             observation_ratio=observation_ratio,
             padding=padding,
         )

@@ -3,17 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Transforms, composed
+from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
 from pyg_sybio.data.protocols import Validation, named_protocol, select
 from pyg_sybio.data.readers.nw_ucla import ACTIONS, read_nw_ucla
 from pyg_sybio.data.store import prepare
 from pyg_sybio.data.transforms import AlignView, Center, FillMissing
-
-PREPROCESS = (Center(), AlignView())
-"""Centred on the chest and turned to a common view in the first frame, so that no camera shows."""
-
-FILL = (FillMissing(mode="interpolate"),)
-"""Joints that were not tracked, between the frames that have them."""
 
 
 class NWUCLA(MotionDataset):
@@ -35,10 +29,10 @@ class NWUCLA(MotionDataset):
         window_stride: Frames from one window to the next. (default: a clip is one sample)
         frame_rate: In Hz, for horizons in milliseconds: neither the files nor the data set say it, and a
             Kinect v1 has 30.
-        preprocess: What is done to a clip once. (default: :data:`PREPROCESS`; an empty list does nothing)
+        preprocess: What is done to a clip once. (default: `default_preprocess`; an empty list does nothing)
         augment: What changes a clip before it is split.
         corrupt: What changes the observed frames.
-        fill: What fills the observed frames. (default: :data:`FILL`; an empty list fills nothing)
+        fill: What fills the observed frames. (default: `default_fill`; an empty list fills nothing)
         observation_ratio: The share of what could be observed that is.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         cache: Where prepared clips are kept (:func:`~pyg_sybio.data.store.prepare`).
@@ -59,8 +53,10 @@ class NWUCLA(MotionDataset):
     Source: Wang et al., "Cross-view Action Modeling, Learning and Recognition" (2014).
     """
 
-    default_preprocess = PREPROCESS
-    default_fill = FILL
+    default_preprocess = (Center(), AlignView())
+    """Centred on the chest and turned to a common view in the first frame, so that no camera shows."""
+    default_fill = (FillMissing(mode="interpolate"),)
+    """Joints that were not tracked, between the frames that have them."""
 
     def __init__(
         self,
@@ -93,7 +89,7 @@ class NWUCLA(MotionDataset):
         store = prepare(
             files=_find_files(root),
             read=read_nw_ucla,
-            preprocess=SomebodySeen(composed(PREPROCESS if preprocess is None else preprocess)),
+            preprocess=self.preparation(preprocess),
             settings={},
             root=root,
             cache=cache,
@@ -111,7 +107,7 @@ class NWUCLA(MotionDataset):
             frame_rate=frame_rate,
             augment=augment,
             corrupt=corrupt,
-            fill=FILL if fill is None else fill,
+            fill=fill,
             observation_ratio=observation_ratio,
             padding=padding,
         )
