@@ -2,7 +2,6 @@ r"""What is in a folder of recordings: clips, classes, lengths, frame rates, per
 
 import multiprocessing
 import os
-import signal
 import time
 import warnings
 from collections import Counter
@@ -13,15 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
+from pyg_sybio.data.clip_facts import ClipFacts, Result, facts_of_file, start_worker
 from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern
 from pyg_sybio.data.motion_folder import describe_files, find_motion_files
 from pyg_sybio.data.protocols import SPLITS
-from pyg_sybio.data.readers.annotations import annotation_splits
-from pyg_sybio.data.reading import read_motions
-from pyg_sybio.data.tally import ClipFacts, Tally, natural
+from pyg_sybio.data.tally import Tally, natural
 from pyg_sybio.skeleton import Skeleton
 
 TABLE = "clips.csv"
@@ -29,9 +26,6 @@ TABLE = "clips.csv"
 _TRIAL_SECONDS = 1.0
 _START_UP_SECONDS = 3.0  # of a worker process, most of it the import of torch
 _FILES_AT_ONCE = 4
-
-Result = tuple[list[ClipFacts], str | None]
-"""What there is in a file, and the error that ended the reading."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +95,7 @@ def summarise(
     folder = path if path.is_dir() else path.parent
     files = _files(path, besides=besides if labels is None else (*besides, Path(labels)))
     entries = _entries(files, path, labels, pattern)
-    read = partial(_facts, root=folder, skeleton=skeleton)
+    read = partial(facts_of_file, root=folder, skeleton=skeleton)
     every = Tally()
     splits: dict[str, Tally] = {}
     failures: dict[str, str] = {}
@@ -162,26 +156,6 @@ def _entries(
     return describe_files(files, path, labels=table, pattern=pattern)
 
 
-def _facts(file: Path, root: Path, skeleton: Skeleton | None) -> Result:
-    """The facts of a file's motions, and the error that ended the reading."""
-    clips: list[ClipFacts] = []
-    suffix = file.suffix.lower()
-    inner = file.relative_to(root).parts[:-1]
-    folder = tuple(part.lower() for part in inner if part.lower() in SPLITS)[-1:]
-    try:
-        splits: dict[str, list[str]] = {}
-        if suffix == ".pkl":
-            for split, names in annotation_splits(file).items():
-                for name in names:
-                    splits.setdefault(f"{file}: {name}", []).append(split)
-        for motion in read_motions(file, skeleton=skeleton):
-            in_splits = tuple(splits.get(motion.source, folder))
-            clips.append(ClipFacts.of(motion, suffix, in_splits))
-    except (ValueError, OSError) as error:
-        return clips, str(error)
-    return clips, None
-
-
 def _described(clip: ClipFacts, entry: ClipEntry) -> ClipFacts:
     """A clip as a table describes it, which counts more than the file."""
     ids = dict(entry.ids)
@@ -212,7 +186,7 @@ def _results(
     begin = time.perf_counter()
     for done, file in enumerate(files):
         elapsed = time.perf_counter() - begin
-        if available > 1 and elapsed > _TRIAL_SECONDS:
+        if done and available > 1 and elapsed > _TRIAL_SECONDS:
             saved = elapsed / done * (len(files) - done) * (1 - 1 / available)
             if saved > 2 * _START_UP_SECONDS:
                 yield from _from_workers(files[done:], read, available)
@@ -228,17 +202,12 @@ def _from_workers(
     executor = ProcessPoolExecutor(
         num_processes,
         mp_context=multiprocessing.get_context("spawn"),  # a forked torch may hang in its threads' locks
-        initializer=_start_worker,
+        initializer=start_worker,
     )
     try:
         yield from executor.map(read, files, chunksize=_FILES_AT_ONCE)
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends the workers
-    torch.set_num_threads(1)
 
 
 def _split_place(name: str) -> int:

@@ -16,9 +16,12 @@ def summary_text(summary: Summary) -> str:
     columns = [("all", summary.all), *summary.splits.items()]
     several = [name for name in _KINDS if len(summary.all.of(name)) > 1]
     tables = [_overview(columns, [name for name in _KINDS if name not in several])]
+    # An id may be called like one of the others.
     counted = {name: [tally.of(name) for _, tally in columns] for name in ("class", *several)}
     counted |= {f"id {name}": [tally.of_id(name) for _, tally in columns] for name in sorted(summary.all.ids)}
-    tables += [_counts(name, columns, counts) for name, counts in counted.items() if counts[0]]
+    tables += [
+        _counts(name.removeprefix("id "), columns, counts) for name, counts in counted.items() if counts[0]
+    ]
     tables += [_missing(name, columns) for name in sorted(summary.all.joints)]
     # A row of a single cell is a remark, and as long as it likes.
     cells = [row for table in tables for row in table if len(row) > 1]
@@ -66,7 +69,8 @@ def _overview(columns: Columns, kinds: Sequence[str]) -> list[list[str]]:
         rows.append(row("  without a class", lambda tally: str(tally.unlabelled)))
     rows.append(row("classes", lambda tally: str(len(tally.of("class")))))
     rows += range_of("frames", lambda tally: tally.lengths, ".10g")
-    rows += range_of("seconds", lambda tally: tally.seconds, ".2f")
+    if columns[0][1].seconds:
+        rows += range_of("seconds", lambda tally: tally.seconds, ".2f")
     rows += [[kind, *(", ".join(tally.of(kind)) or "-" for _, tally in columns)] for kind in kinds]
     rows.append(row("frames with nobody", lambda tally: _percent(tally.empty / max(sum(tally.lengths), 1))))
     return rows

@@ -1,72 +1,18 @@
 r"""Counts over clips: classes, lengths, frame rates, persons, ids, and what is missing."""
 
+import math
 import re
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.clip_facts import ClipFacts
 
 _UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, eq=False)
-class ClipFacts:
-    r"""What counts of one motion.
-
-    Args:
-        format: Suffix of its file.
-        label: Its class.
-        splits: The splits that it belongs to; in an annotation file they may be several.
-        ids: Its other ids.
-        num_frames: Its length.
-        frame_rate: In Hz.
-        num_persons: How many persons are seen anywhere in it.
-        skeleton: Its name.
-        joints: Of the skeleton.
-        missing: In how many of the frames that show a person is each joint of theirs missing, `[M]`.
-        seen: Frames in which a person is seen, summed over persons.
-        empty: Frames in which nobody is seen.
-    """
-
-    format: str
-    label: str | None
-    splits: tuple[str, ...]
-    ids: Mapping[str, str]
-    num_frames: int
-    frame_rate: float | None
-    num_persons: int
-    skeleton: str
-    joints: tuple[str, ...]
-    missing: np.ndarray
-    seen: int
-    empty: int
-
-    @classmethod
-    def of(cls, motion: Motion, format: str, splits: tuple[str, ...] = ()) -> "ClipFacts":
-        """The facts of a motion; its id `split`, if it has one, is its split."""
-        ids = dict(motion.ids)
-        if "split" in ids:
-            splits = (ids.pop("split"),)
-        seen = motion.seen
-        return cls(
-            format=format,
-            label=motion.label,
-            splits=splits,
-            ids=ids,
-            num_frames=motion.num_frames,
-            frame_rate=motion.frame_rate,
-            num_persons=int(seen.any(dim=1).sum()),
-            skeleton=motion.skeleton.name,
-            joints=motion.skeleton.joints,
-            missing=(seen[..., None] & ~motion.present).sum(dim=(0, 1)).numpy(),
-            seen=int(seen.sum()),
-            empty=int((~seen.any(dim=0)).sum()),
-        )
 
 
 @dataclass(eq=False)
@@ -146,7 +92,7 @@ def spread(values: Sequence[float]) -> dict[str, float] | None:
         "min": min(values),
         "median": statistics.median(values),
         "max": max(values),
-        "total": sum(values),
+        "total": math.fsum(values),
     }
 
 
