@@ -4,7 +4,7 @@
     python benchmarks/data.py --folder ../shared/data/bandai2     any folder of motion files
     python benchmarks/data.py --ntu 200 --loader 0 2 --step ntu   an epoch and a training step too
 
-Memory is that of this process and its workers together, sampled ten times a second: `PSS` counts each page
+Memory is that of this process and its workers together, sampled twice a second: `PSS` counts each page
 once, pages of the mapped store included (which the system takes back when it needs them), `own` leaves out
 what processes share. Both contain some 200 MB for torch, in each process.
 """
@@ -344,7 +344,7 @@ def sampled_memory() -> Iterator[Memory]:
 
     def sample() -> None:
         me = psutil.Process()
-        while not done.wait(0.1):
+        while not done.wait(0.5):
             pss = own = 0
             for process in (me, *me.children(recursive=True)):
                 with suppress(psutil.Error):
