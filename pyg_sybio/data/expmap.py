@@ -243,7 +243,7 @@ class ExpmapDataset(MotionDataset):
         validation: Which training files make up `"val"`: the value of the benchmark's `validation_id`. With
             `None`, `"train"` has all files.
         window_stride: Frames from one window of `"train"` and `"val"` to the next.
-        actions: The actions to take clips from. (default: all)
+        actions: The actions to take clips from.
         augment: Changes a clip of all joints, in radians, before it becomes z-scores.
         corrupt: Changes the observed z-scores alone.
         fill: Fills what is missing in them, after `corrupt`.
@@ -273,7 +273,7 @@ class ExpmapDataset(MotionDataset):
         num_future: int,
         validation: int | None,
         window_stride: int,
-        actions: Sequence[str] | None,
+        actions: Sequence[str],
         augment: Transforms | None,
         corrupt: Transforms | None,
         fill: Transforms | None,
@@ -285,17 +285,17 @@ class ExpmapDataset(MotionDataset):
     ) -> None:
         _check_arguments(benchmark, split, num_observed, num_future, validation, window_stride, actions)
         root, length = Path(root), num_observed + num_future
-        actions = benchmark.actions if actions is None else actions
         self.benchmark, self.split = benchmark, split
-        files, missing = {}, {}
-        for part in ("train", "test"):
-            files[part], missing[part] = benchmark.find(root, part)
-            if not files[part] and part in ("train", split):
+        train, missing = benchmark.find(root, "train")
+        test, missing_test = benchmark.find(root, "test")
+        for part, files in (("train", train), ("test", test)):
+            if not files and part in ("train", split):
                 raise FileNotFoundError(
                     f"{root} has no file of the benchmark for {part!r}, expected {benchmark.layout} there"
                 )
+        self.missing = tuple(missing + missing_test if split == "test" else missing)
         store = prepare(
-            files=files["train"] + files["test"],
+            files=train + test,
             read=benchmark.read,
             settings={},
             root=root,
@@ -303,31 +303,21 @@ class ExpmapDataset(MotionDataset):
             num_processes=num_processes,
             progress=progress,
         )
-        train = [index for index, clip in enumerate(store.clips) if clip.ids["split"] == "train"]
-        used = used_columns(benchmark.skeleton, benchmark.used)
-        self.normalisation = Normalisation.fit((frames_of(store.motion(index)) for index in train), used)
-        self.missing = tuple(missing["train"] + (missing["test"] if split == "test" else []))
-        too_short: list[str] = []
+        recorded = (
+            frames_of(store.motion(index))
+            for index, clip in enumerate(store.clips)
+            if clip.ids["split"] == "train"
+        )
+        self.normalisation = Normalisation.fit(recorded, used_columns(benchmark.skeleton, benchmark.used))
         if split == "test":
-            spans = _test_spans(store, benchmark, actions, num_observed, num_future)
+            spans, too_short = _test_spans(store, benchmark, actions, num_observed, num_future), []
         else:
-            key, held_out = benchmark.validation_id, None if validation is None else str(validation)
-            chosen = [
-                index
-                for index in train
-                if store.clips[index].label in actions
-                and (store.clips[index].ids[key] == held_out) == (split == "val")
-                and (split == "train" or store.clips[index].ids["phase"] == "0")
-            ]
-            too_short = [
-                store.clips[index].source for index in chosen if store.clips[index].num_frames < length
-            ]
+            held_out = (benchmark.validation_id, None if validation is None else str(validation))
+            chosen = _training_clips(store, held_out, split, actions)
+            fit = [index for index in chosen if store.clips[index].num_frames >= length]
+            too_short = [store.clips[index].source for index in sorted(set(chosen) - set(fit))]
             spans = windows(
-                store,
-                [index for index in chosen if store.clips[index].num_frames >= length],
-                num_observed=num_observed,
-                num_future=num_future,
-                stride=window_stride,
+                store, fit, num_observed=num_observed, num_future=num_future, stride=window_stride
             )
         _warn(root, self.missing, too_short, length)
         if not spans:
@@ -434,7 +424,7 @@ def _check_arguments(
     num_future: int,
     validation: int | None,
     window_stride: int,
-    actions: Sequence[str] | None,
+    actions: Sequence[str],
 ) -> None:
     if split not in ("train", "val", "test"):
         raise ValueError(f"'split' is {split!r}, expected 'train', 'val' or 'test'")
@@ -447,9 +437,24 @@ def _check_arguments(
     for name, value in lengths.items():
         if value < 1:
             raise ValueError(f"'{name}' is {value}, expected at least 1")
-    unknown = sorted(set(actions or ()) - set(benchmark.actions))
+    unknown = sorted(set(actions) - set(benchmark.actions))
     if unknown:
         raise ValueError(f"'actions' has {unknown[0]!r}, expected some of {', '.join(benchmark.actions)}")
+
+
+def _training_clips(
+    store: MotionStore, held_out: tuple[str, str | None], split: str, actions: Sequence[str]
+) -> list[int]:
+    """Clips for training, or the even phases of those held out, as the test has even frames alone."""
+    key, value = held_out
+    return [
+        index
+        for index, clip in enumerate(store.clips)
+        if clip.ids["split"] == "train"
+        and clip.label in actions
+        and (clip.ids[key] == value) == (split == "val")
+        and (split == "train" or clip.ids["phase"] == "0")
+    ]
 
 
 def _test_spans(
