@@ -210,12 +210,13 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _predict(args: argparse.Namespace) -> None:
+    from pyg_sybio.data.reading import is_readable
     from pyg_sybio.training.checkpoint import load_checkpoint
     from pyg_sybio.training.observation import observe_one
     from pyg_sybio.training.prediction import predict, write_prediction
 
     checkpoint = load_checkpoint(args.checkpoint)
-    if args.path.is_dir():
+    if args.path.is_dir() and not is_readable(args.path):
         _predict_folder(args, checkpoint)
         return
     observation = observe_one(args.path, checkpoint, root=args.data_root)

@@ -10,12 +10,13 @@ from typing import Any
 from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern, read_clip_table
+from pyg_sybio.data.fingerprint import listing
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Transform, Transforms, composed
 from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.protocols import SPLITS, Described, Validation, leave_out, select
 from pyg_sybio.data.protocols import hold_out as held_out
-from pyg_sybio.data.reading import FORMATS, is_readable, read_motions
+from pyg_sybio.data.reading import FORMATS, FRAME_FILES, is_readable, read_motions
 from pyg_sybio.data.store import prepare
 from pyg_sybio.data.transforms import Resample
 from pyg_sybio.skeleton import Skeleton, load_skeleton
@@ -27,8 +28,9 @@ _SAME_RATE = 1e-3
 class MotionFolder(MotionDataset):
     r"""Any folder of motion files, with a CSV file of labels or a pattern of the files' names.
 
-    Every file below `root` that can be read (:data:`~pyg_sybio.data.reading.FORMATS`) is a clip, or several;
-    hidden files and folders do not count. What is said of a file, from the first of these that there is:
+    Every file below `root` that can be read (:data:`~pyg_sybio.data.reading.FORMATS`) is a clip, or several,
+    and so is a folder of OpenPose's frames; hidden files and folders do not count. What is said of a file,
+    from the first of these that there is:
 
     * `pattern`, whose named groups are the label, the split and the ids of a file
       (:func:`~pyg_sybio.data.clip_table.match_clip_pattern`);
@@ -110,7 +112,8 @@ class MotionFolder(MotionDataset):
             files=files,
             read=read,
             preprocess=SomebodySeen(preparation(frame_rate=frame_rate, preprocess=preprocess)),
-            settings={},
+            # The store looks at the files that it is given, of which some may be folders.
+            settings={"frames": [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]},
             root=root,
             cache=cache,
             num_processes=num_processes,
@@ -196,6 +199,8 @@ def preparation(*, frame_rate: float | None, preprocess: Transforms | None) -> T
 def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:
     r"""The files below a folder that can be read, in the order of their paths, with a warning for all others.
 
+    A folder of OpenPose's frames counts as a file.
+
     Args:
         root: The folder.
         besides: Files that are no motions, and no reason for a warning.
@@ -208,15 +213,18 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
     left_out = {path.resolve() for path in besides}
     found: list[Path] = []
     others: Counter[str] = Counter()
+    frames = {path.parent for path in root.rglob(FRAME_FILES)}
     for path in sorted(root.rglob("*"), key=lambda path: path.relative_to(root).as_posix()):
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if hidden or not path.is_file() or path.resolve() in left_out:
+        if hidden or path.resolve() in left_out or path.parent in frames:
             continue
         suffix = path.suffix.lower()
         # A text may be a note as well as a motion; a look at its first line tells.
-        if suffix in FORMATS and (suffix != ".txt" or is_readable(path)):
+        if path in frames or (
+            path.is_file() and suffix in FORMATS and (suffix != ".txt" or is_readable(path))
+        ):
             found.append(path)
-        elif suffix != ".asf":  # read with the .amc beside it
+        elif path.is_file() and suffix != ".asf":  # read with the .amc beside it
             others[suffix or path.name] += 1
     if others:
         shown = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))

@@ -32,6 +32,9 @@ FORMATS = {
 }
 """What can be read, by suffix."""
 
+FRAME_FILES = "*_keypoints.json"
+"""What a folder has one of for each frame, if OpenPose has written it; the folder is read as one motion."""
+
 # Values a line -> the skeleton, and the rate (Hz) at which the benchmark takes its files to be recorded.
 _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
 _EXPMAP_RATE = 50.0
@@ -43,7 +46,7 @@ def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Itera
     r"""The motions of a file, one after the other.
 
     Args:
-        path: The file; :data:`FORMATS` says what it may be.
+        path: The file; :data:`FORMATS` says what it may be. Or a folder that OpenPose has written.
         skeleton: The skeleton wanted. Where the file, or its format, names the joints, they are found by
             their names; where it has bare columns, this says what they are. (default: the file's own, or
             that of the format)
@@ -67,7 +70,7 @@ def read_motion(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion
 
 
 def is_readable(path: str | Path) -> bool:
-    """Whether a file is of a format that can be read; it may be damaged all the same."""
+    """Whether a file (or a folder of frames) can be read by its format; it may be damaged all the same."""
     path = Path(path)
     try:
         _format(path)
@@ -77,6 +80,10 @@ def is_readable(path: str | Path) -> bool:
 
 
 def _format(path: Path) -> Read:
+    if path.is_dir():
+        if next(path.glob(FRAME_FILES), None) is None:
+            raise ValueError(f"{path} is a folder, expected {FRAME_FILES} in it, or a file")
+        return _by_reader(read_keypoints)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected {_expected()}")
     suffix = path.suffix.lower()

@@ -1,5 +1,6 @@
 """A user's folder: which files are clips, what is said of them, the splits, and what is refused."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,26 @@ def test_other_files_are_named_and_hidden_ones_are_not(folder: Path) -> None:
     with pytest.warns(UserWarning, match=r"not read as motions: 1 \.md, 2 \.mp4, 1 \.txt$"):
         files = find_motion_files(folder, besides=(folder / "clips.csv", folder / "skeleton.json"))
     assert len(files) == 12 and files == sorted(files)
+
+
+def _openpose_frame(path: Path, shift: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keypoints = np.random.default_rng(0).uniform(1, 2, (18, 3)) + shift
+    people = [{"pose_keypoints_2d": keypoints.ravel().tolist()}]
+    path.write_text(json.dumps({"people": people}))
+
+
+def test_a_folder_of_openpose_frames_is_a_clip(tmp_path: Path) -> None:
+    for clip in ("wave_1", "wave_2", "kick_1", "kick_2"):
+        for frame in range(30):
+            _openpose_frame(tmp_path / "a" / clip / f"video_{frame:012d}_keypoints.json", frame)
+    settings = {"pattern": r"a/(?P<label>\w+)_(?P<take>\d)", "hold_out": {"take": [2]}, "frame_rate": 30.0}
+    clips = _make(tmp_path, **settings)
+    assert _names(clips) == ["a/kick_1", "a/wave_1"] and clips.class_names == ("kick", "wave")
+    before = clips[0].x
+    _openpose_frame(tmp_path / "a" / "kick_1" / "video_000000000020_keypoints.json", 99)
+    after = _make(tmp_path, **settings)[0].x
+    assert ((before != after).flatten(2).any(-1).any(0)).nonzero().flatten().tolist() == [15]
 
 
 def test_frame_rates(folder: Path) -> None:

@@ -71,6 +71,11 @@ def _write(folder: Path, name: str) -> Path:
         case "coco":
             entries = [{"image_id": i, "keypoints": POSE[i].ravel().tolist()} for i in range(3)]
             path.write_text(json.dumps(entries))
+        case "openpose":
+            path.mkdir()
+            for i in range(3):
+                people = [{"pose_keypoints_2d": POSE[i].ravel().tolist()}]
+                (path / f"v_{i}_keypoints.json").write_text(json.dumps({"people": people}))
         case "npy":
             np.save(path, POSE)
         case "cmu" | "h36m":
@@ -101,6 +106,7 @@ def _skeleton(name: str) -> dict[str, Any]:
         ("array/a.json", read_keypoints, {}),
         ("coco/a.json", read_keypoints, {}),
         ("npy/a.npy", read_keypoints, {}),
+        ("openpose/folder", read_keypoints, {}),
         ("cmu/a.txt", read_expmap, {**_skeleton("cmu38"), "frame_rate": 50.0}),
         ("h36m/a.txt", read_expmap, {**_skeleton("h36m32"), "frame_rate": 50.0}),
         ("feeder/a.npz", read_feeder_arrays, {}),
@@ -195,6 +201,8 @@ def test_other_arrays_and_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file .*b.npz: expected one of .npz"):
         read_motion(tmp_path / "b.npz")
     assert not is_readable(tmp_path / "b.npz") and not is_readable(tmp_path)
+    with pytest.raises(ValueError, match=r"is a folder, expected \*_keypoints.json in it, or a file"):
+        read_motion(tmp_path)
 
 
 @pytest.mark.real_data
