@@ -1,6 +1,7 @@
 """NTU RGB+D from generated raw files: which clips are where, and what is done to them."""
 
 import math
+import pickle
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -155,6 +156,14 @@ def test_a_body_that_comes_back_with_another_number_is_one_person(tmp_path: Path
     motion = NTURGBD(root=tmp_path, validation=None).motion(0)
     assert motion.num_persons == 1
     assert motion.seen[0].tolist() == [True] * 20 + [False] * 2 + [True] * 18
+
+
+def test_a_process_of_a_loader_gets_the_same_clips(make: Callable[..., NTURGBD]) -> None:
+    clips = make()
+    sent = pickle.dumps(clips)
+    assert len(sent) < 50_000  # a reference to the stored clips, and not their frames
+    for one, other in zip(pickle.loads(sent), clips, strict=True):
+        assert torch.equal(one.x, other.x) and torch.equal(one.future, other.future)
 
 
 def test_groups_validate(make: Callable[..., NTURGBD]) -> None:
