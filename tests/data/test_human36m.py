@@ -1,6 +1,7 @@
 """Human3.6M on a made-up folder beside a naive evaluator, and on the real recordings where they are."""
 
 import math
+import pickle
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -262,6 +263,12 @@ def test_transforms_before_and_after_the_z_scores(complete_root: Path) -> None:
     early = Human36M(root=complete_root, split="val", observation_ratio=0.2, padding="hold")[3]
     assert torch.equal(early.x[:, -10:], one.x[:, :10]) and torch.equal(early.x[:, 0], one.x[:, 0])
     assert torch.equal(early.future, one.x[:, 10:35])
+
+
+def test_another_process_gets_the_same_items(long_horizon: Human36M) -> None:
+    copy = pickle.loads(pickle.dumps(long_horizon))
+    assert len(copy) == 120 and torch.equal(copy[77].future, long_horizon[77].future)
+    assert torch.equal(copy.frames(77), long_horizon.frames(77))
 
 
 @pytest.fixture
