@@ -188,6 +188,7 @@ def skeleton_from(args: argparse.Namespace) -> None:
     print(f"\nskeleton: {output}; it may be edited")
     print(f"next: sybio skeleton show {output}")
     print(f"      sybio data info FOLDER --skeleton {output}")
+    print(f"      sybio fit motion_folder --data.root FOLDER --data.settings.skeleton {output}")
 
 
 def _description(skeleton: "Skeleton") -> str:

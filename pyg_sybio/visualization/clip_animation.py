@@ -19,7 +19,16 @@ from tqdm import tqdm
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.files import write_whole
-from pyg_sybio.visualization.clip_figure import box, caption, facts, height_of, reach, time_of, write_below
+from pyg_sybio.visualization.clip_figure import (
+    add_keys,
+    box,
+    caption,
+    facts,
+    height_of,
+    reach,
+    time_of,
+    write_below,
+)
 from pyg_sybio.visualization.figures import INK, LIGHT_GREY, TEXT, bare, new_figure, to_numpy
 from pyg_sybio.visualization.pose import (
     Colors,
@@ -222,9 +231,6 @@ def _scene(motion: Motion, view: View, limits: np.ndarray) -> tuple[Figure, Text
     if motion.num_spatial == 3:
         axes.axhline(-limits[1] / 1.05, color=LIGHT_GREY, linewidth=1, zorder=0)
     figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.02, ha="left", linespacing=1.4)
-    if keys := color_keys(motion.skeleton, motion.num_persons):
-        figure.legend(
-            handles=keys, loc="outside lower center", ncols=min(len(keys), 4), fontsize=TEXT, frameon=False
-        )
+    add_keys(figure, motion)
     artists = [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in _colors(motion)]
     return figure, write_below(axes, time_of(motion, 0)), artists

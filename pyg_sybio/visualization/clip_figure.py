@@ -24,6 +24,7 @@ from pyg_sybio.visualization.pose import PoseArtist, color_keys, person_colors
 from pyg_sybio.visualization.view import View, view_of
 
 _MAX_WIDTH, _CELL_HEIGHT, _CELL_GAP = 16.0, 2.6, 0.1  # inches
+_KEY_WIDTH = 1.45
 _LETTERS_AN_INCH = 14  # of small text
 
 
@@ -79,9 +80,18 @@ def clip_figure(motion: Motion, view: View, *, num_frames: int = 8) -> Figure:
         for person, colors in enumerate(person_colors(motion.num_persons)):
             PoseArtist(axes, motion.skeleton, colors).show(points[person, cell], present[person, cell])
     figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4)
-    if keys := color_keys(motion.skeleton, motion.num_persons):
-        figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=TEXT, frameon=False)
+    add_keys(figure, motion)
     return figure
+
+
+def add_keys(figure: Figure, motion: Motion) -> None:
+    """Say below everything what the colours mean, in as many columns as fit."""
+    keys = color_keys(motion.skeleton, motion.num_persons)
+    if not keys:
+        return
+    columns = max(int(figure.get_figwidth() / _KEY_WIDTH) // 2 * 2, 1)
+    style: dict[str, Any] = {"fontsize": TEXT, "frameon": False, "columnspacing": 1.5}
+    figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), columns), **style)
 
 
 def centred(points: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -142,4 +152,5 @@ def caption(motion: Motion, *notes: str, width: float) -> str:
     letters = int(width * _LETTERS_AN_INCH)
     # A line never ends within a fact.
     text = " · ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*facts(motion), *notes])
-    return "\n".join([*textwrap.wrap(Path(motion.source).name, letters), *textwrap.wrap(text, letters)])
+    wrapped = [*textwrap.wrap(Path(motion.source).name, letters), *textwrap.wrap(text, letters)]
+    return "\n".join(line.removesuffix(" ·") for line in wrapped)

@@ -123,7 +123,7 @@ def test_frames_are_spread_from_first_to_last_and_timed() -> None:
     assert times == ["frame 0", "frame 1", "frame 2"]
 
 
-@pytest.mark.parametrize(("num_persons", "num_frames"), [(1, 1), (1, 8), (2, 8), (5, 8)])
+@pytest.mark.parametrize(("num_persons", "num_frames"), [(1, 1), (1, 8), (2, 8), (5, 8), (5, 1)])
 def test_nothing_written_overlaps(num_persons: int, num_frames: int) -> None:
     motion = stick_motion(20, num_persons, label="waves with both hands", ids={"subject": "7", "view": "2"})
     figure = figure_of(motion, num_frames)
