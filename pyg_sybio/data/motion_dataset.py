@@ -13,7 +13,7 @@ from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store import MotionStore
-from pyg_sybio.data.two_tasks import PADDINGS, split_tasks
+from pyg_sybio.data.two_tasks import check_split, split_tasks
 from pyg_sybio.metrics import position_errors
 
 Transform = Callable[[Motion], Motion]
@@ -105,8 +105,7 @@ class MotionDataset(Dataset):
         spans: The spans, where they are fixed, as the test clips of a benchmark are. (default: whole clips,
             or windows with `window_stride`)
         window_stride: Frames from one window to the next. (default: a clip is one sample)
-        class_names: Name of each class; a label is a place in it.
-        labels: What the clips call each class, where that is not its name. (default: `class_names`)
+        class_names: Name of each class, as the clips have it for a label; `y` is its place among them.
         num_observed: Frames in `x`.
         num_future: Frames in `future`.
         frame_rate: In Hz. (default: that of the clips)
@@ -152,7 +151,6 @@ class MotionDataset(Dataset):
         clips: Sequence[int] | None = None,
         spans: Sequence[Span] | None = None,
         window_stride: int | None = None,
-        labels: Sequence[str] | None = None,
         frame_rate: float | None = None,
         observation_ratio: float = 1.0,
         padding: str = "repeat",
@@ -160,13 +158,7 @@ class MotionDataset(Dataset):
         corrupt: Transforms | None = None,
         fill: Transforms | None = None,
     ) -> None:
-        for name, value in (("num_observed", num_observed), ("num_future", num_future)):
-            if value < 1:
-                raise ValueError(f"'{name}' is {value}, expected at least 1")
-        if not 0 < observation_ratio <= 1:
-            raise ValueError(f"'observation_ratio' is {observation_ratio}, expected above 0 and at most 1")
-        if padding not in PADDINGS:
-            raise ValueError(f"'padding' is {padding!r}, expected 'repeat' or 'hold'")
+        check_split(num_observed, num_future, observation_ratio, padding)
         super().__init__()
         self.store = store
         self.skeleton = store.skeleton
@@ -190,7 +182,7 @@ class MotionDataset(Dataset):
             raise ValueError("there is no clip to take samples from, expected one or more")
         self.spans = tuple(spans)
         used = sorted({span.clip for span in self.spans})
-        self._labels = _labels(store, used, labels or self.class_names)
+        self._labels = _labels(store, used, self.class_names)
         self.frame_rate = _frame_rate(store, used, frame_rate)
         _warn(store)
 
@@ -305,18 +297,20 @@ def _stack(values: Tensor, persons: list[int]) -> Tensor:
     return stacked.float() if stacked.is_floating_point() else stacked
 
 
-def _labels(store: MotionStore, clips: Sequence[int], labels: Sequence[str]) -> dict[int, int]:
+def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]) -> dict[int, int]:
     """Clip -> its class."""
-    index = {label: place for place, label in enumerate(labels)}
-    if len(index) != len(labels):
-        twice = next(label for label, count in Counter(labels).items() if count > 1)
-        raise ValueError(f"'labels' has {twice!r} twice, expected each class once")
+    index = {name: place for place, name in enumerate(class_names)}
+    if len(index) != len(class_names):
+        twice = next(name for name, count in Counter(class_names).items() if count > 1)
+        raise ValueError(f"'class_names' has {twice!r} twice, expected each class once")
     result = {}
     for clip in clips:
         info = store.clips[clip]
         if info.label not in index:
             came = "no label" if info.label is None else f"the label {info.label!r}"
-            known = ", ".join(labels[:5]) + (f", … ({len(labels)} in all)" if len(labels) > 5 else "")
+            known = ", ".join(class_names[:5])
+            if len(class_names) > 5:
+                known += f", … ({len(class_names)} in all)"
             raise ValueError(f"{info.source} has {came}, expected one of {known}")
         result[clip] = index[info.label]
     return result

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 
-PADDINGS = ("repeat", "hold")
-
 
 @dataclass(frozen=True, eq=False)
 class TwoTaskSample:
@@ -71,13 +69,7 @@ def split_tasks(
     Raises:
         ValueError: If an argument is out of its range.
     """
-    for name, value in (("num_observed", num_observed), ("num_future", num_future)):
-        if value < 1:
-            raise ValueError(f"'{name}' is {value}, expected at least 1")
-    if not 0 < observation_ratio <= 1:
-        raise ValueError(f"'observation_ratio' is {observation_ratio}, expected above 0 and at most 1")
-    if padding not in PADDINGS:
-        raise ValueError(f"'padding' is {padding!r}, expected 'repeat' or 'hold'")
+    check_split(num_observed, num_future, observation_ratio, padding)
     num_frames = motion.num_frames
     if split is None:
         split = max(num_frames - num_future, math.ceil(num_frames / 2))
@@ -86,6 +78,17 @@ def split_tasks(
     split = max(1, round(observation_ratio * split))
     future = _future(motion, split, num_future)
     return TwoTaskSample(_observed(motion, split, num_observed, padding), future, future.present)
+
+
+def check_split(num_observed: int, num_future: int, observation_ratio: float, padding: str) -> None:
+    """Raise a :class:`ValueError` unless these are arguments that :func:`split_tasks` can follow."""
+    for name, value in (("num_observed", num_observed), ("num_future", num_future)):
+        if value < 1:
+            raise ValueError(f"'{name}' is {value}, expected at least 1")
+    if not 0 < observation_ratio <= 1:
+        raise ValueError(f"'observation_ratio' is {observation_ratio}, expected above 0 and at most 1")
+    if padding not in ("repeat", "hold"):
+        raise ValueError(f"'padding' is {padding!r}, expected 'repeat' or 'hold'")
 
 
 def _observed(motion: Motion, split: int, num_observed: int, padding: str) -> Motion:
