@@ -1,6 +1,7 @@
 """Motions that tests make up, and functions that read and prepare them in other processes as well."""
 
 import os
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def touch(path: Path) -> None:
     """Change the modification time, and nothing else."""
     status = path.stat()
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+
+
+def wait_for_go(root: Path) -> None:
+    """Wait for a line in the pipe `go`, which the test holds open; not for ever, should it have failed."""
+    with (root / "go").open() as go:
+        select.select([go], [], [], 60)
 
 
 def made_up(seed: int, source: str = "") -> Motion:
@@ -106,8 +113,7 @@ def read_and_touch(path: Path) -> Motion:
 def read_here_or_there(path: Path) -> Iterator[Motion]:
     """Motions that know which process read them; far too many in the sixth file; the last one kills it."""
     if path.name == "59.txt":
-        with (path.parent / "go").open() as go:
-            go.readline()
+        wait_for_go(path.parent)
         os._exit(1)
     for _ in range(20 if path.name == "5.txt" else 1):
         motion = made_up(int(path.read_text()), str(path))
@@ -155,6 +161,5 @@ def read_and_wait(path: Path) -> Motion:
         count.write(f"{path.name}\n")
     if path.name == "2.txt":
         print("started", flush=True)
-        with (path.parent / "go").open() as go:
-            go.readline()
+        wait_for_go(path.parent)
     return made_up(int(path.read_text()), str(path))
