@@ -266,6 +266,8 @@ def _parts(tree: _Tree) -> list[_Part]:
     near = {joint: [other for other in tree.neighbours[joint] if other in kept] for joint in kept}
     branching = [joint for joint in kept if len(near[joint]) > 2]
     trunk = _trunk(near, branching)
+    if not trunk and len({tree.rank(joint) for joint in near[tree.center]}) < len(near[tree.center]):
+        trunk = {tree.center}  # a left and a right limb, and nothing else
     if trunk:
         # [limb] with the length of the whole way from the trunk
         limbs = [

@@ -340,6 +340,18 @@ def test_positions_beyond_single_precision_are_named(tmp_path: Path) -> None:
         read_bvh(write(tmp_path / "made.bvh", replaced("OFFSET 25.0", "OFFSET 1e300")))
 
 
+@pytest.mark.parametrize("name", [b"Spi\xe9ne", b"Spi\0ne", b"Spi\x1bne"])
+def test_names_that_are_no_text_are_refused(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / "made.bvh"
+    path.write_bytes(text_with().encode().replace(b"Spine", name))
+    with pytest.raises(
+        ValueError, match=r"made\.bvh, line 6 has a JOINT with the name .*, expected a readable"
+    ):
+        read_bvh(path)
+    path.write_bytes(text_with().replace("Spine", "背骨").encode())
+    assert read_bvh(path).skeleton.joints[1] == "背骨"
+
+
 def nested(depth: int) -> str:
     opening = "".join(
         f"{'JOINT' if joint else 'ROOT'} j{joint} {{ OFFSET 0 1 0 CHANNELS 1 Xrotation\n"

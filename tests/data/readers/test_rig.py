@@ -326,22 +326,31 @@ def test_any_tree_gives_a_valid_skeleton(seed: int) -> None:
     )
 
 
-def test_left_and_right_are_cut_alike() -> None:
-    """Parts are mirror images, also where the two sides are not quite equally long."""
-    for seed in range(30):
-        rng = random.Random(seed)
-        names, parents, rest = ["hub"], [-1], [[0.0, 0.0, 0.0]]
-        for joint in range(1, rng.randrange(3, 16)):
-            parent = rng.randrange(joint)
-            for word in ("left", "right"):
-                names.append(f"{word}{joint}")
-                parents.append(names.index(f"{word}{parent}") if parent else 0)
-                rest.append([rng.gauss(0, 1) for _ in range(3)])
-        skeleton = checked(skeleton_of_rig(names, parents, rest, units="m"))
-        assert 2 * len(skeleton.mirror) == len(names) - 1
-        parts = {frozenset(joints) for joints in skeleton.parts.values()}
-        image = dict(skeleton.mirror) | {b: a for a, b in skeleton.mirror}
-        assert parts == {frozenset(image.get(joint, joint) for joint in joints) for joints in parts}
+@pytest.mark.parametrize("seed", range(60))
+def test_left_and_right_are_cut_alike(seed: int) -> None:
+    """Parts are mirror images, also with sides of unequal lengths, or equal branches in another order."""
+    rng = random.Random(seed)
+    count = rng.randrange(3, 20)
+    parent_of = {joint: rng.randrange(joint) for joint in range(1, count)}
+    names, parents, rest = ["hub"], [-1], [[0.0, 0.0, 0.0]]
+    for word in ("left", "right"):
+        waiting = list(parent_of)
+        while waiting:
+            known = ["hub", *names]
+            ready = [
+                joint for joint in waiting if not parent_of[joint] or f"{word}{parent_of[joint]}" in known
+            ]
+            joint = rng.choice(ready)
+            waiting.remove(joint)
+            parents.append(names.index(f"{word}{parent_of[joint]}") if parent_of[joint] else 0)
+            names.append(f"{word}{joint}")
+            step = [1.0, 0.0, 0.0] if seed % 2 else [rng.gauss(0, 1) for _ in range(3)]
+            rest.append([one + other for one, other in zip(rest[parents[-1]], step, strict=True)])
+    skeleton = checked(skeleton_of_rig(names, parents, rest, units="m"))
+    assert 2 * len(skeleton.mirror) == len(names) - 1
+    parts = {frozenset(joints) for joints in skeleton.parts.values()}
+    image = dict(skeleton.mirror) | {b: a for a, b in skeleton.mirror}
+    assert parts == {frozenset(image.get(joint, joint) for joint in joints) for joints in parts}
 
 
 def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
