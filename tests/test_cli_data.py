@@ -164,7 +164,7 @@ def test_show_draws_every_kind(folder: Path, capsys: pytest.CaptureFixture[str])
     assert min(imread(folder.parent / "a.png").shape[:2]) > 300
     with Image.open(folder.parent / "a.gif") as gif:
         assert gif.n_frames == 5
-    assert "stick.npz" in (folder.parent / "a.html").read_text()
+    assert '"title":"a.npz"' in (folder.parent / "a.html").read_text()
 
 
 def test_show_draws_as_asked(
