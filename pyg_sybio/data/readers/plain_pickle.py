@@ -16,6 +16,7 @@ import mmap
 import pickle
 import re
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,8 @@ def _array(data: memoryview | bytes, dtype: _DType, shape: tuple[Any, ...], orde
             f"expected {num_bytes}"
         )
     flat = np.frombuffer(data, dtype.dtype) if num_bytes else np.empty(0, dtype.dtype)
+    if flat.dtype.kind == "U" and (flat.view(flat.dtype.str[0] + "u4") > sys.maxunicode).any():
+        raise ValueError("text with characters that do not exist")  # numpy breaks when it meets them
     return flat.reshape(shape, order=order)
 
 
@@ -148,7 +151,7 @@ def _from_buffer(machine: "_Machine", arguments: tuple[Any, ...]) -> PickledArra
             return PickledArray(_array(data, dtype, shape, order))
         case (memoryview() | bytes() as data, _DType() as dtype, tuple(shape), "K", tuple(axes)):
             # The axes of an array that lies in memory in another order than in its shape.
-            if sorted(axes) != list(range(len(shape))):
+            if not all(type(axis) is int for axis in axes) or sorted(axes) != list(range(len(shape))):
                 raise ValueError("an array with axes that are none of its own")
             return PickledArray(_array(data, dtype, shape, "C").transpose(axes))
     raise _called_wrongly("_frombuffer")

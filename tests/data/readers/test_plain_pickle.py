@@ -160,11 +160,26 @@ def array(shape: bytes, data: bytes = b"C\x04abcd") -> bytes:
     return b"\x80\x03" + made + b"(K\x01" + shape + DTYPE + b"\x89" + data + b"tb."
 
 
+TEXT_DTYPE = DTYPE.replace(b"f4", b"U1").replace(
+    b"\xff" * 4 + b"J" + b"\xff" * 4 + b"K\x00", b"\x04\0\0\0K\x04K\x08"
+)
+
+
+def buffer(axes: bytes) -> bytes:
+    """An array of six numbers, its axes in any order."""
+    data = b"C\x18" + bytes(24)
+    name = b"cnumpy._core.numeric\n_frombuffer\n("
+    return b"\x80\x03" + name + data + DTYPE + b"K\x02K\x03\x86X\x01\x00\x00\x00K" + axes + b"tR."
+
+
 def test_the_hand_made_array_is_one(tmp_path: Path) -> None:
     content = array(b"K\x01\x85")
     expected = np.frombuffer(b"abcd", "<f4")
     np.testing.assert_array_equal(load(content, tmp_path).values, expected)
     np.testing.assert_array_equal(pickle.loads(content), expected)
+    assert load(buffer(b"K\x01K\x00\x86"), tmp_path).values.shape == (3, 2)
+    content = b"\x80\x03cnumpy.core.multiarray\nscalar\n" + TEXT_DTYPE + b"C\x04a\0\0\0\x86R."
+    assert load(content, tmp_path) == pickle.loads(content) == "a"
 
 
 @pytest.mark.parametrize(
@@ -191,6 +206,14 @@ def test_the_hand_made_array_is_one(tmp_path: Path) -> None:
         (called("_codecs.encode", "\u20ac", "latin1"), "codec can't encode"),
         (called("builtins.bytes", 10**12), "names 'builtins.bytes'"),
         (called("builtins.set", 3), "set is called"),
+        (buffer(b"K\x01K\x01\x86"), "axes that are none of its own"),
+        (buffer(b"\x89\x88\x86"), "axes that are none of its own"),
+        (buffer(b"X\x01\x00\x00\x00aK\x00\x86"), "axes that are none of its own"),
+        (array(b"K\x01\x85").replace(DTYPE, TEXT_DTYPE), "characters that do not exist"),
+        (
+            b"\x80\x03cnumpy.core.multiarray\nscalar\n" + TEXT_DTYPE + b"C\x04\xff\xff\xff\x7f\x86R.",
+            "characters that do not exist",
+        ),
     ],
 )
 def test_hostile_arguments_are_refused_without_memory(tmp_path: Path, content: bytes, message: str) -> None:
