@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch_geometric.transforms import Compose
-
 from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern, read_clip_table
 from pyg_sybio.data.fingerprint import listing
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Transform, Transforms, composed
+from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
 from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.protocols import SPLITS, Described, Validation, leave_out, select
 from pyg_sybio.data.protocols import hold_out as held_out
@@ -21,8 +19,8 @@ from pyg_sybio.data.store import prepare
 from pyg_sybio.data.transforms import Resample
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
-# Files round the time of a frame: 0.033333 s is 30 Hz.
-_SAME_RATE = 1e-3
+SAME_RATE = 1e-3
+"""Frame rates that differ by less than this share are the same: files round 0.033333 s."""
 
 
 class MotionFolder(MotionDataset):
@@ -111,7 +109,7 @@ class MotionFolder(MotionDataset):
         store = prepare(
             files=files,
             read=read,
-            preprocess=SomebodySeen(preparation(frame_rate=frame_rate, preprocess=preprocess)),
+            preprocess=self.preparation(preprocess),
             # The store looks at the files that it is given, of which some may be folders.
             settings={"frames": [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]},
             root=root,
@@ -149,7 +147,8 @@ class ReadEntries:
         root: The folder.
         entries: What is said of each file, by its path relative to the folder.
         skeleton: The skeleton wanted. (default: the file's)
-        frame_rate: The rate (Hz) of files that do not say theirs.
+        frame_rate: In Hz; motions of another rate are resampled, and those that do not say theirs are taken
+            to have it. (default: the file's)
     """
 
     root: Path
@@ -161,39 +160,24 @@ class ReadEntries:
         """The motions of the file."""
         entry = self.entries.get(path.relative_to(self.root).as_posix(), ClipEntry())
         for motion in read_motions(path, skeleton=self.skeleton):
-            yield motion.replace(
+            motion = motion.replace(
                 # A store has numbers of one kind, and a user's arrays may have any.
                 poses=motion.poses.float(),
                 confidence=None if motion.confidence is None else motion.confidence.float(),
-                frame_rate=self.frame_rate if motion.frame_rate is None else motion.frame_rate,
                 label=motion.label if entry.label is None else entry.label,
                 ids={**motion.ids, **entry.ids},
                 # The file itself, not what it was once made from.
                 source=motion.source if motion.source.startswith(str(path)) else str(path),
             )
+            yield motion if self.frame_rate is None else at_rate(motion, self.frame_rate)
 
 
-@dataclass(frozen=True)
-class ToRate:
-    """The motion at a frame rate, resampled only if it has another one."""
-
-    frame_rate: float
-
-    def __call__(self, motion: Motion) -> Motion:
-        """The motion at the rate; one that does not say its own is taken to have it."""
-        rate = motion.frame_rate
-        if rate is None or abs(rate - self.frame_rate) <= _SAME_RATE * self.frame_rate:
-            return motion.replace(frame_rate=self.frame_rate)
-        return Resample(frame_rate=self.frame_rate)(motion)
-
-
-def preparation(*, frame_rate: float | None, preprocess: Transforms | None) -> Transform | None:
-    """What is done to a clip before it is stored."""
-    transform = composed(preprocess)
-    if frame_rate is None:
-        return transform
-    to_rate = ToRate(frame_rate)
-    return to_rate if transform is None else Compose([to_rate, transform])
+def at_rate(motion: Motion, frame_rate: float) -> Motion:
+    """The motion at a frame rate (Hz), resampled only if it has another one."""
+    rate = motion.frame_rate
+    if rate is None or abs(rate - frame_rate) <= SAME_RATE * frame_rate:
+        return motion.replace(frame_rate=frame_rate)
+    return Resample(frame_rate=frame_rate)(motion)
 
 
 def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:

@@ -14,6 +14,7 @@ from torch_geometric.transforms import Compose
 from pyg_sybio.data.expmap import ExpmapDataset
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import MotionDataset, Transform, composed
+from pyg_sybio.data.motion_folder import SAME_RATE
 from pyg_sybio.data.reading import read_motions
 from pyg_sybio.data.transforms import (
     Center,
@@ -36,8 +37,6 @@ from pyg_sybio.training.recipe_transforms import build_transforms
 _KEEP_COORDINATES = (
     Crop, FillMissing, FillNullFrames, JoinTracks, Pad, SelectBodies, SelectByConfidence, TrimNullFrames,
 )  # fmt: skip
-# Files round the time of a frame.
-_SAME_RATE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _at_rate(motion: Motion, frame_rate: float) -> tuple[Motion, list[str]]:
     if rate is None:
         notice = f"does not say its frame rate: taken for {frame_rate:g} Hz, as in training"
         return motion.replace(frame_rate=frame_rate), [notice]
-    if abs(rate - frame_rate) <= _SAME_RATE * frame_rate:
+    if abs(rate - frame_rate) <= SAME_RATE * frame_rate:
         return motion, []
     step = rate / frame_rate
     last = motion.num_frames - 1

@@ -10,7 +10,7 @@ from ntu_files import Body, write_ntu_file
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_folder import MotionFolder
-from pyg_sybio.data.ntu_rgbd import FILL, PREPROCESS
+from pyg_sybio.data.ntu_rgbd import NTURGBD
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.readers.ntu import read_ntu
 from pyg_sybio.data.reading import read_motion
@@ -115,10 +115,11 @@ def test_the_benchmark_s_own_preparation(tmp_path: Path) -> None:
     write_ntu_file(path, np.random.default_rng(0), num_frames=40, bodies=[Body(7, start=5), Body(8, 10, 12)])
     recorded = read_ntu(path)
     expected = recorded
-    for transform in PREPROCESS:
+    for transform in NTURGBD.default_preprocess:
         expected = transform(expected)
     observation = observe_one(path, _checkpoint("ntu_rgbd.NTURGBD"))
-    assert torch.equal(observation.x, FILL[0](expected.frames(slice(-20, None))).poses[: len(observation.x)])
+    (fill,) = NTURGBD.default_fill
+    assert torch.equal(observation.x, fill(expected.frames(slice(-20, None))).poses[: len(observation.x)])
     back = observation.to_recording(observation.observed)
     torch.testing.assert_close(back.poses[0], recorded.poses[0, -20:], rtol=1e-4, atol=1e-4)
     raw = observe_one(path, _checkpoint("ntu_rgbd.NTURGBD", preprocess=[], fill=[]))
