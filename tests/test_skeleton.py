@@ -354,7 +354,7 @@ def test_file_that_is_not_json(content: bytes, message: str, tmp_path: Path) -> 
 
 def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"no skeleton 'ntu26'; available: azure32, .*smpl24, or the path of a"
+        ValueError, match=r"no skeleton 'ntu26'; available: azure32, .*ucla20, or the path of a"
     ):
         load_skeleton("ntu26")
     with pytest.raises(ValueError, match=r"skeleton 'cmu38' has no subset 'all'; its subsets: used"):
