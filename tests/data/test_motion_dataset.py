@@ -172,6 +172,22 @@ def test_augmentation_is_for_both_parts_corruption_for_the_observed_one_and_fill
     assert torch.equal(frames_first(sample.future_mask)[..., 0], motion.present[:, 6:])
 
 
+def test_a_class_has_its_own_preparation_and_filling_unless_others_are_asked_for() -> None:
+    class Benchmark(MotionDataset):
+        default_preprocess = (double, hide_first_joint)
+        default_fill = (fill_with_ones,)
+
+    motion = clip(10, drop=0.5)
+    settings = {"store": Store([motion]), "class_names": ["wave"], "num_observed": 6, "num_future": 4}
+    filled = Benchmark(**settings)[0]
+    assert (frames_first(filled.x)[~motion.present[:, :6]] == 1).all()
+    unfilled = Benchmark(**settings, fill=[])[0]
+    assert torch.equal(frames_first(unfilled.x), motion.poses[:, :6])
+    assert Benchmark.preparation(None)(motion).equal(hide_first_joint(double(motion)))
+    assert Benchmark.preparation([])(motion) is motion
+    assert torch.equal(Benchmark.preparation(double)(motion).poses, 2 * motion.poses)
+
+
 def test_transforms_of_the_observed_part_keep_persons_and_frames() -> None:
     for wrong in (lambda motion: motion.persons([1, 0]), lambda motion: motion.frames(slice(2))):
         with pytest.raises(
