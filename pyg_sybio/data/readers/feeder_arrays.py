@@ -39,7 +39,7 @@ def read_feeder_arrays(
     Raises:
         ValueError: If the file is damaged, or an array is missing or of another shape, type or order, or a
             clip is wrong; the message names the file, the array, and the clip by its number from 0. Damage to
-            the values themselves shows in the archive's checksum, and thus after the last clip of an array.
+            the values themselves shows in the archive's checksum, and thus at the last clip of an array.
         FileNotFoundError: If there is no such file.
 
     Note:
@@ -95,7 +95,6 @@ def _rows(file: NpzFile, name: str, *, kinds: str, shape: tuple[str | int, ...])
                 place = np.argwhere(~np.isfinite(row))[0].tolist()
                 raise ValueError(f"clip {index} has {row[tuple(place)]} at {place}, expected a finite number")
             yield row
-        stream.read(1)  # Only at the end does the archive compare its checksum.
 
 
 def _check(header: ArrayHeader, kinds: str, shape: tuple[str | int, ...]) -> None:

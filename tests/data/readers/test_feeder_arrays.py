@@ -264,6 +264,19 @@ def test_damaged_arrays_in_whole_archives_are_refused_or_read_rightly(path: Path
     assert assert_safe(read, path, rebuilt, right=naive) > 80
 
 
+def test_a_changed_value_shows_in_the_checksum(path: Path) -> None:
+    values = arrays()
+    values["x_train"][0, 0, 0] = 123.5
+    content = written(path, values).read_bytes()
+    before, after = (np.float32(value).tobytes() for value in (123.5, 124.5))
+    assert content.count(before) == 1
+    path.write_bytes(content.replace(before, after))
+    motions = read_feeder_arrays(path)
+    assert [next(motions).num_frames for _ in range(2)] == [6, 5]
+    with pytest.raises(ValueError, match=r"arrays\.npz, array 'x_train'.* CRC-32"):
+        next(motions)
+
+
 def test_objects_are_not_unpickled(path: Path) -> None:
     values = arrays()
     values["y_train"] = np.array([{"a": 1}] * 3, dtype=object)

@@ -191,6 +191,7 @@ def test_the_hand_made_array_is_one(tmp_path: Path) -> None:
         (array(b"(" + b"K\x01" * 65 + b"t"), "array with a shape that is none"),
         (array(b"G" + bytes(8) + b"\x85"), "array with a shape that is none"),
         (array(b"K\x02\x85"), "with 4 bytes, expected 8"),
+        (array(b"K\x00\x85"), "with 4 bytes, expected 0"),
         (array(b"K\x01\x85", b"]"), "array of Python objects"),
         (array(b"K\x01\x85", b"K\x04"), "array with a state that numpy does not write"),
         (called("numpy._core.multiarray.scalar", 1, b"x"), "scalar is called as numpy's pickles never do"),
