@@ -186,6 +186,10 @@ def test_frame_rates(folder: Path) -> None:
     assert {info.frame_rate for info in clips.store.clips} == {30.0}
     index = next(i for i, info in enumerate(clips.store.clips) if "old/wave_1" in info.source)
     assert torch.equal(clips.store.motion(index).poses, fast.poses[:, ::2])
+    centred = _make(folder, hold_out=0.3, frame_rate=30.0, preprocess=Center(joint="nose"))
+    assert torch.equal(
+        centred.store.motion(index).poses, Center(joint="nose")(clips.store.motion(index)).poses
+    )
 
 
 def test_preprocessing_and_precision(folder: Path) -> None:
