@@ -117,7 +117,8 @@ def _check(header: ArrayHeader, kinds: str, shape: tuple[str | int, ...]) -> Non
 def _label(one_hot: np.ndarray, where: str) -> str:
     ones = np.flatnonzero(one_hot)
     if len(ones) != 1 or one_hot[ones[0]] != 1:
-        raise ValueError(f"{where} has {len(ones)} values that are not 0, expected a single 1 (one-hot)")
+        shown = f"{one_hot[ones][:4].tolist()}{'...' if len(ones) > 4 else ''}"
+        raise ValueError(f"{where} has {shown}, expected a single 1 besides zeros (one-hot)")
     return str(ones[0])
 
 

@@ -154,7 +154,7 @@ def test_only_one_clip_is_in_memory(path: Path, save: Callable[..., None]) -> No
     assert peak < size / 10
 
 
-def with_value(name: str, place: tuple[int, ...], value: float) -> Callable[[Arrays], None]:
+def with_value(name: str, place: tuple[Any, ...], value: Any) -> Callable[[Arrays], None]:
     return lambda values: values[name].__setitem__(place, value)
 
 
@@ -167,8 +167,15 @@ def with_value(name: str, place: tuple[int, ...], value: float) -> Callable[[Arr
             "array 'x_test': clip 1 has nan at [2, 3], expected a finite",
         ),
         (with_value("y_test", (2, 3), 0.5), "array 'y_test', clip 2 has"),
-        (with_value("y_test", (1, slice(None)), 0), "array 'y_test', clip 1 has 0 values that are not 0"),
-        (with_value("y_test", (0, slice(None)), 1), "array 'y_test', clip 0 has 4 values that are not 0"),
+        (with_value("y_test", (1, slice(None)), 0), "array 'y_test', clip 1 has [], expected a single 1"),
+        (
+            with_value("y_test", (1, slice(None)), [0, 0.5, 0, 0]),
+            "'y_test', clip 1 has [0.5], expected a single 1",
+        ),
+        (
+            with_value("y_test", (0, slice(None)), 1),
+            "array 'y_test', clip 0 has [1.0, 1.0, 1.0, 1.0], expected a single 1",
+        ),
         (with_value("y_test", (0, slice(None)), np.inf), "array 'y_test': clip 0 has inf"),
         (lambda values: values.update(y_train=np.arange(3)), "'y_train': has shape [3], expected [N, C]"),
         (lambda values: values.update(y_test=np.eye(4)), "'y_test' has 4 clips, but 'x_test' has 3"),
