@@ -134,6 +134,7 @@ def test_patterns() -> None:
             r"(?P<label>walk).*",
             "does not match jump_1.bvh, expected it to match the path of every motion file",
         ),
+        (r"(?P<label>[a-z]+)_\d", "does not match walk_1.bvh, jump_1.bvh, expected"),
         (r"(?P<label>x?).*", "column 'label' is empty"),
         (r"(?P<label>\w+)_(?P<split>\d)\.bvh", "file 'walk_1.bvh', column 'split' is '1', expected train"),
     ],

@@ -178,7 +178,8 @@ def test_a_folder_of_openpose_frames_is_a_clip(tmp_path: Path) -> None:
 def test_frame_rates(folder: Path) -> None:
     fast = _clip(frame_rate=60.0)
     write_motion(fast, folder / "old" / "wave_1.npz")
-    write_motion(_clip(frame_rate=30.01), folder / "old" / "wave_2.npz")
+    rounded = _clip(frame_rate=30.01)
+    write_motion(rounded, folder / "old" / "wave_2.npz")
     write_motion(_clip(frame_rate=None), folder / "young" / "wave_1.npz")
     with pytest.raises(ValueError, match=r"wave_1.npz has 60 frames a second, expected 30"):
         _make(folder, hold_out={"style": ["young"]})
@@ -186,6 +187,7 @@ def test_frame_rates(folder: Path) -> None:
     assert {info.frame_rate for info in clips.store.clips} == {30.0}
     index = next(i for i, info in enumerate(clips.store.clips) if "old/wave_1" in info.source)
     assert torch.equal(clips.store.motion(index).poses, fast.poses[:, ::2])
+    assert torch.equal(clips.store.motion(index + 1).poses, rounded.poses)
     centred = _make(folder, hold_out=0.3, frame_rate=30.0, preprocess=Center(joint="nose"))
     assert torch.equal(
         centred.store.motion(index).poses, Center(joint="nose")(clips.store.motion(index)).poses

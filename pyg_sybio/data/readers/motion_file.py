@@ -39,6 +39,8 @@ import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +219,10 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
             if isinstance(value, (list, dict)) and len(value) > MAX_ENTRIES:
                 where = f"{path}, 'skeleton', '{name[:40]}'"
                 raise ValueError(f"{where} has {len(value)} entries, expected at most {MAX_ENTRIES}")
-        skeleton = Skeleton.from_dict(found, where=f"{path}, 'skeleton'")
+        try:
+            skeleton = _checked_skeleton(json.dumps(found))
+        except ValueError as error:
+            raise ValueError(f"{path}, {error}") from None
     # A shipped name alone: a file from others must not make us open further files.
     elif isinstance(found, str) and found.partition(":")[0] in available_skeletons():
         try:
@@ -235,6 +240,12 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
             + (" with other fields" if skeleton.name == given.name else "")
         )
     return skeleton
+
+
+@lru_cache(maxsize=16)
+def _checked_skeleton(text: str) -> Skeleton:
+    """A skeleton from its JSON. The files of a folder mostly have the same one, and checking it takes long."""
+    return Skeleton.from_dict(json.loads(text), where="'skeleton'")
 
 
 def _ids(value: Any) -> dict[str, str]:
@@ -362,6 +373,11 @@ def _flatten(
         raise ValueError(f"{where} is {_kind(value)}, expected a list of {shape[0]}")
     if len(value) != shape[0]:
         raise ValueError(f"{where} has {len(value)} entries, expected {shape[0]}")
+    if len(shape) == 2 and all(type(item) is list and len(item) == shape[1] for item in value):
+        items = list(chain.from_iterable(value))
+        if set(map(type, items)) <= allowed:  # a whole frame at once; what is wrong is found one by one
+            flat.extend(items)
+            return
     if len(shape) > 1:
         for index, item in enumerate(value):
             _flatten(item, shape[1:], f"{where}[{index}]", flat, allowed, expected)
