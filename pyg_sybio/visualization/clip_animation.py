@@ -45,6 +45,7 @@ _MAX_RATE = 30.0
 _UNKNOWN_RATE = 25.0
 _SIZE = (9.0, 4.2)  # inches, of the largest scene
 _DPI = 100
+_LONGEST = 655_350  # ms: no frame of a GIF is shown for longer
 _DIGITS = 4
 
 
@@ -68,7 +69,7 @@ def write_gif(motion: Motion, path: str | Path, *, up: str | None = None, progre
     # A GIF counts in hundredths of a second: rounding the ends, not the lengths, keeps the whole in time.
     count = len(range(0, motion.num_frames, step))
     ends = [round(100 * (number + 1) / rate) * 10 for number in range(count)]
-    lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    lengths = [min(end - start, _LONGEST) for start, end in zip([0, *ends], ends, strict=False)]
     palette = _palette(motion)
     images = (
         Image.fromarray(image).quantize(palette=palette, dither=Image.Dither.NONE)
@@ -205,8 +206,8 @@ def _images(motion: Motion, view: View, step: int, progress: bool) -> Iterator[n
     if present.any():
         low, high = box(points, present, axis=(0, 1, 2))
         points = points - (low + high) / 2
-    limits = reach(points, present)
-    figure, time, artists = _scene(motion, view, limits)
+    height = height_of(points, present)
+    figure, time, artists = _scene(motion, view, reach(points, present), height)
     canvas = FigureCanvasAgg(figure)
     hidden = None if progress else True  # None: shown on a terminal alone
     for frame in tqdm(range(0, motion.num_frames, step), unit="frame", disable=hidden, leave=False):
@@ -220,17 +221,21 @@ def _images(motion: Motion, view: View, step: int, progress: bool) -> Iterator[n
         yield image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2].copy()
 
 
-def _scene(motion: Motion, view: View, limits: np.ndarray) -> tuple[Figure, Text, list[PoseArtist]]:
+def _scene(
+    motion: Motion, view: View, limits: np.ndarray, height: float
+) -> tuple[Figure, Text, list[PoseArtist]]:
+    """A page with the bodies to be moved, and the text below them."""
     scale = min(_SIZE / (2 * limits))
-    width, height = np.maximum(2 * limits * scale, (4.0, 1.0))
-    lines = caption(motion, view.note, height_of(motion, limits), width=width)
-    figure = new_figure(width + 0.2, height + 0.18 * lines.count("\n") + 1.0)
+    inches = np.maximum(2 * limits * scale, (4.0, 1.0))
+    size = f"height {height:.3g} ({motion.skeleton.units})"
+    lines = caption(motion, view.note, size, width=inches[0])
+    figure = new_figure(inches[0] + 0.2, inches[1] + 0.18 * lines.count("\n") + 1.0)
     figure.set_dpi(_DPI)
     axes = figure.subplots()
     bare(axes, limits)
     if motion.num_spatial == 3:
-        axes.axhline(-limits[1] / 1.05, color=LIGHT_GREY, linewidth=1, zorder=0)
-    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.02, ha="left", linespacing=1.4)
+        axes.axhline(-height / 2, color=LIGHT_GREY, linewidth=1, zorder=0)
+    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.02, ha="left", linespacing=1.4, parse_math=False)
     add_keys(figure, motion)
     artists = [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in _colors(motion)]
     return figure, write_below(axes, time_of(motion, 0)), artists

@@ -25,14 +25,14 @@ from pyg_sybio.visualization.view import View, view_of
 
 _MAX_WIDTH, _CELL_HEIGHT, _CELL_GAP = 16.0, 2.6, 0.1  # inches
 _KEY_WIDTH = 1.45
-_LETTERS_AN_INCH = 14  # of small text
+_LETTERS_AN_INCH = 12  # of small text
 
 
 def draw_clip(motion: Motion, path: str | Path, *, num_frames: int = 8, up: str | None = None) -> View:
     """Draw frames of a motion, evenly spaced from the first to the last, on one scale.
 
     Every frame is centred between the persons in it, so travel over the ground is not shown; heights are
-    those of the recording, above a line at the lowest joint of all frames. What was not recorded is left out.
+    those of the recording, above a line at the lowest joint. What was not recorded is left out.
 
     Args:
         motion: Positions, in space or in an image.
@@ -66,7 +66,8 @@ def clip_figure(motion: Motion, view: View, *, num_frames: int = 8) -> Figure:
     # A single wide cell may exceed the width: everything shrinks with it.
     width = min(max(columns * (cell_width + _CELL_GAP), 6.0), _MAX_WIDTH)
     cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (cell_width + _CELL_GAP))
-    lines = caption(motion, view.note, height_of(motion, limits), width=width)
+    height = height_of(points, present)
+    lines = caption(motion, view.note, f"height {height:.3g} ({motion.skeleton.units})", width=width)
     figure = new_figure(width, rows * (cell_height + 0.3) + 0.18 * (lines.count("\n") + 1) + 0.5)
     figure.set_layout_engine("constrained", w_pad=_CELL_GAP / 2, h_pad=0.04, wspace=0, hspace=0)
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
@@ -74,12 +75,12 @@ def clip_figure(motion: Motion, view: View, *, num_frames: int = 8) -> Figure:
     for cell, (axes, frame) in enumerate(zip(figure.axes, shown, strict=False)):
         write_below(axes, time_of(motion, int(frame)))
         if motion.num_spatial == 3:
-            axes.axhline(-limits[1] / 1.05, color=LIGHT_GREY, linewidth=1, zorder=0)
+            axes.axhline(-height / 2, color=LIGHT_GREY, linewidth=1, zorder=0)
         if not present[:, cell].any():
             axes.text(0, 0, "nobody\nseen", fontsize=TEXT, color=GREY, ha="center", va="center")
         for person, colors in enumerate(person_colors(motion.num_persons)):
             PoseArtist(axes, motion.skeleton, colors).show(points[person, cell], present[person, cell])
-    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4)
+    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4, parse_math=False)
     add_keys(figure, motion)
     return figure
 
@@ -136,9 +137,9 @@ def facts(motion: Motion) -> list[str]:
     return [*label, *ids, motion.skeleton.name, length]
 
 
-def height_of(motion: Motion, limits: np.ndarray) -> str:
-    """How high a picture is in the units of the motion, from half of its width and height."""
-    return f"height {2 * limits[1]:.3g} ({motion.skeleton.units})"
+def height_of(points: np.ndarray, present: np.ndarray) -> float:
+    """From the lowest to the highest joint of all poses `[P, T, M, 2]`."""
+    return float(np.ptp(points[present][:, 1])) if present.any() else 0.0
 
 
 def write_below(axes: Axes, text: str) -> Text:

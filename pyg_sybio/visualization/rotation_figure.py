@@ -50,7 +50,7 @@ def rotation_figure(motion: Motion) -> Figure:
             vmax=np.nanmax(angles) if np.isfinite(angles).any() else 1,
             extent=(0, motion.num_frames / (rate or 1), skeleton.num_joints - 0.5, -0.5),
         )
-        axes.set_yticks(range(skeleton.num_joints), skeleton.joints, fontsize=SMALL)
+        axes.set_yticks(range(skeleton.num_joints), skeleton.joints, fontsize=SMALL, parse_math=False)
         for tick, side in zip(axes.get_yticklabels(), joint_sides(skeleton), strict=True):
             tick.set_color({0: INK, 1: BLUE, -1: ORANGE}[int(side)])
         axes.tick_params(axis="x", labelsize=SMALL)
@@ -58,5 +58,5 @@ def rotation_figure(motion: Motion) -> Figure:
     bar = figure.colorbar(image, ax=list(panels), fraction=0.03, pad=0.01)
     bar.set_label("angle (degrees)", fontsize=TEXT)
     bar.ax.tick_params(labelsize=SMALL)
-    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4)
+    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4, parse_math=False)
     return figure

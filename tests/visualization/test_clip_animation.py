@@ -52,6 +52,11 @@ def test_a_gif_runs_in_real_time(num_frames: int, rate: float | None, step: int,
     assert max(lengths) - min(lengths) <= 10
 
 
+def test_a_gif_of_frames_that_last_for_hours(tmp_path: Path) -> None:
+    write_gif(stick_motion(2, frame_rate=1e-4), tmp_path / "a.gif")
+    assert frames_of(tmp_path / "a.gif")[1] == [655_350] * 2
+
+
 def test_a_gif_of_one_frame(tmp_path: Path) -> None:
     write_gif(stick_motion(1), tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as gif:

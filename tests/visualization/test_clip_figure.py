@@ -21,6 +21,8 @@ from pyg_sybio.visualization.figures import BLUE, INK, ORANGE, SKY, VERMILLION
 from pyg_sybio.visualization.pose import bone_sides, person_colors
 from pyg_sybio.visualization.view import view_of
 
+NBSP = "\N{NO-BREAK SPACE}"
+
 
 def figure_of(motion: Motion, num_frames: int = 8) -> Figure:
     return clip_figure(motion, view_of(motion), num_frames=num_frames)
@@ -116,6 +118,26 @@ def test_one_scale_and_nothing_outside_of_it() -> None:
     assert not ground
 
 
+def test_heights_are_kept_and_travel_is_not() -> None:
+    still = stick_motion(5)
+    walking = still.replace(poses=still.poses + torch.arange(5.0)[:, None, None] * torch.tensor([1.0, 0, 0]))
+    for motion in (still, walking):
+        middles = [
+            np.mean([ends for _, ends in bones_of(axes)], axis=(0, 1)) for axes in figure_of(motion).axes
+        ]
+        np.testing.assert_allclose(np.diff(middles, axis=0), [[0, 0.01]] * 4, atol=1e-6)
+    # The height is that of the bodies: 1.8 m, and 4 cm of rising.
+    assert f"height{NBSP}1.84{NBSP}(m)" in figure_of(still).get_suptitle()
+
+
+def test_the_ground_is_at_the_feet_of_a_wide_scene() -> None:
+    apart = stick_motion(1, 2)
+    apart = apart.replace(poses=apart.poses + torch.tensor([0.0, 90])[:, None, None, None] * torch.eye(3)[0])
+    (axes,) = figure_of(apart).axes
+    feet = min(ends[:, 1].min() for _, ends in bones_of(axes))
+    assert axes.lines[0].get_ydata()[0] == pytest.approx(feet, abs=1e-6)
+
+
 def test_frames_are_spread_from_first_to_last_and_timed() -> None:
     times = texts_of(figure_of(stick_motion(num_frames=41), num_frames=5))
     assert times == ["0.00 s", "1.00 s", "2.00 s", "3.00 s", "4.00 s"]
@@ -138,7 +160,7 @@ def test_nothing_written_overlaps(num_persons: int, num_frames: int) -> None:
         "up is y",
         "(m)",
     ):
-        assert fact.replace(" ", "\N{NO-BREAK SPACE}") in title
+        assert fact.replace(" ", NBSP) in title
     written = [text for axes in figure.axes for text in axes.texts]
     written += [figure._suptitle, *(text for legend in figure.legends for text in legend.get_texts())]
     boxes = [text.get_window_extent() for text in written]
@@ -147,6 +169,12 @@ def test_nothing_written_overlaps(num_persons: int, num_frames: int) -> None:
         assert 0 <= box.x0 < box.x1 <= figure.bbox.width
         assert 0 <= box.y0 < box.y1 <= figure.bbox.height
     assert figure.get_figwidth() <= 16
+
+
+def test_texts_are_no_formulas() -> None:
+    figure = figure_of(stick_motion(label="$\\frac$", source="$^$.npz"))
+    figure.draw_without_rendering()
+    assert "$\\frac$" in figure.get_suptitle()
 
 
 def test_an_image_stands_upright() -> None:

@@ -85,6 +85,13 @@ def test_joints_that_are_not_there_do_not_count() -> None:
     assert view_of(motion).note == "up is y (where the head points)"
 
 
+def test_a_body_half_hidden_far_from_the_origin() -> None:
+    far = stick_motion(poses=(STANDING + torch.tensor([50.0, 0, 0])).expand(1, 3, -1, -1))
+    missing = torch.zeros(1, 3, 7, dtype=torch.bool)
+    missing[..., 3:] = True
+    assert view_of(without(far, missing)).note == "up is y (where the head points)"
+
+
 def test_without_a_head_the_largest_extent_is_up() -> None:
     hand = load_skeleton("hand21")
     poses = torch.rand(1, 3, 21, 3) * torch.tensor([1.0, 2.0, 7.0])
