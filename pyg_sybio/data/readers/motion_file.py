@@ -244,7 +244,7 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
 
 @lru_cache(maxsize=16)
 def _checked_skeleton(text: str) -> Skeleton:
-    """A skeleton from its JSON. The files of a folder mostly have the same one, and checking it takes long."""
+    """A skeleton from its JSON. The files of a folder mostly have the same, and checking it takes long."""
     return Skeleton.from_dict(json.loads(text), where="'skeleton'")
 
 
