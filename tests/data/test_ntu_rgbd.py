@@ -158,6 +158,26 @@ def test_a_body_that_comes_back_with_another_number_is_one_person(tmp_path: Path
     assert motion.seen[0].tolist() == [True] * 20 + [False] * 2 + [True] * 18
 
 
+def test_three_bodies_at_once_are_two_persons_in_the_frames_that_show_somebody(tmp_path: Path) -> None:
+    bodies = [Body(number, start=5, stop=35) for number in (11, 22, 33)]
+    path = tmp_path / f"{name(1, 1, 1, 1, 1)}.skeleton"
+    write_ntu_file(path, np.random.default_rng(3), num_frames=40, bodies=bodies)
+    raw = NTURGBD(root=tmp_path, validation=None, preprocess=[]).motion(0)
+    motion = NTURGBD(root=tmp_path, validation=None).motion(0)
+    assert (raw.num_persons, raw.num_frames, motion.num_persons, motion.num_frames) == (3, 40, 2, 30)
+    variance = raw.poses[:, 5:35].double().var(1, correction=0).sum((1, 2))
+    order = variance.argsort(descending=True).tolist()
+    assert motion.tracks == tuple(raw.tracks[person] for person in order[:2])
+
+
+def test_both_sizes_keep_a_store_of_their_own(root: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        for classes in (60, 120):
+            NTURGBD(root=root, classes=classes, validation=None, cache=str(tmp_path))
+    # One that went by the files alone would be made anew each time, and remove the other one.
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+
+
 def test_a_process_of_a_loader_gets_the_same_clips(make: Callable[..., NTURGBD]) -> None:
     clips = make()
     sent = pickle.dumps(clips)

@@ -94,7 +94,9 @@ def test_splits_of_the_real_files_are_those_of_their_names(data_root: Path) -> N
     root = data_root / "nw_ucla"
     files = list(root.glob("*.json"))
     splits = {
-        split: NWUCLA(root=root, split=split, test_views=["2"], validation={"subject": ["10"]})
+        split: NWUCLA(
+            root=root, split=split, test_views=["2"], validation={"subject": ["10"]}, num_processes=1
+        )
         for split in ("train", "val", "test")
     }
     expected = {"train": set(), "val": set(), "test": set()}
@@ -111,7 +113,7 @@ def test_splits_of_the_real_files_are_those_of_their_names(data_root: Path) -> N
 
 @pytest.mark.real_data
 def test_real_clips_of_any_length_become_samples(data_root: Path) -> None:
-    clips = NWUCLA(root=data_root / "nw_ucla", split="test", test_views=["2"])
+    clips = NWUCLA(root=data_root / "nw_ucla", split="test", test_views=["2"], num_processes=1)
     complete = Counter()
     for index, path in enumerate(sources(clips)):
         sample = clips.get(index)
