@@ -204,7 +204,7 @@ def test_files_that_are_not_there_or_not_what_they_should_be(
         (["skeleton", "validate", str(missing)], "no file"),
         (["skeleton", "validate", str(junk)], "not JSON"),
         (["skeleton", "show", "ntu99"], "no skeleton 'ntu99'"),
-        (["fit", "nope"], "no recipe 'nope': expected one of cmu_mocap, "),
+        (["fit", "nope"], "no recipe 'nope': expected one of bandai2, cmu_mocap, "),
     ):
         assert message in error_of(capsys, argv)
 
