@@ -128,7 +128,7 @@ def data_show(args: argparse.Namespace) -> None:
     """``sybio data show``."""
     from pyg_sybio.data.reading import read_motions
 
-    if not args.file.is_file():
+    if not args.file.exists():
         raise FileNotFoundError(f"no file {args.file}: expected a motion file")
     motions = read_motions(args.file, skeleton=_skeleton(args.skeleton))
     motion = _entry(motions, args.entry or 0, args.file)
@@ -144,7 +144,8 @@ def _entry(motions: Iterator["Motion"], index: int, path: Path) -> "Motion":
     number = -1
     for number, motion in enumerate(islice(motions, index + 1)):
         if number == index:
-            return motion
+            # The file itself, not what it was once made from.
+            return motion if motion.source.startswith(str(path)) else motion.replace(source=str(path))
     raise ValueError(f"'--entry' is {index}, but {path} has {number + 1} motions, counted from 0")
 
 

@@ -23,7 +23,7 @@ class ClipFacts:
     r"""What counts of one motion.
 
     Args:
-        format: Suffix of its file.
+        format: Suffix of its file; `folder` for one of frames.
         label: Its class.
         splits: The splits that it belongs to; in an annotation file they may be several.
         ids: Its other ids.
@@ -80,7 +80,7 @@ Result = tuple[list[ClipFacts], str | None]
 def facts_of_file(file: Path, root: Path, skeleton: Skeleton | None) -> Result:
     """The facts of a file's motions, and the error that ended the reading."""
     clips: list[ClipFacts] = []
-    suffix = file.suffix.lower()
+    suffix = "folder" if file.is_dir() else file.suffix.lower()
     inner = file.relative_to(root).parts[:-1]
     folder = tuple(part.lower() for part in inner if part.lower() in SPLITS)[-1:]
     try:

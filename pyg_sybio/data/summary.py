@@ -18,6 +18,7 @@ from pyg_sybio.data.clip_facts import ClipFacts, Result, facts_of_file, start_wo
 from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern
 from pyg_sybio.data.motion_folder import describe_files, find_motion_files
 from pyg_sybio.data.protocols import SPLITS
+from pyg_sybio.data.reading import is_readable
 from pyg_sybio.data.tally import Tally, natural
 from pyg_sybio.skeleton import Skeleton
 
@@ -92,9 +93,12 @@ def summarise(
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no folder {path}: expected a folder of motion files, or a motion file")
-    folder = path if path.is_dir() else path.parent
-    files = _files(path, besides=besides if labels is None else (*besides, Path(labels)))
-    entries = _entries(files, path, labels, pattern)
+    if path.is_file() or is_readable(path):  # a folder of frames is read as a file
+        folder, files, entries = path.parent, [path], _entry(path, labels, pattern)
+    else:
+        folder = path
+        files = _files(path, besides if labels is None else (*besides, Path(labels)))
+        entries = _entries(files, path, labels, pattern)
     read = partial(facts_of_file, root=folder, skeleton=skeleton)
     every = Tally()
     splits: dict[str, Tally] = {}
@@ -114,12 +118,11 @@ def summarise(
                 splits.setdefault(split, Tally()).add(described)
     order = sorted(splits, key=lambda name: (_split_place(name), natural(name)))
     in_order = {name: splits[name] for name in order}
-    return Summary(path, every, in_order, len(files), failures, _others(path, files))
+    others = _others(path, files) if folder == path else {}
+    return Summary(path, every, in_order, len(files), failures, others)
 
 
 def _files(path: Path, besides: Sequence[Path]) -> list[Path]:
-    if path.is_file():
-        return [path]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other files, which the summary counts
         return find_motion_files(path, besides=(path / TABLE, *besides))
@@ -127,27 +130,28 @@ def _files(path: Path, besides: Sequence[Path]) -> list[Path]:
 
 def _others(path: Path, files: Sequence[Path]) -> dict[str, int]:
     """How many visible files of each suffix are not among `files`."""
-    if path.is_file():
-        return {}
     looked_at = set(files)
     others = Counter(
         file.suffix.lower() or file.name
         for file in path.rglob("*")
         if file.is_file()
-        and file not in looked_at
+        and not looked_at & {file, file.parent}
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
     return dict(sorted(others.items()))
+
+
+def _entry(path: Path, labels: str | Path | None, pattern: str | None) -> dict[str, ClipEntry]:
+    """What its name says of a single file."""
+    if labels is not None:
+        raise ValueError(f"'labels' is {labels}, but {path} is a single file: expected a folder")
+    return {} if pattern is None else match_clip_pattern(pattern, [path.name])
 
 
 def _entries(
     files: Sequence[Path], path: Path, labels: str | Path | None, pattern: str | None
 ) -> dict[str, ClipEntry]:
     """What a table, or the files' names, say of them, by their paths relative to the folder."""
-    if path.is_file():
-        if labels is not None:
-            raise ValueError(f"'labels' is {labels}, but {path} is a single file: expected a folder")
-        return {} if pattern is None else match_clip_pattern(pattern, [path.name])
     if labels is not None and pattern is not None:
         raise ValueError("'labels' and 'pattern' are both given, expected one of them")
     if labels is not None and not Path(labels).is_file():

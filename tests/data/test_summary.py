@@ -218,6 +218,23 @@ def test_files_that_cannot_be_read_are_listed_with_their_errors(tmp_path: Path) 
     assert "clips" in nothing
 
 
+def test_a_folder_of_frames_is_one_clip(tmp_path: Path) -> None:
+    frames = tmp_path / "all" / "walk"
+    frames.mkdir(parents=True)
+    for frame in range(4):
+        people = [{"pose_keypoints_2d": [0.5] * 75}] if frame else []
+        (frames / f"walk_{frame:012d}_keypoints.json").write_text(json.dumps({"people": people}))
+    write_motion(stick_motion(), tmp_path / "all" / "a.npz")
+    found = summarise(tmp_path / "all")
+    assert found.num_files == 2
+    assert found.all.of("format") == {".npz": 1, "folder": 1}
+    assert (found.others, found.failures) == ({}, {})
+    alone = summarise(frames, pattern="(?P<label>.*)")
+    assert alone.all.lengths == [4]
+    assert alone.all.empty == 1
+    assert alone.all.of("class") == {"walk": 1}
+
+
 def test_skeletons_of_one_name_are_told_apart(tmp_path: Path) -> None:
     other = STICK.to_dict()
     text = json.dumps(other).replace("left_hand", "left_paw")
