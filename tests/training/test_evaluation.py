@@ -211,6 +211,7 @@ class Masked(SyntheticMotions):
         self.masks = torch.rand(20, 25, 9, 1, generator=generator) > 0.4
         self.masks[:, :, 7:] = False  # no clip was recorded at 320 ms
         self.masks[4] = False
+        self.masks[self.labels == self.labels[0], :, 3] = False  # nor one class at 160 ms
         self.filler = filler
 
     def get(self, idx: int) -> Data:
@@ -238,9 +239,14 @@ def test_only_what_was_recorded_is_measured(model: SybioGNN) -> None:
     for predictor, found in errors.items():
         assert {label for label, _ in found} == {clips.class_names.index(name) for name in shown}
         for name, row in shown.items():
-            rows = [found[clips.class_names.index(name), frame] for frame in (1, 3)]
-            expected = [pytest.approx(sum(values) / len(values), rel=1e-4) for values in rows]
-            assert row[predictor] == [*expected, None]
+            rows = [found.get((clips.class_names.index(name), frame)) for frame in (1, 3)]
+            means = [values and pytest.approx(sum(values) / len(values), rel=1e-4) for values in rows]
+            assert row[predictor] == [*means, None]
+        assert shown[clips.class_names[int(clips.labels[0])]][predictor][1] is None
+        for column, frame in enumerate((1, 3)):
+            means = [sum(values) / len(values) for (_, at), values in found.items() if at == frame]
+            mean = report["motion"]["mpjpe_mm"]["mean_of_classes"][predictor][column]
+            assert mean == pytest.approx(sum(means) / len(means), rel=1e-4)
     assert sum(row["clips"] for row in shown.values()) == 19
     assert clips.class_names[int(clips.labels[4])] not in shown  # its only clip was not recorded
     assert report["motion"]["mpjpe_mm"]["mean_of_classes"]["ratio"][2] is None
