@@ -1,7 +1,7 @@
 """How fast recordings are prepared, opened and loaded, and how much memory that takes.
 
     python benchmarks/data.py --ntu 2000 --processes 2            files as large as those of NTU RGB+D
-    python benchmarks/data.py --folder ../shared/data/bandai2     any folder of motion files
+    python benchmarks/data.py --folder recordings/bandai2         any folder of motion files
     python benchmarks/data.py --ntu 200 --loader 0 2 --step ntu   an epoch and a training step too
 
 Memory is that of this process and its workers together, sampled twice a second: `PSS` counts each page
@@ -40,6 +40,7 @@ from pyg_sybio.data.reading import read_motions
 from pyg_sybio.data.store import prepare
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
+from pyg_sybio.training.evaluation import future_mask
 
 NTU_FILES = 56_880
 """Files of NTU RGB+D (60 classes), to which times are extrapolated."""
@@ -312,7 +313,8 @@ def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.dev
 
     def step() -> None:
         optimizer.zero_grad()
-        loss(model(batch), batch.y, batch.future, batch.future_mask).total.backward()
+        future = model.dense(batch, "future")
+        loss(model(batch), y=batch.y, future=future, future_mask=future_mask(model, batch)).total.backward()
         optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
