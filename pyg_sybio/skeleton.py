@@ -542,7 +542,7 @@ def _read(path: Path) -> Skeleton:
         return dict(pairs)
 
     try:
-        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
+        document = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=once)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{path}: not JSON ({error.msg} at {at}), expected a skeleton's JSON file") from None

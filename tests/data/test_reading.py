@@ -130,6 +130,25 @@ def test_each_format_goes_to_its_reader(
             read_motion(path)
 
 
+TEXTS = [
+    "bvh/a.bvh",
+    "ntu/S001C002P003R002A013.skeleton",
+    "kinetics/x.json",
+    "nw_ucla/a01_s02_e00_v01.json",
+    "array/a.json",
+    "coco/a.json",
+    "cmu/a.txt",
+]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_byte_order_marks_are_read_over(name: str, tmp_path: Path) -> None:
+    path = _write(tmp_path, name)
+    motion = read_motion(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert is_readable(path) and read_motion(path).equal(motion)
+
+
 def test_every_suffix_that_is_listed_is_read() -> None:
     assert set(FORMATS) == {".npz", ".json", ".npy", ".pkl", ".skeleton", ".bvh", ".amc", ".txt"}
 

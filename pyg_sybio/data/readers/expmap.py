@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.text import to_floats
+from pyg_sybio.data.readers.text import all_lines_of, to_floats
 from pyg_sybio.skeleton import Skeleton
 
 # The characters of numbers in decimal digits, and what stands between them.
@@ -50,12 +50,12 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton, frame_rate: float | Non
 
 
 def _read_frames(path: Path, num_values: int) -> np.ndarray:
-    content = path.read_bytes().rstrip()
-    if not content:
+    content = all_lines_of(path)
+    if content == [b""]:
         raise ValueError(f"{path} has no frames, expected lines of {num_values} comma separated values")
     # Bytes that are no text become characters that are no numbers, and are then reported with their line.
-    lines = content.decode("utf-8", errors="replace").split("\n")
-    if not content.translate(None, _NUMERIC) and all(line.count(",") == num_values - 1 for line in lines):
+    lines = [line.decode("utf-8", errors="replace") for line in content]
+    if not any(line.translate(None, _NUMERIC) or line.count(b",") != num_values - 1 for line in content):
         try:
             frames = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
         except ValueError:

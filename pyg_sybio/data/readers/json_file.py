@@ -15,7 +15,7 @@ def read_json(path: Path) -> Any:
         FileNotFoundError: If there is no such file.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # Windows writes a byte order mark
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}, byte {error.start}: not UTF-8 text, expected JSON") from None
     return parse_json(text, str(path))

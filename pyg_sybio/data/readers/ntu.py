@@ -18,7 +18,7 @@ import numpy as np
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.people import spread
-from pyg_sybio.data.readers.text import to_count, to_floats
+from pyg_sybio.data.readers.text import all_lines_of, to_count, to_floats
 from pyg_sybio.skeleton import load_skeleton
 
 ACTIONS: tuple[str, ...] = (
@@ -186,7 +186,7 @@ def read_ntu(path: str | Path) -> Motion:
     """
     path = Path(path)
     label = _label_from_name(path)
-    num_frames, bodies = _parse(path, path.read_bytes())
+    num_frames, bodies = _parse(path, all_lines_of(path))
     tracks = {number: person for person, number in enumerate(dict.fromkeys(body.number for body in bodies))}
     known = spread(
         _known(path, bodies),
@@ -237,12 +237,11 @@ class _Body(NamedTuple):
     joints: np.ndarray  # [25 * 12]
 
 
-def _parse(path: Path, content: bytes) -> tuple[int, list[_Body]]:
+def _parse(path: Path, lines: Sequence[bytes]) -> tuple[int, list[_Body]]:
     """The number of frames, and every body of every frame."""
-    if b"_" in content:  # Python reads 1_000 as a number
-        line = content[: content.index(b"_")].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line} has '_', expected numbers alone")
-    lines = content.rstrip().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if b"_" in line:  # Python reads 1_000 as a number
+            raise ValueError(f"{path}, line {number} has '_', expected numbers alone")
     num_frames = _count(path, lines, 0, least=1)
     bodies = []
     at = 1

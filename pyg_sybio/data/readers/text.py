@@ -1,5 +1,6 @@
 """Text files line by line, and numbers in them, with errors that name file and line."""
 
+import codecs
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
@@ -7,9 +8,15 @@ from pathlib import Path
 MAX_LINE = 1_000_000
 """Characters: a longer line is no line of a motion file."""
 
+MAX_BYTES = 2**28
+"""Of a text file that is read as a whole: more than half an hour of one person in any format."""
+
+MAX_LINES = 2**22
+"""Of such a file, whose lines are in memory at once, each with an object of its own."""
+
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file with their numbers from 1, one at a time.
+    """The lines of a text file with their numbers from 1, one at a time, without a byte order mark.
 
     Bytes that are no text become characters that are no numbers and no keywords, so that whoever parses the
     line reports them with their place.
@@ -18,13 +25,36 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
         ValueError: If a line is longer than :data:`MAX_LINE`.
         FileNotFoundError: If there is no such file.
     """
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         number = 0
         while line := file.readline(MAX_LINE + 1):
             number += 1
             if len(line) > MAX_LINE:
                 raise ValueError(f"{path}, line {number} is longer than {MAX_LINE} characters")
             yield number, line
+
+
+def all_lines_of(path: Path) -> list[bytes]:
+    """The lines of a text file, for formats that are read much faster all at once than line by line.
+
+    A byte order mark at the beginning and white space at the end are left out.
+
+    Raises:
+        ValueError: If the file has more than :data:`MAX_BYTES` or :data:`MAX_LINES`, or a line has more than
+            :data:`MAX_LINE`.
+        FileNotFoundError: If there is no such file.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{path} has {size} bytes, expected at most {MAX_BYTES}")
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8).rstrip()
+    if (count := content.count(b"\n") + 1) > MAX_LINES:
+        raise ValueError(f"{path} has {count} lines, expected at most {MAX_LINES}")
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MAX_LINE:
+            raise ValueError(f"{path}, line {number} is longer than {MAX_LINE} characters")
+    return lines
 
 
 def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list[float]:

@@ -83,6 +83,32 @@ def test_windows_line_ends_spaces_and_blank_lines_at_the_end(tmp_path: Path) -> 
     assert motion.translation.tolist() == [[[1, 2, 0], [1, 2, 0]]]
 
 
+def test_a_byte_order_mark_is_no_value(tmp_path: Path) -> None:
+    path = tmp_path / "motion.txt"
+    path.write_bytes(sound())
+    motion = read(path)
+    path.write_bytes(b"\xef\xbb\xbf" + sound())
+    assert read(path).equal(motion)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MAX_BYTES", 100, "motion.txt has 102 bytes, expected at most 100"),
+        ("MAX_LINES", 3, "motion.txt has 4 lines, expected at most 3"),
+        ("MAX_LINE", 50, "motion.txt, line 3 is longer than 50 characters"),
+    ],
+)
+def test_what_is_read_at_once_is_not_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, message: str
+) -> None:
+    row = ",".join("1" * VALUES)
+    path = write(tmp_path / "motion.txt", f"{row}\n{row}\n{row},{'1' * 28}\n1")
+    monkeypatch.setattr(f"pyg_sybio.data.readers.text.{limit}", value)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
