@@ -1,8 +1,9 @@
 r"""Annotation pickles, in which the field shares skeletons extracted from whole video data sets.
 
-A file is ``{"split": {name: [ids]}, "annotations": [...]}``, and an annotation a dictionary with
-``frame_dir`` (the clip's id), ``total_frames``, ``label`` (a number), ``keypoint`` `[P, T, M, C]` and mostly
-``keypoint_score`` `[P, T, M]`; what else it has (``img_shape``, ...) is not used.
+A file is ``{"split": {name: [ids]}, "annotations": [...]}``, or the list of annotations alone, as the tools
+that extract skeletons from videos write it. An annotation is a dictionary with ``frame_dir`` (the clip's id),
+``total_frames``, mostly ``label`` (a number), ``keypoint`` `[P, T, M, C]` and mostly ``keypoint_score``
+`[P, T, M]`; what else it has (``img_shape``, ...) is not used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ class AnnotationFile:
 
     Args:
         path: The file.
-        splits: Ids of the clips of each split, such as ``xsub_train``.
+        splits: Ids of the clips of each split, such as ``xsub_train``; none in a list of annotations alone.
         annotations: The annotations by id, in the order of the file.
     """
 
@@ -68,8 +69,10 @@ def load_annotations(path: str | Path) -> AnnotationFile:
     """
     path = Path(path)
     document = load_plain_pickle(path)
+    if isinstance(document, list):
+        document = {"split": {}, "annotations": document}
     if not isinstance(document, dict):
-        raise ValueError(f"{path} holds {_shown(document)}, expected a dictionary")
+        raise ValueError(f"{path} holds {_shown(document)}, expected a dictionary or a list of annotations")
     annotations: dict[str, Mapping[str, Any]] = {}
     for index, annotation in enumerate(_entry(document, "annotations", list, str(path))):
         where = f"{path}, annotation {index}"
@@ -102,9 +105,9 @@ def read_annotations(
         frame_rate: In Hz; the file does not say.
 
     Returns:
-        Motions whose `label` is the number of the class as text. An id such as ``S001C001P001R001A001`` also
-        gives the ids of NTU RGB+D: `setup`, `view`, `subject`, `repetition`. Coordinates are as in the file
-        (metres, or pixels), in single precision.
+        Motions whose `label` is the number of the class as text, None where an annotation has none. An id
+        such as ``S001C001P001R001A001`` also gives the ids of NTU RGB+D: `setup`, `view`, `subject`,
+        `repetition`. Coordinates are as in the file (metres, or pixels), in single precision.
 
     Raises:
         ValueError: If the file, or an annotation in it, is wrong; the message names file, number and id.
@@ -131,7 +134,7 @@ def _motion(
 ) -> Motion:
     keypoints = _numbers(annotation, "keypoint", 4)
     persons, num_frames, num_joints, num_coordinates = keypoints.shape
-    label = _integer(annotation, "label", least=0)
+    label = str(_integer(annotation, "label", least=0)) if "label" in annotation else None
     if (total := _integer(annotation, "total_frames", least=1)) != num_frames:
         raise ValueError(f"'total_frames' is {total}, but 'keypoint' has {num_frames} frames")
     skeleton = skeleton or _default_skeleton(num_coordinates, num_joints)
@@ -166,7 +169,7 @@ def _motion(
         confidence=None if scores is None else torch.from_numpy(scores[seen]),
         skeleton=skeleton,
         frame_rate=frame_rate,
-        label=str(label),
+        label=label,
         ids=ids_from_name(annotation["frame_dir"]),
         tracks=tuple(seen),
         source=source,

@@ -26,6 +26,10 @@ import numpy as np
 
 _MAX_DIGITS = 700  # of a number written as text
 _MAX_LONG = 255  # bytes of an integer
+# Containers of one byte in the file take 50 to 200 in memory: beyond the first millions, so many bytes of the
+# file go with each. (An annotation has about 25 containers, and thousands of bytes.)
+_FREE_OBJECTS = 2**22
+_BYTES_PER_OBJECT = 16
 _MAX_DIMENSIONS = 8
 _NUMERIC = frozenset(["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"])
 _TEXT = re.compile(r"U[1-9][0-9]{0,6}")
@@ -168,6 +172,14 @@ def _encode(machine: "_Machine", arguments: tuple[Any, ...]) -> bytes:
     raise _called_wrongly("_codecs.encode")
 
 
+def _make_bytes(machine: "_Machine", arguments: tuple[Any, ...]) -> bytes:
+    """How protocols 0 to 2 write no bytes at all, as in an array without values."""
+    match arguments:
+        case ():
+            return b""
+    raise _called_wrongly("bytes")
+
+
 def _make_set(machine: "_Machine", arguments: tuple[Any, ...]) -> set[Any]:
     match arguments:
         case (list(items),):
@@ -195,6 +207,8 @@ _FUNCTIONS: dict[str, Callable[["_Machine", tuple[Any, ...]], Any]] = {
     "numpy.dtype": _make_dtype,
     "numpy.ndarray": _never_called,
     "_codecs.encode": _encode,
+    "builtins.bytes": _make_bytes,
+    "__builtin__.bytes": _make_bytes,
     "builtins.set": _make_set,
     "__builtin__.set": _make_set,
 }
@@ -217,6 +231,7 @@ class _Machine:
         self.below: list[list[Any]] = []  # the stacks under the marks
         self.memo: dict[int, Any] = {}
         self.encoded = 0  # characters
+        self.objects = 0  # containers, and views of the file
 
     def run(self) -> Any:
         content, instructions = self.content, _INSTRUCTIONS
@@ -239,6 +254,14 @@ class _Machine:
         return self.stack[0]
 
     # What the file has at this place.
+
+    def count_object(self) -> None:
+        """One more object that takes many times the bytes which its instruction takes in the file."""
+        self.objects += 1
+        if self.objects > _FREE_OBJECTS + len(self.content) // _BYTES_PER_OBJECT:
+            raise ValueError(
+                f"container number {self.objects}, expected arrays rather than so many small values"
+            )
 
     def take(self, count: int) -> memoryview:
         end = self.place + count
@@ -299,11 +322,17 @@ class _Machine:
         self.stack.append(self.line().decode("raw-unicode-escape"))
 
     def bytes_(self, width: int) -> None:
+        self.count_object()
         self.stack.append(self.take(self.unsigned(width)))
 
     # Containers.
 
+    def empty(self, kind: Callable[[], Any]) -> None:
+        self.count_object()
+        self.stack.append(kind())
+
     def mark(self) -> None:
+        self.count_object()
         self.below.append(self.stack)
         self.stack = []
 
@@ -316,6 +345,7 @@ class _Machine:
     def tuple_(self, length: int) -> None:
         if len(self.stack) < length:
             raise IndexError
+        self.count_object()
         values = tuple(self.stack[-length:])
         self.stack[-length:] = [values]
 
@@ -435,15 +465,15 @@ _INSTRUCTIONS: dict[int, Callable[[_Machine], None]] = {
         (pickle.TUPLE2, lambda machine: machine.tuple_(2)),
         (pickle.TUPLE3, lambda machine: machine.tuple_(3)),
         (pickle.TUPLE, lambda machine: machine.push_marked(tuple)),
-        (pickle.EMPTY_LIST, _push(list)),
+        (pickle.EMPTY_LIST, lambda machine: machine.empty(list)),
         (pickle.LIST, lambda machine: machine.push_marked(list)),
         (pickle.APPEND, lambda machine: machine.append([machine.stack.pop()])),
         (pickle.APPENDS, lambda machine: machine.append(machine.marked())),
-        (pickle.EMPTY_DICT, _push(dict)),
+        (pickle.EMPTY_DICT, lambda machine: machine.empty(dict)),
         (pickle.DICT, _Machine.dictionary),
         (pickle.SETITEM, _Machine.set_item),
         (pickle.SETITEMS, lambda machine: machine.set_items(machine.marked())),
-        (pickle.EMPTY_SET, _push(set)),
+        (pickle.EMPTY_SET, lambda machine: machine.empty(set)),
         (pickle.ADDITEMS, lambda machine: machine.add_items(machine.marked())),
         (pickle.PUT, lambda machine: machine.remember(_decimal(machine.line(_MAX_DIGITS).decode("ascii")))),
         (pickle.BINPUT, lambda machine: machine.remember(machine.unsigned(1))),

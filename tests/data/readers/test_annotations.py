@@ -195,12 +195,27 @@ def test_a_wrong_annotation_is_named_with_its_place(path: Path, change: dict[str
         next(motions)
 
 
-@pytest.mark.parametrize("key", ["frame_dir", "total_frames", "label", "keypoint"])
+@pytest.mark.parametrize("key", ["frame_dir", "total_frames", "keypoint"])
 def test_a_missing_entry_is_named(path: Path, key: str) -> None:
     entry = annotation()
     del entry[key]
     with pytest.raises(ValueError, match=rf"annotations.pkl, annotation 0.* has no '{key}'"):
         list(read_annotations(written(path, document(entry, split={}))))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_list_of_annotations_alone_and_clips_without_label_or_anybody(path: Path, protocol: int) -> None:
+    nobody = annotation("two", keypoint=np.zeros((0, 5, 17, 2), np.float16), scores=False)
+    unlabelled = annotation("three")
+    del unlabelled["label"]
+    entries = [annotation("one"), nobody, unlabelled]
+    in_splits = list(read_annotations(written(path, document(*entries), protocol)))
+    file = load_annotations(written(path, entries, protocol))
+    assert file.splits == {}
+    motions = list(file.motions())
+    assert all(one.equal(other) for one, other in zip(motions, in_splits, strict=True))
+    assert [motion.label for motion in motions] == ["3", "3", None]
+    assert not motions[1].present.any() and motions[1].poses.shape == (1, 5, 17, 3)
 
 
 def test_frames_of_nobody_take_no_memory(path: Path) -> None:
@@ -212,7 +227,9 @@ def test_frames_of_nobody_take_no_memory(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([annotation()], "holds a list, expected a dictionary"),
+        (3, "holds 3, expected a dictionary or a list of annotations"),
+        ([], "has no annotations, expected one or more"),
+        ([3], "annotation 0 is 3, expected a dictionary"),
         ({"split": {}}, "has no 'annotations'"),
         ({"annotations": [annotation()]}, "has no 'split'"),
         (document(), "has no annotations, expected one or more"),
@@ -271,7 +288,7 @@ def naive(content: bytes) -> list[Motion] | None:
             present=torch.from_numpy(present),
             confidence=torch.from_numpy(np.asarray(score, np.float32)) if "keypoint_score" in entry else None,
             skeleton=load_skeleton("coco17"),
-            label=str(entry["label"]),
+            label=str(entry["label"]) if "label" in entry else None,
             source=entry["frame_dir"],
         )
         motions.append(motion.persons(motion.present.flatten(1).any(1).nonzero().flatten().tolist() or [0]))

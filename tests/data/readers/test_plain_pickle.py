@@ -58,6 +58,7 @@ def test_plain_values_are_those_of_the_standard_library(tmp_path: Path, protocol
         "twice": [twice, twice],
         "many": list(range(3000)),
         "set": {1, "two"},
+        "no bytes": b"",
         7: {"nested": [{"deeper": ({},)}]},
     }
     content = pickle.dumps(value, protocol)
@@ -205,7 +206,7 @@ def test_the_hand_made_array_is_one(tmp_path: Path) -> None:
         (called("numpy.dtype"), "numpy.dtype is called"),
         (called("_codecs.encode", "x", "utf-16"), "_codecs.encode is called"),
         (called("_codecs.encode", "\u20ac", "latin1"), "codec can't encode"),
-        (called("builtins.bytes", 10**12), "names 'builtins.bytes'"),
+        (called("builtins.bytes", 10**12), "bytes is called as numpy's pickles never do"),
         (called("builtins.set", 3), "set is called"),
         (buffer(b"K\x01K\x01\x86"), "axes that are none of its own"),
         (buffer(b"\x89\x88\x86"), "axes that are none of its own"),
@@ -272,6 +273,17 @@ def test_text_cannot_be_encoded_over_and_over(tmp_path: Path) -> None:
     content = b"\x80\x02](" + text + once * 1000 + b"e."
     message = refusal(content, tmp_path)
     assert "_codecs.encode is called" in message
+
+
+@pytest.mark.parametrize("made", [b"}", b"]", b"\x8f", b"C\x00", b"(", b"K\x00\x85"])
+def test_there_are_not_many_more_containers_than_bytes_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bytes
+) -> None:
+    monkeypatch.setattr("pyg_sybio.data.readers.plain_pickle._FREE_OBJECTS", 1000)
+    content = b"\x80\x04" + made * 5000 + b"."
+    assert f"container number {1001 + len(content) // 16}, expected arrays" in refusal(content, tmp_path)
+    values = [{"id": f"clip {index}", "shape": (3, 4), "values": b"a" * 64} for index in range(1000)]
+    assert load(pickle.dumps(values), tmp_path) == values
 
 
 def test_deep_and_shared_and_circular_values_do_no_harm(tmp_path: Path) -> None:
