@@ -249,7 +249,9 @@ def find_asf(path: Path) -> Path:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    beside = sorted(other for other in path.parent.iterdir() if other.suffix.lower() == ".asf")
+    beside = sorted(
+        other for other in path.parent.iterdir() if other.suffix.lower() == ".asf" and other.is_file()
+    )
     for stem in (path.stem.split("_")[0], path.stem):
         if named := [other for other in beside if other.stem.lower() == stem.lower()]:
             return named[0]

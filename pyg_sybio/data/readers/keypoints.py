@@ -148,6 +148,8 @@ def _openpose_frames(folder: Path) -> _Frames:
     frames: _Frames = {}
     names: dict[str, str] = {}
     for file in sorted(folder.glob("*_keypoints.json")):
+        if not file.is_file():  # waiting for what a pipe says could take for ever
+            raise ValueError(f"{file} is no file, expected the keypoints of a frame")
         name, number = _name_and_number(file.stem.removesuffix("_keypoints"), str(file))
         names.setdefault(name, str(file))
         if number in frames:

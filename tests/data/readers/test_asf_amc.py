@@ -1,5 +1,6 @@
 """ASF and AMC files against a second parse, written naively here, with scipy's rotations frame by frame."""
 
+import os
 import re
 from pathlib import Path
 
@@ -368,6 +369,14 @@ def test_frames_may_begin_anywhere_and_bones_come_in_any_order(tmp_path: Path) -
     assert torch.equal(read_amc(path).poses, expected)
 
 
+def test_byte_order_marks_are_read_over(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    motion = read_amc(path)
+    for file in (path, tmp_path / "made.asf"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert read_amc(path).equal(motion)
+
+
 def test_joints_are_found_by_name(tmp_path: Path) -> None:
     path = write(tmp_path)
     whole = read_amc(path)
@@ -399,6 +408,7 @@ def test_the_skeleton_beside_the_motion_is_found(tmp_path: Path) -> None:
     assert read_amc(path, asf=tmp_path / "other.asf").equal(read_amc(path))
     for name in ("other.asf", "whatever.ASF", "made_01.asf", "MADE.asf"):
         (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / "made.asf")  # reading it would wait for ever
     with pytest.raises(FileNotFoundError, match=r"the \.asf files beside it are none"):
         read_amc(path)
     with pytest.raises(FileNotFoundError, match=r"nothing\.amc: no such file"):

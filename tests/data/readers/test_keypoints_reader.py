@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,12 @@ def test_wrong_openpose_folders_are_refused(files: dict[str, Any], message: str,
     for name, content in files.items():
         write_json(tmp_path / name, content)
     with pytest.raises(ValueError, match=message):
+        read_keypoints(tmp_path)
+
+
+def test_what_is_no_file_among_openposes_frames_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a_1_keypoints.json")
+    with pytest.raises(ValueError, match=r"a_1_keypoints.json is no file, expected the keypoints of a frame"):
         read_keypoints(tmp_path)
 
 
