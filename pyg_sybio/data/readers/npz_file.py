@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-MAX_BYTES = 2**30
+MAX_BYTES = 2**28
 """An array of more bytes is refused: an archive of a few kilobytes can claim, and even hold, terabytes."""
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
