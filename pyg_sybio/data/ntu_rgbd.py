@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
 from pyg_sybio.data.ntu_samples import missing_skeletons
 from pyg_sybio.data.protocols import Validation, ntu_protocol, select
@@ -127,8 +128,8 @@ def _find_files(root: Path, classes: int) -> list[Path]:
         raise FileNotFoundError(f"{root} is not a folder, {expected}")
     found: dict[str, Path] = {}
     missing = missing_skeletons()
-    for path in root.rglob("*.skeleton"):
-        if path.stem in missing or not _belongs(path, classes):
+    for path in paths_below(root):
+        if path.suffix != ".skeleton" or path.stem in missing or not _belongs(path, classes):
             continue
         if path.stem in found:
             raise ValueError(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
 from pyg_sybio.data.protocols import Validation, named_protocol, select
 from pyg_sybio.data.readers.nw_ucla import ACTIONS, read_nw_ucla
@@ -117,7 +118,8 @@ def _find_files(root: Path) -> list[Path]:
     expected = "expected files such as a01_s01_e00_v01.json there"
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder, {expected}")
-    files = sorted(root.rglob("a[0-9][0-9]_s[0-9][0-9]_e[0-9][0-9]_v[0-9][0-9].json"))
+    name = "a[0-9][0-9]_s[0-9][0-9]_e[0-9][0-9]_v[0-9][0-9].json"
+    files = [path for path in paths_below(root) if path.match(name)]
     if not files:
         raise FileNotFoundError(f"{root} has no file of Northwestern-UCLA, {expected}")
     return files

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from pyg_sybio.data.clip_facts import ClipFacts, Result, facts_of_file, start_worker
 from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern
+from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion_folder import describe_files, find_motion_files
 from pyg_sybio.data.protocols import SPLITS
 from pyg_sybio.data.reading import is_readable
@@ -133,7 +134,7 @@ def _others(path: Path, files: Sequence[Path]) -> dict[str, int]:
     looked_at = set(files)
     others = Counter(
         file.suffix.lower() or file.name
-        for file in path.rglob("*")
+        for file in paths_below(path)
         if file.is_file()
         and not looked_at & {file, file.parent}
         and not any(part.startswith(".") for part in file.relative_to(path).parts)

@@ -1,0 +1,24 @@
+"""What lies below a folder."""
+
+import os
+from pathlib import Path
+
+
+def paths_below(root: Path) -> list[Path]:
+    r"""All files and folders below a folder, in the order of their relative paths with `/` between folders.
+
+    Links to folders are followed, since large data sets are put together of them; `Path.rglob` passes them
+    by. A folder that several links lead to counts once, so that a link to a folder above it has an end.
+    """
+    found: list[Path] = []
+    visited: set[tuple[int, int]] = set()
+    for name, folders, files in os.walk(root, followlinks=True):
+        folder = Path(name)
+        status = folder.stat()
+        folders.sort()
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        found += [folder / entry for entry in (*folders, *files)]
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
