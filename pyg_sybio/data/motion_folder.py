@@ -9,6 +9,7 @@ from typing import Any
 
 from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern, read_clip_table
 from pyg_sybio.data.fingerprint import listing
+from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
 from pyg_sybio.data.natural_order import natural
@@ -197,8 +198,9 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
     left_out = {path.resolve() for path in besides}
     found: list[Path] = []
     others: Counter[str] = Counter()
-    frames = {path.parent for path in root.rglob(FRAME_FILES)}
-    for path in sorted(root.rglob("*"), key=lambda path: path.relative_to(root).as_posix()):
+    paths = paths_below(root)
+    frames = {path.parent for path in paths if path.match(FRAME_FILES)}
+    for path in paths:
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
         if hidden or path.resolve() in left_out or path.parent in frames:
             continue
@@ -243,7 +245,14 @@ def choose_clips(
         if len(hold_out) != 1:
             raise ValueError(f"'hold_out' names {len(hold_out)} ids, expected one: {dict(hold_out)}")
         ((name, values),) = hold_out.items()
-        return select(clips, leave_out(name, values), split, validation=validation)
+        rule = leave_out(name, values)
+        known = {clip.ids[name] for clip in clips if name in clip.ids}
+        if known and (unknown := sorted(rule.values - known, key=natural)):
+            raise ValueError(
+                f"'hold_out' has {name!r} {unknown[0]!r}, which is that of no clip, "
+                f"expected some of {', '.join(sorted(known, key=natural))}"
+            )
+        return select(clips, rule, split, validation=validation)
     everything = range(len(clips))
     if hold_out is None:
         parts = [_split_of(clip) for clip in clips]

@@ -51,6 +51,14 @@ def _names(clips: MotionFolder) -> list[str]:
     )
 
 
+def test_folders_behind_links_belong_to_the_folder(folder: Path, tmp_path: Path) -> None:
+    names = _names(_make(folder, split="test", hold_out={"style": ["young"]}))
+    (folder / "young").rename(tmp_path / "elsewhere")
+    (folder / "young").symlink_to(tmp_path / "elsewhere")
+    assert len(names) == 6
+    assert _names(_make(folder, split="test", hold_out={"style": ["young"]})) == names
+
+
 def test_leave_one_style_out(folder: Path) -> None:
     splits = {
         split: _make(folder, split=split, hold_out={"style": ["young"]}, validation=0.4)
@@ -239,7 +247,11 @@ def test_joints_by_name(folder: Path) -> None:
         ),
         ({"split": "all", "hold_out": 0.3}, "'split' is 'all'"),
         ({"hold_out": 1.5}, "1.5, expected a share above 0"),
-        ({"hold_out": {"style": ["new"]}, "split": "test"}, "split 'test' is empty: .* have old, young"),
+        ({"hold_out": {"style": ["new"]}}, "'hold_out' has 'style' 'new', .* some of old, young"),
+        (
+            {"hold_out": {"style": ["young", "odl"]}, "split": "test"},
+            "'odl', which is that of no clip",
+        ),
         ({"hold_out": {"style": ["old"], "take": [1]}}, "'hold_out' names 2 ids, expected one"),
         ({"hold_out": {"subject": [1]}}, "has no id 'subject'"),
         ({"hold_out": 0.3, "split": "val"}, "split 'val' has no clip: give 'validation'"),
