@@ -111,7 +111,7 @@ class MotionDataset(Dataset):
         frame_rate: In Hz. (default: that of the clips)
         observation_ratio: The share of what could be observed that is.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
-        augment: A transform, or several, that change a clip before it is split.
+        augment: A transform, or several, that change a clip before it is split; a window keeps its length.
         corrupt: Those that change the observed frames alone, as a bad sensor does.
         fill: Those that fill what is missing in the observed frames, after `corrupt`; an empty list fills
             nothing. Filled before it is split, a clip would have targets that nobody recorded. (default:
@@ -211,6 +211,12 @@ class MotionDataset(Dataset):
         motion = self.store.motion(span.clip, slice(span.start, span.stop))
         if self.augment is not None:
             motion = self.augment(motion)
+            if span.split is not None and motion.num_frames != span.stop - span.start:
+                raise ValueError(
+                    f"'augment' made {motion.num_frames} of the {span.stop - span.start} frames of a window, "
+                    "whose future begins at a fixed one, expected as many: only whole clips (without "
+                    "'window_stride') may change their length"
+                )
         sample = split_tasks(
             motion,
             num_observed=self.num_observed,

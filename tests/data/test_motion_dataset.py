@@ -9,6 +9,7 @@ from torch_geometric.data import Batch
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Span
+from pyg_sybio.data.transforms import Crop, Pad
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 NTU = load_skeleton("ntu25")
@@ -170,6 +171,13 @@ def test_augmentation_is_for_both_parts_corruption_for_the_observed_one_and_fill
     torch.testing.assert_close(frames_first(sample.x), expected)
     torch.testing.assert_close(frames_first(sample.future), 2 * motion.poses[:, 6:])
     assert torch.equal(frames_first(sample.future_mask)[..., 0], motion.present[:, 6:])
+
+
+@pytest.mark.parametrize("augment", [Crop(num_frames=9), Pad(num_frames=99)])
+def test_augmentation_of_windows_keeps_their_length(augment: Crop | Pad) -> None:
+    with pytest.raises(ValueError, match=r"'augment' made \d+ of the 10 frames of a window"):
+        dataset([clip(30)], window_stride=5, augment=augment)[0]
+    assert dataset([clip(30)], augment=Crop(num_frames=9))[0].future_mask.all()
 
 
 def test_a_class_has_its_own_preparation_and_filling_unless_others_are_asked_for() -> None:
