@@ -185,7 +185,8 @@ def prepare(
     root = Path(root)
     for name, function in (("read", read), ("preprocess", preprocess)):
         _check_picklable(name, function)
-    cache = Path(cache or os.environ.get(CACHE_VARIABLE) or "~/.cache/pyg_sybio").expanduser()
+    # Absolute: a store may be opened again by a process that works in another folder.
+    cache = Path(cache or os.environ.get(CACHE_VARIABLE) or "~/.cache/pyg_sybio").expanduser().absolute()
     made_from = {
         "root": str(root.resolve()),
         "settings": described(settings),

@@ -114,6 +114,16 @@ def test_pickled_store_opens_the_same_folder(root: Path) -> None:
     assert pickle.loads(content).motion(5).equal(store.motion(5))
 
 
+def test_store_in_a_relative_cache_opens_in_another_working_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = prepared(root, cache=Path("here"))
+    monkeypatch.chdir("/")
+    again = pickle.loads(pickle.dumps(store))
+    assert store.folder.parent == tmp_path / "here" and again.motion(3).equal(store.motion(3))
+
+
 @pytest.mark.usefixtures("cache")
 def test_several_motions_a_file_and_none(root: Path) -> None:
     store = prepared(root, read_pair)
