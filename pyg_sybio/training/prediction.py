@@ -158,7 +158,7 @@ def future_motion(prediction: Prediction, observation: Observation) -> Motion:
         raise ValueError("the model has no future to write: it was trained without prediction")
     recorded, observed = observation.recorded, observation.observed
     future = Motion(
-        poses=prediction.future,
+        poses=prediction.future.to(observed.poses),  # a recording may be in double precision
         skeleton=observed.skeleton,
         frame_rate=prediction.frame_rate,
         ids=recorded.ids,

@@ -95,6 +95,24 @@ def test_centred_in_each_frame_the_future_stays_where_the_last_frame_was(tmp_pat
     torch.testing.assert_close(future.poses[0, :, spine], motion.poses[0, -1:, spine].expand(7, 3))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_future_goes_back_in_any_precision(dtype: torch.dtype, tmp_path: Path) -> None:
+    motion = _walk(30)
+    motion = motion.replace(poses=motion.poses.to(dtype))
+    write_motion(motion, tmp_path / "a.npz")
+    checkpoint = _checkpoint(preprocess=[CENTER, ALIGN])
+    observation = observe_one(tmp_path / "a.npz", checkpoint)
+    prediction = predict(checkpoint, observation.x)
+    write_prediction(prediction, observation, tmp_path / "b.npz")
+    future = read_motion(tmp_path / "b.npz").poses.double()
+    # The way back by hand, from the first frame of the recording.
+    first = motion.poses[0, 0].double()
+    turn = AlignView().matrix(motion.frames(slice(0, 1)).replace(poses=motion.poses[:, :1].double()))
+    assert prediction.future is not None
+    expected = prediction.future.double() @ turn + first[NTU.joint_index("spine")]
+    assert (future - expected).abs().max() < 1e-4
+
+
 def test_another_frame_rate_is_resampled_from_the_end(tmp_path: Path) -> None:
     motion = _walk(50).replace(frame_rate=60.0)
     write_motion(motion, tmp_path / "a.npz")
