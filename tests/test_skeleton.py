@@ -352,6 +352,13 @@ def test_file_that_is_not_json(content: bytes, message: str, tmp_path: Path) -> 
         load_skeleton(tmp_path / "f.json")
 
 
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    skeleton = load_skeleton("coco17")
+    text = json.dumps(skeleton.to_dict())
+    (tmp_path / "f.json").write_text(text, encoding="utf-8-sig")
+    assert load_skeleton(tmp_path / "f.json") == skeleton
+
+
 def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"no skeleton 'ntu26'; available: azure32, .*ucla20, or the path of a"
