@@ -546,6 +546,8 @@ def _read(path: Path) -> Skeleton:
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{path}: not JSON ({error.msg} at {at}), expected a skeleton's JSON file") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply, expected a skeleton's JSON file") from None
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}: not UTF-8 text ({error.reason}), expected a skeleton's JSON file"

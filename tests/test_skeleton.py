@@ -343,6 +343,7 @@ def test_constructor_checks_too() -> None:
         (b'{"name": "x",\n "joints": [}', r"f\.json: not JSON \(Expecting value at line 2, column 13\)"),
         (b"", r"f\.json: not JSON \(Expecting value at line 1, column 1\)"),
         (b'{"name": "\xff"}', r"f\.json: not UTF-8 text"),
+        (b"[" * 10**5, r"f\.json: nested too deeply, expected a skeleton's JSON file"),
         (b'{"name": "x", "name": "y"}', r"f\.json' has 'name' 2 times, expected every key once"),
     ],
 )
