@@ -1,6 +1,5 @@
 r"""A checkpoint of ``sybio fit``, read back without the recipe that made it."""
 
-import importlib
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Dataset
 
 from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.training.named_class import named_class
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,5 @@ def dataset_class(description: Mapping[str, Any]) -> type[Dataset]:
     Raises:
         ValueError: If it names something else: a checkpoint may come from someone else.
     """
-    module_name, _, class_name = description["dataset"].rpartition(".")
-    dataset = getattr(importlib.import_module(module_name), class_name)
-    if not (isinstance(dataset, type) and issubclass(dataset, Dataset)):
-        raise ValueError(f"the checkpoint names {description['dataset']!r}, which is not a dataset class")
-    return dataset
+    path = description["dataset"]
+    return named_class(path, Dataset, where="the checkpoint", expected="dataset class")

@@ -1,11 +1,12 @@
 r"""Transforms as a recipe writes them: a class and its arguments, as plain values."""
 
-import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch_geometric.transforms import BaseTransform
+
+from pyg_sybio.training.named_class import named_class
 
 Plain = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -33,7 +34,8 @@ def build_transforms(plain: Plain, where: str) -> BaseTransform | list[BaseTrans
 def _build_one(plain: Any, where: str) -> BaseTransform:
     if not isinstance(plain, Mapping) or not {"class_path"} <= set(plain) <= {"class_path", "init_args"}:
         raise ValueError(f"'{where}' is {plain!r}, expected class_path and, if need be, init_args")
-    transform, arguments = _transform_class(plain["class_path"], where), plain.get("init_args") or {}
+    transform = named_class(plain["class_path"], BaseTransform, where=f"'{where}'", expected="transform")
+    arguments = plain.get("init_args") or {}
     if not isinstance(arguments, Mapping):
         raise ValueError(f"'{where}.init_args' is {arguments!r}, expected arguments by name")
     known = inspect.signature(transform).parameters
@@ -45,14 +47,3 @@ def _build_one(plain: Any, where: str) -> BaseTransform:
         return transform(**arguments)
     except (TypeError, ValueError) as error:
         raise ValueError(f"'{where}': {transform.__name__} cannot be made: {error}") from error
-
-
-def _transform_class(path: Any, where: str) -> type[BaseTransform]:
-    module_name, _, class_name = str(path).rpartition(".")
-    try:
-        transform = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"'{where}' names {path!r}, which cannot be imported ({error})") from error
-    if not (isinstance(transform, type) and issubclass(transform, BaseTransform)):
-        raise ValueError(f"'{where}' names {path!r}, which is not a transform")
-    return transform
