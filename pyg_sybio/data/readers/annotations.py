@@ -6,6 +6,7 @@ that extract skeletons from videos write it. An annotation is a dictionary with 
 `[P, T, M]`; what else it has (``img_shape``, ...) is not used.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,13 @@ def load_annotations(path: str | Path) -> AnnotationFile:
     (:mod:`pyg_sybio.data.readers.plain_pickle`).
 
     Raises:
-        ValueError: If the file is damaged, holds other things than arrays and plain values, an id is there
-            twice, or a split names an id without an annotation.
+        ValueError: If the file is damaged, holds other things than arrays and plain values, or an id is there
+            twice.
         FileNotFoundError: If there is no such file.
+
+    Note:
+        Published splits name clips in which no skeleton was found: ids without an annotation are left out of
+        the splits, with a warning that counts them.
     """
     path = Path(path)
     document = load_plain_pickle(path)
@@ -114,7 +119,8 @@ def read_annotations(
         FileNotFoundError: If there is no such file.
 
     Note:
-        With scores, a joint is present where its score is above 0. Without them, a joint in an image is
+        With scores, a joint is present where its score is above 0 (a heat map's peak may lie below), and its
+        confidence is 0 elsewhere. Without them, a joint in an image is
         present unless all its coordinates are 0 (which is how detectors write what they did not find) and its
         score, if the skeleton has one, is 1; in space, where the origin is a place like any other (centred
         clips have a joint there all the time), a person is present with all joints unless all are 0. Persons
@@ -150,8 +156,8 @@ def _motion(
             raise ValueError(
                 f"'keypoint_score' has shape {list(scores.shape)}, expected {list(keypoints.shape[:3])}"
             )
-        if (scores < 0).any():
-            raise ValueError(f"'keypoint_score' goes down to {scores.min():g}, expected at least 0")
+        # The peak of a heat map, as detectors score, may lie a little below 0: nothing was seen there.
+        scores = scores.clip(min=0)
     if not persons:
         # Nothing in the file has the size of what is made here.
         if num_frames * num_joints * skeleton.num_features > MAX_EMPTY:
@@ -242,15 +248,19 @@ def _split(ids: Any, annotations: Mapping[str, Any], where: str) -> tuple[str, .
         ids = ids.values.tolist()
     if not isinstance(ids, Sequence) or isinstance(ids, str | memoryview):
         raise ValueError(f"{where} is {_shown(ids)}, expected a list of ids")
-    known: set[str] = set()
+    named: set[str] = set()
     for name in ids:
-        name = _text(name, f"{where}, an id")
-        if name not in annotations:
-            raise ValueError(f"{where} has the id {_shown(name)}, which has no annotation")
-        if name in known:
+        if _text(name, f"{where}, an id") in named:
             raise ValueError(f"{where} has the id {_shown(name)} twice, expected it once")
-        known.add(name)
-    return tuple(ids)
+        named.add(name)
+    without = [name for name in ids if name not in annotations]
+    if without:
+        warnings.warn(
+            f"{where} names {len(without)} of {len(named)} ids without an annotation, "
+            f"such as {_shown(without[0])}: they are left out",
+            stacklevel=4,
+        )
+    return tuple(name for name in ids if name in annotations)
 
 
 def _text(value: Any, where: str) -> str:
