@@ -124,8 +124,8 @@ class ClipDataModule(L.LightningDataModule):
         clips = self.clips("train")
         return {
             "dataset": f"{self.dataset.__module__}.{self.dataset.__qualname__}",
-            "settings": self.settings,
-            **self.splits,
+            "settings": _found_anywhere(self.settings),
+            **{split: _found_anywhere(settings) for split, settings in self.splits.items()},
             "root": str(Path(self._root()).resolve()) if self._needs_root else None,
             "folder": self.folder,
             "batch_size": self.batch_size,
@@ -184,6 +184,14 @@ class ClipDataModule(L.LightningDataModule):
                     value = build_transforms(value, f"data.{place}.{key}")
                 arguments[key] = value
         return arguments
+
+
+def _found_anywhere(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings whose skeleton, if it is a file (perhaps with a subset), is found from any working folder."""
+    skeleton = settings.get("skeleton")
+    if isinstance(skeleton, str) and ".json" in skeleton:
+        return settings | {"skeleton": str(Path(skeleton).absolute())}
+    return settings
 
 
 def _plain(value: Any) -> Any:

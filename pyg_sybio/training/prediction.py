@@ -103,7 +103,9 @@ def predict_folder(
         ValueError: If the CSV file or a motion file is wrong, or a motion does not fit the model.
     """
     folder = Path(folder)
-    files = find_motion_files(folder, besides=(folder / labels,))
+    # The skeleton's file may lie among the recordings, as in training.
+    skeleton = checkpoint.data["settings"].get("skeleton")
+    files = find_motion_files(folder, besides=(folder / labels, *([Path(skeleton)] if skeleton else [])))
     entries = describe_files(files, folder, labels=labels, pattern=None)
     pattern = checkpoint.data["settings"].get("pattern")
     if not entries and pattern is not None:

@@ -8,8 +8,12 @@ import torch
 from tiny_recipe import TINY, tiny
 from torch_geometric.data import Batch, Data
 
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_folder import MotionFolder
+from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.synthetic import SyntheticMotions
 from pyg_sybio.losses import SymbioticLoss
+from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.checkpoint import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.recipes import RecipeCLI, RecipeError, fit, prepare, recipe_names, recipe_path
@@ -203,6 +207,27 @@ def test_weighted_sampling_follows_the_weights() -> None:
     clips.sample_weights = (clips.labels == 4).double()
     labels = torch.cat([batch.y for batch in cli.datamodule.train_dataloader()])
     assert labels.tolist() == [4] * len(clips)
+
+
+def test_data_with_a_skeleton_s_file_comes_back_in_another_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skeleton = load_skeleton("jhmdb15")
+    for label in "ab":
+        poses = torch.randn(1, 60, skeleton.num_joints, skeleton.num_features)
+        write_motion(
+            Motion(poses=poses, skeleton=skeleton, frame_rate=30.0, label=label),
+            tmp_path / "clips" / f"{label}.npz",
+        )
+    skeleton.save(tmp_path / "mine.json")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips" / "clips.csv").write_text("file,split\na.npz,train\nb.npz,test\n")
+    settings = {"skeleton": "mine.json", "progress": False}
+    data = ClipDataModule(MotionFolder, settings=settings, test={"split": "test"}, root="clips")
+    description = data.describe()
+    monkeypatch.chdir("/")
+    again = ClipDataModule.from_description(description)
+    assert again.skeleton == skeleton and len(again.clips("test")) == 1
 
 
 def test_a_checkpoint_names_nothing_but_datasets(trained: RecipeCLI) -> None:

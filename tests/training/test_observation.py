@@ -180,6 +180,13 @@ def test_a_file_of_several(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_skeleton_s_file_may_lie_in_the_folder(tmp_path: Path) -> None:
+    write_motion(_walk(30), tmp_path / "a.npz")
+    NTU.save(tmp_path / "mine.json")
+    checkpoint = _checkpoint(skeleton=str(tmp_path / "mine.json"))
+    assert [clip.name for clip in predict_folder(checkpoint, tmp_path)] == ["a.npz"]
+
+
 def test_labels_of_a_folder(tmp_path: Path) -> None:
     for name in ("a_1", "b_2", "other"):
         write_motion(_walk(30, label="c"), tmp_path / f"{name}.npz")
