@@ -331,7 +331,8 @@ def start(root: Path, cache: Path) -> Iterator[Callable[[int], subprocess.Popen[
         command = "import sys, made_up_motions; made_up_motions.prepare_from_command_line(*sys.argv[1:])"
         running.append(
             subprocess.Popen(
-                [sys.executable, "-c", command, str(root), str(num_processes)],
+                # What a library has to say of its own future is not of what is tested.
+                [sys.executable, "-W", "ignore", "-c", command, str(root), str(num_processes)],
                 env=os.environ | {"PYTHONPATH": str(Path(made_up_motions.__file__).parent)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
