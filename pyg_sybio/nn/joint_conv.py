@@ -10,7 +10,7 @@ from pyg_sybio.skeleton import Skeleton
 
 
 def graph_product(x: Tensor, adj: Tensor, weight: Tensor) -> Tensor:
-    r"""Sum of graph products :math:`\sum_k A_k X W_k^\top`, as a product with the graphs and one with the weights.
+    r"""Sum of graph products :math:`\sum_k A_k X W_k^\top`, by two products: with graphs, with weights.
 
     Args:
         x: Features of the nodes.
