@@ -27,6 +27,23 @@ TINY = [
 ]
 
 
+def two_steps(root: Path, folder: Path) -> list[str]:
+    """Overrides that train any recipe for two steps on the recordings of `root`, and write into a folder."""
+    return [
+        *TINY_MODEL,
+        f"--data.root={root}",
+        "--data.folder=.",
+        "--data.batch_size=4",
+        "--data.num_workers=0",
+        "--data.settings.num_observed=12",
+        "--data.settings.num_future=9",
+        "--trainer.max_epochs=1",
+        "--trainer.limit_train_batches=2",
+        "--trainer.precision=32-true",
+        f"--trainer.default_root_dir={folder}",
+    ]
+
+
 def tiny(folder: Path, *, steps: int) -> list[str]:
     """Overrides that train the tiny recipe for some steps and write into a folder."""
     return [*TINY, f"--trainer.default_root_dir={folder}", f"--trainer.max_steps={steps}"]

@@ -17,6 +17,7 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import MotionDataset, Span, Transforms, composed, windows
+from pyg_sybio.data.protocols import check_split_name
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.store import MotionStore, prepare
 from pyg_sybio.metrics import angle_error
@@ -426,8 +427,7 @@ def _check_arguments(
     window_stride: int,
     actions: Sequence[str],
 ) -> None:
-    if split not in ("train", "val", "test"):
-        raise ValueError(f"'split' is {split!r}, expected 'train', 'val' or 'test'")
+    check_split_name(split)
     name, choices = f"validation_{benchmark.validation_id}", benchmark.validation_choices
     if validation is not None and validation not in choices:
         raise ValueError(f"'{name}' is {validation}, expected one of {choices} or None")

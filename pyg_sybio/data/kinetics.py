@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
-from pyg_sybio.data.protocols import SPLITS, hold_out
+from pyg_sybio.data.protocols import check_split_name, hold_out
 from pyg_sybio.data.readers.kinetics import FRAME_RATE, KineticsLabel, read_kinetics, read_kinetics_labels
 from pyg_sybio.data.store import MotionStore, prepare
 from pyg_sybio.data.transforms import SelectByConfidence, Shift
@@ -80,8 +80,7 @@ class KineticsSkeleton(MotionDataset):
         num_processes: int | None = None,
         progress: bool = True,
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(f"'split' is {split!r}, expected 'train', 'val' or 'test'")
+        check_split_name(split)
         if split == "val" and validation is None:
             raise ValueError("'validation' is None, expected a share of the training clips for split 'val'")
         root, part = Path(root), TESTING if split == "test" else TRAINING

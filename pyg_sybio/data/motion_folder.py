@@ -13,7 +13,7 @@ from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import MotionDataset, Transforms
 from pyg_sybio.data.natural_order import natural
-from pyg_sybio.data.protocols import SPLITS, Described, Validation, leave_out, select
+from pyg_sybio.data.protocols import SPLITS, Described, Validation, check_split_name, leave_out, select
 from pyg_sybio.data.protocols import hold_out as held_out
 from pyg_sybio.data.reading import FORMATS, FRAME_FILES, is_readable, read_motions
 from pyg_sybio.data.store import prepare
@@ -239,8 +239,7 @@ def choose_clips(
     validation: Validation,
 ) -> list[int]:
     r"""The clips of one split, by their place in `clips`; arguments and errors of :class:`MotionFolder`."""
-    if split not in SPLITS:
-        raise ValueError(f"'split' is {split!r}, expected 'train', 'val' or 'test'")
+    check_split_name(split)
     if isinstance(hold_out, Mapping):
         if len(hold_out) != 1:
             raise ValueError(f"'hold_out' names {len(hold_out)} ids, expected one: {dict(hold_out)}")

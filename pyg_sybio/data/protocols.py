@@ -125,6 +125,12 @@ def named_protocol(name: str, *, test: Sequence[Any], id: str | None = None) -> 
     return leave_out(chosen, test)
 
 
+def check_split_name(split: str) -> None:
+    """Raise a :class:`ValueError` unless `split` is one of :data:`SPLITS`."""
+    if split not in SPLITS:
+        raise ValueError(f"'split' is {split!r}, expected 'train', 'val' or 'test'")
+
+
 def select(
     clips: Sequence[Described], protocol: ClipProtocol, split: str, *, validation: Validation = None
 ) -> list[int]:
@@ -140,8 +146,7 @@ def select(
     Raises:
         ValueError: If there is no such split, it would be empty, or a clip lacks an id that decides.
     """
-    if split not in SPLITS:
-        raise ValueError(f"'split' is {split!r}, expected 'train', 'val' or 'test'")
+    check_split_name(split)
     if split == "val" and validation is None:
         raise ValueError(
             "'validation' is None, expected a share or groups of the training clips for split 'val'"

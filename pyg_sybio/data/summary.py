@@ -18,9 +18,10 @@ from pyg_sybio.data.clip_facts import ClipFacts, Result, facts_of_file, start_wo
 from pyg_sybio.data.clip_table import ClipEntry, match_clip_pattern
 from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion_folder import describe_files, find_motion_files
+from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.protocols import SPLITS
 from pyg_sybio.data.reading import is_readable
-from pyg_sybio.data.tally import Tally, natural
+from pyg_sybio.data.tally import Tally
 from pyg_sybio.skeleton import Skeleton
 
 TABLE = "clips.csv"

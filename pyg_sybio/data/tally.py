@@ -1,7 +1,6 @@
 r"""Counts over clips: classes, lengths, frame rates, persons, ids, and what is missing."""
 
 import math
-import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyg_sybio.data.clip_facts import ClipFacts
+from pyg_sybio.data.natural_order import natural
 
 _UNKNOWN = "unknown"
 
@@ -94,13 +94,6 @@ def spread(values: Sequence[float]) -> dict[str, float] | None:
         "max": max(values),
         "total": math.fsum(values),
     }
-
-
-def natural(text: str) -> tuple[Any, ...]:
-    """A key that sorts as people do: 2 before 10."""
-    parts = re.split(r"(\d+)", text)
-    # The number of digits stands for the size of a number, however long it is.
-    return tuple((0, len(part.lstrip("0")), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 
 def _in_order(counter: Counter[str]) -> dict[str, int]:

@@ -147,3 +147,6 @@ def test_wrong_patterns(pattern: str, message: str) -> None:
 def test_natural_order() -> None:
     names = ["A010", "2", "walk 10", "10", "walk", "walk 2", "1", "A9"]
     assert sorted(names, key=natural) == ["1", "2", "10", "A9", "A010", "walk", "walk 2", "walk 10"]
+    # Numbers with zeros before them are equal: the text decides, whatever the order they come in.
+    for names in (["012", "11", "01", "1"], ["1", "01", "11", "012"]):
+        assert sorted(names, key=natural) == ["01", "1", "11", "012"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_recipe import TINY_MODEL
+from tiny_recipe import two_steps
 
 from pyg_sybio.data.kinetics import KineticsSkeleton
 from pyg_sybio.training.recipes import fit
@@ -145,22 +145,7 @@ def test_wrong_arguments_and_folders(root: Path, tmp_path: Path) -> None:
 
 
 def test_the_recipe_trains(root: Path, tmp_path: Path) -> None:
-    cli = fit(
-        "kinetics",
-        [
-            *TINY_MODEL,
-            f"--data.root={root}",
-            "--data.folder=.",
-            "--data.batch_size=4",
-            "--data.num_workers=0",
-            "--data.settings.num_observed=12",
-            "--data.settings.num_future=9",
-            "--trainer.max_epochs=1",
-            "--trainer.limit_train_batches=2",
-            "--trainer.precision=32-true",
-            f"--trainer.default_root_dir={tmp_path}",
-        ],
-    )
+    cli = fit("kinetics", two_steps(root, tmp_path))
     metrics = cli.trainer.callback_metrics
     assert cli.trainer.global_step == 2
     assert {"val_loss", "val_mpjpe", "val_pck@0.05"} <= set(metrics)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from ntu_files import Body, write_ntu_file
-from tiny_recipe import TINY_MODEL
+from tiny_recipe import two_steps
 
 from pyg_sybio.data.ntu_rgbd import NTURGBD
 from pyg_sybio.data.ntu_samples import missing_skeletons
@@ -224,22 +224,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipe", ["ntu_cross_subject", "ntu_cross_view"])
 def test_the_recipes_train(recipe: str, root: Path, tmp_path: Path) -> None:
-    cli = fit(
-        recipe,
-        [
-            *TINY_MODEL,
-            f"--data.root={root}",
-            "--data.folder=.",
-            "--data.batch_size=4",
-            "--data.num_workers=0",
-            "--data.settings.num_observed=12",
-            "--data.settings.num_future=9",
-            "--trainer.max_epochs=1",
-            "--trainer.limit_train_batches=2",
-            "--trainer.precision=32-true",
-            f"--trainer.default_root_dir={tmp_path}",
-        ],
-    )
+    cli = fit(recipe, two_steps(root, tmp_path))
     metrics = cli.trainer.callback_metrics
     assert cli.trainer.global_step == 2
     assert {"val_loss", "val_mpjpe_mm", "val_accuracy"} <= set(metrics)

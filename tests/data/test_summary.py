@@ -14,10 +14,11 @@ from stick_body import STICK, stick_motion, without
 from pyg_sybio.data import summary as summary_module
 from pyg_sybio.data.clip_facts import ClipFacts
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.summary import summarise
 from pyg_sybio.data.summary_text import summary_text
-from pyg_sybio.data.tally import Tally, natural, spread
+from pyg_sybio.data.tally import Tally, spread
 from pyg_sybio.skeleton import Skeleton
 
 
