@@ -21,12 +21,17 @@ between machines and days.
 
 import argparse
 import copy
+import ctypes
+import gc
 import json
+import multiprocessing
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -34,6 +39,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from equations import model_flops
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -45,6 +51,7 @@ from pyg_sybio.files import write_whole
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.models.sybio_gnn import SybioOutput
 from pyg_sybio.nn.input_norm import InputNorm
+from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.testing import randomize
 
 Row = Mapping[str, Any]
@@ -81,7 +88,7 @@ def build(
     batch: int = 1,
     persons: int | None = None,
     observed: int | None = None,
-    skeleton: str | None = None,
+    skeleton: str | Skeleton | None = None,
     **overrides: Any,
 ) -> tuple[SybioGNN, Tensor]:
     """Return a model in evaluation and motions for it, the same in every run.
@@ -94,7 +101,7 @@ def build(
         batch: The number of clips.
         persons: Persons in a clip, in place of the sample's.
         observed: Observed frames, in place of the sample's.
-        skeleton: Name of a skeleton, in place of the sample's.
+        skeleton: A skeleton or the name of one, in place of the sample's.
         **overrides: Arguments of the model's constructor, in place of the preset's.
 
     Returns:
@@ -106,7 +113,7 @@ def build(
     if preset not in SAMPLES:
         raise ValueError(f"there is no preset '{preset}'; there are {', '.join(SAMPLES)}")
     sample = SAMPLES[preset]
-    body = load_skeleton(skeleton or sample.skeleton)
+    body = skeleton if isinstance(skeleton, Skeleton) else load_skeleton(skeleton or sample.skeleton)
     arguments = {"num_classes": sample.classes, "num_future": sample.future, **overrides}
     shape = (batch, persons or sample.persons, observed or sample.observed, body.num_joints)
     with torch.random.fork_rng(devices=[]):
@@ -162,7 +169,7 @@ def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Callable[[], SybioOutput]:
     half = mode.endswith("bf16")
     with torch.inference_mode():
         if kind == "plain":
-            called: Callable[[Tensor], SybioOutput] = plain(model)
+            called: Any = plain(model)
         elif kind in ("eager", "bf16"):
             called = model
         else:
@@ -185,10 +192,12 @@ def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Callable[[], SybioOutput]:
 def executed_flops(model: SybioGNN, mode: str, x: Tensor) -> int:
     """FLOPs of the products that a mode executes.
 
-    What is compiled or captured cannot be counted, and executes the products of the folded model.
+    What is compiled or captured cannot be counted: it executes the products of the folded model. A precision
+    changes none of them.
     """
-    kind, dash, precision = mode.partition("-")
-    return flops(in_mode(model, "folded" + dash + precision if kind in ("compiled", "graph") else mode, x))
+    kind = mode.partition("-")[0]
+    counted = {"bf16": "eager", "compiled": "folded", "graph": "folded"}.get(kind, kind)
+    return flops(in_mode(model, counted, x))
 
 
 def flops(run: Run) -> int:
@@ -198,18 +207,16 @@ def flops(run: Run) -> int:
     return counter.get_total_flops()
 
 
-def needed_flops(preset: str, *, batch: int = 1, **arguments: Any) -> int:
+def needed_flops(preset: str, **arguments: Any) -> int:
     """FLOPs of the equations as the paper writes them, whatever is executed.
-
-    They are those of the plain mode, counted for one clip: no product is shared between clips.
 
     Args:
         preset: Size of the model.
-        batch: The number of clips.
         **arguments: The other arguments of :func:`build`.
     """
     model, x = build(preset, **arguments)
-    return batch * flops(in_mode(model, "plain", x))
+    clips, persons, frames = x.shape[:3]
+    return model_flops(model, persons=persons, frames=frames, clips=clips)
 
 
 # Ceilings and timings -------------------------------------------------------------------------------------
@@ -335,6 +342,54 @@ def around_in_turn(runs: Sequence[Run], device: torch.device, seconds: float) ->
 
 def _ceilings(device: torch.device) -> tuple[float, float]:
     return convolution_ceiling(device), convolution_ceiling(device, torch.bfloat16)
+
+
+# Memory ---------------------------------------------------------------------------------------------------
+
+
+def peak_memory(prepare: Callable[[], Run], device: torch.device) -> float | None:
+    """Peak memory of a run, in MB.
+
+    On CUDA it is what torch had allocated at most: weights, the optimiser's state, and what the run needed.
+    On the CPU it is what the run needed beyond what lay there before: how far the resident memory of a
+    fresh process rose during a run, after one to warm up. Only Linux tells that; elsewhere it is None.
+
+    Args:
+        prepare: Builds what is run. A fresh process gets a pickled copy, so it is a module's function, or a
+            :func:`functools.partial` of one.
+        device: Where it runs.
+    """
+    if device.type == "cuda":
+        run = prepare()
+        run()
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        _wait(device)
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    if sys.platform != "linux":
+        return None
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_resident_growth, prepare, torch.get_num_threads()).result()
+
+
+def _resident_growth(prepare: Callable[[], Run], threads: int) -> float:
+    torch.set_num_threads(threads)
+    run = prepare()
+    run()
+    gc.collect()
+    # What was freed but is still held would hide as much of the run's need.
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    # The mark of the process itself, set back: that of getrusage starts at its parent's.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
+    run()
+    return (_status("VmHWM") - before) / 1e6
+
+
+def _status(key: str) -> int:
+    """A size from what Linux says about this process, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
 
 
 # Reports --------------------------------------------------------------------------------------------------

@@ -1,180 +1,119 @@
-"""Parameters, FLOPs and per-sample latency of every preset and variant, beside the machine's ceilings.
+"""Per-sample latency of every preset and variant in each mode, beside the machine's ceiling.
 
-    python benchmarks/latency.py                      every preset and variant, on the CPU
-    python benchmarks/latency.py --presets mocap --variants full "no bones" --device cuda
+    python benchmarks/latency.py                                        every preset and variant, on the CPU
+    python benchmarks/latency.py --presets ntu --modes plain eager bf16 folded compiled
+    python benchmarks/latency.py --presets mocap --variants full "no bones" --batch 1 8 --device cuda
 
-A sample is one clip, as the preset's data has it. The ceilings are what a large matrix product and the
-temporal convolution of the widest use reach; the convolution's is measured around every model, because a
-machine's speed drifts, and `share` is the model's FLOP rate over it. FLOPs are those of products and
-convolutions, two a multiply-add, as torch counts them in one forward pass.
+A sample is one clip, as the preset's data has it, and `ms` is the time of the whole batch. The modes of a model are timed in turn in one process, so their ratios hold on a machine
+that is not alone; `x plain` is the plain mode's time over this one's. `needed` counts the FLOPs of the
+equations as the paper writes them, `executed` those of the products that the mode runs. `time x ceiling` is
+the time a clip by the ceiling in single precision, in GFLOP; `share` is the rate of the needed FLOPs over
+the ceiling in single precision and, where a mode computes in bfloat16, over that in bfloat16.
 """
 
 import argparse
-import json
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from common import (
+    Row,
+    add_common_arguments,
+    argument_parser,
+    around_in_turn,
+    build,
+    check_mode,
+    environment,
+    executed_flops,
+    in_mode,
+    modes,
+    needed_flops,
+    report,
+    whole_number,
+)
 
-from pyg_sybio import SybioGNN, load_skeleton
 from pyg_sybio.models.presets import PRESETS, VARIANTS
 
-
-@dataclass(frozen=True)
-class Sample:
-    """What one clip of a preset's data looks like."""
-
-    skeleton: str
-    persons: int
-    observed: int
-    future: int
-    classes: int
-
-
-SAMPLES = {
-    "ntu": Sample("ntu25", persons=2, observed=300, future=10, classes=60),
-    "mocap": Sample("cmu38:used", persons=1, observed=50, future=25, classes=8),
-    "demo": Sample("ntu25", persons=1, observed=25, future=10, classes=12),
+COLUMNS = {
+    "preset": "<9",
+    "variant": "<16",
+    "mode": "<13",
+    "batch": ">5d",
+    "param M": ">8.2f",
+    "needed": ">8.2f",
+    "executed": ">8.2f",
+    "p50 ms": ">8.2f",
+    "p95 ms": ">8.2f",
+    "p99 ms": ">8.2f",
+    "x plain": ">7.2f",
+    "time x ceiling": ">7.2f",
+    "share fp32": ">6.1%",
+    "share bf16": ">6.1%",
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One model's figures."""
-
-    preset: str
-    variant: str
-    parameters: int
-    gflop: float
-    p50_ms: float
-    p95_ms: float
-    ceiling_gflops: float
-
-    @property
-    def share(self) -> float:
-        """FLOP rate over the convolution's ceiling, measured around the model."""
-        return self.gflop / (self.p50_ms / 1e3) / self.ceiling_gflops
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(__doc__)
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), metavar="PRESET")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--seconds", type=float, default=4.0, help="time to measure each model for")
-    parser.add_argument("--output", type=Path, help="write the figures to this JSON file as well")
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: this torch sees no CUDA device")
-
-    product, convolution = product_ceiling(device), convolution_ceiling(device)
-    environment = {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "matrix product ceiling, GFLOP/s": round(product),
-        "convolution ceiling, GFLOP/s": round(convolution),
-    }
-    for key, value in environment.items():
-        print(f"{key}: {value}")
-    print(
-        f"\n{'preset':7} {'variant':16} {'param M':>8} {'GFLOP':>8} {'p50 ms':>8} {'p95 ms':>8} {'share':>6}"
+    parser.add_argument(
+        "--modes",
+        nargs="+",
+        default=["plain", "eager", "folded"],
+        metavar="MODE",
+        help=f"any of {', '.join(modes(torch.device('cuda')))}; the last two on CUDA (default: %(default)s)",
     )
-    rows = []
-    for preset in arguments.presets:
-        for variant in arguments.variants:
-            row = measure(preset, variant, device, arguments.seconds)
-            rows.append(row)
-            print(
-                f"{row.preset:7} {row.variant:16} {row.parameters / 1e6:8.2f} {row.gflop:8.3f} "
-                f"{row.p50_ms:8.1f} {row.p95_ms:8.1f} {row.share:6.1%}",
-                flush=True,
-            )
-    if arguments.output:
-        document = {"environment": environment, "rows": [{**asdict(row), "share": row.share} for row in rows]}
-        arguments.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    parser.add_argument("--batch", nargs="+", type=whole_number, default=[1], help="clips (default: 1)")
+    parser.add_argument("--persons", type=whole_number, help="in a clip (default: as the data has it)")
+    parser.add_argument("--frames", type=whole_number, help="observed (default: as the data has it)")
+    add_common_arguments(parser)
+    arguments = parser.parse_args(argv)
+    for mode in arguments.modes:
+        check_mode(mode, arguments.device)
+    report(measure_all(arguments), COLUMNS, environment(arguments.device), arguments.output)
 
 
-@torch.inference_mode()
-def measure(preset: str, variant: str, device: torch.device, seconds: float) -> Row:
-    """Measure one model in evaluation, in single precision, one clip at a time."""
-    sample = SAMPLES[preset]
-    skeleton = load_skeleton(sample.skeleton)
-    model = SybioGNN.from_preset(
-        preset, skeleton=skeleton, num_classes=sample.classes, num_future=sample.future, **VARIANTS[variant]
-    )
-    model = model.eval().to(device)
-    shape = (1, sample.persons, sample.observed, skeleton.num_joints, skeleton.num_features)
-    x = torch.randn(shape, device=device)
-    with FlopCounterMode(display=False) as counter:
-        model(x)
-    before = convolution_ceiling(device)
-    times = timings(lambda: model(x), device, seconds)
-    after = convolution_ceiling(device)
-    return Row(
-        preset=preset,
-        variant=variant,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        gflop=counter.get_total_flops() / 1e9,
-        p50_ms=1e3 * statistics.median(times),
-        p95_ms=1e3 * statistics.quantiles(times, n=20)[-1],
-        ceiling_gflops=(before + after) / 2,
-    )
+def measure_all(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Rows of all that was asked for."""
+    for preset, variant, batch in product(arguments.presets, arguments.variants, arguments.batch):
+        shape = {"batch": batch, "persons": arguments.persons, "observed": arguments.frames}
+        yield from measure(preset, variant, arguments.modes, arguments.device, arguments.seconds, **shape)
 
 
-def timings(run: Callable[[], object], device: torch.device, seconds: float) -> list[float]:
-    """Times of single runs in seconds, at least five, after a warm-up."""
-    for _ in range(2):
-        run()
-    times: list[float] = []
-    while len(times) < 5 or sum(times) < seconds:
-        _wait(device)
-        start = time.perf_counter()
-        run()
-        _wait(device)
-        times.append(time.perf_counter() - start)
-    return times
-
-
-def product_ceiling(device: torch.device) -> float:
-    """What a product of two 2048×2048 matrices reaches, in GFLOP/s."""
-    a, b = torch.randn(2, 2048, 2048, device=device).unbind()
-    return 2 * 2048**3 / 1e9 / statistics.median(timings(lambda: a @ b, device, 0.5))
-
-
-@torch.inference_mode()
-def convolution_ceiling(device: torch.device) -> float:
-    """What a 9×1 convolution of 128 channels over 2×150×25 positions, channels last, reaches, in GFLOP/s."""
-    image = torch.randn(2, 128, 150, 25, device=device).to(memory_format=torch.channels_last)
-    convolution = nn.Conv2d(128, 128, (9, 1), padding=(4, 0)).to(device, memory_format=torch.channels_last)
-    flop = 2 * 9 * 128 * 128 * 2 * 150 * 25
-    return flop / 1e9 / statistics.median(timings(lambda: convolution(image), device, 0.5))
-
-
-def processor_name() -> str:
-    """The processor's own name, where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def measure(
+    preset: str, variant: str, names: Sequence[str], device: torch.device, seconds: float, **shape: Any
+) -> Iterator[Row]:
+    """Measure one model in some modes, which are timed in turn."""
+    model, x = build(preset, device, **shape, **VARIANTS[variant])
+    needed = needed_flops(preset, **shape, **VARIANTS[variant])
+    measured = around_in_turn([in_mode(model, mode, x) for mode in names], device, seconds)
+    plain = measured[names.index("plain")].p50 if "plain" in names else None
+    clips, persons, frames = x.shape[:3]
+    for mode, own in zip(names, measured, strict=True):
+        yield {
+            "preset": preset,
+            "variant": variant,
+            "mode": mode,
+            "batch": clips,
+            "persons": persons,
+            "frames": frames,
+            "joints": x.size(3),
+            "param M": sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+            "needed": needed / 1e9,
+            "executed": executed_flops(model, mode, x) / 1e9,
+            "runs": len(own.times),
+            "p50 ms": 1e3 * own.p50,
+            "p95 ms": 1e3 * own.p95,
+            "p99 ms": 1e3 * own.p99,
+            "x plain": None if plain is None else plain / own.p50,
+            "time x ceiling": own.time_ceiling / clips,
+            "share fp32": own.share(needed),
+            "share bf16": own.share(needed, bf16=True) if mode.endswith("bf16") else None,
+            "ceiling fp32": own.ceiling_fp32,
+            "ceiling bf16": own.ceiling_bf16,
+        }
 
 
 if __name__ == "__main__":
