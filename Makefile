@@ -11,7 +11,7 @@ help:
 	@echo "make test             run the tests (with PYG_SYBIO_DATA set, those on real recordings too)"
 	@echo "make lint             ruff and mypy"
 	@echo "make message-passing  build torch-scatter and run the message-passing tests with it"
-	@echo "make benchmark        parameters, FLOPs and latency of every preset and variant"
+	@echo "make benchmark        latency of every preset and variant (more: sybio benchmark)"
 	@echo "make clean            remove the environment and what the targets made"
 
 install: $(INSTALLED)
@@ -43,7 +43,7 @@ message-passing: build/scatter
 	PYTHONPATH=build/scatter $(BIN)/python -m pytest -m message_passing
 
 benchmark: $(INSTALLED)
-	$(BIN)/python benchmarks/latency.py
+	$(BIN)/sybio benchmark latency
 
 clean:
 	rm -rf $(VENV) build dist demo_output

@@ -26,6 +26,7 @@ import gc
 import json
 import multiprocessing
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -161,10 +162,13 @@ def plain(model: SybioGNN) -> SybioGNN:
 def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Callable[[], SybioOutput]:
     """Return what runs a model on ``x`` in a mode, ready to be timed: compiled, captured, run once.
 
+    Clips of one person run without the person dimension, as :func:`single` does it.
+
     Raises:
         ValueError: If the device knows no such mode.
     """
     check_mode(mode, x.device)
+    x = single(x)
     kind, _, _ = mode.partition("-")
     half = mode.endswith("bf16")
     with torch.inference_mode():
@@ -187,6 +191,11 @@ def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Callable[[], SybioOutput]:
 
     run()
     return run
+
+
+def single(x: Tensor) -> Tensor:
+    """Leave the person dimension of ``[N, P, T, M, D]`` out where it is 1, as live use and Mocap have it."""
+    return x.squeeze(1) if x.dim() == 5 else x
 
 
 def executed_flops(model: SybioGNN, mode: str, x: Tensor) -> int:
@@ -222,6 +231,10 @@ def needed_flops(preset: str, **arguments: Any) -> int:
 # Ceilings and timings -------------------------------------------------------------------------------------
 
 
+CEILING_SECONDS = 0.4
+"""A ceiling is measured for so long."""
+
+
 @torch.inference_mode()
 def convolution_ceiling(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
     """What a 9×1 convolution of 128 channels over 2×150×25 positions, channels last, reaches, in GFLOP/s."""
@@ -249,7 +262,7 @@ def _rate(run: Run, flop: int, device: torch.device) -> float:
         for _ in range(repeats):
             run()
 
-    return repeats * flop / 1e9 / statistics.median(timings(repeated, device, 0.4))
+    return repeats * flop / 1e9 / statistics.median(timings(repeated, device, CEILING_SECONDS))
 
 
 def timings(run: Run, device: torch.device, seconds: float, at_least: int = 5) -> list[float]:
@@ -458,6 +471,28 @@ def add_common_arguments(parser: argparse.ArgumentParser, *, seconds: float = 4.
     )
 
 
+def add_modes_argument(parser: argparse.ArgumentParser, default: Sequence[str]) -> None:
+    """Add ``--modes``, which :func:`parsed` checks against the device."""
+    parser.add_argument(
+        "--modes",
+        nargs="+",
+        default=list(default),
+        metavar="MODE",
+        help=f"any of {', '.join(_CUDA_MODES)}; the last two on CUDA (default: {' '.join(default)})",
+    )
+
+
+def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse arguments; a mode that the device does not know is wrong usage."""
+    arguments = parser.parse_args(argv)
+    try:
+        for mode in arguments.modes:
+            check_mode(mode, arguments.device)
+    except ValueError as error:
+        parser.error(f"argument --modes: {error}")
+    return arguments
+
+
 def _device(text: str) -> torch.device:
     try:
         device = torch.device(text)
@@ -515,6 +550,7 @@ def _write(document: str, file: BinaryIO) -> None:
 def _cell(value: object, spec: str) -> str:
     """A value in its format, or a dash as wide."""
     if value is None:
-        width = spec[1:].partition(".")[0].rstrip("%sdf")
-        return f"{'-':{spec[0]}{width}}"
+        width = re.search(r"\d+", spec)
+        assert width is not None
+        return f"{'-':{spec[0]}{width[0]}}"
     return format(value, spec)

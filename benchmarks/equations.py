@@ -16,8 +16,23 @@ NUM_ORDERS = 3
 """Positions, velocities, accelerations."""
 
 
+def training_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1) -> int:
+    """FLOPs of a training step: three times those of a forward pass in which both networks predict.
+
+    Each product of the forward pass has two in the backward pass, for what came in and for the weights.
+    """
+    flops = model_flops(model, persons=persons, frames=frames, clips=clips)
+    config, bones = model.config, model.skeleton.dual()
+    if config["bones"]:
+        person = 0 if model.num_classes else _encoder(bones, config, frames)
+        if config["prediction"]:
+            person += _prediction(bones, config, model.num_classes, model.num_future)
+        flops += clips * persons * person
+    return 3 * flops
+
+
 def model_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1) -> int:
-    """FLOPs of a model in evaluation.
+    """FLOPs of a model in evaluation, where the bone network does not predict.
 
     Args:
         model: Gives the sizes.

@@ -4,11 +4,12 @@
     python benchmarks/latency.py --presets ntu --modes plain eager bf16 folded compiled
     python benchmarks/latency.py --presets mocap --variants full "no bones" --batch 1 8 --device cuda
 
-A sample is one clip, as the preset's data has it, and `ms` is the time of the whole batch. The modes of a model are timed in turn in one process, so their ratios hold on a machine
-that is not alone; `x plain` is the plain mode's time over this one's. `needed` counts the FLOPs of the
-equations as the paper writes them, `executed` those of the products that the mode runs. `time x ceiling` is
-the time a clip by the ceiling in single precision, in GFLOP; `share` is the rate of the needed FLOPs over
-the ceiling in single precision and, where a mode computes in bfloat16, over that in bfloat16.
+A sample is one clip, as the preset's data has it, and `ms` is the time of the whole batch. The modes of a
+model are timed in turn in one process, so their ratios hold on a machine that is not alone; `x plain` is the
+plain mode's time over this one's. `needed` is the GFLOP of the equations as the paper writes them,
+`executed` that of the products which the mode runs. `time x ceiling` is the time a clip by the ceiling in
+single precision, in GFLOP; `share` is the rate of the needed FLOPs over the ceiling in single precision and,
+where a mode computes in bfloat16, over that in bfloat16. The modes are those of `common.py`.
 """
 
 import argparse
@@ -20,15 +21,15 @@ import torch
 from common import (
     Row,
     add_common_arguments,
+    add_modes_argument,
     argument_parser,
     around_in_turn,
     build,
-    check_mode,
     environment,
     executed_flops,
     in_mode,
-    modes,
     needed_flops,
+    parsed,
     report,
     whole_number,
 )
@@ -58,20 +59,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), metavar="PRESET")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT")
-    parser.add_argument(
-        "--modes",
-        nargs="+",
-        default=["plain", "eager", "folded"],
-        metavar="MODE",
-        help=f"any of {', '.join(modes(torch.device('cuda')))}; the last two on CUDA (default: %(default)s)",
-    )
+    add_modes_argument(parser, ["plain", "eager", "folded"])
     parser.add_argument("--batch", nargs="+", type=whole_number, default=[1], help="clips (default: 1)")
     parser.add_argument("--persons", type=whole_number, help="in a clip (default: as the data has it)")
     parser.add_argument("--frames", type=whole_number, help="observed (default: as the data has it)")
     add_common_arguments(parser)
-    arguments = parser.parse_args(argv)
-    for mode in arguments.modes:
-        check_mode(mode, arguments.device)
+    arguments = parsed(parser, argv)
     report(measure_all(arguments), COLUMNS, environment(arguments.device), arguments.output)
 
 
@@ -86,8 +79,9 @@ def measure(
     preset: str, variant: str, names: Sequence[str], device: torch.device, seconds: float, **shape: Any
 ) -> Iterator[Row]:
     """Measure one model in some modes, which are timed in turn."""
-    model, x = build(preset, device, **shape, **VARIANTS[variant])
-    needed = needed_flops(preset, **shape, **VARIANTS[variant])
+    settings = {**shape, **VARIANTS[variant]}
+    model, x = build(preset, device, **settings)
+    needed = needed_flops(preset, **settings)
     measured = around_in_turn([in_mode(model, mode, x) for mode in names], device, seconds)
     plain = measured[names.index("plain")].p50 if "plain" in names else None
     clips, persons, frames = x.shape[:3]

@@ -17,14 +17,14 @@ import torch
 from common import (
     Row,
     add_common_arguments,
+    add_modes_argument,
     argument_parser,
     around_in_turn,
     build,
-    check_mode,
     environment,
     in_mode,
-    modes,
     needed_flops,
+    parsed,
     peak_memory,
     report,
     whole_number,
@@ -49,13 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argument_parser(__doc__)
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), metavar="PRESET")
-    parser.add_argument(
-        "--modes",
-        nargs="+",
-        default=["folded"],
-        metavar="MODE",
-        help=f"any of {', '.join(modes(torch.device('cuda')))}; the last two on CUDA (default: %(default)s)",
-    )
+    add_modes_argument(parser, ["folded"])
     parser.add_argument(
         "--batch",
         nargs="+",
@@ -64,9 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="clips (default: %(default)s)",
     )
     add_common_arguments(parser)
-    arguments = parser.parse_args(argv)
-    for mode in arguments.modes:
-        check_mode(mode, arguments.device)
+    arguments = parsed(parser, argv)
     report(measure_all(arguments), COLUMNS, environment(arguments.device), arguments.output)
 
 

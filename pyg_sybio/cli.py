@@ -1,4 +1,5 @@
-r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data``.
+r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data |
+benchmark``.
 
 Exit codes: 0 success, 1 an error, 2 wrong usage, 130 interrupted. An error is one line on stderr; the
 traceback is shown with ``--debug`` only. What is heavy (torch, Lightning, matplotlib) is imported by the
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pyg_sybio.cli_benchmark import add_benchmark_command
 from pyg_sybio.cli_data import add_data_command, add_skeleton_from
 
 # The extra that brings each optional package a command may lack.
@@ -165,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     validate.set_defaults(run=_skeleton_validate)
     add_skeleton_from(command, actions)
     add_data_command(command)
+    add_benchmark_command(command)
     return parser
 
 
