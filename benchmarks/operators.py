@@ -570,7 +570,7 @@ def sentence(result: Mapping[str, Any]) -> str:
     )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, and write."""
     parser = argument_parser(__doc__)
     add_common_arguments(parser)
@@ -585,7 +585,7 @@ def main() -> None:
     parser.add_argument(
         "--train", action="store_true", help="profile a training step, in the modes eager and bf16"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if arguments.train and not set(arguments.modes) <= {"eager", "bf16"}:
         parser.error("--train: a training step runs in the modes eager and bf16 alone")
 

@@ -1,7 +1,6 @@
 """The profile of a model's operators adds up, and its FLOPs are those of the equations."""
 
 import json
-import sys
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
@@ -210,9 +209,8 @@ def test_the_command_prints_tables_and_writes_json(
     monkeypatch.setattr(common, "product_ceiling", lambda *arguments: CEILING)
     output = tmp_path / "profile.json"
     shape = ["--frames", "8", "--persons", "2", "--batch", "2"]
-    argv = ["operators.py", "--presets", "demo", "--modes", "plain", "eager", *shape, "--seconds", "0"]
-    monkeypatch.setattr(sys, "argv", [*argv, "--recordings", "1", "--output", str(output)])
-    operators.main()
+    argv = ["--presets", "demo", "--modes", "plain", "eager", *shape, "--seconds", "0", "--recordings", "1"]
+    operators.main([*argv, "--output", str(output)])
     printed = capsys.readouterr().out
     assert printed.count("torch:") == 1
     for words in ("JGC gather", "joint network, joint block 2", "aten.convolution"):
