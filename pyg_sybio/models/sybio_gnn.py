@@ -250,7 +250,7 @@ class SybioGNN(nn.Module):
         if self.bone_network is not None and self.bone_vectors is not None and bones_matter:
             encoded.append(self.bone_network.encode(self.bone_vectors(persons.x)))
         logits = self._recognize([features for _, features, _ in encoded], persons)
-        probabilities = None if logits is None else logits.softmax(dim=-1)[persons.clip]  # [G, C]
+        probabilities = None if logits is None else persons.from_clips(logits.softmax(dim=-1))  # [G, C]
 
         future, bone_future = None, None
         if self.joint_network.prediction_head is not None:
@@ -280,7 +280,7 @@ class SybioGNN(nn.Module):
         log_probabilities = []
         for network, each in zip(networks, features, strict=True):
             assert network.recognition_head is not None
-            logits = network.recognition_head(each, persons.clip, persons.num_clips)
+            logits = network.recognition_head(each, persons.clip, persons.num_groups)[: persons.num_clips]
             precise = torch.promote_types(logits.dtype, torch.float32)
             log_probabilities.append(logits.log_softmax(dim=-1, dtype=precise))
         return torch.stack(log_probabilities).logsumexp(dim=0) - math.log(len(log_probabilities))
@@ -292,7 +292,8 @@ class SybioGNN(nn.Module):
 
     def _persons(self, batch: Data | Tensor, present: Tensor | None) -> Persons:
         if isinstance(batch, Tensor):
-            persons = persons_of_tensor(batch, present)
+            # Batch norms mix persons in training: an absent one must not be among them.
+            persons = persons_of_tensor(batch, present, padded=not self.training)
         elif present is not None:
             raise ValueError("'present' goes with a dense tensor; a PyG batch holds no absent persons")
         else:

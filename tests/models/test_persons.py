@@ -25,6 +25,25 @@ def check_round_trip(persons: Persons, x: torch.Tensor, present: torch.Tensor) -
     assert not dense[~present].any()
 
 
+def check_padding(persons: Persons, x: torch.Tensor, present: torch.Tensor) -> None:
+    """Every place once, in order; zeros and no clip where nobody is."""
+    assert torch.equal(persons.present, present)
+    assert len(persons.x) == present.numel() and persons.num_groups == len(x) + 1
+    places = [(clip, slot) for clip in range(x.size(0)) for slot in range(x.size(1))]
+    for motion, clip, slot, place in zip(persons.x, persons.clip, persons.slot, places, strict=True):
+        assert slot == place[1]
+        if present[place]:
+            assert clip == place[0]
+            assert torch.equal(motion, x[place])
+        else:
+            assert clip == len(x)
+            assert not motion.any()
+    dense = persons.dense(torch.ones(present.numel(), 7))
+    assert torch.equal(dense, present[..., None].expand(-1, -1, 7).float())
+    of_clips = persons.from_clips(10.0 * torch.arange(len(x)))
+    assert torch.equal(of_clips.view_as(present)[present], 10.0 * present.nonzero()[:, 0])
+
+
 def test_dense_clips_of_one_person() -> None:
     x = torch.randn(3, T, M, D)
     persons = persons_of_tensor(x)
@@ -39,6 +58,36 @@ def test_dense_clips_with_a_mask() -> None:
     present = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
     check_round_trip(persons_of_tensor(x, present), x, present)
     check_round_trip(persons_of_tensor(x, present.int()), x, present)
+
+
+@pytest.mark.parametrize("filling", [float("nan"), 7.0])
+def test_absent_persons_keep_their_places_where_leaving_them_out_would_be_a_read(
+    filling: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randn(3, 3, T, M, D)
+    present = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
+    # On the host the absent are left out: it costs nothing there.
+    check_round_trip(persons_of_tensor(x, present, padded=True), x, present)
+    monkeypatch.setattr("pyg_sybio.models.persons._known_to_host", lambda values: False)
+    zeros = x.masked_fill(~present[..., None, None, None], 0.0)
+    check_padding(persons_of_tensor(zeros, padded=True), x, present)
+    x[~present] = filling
+    check_padding(persons_of_tensor(x, present.int(), padded=True), x, present)
+    check_round_trip(persons_of_tensor(x, present), x, present)
+
+
+def test_of_a_mask_on_the_host_no_value_is_read_from_the_device() -> None:
+    x, present = torch.empty(2, 2, T, M, D, device="meta"), torch.tensor([[True, False], [True, True]])
+    for padded in (False, True):
+        persons = persons_of_tensor(x, present, padded=padded)
+        assert persons.x.shape == (3, T, M, D)
+        assert persons.dense(persons.x).shape == x.shape
+    with pytest.raises(ValueError, match="none is present in clip 1"):
+        persons_of_tensor(x, torch.tensor([[True, False], [False, False]]))
+    # Without one there are places for all, or a read.
+    assert persons_of_tensor(x, padded=True).x.shape == (4, T, M, D)
+    with pytest.raises(NotImplementedError, match="nonzero"):
+        persons_of_tensor(x)
 
 
 def test_without_a_mask_a_person_of_zeros_is_absent() -> None:
@@ -74,8 +123,41 @@ def test_persons_as_graphs_of_their_own(order: list[int]) -> None:
 def test_one_person_a_clip_has_no_person_dimension() -> None:
     x = torch.randn(3, T, M, D)
     persons = persons_of_data(Batch.from_data_list([clip_of(motion[None]) for motion in x]), M)
-    assert persons.num_slots is None
+    assert not persons.has_slots
     assert torch.equal(persons.dense(persons.x), x)
+
+
+def test_one_person_a_clip_as_graphs_in_another_order() -> None:
+    x, order = torch.randn(3, T, M, D), [2, 0, 1]
+    graphs = [clip_of(x[k, None], clip=torch.tensor(k)) for k in order]
+    persons = persons_of_data(Batch.from_data_list(graphs), M)
+    assert torch.equal(persons.dense(persons.x), x)
+
+
+@pytest.mark.parametrize("counts", [[1, 1, 1], [2, 1, 3]])
+def test_no_value_of_a_collated_batch_is_read_from_its_device(counts: list[int]) -> None:
+    batch = Batch.from_data_list([clip_of(torch.randn(count, T, M, D)) for count in counts])
+    there = persons_of_data(batch.clone().to("meta"), M)
+    here = persons_of_data(batch, M)
+    for name in ("x", "clip", "slot", "present"):
+        each = getattr(there, name)
+        assert each.device.type == "meta" and each.shape == getattr(here, name).shape
+    assert there.dense(there.x).shape == here.dense(here.x).shape
+    wrong = Batch.from_data_list([*batch.to_data_list(), Data(x=torch.randn(M + 1, T, D))]).to("meta")
+    with pytest.raises(ValueError, match="has 6 nodes in graph 3"):
+        persons_of_data(wrong, M)
+
+
+def test_a_batch_put_together_by_hand() -> None:
+    x, present = torch.randn(3, 2, T, M, D), torch.tensor([[True, True], [True, False], [True, True]])
+    nodes = torch.cat([clip_of(x[0]).x, clip_of(x[1, :1]).x, clip_of(x[2]).x])
+    vector = torch.tensor([0, 0, 1, 2, 2]).repeat_interleave(M)
+    for batch in (Data(x=nodes, batch=vector), Batch(x=nodes, batch=vector)):
+        check_round_trip(persons_of_data(batch, M), x, present)
+    # What the batch remembers of its collation does not fit tensors that were set later.
+    batch = Batch.from_data_list([clip_of(motion[None]) for motion in x[:, 0]])
+    batch.x, batch.batch = nodes, vector
+    check_round_trip(persons_of_data(batch, M), x, present)
 
 
 def test_a_single_graph_is_a_batch_of_one() -> None:
