@@ -43,10 +43,11 @@ from common import (
     build,
     environment,
     in_mode,
-    needed_flops,
     report,
+    single,
     whole_number,
 )
+from equations import model_flops, training_flops
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -502,10 +503,8 @@ def profile(
     calls = median_calls([recorder.record(run) for _ in range(recordings)])
     bf16 = mode.endswith("bf16")
     ceiling = measured.ceiling_bf16 if bf16 else measured.ceiling_fp32
-    executed = sum(call.flops for call in calls)
-    needed = needed_flops(preset, batch=batch, persons=persons, observed=frames, **overrides)
-    # The equations give the forward pass; what a training step needs is what it executes.
-    counted = executed if train else needed
+    equations = training_flops if train else model_flops
+    needed = equations(model, persons=x.size(1), frames=x.size(2), clips=batch)
     tables = {
         name: rows(calls, key, ceiling, OPERATORS if key == "operator" else ())
         for name, key in TABLES.items()
@@ -524,9 +523,9 @@ def profile(
         "convolution ceiling in fp32, GFLOP/s": measured.ceiling_fp32,
         "convolution ceiling in bf16, GFLOP/s": measured.ceiling_bf16,
         "time x ceiling, GFLOP": measured.time_ceiling,
-        "GFLOP needed": None if train else needed / 1e9,
-        "GFLOP executed": executed / 1e9,
-        "share": measured.share(counted, bf16=bf16),
+        "GFLOP needed": needed / 1e9,
+        "GFLOP executed": sum(call.flops for call in calls) / 1e9,
+        "share": measured.share(needed, bf16=bf16),
         **tables,
     }
 
@@ -534,9 +533,10 @@ def profile(
 def training_step(model: SybioGNN, x: Tensor, *, bf16: bool) -> Callable[[], None]:
     """Return the forward pass, the loss and the backward pass of a step; the optimiser is not the model's."""
     model.train()
+    x = single(x)
     loss = SymbioticLoss(model.skeleton).to(x.device)
     y = torch.arange(x.size(0), device=x.device) % max(model.num_classes, 1)
-    future = x[:, :, -1:].expand(-1, -1, model.num_future, -1, -1)
+    future = x[..., -1:, :, :].repeat_interleave(model.num_future, dim=-3)
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
@@ -553,17 +553,13 @@ def sentence(result: Mapping[str, Any]) -> str:
     clips, persons = result["batch"], result["persons"]
     bf16 = result["mode"].endswith("bf16")
     precision = "bf16" if bf16 else "fp32"
-    work = (
-        f"executes {result['GFLOP executed']:.3f} GFLOP"
-        if result["train"]
-        else f"needs {result['GFLOP needed']:.3f} GFLOP and executes {result['GFLOP executed']:.3f}"
-    )
     return (
         f"{result['preset']} ({result['mode']}{', a training step' if result['train'] else ''}, "
         f"{clips} clip{'s' * (clips > 1)} of {persons} person{'s' * (persons > 1)} and {result['frames']} "
         f"frames) takes {result['ms']:.2f} ms, "
         f"{result['time x ceiling, GFLOP']:.2f} GFLOP of the fp32 ceiling of "
-        f"{result['convolution ceiling in fp32, GFLOP/s']:.0f} GFLOP/s, and {work}: "
+        f"{result['convolution ceiling in fp32, GFLOP/s']:.0f} GFLOP/s, "
+        f"needs {result['GFLOP needed']:.3f} GFLOP and executes {result['GFLOP executed']:.3f}: "
         f"{result['share']:.1%} of the {precision} ceiling.\n"
         f"The recorded calls sum to {result['ms of recorded calls']:.2f} ms, "
         f"{result['ms of recorded calls'] / result['ms']:.1%} of the time without recording."

@@ -92,7 +92,6 @@ BF16 = {
     "compiled": "compiled-bf16",
     "graph": "graph-bf16",
 }
-_FP32 = {bf16: fp32 for fp32, bf16 in BF16.items()}
 
 # The file -------------------------------------------------------------------------------------------------
 
@@ -530,7 +529,7 @@ def ours_in(ours: Ours, mode: str, device: torch.device) -> Contestant:
         mode=mode,
         run=in_mode(model, mode, x),
         parameters=sum(each.numel() for each in model.parameters()),
-        flops=executed_flops(model, _FP32.get(mode, mode), x),
+        flops=executed_flops(model, mode, x),
     )
 
 
@@ -718,7 +717,7 @@ def _modes(arguments: argparse.Namespace, bf16: bool) -> list[str]:
     modes = arguments.modes or ["folded"]
     for mode in modes:
         check_mode(mode, arguments.device)
-        if bf16 and mode not in BF16 and mode not in _FP32:
+        if bf16 and mode not in (*BF16, *BF16.values()):
             raise ValueError(f"--modes: there is no '{mode}' in bf16; there are {', '.join(BF16)}")
     return [BF16.get(mode, mode) if bf16 else mode for mode in modes]
 

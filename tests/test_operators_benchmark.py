@@ -139,6 +139,7 @@ def test_a_training_step_has_both_directions_and_knows_its_gradients(operators: 
     assert (forward["direction"], backward["direction"]) == ("forward", "backward")
     assert forward["calls"] + backward["calls"] == total["calls"] == result["operators"][-1]["calls"]
     # A gradient by the input and one by the weights, except where the input is the data.
+    assert result["GFLOP executed"] < result["GFLOP needed"] < 1.5 * result["GFLOP executed"]
     assert 1.5 * forward["GFLOP"] < backward["GFLOP"] < 2 * forward["GFLOP"]
     assert _row(result["operators"], "operator", "rest")["GFLOP"] == 0
     convolution = _row(_profile(operators)["operators"], "operator", "temporal convolution")
