@@ -233,3 +233,13 @@ def test_recording_leaves_the_numbers_as_they_are(operators: ModuleType) -> None
         operators.Recorder({25, 24}, x.device).record(lambda run=run, to=recorded: to.append(run()))
         torch.testing.assert_close(recorded[0].future, run().future)
         torch.testing.assert_close(recorded[0].logits, run().logits)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch sees no CUDA device")
+@pytest.mark.parametrize("train", [False, True])
+def test_events_time_the_calls_on_cuda(operators: ModuleType, train: bool) -> None:
+    result = operators.profile("demo", "eager", torch.device("cuda"), seconds=0.0, recordings=2, train=train)
+    *rows, total = result["operators"]
+    assert sum(row["ms"] for row in rows) == pytest.approx(total["ms"])
+    assert all(row["ms"] > 0 for row in rows)
+    assert _row(rows, "operator", "rest")["GFLOP"] == 0

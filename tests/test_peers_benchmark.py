@@ -407,3 +407,23 @@ def test_the_example_can_be_read(peers: ModuleType) -> None:
     assert read["CTR-GCN"].ours.frames == 64
     assert read["DMGNN"].ours.build(CPU)[1].shape == (8, 1, 50, 20, 3)
     assert read["DMGNN"].folders[0] == BENCHMARKS / "DMGNN" / "h36m-short"
+
+
+def test_without_pyyaml_the_command_says_which_extra_has_it(
+    peers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _file(tmp_path, _entry("a", tmp_path))
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(SystemExit) as end:
+        peers.main(["--peers", str(file), "--modes", "eager"])
+    assert end.value.code == 2
+    assert 'this needs yaml: pip install "pyg_sybio[train]"' in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch sees no CUDA device")
+@pytest.mark.parametrize("train", [False, True])
+def test_peers_run_on_cuda(peers: ModuleType, tmp_path: Path, train: bool) -> None:
+    peer = _one(peers, _checkout(tmp_path, "one"))
+    theirs, own = peers.compare(peer, ["eager"], torch.device("cuda"), bf16=True, train=train, seconds=0.0)
+    assert theirs["GFLOP"] > 0
+    assert own["ours/peer"] > 0
