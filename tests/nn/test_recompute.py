@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ def chain(dropout: float = 0.0) -> nn.ModuleList:
         GraphTemporalBlock(
             JointConv(width, out, SKELETON, hops=2, actional_weight=0.5), kernel_size=3, dropout=dropout
         )
-        for width, out in zip(widths, widths[1:], strict=False)
+        for width, out in pairwise(widths)
     ).double()
 
 
