@@ -27,6 +27,7 @@ from common import (
     argument_parser,
     around_in_turn,
     build,
+    compiled,
     environment,
     peak_memory,
     product_ceiling,
@@ -135,7 +136,7 @@ def training_step(
         y = torch.randint(model.num_classes, (batch,)).to(device)
         future = torch.randn(*x.shape[:-3], model.num_future, *x.shape[-2:]).to(device)
     model.train()
-    forward = torch.compile(model) if way == "compiled" else model
+    forward = compiled(model) if way == "compiled" else model
 
     def step() -> torch.Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
