@@ -55,7 +55,7 @@ class SymbioticLoss(nn.Module):
         The :math:`\ell_1` norm is the mean over the features of all recorded joints of present persons, not
         their sum: :math:`\alpha` then means the same for any number of frames and joints. A bone counts where
         both of its ends were recorded. If nothing was, the term is zero. A model with one task has that
-        task's loss alone, unweighted.
+        task's loss alone, unweighted. Both are computed in at least float32.
     """
 
     def __init__(self, skeleton: Skeleton, alpha: float = 0.9) -> None:
@@ -71,7 +71,7 @@ class SymbioticLoss(nn.Module):
         """Return the loss of a model's output; without a mask, everything of the future was recorded."""
         recognition, prediction = None, None
         if output.logits is not None:
-            recognition = F.cross_entropy(output.logits, y)
+            recognition = F.cross_entropy(_precise(output.logits), y)
         if output.future is not None:
             mask = self._counted(future, future_mask, output.present)
             prediction = self._distance(output.future, future, mask)
@@ -105,7 +105,12 @@ class SymbioticLoss(nn.Module):
             raise ValueError(
                 f"'future' has shape {tuple(target.shape)}, but the prediction has {tuple(prediction.shape)}"
             )
-        difference = prediction.to(torch.promote_types(prediction.dtype, torch.float32)) - target
+        difference = _precise(prediction) - target
         # Chosen before the absolute value, so that not even a NaN that does not count reaches the gradient.
         counted = torch.where(mask[..., None], difference, 0.0).abs().sum()
         return counted / (mask.sum() * target.size(-1)).clamp(min=1)
+
+
+def _precise(values: Tensor) -> Tensor:
+    """The values in at least float32."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

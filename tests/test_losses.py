@@ -133,6 +133,22 @@ def test_half_precision_is_summed_in_single() -> None:
     assert SymbioticLoss(SKELETON)(half, y=y, future=future.float()).total.dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_both_losses_of_low_precision_are_computed_in_single(dtype: torch.dtype) -> None:
+    out = output()
+    y, future = target(out)
+    assert out.logits is not None and out.future is not None and out.bone_future is not None
+    low = Output(out.logits.to(dtype), out.future.to(dtype), out.bone_future.to(dtype), out.present)
+    same = Output(
+        *(each.to(dtype).float() for each in (out.logits, out.future, out.bone_future)), out.present
+    )
+    found = SymbioticLoss(SKELETON)(low, y=y, future=future.float())
+    expected = SymbioticLoss(SKELETON)(same, y=y, future=future.float())
+    for name in ("total", "recognition", "prediction"):
+        assert getattr(found, name).dtype == torch.float32
+        assert torch.equal(getattr(found, name), getattr(expected, name))
+
+
 def test_shape_mismatch_is_an_error() -> None:
     out = output()
     y, future = target(out)
