@@ -2,7 +2,7 @@ r"""Symbiotic graph neural networks: action recognition and motion prediction in
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from pyg_sybio.files import write_whole
 from pyg_sybio.models.network import SymbioticNetwork
 from pyg_sybio.models.persons import Persons, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
+from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.skeleton import Skeleton
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -227,6 +228,22 @@ class SybioGNN(nn.Module):
         except TypeError as error:
             # "SybioGNN.__init__() got an unexpected keyword argument 'hop'. Did you mean 'hops'?"
             raise ValueError(str(error)) from error
+
+    @property
+    def checkpoint_activations(self) -> bool:
+        """Whether training computes each block's inner features again instead of keeping them.
+
+        For clips whose features do not fit into memory: the numbers stay, a training step takes longer.
+        """
+        return all(branch.checkpoint_activations for branch in self._branches())
+
+    @checkpoint_activations.setter
+    def checkpoint_activations(self, value: bool) -> None:
+        for branch in self._branches():
+            branch.checkpoint_activations = value
+
+    def _branches(self) -> Iterator[MultiscaleGCN]:
+        yield from (module for module in self.modules() if isinstance(module, MultiscaleGCN))
 
     def forward(
         self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None

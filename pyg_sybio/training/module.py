@@ -34,6 +34,10 @@ class SybioModule(L.LightningModule):
         lr_scheduler: Makes the schedule from the optimiser and the number of steps of the whole run, as
             ``Trainer.estimated_stepping_batches`` counts them, and is stepped once an optimiser step. Any
             scheduler whose second argument is its length will do (``CosineAnnealingLR``, for one).
+        compile: Compile the model's forward pass: the first steps take minutes, and those that follow less
+            time. Checkpoints are those of a model that is not compiled. (default: :obj:`False`)
+        checkpoint_activations: Compute the blocks' inner features again in the backward pass instead of
+            keeping them, for clips too long for the memory. (default: :obj:`False`)
 
     Note:
         The schedule ends with ``max_epochs`` or ``max_steps``. ``max_time`` does not shorten it: a run that
@@ -50,11 +54,17 @@ class SybioModule(L.LightningModule):
         alpha: float = 0.9,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] = WarmupCosine,
+        compile: bool = False,
+        checkpoint_activations: bool = False,
     ) -> None:
         super().__init__()
         self.model = SybioGNN.from_preset(
             preset, skeleton=skeleton, num_classes=num_classes, num_future=num_future, **(variant or {})
         )
+        self.model.checkpoint_activations = checkpoint_activations
+        if compile:
+            # In place, so that the names of the weights stay.
+            self.model.compile(fullgraph=True)
         self.loss = SymbioticLoss(skeleton, alpha=alpha)
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler

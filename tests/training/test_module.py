@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_recipe import TINY, tiny
+from torch import nn
 from torch_geometric.data import Batch, Data
 
 from pyg_sybio.data.motion import Motion
@@ -13,6 +14,7 @@ from pyg_sybio.data.motion_folder import MotionFolder
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.synthetic import SyntheticMotions
 from pyg_sybio.losses import SymbioticLoss
+from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.checkpoint import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
@@ -86,6 +88,36 @@ def test_a_variant_with_one_task_trains(left_out: str, tmp_path: Path) -> None:
     assert math.isfinite(metrics["val_loss"])
     assert f"val_{left_out}_loss" not in metrics
     assert ("val_accuracy" in metrics) == (left_out == "prediction")
+
+
+def test_a_compiled_run_trains_the_same_weights_under_the_same_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: list[dict[str, object]] = []
+
+    def compile_without_code(model: SybioGNN, **arguments: object) -> None:
+        """Trace the graph and run it as it is: the compiler's code takes minutes to make."""
+        settings.append(arguments)
+        nn.Module.compile(model, backend="eager", **arguments)
+
+    monkeypatch.setattr(SybioGNN, "compile", compile_without_code)
+    recipe = ["--model.variant.bones=false", "--model.variant.actional_iterations=1"]
+    plain = fit("synthetic", [*tiny(tmp_path / "plain", steps=2), *recipe])
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    cli = fit("synthetic", [*tiny(tmp_path / "compiled", steps=2), *recipe, "--model.compile=true"])
+    assert settings == [{"fullgraph": True}]
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2  # training and validation
+    found, expected = load_checkpoint(last_checkpoint(cli)), load_checkpoint(last_checkpoint(plain))
+    assert found.model.state_dict().keys() == expected.model.state_dict().keys()
+    for name, weight in found.model.state_dict().items():
+        torch.testing.assert_close(weight, expected.model.state_dict()[name], msg=name)
+
+
+def test_a_recipe_may_keep_fewer_features() -> None:
+    for value in (True, False):
+        cli = prepare("synthetic", [*TINY, f"--model.checkpoint_activations={value}".lower()])
+        assert cli.model.model.checkpoint_activations == value
 
 
 def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch: pytest.MonkeyPatch) -> None:
