@@ -97,6 +97,7 @@ class Convolutions(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.images: list[Tensor] = []
+        self.sampled: list[Tensor] = []  # what goes into kernels of size 1, perhaps every s-th frame
 
     def __torch_dispatch__(
         self,
@@ -107,7 +108,8 @@ class Convolutions(TorchDispatchMode):
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         if func is torch.ops.aten.convolution.default:
-            self.images += [args[0], out]
+            self.images.append(out)
+            (self.images if args[1].size(2) > 1 else self.sampled).append(args[0])
         return out
 
 
@@ -118,7 +120,10 @@ def test_every_convolution_takes_and_gives_features_last(device: str, low: bool,
     model = build().train(training).to(device)
     with Convolutions() as convolutions, torch.set_grad_enabled(training):
         step(model, device, low=low)
-    assert len(convolutions.images) >= 2 * 2 * 5  # a network has three joint and two part blocks
+    # A network has three joint and two part blocks, whose temporal convolutions take and give one each.
+    assert len(convolutions.images) >= 2 * 2 * 5
     for image in convolutions.images:
         assert image.dtype == (torch.bfloat16 if low else torch.float32)
         assert image.is_contiguous(memory_format=torch.channels_last), (image.shape, image.stride())
+    for image in convolutions.sampled:
+        assert image.stride(1) == 1 and image.stride(3) == image.size(1), (image.shape, image.stride())
