@@ -5,7 +5,8 @@
 
 A step is all of it: forward pass, the multi-objective loss, backward pass, and a fused step of AdamW, on a
 batch that lies on the device. `bf16` is autocast to bfloat16, of the forward pass and the loss. The ways are
-plain (as `sybio fit` trains) and compiled (torch.compile of the model). All of them are timed in turn.
+plain (as `sybio fit` trains by default), compiled (torch.compile of the model), checkpointed (the blocks'
+inner features are computed again in the backward pass) and compiled-checkpointed. All are timed in turn.
 
 `samples/s` counts clips. `time x ceiling` is the time a clip by the ceiling in single precision, in GFLOP.
 The shares are of three times the forward pass's FLOPs, as the paper's equations have them, over the ceiling
@@ -41,12 +42,12 @@ from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-WAYS = ("plain", "compiled")
+WAYS = ("plain", "compiled", "checkpointed", "compiled-checkpointed")
 
 COLUMNS = {
     "preset": "<9",
     "precision": "<9",
-    "way": "<9",
+    "way": "<21",
     "batch": ">5d",
     "p50 ms": ">9.1f",
     "samples/s": ">9.1f",
@@ -128,6 +129,7 @@ def training_step(
         What takes a step and returns the loss.
     """
     model, x = build(preset, device, batch=batch)
+    model.checkpoint_activations = way.endswith("checkpointed")
     x = single(x)
     loss = SymbioticLoss(model.skeleton).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
@@ -136,7 +138,7 @@ def training_step(
         y = torch.randint(model.num_classes, (batch,)).to(device)
         future = torch.randn(*x.shape[:-3], model.num_future, *x.shape[-2:]).to(device)
     model.train()
-    forward = compiled(model) if way == "compiled" else model
+    forward = compiled(model) if way.startswith("compiled") else model
 
     def step() -> torch.Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
