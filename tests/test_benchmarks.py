@@ -123,7 +123,6 @@ def test_a_training_step_trains(scripts: Scripts, precision: str) -> None:
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.xfail(strict=True, reason="the multiscale GCN keeps its blocks' features so far")
 def test_a_checkpointed_step_computes_more_and_gets_the_same(scripts: Scripts) -> None:
     training, losses, flops = scripts["training"], [], []
     for way in ("plain", "checkpointed"):

@@ -1,14 +1,17 @@
 r"""The actional graph inference module, AGIM (section 4.1.1, Eq. 1 and 2)."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.amp.autocast_mode import is_autocast_available
 from torch.nn import functional as F
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
 from pyg_sybio.graphs import complete_graph
+from pyg_sybio.nn.joint_conv import transform
 from pyg_sybio.skeleton import Skeleton
 
 
@@ -41,8 +44,29 @@ class PropagationMLP(nn.Module):
 
     def after_first(self, hidden: Tensor) -> Tensor:
         """Apply what follows the first linear layer."""
-        out = self.second(self.dropout(hidden.relu())).relu()
-        return self.norm(out.flatten(0, -2)).view_as(out)
+        return self._normalize(self.second(self.dropout(hidden.relu())).relu())
+
+    def mean_of_pairs(self, receiver: Tensor, sender: Tensor) -> Tensor:
+        r"""The mean over the senders :math:`j \neq i` of what follows the first layer's two terms.
+
+        Args:
+            receiver: The first layer's term of the receiving joint, ``[G, M, D]``.
+            sender: That of the sending joint, the bias included.
+
+        Returns:
+            ``[G, M, D]``.
+        """
+        hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
+        if self.training:
+            return self.after_first(_without_diagonal(hidden)).mean(dim=2)
+        # Without statistics to gather, the diagonal may come along and be taken out of the sum, and the
+        # batch norm, a linear map now, may follow the mean.
+        pairs = transform(hidden.relu_(), self.second.weight, self.second.bias).relu_()
+        total = pairs.sum(dim=2, dtype=torch.promote_types(pairs.dtype, torch.float32))
+        return self._normalize((total - pairs.diagonal(dim1=1, dim2=2).mT) / (pairs.size(2) - 1))
+
+    def _normalize(self, x: Tensor) -> Tensor:
+        return self.norm(x.flatten(0, -2)).view_as(x)
 
 
 def _without_diagonal(pairs: Tensor) -> Tensor:
@@ -141,11 +165,12 @@ class ActionalGraphInference(MessagePassing):
             # W [p_i, p_j] + b = W_i p_i + (W_j p_j + b): two terms, one a node each, and a sum for each edge.
             weight_i, weight_j = edge_mlp.first.weight.chunk(2, dim=1)
             receiver, sender = F.linear(p, weight_i), F.linear(p, weight_j, edge_mlp.first.bias)
-            pairs = receiver[:, :, None] + sender[:, None]  # [G, M, M, D_e]
-            q = edge_mlp.after_first(_without_diagonal(pairs))  # [G, M, M - 1, D_e]
-            p = joint_mlp(q.mean(dim=2))
-        affinity = self.f_embedding(p) @ self.g_embedding(p).mT  # [G, M, M]
-        return torch.softmax(affinity, dim=-1, dtype=torch.promote_types(affinity.dtype, torch.float32))
+            p = joint_mlp(edge_mlp.mean_of_pairs(receiver, sender))
+        f, g = self.f_embedding(p), self.g_embedding(p)
+        # The softmax sees differences of affinities, which half precision would round to a few numbers.
+        precise, device = torch.promote_types(f.dtype, torch.float32), x.device.type
+        with torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext():
+            return torch.softmax(f.to(precise) @ g.to(precise).mT, dim=-1)  # [G, M, M]
 
     def infer_edgewise(self, x: Tensor) -> Tensor:
         """Infer the same graphs by message passing, edge by edge."""

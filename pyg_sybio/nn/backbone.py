@@ -1,15 +1,17 @@
 r"""The backbone: multi-branch multiscale graph convolution networks (section 5.1, Fig. 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from pyg_sybio.nn.blocks import GraphTemporalBlock
-from pyg_sybio.nn.fusion import BidirectionalFusion, Joint2Part, Part2Joint
+from pyg_sybio.nn.folded_block import how_many_pieces, in_pieces
+from pyg_sybio.nn.fusion import Joint2Part, Part2Joint
 from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.nn.part_conv import PartConv
+from pyg_sybio.nn.recompute import recompute
 from pyg_sybio.skeleton import Skeleton
 
 
@@ -37,6 +39,10 @@ class MultiscaleGCN(nn.Module):
         actional_weight: :math:`\lambda_{act}`; 0 leaves the actional graph out.
         parts: Whether there is a part scale.
         dropout: Dropout in the blocks.
+
+    Attributes:
+        checkpoint_activations: Keep only the blocks' inputs in training and compute the rest again for the
+            gradients (:func:`~pyg_sybio.nn.recompute.recompute`). (default: :obj:`False`)
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
@@ -85,51 +91,83 @@ class MultiscaleGCN(nn.Module):
         joint_blocks, part_blocks = [], []
         for i, (out_channels, stride) in enumerate(zip(channels, strides, strict=True)):
             width = channels[i - 1] if i else in_channels
-            fused = 2 * width if i in self.fusions else width
+            # What the other scale adds: as much again.
+            extra = width if i in self.fusions else 0
             block = partial(GraphTemporalBlock, kernel_size=kernel_size, stride=stride, dropout=dropout)
             if joints:
                 joint_conv = JointConv(
-                    fused, out_channels, skeleton, hops=hops, actional_weight=actional_weight
+                    width + extra, out_channels, skeleton, hops=hops, actional_weight=actional_weight
                 )
-                joint_blocks.append(block(joint_conv))
+                joint_blocks.append(block(joint_conv, other_channels=extra))
             if parts and (i > 0 or not joints):
                 # The part scale starts at block 1 with the pooled joints: nothing to fuse yet.
-                part_conv = PartConv(width if i == 1 and joints else fused, out_channels, skeleton)
-                part_blocks.append(block(part_conv))
+                extra = 0 if i == 1 and joints else extra
+                part_conv = PartConv(width + extra, out_channels, skeleton)
+                part_blocks.append(block(part_conv, other_channels=extra))
         self.out_channels = channels[-1]
+        self.checkpoint_activations = False
         self.joint_blocks, self.part_blocks = nn.ModuleList(joint_blocks), nn.ModuleList(part_blocks)
         self.joint2part = Joint2Part(skeleton) if parts else None
         self.part2joint = Part2Joint(skeleton) if parts else None
-        self.fuse = BidirectionalFusion(skeleton) if self.fusions else None
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
         """Return the high-level features of each joint."""
-        if not self.joint_blocks:
-            return self._parts_alone(x)
-        x = self.joint_blocks[0](x, actional)
+        joint_blocks = [self._applied(block) for block in self.joint_blocks]
+        part_blocks = [self._applied(block) for block in self.part_blocks]
+        pieces = 1 if self.training else how_many_pieces(x, self._widest(x) * x.element_size())
+        scales = partial(self._scales, joint_blocks=joint_blocks, part_blocks=part_blocks)
+        return in_pieces(scales, pieces, x, actional)
+
+    def _applied(self, block: nn.Module) -> Callable[..., Tensor]:
+        """How a block is applied: folded in evaluation, in training as it is or computed again."""
+        assert isinstance(block, GraphTemporalBlock)
+        if not self.training:
+            return block.folded().apply
+        return partial(recompute, block) if self.checkpoint_activations else block
+
+    def _scales(
+        self,
+        x: Tensor,
+        actional: Tensor | None,
+        joint_blocks: Sequence[Callable[..., Tensor]],
+        part_blocks: Sequence[Callable[..., Tensor]],
+    ) -> Tensor:
+        """Apply the blocks of both scales side by side."""
+        if not joint_blocks:
+            return self._parts_alone(x, part_blocks)
+        x = joint_blocks[0](x, actional)
         if self.joint2part is None or self.part2joint is None:
-            for joint_block in self.joint_blocks[1:]:
+            for joint_block in joint_blocks[1:]:
                 x = joint_block(x, actional)
             return x.mean(dim=1)
 
         x_parts = self.joint2part(x)
-        blocks = zip(self.joint_blocks[1:], self.part_blocks, strict=True)
+        blocks = zip(joint_blocks[1:], part_blocks, strict=True)
         for i, (joint_block, part_block) in enumerate(blocks, start=1):
-            joints_in, parts_in = x, x_parts
-            if self.fuse is not None and i in self.fusions:
-                joints_in, parts_in = self.fuse(x, x_parts)
-                if i == 1:
-                    parts_in = x_parts
-            x, x_parts = joint_block(joints_in, actional), part_block(parts_in)
+            fused = i in self.fusions
+            x, x_parts = (
+                joint_block(x, actional, other=x_parts if fused else None),
+                # At the block where the part scale starts, its features are the pooled joints already.
+                part_block(x_parts, other=x if fused and i > 1 else None),
+            )
         # The mean over time comes before the copy: it has fewer nodes to copy then.
         return x.mean(dim=1) + self.part2joint(x_parts.mean(dim=1))
 
-    def _parts_alone(self, x: Tensor) -> Tensor:
+    def _parts_alone(self, x: Tensor, part_blocks: Sequence[Callable[..., Tensor]]) -> Tensor:
         assert self.joint2part is not None and self.part2joint is not None
         x = self.joint2part(x)
-        for part_block in self.part_blocks:
+        for part_block in part_blocks:
             x = part_block(x)
         return self.part2joint(x.mean(dim=1))
+
+    def _widest(self, x: Tensor) -> int:
+        """How many numbers the widest features between the blocks have, of one motion."""
+        num_frames, widest = x.size(1), 0
+        for block in self.joint_blocks or self.part_blocks:
+            assert isinstance(block, GraphTemporalBlock)
+            num_frames = -(-num_frames // block.stride)
+            widest = max(widest, num_frames * x.size(2) * block.graph_conv.out_channels)
+        return widest
 
 
 class Backbone(nn.Module):

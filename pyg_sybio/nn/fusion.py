@@ -1,4 +1,13 @@
-r"""Bidirectional fusion between the joint scale and the part scale (section 5.1.2, Fig. 5)."""
+r"""Bidirectional fusion between the joint scale and the part scale (section 5.1.2, Fig. 5).
+
+Each scale receives the other's features beside its own,
+
+.. math::
+    X \leftarrow [X, \mathrm{part2joint}(X_p)], \qquad X_p \leftarrow [X_p, \mathrm{joint2part}(X)].
+
+What follows is linear in both cases (a graph convolution and a residual), so the concatenation is never made:
+the blocks take the two scales apart and map each where it has fewer nodes.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +32,7 @@ class Joint2Part(nn.Module):
 
     def __init__(self, skeleton: Skeleton) -> None:
         super().__init__()
-        member = nn.functional.one_hot(torch.tensor(skeleton.joint_parts), skeleton.num_parts).t().double()
+        member = _membership(skeleton).t()
         self.assignment = Constant(member / member.sum(dim=1, keepdim=True))  # [M_p, M], rows sum to one
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,34 +56,13 @@ class Part2Joint(nn.Module):
     def __init__(self, skeleton: Skeleton) -> None:
         super().__init__()
         self.register_buffer("joint_part", torch.tensor(skeleton.joint_parts), persistent=False)
+        self.assignment = Constant(_membership(skeleton))  # [M, M_p], a one in each row
 
     def forward(self, x: Tensor) -> Tensor:
         """Copy parts to joints."""
         return x.index_select(-2, self.joint_part)
 
 
-class BidirectionalFusion(nn.Module):
-    r"""Each scale receives the other's features beside its own (section 5.1.2, Fig. 5).
-
-    .. math::
-        X \leftarrow [X, \mathrm{part2joint}(X_p)], \qquad X_p \leftarrow [X_p, \mathrm{joint2part}(X)]
-
-    Args:
-        skeleton: Its parts tie the two scales.
-
-    Shapes:
-        - **joints:** :math:`(*, M, D)` to :math:`(*, M, 2D)`
-        - **parts:** :math:`(*, M_p, D)` to :math:`(*, M_p, 2D)`
-    """
-
-    def __init__(self, skeleton: Skeleton) -> None:
-        super().__init__()
-        self.joint2part = Joint2Part(skeleton)
-        self.part2joint = Part2Joint(skeleton)
-
-    def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-        """Exchange features between the scales."""
-        return (
-            torch.cat([joints, self.part2joint(parts)], dim=-1),
-            torch.cat([parts, self.joint2part(joints)], dim=-1),
-        )
+def _membership(skeleton: Skeleton) -> Tensor:
+    """Which part a joint belongs to, ``[M, M_p]``, as ones and zeros in float64."""
+    return nn.functional.one_hot(torch.tensor(skeleton.joint_parts), skeleton.num_parts).double()

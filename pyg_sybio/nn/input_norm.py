@@ -54,10 +54,6 @@ class InputNorm(nn.Module):
         mean, scale = self.mean.to(x.dtype), self.scale.to(x.dtype)
         return (x - mean[:, None, None]) / scale[:, None, None]
 
-    def normalize_frame(self, orders: Tensor) -> Tensor:
-        """Return one frame's orders ``[num_orders, G, M, D]`` standardised, leaving the statistics alone."""
-        return (orders - self.mean[:, None]) / self.scale[:, None]
-
     @torch.no_grad()
     def _gather(self, x: Tensor) -> None:
         var, mean = torch.var_mean(x.to(self.mean.dtype), dim=(1, 2), correction=0)

@@ -6,41 +6,115 @@ from torch.nn import functional as F
 
 from pyg_sybio.graphs import dense_adjacency, structural_graph
 from pyg_sybio.nn.constant import Constant
+from pyg_sybio.nn.fusion import Part2Joint
+from pyg_sybio.nn.temporal_conv import convolve_in_time
 from pyg_sybio.skeleton import Skeleton
 
 
-def graph_product(x: Tensor, adj: Tensor, weight: Tensor) -> Tensor:
-    r"""Sum of graph products :math:`\sum_k A_k X W_k^\top`, by two products: with graphs, with weights.
+def graph_product(x: Tensor, adj: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    r"""Sum of graph products :math:`\sum_k A_k X W_k^\top + b`, the two products in the cheaper order.
 
     Args:
         x: Features of the nodes.
         adj: One adjacency for each of the :math:`K` terms; ``adj[k, i, j]`` weighs what :math:`i` receives
-            from :math:`j`. The same in all frames.
+            from :math:`j`. The same in all frames. Receivers and senders may be different nodes (joints and
+            parts).
         weight: :math:`[W_1, \dots, W_K]` side by side.
+        bias: Added to every receiver.
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
-        - **adj:** :math:`(G, K, M, M)`, or :math:`(K, M, M)` for all
+        - **adj:** :math:`(G, K, M', M)`, or :math:`(K, M', M)` for all
         - **weight:** :math:`(D', K \cdot D)`
-        - **output:** :math:`(G, T, M, D')`
+        - **bias:** :math:`(D')`
+        - **output:** :math:`(G, T, M', D')`
 
     Note:
-        The product with the weights is a 1×1 convolution. In evaluation on two CPU cores `ntu` takes 0.87 and
-        `mocap` 0.81 (eight clips) to 0.92 (one clip) of the time that it took with a matrix product; training
-        takes as long as before.
+        In both orders all terms are one product with the graphs and one with the weights. The product with
+        the weights is a 1×1 convolution: in evaluation on two CPU cores `ntu` takes 0.87 and `mocap` 0.81
+        (eight clips) to 0.92 (one clip) of the time that it took with a matrix product; training takes as
+        long as before.
     """
-    (num_frames, num_joints, channels), num_terms = x.shape[-3:], adj.size(-3)
-    # K rows for each receiving joint, so that its K sums lie side by side.
-    rows = adj.transpose(-3, -2).flatten(-3, -2)  # [.., M·K, M]
-    if channels * (num_terms + 1) < num_joints * num_terms:
+    num_terms, receivers, senders = adj.shape[-3:]
+    if gathers_first(receivers, senders, x.size(-1), weight.size(0)):
+        return transform(gather(x, adj), weight, bias)
+    # [D', K, D] to [K·D', D]: a node sends all of its terms side by side.
+    stacked = weight.unflatten(1, (num_terms, -1)).transpose(0, 1).flatten(0, 1)
+    collected = collect(transform(x, stacked), adj)
+    return collected if bias is None else collected + bias
+
+
+def fused_graph_product(
+    x: Tensor, other: Tensor, assignment: Tensor, adj: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    r"""The graph product of :math:`[X, S X_o]`, two scales beside each other, which is never made.
+
+    .. math::
+        \sum_k A_k [X, S X_o] W_k^\top = \sum_k A_k X W_{k,x}^\top + \sum_k (A_k S) X_o W_{k,o}^\top
+
+    Args:
+        x: Features of the nodes, ``[G, T, M, D]``.
+        other: Features of the other scale's nodes, ``[G, T, M_o, D_o]``.
+        assignment: The matrix :math:`S` that brings them to the nodes, ``[M, M_o]``.
+        adj: As in :func:`graph_product`.
+        weight: The same, ``[D', K·(D + D_o)]``.
+        bias: The same.
+    """
+    terms = weight.unflatten(1, (adj.size(-3), -1))  # [D', K, D + D_o]
+    own, others = terms[..., : x.size(-1)].flatten(1), terms[..., x.size(-1) :].flatten(1)
+    return graph_product(x, adj, own, bias) + graph_product(other, adj @ assignment, others)
+
+
+def fused_transform(x: Tensor, other: Tensor, assignment: Tensor, weight: Tensor, *, stride: int) -> Tensor:
+    r"""The linear map :math:`[X, S X_o] W^\top` of two scales beside each other, at every :math:`s`-th frame.
+
+    Args:
+        x: As in :func:`fused_graph_product`.
+        other: As there.
+        assignment: As there.
+        weight: ``[D', D + D_o]``.
+        stride: The stride :math:`s`.
+    """
+    own, others = weight[:, : x.size(-1), None, None], weight[:, x.size(-1) :]
+    kept = other[:, ::stride].contiguous()
+    return convolve_in_time(x, own, stride=stride) + graph_product(kept, assignment.unsqueeze(0), others)
+
+
+def gathers_first(receivers: int, senders: int, in_channels: int, out_channels: int) -> bool:
+    """Whether :math:`(A X) W` takes no more multiplications than :math:`A (X W)`."""
+    weights, graphs = in_channels * out_channels, receivers * senders
+    return receivers * weights + graphs * in_channels <= senders * weights + graphs * out_channels
+
+
+def gather(x: Tensor, adj: Tensor) -> Tensor:
+    """Gather ``[G, T, M, D]`` along all graphs, ``[.., K, M', M]``: ``[G, T, M', K·D]``."""
+    (num_frames, senders, channels), num_terms = x.shape[-3:], adj.size(-3)
+    rows = receiver_rows(adj)
+    if channels * (rows.size(-2) + senders) < rows.size(-2) * senders:
         # Few features: cheaper to lay the frames side by side than to repeat the graph for each of them.
-        gathered = rows @ x.transpose(-3, -2).flatten(-2)  # [.., M·K, M] @ [G, M, T·D]
-        gathered = gathered.unflatten(-1, (num_frames, channels)).movedim(-2, -3)  # [G, T, M·K, D]
+        gathered = rows @ x.transpose(-3, -2).flatten(-2)  # [.., M'·K, M] @ [G, M, T·D]
+        gathered = gathered.unflatten(-1, (num_frames, channels)).movedim(-2, -3)
     else:
-        gathered = rows.unsqueeze(-3) @ x  # [G, T, M·K, D]
-    # As a 1×1 convolution of the permuted view, which is no copy: oneDNN's outruns the matrix product.
-    image = gathered.reshape(*x.shape[:-1], -1).permute(0, 3, 1, 2)  # [G, K·D, T, M]
-    return F.conv2d(image, weight[:, :, None, None]).permute(0, 2, 3, 1)
+        gathered = rows.unsqueeze(-3) @ x
+    return gathered.unflatten(-2, (-1, num_terms)).flatten(-2)  # [G, T, M'·K, D] to [G, T, M', K·D]
+
+
+def receiver_rows(adj: Tensor) -> Tensor:
+    """Lay the graphs ``[.., K, M', M]`` out as ``[.., M'·K, M]``, a receiver's rows together."""
+    return adj.transpose(-3, -2).flatten(-3, -2)
+
+
+def transform(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Map the features ``[G, T, M, D]`` by ``weight`` ``[D', D]``: ``[G, T, M, D']``."""
+    # The permuted view is a channels-last image and no copy; oneDNN's 1×1 convolution outruns the product.
+    return F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
+
+
+def collect(sent: Tensor, adj: Tensor) -> Tensor:
+    """Sum what the nodes sent, ``[G, T, M, K·D']``, along graphs ``[.., K, M', M]``: ``[G, T, M', D']``."""
+    # A sender's K columns together, as its K terms lie.
+    columns = adj.movedim(-3, -1).flatten(-2)  # [.., M', M·K]
+    return columns.unsqueeze(-3) @ sent.unflatten(-1, (adj.size(-3), -1)).flatten(-3, -2)
 
 
 class ActionalConv(nn.Module):
@@ -109,6 +183,31 @@ class StructuralConv(nn.Module):
         return graph_product(x, self.adjacency, self.linear.weight)
 
 
+def all_graphs(
+    fixed: Tensor | None, actional_weight: float, actional: Tensor | None, dtype: torch.dtype
+) -> Tensor:
+    r"""The graphs of Eq. 5 together: the fixed ones, and :math:`\lambda_{act} A_{act}` last.
+
+    Args:
+        fixed: Graphs that are the same for every motion, ``[Γ, M, M]``.
+        actional_weight: :math:`\lambda_{act}`; 0 for no actional term.
+        actional: The actional graphs ``[G, M, M]``.
+        dtype: The type of the result, that of the weights.
+
+    Returns:
+        ``[K, M, M]`` without an actional term, ``[G, K, M, M]`` with it.
+    """
+    if not actional_weight:
+        assert fixed is not None
+        return fixed.to(dtype)
+    if actional is None:
+        raise ValueError("'actional' is None, but this convolution has an actional term (Eq. 3)")
+    scaled = (actional_weight * actional.unsqueeze(-3)).to(dtype)  # [G, 1, M, M]
+    if fixed is None:
+        return scaled
+    return torch.cat([fixed.to(dtype).expand(scaled.size(0), -1, -1, -1), scaled], dim=1)
+
+
 class JointConv(nn.Module):
     r"""Joint-scale graph convolution, JGC: actional and structural together (Eq. 5).
 
@@ -125,10 +224,14 @@ class JointConv(nn.Module):
     Shapes:
         - **x:** :math:`(G, T, M, D)`
         - **actional:** :math:`(G, M, M)`, needed where ``actional_weight`` is not 0
+        - **parts:** :math:`(G, T, M_p, D_p)` or :obj:`None`; where parts come, ``in_channels`` is
+          :math:`D + D_p`
         - **output:** :math:`(G, T, M, D')`, before the activation
 
     Note:
-        All terms are one product, equal to the two operators added (a test).
+        All terms are one product, equal to the two operators added (a test). With ``parts`` the input is
+        :math:`[X, \mathrm{part2joint}(X_p)]`, and the copies are never made: with the matrix :math:`S` that
+        copies, :math:`A_k S X_p W_k^\top` has a row for each part where the copies have one for each joint.
     """
 
     def __init__(
@@ -143,24 +246,35 @@ class JointConv(nn.Module):
         self.actional_weight = actional_weight
         self.structural = StructuralConv(in_channels, out_channels, skeleton, hops=hops) if hops else None
         self.actional = ActionalConv(in_channels, out_channels) if actional_weight else None
+        self.exchange = Part2Joint(skeleton)
 
-    def forward(self, x: Tensor, actional: Tensor | None) -> Tensor:
-        """Gather along both graphs."""
-        return graph_product(x, *self.kernels(actional))
+    def forward(self, x: Tensor, actional: Tensor | None, parts: Tensor | None = None) -> Tensor:
+        """Gather along both graphs, from the joints and the copies of their parts."""
+        adj, weight = self.kernels(actional)
+        if parts is None:
+            return graph_product(x, adj, weight)
+        return fused_graph_product(x, parts, self.exchange.assignment(), adj, weight)
+
+    @property
+    def num_terms(self) -> int:
+        """The number :math:`K` of graphs."""
+        return (0 if self.structural is None else self.structural.hops) + (self.actional is not None)
+
+    @property
+    def fixed_graphs(self) -> Tensor | None:
+        """The graphs that are the same for every motion, ``[Γ, M, M]``."""
+        return None if self.structural is None else self.structural.adjacency
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights of all terms side by side, the actional one last, ``[D', K·D]``."""
+        terms = [term.linear.weight for term in (self.structural, self.actional) if term is not None]
+        return torch.cat(terms, dim=1)
 
     def kernels(self, actional: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return all adjacencies ``[(G,) K, M, M]`` and their weights ``[D', K·D]``."""
-        if self.actional is None:
-            assert self.structural is not None
-            return self.structural.adjacency, self.structural.linear.weight
-        if actional is None:
-            raise ValueError("'actional' is None, but this convolution has an actional term (Eq. 3)")
-        scaled = self.actional_weight * actional.unsqueeze(-3)  # [G, 1, M, M]
-        if self.structural is None:
-            return scaled, self.actional.linear.weight
-        shared = self.structural.adjacency.to(scaled.dtype).expand(scaled.size(0), -1, -1, -1)
-        weight = torch.cat([self.structural.linear.weight, self.actional.linear.weight], dim=1)
-        return torch.cat([shared, scaled], dim=1), weight
+        weight = self.weight
+        return all_graphs(self.fixed_graphs, self.actional_weight, actional, weight.dtype), weight
 
     def __repr__(self) -> str:
         hops = self.structural.hops if self.structural is not None else 0

@@ -2,9 +2,10 @@ r"""The motion-prediction head (section 5.3, Eq. 10)."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pyg_sybio.nn.input_norm import InputNorm
-from pyg_sybio.nn.joint_conv import JointConv, graph_product
+from pyg_sybio.nn.joint_conv import JointConv, receiver_rows
 from pyg_sybio.skeleton import Skeleton
 
 
@@ -74,21 +75,38 @@ class PredictionHead(nn.Module):
         num_future: int,
     ) -> Tensor:
         """Return the next ``num_future`` poses."""
-        velocity_scale = norm.scale[1]  # [M, D]
-        kernels = self.joint_conv.kernels(actional)
+        adj, weight = self.joint_conv.kernels(actional)
+        rows = receiver_rows(adj)
+        mean, scale = norm.mean[:, None], norm.scale[:, None]  # [3, 1, M, D]
+        constant, motion_weight = self._constant_terms(probabilities, inputs=mean.size(0) * mean.size(-1))
         hidden = self.mlp(features)  # [G, M, D_h]
         motion = orders[:, :, -1]  # [3, G, M, D]
-        label = None if probabilities is None else probabilities[:, None].expand(-1, hidden.size(1), -1)
 
         poses = []
         for _ in range(num_future):
-            mixed = graph_product(hidden[:, None], *kernels).squeeze(1)  # Eq. 10a
-            inputs = norm.normalize_frame(motion).permute(1, 2, 0, 3).flatten(2)  # [G, M, 3D]
-            if label is not None:
-                inputs = torch.cat([inputs, label], dim=-1)
-            hidden = self.gru(inputs.flatten(0, 1), mixed.flatten(0, 1)).view_as(mixed)  # Eq. 10b
-            velocity = velocity_scale * self.displacement(hidden)
+            gathered = (rows @ hidden).unflatten(-2, (-1, adj.size(-3))).flatten(-2)  # [G, M, K·D_h]
+            mixed = F.linear(gathered, weight)  # Eq. 10a
+            inputs = ((motion - mean) / scale).permute(1, 2, 0, 3).flatten(2)  # [G, M, 3D]
+            hidden = self._gru(F.linear(inputs, motion_weight) + constant, mixed)  # Eq. 10b
+            velocity = scale[1] * self.displacement(hidden)
             pose = motion[0] + velocity  # Eq. 10c
             motion = torch.stack([pose, velocity, velocity - motion[1]])
             poses.append(pose)
         return torch.stack(poses, dim=1)
+
+    def _constant_terms(self, probabilities: Tensor | None, *, inputs: int) -> tuple[Tensor, Tensor]:
+        """The gates' share of the label and the bias, the same in every step; the weights of the motion."""
+        motion_weight, label_weight = self.gru.weight_ih[:, :inputs], self.gru.weight_ih[:, inputs:]
+        if probabilities is None:
+            return self.gru.bias_ih, motion_weight
+        return F.linear(probabilities, label_weight, self.gru.bias_ih)[:, None], motion_weight  # [G, 1, 3D_h]
+
+    def _gru(self, received: Tensor, hidden: Tensor) -> Tensor:
+        """One step of the GRU (:class:`torch.nn.GRUCell`), whose input has been through its weights."""
+        recurrent = F.linear(hidden, self.gru.weight_hh, self.gru.bias_hh)
+        width = hidden.size(-1)
+        reset, update = torch.sigmoid(received[..., : 2 * width] + recurrent[..., : 2 * width]).chunk(
+            2, dim=-1
+        )
+        candidate = torch.tanh(received[..., 2 * width :] + reset * recurrent[..., 2 * width :])
+        return candidate + update * (hidden - candidate)

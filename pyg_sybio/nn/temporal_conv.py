@@ -1,6 +1,8 @@
 r"""The temporal convolution, TC (section 4.1.4)."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class TemporalConv(nn.Module):
@@ -34,11 +36,14 @@ class TemporalConv(nn.Module):
             padding=(kernel_size // 2, 0),
             bias=False,
         )
+        # As its input lies: otherwise every call would lay the weights out anew.
+        self.conv.weight = nn.Parameter(
+            self.conv.weight.detach().contiguous(memory_format=torch.channels_last)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve along time."""
-        # [G, T, M, D] seen as [G, D, T, M] is an image in channels-last memory: neither view is a copy.
-        return self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return convolve_in_time(x, self.conv.weight, stride=self.conv.stride[0])
 
     def __repr__(self) -> str:
         conv = self.conv
@@ -46,3 +51,10 @@ class TemporalConv(nn.Module):
             f"{type(self).__name__}({conv.in_channels} -> {conv.out_channels}, "
             f"kernel_size={conv.kernel_size[0]}, stride={conv.stride[0]})"
         )
+
+
+def convolve_in_time(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1) -> Tensor:
+    """Convolve ``[G, T, M, D]`` along time with ``weight`` ``[D', D, τ, 1]``: ``[G, ⌈T/s⌉, M, D']``."""
+    # [G, T, M, D] seen as [G, D, T, M] is an image in channels-last memory: neither view is a copy.
+    padding = (weight.size(2) // 2, 0)
+    return F.conv2d(x.permute(0, 3, 1, 2), weight, bias, (stride, 1), padding).permute(0, 2, 3, 1)

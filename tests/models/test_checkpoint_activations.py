@@ -12,7 +12,6 @@ from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.skeleton import load_skeleton
 
 SKELETON = load_skeleton("jhmdb15")
-awaited = pytest.mark.xfail(strict=True, reason="the multiscale GCN keeps its blocks' features so far")
 M, T, T_FUTURE = SKELETON.num_joints, 24, 2
 
 
@@ -42,7 +41,6 @@ def train(model: SybioGNN) -> int:
     return sum(kept.values())
 
 
-@awaited
 @pytest.mark.parametrize("overrides", [{}, {"parts": False}, {"structural": False, "actional": False}])
 def test_training_is_the_same_and_keeps_less(overrides: dict[str, bool]) -> None:
     model = build(**overrides)
@@ -54,7 +52,6 @@ def test_training_is_the_same_and_keeps_less(overrides: dict[str, bool]) -> None
     assert twin_kept < 0.7 * kept
 
 
-@awaited
 def test_it_is_off_until_set_and_reaches_every_branch() -> None:
     model = build(shared_branches=False)
     assert not model.checkpoint_activations

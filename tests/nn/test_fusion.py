@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pyg_sybio.nn.fusion import BidirectionalFusion, Joint2Part, Part2Joint
+from pyg_sybio.nn.fusion import Joint2Part, Part2Joint
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.testing import assert_equivariant
 
@@ -38,16 +38,6 @@ def test_copying_and_pooling_again_changes_nothing(name: str) -> None:
     x = torch.randn(2, 4, skeleton.num_parts, 3, dtype=torch.float64)
     there_and_back = Joint2Part(skeleton).double()(Part2Joint(skeleton)(x))
     torch.testing.assert_close(there_and_back, x, atol=1e-12, rtol=0)
-
-
-def test_each_scale_keeps_its_own_features_first() -> None:
-    skeleton = load_skeleton("jhmdb15")
-    joints, parts = torch.randn(2, 4, skeleton.num_joints, 3), torch.randn(2, 4, skeleton.num_parts, 3)
-    fused_joints, fused_parts = BidirectionalFusion(skeleton)(joints, parts)
-    assert torch.equal(fused_joints[..., :3], joints)
-    assert torch.equal(fused_joints[..., 3:], Part2Joint(skeleton)(parts))
-    assert torch.equal(fused_parts[..., :3], parts)
-    assert torch.equal(fused_parts[..., 3:], Joint2Part(skeleton)(joints))
 
 
 def test_equivariant() -> None:

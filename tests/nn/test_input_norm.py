@@ -33,15 +33,6 @@ def test_output_is_standardised_with_the_same_statistics_in_training_and_evaluat
     np.testing.assert_allclose(trained, (batch.numpy() - mean) / deviation, atol=1e-12)
 
 
-def test_one_frame_is_normalised_as_it_is_within_its_clip() -> None:
-    norm = InputNorm(3, 4, 2).double()
-    [batch] = batches(1)
-    whole = norm(batch)
-    before = norm.num_batches.clone()
-    torch.testing.assert_close(norm.normalize_frame(batch[:, :, 3]), whole[:, :, 3], atol=1e-12, rtol=0)
-    assert torch.equal(norm.num_batches, before)
-
-
 def test_evaluation_leaves_the_statistics_alone() -> None:
     norm = InputNorm(3, 4, 2).double()
     norm(batches(1)[0])

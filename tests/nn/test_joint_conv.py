@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.nn.joint_conv import ActionalConv, JointConv, StructuralConv, graph_product
+from pyg_sybio.nn.fusion import Part2Joint
+from pyg_sybio.nn.joint_conv import (
+    ActionalConv,
+    JointConv,
+    StructuralConv,
+    fused_transform,
+    gathers_first,
+    graph_product,
+)
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 from pyg_sybio.testing import assert_equivariant, assert_every_parameter_gets_a_gradient, randomize
 
@@ -183,3 +191,49 @@ def test_graph_product_is_the_sum_over_terms_however_wide_the_features_are(
     each = adj.expand(2, 3, 7, 7)
     expected = torch.einsum("gkij,gtjd,okd->gtio", each, x, weight.view(4, 3, channels))
     torch.testing.assert_close(graph_product(x, adj, weight), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("receivers", "senders", "channels"), [(9, 3, 4), (3, 9, 4), (7, 7, 8), (7, 7, 2)])
+def test_both_orders_of_a_graph_product_give_the_same(
+    receivers: int, senders: int, channels: int, bias: bool
+) -> None:
+    x = torch.randn(2, 5, senders, channels, dtype=torch.float64)
+    adj = torch.randn(2, 3, receivers, senders, dtype=torch.float64)
+    weight = torch.randn(4, 3, channels, dtype=torch.float64)
+    shift = torch.randn(4, dtype=torch.float64) if bias else None
+    expected = torch.einsum("gkij,gtjd,okd->gtio", adj, x, weight) + (0 if shift is None else shift)
+    out = graph_product(x, adj, weight.flatten(1), shift)
+    torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(9, 3, 4, 4), (3, 9, 4, 4), (7, 7, 8, 2), (7, 7, 2, 8), (10, 25, 64, 128)])
+def test_the_cheaper_order_is_taken(sizes: tuple[int, int, int, int]) -> None:
+    receivers, senders, channels_in, channels_out = sizes
+    gathered_first = receivers * senders * channels_in + receivers * channels_in * channels_out
+    transformed_first = senders * channels_in * channels_out + receivers * senders * channels_out
+    assert gathers_first(*sizes) == (gathered_first <= transformed_first)
+
+
+@pytest.mark.parametrize(("hops", "actional_weight"), [(3, 0.5), (3, 0.0), (0, 0.5)])
+@pytest.mark.parametrize("part_channels", [2, 8])
+def test_parts_beside_the_joints_are_their_copies_concatenated(
+    hops: int, actional_weight: float, part_channels: int
+) -> None:
+    layer = JointConv(3 + part_channels, 5, SKELETON, hops=hops, actional_weight=actional_weight)
+    randomize(layer.double())
+    x, actional = motion(), random_graphs()
+    parts = torch.randn(2, 4, SKELETON.num_parts, part_channels, dtype=torch.float64)
+    copies = Part2Joint(SKELETON)(parts)
+    expected = layer(torch.cat([x, copies], dim=-1), actional)
+    torch.testing.assert_close(layer(x, actional, parts), expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_linear_map_of_copies_is_the_copy_of_a_linear_map(stride: int) -> None:
+    exchange = Part2Joint(SKELETON).double()
+    x, parts = motion(), torch.randn(2, 4, SKELETON.num_parts, 2, dtype=torch.float64)
+    weight = torch.randn(5, 3 + 2, dtype=torch.float64)
+    expected = torch.cat([x, exchange(parts)], dim=-1)[:, ::stride] @ weight.T
+    out = fused_transform(x, parts, exchange.assignment(), weight, stride=stride)
+    torch.testing.assert_close(out, expected, atol=1e-12, rtol=0)
