@@ -13,12 +13,14 @@ torch operators  by the operator's name in torch
 directions       in training, forward and backward
 
 A call's time is the median over the recorded runs. Its FLOPs are those of products and convolutions, two a
-multiply-add, as torch's FlopCounterMode counts them. Its bytes are its tensors' (inputs, weights, outputs),
-each once, and none for a view: what has to be moved if nothing stays in a cache. `share` is the rate of FLOPs
-over the convolution's ceiling in the precision of the mode. To time a call by itself costs time between the
-calls, which is counted nowhere, and what is outside of torch's operators (Python) is not in the tables: the
-sum of the calls is therefore printed beside the time of a run that is not recorded. It comes near to that in
-models with much to compute; in a small one every call, views too, takes some microseconds more.
+multiply-add, as torch's FlopCounterMode counts them: those that are executed, which are fewer than the
+equation's in wide temporal convolutions of long clips (pyg_sybio.nn.minimal_filtering). Its bytes are its
+tensors' (inputs, weights, outputs), each once, and none for a view: what has to be moved if nothing stays in
+a cache. `share` is the rate of FLOPs over the convolution's ceiling in the precision of the mode. To time a
+call by itself costs time between the calls, which is counted nowhere, and what is outside of torch's
+operators (Python) is not in the tables: the sum of the calls is therefore printed beside the time of a run
+that is not recorded. It comes near to that in models with much to compute; in a small one every call, views
+too, takes some microseconds more.
 
 In training the calls of the backward pass are attributed to the operator whose gradient they compute, in
 the row of that operator; calls of which this is not known are in the row `rest`.
@@ -29,12 +31,13 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import FrameType
 from typing import Any, BinaryIO
+from unittest.mock import patch
 
 import torch
 from common import (
@@ -59,6 +62,8 @@ from pyg_sybio import SybioGNN
 from pyg_sybio.files import write_whole
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
+from pyg_sybio.nn.blocks import GraphTemporalBlock
+from pyg_sybio.nn.folded_block import FoldedBlock, PreparedBlock
 
 # What runs as torch operators; what is compiled or captured is a single call from outside.
 MODES = ("plain", "eager", "bf16", "folded", "folded-bf16")
@@ -156,16 +161,12 @@ class Recorder(TorchDispatchMode):
     """Times every call of a torch operator, and knows which module makes it.
 
     Args:
-        nodes: The numbers of nodes that the graphs of joints have: a product that sums over so many is a
-            gather, any other one of features.
         device: Where the calls work; on CUDA their time is that between two events.
     """
 
-    def __init__(self, nodes: Iterable[int], device: torch.device) -> None:
+    def __init__(self, device: torch.device) -> None:
         super().__init__()
-        self.nodes = frozenset(nodes)
         self.device, self.cuda = device, device.type == "cuda"
-        self._autocast = False
         self._modules: list[nn.Module] = []
         self._names: dict[nn.Module, str] = {}
         self._calls: list[Call] = []
@@ -176,7 +177,7 @@ class Recorder(TorchDispatchMode):
     def record(self, run: Callable[[], object]) -> list[Call]:
         """Return the calls of one run."""
         self._calls, self._events, self._gradients = [], [], {}
-        with self._following_modules(), self:
+        with self._following_modules(), self._following_folded_blocks(), self:
             run()
         if self.cuda:
             torch.cuda.synchronize()
@@ -189,16 +190,7 @@ class Recorder(TorchDispatchMode):
     @contextmanager
     def _following_modules(self) -> Iterator[None]:
         def enter(module: nn.Module, args: object) -> None:
-            if not self._modules:
-                # A module that nobody calls is the whole; its modules are named from there.
-                self._names = {each: name for name, each in module.named_modules()}
-                if isinstance(module, SymbioticLoss):
-                    self._names[module] = "loss"
-            elif module not in self._names:
-                # Made by the module around it while it runs.
-                self._names[module] = self._names[self._modules[-1]]
-            self._autocast = torch.is_autocast_enabled(self.device.type)
-            self._modules.append(module)
+            self._enter(module)
 
         def leave(module: nn.Module, args: object, output: object) -> None:
             self._modules.pop()
@@ -213,16 +205,63 @@ class Recorder(TorchDispatchMode):
             for hook in hooks:
                 hook.remove()
 
+    @contextmanager
+    def _following_folded_blocks(self) -> Iterator[None]:
+        """Follow a block in evaluation too, which nobody calls: it is folded, and what comes is applied."""
+        # The blocks that were folded, beside what came, which must live for its number to be its own.
+        blocks: dict[int, tuple[FoldedBlock, nn.Module]] = {}
+
+        def following_fold(fold: Callable[..., FoldedBlock]) -> Callable[..., FoldedBlock]:
+            def folded(block: nn.Module, *args: Any, **kwargs: Any) -> FoldedBlock:
+                with self._inside(block):
+                    made = fold(block, *args, **kwargs)
+                blocks[id(made)] = made, block
+                return made
+
+            return folded
+
+        def following_apply(apply: Callable[..., Tensor]) -> Callable[..., Tensor]:
+            def applied(made: FoldedBlock, *args: Any, **kwargs: Any) -> Tensor:
+                _, block = blocks[id(made)]
+                with self._inside(block):
+                    return apply(made, *args, **kwargs)
+
+            return applied
+
+        with (
+            patch.object(GraphTemporalBlock, "folded", following_fold(GraphTemporalBlock.folded)),
+            patch.object(PreparedBlock, "folded", following_fold(PreparedBlock.folded)),
+            patch.object(FoldedBlock, "apply", following_apply(FoldedBlock.apply)),
+        ):
+            yield
+
+    @contextmanager
+    def _inside(self, module: nn.Module) -> Iterator[None]:
+        self._enter(module)
+        try:
+            yield
+        finally:
+            self._modules.pop()
+
+    def _enter(self, module: nn.Module) -> None:
+        if not self._modules:
+            # A module that nobody calls is the whole; its modules are named from there.
+            self._names = {each: name for name, each in module.named_modules()}
+            if isinstance(module, SymbioticLoss):
+                self._names[module] = "loss"
+        elif module not in self._names:
+            # Made by the module around it while it runs.
+            self._names[module] = self._names[self._modules[-1]]
+        self._modules.append(module)
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run one operator, or what it consists of."""
         kwargs = kwargs or {}
         if func is not torch.ops.prim.device.default:
-            # Autocast is over where an operator arrives here. It has cast what a linear map takes, but of a
-            # GRU it casts what the linear maps inside take.
-            autocast = self._autocast and func.overloadpacket is torch.ops.aten.gru_cell
-            with self, torch.autocast(self.device.type, torch.bfloat16, enabled=autocast):
+            # Where an operator arrives here, autocast has cast what it takes.
+            with self, torch.autocast(self.device.type, enabled=False):
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
@@ -239,7 +278,7 @@ class Recorder(TorchDispatchMode):
             seconds = time.perf_counter() - started
         count = flop_registry.get(func.overloadpacket)
         flops = 0 if count is None else count(*args, **kwargs, out_val=result)
-        operator, block = self._attribute(func, args, flops)
+        operator, block = self._attribute()
         call = Call(
             operator=operator,
             block=block,
@@ -252,14 +291,14 @@ class Recorder(TorchDispatchMode):
         self._calls.append(call)
         return result
 
-    def _attribute(self, func: Any, args: tuple[Any, ...], flops: int) -> tuple[str, str]:
+    def _attribute(self) -> tuple[str, str]:
         """The operator in the paper's words, and the block."""
         if not self._modules:
             # Between modules, or in the backward pass, where a node of the graph says whose it is.
             node = torch._C._current_autograd_node()
             return (REST, REST) if node is None else self._gradients.get(node._sequence_nr(), (REST, REST))
         where = place(self._names[self._modules[-1]], self._first_part_block())
-        operator = where.operator or block_operator(where, func, args, flops, self.nodes)
+        operator = where.operator or block_operator(where)
         # The node of the backward graph, if there is one, has been made just before.
         self._gradients.setdefault(torch.autograd._get_sequence_nr() - 1, (operator, where.block))
         return operator, where.block
@@ -298,18 +337,14 @@ def place(name: str, first_part_block: int) -> Place:
     return Place(REST, REST)
 
 
-def block_operator(where: Place, func: Any, args: tuple[Any, ...], flops: int, nodes: Container[int]) -> str:
-    """Return which of a block's operators a call belongs to.
+def block_operator(where: Place) -> str:
+    """Return which of a block's operators is running.
 
     A module inside of the block says it by its name. What the block computes by itself, its norms folded, is
-    told by the functions of :mod:`pyg_sybio.nn` that are being run, and failing that by the call.
+    told by the functions of :mod:`pyg_sybio.nn` that are being run.
 
     Args:
         where: The place, in a block.
-        func: The torch operator.
-        args: What it is called with.
-        flops: Its FLOPs; 0 for what is no product.
-        nodes: The numbers of nodes that graphs have.
     """
     if where.module == "temporal_conv":
         return TEMPORAL
@@ -318,42 +353,31 @@ def block_operator(where: Place, func: Any, args: tuple[Any, ...], flops: int, n
     running = _functions()
     if "_residual" in running:
         return NORMS
-    if "convolve_in_time" in running or (flops and _kernel_size(func, args) > 1):
+    if running & _TEMPORAL_FUNCTIONS:
         return TEMPORAL
-    if not (flops or where.module or running & _GRAPH_FUNCTIONS):
+    if not (where.module or running & _GRAPH_FUNCTIONS):
         return NORMS
     if where.scale == "part_blocks":
         return PGC
-    if not flops:
-        return JGC_FEATURES if "transform" in running else JGC_GATHER
-    # The weights are the same for all persons: a convolution, or a product of two matrices. A gather is one
-    # of batches of matrices, unless all persons share the graph; then it sums over nodes.
-    if func.overloadpacket is torch.ops.aten.mm:
-        return JGC_GATHER if args[0].size(1) in nodes else JGC_FEATURES
-    return JGC_GATHER if func.overloadpacket in _BATCHED else JGC_FEATURES
+    return JGC_FEATURES if "transform" in running else JGC_GATHER
 
 
-# Where a block lays out graphs and gathers along them.
-_GRAPH_FUNCTIONS = frozenset(
-    {"all_graphs", "graph_product", "fused_graph_product", "gather", "collect", "transform"}
-)
-_BATCHED = (torch.ops.aten.bmm, torch.ops.aten.baddbmm)
+_TEMPORAL_FUNCTIONS = frozenset({"convolve_in_time", "convolve_in_tiles", "tile_kernels"})
+# Where a block lays out graphs, gathers along them, and maps features, all at once or in pieces.
+_GRAPH_FUNCTIONS = frozenset({"fixed_graphs", "in_pieces", "_graph_product"})
+# Where a block begins: a module that is called, a block that is folded, a folded block that is applied.
+_BLOCK_FUNCTIONS = ("Module._call_impl", "Block.folded", "FoldedBlock.apply")
 
 
 def _functions() -> set[str]:
     """Names of the functions of :mod:`pyg_sybio.nn` that are being run, up to the block's own."""
     names = set()
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not frame.f_code.co_qualname.endswith("Module._call_impl"):
+    while frame is not None and not frame.f_code.co_qualname.endswith(_BLOCK_FUNCTIONS):
         if frame.f_globals.get("__name__", "").startswith("pyg_sybio.nn."):
             names.add(frame.f_code.co_name)
         frame = frame.f_back
     return names
-
-
-def _kernel_size(func: Any, args: tuple[Any, ...]) -> int:
-    """How many positions the kernel of a convolution has; 1 for what is no convolution."""
-    return int(args[1].shape[2:].numel()) if "convolution" in func.__name__ else 1
 
 
 def moved_bytes(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> int:
@@ -501,8 +525,7 @@ def profile(
     model, x = build(preset, device, batch=batch, persons=persons, observed=frames, **overrides)
     run = training_step(model, x, bf16=mode == "bf16") if train else in_mode(model, mode, x)
     measured = around(run, device, seconds)
-    graphs = (model.skeleton, model.skeleton.dual())
-    recorder = Recorder({each for graph in graphs for each in (graph.num_joints, graph.num_parts)}, device)
+    recorder = Recorder(device)
     calls = median_calls([recorder.record(run) for _ in range(recordings)])
     bf16 = mode.endswith("bf16")
     ceiling = measured.ceiling_bf16 if bf16 else measured.ceiling_fp32
