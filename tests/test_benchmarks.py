@@ -323,7 +323,6 @@ def test_bf16_is_close(common: ModuleType) -> None:
     torch.testing.assert_close(eager.logits, half.logits.float(), rtol=0.1, atol=0.1)
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="models cannot be folded so far")
 @pytest.mark.parametrize(
     ("mode", "tolerance"),
     [("folded", 1e-4), ("folded-bf16", 0.1), ("compiled", 1e-4), ("compiled-bf16", 0.1)],

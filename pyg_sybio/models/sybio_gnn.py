@@ -15,6 +15,7 @@ from torch_geometric.data import Data
 
 from pyg_sybio.bone_vectors import BoneVectors
 from pyg_sybio.files import write_whole
+from pyg_sybio.models.folded import FoldedSybioGNN
 from pyg_sybio.models.network import SymbioticNetwork
 from pyg_sybio.models.persons import Persons, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
@@ -301,6 +302,14 @@ class SybioGNN(nn.Module):
             precise = torch.promote_types(logits.dtype, torch.float32)
             log_probabilities.append(logits.log_softmax(dim=-1, dtype=precise))
         return torch.stack(log_probabilities).logsumexp(dim=0) - math.log(len(log_probabilities))
+
+    def folded(self, dtype: torch.dtype = torch.float32) -> FoldedSybioGNN:
+        """Return a copy for evaluation alone that answers the same, sooner.
+
+        Args:
+            dtype: The type in which it computes: ``torch.float32``, or ``torch.bfloat16`` for half the time.
+        """
+        return FoldedSybioGNN(self, dtype)
 
     def dense(self, batch: Data, key: str) -> Tensor:
         """Return a node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""

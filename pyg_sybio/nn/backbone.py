@@ -7,12 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from pyg_sybio.nn.blocks import GraphTemporalBlock
-from pyg_sybio.nn.folded_block import how_many_pieces, in_pieces
+from pyg_sybio.nn.folded_block import PreparedBlock, how_many_pieces, in_pieces
 from pyg_sybio.nn.fusion import Joint2Part, Part2Joint
 from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.nn.part_conv import PartConv
 from pyg_sybio.nn.recompute import recompute
 from pyg_sybio.skeleton import Skeleton
+
+# Frames of nodes from which it pays to prepare kernels for fewer multiplications.
+_LONG = 2**14
 
 
 class MultiscaleGCN(nn.Module):
@@ -112,17 +115,18 @@ class MultiscaleGCN(nn.Module):
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
         """Return the high-level features of each joint."""
-        joint_blocks = [self._applied(block) for block in self.joint_blocks]
-        part_blocks = [self._applied(block) for block in self.part_blocks]
+        tiled = not torch.compiler.is_compiling() and x[..., 0].numel() >= _LONG
+        joint_blocks = [self._applied(block, tiled=tiled) for block in self.joint_blocks]
+        part_blocks = [self._applied(block, tiled=tiled) for block in self.part_blocks]
         pieces = 1 if self.training else how_many_pieces(x, self._widest(x) * x.element_size())
         scales = partial(self._scales, joint_blocks=joint_blocks, part_blocks=part_blocks)
         return in_pieces(scales, pieces, x, actional)
 
-    def _applied(self, block: nn.Module) -> Callable[..., Tensor]:
+    def _applied(self, block: nn.Module, *, tiled: bool) -> Callable[..., Tensor]:
         """How a block is applied: folded in evaluation, in training as it is or computed again."""
-        assert isinstance(block, GraphTemporalBlock)
+        assert isinstance(block, GraphTemporalBlock | PreparedBlock)
         if not self.training:
-            return block.folded().apply
+            return block.folded(tiled=tiled).apply
         return partial(recompute, block) if self.checkpoint_activations else block
 
     def _scales(
@@ -164,9 +168,9 @@ class MultiscaleGCN(nn.Module):
         """How many numbers the widest features between the blocks have, of one motion."""
         num_frames, widest = x.size(1), 0
         for block in self.joint_blocks or self.part_blocks:
-            assert isinstance(block, GraphTemporalBlock)
+            assert isinstance(block, GraphTemporalBlock | PreparedBlock)
             num_frames = -(-num_frames // block.stride)
-            widest = max(widest, num_frames * x.size(2) * block.graph_conv.out_channels)
+            widest = max(widest, num_frames * x.size(2) * block.out_channels)
         return widest
 
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from pyg_sybio.nn.folded_block import FoldedBlock
 from pyg_sybio.nn.joint_conv import JointConv, fused_transform
+from pyg_sybio.nn.minimal_filtering import can_be_tiled, tile_kernels
 from pyg_sybio.nn.part_conv import PartConv
 from pyg_sybio.nn.temporal_conv import TemporalConv
 
@@ -114,7 +115,7 @@ class GraphTemporalBlock(nn.Module):
     ) -> None:
         super().__init__()
         in_channels, channels = graph_conv.in_channels, graph_conv.out_channels
-        self.stride = stride
+        self.stride, self.out_channels = stride, channels
         self.own_channels = in_channels - other_channels
         self.graph_conv = graph_conv
         self.graph_norm = FeatureNorm(channels)
@@ -142,17 +143,14 @@ class GraphTemporalBlock(nn.Module):
             return torch.cat([x, exchange(other)], dim=-1)
         return self.residual.fused(x, other, exchange.assignment())
 
-    @property
-    def gathered_channels(self) -> int:
-        """How many features a node of the block's own scale gathers along all graphs, :math:`K D`."""
-        return self.graph_conv.num_terms * self.own_channels
-
-    def folded(self, own_channels: int | None = None) -> FoldedBlock:
+    def folded(self, own_channels: int | None = None, *, tiled: bool = False) -> FoldedBlock:
         """Return the block's evaluation with its batch norms folded in, as they are now.
 
         Args:
             own_channels: How many of ``in_channels`` come in as ``x``; the rest as ``other``. (default: all
                 but ``other_channels``)
+            tiled: Prepare the temporal convolution for long clips, where that takes fewer multiplications
+                (:mod:`~pyg_sybio.nn.minimal_filtering`).
         """
         conv = self.graph_conv
         own_channels = self.own_channels if own_channels is None else own_channels
@@ -163,6 +161,7 @@ class GraphTemporalBlock(nn.Module):
         if not isinstance(self.residual, nn.Identity):
             shortcut, shortcut_shift = self.residual.folded()
             temporal_shift = temporal_shift + shortcut_shift
+        temporal = temporal_scale[:, None, None, None] * self.temporal_conv.conv.weight
         return FoldedBlock(
             graphs=conv.fixed_graphs,
             actional_weight=conv.actional_weight,
@@ -170,7 +169,8 @@ class GraphTemporalBlock(nn.Module):
             own=terms[..., :own_channels].flatten(1),
             others=terms[..., own_channels:].flatten(1),
             bias=shift,
-            temporal=temporal_scale[:, None, None, None] * self.temporal_conv.conv.weight,
+            temporal=temporal,
+            tiles=tile_kernels(temporal) if tiled and can_be_tiled(temporal, self.stride) else None,
             temporal_bias=temporal_shift,
             stride=self.stride,
             shortcut=shortcut,

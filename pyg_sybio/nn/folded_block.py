@@ -1,16 +1,20 @@
 r"""A J-GTC or P-GTC block in evaluation: batch norms folded, the rest in place (Eq. 6 and 8)."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyg_sybio.nn.joint_conv import all_graphs, fused_transform, graph_product
+from pyg_sybio.nn.minimal_filtering import convolve_in_tiles
 from pyg_sybio.nn.temporal_conv import convolve_in_time
 
+if TYPE_CHECKING:
+    from pyg_sybio.nn.blocks import GraphTemporalBlock
+
 # Bytes that the caches of a CPU core or two keep at hand.
-_CACHED = 8 * 2**20
+_CACHED = 12 * 2**20
 
 
 def how_many_pieces(x: Tensor, bytes_each: int) -> int:
@@ -49,6 +53,7 @@ class FoldedBlock(NamedTuple):
         others: Weights of the other scale's, :math:`(D', K \cdot D_o)`.
         bias: :math:`(D')`.
         temporal: Temporal kernel, :math:`(D', D', \tau, 1)`.
+        tiles: The same for :func:`~pyg_sybio.nn.minimal_filtering.convolve_in_tiles`, where that is faster.
         temporal_bias: That of the residual included, :math:`(D')`.
         stride: The temporal stride.
         shortcut: Weights of the residual, :math:`(D', D + D_o)`; :obj:`None` for the identity.
@@ -61,6 +66,7 @@ class FoldedBlock(NamedTuple):
     others: Tensor
     bias: Tensor
     temporal: Tensor
+    tiles: Tensor | None
     temporal_bias: Tensor
     stride: int
     shortcut: Tensor | None
@@ -69,7 +75,11 @@ class FoldedBlock(NamedTuple):
         """Apply the block; shapes as the block's."""
         pieces = how_many_pieces(x, x.size(1) * x.size(2) * self.own.size(1) * x.element_size())
         hidden = in_pieces(self._graph_product, pieces, x, actional, other)
-        out = convolve_in_time(hidden.relu_(), self.temporal, self.temporal_bias, stride=self.stride)
+        hidden = hidden.relu_()
+        if self.tiles is None:
+            out = convolve_in_time(hidden, self.temporal, self.temporal_bias, stride=self.stride)
+        else:
+            out = convolve_in_tiles(hidden, self.tiles, self.temporal_bias)
         return out.add_(self._residual(x, other)).relu_()
 
     def _graph_product(self, x: Tensor, actional: Tensor | None, other: Tensor | None) -> Tensor:
@@ -85,3 +95,28 @@ class FoldedBlock(NamedTuple):
         if other is None:
             return convolve_in_time(x, self.shortcut[:, :, None, None], stride=self.stride)
         return fused_transform(x, other, self.assignment, self.shortcut, stride=self.stride)
+
+
+class PreparedBlock(nn.Module):
+    """A block that has been folded once and for all, in place of a
+    :class:`~pyg_sybio.nn.blocks.GraphTemporalBlock` in models for evaluation alone.
+
+    Args:
+        block: The block.
+        dtype: The type of its weights.
+    """
+
+    def __init__(self, block: "GraphTemporalBlock", dtype: torch.dtype) -> None:
+        super().__init__()
+        self.stride, self.out_channels = block.stride, block.out_channels
+        self._fixed: dict[str, float | None] = {}
+        for name, value in block.folded(tiled=dtype.itemsize > 2)._asdict().items():
+            if isinstance(value, Tensor):
+                self.register_buffer(name, value.detach().to(dtype))
+            else:
+                self._fixed[name] = value
+
+    def folded(self, *, tiled: bool = False) -> FoldedBlock:
+        """Return the folded block, for long clips if ``tiled``."""
+        block = FoldedBlock(**self._fixed, **dict(self.named_buffers()))  # type: ignore[arg-type]
+        return block if tiled else block._replace(tiles=None)
