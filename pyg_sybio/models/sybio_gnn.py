@@ -191,7 +191,7 @@ class SybioGNN(nn.Module):
         """Make a model of a named size.
 
         Args:
-            preset: ``"ntu"`` and ``"mocap"`` are the paper's, ``"demo"`` is small.
+            preset: ``"ntu"`` and ``"mocap"`` are the paper's, ``"demo"`` is small, ``"realtime"`` smallest.
             skeleton: The skeleton of the poses.
             num_classes: The number of actions.
             num_future: The number of future frames.

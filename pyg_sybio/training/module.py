@@ -26,7 +26,7 @@ class SybioModule(L.LightningModule):
         skeleton: Skeleton of the clips (from the data).
         num_classes: Classes C (from the data).
         num_future: Frames to predict (from the data).
-        preset: Size of the model: ``ntu``, ``mocap`` or ``demo``.
+        preset: Size of the model: ``ntu``, ``mocap``, ``demo`` or ``realtime``.
         variant: Constructor arguments of the model that differ from the preset, such as
             ``{"actional": False}``: the rows of the paper's Table 1 are a line each.
         alpha: Weight of recognition in the loss; prediction has the rest.

@@ -143,3 +143,10 @@ def test_only_parts_keeps_the_structural_graph_for_the_prediction_head_alone() -
 
 def test_the_variants_are_those_of_table_1() -> None:
     assert VARIANTS.keys() == LEFT_OUT.keys()
+
+
+def test_realtime_is_the_joint_network_alone_unless_bones_are_asked_for() -> None:
+    alone, both = build("realtime"), build("realtime", bones=True)
+    assert alone.bone_network is None
+    assert both.bone_network is not None
+    assert sum(p.numel() for p in alone.parameters()) < sum(p.numel() for p in build("demo").parameters())
