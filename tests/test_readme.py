@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,13 @@ def test_model_example_prints_the_shapes_that_it_states(capsys: pytest.CaptureFi
     printed = [line for line in capsys.readouterr().out.splitlines() if line]
     assert len(stated) == 3
     assert printed == [str(torch.Size(shape)) for shape in stated]
+
+
+def test_folded_example_predicts_what_it_says() -> None:
+    (code,) = _blocks("python", "Faster")
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["out"].future.shape == (1, 10, 25, 3)
 
 
 def test_skeleton_example_is_valid() -> None:

@@ -12,6 +12,7 @@ from torch_geometric.utils import softmax
 
 from pyg_sybio.graphs import complete_graph
 from pyg_sybio.nn.joint_conv import transform
+from pyg_sybio.nn.pieces import how_many_pieces, in_pieces
 from pyg_sybio.skeleton import Skeleton
 
 
@@ -56,14 +57,20 @@ class PropagationMLP(nn.Module):
         Returns:
             ``[G, M, D]``.
         """
-        hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
         if self.training:
+            hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
             return self.after_first(_without_diagonal(hidden)).mean(dim=2)
-        # Without statistics to gather, the diagonal may come along and be taken out of the sum, and the
-        # batch norm, a linear map now, may follow the mean.
+        # The batch norm, a linear map now, may follow the mean.
+        each = 4 * receiver[0].numel() * receiver.size(1) * receiver.element_size()
+        pieces = how_many_pieces(receiver, each)
+        return self._normalize(in_pieces(self._mean_before_norm, pieces, receiver, sender))
+
+    def _mean_before_norm(self, receiver: Tensor, sender: Tensor) -> Tensor:
+        hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
         pairs = transform(hidden.relu_(), self.second.weight, self.second.bias).relu_()
+        # Without statistics to gather, the diagonal may come along and be taken out of the sum.
         total = pairs.sum(dim=2, dtype=torch.promote_types(pairs.dtype, torch.float32))
-        return self._normalize((total - pairs.diagonal(dim1=1, dim2=2).mT) / (pairs.size(2) - 1))
+        return (total - pairs.diagonal(dim1=1, dim2=2).mT) / (pairs.size(2) - 1)
 
     def _normalize(self, x: Tensor) -> Tensor:
         return self.norm(x.flatten(0, -2)).view_as(x)

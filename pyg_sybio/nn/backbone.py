@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from pyg_sybio.nn.blocks import GraphTemporalBlock
-from pyg_sybio.nn.folded_block import PreparedBlock, how_many_pieces, in_pieces
+from pyg_sybio.nn.folded_block import PreparedBlock
 from pyg_sybio.nn.fusion import Joint2Part, Part2Joint
 from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.nn.part_conv import PartConv
+from pyg_sybio.nn.pieces import how_many_pieces, in_pieces
 from pyg_sybio.nn.recompute import recompute
 from pyg_sybio.skeleton import Skeleton
 
@@ -115,7 +116,8 @@ class MultiscaleGCN(nn.Module):
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
         """Return the high-level features of each joint."""
-        tiled = not torch.compiler.is_compiling() and x[..., 0].numel() >= _LONG
+        compiling = torch.compiler.is_compiling()
+        tiled = x.device.type == "cpu" and not compiling and x[..., 0].numel() >= _LONG
         joint_blocks = [self._applied(block, tiled=tiled) for block in self.joint_blocks]
         part_blocks = [self._applied(block, tiled=tiled) for block in self.part_blocks]
         pieces = 1 if self.training else how_many_pieces(x, self._widest(x) * x.element_size())

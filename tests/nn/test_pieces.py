@@ -1,10 +1,10 @@
-"""How evaluation is cut into pieces; what a folded block computes is tested in test_blocks."""
+"""How evaluation is cut into pieces."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from pyg_sybio.nn.folded_block import how_many_pieces, in_pieces
+from pyg_sybio.nn.pieces import how_many_pieces, in_pieces
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 3, 5, 7])
