@@ -405,7 +405,7 @@ def test_interrupted_process_ends_in_order(
     assert process.stdout is not None and process.stdout.readline() == "started\n"
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl+C does: to the process and its workers
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGINT
+    assert process.returncode == -signal.SIGINT, errors
     assert "SpawnProcess" not in errors and errors.count("Traceback") == 1
     assert folders_of(cache) == []
 

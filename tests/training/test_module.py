@@ -102,6 +102,8 @@ def test_a_compiled_run_trains_the_same_weights_under_the_same_names(
 
     monkeypatch.setattr(SybioGNN, "compile", compile_without_code)
     recipe = ["--model.variant.bones=false", "--model.variant.actional_iterations=1"]
+    # Of a gradient near zero Adam would make a step by its sign, which rounding decides.
+    recipe += ["--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.01"]
     plain = fit("synthetic", [*tiny(tmp_path / "plain", steps=2), *recipe])
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
@@ -111,7 +113,7 @@ def test_a_compiled_run_trains_the_same_weights_under_the_same_names(
     found, expected = load_checkpoint(last_checkpoint(cli)), load_checkpoint(last_checkpoint(plain))
     assert found.model.state_dict().keys() == expected.model.state_dict().keys()
     for name, weight in found.model.state_dict().items():
-        torch.testing.assert_close(weight, expected.model.state_dict()[name], msg=name)
+        torch.testing.assert_close(weight, expected.model.state_dict()[name], atol=1e-5, rtol=1e-4, msg=name)
 
 
 def test_a_recipe_may_keep_fewer_features() -> None:
