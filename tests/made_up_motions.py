@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +147,8 @@ def prepare_from_command_line(root: str, num_processes: str) -> None:
     """Prepare, where the third file waits for a line in the pipe `go`."""
     if num_processes != "1":
         preparation.TRIAL_SECONDS = preparation.START_UP_SECONDS = 0
+    # Whoever started the tests in the background may have had the signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     store = prepare(
         files=files_of(Path(root)),
         read=read_and_wait,
