@@ -261,11 +261,6 @@ class JointConv(nn.Module):
         return fused_graph_product(x, parts, self.exchange.assignment(), adj, weight)
 
     @property
-    def num_terms(self) -> int:
-        """The number :math:`K` of graphs."""
-        return (0 if self.structural is None else self.structural.hops) + (self.actional is not None)
-
-    @property
     def fixed_graphs(self) -> Tensor | None:
         """The graphs that are the same for every motion, ``[Γ, M, M]``."""
         return None if self.structural is None else self.structural.adjacency

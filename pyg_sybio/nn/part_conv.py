@@ -32,7 +32,6 @@ class PartConv(nn.Module):
         - **output:** :math:`(G, T, M_p, D')`
     """
 
-    num_terms = 1
     actional_weight = 0.0  # actional links are between joints
 
     def __init__(self, in_channels: int, out_channels: int, skeleton: Skeleton) -> None:
