@@ -110,7 +110,8 @@ def evaluate(
         Plain values, ready for JSON: ``recognition`` with ``top1``, ``top5`` (from five classes on), the
         number of clips and the classes they come from; ``motion`` with, for every error that the data set
         reports, the error a horizon of the model, of zero velocity and their ratio, for each class and for
-        the mean of the classes, which all weigh the same.
+        the mean of the classes, which all weigh the same; it is empty where nothing of any future was
+        recorded.
 
     Raises:
         ValueError: If skeleton or classes of the data are not those of the model, or no class has a name
@@ -142,6 +143,7 @@ def evaluate(
         report["motion"] = {
             name: _motion(by_predictor, list(frames.values()), chosen, class_names)
             for name, by_predictor in errors.items()
+            if by_predictor["model"].count[chosen].any()
         }
     return report
 
@@ -151,6 +153,8 @@ def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
     lines = [f"{report['dataset']}: {report['clips']} clips"]
     if recognition := report.get("recognition"):
         lines += ["", _recognition_line(recognition)]
+    if "motion" in report and not report["motion"]:
+        lines += ["", "motion: no error, as nothing of the future of these clips was recorded"]
     for name, errors in report.get("motion", {}).items():
         lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
     return "\n".join(lines)

@@ -261,6 +261,22 @@ def test_what_stands_where_nothing_was_recorded_is_not_read(model: SybioGNN, tmp
     assert json.loads((tmp_path / "report.json").read_text()) == expected
 
 
+def test_where_nothing_was_recorded_the_report_says_so(model: SybioGNN, tmp_path: Path) -> None:
+    clips = Masked()
+    of_first = clips.labels == clips.labels[0]
+    clips.masks[~of_first] = False
+    names = [name for name in clips.class_names if name != clips.class_names[int(clips.labels[0])]]
+    assert "nothing of the future" not in format_report(evaluate(model, clips))
+    report = evaluate(model, clips, actions=names)
+    assert report["motion"] == {}
+    assert report["recognition"]["clips"] == int((~of_first).sum())
+    text = format_report(report)
+    assert text.count("motion: no error, as nothing of the future of these clips was recorded") == 1
+    assert "nan" not in text and "|" not in text
+    write_report(report, tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+
+
 def test_a_prediction_that_is_not_a_number_is_no_frame_without_an_error() -> None:
     clips = Masked()
     recorded = clips.masks[:2, ..., 0].transpose(1, 2)
