@@ -20,6 +20,7 @@ from pyg_sybio.data.motion_dataset import MotionDataset, Span, Transforms, compo
 from pyg_sybio.data.protocols import check_split_name
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.store import MotionStore, prepare
+from pyg_sybio.data.two_tasks import ObservationRatio
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.skeleton import Skeleton
 
@@ -248,7 +249,8 @@ class ExpmapDataset(MotionDataset):
         augment: Changes a clip of all joints, in radians, before it becomes z-scores.
         corrupt: Changes the observed z-scores alone.
         fill: Fills what is missing in them, after `corrupt`.
-        observation_ratio: The share of the observed frames that is seen.
+        observation_ratio: The share of the observed frames that is seen, or a range of shares
+            (:class:`~pyg_sybio.data.motion_dataset.MotionDataset`).
         padding: How the rest is filled: `"repeat"` or `"hold"`.
         cache: Folder of prepared files, as :func:`~pyg_sybio.data.store.prepare` has it.
         num_processes: How many processes may read files.
@@ -278,7 +280,7 @@ class ExpmapDataset(MotionDataset):
         augment: Transforms | None,
         corrupt: Transforms | None,
         fill: Transforms | None,
-        observation_ratio: float,
+        observation_ratio: ObservationRatio,
         padding: str,
         cache: str | Path | None,
         num_processes: int | None,

@@ -6,6 +6,7 @@ from pathlib import Path
 from pyg_sybio.data.expmap import Benchmark, ExpmapDataset, read_phases, used_columns
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import Transforms
+from pyg_sybio.data.two_tasks import ObservationRatio
 from pyg_sybio.skeleton import load_skeleton
 
 ACTIONS = (
@@ -86,7 +87,8 @@ class Human36M(ExpmapDataset):
         augment: Changes a clip of all 32 joints, in radians, before it becomes z-scores.
         corrupt: Changes the observed z-scores alone.
         fill: Fills what is missing in them, after `corrupt`.
-        observation_ratio: The share of the observed frames that is seen.
+        observation_ratio: The share of the observed frames that is seen, or a range of shares
+            (:class:`~pyg_sybio.data.motion_dataset.MotionDataset`).
         padding: How the rest is filled: `"repeat"` or `"hold"`.
         cache: Folder of prepared files, as :func:`~pyg_sybio.data.store.prepare` has it.
         num_processes: How many processes may read files.
@@ -128,7 +130,7 @@ class Human36M(ExpmapDataset):
         augment: Transforms | None = None,
         corrupt: Transforms | None = None,
         fill: Transforms | None = None,
-        observation_ratio: float = 1.0,
+        observation_ratio: ObservationRatio = 1.0,
         padding: str = "repeat",
         cache: str | None = None,
         num_processes: int | None = None,

@@ -9,6 +9,7 @@ from pyg_sybio.data.protocols import check_split_name, hold_out
 from pyg_sybio.data.readers.kinetics import FRAME_RATE, KineticsLabel, read_kinetics, read_kinetics_labels
 from pyg_sybio.data.store import MotionStore, prepare
 from pyg_sybio.data.transforms import SelectByConfidence, Shift
+from pyg_sybio.data.two_tasks import ObservationRatio
 
 # The benchmark's own two parts; its "val" is what all figures are published on.
 TRAINING, TESTING = "kinetics_train", "kinetics_val"
@@ -37,7 +38,9 @@ class KineticsSkeleton(MotionDataset):
         augment: What changes a clip before it is split.
         corrupt: What changes the observed frames.
         fill: What fills the observed frames. (default: nothing, as the field leaves missing joints zero)
-        observation_ratio: The share of what could be observed that is.
+        reserved: Frames at the end of a whole clip that are never observed. (default: `num_future`)
+        observation_ratio: The share of what could be observed that is, or a range of shares
+            (:class:`~pyg_sybio.data.motion_dataset.MotionDataset`).
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         cache: Where prepared clips are kept (:func:`~pyg_sybio.data.store.prepare`).
         num_processes: How many processes prepare.
@@ -74,7 +77,8 @@ class KineticsSkeleton(MotionDataset):
         augment: Transforms | None = None,
         corrupt: Transforms | None = None,
         fill: Transforms | None = None,
-        observation_ratio: float = 1.0,
+        reserved: int | None = None,
+        observation_ratio: ObservationRatio = 1.0,
         padding: str = "repeat",
         cache: str | None = None,
         num_processes: int | None = None,
@@ -114,6 +118,7 @@ class KineticsSkeleton(MotionDataset):
             augment=augment,
             corrupt=corrupt,
             fill=fill,
+            reserved=reserved,
             observation_ratio=observation_ratio,
             padding=padding,
         )

@@ -13,7 +13,7 @@ from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store import MotionStore
-from pyg_sybio.data.two_tasks import check_split, split_tasks
+from pyg_sybio.data.two_tasks import ObservationRatio, check_split, ratio_range, split_tasks
 from pyg_sybio.metrics import position_errors
 
 Transform = Callable[[Motion], Motion]
@@ -109,7 +109,10 @@ class MotionDataset(Dataset):
         num_observed: Frames in `x`.
         num_future: Frames in `future`.
         frame_rate: In Hz. (default: that of the clips)
-        observation_ratio: The share of what could be observed that is.
+        reserved: Frames at the end of a whole clip that are never observed; with 0 a clip is observed to its
+            end, and nothing of its future was recorded. (default: `num_future`)
+        observation_ratio: The share of what could be observed that is, or a range of shares from which every
+            sample draws its own, anew each time, with torch's generator.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         augment: A transform, or several, that change a clip before it is split; a window keeps its length.
         corrupt: Those that change the observed frames alone, as a bad sensor does.
@@ -131,7 +134,8 @@ class MotionDataset(Dataset):
 
     Raises:
         ValueError: If an argument is out of its range, a clip has no label or an unknown one, the frame rates
-            of the clips differ from each other or from `frame_rate`, or there is no clip.
+            of the clips differ from each other or from `frame_rate`, there is no clip, or frames of windows
+            are to be `reserved`.
 
     Note:
         Clips that preparation has left out of the store (:class:`SomebodySeen` leaves out those in which
@@ -152,19 +156,22 @@ class MotionDataset(Dataset):
         spans: Sequence[Span] | None = None,
         window_stride: int | None = None,
         frame_rate: float | None = None,
-        observation_ratio: float = 1.0,
+        reserved: int | None = None,
+        observation_ratio: ObservationRatio = 1.0,
         padding: str = "repeat",
         augment: Transforms | None = None,
         corrupt: Transforms | None = None,
         fill: Transforms | None = None,
     ) -> None:
-        check_split(num_observed, num_future, observation_ratio, padding)
+        self._ratios = ratio_range(observation_ratio)
+        check_split(num_observed, num_future, reserved, self._ratios[0], padding)
         super().__init__()
         self.store = store
         self.skeleton = store.skeleton
         self.class_names = tuple(class_names)
         self.num_observed = num_observed
         self.num_future = num_future
+        self.reserved = reserved
         self.observation_ratio = observation_ratio
         self.padding = padding
         self.augment = composed(augment)
@@ -180,6 +187,11 @@ class MotionDataset(Dataset):
                 )
         if not spans:
             raise ValueError("there is no clip to take samples from, expected one or more")
+        if reserved is not None and any(span.split is not None for span in spans):
+            raise ValueError(
+                f"'reserved' is {reserved}, expected none: the future of a window begins at a fixed frame "
+                "(whole clips are those without 'window_stride')"
+            )
         self.spans = tuple(spans)
         used = sorted({span.clip for span in self.spans})
         self._labels = _labels(store, used, self.class_names)
@@ -221,7 +233,8 @@ class MotionDataset(Dataset):
             motion,
             num_observed=self.num_observed,
             num_future=self.num_future,
-            observation_ratio=self.observation_ratio,
+            reserved=self.reserved,
+            observation_ratio=self._ratio(),
             padding=self.padding,
             split=None if span.split is None else span.split - span.start,
         )
@@ -233,6 +246,11 @@ class MotionDataset(Dataset):
             future_mask=_stack(sample.future_present.unsqueeze(-1), persons),
             y=torch.tensor([self._labels[span.clip]]),
         )
+
+    def _ratio(self) -> float:
+        """The share of what could be observed that a sample sees."""
+        low, high = self._ratios
+        return low if low == high else low + (high - low) * torch.rand(()).item()
 
     def _seen(self, observed: Motion) -> Motion:
         """The observed frames as the model sees them."""

@@ -18,6 +18,7 @@ from pyg_sybio.data.protocols import hold_out as held_out
 from pyg_sybio.data.reading import FORMATS, FRAME_FILES, is_readable, read_motions
 from pyg_sybio.data.store import prepare
 from pyg_sybio.data.transforms import Resample
+from pyg_sybio.data.two_tasks import ObservationRatio
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 SAME_RATE = 1e-3
@@ -60,7 +61,9 @@ class MotionFolder(MotionDataset):
         augment: Those of a clip before it is split, such as `RandomRotation`.
         corrupt: Those of the observed frames, such as `DropJoints`.
         fill: Those of the observed frames after that, such as `FillMissing`.
-        observation_ratio: The share of what could be observed that is.
+        reserved: Frames at the end of a whole clip that are never observed. (default: `num_future`)
+        observation_ratio: The share of what could be observed that is, or a range of shares
+            (:class:`~pyg_sybio.data.motion_dataset.MotionDataset`).
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         cache: The folder of prepared clips (:func:`~pyg_sybio.data.store.prepare`).
         num_processes: How many processes may read.
@@ -97,7 +100,8 @@ class MotionFolder(MotionDataset):
         augment: Transforms | None = None,
         corrupt: Transforms | None = None,
         fill: Transforms | None = None,
-        observation_ratio: float = 1.0,
+        reserved: int | None = None,
+        observation_ratio: ObservationRatio = 1.0,
         padding: str = "repeat",
         cache: str | None = None,
         num_processes: int | None = None,
@@ -132,6 +136,7 @@ class MotionFolder(MotionDataset):
             num_future=num_future,
             window_stride=window_stride,
             frame_rate=frame_rate,
+            reserved=reserved,
             observation_ratio=observation_ratio,
             padding=padding,
             augment=augment,

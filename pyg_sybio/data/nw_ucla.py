@@ -9,6 +9,7 @@ from pyg_sybio.data.protocols import Validation, named_protocol, select
 from pyg_sybio.data.readers.nw_ucla import ACTIONS, read_nw_ucla
 from pyg_sybio.data.store import prepare
 from pyg_sybio.data.transforms import AlignView, Center, FillMissing
+from pyg_sybio.data.two_tasks import ObservationRatio
 
 
 class NWUCLA(MotionDataset):
@@ -34,7 +35,9 @@ class NWUCLA(MotionDataset):
         augment: What changes a clip before it is split.
         corrupt: What changes the observed frames.
         fill: What fills the observed frames. (default: `default_fill`; an empty list fills nothing)
-        observation_ratio: The share of what could be observed that is.
+        reserved: Frames at the end of a whole clip that are never observed. (default: `num_future`)
+        observation_ratio: The share of what could be observed that is, or a range of shares
+            (:class:`~pyg_sybio.data.motion_dataset.MotionDataset`).
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
         cache: Where prepared clips are kept (:func:`~pyg_sybio.data.store.prepare`).
         num_processes: How many processes prepare.
@@ -76,7 +79,8 @@ class NWUCLA(MotionDataset):
         augment: Transforms | None = None,
         corrupt: Transforms | None = None,
         fill: Transforms | None = None,
-        observation_ratio: float = 1.0,
+        reserved: int | None = None,
+        observation_ratio: ObservationRatio = 1.0,
         padding: str = "repeat",
         cache: str | None = None,
         num_processes: int | None = None,
@@ -109,6 +113,7 @@ class NWUCLA(MotionDataset):
             augment=augment,
             corrupt=corrupt,
             fill=fill,
+            reserved=reserved,
             observation_ratio=observation_ratio,
             padding=padding,
         )

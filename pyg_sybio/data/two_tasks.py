@@ -1,12 +1,16 @@
 r"""One clip for both tasks: the observed frames to recognise, the future frames to predict."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
+
+ObservationRatio = float | Sequence[float]
+"""A share of what could be observed, or a range of them: the lowest and the highest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,7 @@ def split_tasks(
     *,
     num_observed: int,
     num_future: int,
+    reserved: int | None = None,
     observation_ratio: float = 1.0,
     padding: str = "repeat",
     split: int | None = None,
@@ -41,23 +46,26 @@ def split_tasks(
     The future begins at frame
 
     .. math::
-        s = \max(T - T_{future}, \lceil T / 2 \rceil), \qquad s_\rho = \max(1, \mathrm{round}(\rho s)):
+        s = \max(T - R, \lceil T / 2 \rceil), \qquad s_\rho = \max(1, \mathrm{round}(\rho s)):
 
-    the last frames of a clip are its future, but a clip too short for that still shows its first half, so
-    that no clip is too short. What the model sees are the last `num_observed` frames before :math:`s_\rho`.
-    If there are fewer, they are filled at the front:
+    the last :math:`R` frames of a clip (`reserved`) are kept for its future, but a clip too short for that
+    still shows its first half, so that no clip is too short. What the model sees are the last `num_observed`
+    frames before :math:`s_\rho`. If there are fewer, they are filled at the front:
 
     * `"repeat"`: by the observed frames over and over, backwards in time, so that their last frame comes
       before the first real one (as the field fills the empty frames of NTU RGB+D);
     * `"hold"`: by the first frame.
 
     The future are the `num_future` frames from :math:`s_\rho` on. What lies beyond the end of the clip is
-    zero and not present, so that it counts neither in the loss nor in an error.
+    zero and not present, so that it counts neither in the loss nor in an error. With nothing reserved a clip
+    is observed to its end, and nothing of its future was recorded.
 
     Args:
         motion: The clip, `T` frames.
         num_observed: Frames of `observed`, at least 1.
         num_future: Frames of `future`, at least 1.
+        reserved: Frames :math:`R` at the end of the clip that are never observed, at least 0. (default:
+            `num_future`)
         observation_ratio: The share :math:`\rho` of what could be observed that has been seen so far, above 0
             and at most 1: 0.2 recognises an action by its first fifth.
         padding: `"repeat"` or `"hold"`.
@@ -69,10 +77,11 @@ def split_tasks(
     Raises:
         ValueError: If an argument is out of its range.
     """
-    check_split(num_observed, num_future, observation_ratio, padding)
+    check_split(num_observed, num_future, reserved, observation_ratio, padding)
     num_frames = motion.num_frames
     if split is None:
-        split = max(num_frames - num_future, math.ceil(num_frames / 2))
+        reserved = num_future if reserved is None else reserved
+        split = max(num_frames - reserved, math.ceil(num_frames / 2))
     elif not 1 <= split <= num_frames:
         raise ValueError(f"'split' is {split}, expected 1 to {num_frames}, the number of frames")
     split = max(1, round(observation_ratio * split))
@@ -80,15 +89,37 @@ def split_tasks(
     return TwoTaskSample(_observed(motion, split, num_observed, padding), future, future.present)
 
 
-def check_split(num_observed: int, num_future: int, observation_ratio: float, padding: str) -> None:
+def check_split(
+    num_observed: int, num_future: int, reserved: int | None, observation_ratio: float, padding: str
+) -> None:
     """Raise a :class:`ValueError` unless these are arguments that :func:`split_tasks` can follow."""
-    for name, value in (("num_observed", num_observed), ("num_future", num_future)):
-        if value < 1:
-            raise ValueError(f"'{name}' is {value}, expected at least 1")
+    for name, value, least in (
+        ("num_observed", num_observed, 1),
+        ("num_future", num_future, 1),
+        ("reserved", reserved, 0),
+    ):
+        if value is not None and value < least:
+            raise ValueError(f"'{name}' is {value}, expected at least {least}")
     if not 0 < observation_ratio <= 1:
         raise ValueError(f"'observation_ratio' is {observation_ratio}, expected above 0 and at most 1")
     if padding not in ("repeat", "hold"):
         raise ValueError(f"'padding' is {padding!r}, expected 'repeat' or 'hold'")
+
+
+def ratio_range(observation_ratio: ObservationRatio) -> tuple[float, float]:
+    """The lowest and the highest share that a sample may be given, which are one unless it is a range.
+
+    Raises:
+        ValueError: If it is neither a share nor two of them, the lower one first.
+    """
+    ends = tuple(observation_ratio) if isinstance(observation_ratio, Sequence) else (observation_ratio,) * 2
+    numbers = all(isinstance(end, int | float) for end in ends)
+    if not numbers or len(ends) != 2 or not 0 < ends[0] <= ends[1] <= 1:
+        raise ValueError(
+            f"'observation_ratio' is {observation_ratio!r}, expected a number above 0 and at most 1, "
+            "or two of them, the lower one first"
+        )
+    return ends[0], ends[1]
 
 
 def _observed(motion: Motion, split: int, num_observed: int, padding: str) -> Motion:

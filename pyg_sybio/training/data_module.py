@@ -50,8 +50,9 @@ class ClipDataModule(L.LightningDataModule):
 
     Raises:
         ValueError: If a split has an argument that the dataset class does not know, a transform is wrong, or
-            clips other than training clips are to be augmented or corrupted, or no folder of recordings is
-            named and the dataset class needs one.
+            clips other than training clips are to be augmented, corrupted, or observed to a random share
+            (a range as ``observation_ratio``), or no folder of recordings is named and the dataset class
+            needs one.
     """
 
     def __init__(
@@ -179,6 +180,11 @@ class ClipDataModule(L.LightningDataModule):
                     raise ValueError(
                         f"'data.{place}' has {key!r}, expected it in 'data.train' alone: "
                         "what a model is judged on is not changed at random"
+                    )
+                if key == "observation_ratio" and isinstance(value, list) and place != "train":
+                    raise ValueError(
+                        f"'data.{place}' has the range {value} as 'observation_ratio', expected a number: "
+                        "a range belongs in 'data.train' alone, as each sample draws from it at random"
                     )
                 if key in TRANSFORMS and value is not None:
                     value = build_transforms(value, f"data.{place}.{key}")

@@ -89,6 +89,9 @@ def test_one_person_about_the_middle_of_the_image(root: Path) -> None:
         torch.testing.assert_close(sample.x.transpose(0, 1), expected[-20:-5])
         torch.testing.assert_close(sample.future.transpose(0, 1), expected[-5:])
         assert torch.equal(sample.future_mask.squeeze(-1).T, expected[-5:, :, 2] > 0)
+        torch.testing.assert_close(
+            make(root, split="test", reserved=0)[index].x.transpose(0, 1), expected[-15:]
+        )
 
 
 def test_a_class_that_no_list_names_is_a_number(root: Path, tmp_path: Path) -> None:

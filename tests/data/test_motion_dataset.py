@@ -145,6 +145,34 @@ def test_early_recognition_sees_less() -> None:
     torch.testing.assert_close(frames_first(sample.x), motion.poses[:, [0, 0, 0, 0, 0, 1]])
 
 
+def test_what_is_reserved_is_never_observed() -> None:
+    motions = [clip(24), clip(3)]
+    clips = dataset(motions, reserved=1)
+    torch.testing.assert_close(frames_first(clips[0].x), motions[0].poses[:, 17:23])
+    assert clips[0].future_mask[:, 0].all() and not clips[0].future_mask[:, 1:].any()
+    whole = dataset(motions, reserved=0, num_observed=3)
+    for index, motion in enumerate(motions):
+        torch.testing.assert_close(frames_first(whole[index].x), motion.poses[:, -3:])
+        assert not whole[index].future.any() and not whole[index].future_mask.any()
+
+
+def test_every_sample_draws_its_own_share_anew() -> None:
+    motion = clip(104)  # the frame's number is its place in the clip
+    motion = motion.replace(poses=torch.arange(104.0).view(1, -1, 1, 1).expand_as(motion.poses).clone())
+    clips = dataset([motion], observation_ratio=[0.2, 0.6])
+    last = [int(clips[0].x[0, -1, 0]) + 1 for _ in range(200)]
+    assert 20 <= min(last) < 25 and 55 < max(last) <= 60
+    assert all(int(sample.future[0, 0, 0]) == int(sample.x[0, -1, 0]) + 1 for sample in (clips[0], clips[0]))
+    torch.manual_seed(3)
+    one = [clips[0].x for _ in range(3)]
+    torch.manual_seed(3)
+    assert all(torch.equal(clips[0].x, x) for x in one)
+    # One share needs no chance: the generator is left to others.
+    before = torch.get_rng_state()
+    dataset([motion], observation_ratio=[0.5, 0.5])[0]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def double(motion: Motion) -> Motion:
     return motion.replace(poses=2 * motion.poses)
 
@@ -254,7 +282,13 @@ def test_frame_rates_agree() -> None:
     [
         ({"num_observed": 0}, "'num_observed' is 0"),
         ({"num_future": 0}, "'num_future' is 0"),
+        ({"reserved": -1}, "'reserved' is -1, expected at least 0"),
+        (
+            {"reserved": 2, "window_stride": 1, "num_observed": 4},
+            "'reserved' is 2, expected none: the future of a window begins at a fixed frame",
+        ),
         ({"observation_ratio": 2.0}, "'observation_ratio' is 2.0"),
+        ({"observation_ratio": [0.5, 0.1]}, r"'observation_ratio' is \[0.5, 0.1\]"),
         ({"padding": "zero"}, "'padding' is 'zero'"),
         ({"window_stride": 0}, "'window_stride' is 0, expected at least 1"),
         ({"clips": []}, "there is no clip to take samples from"),

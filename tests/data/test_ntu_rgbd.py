@@ -115,6 +115,8 @@ def test_raw_frames_end_in_the_future(make: Callable[..., NTURGBD], root: Path) 
     frames = torch.tensor(np.array(rows, dtype=np.float32)).view(-1, 25, 3)  # 17 of one body
     torch.testing.assert_close(clips[index].x.transpose(0, 1), frames[1:13])
     torch.testing.assert_close(clips[index].future.transpose(0, 1), frames[13:])
+    whole = make(preprocess=[], fill=[], reserved=0)[index]
+    torch.testing.assert_close(whole.x.transpose(0, 1), frames[-12:])
 
 
 def test_a_clip_is_centred_and_stands_upright_and_moved_rigidly(make: Callable[..., NTURGBD]) -> None:

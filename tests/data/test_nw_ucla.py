@@ -63,6 +63,9 @@ def test_a_sample_is_the_file(made: Path) -> None:
         torch.testing.assert_close(sample.x.transpose(0, 1), frames[2:12])
         torch.testing.assert_close(sample.future.transpose(0, 1), frames[12:])
         assert int(sample.y) == document["label"] - 1
+    whole = NWUCLA(root=made, split="test", num_observed=20, preprocess=[], fill=[], reserved=0)
+    torch.testing.assert_close(whole[0].x[:, 2:12], clips[0].x)
+    assert not whole[0].future_mask.any()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.two_tasks import split_tasks
+from pyg_sybio.data.two_tasks import ratio_range, split_tasks
 from pyg_sybio.skeleton import load_skeleton
 
 SKELETON = load_skeleton("jhmdb15")
@@ -76,6 +76,49 @@ def test_the_earlier_the_less_is_seen_and_the_future_follows_at_once() -> None:
     assert frames(sample.future) == list(range(10, 20))
 
 
+@pytest.mark.parametrize(
+    ("num_frames", "reserved", "observed", "future"),
+    [
+        (12, 1, [6, 7, 8, 9, 10], [11, -1, -1]),
+        (12, 3, [4, 5, 6, 7, 8], [9, 10, 11]),
+        (12, 5, [2, 3, 4, 5, 6], [7, 8, 9]),
+        # More than half of a clip is never kept.
+        (12, 9, [1, 2, 3, 4, 5], [6, 7, 8]),
+    ],
+)
+def test_reserved_frames_by_hand(
+    num_frames: int, reserved: int, observed: list[int], future: list[int]
+) -> None:
+    sample = split_tasks(clip(num_frames), num_observed=5, num_future=3, reserved=reserved)
+    assert frames(sample.observed) == observed
+    assert frames(sample.future) == future
+    assert sample.future_present[0, :, 0].tolist() == [frame >= 0 for frame in future]
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 12])
+def test_with_nothing_reserved_a_clip_of_any_length_is_observed_whole(num_frames: int) -> None:
+    sample = split_tasks(clip(num_frames), num_observed=12, num_future=3, reserved=0)
+    assert frames(sample.observed)[-num_frames:] == list(range(num_frames))
+    assert frames(sample.future) == [-1, -1, -1]
+    assert not sample.future_present.any()
+    early = split_tasks(clip(12), num_observed=12, num_future=8, reserved=0, observation_ratio=0.5)
+    assert frames(early.future) == [6, 7, 8, 9, 10, 11, -1, -1]
+
+
+def test_a_share_is_a_range_of_one() -> None:
+    assert ratio_range(0.4) == (0.4, 0.4)
+    assert ratio_range([0.1, 1]) == (0.1, 1)
+
+
+@pytest.mark.parametrize(
+    "value", [0.0, 1.1, [0.5], [0.1, 0.2, 0.3], [0.6, 0.5], [0.0, 1.0], [0.5, 2], "0.5", None]
+)
+def test_neither_a_share_nor_a_range(value: object) -> None:
+    with pytest.raises(ValueError, match=r"'observation_ratio' is .*, expected a number above 0") as error:
+        ratio_range(value)  # type: ignore[arg-type]
+    assert repr(value) in str(error.value)
+
+
 def test_a_fixed_split_overrides_the_rule() -> None:
     # Two frames tell three: the rule would keep half of the five.
     sample = split_tasks(clip(5), num_observed=2, num_future=3, split=2)
@@ -110,6 +153,7 @@ def test_rotations_keep_their_path() -> None:
     [
         ({"num_observed": 0}, "'num_observed' is 0, expected at least 1"),
         ({"num_future": 0}, "'num_future' is 0, expected at least 1"),
+        ({"reserved": -1}, "'reserved' is -1, expected at least 0"),
         ({"observation_ratio": 0.0}, "'observation_ratio' is 0.0, expected above 0 and at most 1"),
         ({"observation_ratio": 1.1}, "'observation_ratio' is 1.1"),
         ({"padding": "zeros"}, "'padding' is 'zeros', expected 'repeat' or 'hold'"),

@@ -1,0 +1,73 @@
+"""The data of a recipe: what may stand where, what training clips become, what a checkpoint keeps of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_folder import MotionFolder
+from pyg_sybio.data.readers.motion_file import write_motion
+from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.recipes import prepare
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six clips of 40 frames of two persons; a joint's first coordinate is the frame's number."""
+    root = tmp_path_factory.mktemp("clips")
+    lines = ["file,label,split"]
+    for index in range(6):
+        poses = torch.randn(2, 40, 25, 3)
+        poses[..., 0] = torch.arange(40.0).view(1, -1, 1)
+        motion = Motion(poses=poses, skeleton=load_skeleton("ntu25"), frame_rate=30.0)
+        write_motion(motion, root / f"{index}.npz")
+        lines.append(f"{index}.npz,{'wave' if index % 2 else 'sit'},{('train', 'val', 'test')[index // 2]}")
+    (root / "clips.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def data_of(folder: Path, **arguments: object) -> ClipDataModule:
+    settings = {"num_observed": 10, "num_future": 5, "progress": False}
+    parts = {split: {"split": split} | dict(arguments.pop(split, {})) for split in ("train", "val", "test")}  # type: ignore[call-overload]
+    return ClipDataModule(
+        MotionFolder,
+        settings=settings | dict(arguments.pop("settings", {})),  # type: ignore[call-overload]
+        root=str(folder),
+        **parts,
+        **arguments,  # type: ignore[arg-type]
+    )
+
+
+def test_training_clips_alone_are_observed_to_a_random_share(folder: Path) -> None:
+    data = data_of(folder, settings={"reserved": 0}, train={"observation_ratio": [0.1, 1.0]})
+    last = {int(data.clips("train")[0].x[0, -1, 0]) for _ in range(40)}
+    assert len(last) > 10
+    assert {int(data.clips(split)[0].x[0, -1, 0]) for split in ("val", "test")} == {39}
+    description = json.loads(json.dumps(data.describe()))
+    again = ClipDataModule.from_description(description).clips("train")
+    assert again.observation_ratio == [0.1, 1.0] and again.reserved == 0
+
+
+@pytest.mark.parametrize("place", ["settings", "val", "test"])
+def test_a_range_of_shares_is_for_training(folder: Path, place: str) -> None:
+    message = rf"'data\.{place}' has the range \[0\.1, 1\.0\] as 'observation_ratio', expected a number"
+    with pytest.raises(ValueError, match=message):
+        data_of(folder, **{place: {"observation_ratio": (0.1, 1.0)}})
+    data_of(folder, **{place: {"observation_ratio": 0.1}})
+
+
+def test_the_command_line_takes_a_range(folder: Path) -> None:
+    overrides = [
+        f"--data.root={folder}",
+        "--data.train.observation_ratio=[0.1, 1.0]",
+        "--data.train.window_stride=null",
+        "--data.settings.reserved=0",
+        "--data.val.window_stride=null",
+        "--data.test.window_stride=null",
+        "--trainer.precision=32-true",
+    ]
+    clips = prepare("motion_folder", overrides).datamodule.clips("train")
+    assert (clips.observation_ratio, clips.reserved) == ([0.1, 1.0], 0)
