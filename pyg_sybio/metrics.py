@@ -1,10 +1,12 @@
 r"""Errors of recognition and motion prediction, as pure functions.
 
-Each returns a value a clip and frame; averages over clips, classes and horizons are the caller's
-(:mod:`pyg_sybio.training.metrics` keeps them over a whole data set).
+Errors of motion are a value a clip and frame; their averages over clips, classes and horizons are the
+caller's (:mod:`pyg_sybio.training.metrics` keeps them over a whole data set). What is said of recognition is
+said of all clips together.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,14 +33,163 @@ def top_k_accuracy(logits: Tensor, y: Tensor, k: int = 1) -> Tensor:
     Raises:
         ValueError: If the shapes disagree or `k` is not between 1 and `C`.
     """
-    if logits.dim() != 2 or y.shape != logits.shape[:1]:
-        raise ValueError(
-            f"'logits' has shape {list(logits.shape)} and 'y' {list(y.shape)}, expected [N, C] and [N]"
-        )
+    _check_logits(logits, y)
     if not 1 <= k <= logits.shape[1]:
         raise ValueError(f"'k' is {k}, expected 1 to {logits.shape[1]}, the number of classes")
     guesses = logits.topk(k, dim=-1).indices  # [N, k]
     return (guesses == y[:, None]).any(-1).to(logits.dtype).mean()
+
+
+def confusion_matrix(logits: Tensor, y: Tensor) -> Tensor:
+    r"""How often each class was taken for each: the clips of class `i` whose highest logit is that of `j`.
+
+    .. math::
+        K_{ij} = |\{n : y_n = i,\ \arg\max_c z_{n,c} = j\}|
+
+    Its diagonal over the sums of its rows is the recall of each class.
+
+    Args:
+        logits: Scores of the classes.
+        y: Index of the right class.
+
+    Shapes:
+        - **logits:** `[N, C]`
+        - **y:** `[N]`
+        - **output:** `[C, C]`, right classes in rows, guesses in columns
+
+    Raises:
+        ValueError: If the shapes disagree.
+    """
+    _check_logits(logits, y)
+    num_classes = logits.shape[1]
+    pairs = num_classes * y + logits.argmax(-1)
+    return pairs.bincount(minlength=num_classes**2).view(num_classes, num_classes)
+
+
+def negative_log_likelihood(logits: Tensor, y: Tensor) -> Tensor:
+    r"""Mean surprise at the right class, in nats.
+
+    .. math::
+        -\frac{1}{N} \sum_n \log p_{n, y_n}, \qquad p_n = \mathrm{softmax}(z_n)
+
+    Args:
+        logits: Scores :math:`z` of the classes.
+        y: Index of the right class.
+
+    Shapes:
+        - **logits:** `[N, C]`
+        - **y:** `[N]`
+        - **output:** scalar in double precision, 0 for certainty that is right; NaN without a clip
+
+    Raises:
+        ValueError: If the shapes disagree.
+    """
+    _check_logits(logits, y)
+    return -logits.double().log_softmax(-1).gather(1, y[:, None]).mean()
+
+
+def brier_score(logits: Tensor, y: Tensor) -> Tensor:
+    r"""Mean squared distance of the probabilities from certainty of the right class.
+
+    .. math::
+        \frac{1}{N} \sum_n \sum_c (p_{n,c} - [c = y_n])^2, \qquad p_n = \mathrm{softmax}(z_n)
+
+    From G. W. Brier, "Verification of forecasts expressed in terms of probability" (Monthly Weather Review,
+    1950), in his form for several classes: twice the one that is customary for two.
+
+    Args:
+        logits: Scores :math:`z` of the classes.
+        y: Index of the right class.
+
+    Shapes:
+        - **logits:** `[N, C]`
+        - **y:** `[N]`
+        - **output:** scalar in double precision, 0 to 2; NaN without a clip
+
+    Raises:
+        ValueError: If the shapes disagree.
+    """
+    _check_logits(logits, y)
+    probabilities = logits.double().softmax(-1)
+    right = torch.zeros_like(probabilities).scatter(1, y[:, None], 1.0)
+    return (probabilities - right).square().sum(-1).mean()
+
+
+class ReliabilityBins(NamedTuple):
+    r"""Clips by how sure a model was of its guess: what a reliability diagram shows.
+
+    Args:
+        confidence: Mean probability of the guesses in a bin, NaN in an empty one.
+        accuracy: Share of them that is right, NaN in an empty one.
+        counts: How many there are.
+
+    Shapes:
+        - **confidence, accuracy, counts:** `[B]`
+    """
+
+    confidence: Tensor
+    accuracy: Tensor
+    counts: Tensor
+
+
+def reliability_bins(logits: Tensor, y: Tensor, num_bins: int = 15) -> ReliabilityBins:
+    r"""Confidence and accuracy in bins of equal width.
+
+    The confidence of a clip is the probability of its guess, :math:`\max_c p_{n,c}` with
+    :math:`p_n = \mathrm{softmax}(z_n)`; bin `b` of `B`, counted from 1, holds the clips whose confidence lies
+    in :math:`(\frac{b-1}{B}, \frac{b}{B}]`. From C. Guo et al., "On calibration of modern neural networks"
+    (ICML 2017), section 2.
+
+    Args:
+        logits: Scores :math:`z` of the classes.
+        y: Index of the right class.
+        num_bins: Number `B` of bins. (default: :obj:`15`, theirs)
+
+    Shapes:
+        - **logits:** `[N, C]`
+        - **y:** `[N]`
+
+    Raises:
+        ValueError: If the shapes disagree or `num_bins` is not positive.
+    """
+    _check_logits(logits, y)
+    if num_bins < 1:
+        raise ValueError(f"'num_bins' is {num_bins}, expected at least 1")
+    confidence, guess = logits.double().softmax(-1).max(-1)
+    index = ((confidence * num_bins).ceil().long() - 1).clamp(0, num_bins - 1)
+    counts = index.bincount(minlength=num_bins)
+    right = (guess == y).double()
+    # 0 / 0 is NaN: an empty bin has neither.
+    totals = (index.bincount(values, minlength=num_bins) for values in (confidence, right))
+    mean_confidence, accuracy = (total / counts for total in totals)
+    return ReliabilityBins(mean_confidence, accuracy, counts)
+
+
+def expected_calibration_error(logits: Tensor, y: Tensor, num_bins: int = 15) -> Tensor:
+    r"""How far confidence and accuracy are apart (ECE), in the mean over the clips.
+
+    .. math::
+        \mathrm{ECE} = \sum_b \frac{|B_b|}{N} \bigl|\mathrm{acc}(B_b) - \mathrm{conf}(B_b)\bigr|
+
+    over the bins of :func:`reliability_bins`. From C. Guo et al., "On calibration of modern neural networks"
+    (ICML 2017), Eq. 3.
+
+    Args:
+        logits: Scores of the classes.
+        y: Index of the right class.
+        num_bins: Number of bins. (default: :obj:`15`, theirs)
+
+    Shapes:
+        - **logits:** `[N, C]`
+        - **y:** `[N]`
+        - **output:** scalar in double precision, 0 to 1; NaN without a clip
+
+    Raises:
+        ValueError: If the shapes disagree or `num_bins` is not positive.
+    """
+    bins = reliability_bins(logits, y, num_bins)
+    gap = torch.where(bins.counts > 0, (bins.accuracy - bins.confidence).abs(), 0.0)
+    return (bins.counts * gap).sum() / bins.counts.sum()
 
 
 def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | None = None) -> Tensor:
@@ -174,6 +325,13 @@ def position_errors(
     scale = _MILLIMETRES.get(units)
     errors = {"mpjpe": distance} if scale is None else {"mpjpe_mm": scale * distance}
     return errors | {"pck@0.05": percentage_of_correct_keypoints(prediction, target, 0.05, mask)}
+
+
+def _check_logits(logits: Tensor, y: Tensor) -> None:
+    if logits.dim() != 2 or y.shape != logits.shape[:1]:
+        raise ValueError(
+            f"'logits' has shape {list(logits.shape)} and 'y' {list(y.shape)}, expected [N, C] and [N]"
+        )
 
 
 def _euler_columns(frames: Tensor) -> Tensor:

@@ -98,6 +98,94 @@ def test_top_k_accuracy_counts_the_ranks() -> None:
     assert metrics.top_k_accuracy(logits, y, 7) == 1
 
 
+def random_scores(num_clips: int = 200, num_classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores that are often right, and the classes; in double precision."""
+    y = torch.randint(num_classes, (num_clips,))
+    logits = 2 * torch.randn(num_clips, num_classes, dtype=torch.float64)
+    logits[torch.arange(num_clips), y] += 1.5
+    return logits, y
+
+
+def probabilities_of(logits: torch.Tensor) -> np.ndarray:
+    """Softmax, from its definition."""
+    powers = np.exp(logits.numpy())
+    return powers / powers.sum(1, keepdims=True)
+
+
+def test_confusion_matrix_counts_clip_by_clip() -> None:
+    logits, y = random_scores()
+    expected = np.zeros((5, 5), dtype=int)
+    for scores, label in zip(logits.tolist(), y.tolist(), strict=True):
+        expected[label, int(np.argmax(scores))] += 1
+    assert metrics.confusion_matrix(logits, y).tolist() == expected.tolist()
+    right = metrics.confusion_matrix(logits, y).diag().sum() / 200
+    torch.testing.assert_close(right.double(), metrics.top_k_accuracy(logits, y))
+    assert metrics.confusion_matrix(torch.zeros(3, 1), torch.zeros(3, dtype=torch.long)).tolist() == [[3]]
+
+
+def test_negative_log_likelihood_and_brier_score_are_the_loops() -> None:
+    logits, y = random_scores()
+    surprise, square = [], []
+    for row, label in zip(probabilities_of(logits), y.tolist(), strict=True):
+        surprise.append(-np.log(row[label]))
+        square.append(sum((p - (c == label)) ** 2 for c, p in enumerate(row)))
+    assert metrics.negative_log_likelihood(logits, y).item() == pytest.approx(np.mean(surprise))
+    assert metrics.brier_score(logits, y).item() == pytest.approx(np.mean(square))
+
+
+def test_scores_of_certainty() -> None:
+    y = torch.tensor([0, 2, 1])
+    right = 1000 * torch.eye(3)[y]
+    for score in (metrics.negative_log_likelihood, metrics.brier_score, metrics.expected_calibration_error):
+        assert score(right, y) == 0
+    assert metrics.brier_score(right, (y + 1) % 3) == 2
+    assert metrics.expected_calibration_error(right, (y + 1) % 3) == 1
+    assert metrics.negative_log_likelihood(right, (y + 1) % 3) == 1000  # finite, where log(softmax) is not
+
+
+@pytest.mark.parametrize("num_bins", [1, 4, 15])
+def test_reliability_bins_are_the_loop(num_bins: int) -> None:
+    logits, y = random_scores()
+    bins = metrics.reliability_bins(logits, y, num_bins)
+    members: list[list[tuple[float, bool]]] = [[] for _ in range(num_bins)]
+    for row, label in zip(probabilities_of(logits), y.tolist(), strict=True):
+        place = next(b for b in range(num_bins) if row.max() <= (b + 1) / num_bins)
+        members[place].append((row.max(), int(row.argmax()) == label))
+    assert bins.counts.tolist() == [len(inside) for inside in members]
+    error = 0.0
+    for b, inside in enumerate(members):
+        if not inside:
+            assert bins.confidence[b].isnan() and bins.accuracy[b].isnan()
+            continue
+        confidence, accuracy = np.mean(inside, axis=0)
+        assert bins.confidence[b].item() == pytest.approx(confidence)
+        assert bins.accuracy[b].item() == pytest.approx(accuracy)
+        error += len(inside) / len(y) * abs(accuracy - confidence)
+    assert metrics.expected_calibration_error(logits, y, num_bins).item() == pytest.approx(error)
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
+    logits = torch.tensor([[0.5, 0.5], [0.75, 0.25], [1.0, 0.0]], dtype=torch.float64).log()
+    bins = metrics.reliability_bins(logits, torch.tensor([0, 1, 0]), 4)
+    assert bins.counts.tolist() == [0, 1, 1, 1]
+    assert bins.accuracy[1:].tolist() == [1, 0, 1]
+
+
+def test_a_calibrated_model_has_little_calibration_error() -> None:
+    logits = 2 * torch.randn(20_000, 4)
+    y = torch.multinomial(logits.softmax(-1), 1).squeeze(1)  # the classes are what the model says they are
+    assert metrics.expected_calibration_error(logits, y) < 0.02
+    assert metrics.expected_calibration_error(3 * logits, y) > 0.1  # too sure of itself
+
+
+def test_without_a_clip_nothing_can_be_said() -> None:
+    nothing = torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)
+    for score in (metrics.negative_log_likelihood, metrics.brier_score, metrics.expected_calibration_error):
+        assert score(*nothing).isnan()
+    assert not metrics.confusion_matrix(*nothing).any()
+    assert metrics.reliability_bins(*nothing, 4).counts.tolist() == [0, 0, 0, 0]
+
+
 def test_mean_per_joint_position_error_is_the_loop() -> None:
     prediction, target = torch.randn(2, 3, 4, 5, 3), torch.randn(2, 3, 4, 5, 3)
     error = metrics.mean_per_joint_position_error(prediction, target)
@@ -165,6 +253,23 @@ def test_percentage_of_correct_keypoints_takes_the_size_of_the_whole_clip() -> N
             r"'logits' has shape \[2, 5\] and 'y' \[3\]",
         ),
         (lambda: metrics.top_k_accuracy(torch.zeros(2, 5), torch.zeros(2), 6), "'k' is 6, expected 1 to 5"),
+        *(
+            (
+                lambda metric=metric: metric(torch.zeros(2, 5), torch.zeros(3)),
+                r"'logits' has shape \[2, 5\] and 'y' \[3\], expected \[N, C\] and \[N\]",
+            )
+            for metric in (
+                metrics.confusion_matrix,
+                metrics.negative_log_likelihood,
+                metrics.brier_score,
+                metrics.reliability_bins,
+                metrics.expected_calibration_error,
+            )
+        ),
+        (
+            lambda: metrics.expected_calibration_error(torch.zeros(2, 5), torch.zeros(2), 0),
+            "'num_bins' is 0, expected at least 1",
+        ),
     ],
 )
 def test_errors_say_what_was_expected(call: Callable[[], object], message: str) -> None:
