@@ -40,7 +40,7 @@ class SymbioticLoss(nn.Module):
         \mathcal{L}_{pred} = \frac{1}{N} \sum_n \|(X_{pred})_n - (\hat{X}_{pred})_n\|_1
 
     In training the bone network predicts as well, and its :math:`\ell_1` distance to the true bones is added
-    to the joints'.
+    to the joints'. Without a joint network it is all there is.
 
     Args:
         skeleton: Gives the bones of the target.
@@ -72,14 +72,16 @@ class SymbioticLoss(nn.Module):
         recognition, prediction = None, None
         if output.logits is not None:
             recognition = F.cross_entropy(_precise(output.logits), y)
-        if output.future is not None:
+        if output.future is not None or output.bone_future is not None:
             mask = self._counted(future, future_mask, output.present)
-            prediction = self._distance(output.future, future, mask)
+            distances = []
+            if output.future is not None:
+                distances.append(self._distance(output.future, future, mask))
             if output.bone_future is not None:
                 bone_mask = mask[..., self.bone_vectors.inner] & mask[..., self.bone_vectors.outer]
-                prediction = prediction + self._distance(
-                    output.bone_future, self.bone_vectors(future), bone_mask
-                )
+                bones = self.bone_vectors(future)
+                distances.append(self._distance(output.bone_future, bones, bone_mask))
+            prediction = torch.stack(distances).sum()
         if recognition is None or prediction is None:
             total = recognition if recognition is not None else prediction
             assert total is not None

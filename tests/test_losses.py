@@ -93,6 +93,19 @@ def test_without_a_bone_prediction_there_is_no_bone_term() -> None:
     assert terms.prediction.item() == pytest.approx(distance(out.future, future, out.present), abs=1e-12)
 
 
+@pytest.mark.parametrize("persons", [None, 2])
+def test_without_a_joint_prediction_the_bones_count_alone(persons: int | None) -> None:
+    out = output(persons=persons)
+    y, future = target(out)
+    assert out.bone_future is not None
+    terms = SymbioticLoss(SKELETON)(
+        Output(out.logits, None, out.bone_future, out.present), y=y, future=future
+    )
+    assert terms.prediction is not None
+    expected = distance(out.bone_future, bones(future), out.present)
+    assert terms.prediction.item() == pytest.approx(expected, abs=1e-12)
+
+
 def test_absent_persons_do_not_count() -> None:
     out = output()
     y, future = target(out)
