@@ -127,6 +127,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--actions", metavar="A,B,...", help="restrict to these classes (default: all)")
     evaluate.add_argument(
+        "--observation-ratio",
+        type=_share,
+        metavar="SHARE",
+        help="evaluate as if only this share of what could be observed had been, above 0 and at most 1 "
+        "(default: as the recipe has it)",
+    )
+    evaluate.add_argument(
         "--output", type=Path, metavar="FILE.json", help="the report (default: beside the checkpoint)"
     )
     evaluate.set_defaults(run=_evaluate)
@@ -171,6 +178,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _share(text: str) -> float:
+    """A share above 0 and at most 1, from the command line."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most 1")
+    return share
+
+
 def _demo(args: argparse.Namespace) -> None:
     from pyg_sybio.demo import run_demo
 
@@ -196,7 +214,11 @@ def _evaluate(args: argparse.Namespace) -> None:
     from pyg_sybio.training.evaluation import evaluate, format_report, write_report
 
     checkpoint = load_checkpoint(args.checkpoint)
-    data = ClipDataModule.from_description(checkpoint.data, root=args.data_root)
+    description, name, facts = checkpoint.data, args.split, {"split": args.split}
+    if (ratio := args.observation_ratio) is not None:
+        description = description | {args.split: description[args.split] | {"observation_ratio": ratio}}
+        name, facts = f"{args.split}-{ratio:g}", facts | {"observation_ratio": ratio}
+    data = ClipDataModule.from_description(description, root=args.data_root)
     actions = args.actions.split(",") if args.actions else None
     report = evaluate(
         checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu"),
@@ -205,9 +227,9 @@ def _evaluate(args: argparse.Namespace) -> None:
         batch_size=data.batch_size,
         actions=actions,
     )
-    report = {"checkpoint": str(args.checkpoint), "split": args.split} | report
+    report = {"checkpoint": str(args.checkpoint)} | facts | report
     print(format_report(report))
-    output = args.output or args.checkpoint.with_suffix(f".{args.split}.json")
+    output = args.output or args.checkpoint.with_suffix(f".{name}.json")
     write_report(report, output)
     print(f"\nreport: {output}")
 

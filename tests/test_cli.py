@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_recipe import tiny
+from tiny_recipe import TINY_TRAINER, tiny, two_steps
 
 from pyg_sybio import cli
 from pyg_sybio.data.cmu_mocap import USED_COLUMNS
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.reading import read_motion
 from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.data.two_tasks import split_tasks
 from pyg_sybio.training.checkpoint import load_checkpoint
+from pyg_sybio.training.data_module import ClipDataModule
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,56 @@ def test_evaluate_another_split_and_actions(checkpoint: Path, tmp_path: Path) ->
     assert list(report["motion"]["mpjpe_mm"]["classes"]) == ["walking", "kicking"]
     assert report["split"] == "val"
     assert report["clips"] == 2  # twelve validation clips have each class once
+
+
+def test_evaluate_what_only_a_share_was_observed_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = SyntheticMotions(num_clips=24, num_observed=24, num_future=12)
+    recordings, run = tmp_path / "clips", tmp_path / "run"
+    recordings.mkdir()
+    rows = ["file,label,split"]
+    for number, clip in enumerate(made):
+        poses = torch.cat([clip.x, clip.future], dim=1).transpose(0, 1)[None]
+        motion = Motion(poses=poses, skeleton=made.skeleton, frame_rate=25.0)
+        write_motion(motion, recordings / f"{number}.npz")
+        split = "train" if number < 12 else "val" if number < 18 else "test"
+        rows.append(f"{number}.npz,{made.class_names[int(clip.y)]},{split}")
+    (recordings / "clips.csv").write_text("\n".join(rows))
+    windows = [f"--data.{split}.window_stride=null" for split in ("train", "val", "test")]
+    assert cli.main(["fit", "motion_folder", *two_steps(recordings, run), *TINY_TRAINER, *windows]) == 0
+    path = next(run.rglob("last.ckpt"))
+    capsys.readouterr()
+
+    assert cli.main(["evaluate", str(path), "--observation-ratio", "0.25"]) == 0
+    assert "6 clips, of which the first 25% was observed" in capsys.readouterr().out
+    report = json.loads(path.with_suffix(".test-0.25.json").read_text())
+    assert report["observation_ratio"] == 0.25
+    checkpoint = load_checkpoint(path)
+    data = ClipDataModule.from_description(checkpoint.data)
+    folder = data.clips("test")
+    shares = [split_tasks(folder.motion(i), num_observed=12, num_future=9, split=7) for i in range(6)]
+    observed = torch.stack([share.observed.poses[0] for share in shares])
+    with torch.no_grad():
+        out = checkpoint.model(observed)
+    target = torch.stack([share.future.poses[0] for share in shares])
+    y = torch.tensor([int(clip.y) for clip in folder])
+    assert report["recognition"]["clips"] == int(checkpoint.seen_classes[y].sum())
+    right = (out.logits.argmax(-1) == y)[checkpoint.seen_classes[y]]
+    assert report["recognition"]["top1"] == pytest.approx(right.float().mean().item())
+    errors = 1000 * (out.future - target).norm(dim=-1).mean(-1)[:, [1, 3, 7]]  # 80, 160 and 320 ms
+    means = torch.stack([errors[y == label].mean(0) for label in y.unique()]).mean(0)
+    assert report["motion"]["mpjpe_mm"]["mean_of_classes"]["model"] == pytest.approx(means.tolist(), rel=1e-3)
+
+
+def test_a_share_that_cannot_be_observed(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for share in ("0", "1.5", "half"):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["evaluate", str(checkpoint), "--observation-ratio", share])
+        assert end.value.code == 2
+        assert f"'{share}' is not a number above 0 and at most 1" in capsys.readouterr().err
+    line = error_of(capsys, ["evaluate", str(checkpoint), "--observation-ratio", "0.5"])
+    assert "unknown key 'observation_ratio': SyntheticMotions knows" in line
 
 
 def test_predict_writes_what_the_model_says(

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Dataset
-from torch_geometric.loader import DataLoader
+from torch_geometric.data import Batch, Data, Dataset
 
 from pyg_sybio.files import write_whole
-from pyg_sybio.metrics import top_k_accuracy
+from pyg_sybio.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
 from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.training.metrics import ErrorByHorizon
@@ -82,6 +81,51 @@ def motion_errors(
     return {name: error.masked_fill(error.isnan() & measured, torch.inf) for name, error in errors.items()}
 
 
+class Answers(NamedTuple):
+    r"""What a model said of every clip of a data set, from one pass.
+
+    Args:
+        y: The class of each clip.
+        logits: What the model said of it; None from a model without recognition.
+        errors: Name of an error -> predictor (:data:`PREDICTORS`) -> its means; empty from a model without
+            prediction.
+
+    Shapes:
+        - **y:** `[N]`
+        - **logits:** `[N, C]`
+    """
+
+    y: Tensor
+    logits: Tensor | None
+    errors: Mapping[str, Mapping[str, ErrorByHorizon]]
+
+
+def answers(model: SybioGNN, dataset: Dataset, *, batch_size: int = 32) -> Answers:
+    r"""Show every clip of a data set to a model.
+
+    What is random in a clip is drawn from its number alone, whatever else torch's generator has been asked
+    for, and the generator is left as it was.
+
+    Args:
+        model: The model, on the device to use; it is left in evaluation mode.
+        dataset: Clips with labels and futures.
+        batch_size: Clips in a batch; it does not change the result.
+
+    Raises:
+        ValueError: If skeleton or classes of the data are not those of the model.
+    """
+    _check_fit(model, dataset)
+    errors: dict[str, dict[str, ErrorByHorizon]] = {}
+    logits, labels = [], []
+    for batch, out in _run(model, dataset, batch_size):
+        labels.append(batch.y.cpu())
+        if out.logits is not None:
+            logits.append(out.logits.cpu())
+        if out.future is not None:
+            _add_motion_errors(errors, dataset, motions(model, out, batch), len(dataset.class_names))
+    return Answers(torch.cat(labels), torch.cat(logits) if logits else None, errors)
+
+
 def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
     """Horizon in milliseconds -> index of the predicted frame, for the horizons within the future."""
     frames = {ms: round(ms / 1000 * frame_rate) - 1 for ms in HORIZONS_MS}
@@ -107,42 +151,52 @@ def evaluate(
         actions: Names of the classes to restrict to. (default: all)
 
     Returns:
-        Plain values, ready for JSON: ``recognition`` with ``top1``, ``top5`` (from five classes on), the
-        number of clips and the classes they come from; ``motion`` with, for every error that the data set
-        reports, the error a horizon of the model, of zero velocity and their ratio, for each class and for
-        the mean of the classes, which all weigh the same; it is empty where nothing of any future was
-        recorded.
+        Plain values, ready for JSON; see :func:`summary`.
 
     Raises:
         ValueError: If skeleton or classes of the data are not those of the model, or no class has a name
             in `actions`.
     """
+    _chosen_classes(list(dataset.class_names), actions)  # a wrong name is told before the pass
+    found = answers(model, dataset, batch_size=batch_size)
+    return summary(found, dataset, seen_classes=seen_classes, actions=actions)
+
+
+def summary(
+    found: Answers,
+    dataset: Dataset,
+    *,
+    seen_classes: Tensor | None = None,
+    actions: Sequence[str] | None = None,
+) -> Report:
+    r"""Accuracy and motion errors from what a model said; the other arguments are those of :func:`evaluate`.
+
+    Returns:
+        Plain values, ready for JSON. ``recognition`` has the number of clips and the classes they come from,
+        and, if there is a clip, ``top1``, ``top5`` (from five classes on), ``mean_class_accuracy`` (every
+        class weighs the same), ``ece`` (:func:`~pyg_sybio.metrics.expected_calibration_error`), the
+        ``recall`` of each class, and ``confusion``: how many clips of each class were taken for which.
+        ``motion`` has, for every error that the data set reports, the error a horizon of the model, of zero
+        velocity and their ratio, for each class and for the mean of the classes, which all weigh the same; it
+        is empty where nothing of any future was recorded.
+
+    Raises:
+        ValueError: If no class, or no clip, has a name in `actions`.
+    """
     class_names = list(dataset.class_names)
-    _check_fit(model, dataset)
     chosen = _chosen_classes(class_names, actions)
     seen = torch.ones(len(class_names), dtype=torch.bool) if seen_classes is None else seen_classes.cpu()
-
-    errors: dict[str, dict[str, ErrorByHorizon]] = {}
-    logits, labels = [], []
-    for batch, out in _run(model, dataset, batch_size):
-        labels.append(batch.y.cpu())
-        if out.logits is not None:
-            logits.append(out.logits.cpu())
-        if out.future is not None:
-            _add_motion_errors(errors, dataset, motions(model, out, batch), len(class_names))
-
-    y = torch.cat(labels)
-    report: Report = {"dataset": type(dataset).__name__, "clips": int(chosen[y].sum())}
+    report: Report = {"dataset": type(dataset).__name__, "clips": int(chosen[found.y].sum())}
     if not report["clips"]:
         raise ValueError(f"no clip is of the actions {', '.join(actions or class_names)}")
-    if logits:
-        report["recognition"] = _recognition(torch.cat(logits), y, chosen & seen, class_names)
-    if errors:
+    if found.logits is not None:
+        report["recognition"] = _recognition(found.logits, found.y, chosen & seen, class_names)
+    if found.errors:
         frames = horizon_frames(dataset.frame_rate, dataset.num_future)
         report["horizons_ms"] = list(frames)
         report["motion"] = {
             name: _motion(by_predictor, list(frames.values()), chosen, class_names)
-            for name, by_predictor in errors.items()
+            for name, by_predictor in found.errors.items()
             if by_predictor["model"].count[chosen].any()
         }
     return report
@@ -151,6 +205,8 @@ def evaluate(
 def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
     """The report as text for a terminal, whose tables are Markdown; without `by_class`, their means alone."""
     lines = [f"{report['dataset']}: {report['clips']} clips"]
+    if "observation_ratio" in report:
+        lines[0] += f", of which the first {report['observation_ratio']:.0%} was observed"
     if recognition := report.get("recognition"):
         lines += ["", _recognition_line(recognition)]
     if "motion" in report and not report["motion"]:
@@ -170,8 +226,17 @@ def write_report(report: Mapping[str, Any], path: str | Path) -> None:
 def _run(model: SybioGNN, dataset: Dataset, batch_size: int) -> Iterator[tuple[Batch, Any]]:
     model.eval()
     device = next(model.parameters()).device
-    for batch in DataLoader(dataset, batch_size=batch_size):
+    # Not a loader, which draws from torch's generator even where nothing is random.
+    for numbers in torch.arange(len(dataset)).split(batch_size):
+        batch = Batch.from_data_list([_clip(dataset, number) for number in numbers.tolist()])
         yield batch, model(batch.to(device))
+
+
+def _clip(dataset: Dataset, number: int) -> Data:
+    """A clip, what is random in it drawn from its number alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(number)
+        return dataset[number]
 
 
 def _check_fit(model: SybioGNN, dataset: Dataset) -> None:
@@ -196,11 +261,21 @@ def _recognition(logits: Tensor, y: Tensor, counted: Tensor, class_names: list[s
     logits, y = logits[counted[y]], y[counted[y]]
     names = [class_names[i] for i in y.unique().tolist()]
     result: Report = {"clips": len(y), "classes": names}
-    if len(y):
-        result["top1"] = float(top_k_accuracy(logits, y))
-        if len(class_names) >= 5:
-            result["top5"] = float(top_k_accuracy(logits, y, k=5))
-    return result
+    if not len(y):
+        return result
+    result["top1"] = float(top_k_accuracy(logits, y))
+    if len(class_names) >= 5:
+        result["top5"] = float(top_k_accuracy(logits, y, k=5))
+    counts = confusion_matrix(logits, y).tolist()
+    confusion = {
+        name: {guess: count for guess, count in zip(class_names, row, strict=True) if count}
+        for name, row in zip(class_names, counts, strict=True)
+        if any(row)
+    }
+    recall = {name: row.get(name, 0) / sum(row.values()) for name, row in confusion.items()}
+    result["mean_class_accuracy"] = sum(recall.values()) / len(recall)
+    result["ece"] = float(expected_calibration_error(logits, y))
+    return result | {"recall": recall, "confusion": confusion}
 
 
 def _add_motion_errors(
@@ -251,7 +326,8 @@ def _recognition_line(recognition: Mapping[str, Any]) -> str:
     if "top1" not in recognition:
         return f"recognition: {clips}"
     top5 = f", top-5 {recognition['top5']:.2%}" if "top5" in recognition else ""
-    return f"recognition: top-1 {recognition['top1']:.2%}{top5} ({clips})"
+    mean = f", mean class accuracy {recognition['mean_class_accuracy']:.2%}"
+    return f"recognition: top-1 {recognition['top1']:.2%}{top5}{mean} ({clips})"
 
 
 def _motion_table(name: str, errors: Mapping[str, Any], horizons: Sequence[int], by_class: bool) -> list[str]:

@@ -1,6 +1,8 @@
 """The report against a computation of its own, clip by clip."""
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.evaluation import (
     HORIZONS_MS,
     Report,
+    answers,
     evaluate,
     format_report,
     horizon_frames,
@@ -96,6 +99,57 @@ def test_recognition_counts_clips(model: SybioGNN, clips: SyntheticMotions, repo
     assert recognition["clips"] == len(clips)
     assert recognition["top1"] == pytest.approx(hits[1] / len(clips))
     assert recognition["top5"] == pytest.approx(hits[5] / len(clips))
+
+
+def test_recall_and_confusion_count_clips(model: SybioGNN, clips: SyntheticMotions, report: Report) -> None:
+    taken: dict[str, list[str]] = {}
+    probabilities = []
+    for clip in clips:
+        with torch.no_grad():
+            logits = model(clip.x.transpose(0, 1)[None]).logits[0]
+        taken.setdefault(clips.class_names[int(clip.y)], []).append(clips.class_names[int(logits.argmax())])
+        probabilities.append((float(logits.softmax(-1).max()), int(logits.argmax()) == int(clip.y)))
+    recognition = report["recognition"]
+    assert recognition["confusion"] == {name: dict(Counter(guesses)) for name, guesses in taken.items()}
+    recall = {name: guesses.count(name) / len(guesses) for name, guesses in taken.items()}
+    assert recognition["recall"] == pytest.approx(recall)
+    assert recognition["mean_class_accuracy"] == pytest.approx(sum(recall.values()) / len(recall))
+    gaps = [0.0] * 15  # of each bin: its sum of right minus sure
+    for confidence, right in probabilities:
+        gaps[math.ceil(15 * confidence) - 1] += (right - confidence) / len(clips)
+    assert recognition["ece"] == pytest.approx(sum(map(abs, gaps)), rel=1e-5)
+    line = next(line for line in format_report(report).splitlines() if line.startswith("recognition: "))
+    assert f"mean class accuracy {recognition['mean_class_accuracy']:.2%}" in line
+
+
+def test_without_a_clip_of_a_seen_class_nothing_is_said_of_recognition(
+    model: SybioGNN, clips: SyntheticMotions
+) -> None:
+    report = evaluate(model, clips, seen_classes=torch.zeros(12, dtype=torch.bool))
+    assert report["recognition"] == {"clips": 0, "classes": []}
+    assert "recognition: 0 clips of 0 classes" in format_report(report)
+
+
+class Noisy(SyntheticMotions):
+    """Clips that are different each time, as long as torch's generator is."""
+
+    def get(self, idx: int) -> Data:
+        data = super().get(idx)
+        return Data(x=data.x + 0.1 * torch.randn_like(data.x), future=data.future, y=data.y)
+
+
+def test_what_is_random_is_drawn_by_the_number_of_the_clip(model: SybioGNN) -> None:
+    clips = Noisy(num_clips=20, num_observed=8, num_future=9, seed=3)
+    before = torch.get_rng_state()
+    first = answers(model, clips, batch_size=7)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(5)
+    again = answers(model, clips, batch_size=20)
+    torch.testing.assert_close(again.logits, first.logits, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.manual_seed(3)
+        third = model(clips[3].x.transpose(0, 1)[None]).logits[0]
+    torch.testing.assert_close(first.logits[3], third, rtol=1e-4, atol=1e-5)
 
 
 def test_classes_never_shown_do_not_count_for_recognition(
@@ -190,6 +244,15 @@ def test_a_report_that_is_no_json_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_report({"error": float("nan")}, tmp_path / "report.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bones_alone_have_no_motion_errors(clips: SyntheticMotions) -> None:
+    model = SybioGNN.from_preset(
+        "demo", skeleton=clips.skeleton, num_classes=12, num_future=9, **SMALL, joints=False
+    )
+    report = evaluate(model, clips)
+    assert "motion" not in report
+    assert report["recognition"]["clips"] == len(clips)
 
 
 def test_table_shows_what_the_report_holds(report: Report, clips: SyntheticMotions) -> None:
