@@ -18,8 +18,8 @@ from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.checkpoint import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.prediction import predict
 from pyg_sybio.training.recipes import RecipeCLI, RecipeError, fit, prepare, recipe_names, recipe_path
-from pyg_sybio.training.schedule import WarmupCosine
 
 
 class Masked(SyntheticMotions):
@@ -88,6 +88,18 @@ def test_a_variant_with_one_task_trains(left_out: str, tmp_path: Path) -> None:
     assert math.isfinite(metrics["val_loss"])
     assert f"val_{left_out}_loss" not in metrics
     assert ("val_accuracy" in metrics) == (left_out == "prediction")
+
+
+def test_the_bone_network_alone_trains(tmp_path: Path) -> None:
+    cli = fit("synthetic", [*tiny(tmp_path, steps=2), "--model.variant.joints=false"])
+    metrics = cli.trainer.callback_metrics
+    assert math.isfinite(metrics["val_prediction_loss"]) and metrics["val_prediction_loss"] > 0
+    assert "val_accuracy" in metrics and "val_mpjpe_mm" not in metrics
+    checkpoint = load_checkpoint(last_checkpoint(cli))
+    assert checkpoint.model.joint_network is None
+    clip = cli.datamodule.clips("test")[0].x.transpose(0, 1)
+    prediction = predict(checkpoint, clip)
+    assert prediction.future is None and prediction.probabilities is not None
 
 
 def test_a_compiled_run_trains_the_same_weights_under_the_same_names(
@@ -160,30 +172,9 @@ def test_what_was_not_recorded_reaches_neither_losses_nor_logged_errors(tmp_path
     assert metrics["val_mpjpe_mm"].item() == pytest.approx(float(torch.stack(distances).mean()), rel=1e-4)
 
 
-def test_warmup_cosine_follows_its_formula() -> None:
-    total, warmup, highest = 40, 0.2, 0.5
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=highest)
-    schedule = WarmupCosine(optimizer, total, warmup)
-    rates = []
-    for _ in range(total):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    rising = [highest * (s + 1) / 8 for s in range(8)]
-    falling = [highest * math.cos(math.pi / 2 * (s - 8) / 32) ** 2 for s in range(8, total)]
-    assert rates == pytest.approx(rising + falling)
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
-
-
 def test_schedule_is_as_long_as_the_run(trained: RecipeCLI) -> None:
     # Two steps, the first of them warm-up: after them the rate is zero.
     assert trained.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0)
-
-
-def test_warmup_out_of_range() -> None:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    with pytest.raises(ValueError, match="'warmup' must be a share"):
-        WarmupCosine(optimizer, 10, 1.5)
 
 
 def test_shipped_recipes_parse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
