@@ -45,11 +45,15 @@ class SymbioticLoss(nn.Module):
     Args:
         skeleton: Gives the bones of the target.
         alpha: :math:`\alpha \in [0, 1]`; the paper's range is 0.8 to 0.95. (default: :obj:`0.9`)
+        label_smoothing: The share :math:`\epsilon` of each label that all classes get alike, which keeps
+            probabilities from running to 0 and 1 (Szegedy et al., 2016); the paper has none.
+            (default: :obj:`0.0`)
 
     Shapes:
         - **y:** :math:`(N)`, class indices
         - **future:** :math:`(N, (P,) T_{future}, M, D)`, the true poses
         - **future_mask:** :math:`(N, (P,) T_{future}, M)`, which of the joints were recorded
+        - **joint_error:** :math:`()`, what takes the place of the joints' :math:`\ell_1` distance
 
     Note:
         The :math:`\ell_1` norm is the mean over the features of all recorded joints of present persons, not
@@ -58,25 +62,36 @@ class SymbioticLoss(nn.Module):
         task's loss alone, unweighted. Both are computed in at least float32.
     """
 
-    def __init__(self, skeleton: Skeleton, alpha: float = 0.9) -> None:
+    def __init__(self, skeleton: Skeleton, alpha: float = 0.9, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"'alpha' must be between 0 and 1, but it is {alpha}")
+        for name, share in (("alpha", alpha), ("label_smoothing", label_smoothing)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"'{name}' must be between 0 and 1, but it is {share}")
         self.alpha = alpha
+        self.label_smoothing = label_smoothing
         self.bone_vectors = BoneVectors(skeleton)
 
     def forward(
-        self, output: _Output, *, y: Tensor, future: Tensor, future_mask: Tensor | None = None
+        self,
+        output: _Output,
+        *,
+        y: Tensor,
+        future: Tensor,
+        future_mask: Tensor | None = None,
+        joint_error: Tensor | None = None,
     ) -> LossTerms:
         """Return the loss of a model's output; without a mask, everything of the future was recorded."""
         recognition, prediction = None, None
         if output.logits is not None:
-            recognition = F.cross_entropy(_precise(output.logits), y)
+            logits = _precise(output.logits)
+            recognition = F.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
         if output.future is not None or output.bone_future is not None:
             mask = self._counted(future, future_mask, output.present)
             distances = []
             if output.future is not None:
-                distances.append(self._distance(output.future, future, mask))
+                distances.append(
+                    self._distance(output.future, future, mask) if joint_error is None else joint_error
+                )
             if output.bone_future is not None:
                 bone_mask = mask[..., self.bone_vectors.inner] & mask[..., self.bone_vectors.outer]
                 bones = self.bone_vectors(future)

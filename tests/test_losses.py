@@ -1,5 +1,6 @@
 """The loss against a loop over clips, persons, frames, joints and features."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ def target(out: Output) -> tuple[Tensor, Tensor]:
     return torch.tensor([4, 0, 2]), torch.randn_like(out.future)
 
 
-def cross_entropy(logits: Tensor, y: Tensor) -> float:
+def cross_entropy(logits: Tensor, y: Iterable[int]) -> float:
     values = logits.numpy()
     return -float(np.mean([row[k] - np.log(np.exp(row).sum()) for row, k in zip(values, y, strict=True)]))
 
@@ -129,6 +130,40 @@ def test_a_single_task_has_its_loss_unweighted() -> None:
     assert prediction.recognition is None
     assert both.prediction is not None
     assert torch.equal(prediction.total, both.prediction)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 1.0])
+def test_smoothed_labels_are_shared_with_all_classes(smoothing: float) -> None:
+    out = output()
+    y, future = target(out)
+    assert out.logits is not None
+    terms = SymbioticLoss(SKELETON, label_smoothing=smoothing)(out, y=y, future=future)
+    each = [[cross_entropy(row[None], [k]) for k in range(5)] for row in out.logits]
+    expected = np.mean(
+        [
+            (1 - smoothing) * losses[k] + smoothing * np.mean(losses)
+            for losses, k in zip(each, y.tolist(), strict=True)
+        ]
+    )
+    assert terms.recognition is not None
+    assert terms.recognition.item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_another_error_takes_the_place_of_the_joints_distance() -> None:
+    out = output()
+    y, future = target(out)
+    assert out.bone_future is not None
+    error = torch.tensor(7.0, dtype=torch.float64)
+    terms = SymbioticLoss(SKELETON)(out, y=y, future=future, joint_error=error)
+    assert terms.prediction is not None
+    expected = 7 + distance(out.bone_future, bones(future), out.present)
+    assert terms.prediction.item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.1])
+def test_smoothing_is_a_share(smoothing: float) -> None:
+    with pytest.raises(ValueError, match="'label_smoothing' must be between 0 and 1"):
+        SymbioticLoss(SKELETON, label_smoothing=smoothing)
 
 
 def test_a_perfect_prediction_costs_nothing() -> None:

@@ -146,8 +146,23 @@ def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch:
     torch.testing.assert_close(module.training_step(batch, 0), expected.total)
 
 
-def test_what_was_not_recorded_reaches_neither_losses_nor_logged_errors(tmp_path: Path) -> None:
+def test_trained_on_the_error_of_the_data_set(tmp_path: Path) -> None:
+    overrides = ["--model.train_on_error=true", "--model.variant.bones=false", "--trainer.precision=32-true"]
+    cli = fit("synthetic", [*tiny(tmp_path, steps=2), *overrides])
+    metrics = cli.trainer.callback_metrics
+    # Here all of the future was recorded, and one batch holds all clips of the validation.
+    assert metrics["val_prediction_loss"].item() == pytest.approx(metrics["val_mpjpe_mm"].item(), rel=1e-5)
+    total = cli.model.loss.alpha * metrics["val_recognition_loss"]
+    total += (1 - cli.model.loss.alpha) * metrics["val_prediction_loss"]
+    assert metrics["val_loss"].item() == pytest.approx(total.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("train_on_error", [False, True])
+def test_what_was_not_recorded_reaches_neither_losses_nor_logged_errors(
+    train_on_error: bool, tmp_path: Path
+) -> None:
     overrides = [
+        f"--model.train_on_error={train_on_error}".lower(),
         f"--data.dataset={__name__}.Masked",
         "--data.val.num_clips=36",
         "--trainer.precision=32-true",
