@@ -17,13 +17,13 @@ NUM_ORDERS = 3
 
 
 def training_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1) -> int:
-    """FLOPs of a training step: three times those of a forward pass in which both networks predict.
+    """FLOPs of a training step: three times those of a forward pass in which every network predicts.
 
     Each product of the forward pass has two in the backward pass, for what came in and for the weights.
     """
     flops = model_flops(model, persons=persons, frames=frames, clips=clips)
     config, bones = model.config, model.skeleton.dual()
-    if config["bones"]:
+    if config["joints"] and config["bones"]:
         person = 0 if model.num_classes else _encoder(bones, config, frames)
         if config["prediction"]:
             person += _prediction(bones, config, model.num_classes, model.num_future)
@@ -32,7 +32,7 @@ def training_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1
 
 
 def model_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1) -> int:
-    """FLOPs of a model in evaluation, where the bone network does not predict.
+    """FLOPs of a model in evaluation, where the bone network does not predict beside a joint network.
 
     Args:
         model: Gives the sizes.
@@ -41,18 +41,17 @@ def model_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1) -
         clips: The number of clips.
     """
     config, future = model.config, model.num_future
-    joints, bones = model.skeleton, model.skeleton.dual()
     classes = model.num_classes
-    person = _encoder(joints, config, frames)
+    networks = [model.skeleton] if config["joints"] else []
+    if config["bones"] and (classes or not networks):
+        networks.append(model.skeleton.dual())
+    person = sum(_encoder(each, config, frames) for each in networks)
     clip = 0
     if classes:
-        person += _recognition(joints, config)
-        clip += _linear(1, config["head_channels"], classes)
-        if config["bones"]:
-            person += _encoder(bones, config, frames) + _recognition(bones, config)
-            clip += _linear(1, config["head_channels"], classes)
+        person += sum(_recognition(each, config) for each in networks)
+        clip += len(networks) * _linear(1, config["head_channels"], classes)
     if config["prediction"]:
-        person += _prediction(joints, config, classes, future)
+        person += _prediction(networks[0], config, classes, future)
     return clips * (persons * person + clip)
 
 

@@ -286,11 +286,11 @@ def test_no_mode_executes_what_is_not_needed(common: ModuleType) -> None:
 
 def test_training_needs_three_forward_passes_of_two_predictions(scripts: Scripts) -> None:
     flops = scripts["equations"]
-    for overrides in ({"bones": False}, {"recognition": False}, {}):
+    for overrides in ({"bones": False}, {"joints": False}, {"recognition": False}, {}):
         model, _ = scripts.common.build("demo", **overrides)
         forward = flops.model_flops(model, persons=1, frames=25)
         training = flops.training_flops(model, persons=1, frames=25)
-        if model.bone_network is None:
+        if model.bone_network is None or model.joint_network is None:
             assert training == 3 * forward
         else:
             assert training > 3 * forward

@@ -2,6 +2,7 @@ r"""One of the two networks of Sybio-GNN: AGIM, backbone and the two heads on on
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -12,6 +13,25 @@ from pyg_sybio.nn.input_norm import InputNorm
 from pyg_sybio.nn.prediction_head import PredictionHead
 from pyg_sybio.nn.recognition_head import RecognitionHead
 from pyg_sybio.skeleton import Skeleton
+
+
+class Encoded(NamedTuple):
+    r"""What a network makes of the observed motion.
+
+    Args:
+        orders: The differences of the input.
+        features: The backbone's features.
+        actional: The actional graphs; None without AGIM.
+
+    Shapes:
+        - **orders:** :math:`(3, G, T, M, D)`
+        - **features:** :math:`(G, M, 3 D_h)`
+        - **actional:** :math:`(G, M, M)`
+    """
+
+    orders: Tensor
+    features: Tensor
+    actional: Tensor | None
 
 
 class SymbioticNetwork(nn.Module):
@@ -102,12 +122,12 @@ class SymbioticNetwork(nn.Module):
             else None
         )
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return the differences ``[3, G, T, M, D]``, features ``[G, M, 3·D_h]`` and actional graphs."""
+    def encode(self, x: Tensor) -> Encoded:
+        """Return differences, features and actional graphs of motions ``[G, T, M, D]``."""
         orders = self.difference(x)
         normalized = self.input_norm(orders)
         actional = None if self.actional_graph is None else self.actional_graph(normalized[0])
-        return orders, self.backbone(normalized, actional), actional
+        return Encoded(orders, self.backbone(normalized, actional), actional)
 
     def predict(
         self,

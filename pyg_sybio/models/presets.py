@@ -1,4 +1,4 @@
-r"""The sizes in which SybioGNN comes (section 6.1.2), and the variants of the paper's Table 1."""
+r"""The sizes in which SybioGNN comes (section 6.1.2), and the variants of the paper's Tables 1 and 10."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -62,6 +62,7 @@ VARIANTS: Mapping[str, Mapping[str, bool]] = {
     "only actional": {"structural": False, "parts": False},
     "only parts": {"structural": False, "actional": False},
     "no bones": {"bones": False},
+    "no joints": {"joints": False},
     "no prediction": {"prediction": False},
     "no recognition": {"recognition": False},
 }

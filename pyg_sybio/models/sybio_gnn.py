@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 from pyg_sybio.bone_vectors import BoneVectors
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.folded import FoldedSybioGNN
-from pyg_sybio.models.network import SymbioticNetwork
+from pyg_sybio.models.network import Encoded, SymbioticNetwork
 from pyg_sybio.models.persons import Persons, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.nn.backbone import MultiscaleGCN
@@ -32,8 +32,10 @@ class SybioOutput:
     Args:
         logits: Log of the fused class probabilities, up to a constant, :math:`(N, C)`.
         future: The predicted poses, :math:`(N, (P,) T_{future}, M, D)`; zeros for absent persons.
-        actional: The joint network's actional graphs, :math:`(N, (P,) M, M)`; zeros for absent persons.
-        bone_future: The bone network's predicted bones, :math:`(N, (P,) T_{future}, B, D)`; in training only.
+        actional: The joint network's actional graphs, :math:`(N, (P,) M, M)`; zeros for absent persons. The
+            graphs of a bone network are never among them, since their nodes are other ones.
+        bone_future: The bone network's predicted bones, :math:`(N, (P,) T_{future}, B, D)`; beside a joint
+            network in training only.
         present: Which persons are present, :math:`(N, P)`.
     """
 
@@ -55,10 +57,11 @@ class SybioGNN(nn.Module):
 
     and they help to predict: :math:`\hat{y}` enters both prediction heads. In training both networks predict
     their own future; in evaluation the joint network alone answers, and the bone network's prediction head
-    does not run.
+    does not run. The bone network alone (``joints=False``) recognises from bones and predicts bones, in
+    evaluation as well: there is no future of joints then, as the bones do not say where the body is.
 
     Usually made by :meth:`from_preset`. The arguments from ``actional`` on leave parts of the model out, as
-    in Table 1; what is left out has no parameters.
+    in Tables 1 and 10; what is left out has no parameters.
 
     Args:
         skeleton: The skeleton of the poses.
@@ -80,6 +83,7 @@ class SybioGNN(nn.Module):
         actional: Use actional graphs.
         structural: Use structural graphs.
         parts: Use the part scale.
+        joints: Have the joint network.
         bones: Have the dual bone network.
         prediction: Have the prediction head.
         recognition: Have the recognition head.
@@ -90,8 +94,9 @@ class SybioGNN(nn.Module):
         - **output:** :class:`SybioOutput`
 
     Raises:
-        ValueError: If the input does not fit the skeleton, is empty, or (on the CPU, where looking costs no
-            synchronisation) holds a NaN or an infinity.
+        ValueError: If every task or both networks are left out, or a number is out of its range; if the input
+            does not fit the skeleton, is empty, or (on the CPU, where looking costs no synchronisation) holds
+            a NaN or an infinity.
 
     Note:
         With parts alone, the prediction head keeps the structural graph: its hidden state lives on joints.
@@ -119,6 +124,7 @@ class SybioGNN(nn.Module):
         actional: bool = True,
         structural: bool = True,
         parts: bool = True,
+        joints: bool = True,
         bones: bool = True,
         prediction: bool = True,
         recognition: bool = True,
@@ -126,6 +132,8 @@ class SybioGNN(nn.Module):
         super().__init__()
         if not (recognition or prediction):
             raise ValueError("a model needs a task, but 'recognition' and 'prediction' are both False")
+        if not (joints or bones):
+            raise ValueError("a model needs a network, but 'joints' and 'bones' are both False")
         if recognition and num_classes < 1:
             raise ValueError(f"'num_classes' must be at least 1, but it is {num_classes}")
         if num_future < 1:
@@ -153,6 +161,7 @@ class SybioGNN(nn.Module):
             "actional": actional,
             "structural": structural,
             "parts": parts,
+            "joints": joints,
             "bones": bones,
             "prediction": prediction,
             "recognition": recognition,
@@ -180,7 +189,7 @@ class SybioGNN(nn.Module):
                 dropout=dropout,
             )
 
-        self.joint_network = network(skeleton)
+        self.joint_network = network(skeleton) if joints else None
         self.bone_vectors = BoneVectors(skeleton) if bones else None
         self.bone_network = network(skeleton.dual()) if bones else None
 
@@ -262,31 +271,27 @@ class SybioGNN(nn.Module):
         if num_future < 1:
             raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
 
-        encoded = [self.joint_network.encode(persons.x)]
-        # Without recognition the bone network serves only the training of its own prediction.
-        bones_matter = self.training or self.num_classes > 0
+        joints = None if self.joint_network is None else self.joint_network.encode(persons.x)
+        bones_predict = self.training or joints is None
+        bones = None
+        # Without recognition the bone network serves its own prediction alone.
+        bones_matter = bones_predict or self.num_classes > 0
         if self.bone_network is not None and self.bone_vectors is not None and bones_matter:
-            encoded.append(self.bone_network.encode(self.bone_vectors(persons.x)))
-        logits = self._recognize([features for _, features, _ in encoded], persons)
+            bones = self.bone_network.encode(self.bone_vectors(persons.x))
+        logits = self._recognize([each.features for each in (joints, bones) if each is not None], persons)
         probabilities = None if logits is None else persons.from_clips(logits.softmax(dim=-1))  # [G, C]
 
-        future, bone_future = None, None
-        if self.joint_network.prediction_head is not None:
-            orders, features, actional = encoded[0]
-            future = persons.dense(
-                self.joint_network.predict(orders, features, actional, probabilities, num_future)
-            )
-            if self.training and self.bone_network is not None:
-                orders, features, actional = encoded[1]
-                bone_future = persons.dense(
-                    self.bone_network.predict(orders, features, actional, probabilities, num_future)
-                )
-        actional = encoded[0][2]
+        def predicted(network: SymbioticNetwork | None, encoded: Encoded | None) -> Tensor | None:
+            if network is None or encoded is None or network.prediction_head is None:
+                return None
+            return persons.dense(network.predict(*encoded, probabilities, num_future))
+
+        actional = None if joints is None else joints.actional
         return SybioOutput(
             logits=logits,
-            future=future,
+            future=predicted(self.joint_network, joints),
             actional=None if actional is None else persons.dense(actional),
-            bone_future=bone_future,
+            bone_future=predicted(self.bone_network, bones) if bones_predict else None,
             present=persons.present,
         )
 

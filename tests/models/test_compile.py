@@ -132,6 +132,15 @@ def test_compiled_evaluation_gives_the_same_numbers(kind: str) -> None:
         check_same(compiled(model)(x), model(x))
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_the_bone_network_alone_is_one_graph_too(training: bool) -> None:
+    model, x = build(joints=False, training=training).double(), clips("clips")
+    twin = copy.deepcopy(model)
+    out = compiled(model)(x.double())
+    check_same(out, twin(x.double()), 1e-9)
+    assert out.bone_future is not None
+
+
 @pytest.mark.parametrize("kind", INPUTS)
 def test_compiled_training_gives_the_same_numbers_gradients_and_statistics(kind: str) -> None:
     # In float64, so that only another computation would show, not another order of sums.

@@ -13,7 +13,7 @@ from pyg_sybio.testing import randomize
 
 SKELETON = load_skeleton("jhmdb15")
 N, P, T, M = 2, 2, 12, SKELETON.num_joints
-NAMES = ("logits", "future", "actional", "present")
+NAMES = ("logits", "future", "actional", "bone_future", "present")
 
 
 def build(preset: str = "demo", **overrides: Any) -> SybioGNN:

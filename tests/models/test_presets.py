@@ -1,4 +1,4 @@
-"""The presets are the paper's sizes, and the variants of Table 1 leave out what they say."""
+"""The presets are the paper's sizes, and the variants of Tables 1 and 10 leave out what they say."""
 
 import pytest
 import torch
@@ -120,6 +120,7 @@ LEFT_OUT: dict[str, set[type[nn.Module]]] = {
     "only actional": {StructuralConv, PartConv},
     "only parts": {ActionalConv, ActionalGraphInference},
     "no bones": set(),
+    "no joints": set(),
     "no prediction": {PredictionHead},
     "no recognition": {RecognitionHead},
 }
@@ -132,6 +133,7 @@ def test_a_variant_leaves_out_what_it_says_and_nothing_else(variant: str) -> Non
     model = build("demo", "jhmdb15", **VARIANTS[variant])
     assert kinds(model) & every == every - LEFT_OUT[variant]
     assert (model.bone_network is None) == (variant == "no bones")
+    assert (model.joint_network is None) == (variant == "no joints")
 
 
 def test_only_parts_keeps_the_structural_graph_for_the_prediction_head_alone() -> None:
@@ -141,7 +143,7 @@ def test_only_parts_keeps_the_structural_graph_for_the_prediction_head_alone() -
     assert StructuralConv in kinds(model.joint_network.prediction_head)
 
 
-def test_the_variants_are_those_of_table_1() -> None:
+def test_the_variants_are_those_of_tables_1_and_10() -> None:
     assert VARIANTS.keys() == LEFT_OUT.keys()
 
 

@@ -107,6 +107,45 @@ def test_without_bones_the_joint_network_answers_alone() -> None:
     close(model(x).logits.softmax(dim=-1), expected)
 
 
+@pytest.mark.parametrize("overrides", [{}, {"recognition": False}, {"prediction": False}])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_bone_network_alone_answers_for_itself(training: bool, overrides: dict[str, bool]) -> None:
+    model, x = build(joints=False, **overrides).double().train(training), motion(2, T).double()
+    twin = copy.deepcopy(model)
+    out = model(x)
+    assert model.joint_network is None and twin.bone_network is not None
+    assert not any(name.startswith("joint_network") for name, _ in model.named_parameters())
+    encoded = twin.bone_network.encode(twin.bone_vectors(x))
+    probabilities = None
+    if model.num_classes:
+        logits = twin.bone_network.recognition_head(encoded.features, torch.arange(2), 2)
+        probabilities = logits.softmax(dim=-1)
+        close(out.logits.exp(), probabilities, 1e-9)
+    assert out.future is None and out.actional is None
+    if overrides.get("prediction", True):
+        close(out.bone_future, twin.bone_network.predict(*encoded, probabilities, 3), 1e-9)
+        assert model(x, num_future=5).bone_future.shape == (2, 5, B, D)
+    else:
+        assert out.bone_future is None
+
+
+def test_the_bone_network_alone_sees_the_persons_who_are_present() -> None:
+    model, x = build(joints=False), motion(2, 2, T)
+    x[1, 1] = 0
+    out = model(x)
+    alone = model(x[1:, :1])
+    close(out.logits[1:], alone.logits)
+    close(out.bone_future[1, 0], alone.bone_future[0, 0])
+    assert not out.bone_future[1, 1].any()
+    batch = Batch.from_data_list([graph_of(x[0]), graph_of(x[1, :1])])
+    close(model(batch).bone_future, out.bone_future)
+
+
+def test_a_config_of_before_there_was_a_choice_has_the_joint_network() -> None:
+    config = build().config
+    assert SybioGNN.from_config({k: v for k, v in config.items() if k != "joints"}).config == config
+
+
 def test_in_training_the_bone_network_predicts_its_own_future() -> None:
     model = build().train()
     twin = copy.deepcopy(model)
@@ -160,14 +199,17 @@ def test_variants_return_what_they_have(variant: str, training: bool) -> None:
     out = build(SKELETON, **settings).train(training)(motion(2, 2, T))
     predicts, recognizes = settings.get("prediction", True), settings.get("recognition", True)
     assert (out.logits is not None) == recognizes
-    assert (out.future is not None) == predicts
-    assert (out.bone_future is not None) == (predicts and training and settings.get("bones", True))
-    assert (out.actional is not None) == settings.get("actional", True)
+    joints, bones = settings.get("joints", True), settings.get("bones", True)
+    assert (out.future is not None) == (predicts and joints)
+    assert (out.bone_future is not None) == (predicts and bones and (training or not joints))
+    assert (out.actional is not None) == (settings.get("actional", True) and joints)
     if recognizes:
         assert out.logits.shape == (2, C)
         close(out.logits.exp().sum(dim=-1), torch.ones(2))
-    if predicts:
+    if out.future is not None:
         assert out.future.shape == (2, 2, 3, M, D)
+    if out.bone_future is not None:
+        assert out.bone_future.shape == (2, 2, 3, B, D)
     if out.actional is not None:
         close(out.actional.sum(dim=-1), torch.ones(2, 2, M))
 
@@ -383,7 +425,7 @@ def test_round_trip_gives_identical_outputs(variant: str, tmp_path: Path) -> Non
     assert other.config == model.config
     assert other.skeleton == SKELETON
     x = motion(2, T)
-    for key in ("logits", "future", "actional"):
+    for key in ("logits", "future", "actional", "bone_future"):
         mine, theirs = getattr(model(x), key), getattr(other(x), key)
         assert (mine is None and theirs is None) or torch.equal(mine, theirs)
 
@@ -537,6 +579,10 @@ def test_wrong_masks_and_lengths() -> None:
     [
         ({"hop": 3}, "unexpected keyword argument 'hop'"),
         ({"recognition": False, "prediction": False}, "a model needs a task"),
+        (
+            {"joints": False, "bones": False},
+            "a model needs a network, but 'joints' and 'bones' are both False",
+        ),
         ({"num_classes": 0}, "'num_classes' must be at least 1, but it is 0"),
         ({"num_future": 0}, "'num_future' must be at least 1, but it is 0"),
         ({"actional": False, "structural": False, "parts": False}, "no graph is left"),
