@@ -21,6 +21,7 @@ from pyg_sybio.data.transforms.random_mirror import RandomMirror
 from pyg_sybio.data.transforms.random_rotation import RandomRotation
 from pyg_sybio.data.transforms.random_scale import RandomScale
 from pyg_sybio.data.transforms.random_shear import RandomShear
+from pyg_sybio.data.transforms.random_time_warp import RandomTimeWarp
 from pyg_sybio.data.transforms.resample import Resample
 from pyg_sybio.data.transforms.resample_length import ResampleLength
 from pyg_sybio.data.transforms.select_bodies import SelectBodies
@@ -48,6 +49,7 @@ __all__ = [
     "RandomRotation",
     "RandomScale",
     "RandomShear",
+    "RandomTimeWarp",
     "Resample",
     "ResampleLength",
     "SelectBodies",

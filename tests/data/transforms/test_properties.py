@@ -31,6 +31,7 @@ from pyg_sybio.data.transforms import (
     RandomRotation,
     RandomScale,
     RandomShear,
+    RandomTimeWarp,
     Resample,
     ResampleLength,
     SelectBodies,
@@ -58,6 +59,7 @@ TRANSFORMS: list[MotionTransform] = [
     RandomRotation(max_degrees=[10, 20, 30]),
     RandomScale(low=0.5, high=2, each_axis=True),
     RandomShear(amount=0.3),
+    RandomTimeWarp(strength=0.3),
     Resample(frame_rate=20),
     ResampleLength(num_frames=17),
     SelectBodies(num_bodies=1, min_frames=2, max_spread_ratio=inf, max_wide_share=1),
@@ -68,7 +70,7 @@ TRANSFORMS: list[MotionTransform] = [
 POSITIONS_ONLY = (AlignView, Center, RandomRotation, RandomScale, RandomShear, SelectBodies, Shift)
 FIRST_PERSON = (AlignView, Center)  # persons do not count alike
 NOISE = (DropJoints, JitterJoints)  # each person and joint has its own draw
-SCORES_CHANGE = (DropFrames, DropJoints, FillNullFrames, Resample, ResampleLength)
+SCORES_CHANGE = (DropFrames, DropJoints, FillNullFrames, RandomTimeWarp, Resample, ResampleLength)
 
 
 def cases(transforms: Iterable[MotionTransform], kinds: Iterable[str] = NAMES) -> pytest.MarkDecorator:

@@ -7,7 +7,7 @@ from random_motions import random_motion
 from scipy.spatial.transform import Rotation, Slerp
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms import Resample, ResampleLength
+from pyg_sybio.data.transforms import RandomTimeWarp, Resample, ResampleLength
 
 
 def check_against_loop(motion: Motion, result: Motion, times: np.ndarray) -> None:
@@ -91,3 +91,27 @@ def test_a_frame_rate_is_needed() -> None:
         Resample(frame_rate=0.0)
     with pytest.raises(ValueError, match="'num_frames' is 0"):
         ResampleLength(num_frames=0)
+
+
+@pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
+@pytest.mark.parametrize("strength", [0.2, 1.0])
+def test_an_uneven_tempo(name: str, strength: float) -> None:
+    motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
+    torch.manual_seed(3)
+    steps = np.array([1 - strength + 2 * strength * torch.rand(20, dtype=torch.float64).numpy()]).ravel()
+    torch.manual_seed(3)
+    result = RandomTimeWarp(strength=strength)(motion)
+    times = np.array([0, *(20 * steps.cumsum() / steps.sum())]).clip(max=20)
+    assert np.diff(times).min() < 1 < np.diff(times).max()
+    check_against_loop(motion, result, times)
+    assert result.frame_rate == motion.frame_rate
+
+
+def test_an_even_tempo_changes_nothing() -> None:
+    motion = random_motion(num_frames=21)
+    assert RandomTimeWarp(strength=0)(motion).equal(motion)
+
+
+def test_tempo_out_of_range() -> None:
+    with pytest.raises(ValueError, match="'strength'"):
+        RandomTimeWarp(strength=1.1)

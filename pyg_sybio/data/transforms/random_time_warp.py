@@ -1,0 +1,38 @@
+r"""Motions in an uneven tempo."""
+
+import torch
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import MotionTransform, check_range
+from pyg_sybio.data.transforms.resample import at_times
+
+
+class RandomTimeWarp(MotionTransform):
+    r"""The same movement from the first frame to the last, here a little faster and there a little slower.
+
+    Frame `k` of the result is the pose at frame
+
+    .. math::
+        t_k = (T - 1) \, \frac{\sum_{i \le k} u_i}{\sum_{i < T} u_i}, \qquad u_0 = 0, \quad
+        u_i \sim U(1 - \text{strength}, 1 + \text{strength})
+
+    of the clip, interpolated as by :class:`~pyg_sybio.data.transforms.Resample`. The number of frames stays,
+    and so does the frame rate.
+
+    Args:
+        strength: How much a step in time may differ from one frame, from 0 to 1. (default: 0.5)
+
+    Raises:
+        ValueError: If `strength` is not from 0 to 1.
+    """
+
+    def __init__(self, *, strength: float = 0.5) -> None:
+        self.strength = check_range("strength", strength, 0, 1)
+
+    def forward(self, motion: Motion) -> Motion:
+        last = motion.num_frames - 1
+        if last == 0:
+            return motion
+        steps = 1 + self.strength * (2 * torch.rand(last, dtype=torch.float64) - 1)
+        times = torch.cat([steps.new_zeros(1), steps.cumsum(0)])
+        return at_times(motion, last * times / times[-1])
