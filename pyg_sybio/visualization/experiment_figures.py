@@ -355,7 +355,7 @@ def reliability_figure(
         raise ValueError(f"'counts' of {len(clips)} bins has no clip, expected at least one")
     sure, right, clips = sure[full], right[full], clips[full]
     for name, values in (("confidence", sure), ("accuracy", right)):
-        if not ((values >= 0) & (values <= 1)).all():
+        if not ((values > -1e-6) & (values < 1 + 1e-6)).all():  # means of float32 are rounded
             raise ValueError(f"'{name}' of a bin with clips is not within 0 to 1")
     error = float((clips * np.abs(right - sure)).sum() / clips.sum())
 
