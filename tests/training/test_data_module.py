@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_recipe import tiny
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_folder import MotionFolder
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.data_module import ClipDataModule
-from pyg_sybio.training.recipes import prepare
+from pyg_sybio.training.recipes import fit, prepare
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,42 @@ def test_the_command_line_takes_a_range(folder: Path) -> None:
     ]
     clips = prepare("motion_folder", overrides).datamodule.clips("train")
     assert (clips.observation_ratio, clips.reserved) == ([0.1, 1.0], 0)
+
+
+@pytest.mark.parametrize("weighted_sampling", [False, True])
+def test_training_clips_may_have_the_futures_of_others(folder: Path, weighted_sampling: bool) -> None:
+    data = data_of(folder, train={"split": "train", "window_stride": 3}, shuffled_futures=1.0)
+    data.weighted_sampling = weighted_sampling
+    clips = data.clips("train")
+    own = {tuple(clip.x[:, -1].flatten().tolist()): clip.future for clip in clips}
+    seen = 0
+    for batch in data.train_dataloader():
+        for clip in batch.to_data_list():
+            future = own[tuple(clip.x[:, -1].flatten().tolist())]
+            assert not torch.equal(clip.future, future)
+            assert any(torch.equal(clip.future, other) for other in own.values())
+            seen += 1
+    assert seen == len(clips)
+    for split, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
+        (batch,) = loader
+        assert torch.equal(batch.future, torch.cat([clip.future for clip in data.clips(split)]))
+
+
+def test_a_checkpoint_knows_of_shuffled_futures(folder: Path) -> None:
+    description = json.loads(json.dumps(data_of(folder, shuffled_futures=0.4).describe()))
+    assert description["shuffled_futures"] == 0.4
+    assert ClipDataModule.from_description(description).shuffled_futures == 0.4
+    del description["shuffled_futures"]
+    assert ClipDataModule.from_description(description).shuffled_futures == 0.0
+
+
+def test_a_share_of_shuffled_futures_out_of_its_range(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"'shuffled_futures' is 1\.1, expected a share between 0 and 1"):
+        data_of(folder, shuffled_futures=1.1)
+
+
+def test_a_run_with_shuffled_futures_trains(tmp_path: Path) -> None:
+    cli = fit("synthetic", [*tiny(tmp_path, steps=2), "--data.shuffled_futures=0.5"])
+    loader = cli.datamodule.train_dataloader()
+    assert sum(index != source for index, source in enumerate(loader.dataset.sources)) == 12
+    assert cli.trainer.global_step == 2
