@@ -48,12 +48,16 @@ class SymbioticLoss(nn.Module):
         label_smoothing: The share :math:`\epsilon` of each label that all classes get alike, which keeps
             probabilities from running to 0 and 1 (Szegedy et al., 2016); the paper has none.
             (default: :obj:`0.0`)
+        feature_scale: If given, the joints' prediction loss is not the :math:`\ell_1` distance, which weighs
+            all features alike, but the mean distance of a joint in the unit of the recording,
+            :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, where :math:`s` is what 1 in the space of the poses
+            is in that unit: 1 for positions, the standard deviations for z-scores. (default: :obj:`None`)
 
     Shapes:
+        - **feature_scale:** :math:`(M, D)`, or what broadcasts to it
         - **y:** :math:`(N)`, class indices
         - **future:** :math:`(N, (P,) T_{future}, M, D)`, the true poses
         - **future_mask:** :math:`(N, (P,) T_{future}, M)`, which of the joints were recorded
-        - **joint_error:** :math:`()`, what takes the place of the joints' :math:`\ell_1` distance
 
     Note:
         The :math:`\ell_1` norm is the mean over the features of all recorded joints of present persons, not
@@ -62,23 +66,26 @@ class SymbioticLoss(nn.Module):
         task's loss alone, unweighted. Both are computed in at least float32.
     """
 
-    def __init__(self, skeleton: Skeleton, alpha: float = 0.9, label_smoothing: float = 0.0) -> None:
+    feature_scale: Tensor | None
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        alpha: float = 0.9,
+        label_smoothing: float = 0.0,
+        feature_scale: Tensor | None = None,
+    ) -> None:
         super().__init__()
         for name, share in (("alpha", alpha), ("label_smoothing", label_smoothing)):
             if not 0 <= share <= 1:
                 raise ValueError(f"'{name}' must be between 0 and 1, but it is {share}")
         self.alpha = alpha
         self.label_smoothing = label_smoothing
+        self.register_buffer("feature_scale", feature_scale, persistent=False)
         self.bone_vectors = BoneVectors(skeleton)
 
     def forward(
-        self,
-        output: _Output,
-        *,
-        y: Tensor,
-        future: Tensor,
-        future_mask: Tensor | None = None,
-        joint_error: Tensor | None = None,
+        self, output: _Output, *, y: Tensor, future: Tensor, future_mask: Tensor | None = None
     ) -> LossTerms:
         """Return the loss of a model's output; without a mask, everything of the future was recorded."""
         recognition, prediction = None, None
@@ -89,9 +96,7 @@ class SymbioticLoss(nn.Module):
             mask = self._counted(future, future_mask, output.present)
             distances = []
             if output.future is not None:
-                distances.append(
-                    self._distance(output.future, future, mask) if joint_error is None else joint_error
-                )
+                distances.append(self._distance(output.future, future, mask, self.feature_scale))
             if output.bone_future is not None:
                 bone_mask = mask[..., self.bone_vectors.inner] & mask[..., self.bone_vectors.outer]
                 bones = self.bone_vectors(future)
@@ -116,16 +121,19 @@ class SymbioticLoss(nn.Module):
         return future_mask & present[:, :, None, None] if future_mask.dim() == 4 else future_mask
 
     @staticmethod
-    def _distance(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """The mean absolute difference where the mask `[N, (P,) T, M]` is true, in at least float32."""
+    def _distance(prediction: Tensor, target: Tensor, mask: Tensor, scale: Tensor | None = None) -> Tensor:
+        """The mean absolute difference, or with a scale the mean norm of a joint's scaled difference, where
+        the mask `[N, (P,) T, M]` is true, in at least float32."""
         if prediction.shape != target.shape:
             raise ValueError(
                 f"'future' has shape {tuple(target.shape)}, but the prediction has {tuple(prediction.shape)}"
             )
         difference = _precise(prediction) - target
         # Chosen before the absolute value, so that not even a NaN that does not count reaches the gradient.
-        counted = torch.where(mask[..., None], difference, 0.0).abs().sum()
-        return counted / (mask.sum() * target.size(-1)).clamp(min=1)
+        counted = torch.where(mask[..., None], difference, 0.0)
+        if scale is None:
+            return counted.abs().sum() / (mask.sum() * target.size(-1)).clamp(min=1)
+        return torch.linalg.vector_norm(scale * counted, dim=-1).sum() / mask.sum().clamp(min=1)
 
 
 def _precise(values: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The loss against a loop over clips, persons, frames, joints and features."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -149,15 +150,30 @@ def test_smoothed_labels_are_shared_with_all_classes(smoothing: float) -> None:
     assert terms.recognition.item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_another_error_takes_the_place_of_the_joints_distance() -> None:
+def test_distances_of_joints_in_the_unit_of_the_recording() -> None:
     out = output()
     y, future = target(out)
-    assert out.bone_future is not None
-    error = torch.tensor(7.0, dtype=torch.float64)
-    terms = SymbioticLoss(SKELETON)(out, y=y, future=future, joint_error=error)
+    assert out.future is not None and out.bone_future is not None
+    recorded = torch.rand(future.shape[:-1]) < 0.7
+    future[~recorded] = torch.nan  # must not count
+    scale = torch.rand(M, 2, dtype=torch.float64)
+    predicted = out.future.clone().requires_grad_()
+    both = Output(None, predicted, out.bone_future, out.present)
+    terms = SymbioticLoss(SKELETON, feature_scale=scale)(both, y=y, future=future, future_mask=recorded)
+    distances = [
+        math.dist(scale[i[-1]] * out.future[i], scale[i[-1]] * future[i])
+        for i in map(tuple, (recorded & out.present[:, :, None, None]).nonzero().tolist())
+    ]
+    bone_mask = torch.stack(
+        [recorded[..., outer] & recorded[..., inner] for inner, outer in SKELETON.bone_pairs], -1
+    )
+    bone_mask &= out.present[:, :, None, None]
+    bone_error = (out.bone_future - bones(future))[bone_mask].abs().mean().item()
     assert terms.prediction is not None
-    expected = 7 + distance(out.bone_future, bones(future), out.present)
-    assert terms.prediction.item() == pytest.approx(expected, abs=1e-12)
+    assert terms.prediction.item() == pytest.approx(float(np.mean(distances)) + bone_error, abs=1e-12)
+    terms.prediction.backward()
+    assert predicted.grad is not None
+    assert predicted.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1])

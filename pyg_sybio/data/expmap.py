@@ -344,6 +344,14 @@ class ExpmapDataset(MotionDataset):
         )
         self.skeleton = benchmark.used
 
+    @property
+    def feature_scale(self) -> Tensor:
+        r"""What a z-score of 1 is in radians `[M, 3]`; 0 for what is constant in training."""
+        normalisation = self.normalisation
+        varying = torch.tensor([column in normalisation.varying for column in normalisation.used])
+        scale = normalisation.deviation[list(normalisation.used)] * varying
+        return scale.unflatten(0, (-1, 3)).float()
+
     def frames(self, idx: int) -> Tensor:
         r"""The raw frames `[T + T_future, V]` of item `idx`, in double precision."""
         return frames_of(self.motion(idx))

@@ -1,7 +1,7 @@
 r"""Training of :class:`~pyg_sybio.models.SybioGNN` by Lightning."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -26,15 +26,16 @@ class SybioModule(L.LightningModule):
         skeleton: Skeleton of the clips (from the data).
         num_classes: Classes C (from the data).
         num_future: Frames to predict (from the data).
+        feature_scale: What 1 in the space of the poses is in the unit of the recordings [M, D] (from the
+            data): 1 for positions, the standard deviations for z-scores.
         preset: Size of the model: ``ntu``, ``mocap``, ``demo`` or ``realtime``.
         variant: Constructor arguments of the model that differ from the preset, such as
             ``{"actional": False}``: the rows of the paper's Table 1 are a line each.
         alpha: Weight of recognition in the loss; prediction has the rest.
         label_smoothing: Share of each label that all classes get alike (default: ``0.0``, as in the paper).
-        train_on_error: Train the joints' prediction on the error by which the data set judges it, its first
-            (joint angles: the norm over a frame; positions: the mean distance of the joints, in millimetres),
-            instead of the paper's :math:`\ell_1` distance, which weighs all features of a z-scored pose
-            alike. (default: :obj:`False`)
+        distance: What the joints' prediction is trained on: ``l1``, the paper's (Eq. 12), or ``joint``, the
+            mean distance of a joint in the unit of the recordings. On CMU Mocap, whose poses are z-scored
+            angles, the second measured better. (default: ``l1``)
         optimizer: Makes the optimiser from the parameters.
         lr_scheduler: Makes the schedule from the optimiser and the number of steps of the whole run, as
             ``Trainer.estimated_stepping_batches`` counts them, and is stepped once an optimiser step. Any
@@ -54,11 +55,12 @@ class SybioModule(L.LightningModule):
         skeleton: Skeleton,
         num_classes: int,
         num_future: int,
+        feature_scale: Tensor,
         preset: str = "ntu",
         variant: dict[str, Any] | None = None,
         alpha: float = 0.9,
         label_smoothing: float = 0.0,
-        train_on_error: bool = False,
+        distance: Literal["l1", "joint"] = "l1",
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] = WarmupCosine,
         compile: bool = False,
@@ -72,8 +74,12 @@ class SybioModule(L.LightningModule):
         if compile:
             # In place, so that the names of the weights stay.
             self.model.compile(fullgraph=True)
-        self.loss = SymbioticLoss(skeleton, alpha=alpha, label_smoothing=label_smoothing)
-        self.train_on_error = train_on_error
+        self.loss = SymbioticLoss(
+            skeleton,
+            alpha=alpha,
+            label_smoothing=label_smoothing,
+            feature_scale=feature_scale if distance == "joint" else None,
+        )
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         # Which classes training has shown: recognition is only judged on those.
@@ -109,28 +115,6 @@ class SybioModule(L.LightningModule):
         checkpoint["model_config"] = self.model.config
         checkpoint["data"] = self.trainer.datamodule.describe()
 
-    def _joint_error(self, out: Any, batch: Batch, stage: str) -> Tensor | None:
-        """The mean over all recorded frames of the first error that the data set reports."""
-        if out.future is None:
-            return None
-        dataset = self.trainer.datamodule.clips(stage)
-        persons = motions(self.model, out, batch)
-        prediction, target, recorded = persons.model.float(), persons.target, persons.recorded
-        if recorded is None:
-            return self._first(motion_errors(dataset, prediction, target, None)).mean()
-        measured = recorded.any(-1)
-        if not measured.any():
-            return prediction.new_zeros(())
-        # What does not count must still have a gradient, of zero: a mean over no joint has none, and nor has
-        # the distance to a place that is not a number. So frames without a joint are measured and left out.
-        target = target.masked_fill(~recorded[..., None], 0)
-        errors = motion_errors(dataset, prediction, target, recorded | ~measured[..., None])
-        return self._first(errors)[measured].mean()
-
-    @staticmethod
-    def _first(errors: dict[str, Tensor]) -> Tensor:
-        return next(iter(errors.values()))
-
     def _log_mean(self, name: str, values: Tensor) -> None:
         """Log the mean over an epoch of values, of which a batch may have any number or none."""
         if values.numel():
@@ -144,7 +128,6 @@ class SybioModule(L.LightningModule):
             y=batch.y,
             future=self.model.dense(batch, "future"),
             future_mask=future_mask(self.model, batch),
-            joint_error=self._joint_error(out, batch, stage) if self.train_on_error else None,
         )
         named = {
             "loss": terms.total,

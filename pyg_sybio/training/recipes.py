@@ -30,7 +30,7 @@ class RecipeCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what the data knows to the model, and let a run be resumed."""
-        for name in ("skeleton", "num_classes", "num_future"):
+        for name in ("skeleton", "num_classes", "num_future", "feature_scale"):
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
         parser.add_argument("--base", type=str | None, default=None, help="Recipe that this one changes.")
         parser.add_argument(
@@ -54,6 +54,13 @@ class RecipeCLI(LightningCLI):
             tensorboard = TensorBoardLogger(root, name="")
             kwargs["logger"] = [tensorboard, CSVLogger(root, name="", version=tensorboard.version)]
         return super().instantiate_trainer(**kwargs)
+
+
+class _ParsingCLI(RecipeCLI):
+    """The command line without what it makes."""
+
+    def instantiate_classes(self) -> None:
+        """Make nothing: the settings are all that is asked for."""
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -88,9 +95,24 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
         FileNotFoundError: If there is no such recipe, or no checkpoint to go on from.
         RecipeError: If the recipe or an override has a key or a value that is not known.
     """
+    return _command_line(RecipeCLI, recipe, overrides)
+
+
+def settings(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """All that a recipe and overrides set to something else than its default, as plain values.
+
+    Nothing is built and no recording is read. Arguments and errors are those of :func:`prepare`.
+    """
+    cli = _command_line(_ParsingCLI, recipe, overrides)
+    text = cli.parser.dump(cli.config, skip_default=True, skip_validation=True)
+    # Seed 1 equals the default, True, which is another seed at every start.
+    return {**yaml.safe_load(text), "seed_everything": cli.config.seed_everything}
+
+
+def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) -> RecipeCLI:
     # The data module makes its transforms itself, from the plain values that a checkpoint keeps, too.
     set_parsing_settings(instantiate_subclass_spec_in_any=False)
-    return RecipeCLI(
+    return kind(
         SybioModule,
         ClipDataModule,
         args=[*(part for path in _with_bases(recipe) for part in ("--config", str(path))), *overrides],
@@ -108,7 +130,16 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
 def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
     """Train by a recipe, from the beginning or from a checkpoint; arguments and errors of :func:`prepare`."""
     cli = prepare(recipe, overrides)
-    checkpoint = _resume_path(cli.config.ckpt_path, cli.trainer.default_root_dir)
+    train(cli, _resume_path(cli.config.ckpt_path, cli.trainer.default_root_dir))
+    return cli
+
+
+def train(cli: RecipeCLI, checkpoint: str | None = None) -> None:
+    """Train what :func:`prepare` has prepared, from a checkpoint's file if there is one.
+
+    Raises:
+        KeyboardInterrupt: If Ctrl+C ends it.
+    """
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as end:
@@ -116,7 +147,6 @@ def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
         if isinstance(end.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from end
         raise
-    return cli
 
 
 def _with_bases(recipe: str) -> list[Path]:

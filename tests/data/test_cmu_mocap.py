@@ -67,6 +67,18 @@ def files(dataset: CMUMocap) -> list[Path]:
     return [Path(dataset.store.clips[span.clip].source) for span in dataset.spans]
 
 
+def test_the_scale_of_a_feature_is_what_a_score_of_one_is_in_radians(published_clips: CMUMocap) -> None:
+    scale = published_clips.feature_scale
+    assert scale.shape == (26, 3)
+    scores = torch.randn(2, 4, 26, 3, dtype=torch.float64)
+    moved = published_clips.to_frames(scores + 1) - published_clips.to_frames(scores)
+    torch.testing.assert_close(
+        scale.double().flatten(), moved[0, 0, list(USED_COLUMNS)], rtol=1e-6, atol=1e-9
+    )
+    constant = [USED_COLUMNS.index(column) for column in CONSTANT]
+    assert (scale.flatten() == 0).nonzero().flatten().tolist() == constant
+
+
 def test_used_columns_are_the_joints_of_the_skeletons_subset() -> None:
     published = ((9, 20), (27, 38), (42, 59), (66, 80), (84, 86), (93, 107), (111, 113))
     assert list(USED_COLUMNS) == [column for first, last in published for column in range(first, last + 1)]
