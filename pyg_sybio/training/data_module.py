@@ -14,6 +14,7 @@ from torch.utils.data import WeightedRandomSampler
 from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
+from pyg_sybio.data.shuffled_futures import ShuffledFutures, check_share
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.training.checkpoint import dataset_class
 from pyg_sybio.training.recipe_transforms import build_transforms
@@ -48,12 +49,15 @@ class ClipDataModule(L.LightningDataModule):
         weighted_sampling: Draw training clips with the weights of the dataset's attribute
             ``sample_weights`` (with replacement, as many clips an epoch as there are) instead of
             shuffling them.
+        shuffled_futures: The share of the training clips that have the future of another one among them, the
+            same ones in every run (:class:`~pyg_sybio.data.shuffled_futures.ShuffledFutures`): noise in what
+            prediction is taught, as in the paper's Table 8. :meth:`clips` has the clips as they are.
 
     Raises:
         ValueError: If a split has an argument that the dataset class does not know, a transform is wrong, or
             clips other than training clips are to be augmented, corrupted, or observed to a random share
-            (a range as ``observation_ratio``), or no folder of recordings is named and the dataset class
-            needs one.
+            (a range as ``observation_ratio``), ``shuffled_futures`` is not between 0 and 1, or no folder of
+            recordings is named and the dataset class needs one.
     """
 
     def __init__(
@@ -68,7 +72,9 @@ class ClipDataModule(L.LightningDataModule):
         batch_size: int = 32,
         num_workers: int = 0,
         weighted_sampling: bool = False,
+        shuffled_futures: float = 0.0,
     ) -> None:
+        check_share(shuffled_futures)
         super().__init__()
         self.dataset = dataset
         self.settings = _plain(settings or {})
@@ -78,6 +84,7 @@ class ClipDataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.weighted_sampling = weighted_sampling
+        self.shuffled_futures = shuffled_futures
         self._built: dict[str, Dataset] = {}
         self._arguments = {split: self._dataset_arguments(split) for split in SPLITS}
 
@@ -116,12 +123,13 @@ class ClipDataModule(L.LightningDataModule):
         return torch.ones(clips.skeleton.num_joints, clips.skeleton.num_features) if scale is None else scale
 
     def train_dataloader(self) -> DataLoader:
-        """Training clips, shuffled or drawn by weight."""
-        dataset = self.clips("train")
+        """Training clips, shuffled or drawn by weight; a share of them with the futures of others."""
+        clips = self.clips("train")
+        dataset = ShuffledFutures(clips, self.shuffled_futures) if self.shuffled_futures else clips
         if not self.weighted_sampling:
             return self._loader(dataset, shuffle=True)
-        weights = torch.as_tensor(dataset.sample_weights, dtype=torch.double)
-        return self._loader(dataset, sampler=WeightedRandomSampler(weights.tolist(), len(dataset)))
+        weights = torch.as_tensor(clips.sample_weights, dtype=torch.double)
+        return self._loader(dataset, sampler=WeightedRandomSampler(weights.tolist(), len(clips)))
 
     def val_dataloader(self) -> DataLoader:
         """Validation clips in their order."""
@@ -141,6 +149,7 @@ class ClipDataModule(L.LightningDataModule):
             "root": str(Path(self._root()).resolve()) if self._needs_root else None,
             "folder": self.folder,
             "batch_size": self.batch_size,
+            "shuffled_futures": self.shuffled_futures,
             "class_names": list(clips.class_names),
             "frame_rate": float(clips.frame_rate),
             "num_observed": int(clips.num_observed),
@@ -156,6 +165,8 @@ class ClipDataModule(L.LightningDataModule):
             root=root or description["root"],
             folder=description["folder"],
             batch_size=description["batch_size"],
+            # Not in checkpoints of before there was this choice.
+            shuffled_futures=description.get("shuffled_futures", 0.0),
             **splits,
         )
 
