@@ -292,8 +292,8 @@ def percentage_of_correct_keypoints(
     return _mean_over_joints((distances < threshold * size).to(distances.dtype), mask)
 
 
-# Millimetres in a unit of length, by the names that skeletons give to their units.
-_MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+"""Millimetres in a unit of length, by the names that skeletons give to their units."""
 
 
 def position_errors(
@@ -322,7 +322,7 @@ def position_errors(
     """
     prediction, target = prediction[..., :num_spatial], target[..., :num_spatial]
     distance = mean_per_joint_position_error(prediction, target, mask)
-    scale = _MILLIMETRES.get(units)
+    scale = MILLIMETRES.get(units)
     errors = {"mpjpe": distance} if scale is None else {"mpjpe_mm": scale * distance}
     return errors | {"pck@0.05": percentage_of_correct_keypoints(prediction, target, 0.05, mask)}
 

@@ -126,6 +126,13 @@ def answers(model: SybioGNN, dataset: Dataset, *, batch_size: int = 32) -> Answe
     return Answers(torch.cat(labels), torch.cat(logits) if logits else None, errors)
 
 
+def numbered_clip(dataset: Dataset, number: int) -> Data:
+    """A clip; what is random in it is drawn from its number alone, and torch's generator left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(number)
+        return dataset[number]
+
+
 def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
     """Horizon in milliseconds -> index of the predicted frame, for the horizons within the future."""
     frames = {ms: round(ms / 1000 * frame_rate) - 1 for ms in HORIZONS_MS}
@@ -228,15 +235,8 @@ def _run(model: SybioGNN, dataset: Dataset, batch_size: int) -> Iterator[tuple[B
     device = next(model.parameters()).device
     # Not a loader, which draws from torch's generator even where nothing is random.
     for numbers in torch.arange(len(dataset)).split(batch_size):
-        batch = Batch.from_data_list([_clip(dataset, number) for number in numbers.tolist()])
+        batch = Batch.from_data_list([numbered_clip(dataset, number) for number in numbers.tolist()])
         yield batch, model(batch.to(device))
-
-
-def _clip(dataset: Dataset, number: int) -> Data:
-    """A clip, what is random in it drawn from its number alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(number)
-        return dataset[number]
 
 
 def _check_fit(model: SybioGNN, dataset: Dataset) -> None:
@@ -293,7 +293,7 @@ def _add_motion_errors(
 def _motion(
     by_predictor: Mapping[str, ErrorByHorizon], frames: list[int], chosen: Tensor, class_names: list[str]
 ) -> Report:
-    means = {predictor: metric.compute() for predictor, metric in by_predictor.items()}
+    means = {predictor: metric.means() for predictor, metric in by_predictor.items()}
     count = means["model"]["count"]
     present = ((count > 0) & chosen).nonzero().flatten().tolist()
     by_class = {predictor: mean["by_class"][present][:, frames] for predictor, mean in means.items()}

@@ -69,7 +69,11 @@ class ErrorByHorizon(Metric):
         self.count.index_add_(0, y, recorded.any(1).long())
 
     def compute(self) -> dict[str, Tensor]:
-        """The means so far; see the class."""
+        """The means so far; torchmetrics takes its dimensions away from a tensor of one number."""
+        return self.means()
+
+    def means(self) -> dict[str, Tensor]:
+        """The means so far, each in the shape that the class says; what other processes hold is left out."""
         by_class = self.total / self.recorded  # 0 / 0 is NaN: a class without clips has no error
         return {
             "mean_of_clips": self.total.sum(0) / self.recorded.sum(0),

@@ -214,6 +214,25 @@ def test_persons_count_one_by_one(model: SybioGNN, clips: SyntheticMotions) -> N
         torch.testing.assert_close(found.zero_velocity[row], still)
 
 
+def test_a_single_class_and_a_single_frame() -> None:
+    class OneClass(SyntheticMotions):
+        def __init__(self) -> None:
+            super().__init__(num_clips=12, num_observed=8, num_future=1, frame_rate=12.5)
+            self.class_names, self.labels = ("moving",), torch.zeros_like(self.labels)
+
+    clips = OneClass()
+    small = SybioGNN.from_preset("demo", skeleton=clips.skeleton, num_classes=1, num_future=1, **SMALL)
+    report = evaluate(small, clips)
+    assert report["recognition"]["confusion"] == {"moving": {"moving": 12}}
+    assert (report["recognition"]["mean_class_accuracy"], report["recognition"]["ece"]) == (1, 0)
+    assert report["horizons_ms"] == [80]
+    still = torch.stack([clip.x[:, -1] - clip.future[:, 0] for clip in clips]).norm(dim=-1).mean().item()
+    errors = report["motion"]["mpjpe_mm"]
+    assert errors["mean_of_classes"]["zero_velocity"] == pytest.approx([1000 * still], rel=1e-4)
+    assert errors["classes"]["moving"]["clips"] == 12
+    assert format_report(report)
+
+
 def test_data_of_another_skeleton(model: SybioGNN) -> None:
     other = SyntheticMotions(skeleton="smpl24", num_clips=1, num_observed=8, num_future=9)
     with pytest.raises(ValueError, match="the model has skeleton 'ntu25', but the data has 'smpl24'"):
