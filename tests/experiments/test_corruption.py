@@ -1,0 +1,86 @@
+"""Corrupted clips against index arithmetic."""
+
+import pytest
+import torch
+from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.data.transforms import DropJoints
+from pyg_sybio.experiments.corruption import OtherRate, corrupted
+from pyg_sybio.skeleton import load_skeleton
+
+
+def moving(num_frames: int, name: str = "ntu25") -> Motion:
+    skeleton = load_skeleton(name)
+    poses = torch.randn(1, num_frames, skeleton.num_joints, 3)
+    return Motion(poses=poses, skeleton=skeleton, frame_rate=25.0)
+
+
+@pytest.mark.parametrize("name", ["ntu25", "cmu38:used"])
+@pytest.mark.parametrize(
+    ("rate", "resampled", "padding", "frames"),
+    [
+        # Half the rate: the frames 1, 3, 5, 7 of eight, over and over; or the first of them is held.
+        (0.5, False, "repeat", [1, 3, 5, 7, 1, 3, 5, 7]),
+        (0.5, False, "hold", [1, 1, 1, 1, 1, 3, 5, 7]),
+        # Back at the model's: what was between two frames lies between them; the first frame is unknown.
+        (0.5, True, "hold", [1, 1, 2, 3, 4, 5, 6, 7]),
+        (0.5, True, "repeat", [7, 1, 2, 3, 4, 5, 6, 7]),
+        (0.25, False, "repeat", [3, 7, 3, 7, 3, 7, 3, 7]),
+        # Twice the rate: half of the time, and half frames in between.
+        (2.0, False, "repeat", [3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7]),
+        (2.0, True, "repeat", [0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_another_rate(name: str, rate: float, resampled: bool, padding: str, frames: list[float]) -> None:
+    motion = moving(8, name)
+    seen = OtherRate(rate, resampled=resampled, padding=padding)(motion)
+    # What lies between two frames that the camera has seen, on a line; z-scores, too.
+    step = 2 if rate == 0.5 and resampled else 1
+    for place, frame in enumerate(frames):
+        if step == 2 and frame % 2 == 0:
+            expected = (motion.poses[0, int(frame) - 1] + motion.poses[0, int(frame) + 1]) / 2
+        else:
+            low, high = int(frame), min(int(frame + 0.5), 7)
+            expected = (motion.poses[0, low] + motion.poses[0, high]) / 2
+        torch.testing.assert_close(seen.poses[0, place], expected)
+    assert (seen.num_frames, seen.tracks, seen.skeleton) == (8, motion.tracks, motion.skeleton)
+
+
+def test_a_joint_that_is_missing_is_missing_at_another_rate() -> None:
+    motion = moving(8)
+    present = motion.present.clone()
+    present[0, 5, 3] = False
+    motion = motion.replace(poses=motion.poses * present[..., None], present=present)
+    seen = OtherRate(0.5, resampled=True)(motion)
+    # Frame 5 is one that the camera takes: neither it nor those between it and its neighbours have the joint.
+    assert seen.present[0, :, 3].tolist() == [True, True, True, True, False, False, False, True]
+    assert seen.present[0, :, 4].all()
+
+
+def test_a_rate_is_positive() -> None:
+    with pytest.raises(ValueError, match="'rate' is 0, expected a positive number"):
+        OtherRate(0, resampled=False)
+
+
+class Longer(BaseTransform):
+    """The observed frames twice as large."""
+
+    def forward(self, data: Data) -> Data:
+        return Data(x=2 * data.x, future=data.future, y=data.y)
+
+
+def test_samples_that_lack_nothing_are_corrupted_after_their_own_transform() -> None:
+    clips = SyntheticMotions(num_clips=3, num_observed=6, num_future=2)
+    clips.transform = Longer()
+    worse = corrupted(clips, DropJoints(p=0.5))
+    torch.manual_seed(4)
+    item = worse[1]
+    torch.manual_seed(4)
+    hidden = torch.rand(1, 1, 25)[0, 0] < 0.5
+    expected = (2 * clips.clips[1, :, :6]).masked_fill(hidden[:, None, None], 0.0)
+    assert torch.equal(item.x, expected)
+    assert torch.equal(item.future, clips[1].future) and torch.equal(item.y, clips[1].y)
+    assert torch.equal(clips[1].x, 2 * clips.clips[1, :, :6])
