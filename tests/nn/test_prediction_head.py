@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pyg_sybio.nn.difference import Difference
 from pyg_sybio.nn.input_norm import InputNorm
-from pyg_sybio.nn.prediction_head import PredictionHead
+from pyg_sybio.nn.prediction_head import MAX_HIDDEN, PredictionHead
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 from pyg_sybio.testing import (
     assert_every_parameter_gets_a_gradient,
@@ -83,7 +83,7 @@ def step_by_step(
     scale = norm.var.sqrt().clamp(min=floor[:, None, None])
     history, hidden = list(poses), mlp(head.mlp, features)
     for _ in range(4):
-        mixed = joint_conv(head, hidden, actional)
+        mixed = joint_conv(head, hidden, actional).clamp(-MAX_HIDDEN, MAX_HIDDEN)
         before, last, now = history[-3:]
         motion = [now, now - last, now - 2 * last + before]
         hidden = torch.empty_like(mixed)
@@ -92,6 +92,23 @@ def step_by_step(
             hidden[joint] = gru(head.gru, torch.cat([*orders, label]), mixed[joint])
         history.append(now + scale[1] * mlp(head.displacement, hidden))
     return torch.stack(history[len(poses) :])
+
+
+def test_a_recurrence_that_grows_stays_within_bounds() -> None:
+    head, norm = build()
+    features, orders, probabilities, actional = inputs()
+    with torch.no_grad():
+        for layer in (head.joint_conv.structural, head.joint_conv.actional):
+            assert layer is not None
+            layer.linear.weight.mul_(100)
+        head.gru.bias_ih[WIDTH : 2 * WIDTH] += 50  # the update gate is open: the state is kept
+    future = head(features, orders, probabilities, actional, norm=norm, num_future=200)
+    steps = future.diff(dim=1).abs().amax()
+    # The largest displacement of states within the bound, by the norms of the perceptron's weights.
+    first, _, second = head.displacement
+    inner = MAX_HIDDEN * first.weight.abs().sum(1) + first.bias.abs()
+    bound = (norm.scale[1] * (second.weight.abs() @ inner + second.bias.abs())).max()
+    assert 0.01 * bound < steps <= bound
 
 
 @pytest.mark.parametrize("num_classes", [C, 0])
