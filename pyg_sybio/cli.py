@@ -1,5 +1,5 @@
 r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data |
-benchmark``.
+benchmark | reproduce``.
 
 Exit codes: 0 success, 1 an error, 2 wrong usage, 130 interrupted. An error is one line on stderr; the
 traceback is shown with ``--debug`` only. What is heavy (torch, Lightning, matplotlib) is imported by the
@@ -18,6 +18,7 @@ from typing import Any
 
 from pyg_sybio.cli_benchmark import add_benchmark_command
 from pyg_sybio.cli_data import add_data_command, add_skeleton_from
+from pyg_sybio.cli_reproduce import add_reproduce_command
 
 # The extra that brings each optional package a command may lack.
 _EXTRAS = {
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     args, rest = parser.parse_known_args(argv)
-    if args.command == "fit":
+    if args.command in ("fit", "reproduce"):
         args.overrides = rest
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -175,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     add_skeleton_from(command, actions)
     add_data_command(command)
     add_benchmark_command(command)
+    add_reproduce_command(command, UsageError)
     return parser
 
 

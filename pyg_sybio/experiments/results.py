@@ -1,0 +1,206 @@
+r"""Results on disk: a CSV file of measured numbers, and a JSON file that says what was trained for them."""
+
+import csv
+import io
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock
+
+from pyg_sybio.experiments.experiment import Row
+from pyg_sybio.files import write_whole
+
+COLUMNS = ("recipe", "run", "arm", "seed", "split", "metric", "group", "at", "value")
+
+# Stands for whichever motion error a data set reports first: joint angles or positions.
+MOTION_ERROR = "motion error"
+ZERO_VELOCITY = " of zero velocity"
+
+
+class Record(NamedTuple):
+    """A measured number, and of which run it is: a line of the CSV file."""
+
+    recipe: str
+    run: str
+    arm: str
+    seed: int
+    split: str
+    row: Row
+
+    @property
+    def key(self) -> tuple[str, int, str, str]:
+        """What is measured as one."""
+        return self.arm, self.seed, self.run, self.split
+
+
+class Results:
+    """The files of one experiment on one recipe.
+
+    Args:
+        output: Folder of all results.
+        experiment: Name of the experiment.
+        recipe: Name of the recipe.
+    """
+
+    def __init__(self, output: Path, experiment: str, recipe: str) -> None:
+        self.output, self.experiment, self.recipe = output, experiment, recipe
+
+    def path(self, kind: str) -> Path:
+        """The file of a kind: ``csv``, ``json``, ``md`` or ``png``."""
+        return self.output / f"{self.experiment}-{self.recipe}.{kind}"
+
+    def records(self) -> list[Record]:
+        """All that was measured.
+
+        Raises:
+            ValueError: If a line of the file is not understood.
+        """
+        path = self.path("csv")
+        if not path.is_file():
+            return []
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError(
+                    f"{path} has the columns {', '.join(reader.fieldnames or ())}, "
+                    f"expected {', '.join(COLUMNS)}"
+                )
+            return [_record(line, f"{path}:{reader.line_num}") for line in reader]
+
+    def facts(self) -> dict[str, Any]:
+        """What was asked for last (``asked``), and what was trained for the numbers (``runs``, by digest)."""
+        path = self.path("json")
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"asked": None, "runs": {}}
+
+    def ask(self, asked: Mapping[str, Any]) -> None:
+        """Note what is asked for."""
+        with self._lock():
+            self._write_facts({**self.facts(), "asked": dict(asked)})
+
+    def add(self, records: Iterable[Record], facts: Mapping[str, Any], arms: Sequence[str]) -> None:
+        """Add what was measured of one run; its earlier rows are replaced.
+
+        Args:
+            records: The numbers.
+            facts: What was trained.
+            arms: The order of the arms in the file.
+        """
+        new = list(records)
+        replaced = {record.key for record in new}
+        with self._lock():
+            kept = [record for record in self.records() if record.key not in replaced]
+
+            def order(record: Record) -> tuple[int, str, int, str, str]:
+                place = arms.index(record.arm) if record.arm in arms else len(arms)
+                return place, record.arm, record.seed, record.split, record.run
+
+            known = self.facts()
+            # First what was trained: rows without it would have no caption.
+            self._write_facts({**known, "runs": {**known["runs"], facts["run"]: dict(facts)}})
+            _write_records(self.path("csv"), sorted([*kept, *new], key=order))
+
+    def _write_facts(self, facts: Mapping[str, Any]) -> None:
+        text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+        write_whole(self.path("json"), lambda file: file.write(text.encode()))
+
+    def _lock(self) -> FileLock:
+        """Held while files are read and written again: several processes may fill one table."""
+        folder = self.output / "runs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{self.experiment}-{self.recipe}.lock")
+
+
+class Value(NamedTuple):
+    """Mean and sample deviation over seeds; no deviation of a single one."""
+
+    mean: float
+    deviation: float | None
+
+
+class Measured:
+    """Numbers of the runs that belong to one table, by what they are of.
+
+    Args:
+        arms: The arms in their order.
+        records: The numbers.
+        dataset: Name of the dataset class.
+    """
+
+    def __init__(self, arms: Sequence[str], records: Iterable[Record], dataset: str = "") -> None:
+        self.arms = tuple(arms)
+        self.dataset = dataset
+        self._values: dict[tuple[str, str, str, float | None], list[float]] = {}
+        for record in records:
+            metric, group, at, value = record.row
+            self._values.setdefault((record.arm, metric, group, at), []).append(value)
+
+    def metric(self, name: str) -> str:
+        """The metric of a name: :data:`MOTION_ERROR` stands for the first error of the data set."""
+        if not name.startswith(MOTION_ERROR):
+            return name
+        metrics = dict.fromkeys(metric for _, metric, _, _ in self._values)
+        errors = [m for m in metrics if m + ZERO_VELOCITY in metrics and not m.startswith("pck")]
+        return name.replace(MOTION_ERROR, errors[0]) if errors else name
+
+    def value(self, arm: str, metric: str, group: str = "", at: float | None = None) -> Value | None:
+        """One number over the seeds; None if it was not measured."""
+        values = self._values.get((arm, self.metric(metric), group, at))
+        return None if values is None else _over_seeds(values)
+
+    def mean_until(self, arm: str, metric: str, group: str, until: float) -> Value | None:
+        """The mean over all places up to one, of each seed; None if there is none."""
+        metric = self.metric(metric)
+        of_places = (self._values.get((arm, metric, group, at)) for at in self.places(metric) if at <= until)
+        by_place = [values for values in of_places if values is not None]
+        if not by_place:
+            return None
+        return _over_seeds([statistics.fmean(of_seed) for of_seed in zip(*by_place, strict=True)])
+
+    def places(self, metric: str, group: str | None = None) -> list[float]:
+        """Where a metric was measured: horizons, frames, ratios, ..."""
+        metric = self.metric(metric)
+        places = {at for _, m, g, at in self._values if m == metric and group in (None, g)}
+        return sorted(at for at in places if at is not None)
+
+    def groups(self, metric: str) -> list[str]:
+        """Of what a metric was measured, in the order of the file."""
+        metric = self.metric(metric)
+        return list(dict.fromkeys(group for _, m, group, _ in self._values if m == metric))
+
+
+def _over_seeds(values: Sequence[float]) -> Value:
+    known = len(values) > 1 and all(map(math.isfinite, values))
+    return Value(statistics.fmean(values), statistics.stdev(values) if known else None)
+
+
+def _record(line: Mapping[str, str], where: str) -> Record:
+    try:
+        return Record(
+            recipe=line["recipe"],
+            run=line["run"],
+            arm=line["arm"],
+            seed=int(line["seed"]),
+            split=line["split"],
+            row=Row(
+                line["metric"],
+                line["group"],
+                float(line["at"]) if line["at"] else None,
+                float(line["value"]),
+            ),
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} is not understood ({error}), expected {', '.join(COLUMNS)}") from error
+
+
+def _write_records(path: Path, records: Iterable[Record]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for *of_run, row in records:
+        at = "" if row.at is None else repr(float(row.at))
+        writer.writerow([*of_run, row.metric, row.group, at, repr(float(row.value))])
+    write_whole(path, lambda file: file.write(text.getvalue().encode()))

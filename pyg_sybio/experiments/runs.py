@@ -1,0 +1,344 @@
+r"""Runs: trainings that go on after any interruption, and that experiments share.
+
+A run is a recipe with all of its overrides and a seed. Its name is a digest of what these set, so that two
+arms that say the same in different words are one run. Its folder has
+
+* ``last.ckpt``: where training stands, replaced as a whole at the end of every epoch and every two minutes;
+* ``finished.json``: written last, what was trained and how long it took;
+* ``version_0``, ...: the logs of each sitting.
+"""
+
+import hashlib
+import inspect
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from filelock import FileLock
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
+from torch_geometric.data import Dataset
+
+from pyg_sybio.experiments.experiment import Trained
+from pyg_sybio.files import write_whole
+from pyg_sybio.models.presets import PRESETS
+from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.training.checkpoint import load_checkpoint
+from pyg_sybio.training.data_module import SPLITS, ClipDataModule
+from pyg_sybio.training.module import SybioModule
+from pyg_sybio.training.named_class import named_class
+from pyg_sybio.training.recipes import prepare, settings, train
+
+SECONDS_BETWEEN_CHECKPOINTS = 120.0
+
+# Settings that say where a run is written, read or computed, and not what is trained.
+_INCIDENTAL = {
+    "trainer": (
+        "accelerator",
+        "default_root_dir",
+        "enable_checkpointing",
+        "enable_model_summary",
+        "enable_progress_bar",
+        "log_every_n_steps",
+        "logger",
+    ),
+    "data": ("root", "num_workers"),
+}
+
+Say = Callable[[str], None]
+
+
+class OutOfTimeError(Exception):
+    """The time for this sitting is over; the run has a checkpoint to go on from."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that is to be, or has been.
+
+    Args:
+        recipe: Name of a shipped recipe, or path of a YAML file.
+        overrides: All settings that differ from the recipe's, the seed among them.
+        digest: What names the run; see :func:`identify`.
+        folder: Where it lives.
+    """
+
+    recipe: str
+    overrides: tuple[str, ...]
+    digest: str
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where its training stands."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def finished(self) -> dict[str, Any] | None:
+        """What was trained; None if the run is not at its end."""
+        path = self.folder / "finished.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def lock(self) -> FileLock:
+        """Held by the process that trains the run; the system lets go of it when the process ends."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / "lock")
+
+    def trained(self, *, split: str) -> Trained:
+        """The trained model, of the last checkpoint: with averaged weights if the recipe averages them."""
+        checkpoint = load_checkpoint(self.checkpoint)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        root = settings(self.recipe, self.overrides)["data"].get("root")
+        data = ClipDataModule.from_description(checkpoint.data, root=root)
+        return Trained(checkpoint.model.to(device), data, checkpoint.seen_classes, split)
+
+
+def identify(recipe: str, overrides: Sequence[str]) -> str:
+    """The digest of what a recipe and overrides train."""
+    text = json.dumps(identity(recipe, overrides), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """What a recipe and overrides train, said in one way only.
+
+    The preset's arguments are written out, those of all splits are joined with their own, and what equals a
+    default is left out: an option that later versions add changes no digest of a run that does not use it.
+
+    Note:
+        A change of a default, or of the code, does not show.
+    """
+    given = settings(recipe, overrides)
+    model, data, trainer = given["model"], given["data"], given.get("trainer", {})
+    preset = model.get("preset", inspect.signature(SybioModule).parameters["preset"].default)
+    if preset not in PRESETS:
+        raise ValueError(f"there is no preset '{preset}'; there are {', '.join(PRESETS)}")
+    arguments = {**PRESETS[preset], **(model.get("variant") or {})}
+    dataset = named_class(data["dataset"], Dataset, where="the recipe", expected="dataset class")
+    return {
+        "model": {
+            **{key: value for key, value in model.items() if key not in ("preset", "variant")},
+            "arguments": _without_defaults(arguments, SybioGNN),
+        },
+        "data": {
+            **{
+                key: value
+                for key, value in data.items()
+                if key not in ("settings", *SPLITS, *_INCIDENTAL["data"])
+            },
+            **{
+                split: _without_defaults({**(data.get("settings") or {}), **(data.get(split) or {})}, dataset)
+                for split in SPLITS
+            },
+        },
+        "trainer": {
+            **{key: value for key, value in trainer.items() if key not in _INCIDENTAL["trainer"]},
+            "callbacks": [c for c in trainer.get("callbacks") or () if not _saves(c)],
+        },
+        "seed": given["seed_everything"],
+    }
+
+
+def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Overrides without those that only say where a run is written, read or computed."""
+    incidental = {f"--{part}.{key}" for part, keys in _INCIDENTAL.items() for key in keys}
+    kept, words = True, []
+    for word in overrides:
+        if word.startswith("--"):
+            kept = word.partition("=")[0] not in incidental
+        if kept:
+            words.append(word)
+    return tuple(words)
+
+
+def setting(recipe: str, overrides: Sequence[str], name: str) -> Any:
+    """What a recipe sets of the argument of its dataset class, for all splits."""
+    return settings(recipe, overrides)["data"]["settings"].get(name)
+
+
+def data_of(recipe: str, overrides: Sequence[str]) -> ClipDataModule:
+    """The data of a recipe, without a model."""
+    data = settings(recipe, overrides)["data"]
+    dataset = named_class(data.pop("dataset"), Dataset, where="the recipe", expected="dataset class")
+    return ClipDataModule(dataset, **data)
+
+
+def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict[str, Any]:
+    """Train a run to its end, from where it stands.
+
+    Args:
+        run: The run; the caller holds its lock.
+        deadline: The time (:func:`time.monotonic`) at which to stop at a checkpoint.
+        say: Is told how far it is.
+
+    Returns:
+        What was trained, as in ``finished.json``.
+
+    Raises:
+        OutOfTimeError: If the deadline comes first.
+        KeyboardInterrupt: On Ctrl+C.
+    """
+    if (finished := run.finished) is not None:
+        return finished
+    quiet = ("--trainer.enable_model_summary=false", f"--trainer.default_root_dir={run.folder}")
+    cli = prepare(run.recipe, [*run.overrides, *quiet])
+    goes_on = KeepCheckpoint(
+        run.checkpoint, every_seconds=SECONDS_BETWEEN_CHECKPOINTS, deadline=deadline, say=say
+    )
+    trainer = cli.trainer
+    # One checkpoint is enough, and a log of a terminal is no place for a bar.
+    others = [c for c in trainer.callbacks if not isinstance(c, ModelCheckpoint | ProgressBar)]
+    trainer.callbacks = [*others, goes_on]
+    train(cli, str(run.checkpoint) if run.checkpoint.is_file() else None)
+    facts = _facts(run, cli.config, trainer, cli.model, cli.datamodule) | {
+        "seconds": round(goes_on.seconds, 1)
+    }
+    text = json.dumps(facts, indent=2) + "\n"
+    write_whole(run.folder / "finished.json", lambda file: file.write(text.encode()))
+    return facts
+
+
+class KeepCheckpoint(Checkpoint):
+    """Keeps one checkpoint to go on from, with the seconds of training and the state of torch's generator.
+
+    It is replaced as a whole: a process that is killed at any moment leaves this one or the one before. Being
+    Lightning's :class:`~lightning.pytorch.callbacks.Checkpoint`, it runs after all others, so that averaged
+    weights are those of this step.
+
+    Args:
+        path: The file.
+        every_seconds: Seconds from one checkpoint to the next within an epoch.
+        deadline: The time (:func:`time.monotonic`) at which to save and raise :class:`OutOfTimeError`.
+        say: Is told how far training is, at every checkpoint.
+
+    Note:
+        After an interruption within an epoch, the rest of the epoch is drawn anew: the loader does not know
+        which clips it has shown.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        every_seconds: float,
+        deadline: float | None = None,
+        say: Say = print,
+    ) -> None:
+        self.path = path
+        self.deadline = deadline
+        self.say = say
+        self.every_seconds = every_seconds
+        self._seconds = 0.0  # of earlier sittings
+        self._started: float | None = None
+        self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training in all sittings, those after a sitting's last checkpoint left out."""
+        return self._seconds + (0.0 if self._started is None else time.monotonic() - self._started)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the checkpoint holds of it."""
+        return {"seconds": self.seconds, "random": torch.get_rng_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting, and drawing other numbers than the first sitting."""
+        self._seconds = state_dict["seconds"]
+        torch.set_rng_state(state_dict["random"])
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._started = self._saved = time.monotonic()
+        if trainer.global_step:
+            self.say(f"  goes on after step {trainer.global_step}")
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Save if it is time to."""
+        now = time.monotonic()
+        if now - self._saved >= self.every_seconds or self._is_late(now):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save."""
+        self._save(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop the clock."""
+        self._seconds, self._started = self.seconds, None
+
+    def _save(self, trainer: L.Trainer) -> None:
+        part = self.path.with_name(f".{self.path.name}.part")
+        trainer.save_checkpoint(part, weights_only=False)
+        if trainer.is_global_zero:
+            part.replace(self.path)
+        self._saved = time.monotonic()
+        total, step = int(trainer.estimated_stepping_batches), trainer.global_step
+        left = self.seconds / max(1, step) * (total - step)
+        self.say(f"  step {step} of {total}, {duration(self.seconds)}, about {duration(left)} left")
+        if self._is_late(self._saved) and step < total:
+            raise OutOfTimeError
+
+    def _is_late(self, now: float) -> bool:
+        return self.deadline is not None and now >= self.deadline
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    minutes, hours = round(seconds / 60), seconds / 3600
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if hours < 2 else f"{hours:.1f} h"
+
+
+def machine() -> dict[str, Any]:
+    """What computes, and with which versions."""
+    return {
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "lightning", "pyg_sybio")},
+        },
+    }
+
+
+def _facts(
+    run: Run, config: Any, trainer: L.Trainer, module: SybioModule, data: ClipDataModule
+) -> dict[str, Any]:
+    return {
+        "run": run.digest,
+        "recipe": Path(run.recipe).stem,
+        "settings": identity(run.recipe, run.overrides),
+        "preset": config.model.preset,
+        "dataset": type(data.clips("train")).__name__,
+        "training_clips": len(data.clips("train")),
+        "classes": data.num_classes,
+        "batch_size": data.batch_size,
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
+        "precision": str(trainer.precision),
+        "parameters": sum(p.numel() for p in module.model.parameters()),
+        **machine(),
+    }
+
+
+def _without_defaults(arguments: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
+    """Keyword arguments without those that equal the function's defaults."""
+    parameters = inspect.signature(function).parameters
+    plain = json.loads(json.dumps(dict(arguments), default=str))  # a tuple is a list in YAML
+    return {
+        key: value
+        for key, value in plain.items()
+        if key not in parameters or parameters[key].default != value
+    }
+
+
+def _saves(callback: Mapping[str, Any]) -> bool:
+    """Whether a callback of a recipe keeps checkpoints, which is the run's own affair."""
+    return callback["class_path"].rpartition(".")[2] == ModelCheckpoint.__name__

@@ -1,0 +1,272 @@
+"""Experiments: what is trained and what is not, and tables that the CSV file alone makes."""
+
+import csv
+import re
+import shutil
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tiny_recipe import TINY
+
+from pyg_sybio import cli
+from pyg_sybio.experiments import reproduce as engine
+from pyg_sybio.experiments.catalogue import EXPERIMENTS
+from pyg_sybio.experiments.experiment import Arm, Experiment, Row, Trained
+from pyg_sybio.experiments.layouts import ArmTable, Column
+from pyg_sybio.experiments.report import BEGIN, END, write_page
+from pyg_sybio.experiments.reproduce import RefusedError, plan_runs, report, reproduce
+from pyg_sybio.experiments.runs import OutOfTimeError, Run
+from pyg_sybio.skeleton import load_skeleton
+
+
+def seeded_numbers(trained: Any) -> list[Row]:
+    """Stands for a measure: numbers that tell runs apart."""
+    return [Row("number", "", None, int(trained.digest, 16) % 1000 / 7)]
+
+
+def experiment_of(name: str = "numbers", *arms: Arm) -> Experiment:
+    return Experiment(
+        name=name,
+        title="Numbers",
+        paper="Table 0",
+        arms=arms or (Arm("full"), Arm("one hop", ("--model.variant.hops", "1"))),
+        measures=(seeded_numbers,),
+        layout=ArmTable((Column("number", "number", digits=2, paper={"Elsewhere": {"full": 12.5}}),)),
+    )
+
+
+@pytest.fixture
+def trained_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The digests of the runs that are trained, in a world where training takes no time."""
+    digests: list[str] = []
+
+    def finish(run: Run, **_: Any) -> dict[str, Any]:
+        if run.finished is None:
+            digests.append(run.digest)
+            run.folder.mkdir(parents=True, exist_ok=True)
+            (run.folder / "finished.json").write_text("{}")
+        return {
+            "run": run.digest, "preset": "demo", "dataset": "SyntheticMotions", "training_clips": 24,
+            "steps": 2, "batch_size": 12, "precision": "32-true", "seconds": 1.0,
+            "device": "CPU", "threads": 1,
+            "versions": {"torch": "0"},
+        }  # fmt: skip
+
+    def trained(run: Run, *, split: str) -> Any:
+        return SimpleNamespace(digest=run.digest, data=SimpleNamespace(clips=lambda _: range(24)))
+
+    monkeypatch.setattr(engine, "finish", finish)
+    monkeypatch.setattr(Run, "trained", trained)
+    return digests
+
+
+def go(experiment: Experiment, output: Path, *overrides: str, **kwargs: Any) -> tuple[str, list[str]]:
+    """The table, and what was said."""
+    said: list[str] = []
+    words = [*TINY, *overrides]
+    text = reproduce(experiment, "synthetic", overrides=words, output=output, say=said.append, **kwargs)
+    return text, said
+
+
+def test_experiments_share_runs(tmp_path: Path, trained_runs: list[str]) -> None:
+    go(experiment_of(), tmp_path)
+    assert len(trained_runs) == 2
+    go(experiment_of("others", Arm("the same"), Arm("two hops", ("--model.variant.hops", "2"))), tmp_path)
+    assert len(trained_runs) == 2
+
+
+def test_what_has_its_numbers_is_not_trained_again(tmp_path: Path, trained_runs: list[str]) -> None:
+    text, _ = go(experiment_of(), tmp_path)
+    shutil.rmtree(tmp_path / "runs")
+    again, said = go(experiment_of(), tmp_path)
+    assert len(trained_runs) == 2
+    assert again == text
+    assert said == ["numbers on synthetic: 2 of 2 runs are there"]
+    go(experiment_of(), tmp_path, seeds=(0, 1))
+    assert len(trained_runs) == 4
+
+
+def test_the_table_says_what_the_csv_file_says(tmp_path: Path, trained_runs: list[str]) -> None:
+    text, _ = go(experiment_of(), tmp_path, seeds=(0, 1, 2))
+    by_arm: dict[str, list[float]] = {}
+    with (tmp_path / "numbers-synthetic.csv").open(newline="") as file:
+        for line in csv.DictReader(file):
+            assert line["recipe"] == "synthetic"
+            assert line["metric"] == "number"
+            by_arm.setdefault(line["arm"], []).append(float(line["value"]))
+    rows = dict(re.findall(r"^\| (full|one hop) \| (.*) \|$", text, flags=re.MULTILINE))
+    for arm, paper in (("full", "12.50"), ("one hop", "–")):
+        values = by_arm[arm]
+        assert len(values) == 3
+        assert rows[arm] == f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} | {paper}"
+    assert "6 of 6 runs are there" in text
+    assert "seeds 0, 1, 2" in text
+    assert "paper: number, Elsewhere" in text
+
+
+def test_rows_of_other_settings_are_kept_but_not_shown(tmp_path: Path, trained_runs: list[str]) -> None:
+    before, _ = go(experiment_of(), tmp_path, "--trainer.max_steps=2")
+    after, said = go(experiment_of(), tmp_path, "--trainer.max_steps=3")
+    assert len(trained_runs) == 4
+    assert any("2 rows of 2 runs are not shown" in line for line in said)
+    numbers = [re.findall(r"^\| full \| (\S+)", text, flags=re.MULTILINE) for text in (before, after)]
+    assert numbers[0] != numbers[1]
+    assert len((tmp_path / "numbers-synthetic.csv").read_text().splitlines()) == 1 + 4
+    go(experiment_of(), tmp_path, "--trainer.max_steps=2")
+    assert len(trained_runs) == 4
+
+
+def test_the_report_needs_neither_runs_nor_pictures(tmp_path: Path, trained_runs: list[str]) -> None:
+    text, _ = go(experiment_of(), tmp_path, seeds=(0, 1))
+    shutil.rmtree(tmp_path / "runs")
+    (tmp_path / "numbers-synthetic.md").unlink()
+    (tmp_path / "numbers-synthetic.png").unlink()
+    assert report(experiment_of(), "synthetic", output=tmp_path) == text
+    assert (tmp_path / "numbers-synthetic.md").read_text() == text
+    assert (tmp_path / "numbers-synthetic.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(FileNotFoundError, match="expected the results of 'sybio reproduce other synthetic'"):
+        report(experiment_of("other"), "synthetic", output=tmp_path)
+
+
+def test_no_place_of_this_machine_is_written(tmp_path: Path, trained_runs: list[str]) -> None:
+    text, _ = go(experiment_of(), tmp_path, "--data.root", "/home/me")
+    for kind in ("csv", "json"):
+        text += (tmp_path / f"numbers-synthetic.{kind}").read_text()
+    assert "/home/me" not in text
+    assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, OutOfTimeError])
+def test_an_interruption_leaves_the_table_of_what_there_is(
+    end: type[BaseException], tmp_path: Path, trained_runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish: Callable[..., Any] = engine.finish
+
+    def stop_at_the_second(run: Run, **kwargs: Any) -> Any:
+        if trained_runs:
+            raise end
+        return finish(run, **kwargs)
+
+    monkeypatch.setattr(engine, "finish", stop_at_the_second)
+    if end is KeyboardInterrupt:
+        with pytest.raises(KeyboardInterrupt):
+            go(experiment_of(), tmp_path)
+    else:
+        _, said = go(experiment_of(), tmp_path, minutes=1)
+        assert said[-1] == "the time is over: 1 runs are left; the same command goes on"
+    assert "1 of 2 runs are there" in (tmp_path / "numbers-synthetic.md").read_text()
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(tmp_path: Path, trained_runs: list[str]) -> None:
+    first = plan_runs(experiment_of(), "synthetic", TINY, (0,))[0]
+    other = Run("synthetic", first.overrides, first.run, tmp_path / "runs" / "synthetic" / first.run)
+    with other.lock():
+        text, said = go(experiment_of(), tmp_path)
+    assert "  another process is at it" in said
+    assert "1 of 2 runs are there" in text
+
+
+def test_what_a_data_set_cannot_have() -> None:
+    angles = SimpleNamespace(num_classes=1, skeleton=load_skeleton("cmu38"))
+    assert "expected poses in coordinates" in str(EXPERIMENTS["pck"].refusal(angles))
+    assert "expected two or more" in str(EXPERIMENTS["confusion"].refusal(angles))
+    assert EXPERIMENTS["errors"].refusal(angles) is None
+
+
+def test_refused_before_anything_is_trained(tmp_path: Path, trained_runs: list[str]) -> None:
+    refusing = experiment_of("refusing", Arm("full"))
+    object.__setattr__(refusing, "refusal", lambda data: "no")
+    with pytest.raises(RefusedError, match=r"^no$"):
+        go(refusing, tmp_path)
+    assert not trained_runs
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_every_experiment_whose_data_is_the_recipes_shares_the_full_run() -> None:
+    full = plan_runs(experiment_of("one", Arm("full")), "synthetic", (), (0,))[0].run
+    for experiment in EXPERIMENTS.values():
+        plan = plan_runs(experiment, "synthetic", (), (0,))
+        assert len(plan) == len({planned.arm for planned in plan})
+        shares = any(planned.run == full for planned in plan)
+        assert shares == (experiment.name != "observation")
+
+
+def test_the_page_changes_between_its_marks_alone(tmp_path: Path, trained_runs: list[str]) -> None:
+    output = tmp_path / "measured"
+    output.mkdir()
+    (output / "networks-b.md").write_text("### second\n\n![second](networks-b.png)\n")
+    (output / "variants-a.md").write_text("### first\n")
+    page = tmp_path / "RESULTS.md"
+    page.write_text(f"# Ours\n\n{BEGIN}\nold\n{END}\n\nthe end\n")
+    assert write_page(output) == page
+    picture = "![second](measured/networks-b.png)"
+    between = "\n\n".join([BEGIN, "### first", "### second", picture, END])
+    assert page.read_text() == f"# Ours\n\n{between}\n\nthe end\n"
+    once = page.read_text()
+    write_page(output)
+    assert page.read_text() == once
+    page.write_text("# Ours\n")
+    write_page(output)
+    assert page.read_text().startswith(f"# Ours\n\n{BEGIN}\n\n### first")
+    page.write_text(f"{END}\n{BEGIN}\n")
+    with pytest.raises(ValueError, match="is expected to have"):
+        write_page(output)
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["reproduce"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["fly"], 2, "there is no experiment 'fly', expected one of variants, errors"),
+        (["networks"], 2, "'networks' needs a recipe, expected one of bandai2"),
+        (["networks", "synthetic", "--model.variannt.bones", "false"], 2, "variannt"),
+        (["networks", "synthetic", "--seed_everything", "3"], 2, "--seeds"),
+        (["networks", "synthetic", "--report", "--seeds", "3"], 2, "expected only --output"),
+        (
+            ["networks", "synthetic", "--report", "--output", "nowhere"],
+            1,
+            "no nowhere/networks-synthetic.json",
+        ),
+        (["networks", "nothing.yaml"], 1, "no recipe 'nothing.yaml'"),
+        (["page", "--output", "nowhere"], 1, "no table in"),
+        (["page", "synthetic"], 2, "takes no recipe"),
+    ],
+)
+def test_errors_are_one_line(
+    argv: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["reproduce", *argv]) == code
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sybio: error: ")]
+    assert message in line
+
+
+def test_from_the_command_to_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "measured"
+    words = ["networks", "synthetic", "--output", str(output), *TINY, "--trainer.max_steps=2"]
+    assert cli.main(["reproduce", *words]) == 0
+    printed = capsys.readouterr().out
+    assert (output / "networks-synthetic.md").read_text() in printed
+    assert "3 of 3 runs are there" in printed
+    assert (output / "networks-synthetic.png").read_bytes()[:4] == b"\x89PNG"
+    assert cli.main(["reproduce", "page", "--output", str(output)]) == 0
+    assert "![" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_a_trained_model_may_be_a_key() -> None:
+    trained = Trained(None, None, None, "test")  # type: ignore[arg-type]
+    assert {trained: 1}[trained] == 1

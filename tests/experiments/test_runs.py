@@ -1,0 +1,143 @@
+"""Runs: what makes two of them the same, and that one which is ended loses no more than to its checkpoint."""
+
+import multiprocessing
+import random
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_recipe import TINY
+
+from pyg_sybio.experiments import runs
+from pyg_sybio.experiments.runs import OutOfTimeError, Run, finish, identify, identity, that_matter
+
+
+def run_of(folder: Path, *overrides: str, recipe: str = "synthetic") -> Run:
+    words = (*TINY, *overrides, "--seed_everything=0")
+    return Run(recipe, words, identify(recipe, words), folder)
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["--model.variant.hops", "2"],  # what the preset has
+        ["--model.variant.bones", "true"],  # the default
+        ["--model.variant", "{bones: true, hops: 2}"],
+        ["--trainer.default_root_dir", "elsewhere"],
+        ["--trainer.logger", "false"],
+        ["--data.root", "elsewhere"],
+        ["--data.num_workers", "2"],
+    ],
+)
+def test_the_same_run_in_other_words(overrides: list[str]) -> None:
+    assert identify("synthetic", overrides) == identify("synthetic", [])
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["--model.variant.hops", "1"],
+        ["--model.preset", "mocap"],
+        ["--model.alpha", "0.2"],
+        ["--trainer.max_steps", "7"],
+        ["--data.settings.num_future", "9"],
+        ["--data.test.num_clips", "9"],
+        ["--seed_everything", "1"],
+    ],
+)
+def test_another_run(overrides: list[str]) -> None:
+    assert identify("synthetic", overrides) != identify("synthetic", [])
+
+
+def test_a_setting_of_one_split_that_equals_the_default_is_no_default_where_all_splits_have_another() -> None:
+    everywhere = ["--data.settings.frame_rate", "50.0"]
+    of_test = [*everywhere, "--data.test.frame_rate", "25.0"]
+    assert identify("synthetic", everywhere) != identify("synthetic", of_test)
+
+
+def test_arms_keep_what_the_recipe_has_in_its_variant() -> None:
+    arguments = identity("nw_ucla", ["--model.variant.bones", "false"])["model"]["arguments"]
+    assert arguments["dropout"] == 0.2
+    assert arguments["bones"] is False
+
+
+def test_places_are_left_out_of_what_is_noted() -> None:
+    words = ["--data.root", "/home/me", "--trainer.max_steps", "3", "--data.num_workers=2"]
+    assert that_matter(words) == ("--trainer.max_steps", "3")
+
+
+def test_a_deadline_stops_at_a_checkpoint_from_which_the_run_goes_on(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "--trainer.max_steps=3")
+    with pytest.raises(OutOfTimeError):
+        finish(run, deadline=time.monotonic(), say=quiet)
+    assert torch.load(run.checkpoint, weights_only=True)["global_step"] == 1
+    assert run.finished is None
+    said: list[str] = []
+    facts = finish(run, say=said.append)
+    assert facts["steps"] == 3
+    assert "  goes on after step 1" in said
+    assert run.finished == facts
+    # A finished run is not trained again.
+    run.checkpoint.unlink()
+    assert finish(run, say=quiet) == facts
+
+
+def test_seconds_add_up_over_sittings(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "--trainer.max_steps=2")
+    with pytest.raises(OutOfTimeError):
+        finish(run, deadline=time.monotonic(), say=quiet)
+    content = torch.load(run.checkpoint, weights_only=True)
+    (state,) = (value for key, value in content["callbacks"].items() if "KeepCheckpoint" in key)
+    state["seconds"] = 1000.0
+    torch.save(content, run.checkpoint)
+    assert 1000 < finish(run, say=quiet)["seconds"] < 1500
+
+
+def test_a_run_survives_being_killed_at_random_moments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(tmp_path, "--trainer.max_steps=40", "--trainer.max_epochs=1000")
+    monkeypatch.setattr(runs, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    chance = random.Random(0)
+    process_of = multiprocessing.get_context("fork").Process
+    patience, kills = 0.5, 0
+    while run.finished is None:
+        process = process_of(target=finish, args=(run,), kwargs={"say": quiet})
+        process.start()
+        process.join(chance.uniform(0.1, patience))
+        if process.is_alive():
+            process.kill()
+            kills += 1
+            patience *= 1.2
+        process.join()
+        if run.checkpoint.is_file():
+            assert 0 < torch.load(run.checkpoint, weights_only=True)["global_step"] <= 40
+    assert kills
+    assert run.finished["steps"] == 40
+    assert run.trained(split="test").model is not None
+
+
+def test_averaged_weights_are_what_is_measured(tmp_path: Path) -> None:
+    recipe = tmp_path / "averaged.yaml"
+    recipe.write_text(
+        "base: synthetic\n"
+        "trainer:\n"
+        "  callbacks:\n"
+        "    - class_path: lightning.pytorch.callbacks.EMAWeightAveraging\n"
+        "      init_args: {decay: 0.9, use_buffers: false}\n"
+    )
+    run = run_of(tmp_path / "run", "--trainer.max_steps=3", recipe=str(recipe))
+    with pytest.raises(OutOfTimeError):
+        finish(run, deadline=time.monotonic(), say=quiet)
+    finish(run, say=quiet)
+    content = torch.load(run.checkpoint, weights_only=True)
+    average, last = content["state_dict"], content["current_model_state"]
+    measured = run.trained(split="test").model.state_dict()
+    weights = [name for name, value in measured.items() if value.is_floating_point()]
+    assert all(measured[name].equal(average[f"model.{name}"]) for name in weights)
+    assert any(not measured[name].equal(last[f"model.{name}"]) for name in weights)
