@@ -246,6 +246,8 @@ class ExpmapDataset(MotionDataset):
             `None`, `"train"` has all files.
         window_stride: Frames from one window of `"train"` and `"val"` to the next.
         actions: The actions to take clips from.
+        window_tempo: How much faster or slower windows may be played, drawn for each sample anew
+            (:class:`~pyg_sybio.data.motion_dataset.MotionDataset`). (default: 1, as recorded)
         augment: Changes a clip of all joints, in radians, before it becomes z-scores.
         corrupt: Changes the observed z-scores alone.
         fill: Fills what is missing in them, after `corrupt`.
@@ -282,6 +284,7 @@ class ExpmapDataset(MotionDataset):
         fill: Transforms | None,
         observation_ratio: ObservationRatio,
         padding: str,
+        window_tempo: float,
         cache: str | Path | None,
         num_processes: int | None,
         progress: bool,
@@ -338,6 +341,7 @@ class ExpmapDataset(MotionDataset):
             frame_rate=FRAME_RATE,
             observation_ratio=observation_ratio,
             padding=padding,
+            window_tempo=window_tempo,
             augment=standardize if first is None else [first, standardize],
             corrupt=corrupt,
             fill=fill,

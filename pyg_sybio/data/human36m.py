@@ -84,6 +84,8 @@ class Human36M(ExpmapDataset):
             With `None`, `"train"` has all six.
         window_stride: Frames from one window of `"train"` and `"val"` to the next.
         actions: The actions to take clips from.
+        window_tempo: How much faster or slower windows may be played, drawn for each sample anew
+            (:class:`~pyg_sybio.data.motion_dataset.MotionDataset`). (default: 1, as recorded)
         augment: Changes a clip of all 32 joints, in radians, before it becomes z-scores.
         corrupt: Changes the observed z-scores alone.
         fill: Fills what is missing in them, after `corrupt`.
@@ -126,6 +128,7 @@ class Human36M(ExpmapDataset):
         num_future: int = 25,
         validation_subject: int | None = 11,
         window_stride: int = 5,
+        window_tempo: float = 1.0,
         actions: Sequence[str] = ACTIONS,
         augment: Transforms | None = None,
         corrupt: Transforms | None = None,
@@ -150,6 +153,7 @@ class Human36M(ExpmapDataset):
             fill=fill,
             observation_ratio=observation_ratio,
             padding=padding,
+            window_tempo=window_tempo,
             cache=cache,
             num_processes=num_processes,
             progress=progress,

@@ -1,5 +1,6 @@
 r"""Clips of a store as samples for both tasks: what the dataset classes of the benchmarks have in common."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,7 @@ from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store import MotionStore
+from pyg_sybio.data.transforms.resample import at_times
 from pyg_sybio.data.two_tasks import ObservationRatio, check_split, ratio_range, split_tasks
 from pyg_sybio.metrics import position_errors
 
@@ -114,6 +116,10 @@ class MotionDataset(Dataset):
         observation_ratio: The share of what could be observed that is, or a range of shares from which every
             sample draws its own, anew each time, with torch's generator.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
+        window_tempo: How much faster or slower windows are played: the frames of a window are those of the clip
+            at distances of :math:`v` frames about the window's middle, where :math:`v` is drawn for each
+            sample anew, on a logarithmic scale from `1 / window_tempo` to `window_tempo`, or as fast as the
+            clip is long enough for. (default: 1, as recorded)
         augment: A transform, or several, that change a clip before it is split; a window keeps its length.
         corrupt: Those that change the observed frames alone, as a bad sensor does.
         fill: Those that fill what is missing in the observed frames, after `corrupt`; an empty list fills
@@ -159,10 +165,13 @@ class MotionDataset(Dataset):
         reserved: int | None = None,
         observation_ratio: ObservationRatio = 1.0,
         padding: str = "repeat",
+        window_tempo: float = 1.0,
         augment: Transforms | None = None,
         corrupt: Transforms | None = None,
         fill: Transforms | None = None,
     ) -> None:
+        if not 1 <= window_tempo < math.inf:
+            raise ValueError(f"'window_tempo' is {window_tempo}, expected a factor of at least 1")
         self._ratios = ratio_range(observation_ratio)
         check_split(num_observed, num_future, reserved, self._ratios[0], padding)
         super().__init__()
@@ -174,9 +183,14 @@ class MotionDataset(Dataset):
         self.reserved = reserved
         self.observation_ratio = observation_ratio
         self.padding = padding
+        self.window_tempo = window_tempo
         self.augment = composed(augment)
         self.corrupt = composed(corrupt)
         self.fill = composed(self.default_fill if fill is None else fill)
+        if window_tempo != 1 and spans is None and window_stride is None:
+            raise ValueError(
+                f"'window_tempo' is {window_tempo}, expected 1: whole clips are no windows ('window_stride')"
+            )
         if spans is None:
             chosen = range(len(store.clips)) if clips is None else clips
             if window_stride is None:
@@ -220,7 +234,7 @@ class MotionDataset(Dataset):
     def get(self, idx: int) -> Data:
         """The sample `idx`."""
         span = self.spans[idx]
-        motion = self.store.motion(span.clip, slice(span.start, span.stop))
+        motion = self._played(span)
         if self.augment is not None:
             motion = self.augment(motion)
             if span.split is not None and motion.num_frames != span.stop - span.start:
@@ -246,6 +260,20 @@ class MotionDataset(Dataset):
             future_mask=_stack(sample.future_present.unsqueeze(-1), persons),
             y=torch.tensor([self._labels[span.clip]]),
         )
+
+    def _played(self, span: Span) -> Motion:
+        """The frames of a span; a window may be played faster or slower, about its own middle."""
+        steps = span.stop - span.start - 1
+        if span.split is None or self.window_tempo == 1 or steps == 0:
+            return self.store.motion(span.clip, slice(span.start, span.stop))
+        last = self.store.clips[span.clip].num_frames - 1
+        speed = min(self.window_tempo ** (2 * torch.rand(()).item() - 1), last / steps)
+        start = span.start + steps * (1 - speed) / 2
+        start = min(max(start, 0.0), last - speed * steps)
+        first, beyond = math.floor(start), min(last, math.ceil(start + speed * steps)) + 1
+        frames = self.store.motion(span.clip, slice(first, beyond))
+        times = start - first + speed * torch.arange(steps + 1, dtype=torch.float64)
+        return at_times(frames, times.clamp(max=frames.num_frames - 1))
 
     def _ratio(self) -> float:
         """The share of what could be observed that a sample sees."""

@@ -58,6 +58,8 @@ class MotionFolder(MotionDataset):
         frame_rate: In Hz. Clips of another rate are resampled, and files that do not say theirs are taken to
             have it. (default: that of the files, the same in all)
         preprocess: Transform, or several, of a clip before it is stored, such as `Center`.
+        window_tempo: How much faster or slower windows may be played, drawn for each sample anew
+            (:class:`~pyg_sybio.data.motion_dataset.MotionDataset`). (default: 1, as recorded)
         augment: Those of a clip before it is split, such as `RandomRotation`.
         corrupt: Those of the observed frames, such as `DropJoints`.
         fill: Those of the observed frames after that, such as `FillMissing`.
@@ -95,6 +97,7 @@ class MotionFolder(MotionDataset):
         num_observed: int = 30,
         num_future: int = 30,
         window_stride: int | None = None,
+        window_tempo: float = 1.0,
         frame_rate: float | None = None,
         preprocess: Transforms | None = None,
         augment: Transforms | None = None,
@@ -139,6 +142,7 @@ class MotionFolder(MotionDataset):
             reserved=reserved,
             observation_ratio=observation_ratio,
             padding=padding,
+            window_tempo=window_tempo,
             augment=augment,
             corrupt=corrupt,
             fill=fill,

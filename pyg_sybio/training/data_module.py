@@ -21,9 +21,9 @@ from pyg_sybio.training.recipe_transforms import build_transforms
 
 DATA_ROOT_VARIABLE = "PYG_SYBIO_DATA"
 SPLITS = ("train", "val", "test")
-# Arguments of a dataset that are transforms, and those of them that change clips at random.
+# Arguments of a dataset that are transforms, and those that change clips at random.
 TRANSFORMS = ("preprocess", "augment", "corrupt", "fill")
-RANDOM_TRANSFORMS = ("augment", "corrupt")
+RANDOM = ("augment", "corrupt", "window_tempo")
 
 
 class ClipDataModule(L.LightningDataModule):
@@ -198,7 +198,7 @@ class ClipDataModule(L.LightningDataModule):
                         f"'data.{place}' has the unknown key {key!r}: "
                         f"{self.dataset.__name__} knows {', '.join(known)}"
                     )
-                if key in RANDOM_TRANSFORMS and place != "train":
+                if key in RANDOM and place != "train":
                     raise ValueError(
                         f"'data.{place}' has {key!r}, expected it in 'data.train' alone: "
                         "what a model is judged on is not changed at random"

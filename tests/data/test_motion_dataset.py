@@ -173,6 +173,42 @@ def test_every_sample_draws_its_own_share_anew() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def counting(num_frames: int) -> Motion:
+    """A clip whose every coordinate is the number of the frame."""
+    frames = torch.arange(num_frames, dtype=torch.float32)[None, :, None, None]
+    return clip(num_frames).replace(poses=frames.expand(1, -1, 25, 3))
+
+
+def played(clips: MotionDataset, index: int) -> Tensor:
+    """Which frames of a counting clip a sample has, observed and future."""
+    sample = clips[index]
+    return torch.cat([sample.x, sample.future], dim=1)[0, :, 0]
+
+
+def test_windows_are_played_faster_and_slower_about_their_middle() -> None:
+    clips = dataset([counting(60)], window_stride=25, window_tempo=2.0)  # windows 0-9, 25-34, 50-59
+    speeds = []
+    for _ in range(50):
+        window = played(clips, 1)
+        steps = window.diff()
+        torch.testing.assert_close(steps, steps[:1].expand(9), atol=1e-4, rtol=0)
+        assert window.mean().item() == pytest.approx(29.5, abs=1e-4)
+        speeds.append(steps[0].item())
+    assert 0.5 - 1e-4 <= min(speeds) < 0.6 and 1.7 < max(speeds) <= 2 + 1e-4
+    assert 15 < sum(speed < 1 for speed in speeds) < 35  # as often slower as faster
+    # At the ends of the clip the window is moved, and never leaves it.
+    for index in (0, 2):
+        for _ in range(20):
+            window = played(clips, index)
+            assert window[0] >= -1e-4 and window[-1] <= 59 + 1e-4
+
+
+def test_a_window_that_is_its_whole_clip_can_only_be_slower() -> None:
+    clips = dataset([counting(11)], window_stride=1, window_tempo=4.0)
+    for _ in range(30):
+        assert played(clips, 0).diff().max() <= 10 / 9 + 1e-4
+
+
 def double(motion: Motion) -> Motion:
     return motion.replace(poses=2 * motion.poses)
 
@@ -291,6 +327,8 @@ def test_frame_rates_agree() -> None:
         ({"observation_ratio": [0.5, 0.1]}, r"'observation_ratio' is \[0.5, 0.1\]"),
         ({"padding": "zero"}, "'padding' is 'zero'"),
         ({"window_stride": 0}, "'window_stride' is 0, expected at least 1"),
+        ({"window_tempo": 0.9, "window_stride": 1}, "'window_tempo' is 0.9, expected a factor of at least 1"),
+        ({"window_tempo": 1.2}, "'window_tempo' is 1.2, expected 1: whole clips are no windows"),
         ({"clips": []}, "there is no clip to take samples from"),
     ],
 )
