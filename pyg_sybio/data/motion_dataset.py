@@ -116,8 +116,8 @@ class MotionDataset(Dataset):
         observation_ratio: The share of what could be observed that is, or a range of shares from which every
             sample draws its own, anew each time, with torch's generator.
         padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
-        window_tempo: How much faster or slower windows are played: the frames of a window are those of the clip
-            at distances of :math:`v` frames about the window's middle, where :math:`v` is drawn for each
+        window_tempo: How much faster or slower windows are played: the frames of a window are those of its
+            clip at distances of :math:`v` frames about the window's middle, where :math:`v` is drawn for each
             sample anew, on a logarithmic scale from `1 / window_tempo` to `window_tempo`, or as fast as the
             clip is long enough for. (default: 1, as recorded)
         augment: A transform, or several, that change a clip before it is split; a window keeps its length.
