@@ -59,7 +59,7 @@ TRANSFORMS: list[MotionTransform] = [
     RandomRotation(max_degrees=[10, 20, 30]),
     RandomScale(low=0.5, high=2, each_axis=True),
     RandomShear(amount=0.3),
-    RandomTimeWarp(strength=0.3),
+    RandomTimeWarp(strength=0.3, tempo=1.5),
     Resample(frame_rate=20),
     ResampleLength(num_frames=17),
     SelectBodies(num_bodies=1, min_frames=2, max_spread_ratio=inf, max_wide_share=1),

@@ -107,6 +107,17 @@ def test_an_uneven_tempo(name: str, strength: float) -> None:
     assert result.frame_rate == motion.frame_rate
 
 
+def test_a_clip_may_be_played_faster_or_slower() -> None:
+    motion = random_motion(num_frames=61, dtype=torch.float64)
+    lengths = []
+    for _ in range(50):
+        result = RandomTimeWarp(strength=0, tempo=2)(motion)
+        check_against_loop(motion, result, np.linspace(0, 60, result.num_frames))
+        lengths.append(result.num_frames)
+    assert 31 <= min(lengths) < 40 and 95 < max(lengths) <= 121
+    assert 15 < sum(length < 61 for length in lengths) < 35
+
+
 def test_an_even_tempo_changes_nothing() -> None:
     motion = random_motion(num_frames=21)
     assert RandomTimeWarp(strength=0)(motion).equal(motion)
@@ -115,3 +126,5 @@ def test_an_even_tempo_changes_nothing() -> None:
 def test_tempo_out_of_range() -> None:
     with pytest.raises(ValueError, match="'strength'"):
         RandomTimeWarp(strength=1.1)
+    with pytest.raises(ValueError, match="'tempo'"):
+        RandomTimeWarp(tempo=0.5)
