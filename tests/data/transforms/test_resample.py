@@ -108,7 +108,7 @@ def test_an_uneven_tempo(name: str, strength: float) -> None:
 
 
 def test_a_clip_may_be_played_faster_or_slower() -> None:
-    motion = random_motion(num_frames=61, dtype=torch.float64)
+    motion = random_motion(num_frames=61, missing=0.0, dtype=torch.float64)
     lengths = []
     for _ in range(50):
         result = RandomTimeWarp(strength=0, tempo=2)(motion)
