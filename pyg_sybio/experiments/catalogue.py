@@ -4,6 +4,8 @@ Every arm's settings come on top of the recipe's and of those given on the comma
 same in different experiments, as ``full`` does everywhere, are one run and are trained once.
 """
 
+import json
+
 from pyg_sybio.experiments import measures, paper
 from pyg_sybio.experiments.experiment import Arm, Experiment
 from pyg_sybio.experiments.layouts import (
@@ -44,6 +46,14 @@ ONLY_JOINTS = _variant("only joints", parts=False)
 ACTIONAL_WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 SHORT_ERROR = Column("mean error to 400 ms", MOTION_ERROR, group=MEAN_OF_CLASSES, until=400)
+
+
+def _fold(name: str, protocol: str, setting: str, tested: tuple[str, ...]) -> Arm:
+    """An arm that tests on some views or subjects and trains on all others, but a twentieth of the clips."""
+    settings = {"protocol": protocol, setting: json.dumps(tested), "validation": "0.05"}
+    return Arm(
+        name, tuple(word for key, value in settings.items() for word in (f"--data.settings.{key}", value))
+    )
 
 
 def _top1(published: PaperColumn | None = None) -> Column:
@@ -309,5 +319,25 @@ EXPERIMENTS = _all(
         arms=(FULL,),
         measures=(measures.confusion,),
         layout=ConfusionTable(),
+    ),
+    Experiment(
+        name="folds",
+        title="Other views, other subjects: each in turn",
+        paper="",
+        needs=("classes",),
+        arms=(
+            *(
+                _fold(f"view {view} to the others", "cross-view", "test_views", others)
+                for view, others in (("1", ("2", "3")), ("2", ("1", "3")))
+            ),
+            *(
+                _fold(f"to subjects {pair[0]} and {pair[1]}", "cross-subject", "test_subjects", pair)
+                for pair in (("1", "2"), ("3", "4"), ("5", "6"), ("7", "8"), ("9", "10"))
+            ),
+        ),
+        measures=(measures.recognition,),
+        layout=ArmTable(columns=(_top1(),)),
+        note="For Northwestern-UCLA. Each model is tested on what its training had nothing of; 'the others' "
+        "are the views whose files are there.",
     ),
 )
