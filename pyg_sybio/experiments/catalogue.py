@@ -174,7 +174,11 @@ EXPERIMENTS = _all(
         title="Joint network, bone network, both",
         paper="Table 10",
         needs=("classes",),
-        arms=(_variant("only joints", bones=False), _variant("only bones", joints=False), Arm("both")),
+        arms=(
+            _variant("only joints", joints=True, bones=False),
+            _variant("only bones", joints=False, bones=True),
+            _variant("both", joints=True, bones=True),
+        ),
         measures=(measures.recognition,),
         layout=ArmTable(columns=(_top1(paper.NETWORKS),)),
     ),
