@@ -1,5 +1,8 @@
 """The temporal convolution against a loop over frames and taps."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -40,3 +43,23 @@ def test_even_kernel_is_an_error(kernel_size: int) -> None:
 
 def test_repr() -> None:
     assert repr(TemporalConv(3, 64, 9, stride=2)) == "TemporalConv(3 -> 64, kernel_size=9, stride=2)"
+
+
+STRIDED_SHORTCUT = """
+import torch
+from pyg_sybio.nn.temporal_conv import TemporalConv
+
+for num_frames in (25, 36, 50, 64, 100, 120):
+    for dtype in (torch.float32, torch.bfloat16):
+        layer = TemporalConv(3, 16, 1, stride=2).to(dtype)
+        layer(torch.randn(48, num_frames, 26, 3, dtype=dtype)).sum().backward()
+print("alive")
+"""
+
+
+def test_the_backward_pass_of_a_strided_shortcut_stays_in_its_memory() -> None:
+    # In a process of its own: what leaves its memory ends the process, or damages what comes after.
+    done = subprocess.run(
+        [sys.executable, "-c", STRIDED_SHORTCUT], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr
