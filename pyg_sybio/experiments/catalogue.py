@@ -9,7 +9,6 @@ import json
 from pyg_sybio.experiments import measures, paper
 from pyg_sybio.experiments.experiment import Arm, Experiment
 from pyg_sybio.experiments.layouts import (
-    MEAN_OF_CLASSES,
     ActionTable,
     ArmTable,
     Column,
@@ -19,7 +18,7 @@ from pyg_sybio.experiments.layouts import (
     PaperColumn,
     ReliabilityTable,
 )
-from pyg_sybio.experiments.results import MOTION_ERROR, ZERO_VELOCITY
+from pyg_sybio.experiments.names import MEAN_OF_CLASSES, MOTION_ERROR, OF_ZERO_VELOCITY
 from pyg_sybio.models.presets import VARIANTS
 
 
@@ -68,7 +67,7 @@ def _under(corruption: str) -> tuple[Curve, Curve]:
             f"mean error to 400 ms, {corruption}",
             MOTION_ERROR,
             corruption,
-            beside={"zero velocity": MOTION_ERROR + ZERO_VELOCITY},
+            beside={"zero velocity": MOTION_ERROR + OF_ZERO_VELOCITY},
         ),
     )
 
@@ -197,7 +196,7 @@ EXPERIMENTS = _all(
                     "pck",
                     scale=100,
                     digits=1,
-                    beside={"zero velocity": f"pck{ZERO_VELOCITY}"},
+                    beside={"zero velocity": f"pck{OF_ZERO_VELOCITY}"},
                 ),
             ),
         ),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pyg_sybio.experiments.names import MEAN_OF_CLASSES, OF_ZERO_VELOCITY
+
 if TYPE_CHECKING:
     from pyg_sybio.experiments.results import Measured, Value
 
@@ -16,7 +18,6 @@ PaperColumn = Mapping[str, Mapping[str, float]]
 Points = list[tuple[float, tuple[float, float | None]]]
 
 MISSING = "–"
-MEAN_OF_CLASSES = "mean of classes"
 
 
 class Layout(Protocol):
@@ -286,7 +287,7 @@ class ActionTable:
     def _rows(
         self, measured: "Measured", horizons: Sequence[float]
     ) -> Iterable[tuple[str, str, list["Value | None"]]]:
-        from pyg_sybio.experiments.results import ZERO_VELOCITY, Value
+        from pyg_sybio.experiments.results import Value
 
         groups = measured.groups(self.metric)
         actions = [group for group in groups if group != MEAN_OF_CLASSES]
@@ -295,7 +296,7 @@ class ActionTable:
             still: list[Value | None] = []
             for arm in measured.arms:
                 yield group, arm, [measured.value(arm, self.metric, group, at) for at in horizons]
-                zero = [measured.value(arm, self.metric + ZERO_VELOCITY, group, at) for at in horizons]
+                zero = [measured.value(arm, self.metric + OF_ZERO_VELOCITY, group, at) for at in horizons]
                 still = still or (zero if any(zero) else [])
             if still:
                 yield group, "zero velocity", still

@@ -25,6 +25,7 @@ from pyg_sybio.data.motion_dataset import MotionDataset, Transform
 from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
 from pyg_sybio.experiments.corruption import OtherRate, corrupted
 from pyg_sybio.experiments.experiment import Row, Trained
+from pyg_sybio.experiments.names import MEAN_OF_CLASSES, OF_ZERO_VELOCITY
 from pyg_sybio.metrics import (
     MILLIMETRES,
     brier_score,
@@ -35,8 +36,6 @@ from pyg_sybio.metrics import (
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.evaluation import Answers, Report, answers, numbered_clip, summary
 
-MEAN_OF_CLASSES = "mean of classes"
-OF_ZERO_VELOCITY = " of zero velocity"  # what the metric of the baseline's error ends in
 SHORT_TERM_MS = 400  # the field's "short-term prediction" ends here
 
 OBSERVATION_RATIOS = tuple(step / 10 for step in range(1, 11))

@@ -12,13 +12,10 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from pyg_sybio.experiments.experiment import Row
+from pyg_sybio.experiments.names import MOTION_ERROR, OF_ZERO_VELOCITY
 from pyg_sybio.files import write_whole
 
 COLUMNS = ("recipe", "run", "arm", "seed", "split", "metric", "group", "at", "value")
-
-# Stands for whichever motion error a data set reports first: joint angles or positions.
-MOTION_ERROR = "motion error"
-ZERO_VELOCITY = " of zero velocity"
 
 
 class Record(NamedTuple):
@@ -143,7 +140,7 @@ class Measured:
         if not name.startswith(MOTION_ERROR):
             return name
         metrics = dict.fromkeys(metric for _, metric, _, _ in self._values)
-        errors = [m for m in metrics if m + ZERO_VELOCITY in metrics and not m.startswith("pck")]
+        errors = [m for m in metrics if m + OF_ZERO_VELOCITY in metrics and not m.startswith("pck")]
         return name.replace(MOTION_ERROR, errors[0]) if errors else name
 
     def value(self, arm: str, metric: str, group: str = "", at: float | None = None) -> Value | None:

@@ -56,8 +56,8 @@ class TemporalConv(nn.Module):
 def convolve_in_time(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1) -> Tensor:
     """Convolve ``[G, T, M, D]`` along time with ``weight`` ``[D', D, τ, 1]``: ``[G, ⌈T/s⌉, M, D']``."""
     if weight.size(2) == 1:
-        # One linear map of every s-th frame. As a strided 1×1 convolution of three features, its backward pass
-        # leaves its memory: the process crashes, sooner or later (torch 2.13 on a CPU with AVX-512).
+        # One linear map of every s-th frame. As a strided 1×1 convolution of three features, its backward
+        # pass leaves its memory: the process crashes, sooner or later (torch 2.13, a CPU with AVX-512).
         return F.linear(x[:, ::stride], weight.flatten(1), bias)
     # [G, T, M, D] seen as [G, D, T, M] is an image in channels-last memory: neither view is a copy.
     padding = (weight.size(2) // 2, 0)
