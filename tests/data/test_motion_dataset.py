@@ -1,37 +1,17 @@
 """Samples against the clips that they are made of, frame by frame."""
 
-from dataclasses import dataclass
-
 import pytest
 import torch
+from memory_store import Store
 from torch import Tensor
 from torch_geometric.data import Batch
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import MotionDataset, SomebodySeen, Span
 from pyg_sybio.data.transforms import Crop, Pad
-from pyg_sybio.skeleton import Skeleton, load_skeleton
+from pyg_sybio.skeleton import load_skeleton
 
 NTU = load_skeleton("ntu25")
-
-
-@dataclass
-class Store:
-    """Clips in memory, with what a dataset asks of a store."""
-
-    motions: list[Motion]
-    skipped: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def clips(self) -> list[Motion]:
-        return self.motions
-
-    @property
-    def skeleton(self) -> Skeleton:
-        return self.motions[0].skeleton
-
-    def motion(self, index: int, frames: slice = slice(None)) -> Motion:
-        return self.motions[index].frames(frames)
 
 
 def clip(num_frames: int, label: str | None = "wave", *, num_persons: int = 1, drop: float = 0.0) -> Motion:

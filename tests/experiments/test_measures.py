@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from memory_store import Store
 from torch import Tensor
 
 from pyg_sybio.data.cmu_mocap import NUM_VALUES, USED_COLUMNS, CMUMocap
@@ -34,25 +35,6 @@ NTU = load_skeleton("ntu25")
 OBSERVED, FUTURE = 8, 9
 UNSEEN = 3  # a class that training has not shown
 Numbers = dict[tuple[str, str, float | None], float]
-
-
-@dataclass
-class Store:
-    """Clips in memory, with what a dataset asks of a store."""
-
-    motions: list[Motion]
-    skipped: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def clips(self) -> list[Motion]:
-        return self.motions
-
-    @property
-    def skeleton(self) -> Skeleton:
-        return self.motions[0].skeleton
-
-    def motion(self, index: int, frames: slice = slice(None)) -> Motion:
-        return self.motions[index].frames(frames)
 
 
 def recording(number: int, names: Sequence[str], skeleton: Skeleton, scale: float) -> Motion:
