@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from pyg_sybio.experiments.catalogue import EXPERIMENTS
 from pyg_sybio.experiments.experiment import Experiment, arm_names
 from pyg_sybio.experiments.results import Measured, Record, Results
-from pyg_sybio.experiments.runs import Say, duration
 from pyg_sybio.files import write_whole
+from pyg_sybio.training.keep_checkpoint import Say, duration
 
 BEGIN, END = "<!-- sybio reproduce: begin -->", "<!-- sybio reproduce: end -->"
 PAGE = "RESULTS.md"

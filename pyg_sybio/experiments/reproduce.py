@@ -10,18 +10,8 @@ from filelock import Timeout
 from pyg_sybio.experiments.experiment import Experiment, arm_names
 from pyg_sybio.experiments.report import Planned, current, write_report
 from pyg_sybio.experiments.results import Record, Results
-from pyg_sybio.experiments.runs import (
-    OutOfTimeError,
-    Run,
-    Say,
-    data_of,
-    duration,
-    finish,
-    identify,
-    machine,
-    setting,
-    that_matter,
-)
+from pyg_sybio.experiments.runs import Run, data_of, finish, identify, machine, setting, that_matter
+from pyg_sybio.training.keep_checkpoint import OutOfTimeError, Say, duration
 
 
 class RefusedError(ValueError):

@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.keep_checkpoint import KeepCheckpoint
 from pyg_sybio.training.module import SybioModule
 
 
@@ -128,8 +129,14 @@ def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) 
 
 
 def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
-    """Train by a recipe, from the beginning or from a checkpoint; arguments and errors of :func:`prepare`."""
+    """Train by a recipe, from the beginning or from a checkpoint; arguments and errors of :func:`prepare`.
+
+    Beside the checkpoints that the recipe asks for, ``last.ckpt`` is where training stands: after an epoch,
+    every two minutes, and in the end. (Lightning's ``save_last`` would be the last one that was best.)
+    """
     cli = prepare(recipe, overrides)
+    if cli.trainer.checkpoint_callback is not None:
+        cli.trainer.callbacks.append(KeepCheckpoint())
     train(cli, _resume_path(cli.config.ckpt_path, cli.trainer.default_root_dir))
     return cli
 

@@ -19,8 +19,9 @@ from pyg_sybio.experiments.experiment import Arm, Experiment, Row, Trained
 from pyg_sybio.experiments.layouts import ArmTable, Column
 from pyg_sybio.experiments.report import BEGIN, END, write_page
 from pyg_sybio.experiments.reproduce import RefusedError, plan_runs, report, reproduce
-from pyg_sybio.experiments.runs import OutOfTimeError, Run
+from pyg_sybio.experiments.runs import Run
 from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.training.keep_checkpoint import OutOfTimeError
 
 
 def seeded_numbers(trained: Any) -> list[Row]:

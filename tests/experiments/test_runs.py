@@ -10,7 +10,8 @@ import torch
 from tiny_recipe import TINY
 
 from pyg_sybio.experiments import runs
-from pyg_sybio.experiments.runs import OutOfTimeError, Run, finish, identify, identity, that_matter
+from pyg_sybio.experiments.runs import Run, finish, identify, identity, that_matter
+from pyg_sybio.training.keep_checkpoint import OutOfTimeError
 
 
 def run_of(folder: Path, *overrides: str, recipe: str = "synthetic") -> Run:
@@ -62,7 +63,7 @@ def test_a_setting_of_one_split_that_equals_the_default_is_no_default_where_all_
 
 def test_arms_keep_what_the_recipe_has_in_its_variant() -> None:
     arguments = identity("nw_ucla", ["--model.variant.bones", "false"])["model"]["arguments"]
-    assert arguments["dropout"] == 0.2
+    assert arguments["dropout"] == 0.1
     assert arguments["bones"] is False
 
 

@@ -62,6 +62,24 @@ def test_data_comes_back_from_the_checkpoint(trained: RecipeCLI) -> None:
         torch.testing.assert_close(data.clips(split)[3].x, trained.datamodule.clips(split)[3].x)
 
 
+def test_the_last_checkpoint_is_the_end_and_not_the_best(tmp_path: Path) -> None:
+    recipe = tmp_path / "first.yaml"
+    recipe.write_text(
+        "base: synthetic\n"
+        "trainer:\n"
+        "  callbacks:\n"
+        "    - class_path: lightning.pytorch.callbacks.ModelCheckpoint\n"
+        "      init_args: {monitor: epoch, mode: min, filename: best}\n"
+    )
+    cli = fit(str(recipe), [*tiny(tmp_path, steps=8), "--trainer.max_epochs=4"])
+    best = load_checkpoint(last_checkpoint(cli).with_name("best.ckpt"))
+    last = load_checkpoint(last_checkpoint(cli))
+    assert best.global_step < last.global_step == 8
+    weights = dict(cli.model.model.named_parameters())
+    for name, weight in last.model.named_parameters():
+        assert torch.equal(weight, weights[name]), name
+
+
 def test_resume_goes_on_from_the_last_step(trained: RecipeCLI) -> None:
     root = Path(trained.trainer.default_root_dir)
     resumed = fit("synthetic", [*tiny(root, steps=4), "--ckpt_path=last"])
