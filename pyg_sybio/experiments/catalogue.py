@@ -249,10 +249,7 @@ EXPERIMENTS = _all(
         name="actional_weight",
         title="Weight λ of the actional graphs",
         paper="Figure 11",
-        arms=tuple(
-            _variant(f"λ = {weight}", actional_weight=weight)
-            for weight in (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-        ),
+        arms=tuple(_variant(f"λ = {weight}", actional_weight=weight) for weight in ACTIONAL_WEIGHTS),
         measures=(measures.recognition, measures.motion),
         layout=ArmTable(
             columns=(_top1(), SHORT_ERROR),
