@@ -20,7 +20,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,viz,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,viz,export,hub,serve,dev]"
 	touch $(INSTALLED)
 
 demo: $(INSTALLED)

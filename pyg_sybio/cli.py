@@ -27,6 +27,15 @@ _EXTRAS = {
     "torchmetrics": "train",
     "tensorboard": "train",
     "matplotlib": "viz",
+    "plotly": "viz",
+    "sklearn": "viz",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxruntime": "export",
+    "huggingface_hub": "hub",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "websockets": "serve",
 }
 
 
