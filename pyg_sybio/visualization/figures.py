@@ -6,9 +6,11 @@ so drawing works without a display, in threads, and inside a user's own plotting
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -24,6 +26,8 @@ GREY, LIGHT_GREY, INK = "#8C8C8C", "#D9D9D9", "#222222"
 
 TITLE, TEXT, SMALL = 11, 8.5, 7  # points
 DPI = 150
+
+PICTURE_KINDS = ("png", "svg", "pdf")
 
 Array = np.ndarray | torch.Tensor
 
@@ -41,19 +45,36 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a PNG; whoever reads the path finds the old picture or the new one, never half of one.
+    """Write a picture; whoever reads the path finds the old one or the new one, never half of one.
 
     Args:
         figure: From :func:`new_figure`.
-        path: File to write, in a folder that exists.
+        path: File to write, in a folder that exists: a PNG, or an SVG or PDF if its name ends so.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
+        ValueError: If the name ends in anything else.
     """
     path = Path(path)
+    kind = picture_kind(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder; expected one in which to write {path.name}")
-    write_whole(path, lambda stream: figure.savefig(stream, format="png", dpi=DPI))
+    # No date, and names that do not change: the same picture is the same file.
+    undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    with rc_context({"svg.hashsalt": "pyg_sybio"}):
+        write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=DPI, metadata=undated))
+
+
+def picture_kind(path: str | Path) -> str:
+    """What a file's name says of its kind: ``png`` (also without an ending), ``svg`` or ``pdf``.
+
+    Raises:
+        ValueError: If it ends in anything else.
+    """
+    kind = Path(path).suffix.lower().removeprefix(".") or "png"
+    if kind not in PICTURE_KINDS:
+        raise ValueError(f"'{path}' is no name of a picture, expected one that ends in .png, .svg or .pdf")
+    return kind
 
 
 def to_numpy(values: Array) -> np.ndarray:
