@@ -6,11 +6,10 @@ one of confusions grows with the number of classes and the length of their names
 """
 
 import math
-import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,21 +18,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import Bbox
 
 from pyg_sybio.visualization.figures import (
-    BLACK,
     BLUE,
-    GREEN,
     GREY,
     INK,
     LIGHT_GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
     SMALL,
     TEXT,
-    TITLE,
     VERMILLION,
     Array,
     check_shape,
@@ -42,24 +34,23 @@ from pyg_sybio.visualization.figures import (
     save_figure,
     to_numpy,
 )
+from pyg_sybio.visualization.plots import (
+    DASHED,
+    WIDTH,
+    Look,
+    frame_plot,
+    looks_of,
+    name_points,
+    plot_legend,
+    text_size,
+    title_height,
+    wrapped,
+    write_title,
+)
 
 Numbers = Sequence[float] | Array
 
-_WIDTH = 6.0  # inches
-_TITLE_LETTERS = 72
-_TITLE_LINE = 0.19  # inches
-
-# Without yellow, which is too pale for a line on white.
-_COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-_Dashes = tuple[float, tuple[float, ...]]
-_STYLES: tuple[_Dashes | str, ...] = ("solid", (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1.2)))
-_DASHED: _Dashes = (0, (4, 2.5))  # for what is not our own measurement
-
 _MARKED = 12  # about so many points of a line carry a marker
-_NAME_LETTERS = 24  # of a name in a line
-
-_NEAR = 6.0  # points of type between a point and its name
 
 _MATRIX, _LARGEST_MATRIX = 3.9, 15.0  # inches
 _CELL, _LARGEST_CELL = 0.125, 0.8  # inches; lines of small text need the first
@@ -90,12 +81,6 @@ class _Line(NamedTuple):
     x: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray
-
-
-class _Look(NamedTuple):
-    color: str
-    marker: str
-    style: _Dashes | str
 
 
 def line_figure(
@@ -132,8 +117,8 @@ def line_figure(
     if not any(np.isfinite(line.mean).any() for line in ours.values()):
         raise ValueError(f"'series' has {len(ours)} lines and no value in them, expected at least one value")
 
-    looks = _looks([*ours, *papers])
-    figure = new_figure(_WIDTH, 3.7)
+    looks = looks_of([*ours, *papers])
+    figure = new_figure(WIDTH, 3.7)
     axes = figure.subplots()
     # Sorted by where a line ends, so that the names are as high as the lines.
     entries: list[tuple[float, Line2D, str]] = []
@@ -147,14 +132,14 @@ def line_figure(
         )
     entries.sort(key=lambda entry: -entry[0])
 
-    _frame(axes, x_label, y_label)
+    frame_plot(axes, x_label, y_label)
     _tick_values(axes, np.concatenate([line.x for line in [*ours.values(), *papers.values()]]))
-    labels = [_wrapped(label) for _, _, label in entries]
+    labels = [wrapped(label) for _, _, label in entries]
     lines = sum(label.count("\n") + 1 for label in labels)
-    figure.set_figheight(max(3.7, 0.16 * lines + 0.04 * len(labels) + 0.7) + _title_height(title))
-    _write_title(figure, title)
+    figure.set_figheight(max(3.7, 0.16 * lines + 0.04 * len(labels) + 0.7) + title_height(title))
+    write_title(figure, title)
     beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "handlelength": 3.4}
-    _legend(axes, [handle for _, handle, _ in entries], labels, **beside)
+    plot_legend(axes, [handle for _, handle, _ in entries], labels, **beside)
     save_figure(figure, path)
     return figure
 
@@ -191,10 +176,10 @@ def bar_figure(
         raise ValueError(f"'values' has {len(means)} names and no value, expected at least one value")
 
     names = list(dict.fromkeys([*means, *papers]))
-    written = [_wrapped(name, 28) for name in names]
+    written = [wrapped(name, 28) for name in names]
     row = max(0.16 * max(name.count("\n") + 1 for name in written) + 0.06, 0.42 if papers else 0.28)
-    figure = new_figure(_WIDTH, row * len(names) + 0.75 + _title_height(title))
-    _write_title(figure, title)
+    figure = new_figure(WIDTH, row * len(names) + 0.75 + title_height(title))
+    write_title(figure, title)
     axes = figure.subplots()
     show = _formatter([*means.values(), *papers.values()])
     for place, name in enumerate(names):
@@ -205,10 +190,10 @@ def bar_figure(
         if name in papers:
             middle, height = (place + 0.22, 0.26) if both else (place, 0.34)
             hollow: dict[str, Any] = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.9}
-            axes.barh(middle, papers[name], height, linestyle=_DASHED, zorder=2, **hollow)
+            axes.barh(middle, papers[name], height, linestyle=DASHED, zorder=2, **hollow)
             _write_at(axes, papers[name], middle, _paper(show(papers[name])))
 
-    _frame(axes, label, "", grid="x")
+    frame_plot(axes, label, "", grid="x")
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(names)), written, fontsize=TEXT, parse_math=False)
     axes.tick_params(axis="y", length=0)
@@ -241,18 +226,18 @@ def scatter_figure(
     if not known:
         raise ValueError(f"'points' has {len(points)} names and no value, expected at least one point")
 
-    figure = new_figure(_WIDTH, 4.0 + _title_height(title))
-    _write_title(figure, title)
+    figure = new_figure(WIDTH, 4.0 + title_height(title))
+    write_title(figure, title)
     axes = figure.subplots()
-    looks = _looks(places)
+    looks = looks_of(places)
     for name, place in known.items():
         color, marker, _ = looks[name]
         axes.plot(*place, marker, color=color, markersize=8, markeredgecolor="white", zorder=3)
     axes.margins(0.14)
     missing = [name for name in places if name not in known]
-    note = _wrapped(f"\nwithout a value: {', '.join(missing)}", 80) if missing else ""
-    _frame(axes, x_label + note, y_label, grid="both")
-    _name_points(figure, axes, known)
+    note = wrapped(f"\nwithout a value: {', '.join(missing)}", 80) if missing else ""
+    frame_plot(axes, x_label + note, y_label, grid="both")
+    name_points(figure, axes, known)
     save_figure(figure, path)
     return figure
 
@@ -295,12 +280,12 @@ def confusion_figure(counts: Array, class_names: Sequence[str], path: str | Path
     rows = [f"{row}  ({count:g})" for row, count in zip(rows, clips[:, 0], strict=True)]
     listed = [] if named else _largest_confusions(shares, class_names, clips[:, 0])
 
-    figure = new_figure(_WIDTH, _WIDTH)
+    figure = new_figure(WIDTH, WIDTH)
     figure.set_layout_engine("none")  # cells have their size, and the figure gets what is around them
     cell = min(max(min(_MATRIX / len(names), _LARGEST_CELL), _CELL), _LARGEST_MATRIX / len(names))
     space = _space_around(figure, cell * len(names), rows, columns if named else [], listed, title)
     figure.set_size_inches(space.width, space.height)
-    _write_title(figure, title, y=1 - 0.06 * space.scale / space.height)
+    write_title(figure, title, y=1 - 0.06 * space.scale / space.height)
     axes = _axes_at(figure, space.left, space.bottom, space.matrix, space.matrix)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
     axes.set_facecolor(LIGHT_GREY)  # rows without clips
@@ -359,10 +344,10 @@ def reliability_figure(
             raise ValueError(f"'{name}' of a bin with clips is not within 0 to 1")
     error = float((clips * np.abs(right - sure)).sum() / clips.sum())
 
-    figure = new_figure(_WIDTH, 4.8 + _title_height(title))
-    _write_title(figure, title)
+    figure = new_figure(WIDTH, 4.8 + title_height(title))
+    write_title(figure, title)
     above, below = figure.subplots(2, sharex=True, height_ratios=[3.2, 1])
-    above.plot([0, 1], [0, 1], color=GREY, linestyle=_DASHED, linewidth=1.2)
+    above.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1.2)
     gaps = [VERMILLION if c > a else BLUE for c, a in zip(sure, right, strict=True)]
     above.vlines(sure, sure, right, colors=gaps, linewidth=4, alpha=0.45)
     order = np.argsort(sure, kind="stable")
@@ -376,16 +361,16 @@ def reliability_figure(
     below.vlines(sure, 0, clips, colors=INK, linewidth=6)
     below.set_ylim(0, 1.1 * clips.max())
     above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    _frame(above, "", "accuracy")
-    _frame(below, "confidence", "clips")
+    frame_plot(above, "", "accuracy")
+    frame_plot(below, "confidence", "clips")
     handles = [
         Line2D([], [], color=INK, marker="o", linewidth=1.3, markersize=4.5),
-        Line2D([], [], color=GREY, linestyle=_DASHED, linewidth=1.2),
+        Line2D([], [], color=GREY, linestyle=DASHED, linewidth=1.2),
         Line2D([], [], color=VERMILLION, linewidth=4, alpha=0.45),
         Line2D([], [], color=BLUE, linewidth=4, alpha=0.45),
     ]
     keys = ["accuracy", "where the two agree", "too sure", "not sure enough"]
-    _legend(figure, handles, keys, loc="outside lower center", ncols=4)
+    plot_legend(figure, handles, keys, loc="outside lower center", ncols=4)
     save_figure(figure, path)
     return figure
 
@@ -426,7 +411,7 @@ def _array(values: Numbers) -> np.ndarray:
     return to_numpy(values if isinstance(values, torch.Tensor) else np.asarray(values, dtype=np.float64))
 
 
-def _draw_line(axes: Axes, line: _Line, look: _Look, position: int, *, published: bool) -> Line2D:
+def _draw_line(axes: Axes, line: _Line, look: Look, position: int, *, published: bool) -> Line2D:
     """A line with its band; alone-standing points, which no line and no band reaches, get marker and bar."""
     known, spread = np.isfinite(line.mean), np.isfinite(line.mean + line.deviation)
     step = math.ceil(len(line.x) / _MARKED) or 1
@@ -436,7 +421,7 @@ def _draw_line(axes: Axes, line: _Line, look: _Look, position: int, *, published
         line.x,
         line.mean,
         color=look.color,
-        linestyle=_DASHED if published else look.style,
+        linestyle=DASHED if published else look.style,
         linewidth=1.2 if published else 1.6,
         marker=look.marker,
         markersize=5.5 if published else 5,
@@ -501,14 +486,14 @@ def _space_around(
     # Beside matrix and names: gaps and the colour scale, and writing that grows with the width.
     fixed_left, fixed_right, large_left, large_right = 0.15, 0.27, 0.25, 0.68
     needed = fixed_left + beside + matrix + fixed_right
-    width = max(needed / (1 - (large_left + large_right) / _WIDTH), _WIDTH)
-    scale = width / _WIDTH
+    width = max(needed / (1 - (large_left + large_right) / WIDTH), WIDTH)
+    scale = width / WIDTH
     free = width - needed - (large_left + large_right) * scale
     left = free / 2 + large_left * scale + fixed_left + beside
     cell = matrix / len(rows)
     list_height = 0.19 * scale * (len(listed) + 1) if listed else 0.0
     bottom = (below if below > 0.9 * cell else 0.12) + 0.1 + 0.27 * scale + list_height
-    height = bottom + matrix + 0.12 + scale * _title_height(title)
+    height = bottom + matrix + 0.12 + scale * title_height(title)
     return _Space(matrix, left, bottom, beside, below, list_height, width, height, scale)
 
 
@@ -565,71 +550,7 @@ def _percent(share: float) -> str:
     return f"{share:.0f}" if share >= 1 else "<1"
 
 
-def _name_points(figure: Figure, axes: Axes, points: Mapping[str, np.ndarray]) -> None:
-    """Write names beside points where they cover neither a point nor each other, as far as there is room."""
-    figure.draw_without_rendering()
-    frame = axes.get_window_extent()
-    pixels = figure.dpi / 72  # a point of type
-    dots = {name: axes.transData.transform(place) for name, place in points.items()}
-    taken = [Bbox([dot - 4 * pixels, dot + 4 * pixels]) for dot in dots.values()]
-    style: dict[str, Any] = {"fontsize": TEXT, "color": INK, "va": "bottom", "parse_math": False}
-    line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3}
-    for name, dot in dots.items():
-        text = _wrapped(name)
-        size = _size(figure, text, style)
-        places = list(_places_beside(dot, size, pixels))
-        costs = [
-            # Areas that are covered or outside count before the distance does.
-            30 * (size.prod() - _overlap(box, frame) + sum(_overlap(box, other) for other in taken))
-            + pixels**2 * away
-            for away, box in places
-        ]
-        away, box = places[int(np.argmin(costs))]
-        taken.append(box)
-        leader = line if away > _NEAR else None
-        place: dict[str, Any] = {"xytext": (box.min - dot) / pixels, "textcoords": "offset points"}
-        label = axes.annotate(text, tuple(points[name]), arrowprops=leader, **place, **style)
-        label.set_in_layout(False)  # the frame has its place already
-
-
-def _places_beside(dot: np.ndarray, size: np.ndarray, pixels: float) -> Iterable[tuple[float, Bbox]]:
-    """Boxes of a size around a dot, best first, each with its distance in points of type."""
-    straight, slanted = [(1, 0), (0, 1), (0, -1), (-1, 0)], [(1, 1), (1, -1), (-1, 1), (-1, -1)]
-    between = [(x / 2, y) for x, y in slanted] + [(x, y / 2) for x, y in slanted]
-    sides = np.array(straight + slanted + between)
-    for away in (_NEAR, 2.5 * _NEAR, 4.5 * _NEAR, 7 * _NEAR):
-        for side in sides:
-            # The corner of the box, or the middle of its edge, that is nearest to the dot.
-            low = dot + side * away * pixels + size * (side - 1) / 2
-            yield away, Bbox([low, low + size])
-
-
-def _overlap(one: Bbox, other: Bbox) -> float:
-    shared = Bbox.intersection(one, other)
-    return 0.0 if shared is None else shared.width * shared.height
-
-
 # How it looks ---------------------------------------------------------------------------------------------
-
-
-def _looks(names: Iterable[str]) -> dict[str, _Look]:
-    return {
-        name: _Look(_COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)], _STYLES[i % len(_STYLES)])
-        for i, name in enumerate(dict.fromkeys(names))
-    }
-
-
-def _frame(axes: Axes, x_label: str, y_label: str, *, grid: Literal["x", "y", "both"] = "y") -> None:
-    axes.set_xlabel(x_label, fontsize=TEXT, parse_math=False)
-    axes.set_ylabel(y_label, fontsize=TEXT, parse_math=False)
-    axes.tick_params(labelsize=TEXT)
-    axes.ticklabel_format(useOffset=False, style="plain")
-    for axis in (axes.xaxis, axes.yaxis):
-        if np.abs(axis.get_view_interval()).max() >= 1e4:
-            axis.set_major_formatter("{x:,.10g}")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color=LIGHT_GREY, linewidth=0.7)
-    axes.set_axisbelow(True)
 
 
 def _tick_values(axes: Axes, x: np.ndarray) -> None:
@@ -640,28 +561,6 @@ def _tick_values(axes: Axes, x: np.ndarray) -> None:
     widths = np.array([0.075 * len(text) + 0.06 for text in texts])
     if (room > (widths[1:] + widths[:-1]) / 2).all():
         axes.set_xticks(places, texts)
-
-
-def _legend(place: Figure | Axes, handles: Sequence[Line2D], labels: Sequence[str], **options: Any) -> None:
-    for text in place.legend(handles, labels, fontsize=TEXT, frameon=False, **options).get_texts():
-        text.set_parse_math(False)
-
-
-def _title_height(title: str) -> float:
-    """Height in inches of a title over a figure of the usual width."""
-    return _TITLE_LINE * len(_title_lines(title)) + 0.06
-
-
-def _title_lines(title: str) -> list[str]:
-    return textwrap.wrap(title, _TITLE_LETTERS)
-
-
-def _write_title(figure: Figure, title: str, **place: float) -> None:
-    """Write a title at the left; larger over a wider figure."""
-    style: dict[str, Any] = {"color": INK, "x": 0.01, "ha": "left", "va": "top", "parse_math": False}
-    if lines := _title_lines(title):
-        size = TITLE * figure.get_figwidth() / _WIDTH
-        figure.suptitle("\n".join(lines), fontsize=size, **style, **place)
 
 
 def _write_at(axes: Axes, value: float, place: float, text: str) -> None:
@@ -682,10 +581,6 @@ def _paper(text: str) -> str:
     return text if text == "paper" or text.endswith("(paper)") else f"{text} (paper)"
 
 
-def _wrapped(text: str, letters: int = _NAME_LETTERS) -> str:
-    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, letters) or [""])
-
-
 def _shortened(name: str, letters: int) -> str:
     """A long name without its middle, since names often differ at their ends."""
     half = (letters - 1) // 2
@@ -701,12 +596,4 @@ def _axes_at(figure: Figure, left: float, bottom: float, width: float, height: f
 def _longest(figure: Figure, texts: Iterable[str], size: float) -> float:
     """Width of the longest text in inches."""
     style = {"fontsize": size, "parse_math": False}
-    return max((_size(figure, text, style)[0] for text in texts), default=0.0) / figure.dpi
-
-
-def _size(figure: Figure, text: str, style: Mapping[str, Any]) -> np.ndarray:
-    """Width and height of a text in pixels."""
-    artist = figure.text(0, 0, text, **style)
-    extent = artist.get_window_extent()
-    artist.remove()
-    return np.array(extent.size)
+    return max((text_size(figure, text, style)[0] for text in texts), default=0.0) / figure.dpi
