@@ -1,0 +1,160 @@
+r"""Recorded frames as a trained model wants to see them, and the way back to the space they came in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch_geometric.transforms import Compose
+
+from pyg_sybio.data.expmap import Standardize
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_dataset import Transform
+from pyg_sybio.data.motion_folder import SAME_RATE
+from pyg_sybio.data.transforms import (
+    Center,
+    Crop,
+    FillMissing,
+    FillNullFrames,
+    InvertibleTransform,
+    JoinTracks,
+    Pad,
+    SelectBodies,
+    SelectByConfidence,
+    TrimNullFrames,
+)
+from pyg_sybio.data.transforms.resample import at_times
+from pyg_sybio.data.two_tasks import split_tasks
+from pyg_sybio.skeleton import Skeleton
+
+# Transforms that choose or repeat persons and frames, and leave every coordinate where it is.
+_KEEP_COORDINATES = (
+    Crop, FillMissing, FillNullFrames, JoinTracks, Pad, SelectBodies, SelectByConfidence, TrimNullFrames,
+)  # fmt: skip
+
+WayBack = Callable[[Motion], Motion]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    r"""What a model is to see of a motion.
+
+    Args:
+        observed: The observed frames, of all persons.
+        undone: What leads from the space of `observed` back to that of the motion, step by step.
+    """
+
+    observed: Motion
+    undone: tuple[WayBack, ...] = ()
+
+    def to_recording(self, future: Motion) -> Motion:
+        """A motion in the space of `observed`, such as a forecast, in the space of what was recorded."""
+        for step in self.undone:
+            future = step(future)
+        return future
+
+
+@dataclass(frozen=True)
+class Preparation:
+    r"""What is done to recorded frames before a model sees them, in one place for files and for live poses.
+
+    A motion of another frame rate is resampled, from its last frame backwards
+    (:func:`at_rate`). Then comes `preprocess`; of the result, the last `num_observed` frames are observed,
+    and filled at the front if they are too few; at last comes `fill`.
+
+    Args:
+        skeleton: The joints of the motions that come.
+        num_observed: Frames that the model observes.
+        frame_rate: Of what it observes, Hz.
+        preprocess: Transforms, one after the other.
+        fill: Transforms of the observed frames, one after the other.
+        padding: How too few frames are filled (:func:`~pyg_sybio.data.two_tasks.split_tasks`): `"repeat"` or
+            `"hold"`; None leaves them few.
+    """
+
+    skeleton: Skeleton
+    num_observed: int
+    frame_rate: float
+    preprocess: tuple[Transform, ...] = ()
+    fill: tuple[Transform, ...] = ()
+    padding: str | None = "repeat"
+
+    def __call__(self, motion: Motion) -> Prepared:
+        """Prepare a motion, which ends with the newest frame."""
+        motion = at_rate(motion, self.frame_rate)
+        undone: list[WayBack] = []
+        for step in self.preprocess:
+            motion, back = _applied(step, motion)
+            undone += [] if back is None else [back]
+        if self.padding is None:
+            observed = motion.frames(slice(-self.num_observed, None))
+        else:
+            observed = split_tasks(
+                motion,
+                num_observed=self.num_observed,
+                num_future=1,
+                padding=self.padding,
+                split=motion.num_frames,
+            ).observed
+        for step in self.fill:
+            observed = step(observed)
+        return Prepared(observed, tuple(reversed(undone)))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of the way back, beginning with a verb."""
+        return tuple(
+            f"has its future in the space that {type(step).__name__} makes, as that has no way back"
+            for step in self.preprocess
+            if not isinstance(step, (InvertibleTransform, Standardize, *_KEEP_COORDINATES))
+        )
+
+
+def at_rate(motion: Motion, frame_rate: float) -> Motion:
+    r"""The motion at another frame rate; its last frame stays, as that is where a prediction goes on.
+
+    Args:
+        motion: The motion. One that does not say its rate is taken to have this one.
+        frame_rate: In Hz.
+    """
+    rate = motion.frame_rate
+    if rate is None:
+        return motion.replace(frame_rate=frame_rate)
+    if abs(rate - frame_rate) <= SAME_RATE * frame_rate:
+        return motion
+    step = rate / frame_rate
+    last = motion.num_frames - 1
+    times = last - step * torch.arange(int(last / step) + 1, dtype=torch.float64).flip(0)
+    return at_times(motion, times.clamp(min=0)).replace(frame_rate=frame_rate)
+
+
+def rate_notice(rate: float | None, frame_rate: float) -> str | None:
+    """What :func:`at_rate` does to a motion, as a remark that begins with a verb; None if it does nothing."""
+    if rate is None:
+        return f"does not say its frame rate: taken for {frame_rate:g} Hz, as in training"
+    if abs(rate - frame_rate) <= SAME_RATE * frame_rate:
+        return None
+    return f"is resampled from {rate:g} Hz to {frame_rate:g} Hz"
+
+
+def steps_of(transform: Transform | None) -> tuple[Transform, ...]:
+    """The steps of a transform that may be composed of others, in their order."""
+    if transform is None:
+        return ()
+    if isinstance(transform, Compose):
+        steps: Sequence[Transform] = transform.transforms
+        return tuple(inner for step in steps for inner in steps_of(step))
+    return (transform,)
+
+
+def _applied(transform: Transform, motion: Motion) -> tuple[Motion, WayBack | None]:
+    """The transformed motion, and the way back, where there is one and it is needed."""
+    if isinstance(transform, Standardize):
+        return transform(motion), partial(transform.invert, skeleton=motion.skeleton)
+    if isinstance(transform, _KEEP_COORDINATES) or not isinstance(transform, InvertibleTransform):
+        return transform(motion), None
+    motion, parameters = transform.apply(motion)
+    if isinstance(transform, Center):
+        # Centred frame by frame, a motion has no path: the future stays where the last frame was.
+        parameters = parameters[-1:]
+    return motion, partial(transform.invert, parameters=parameters)
