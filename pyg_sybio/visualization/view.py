@@ -6,7 +6,6 @@ import numpy as np
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.visualization.figures import to_numpy
 
 # The camera stands this far (degrees) from straight ahead of the body: nearer, and a step forward does not
 # show; farther, and one arm hides the other.
@@ -58,7 +57,7 @@ def view_of(motion: Motion, *, up: str | None = None) -> View:
         if up is not None:
             raise ValueError(f"'up' is {up!r}, but {name} is a motion in an image, where y points down")
         return View(np.array([[1.0, 0.0], [0.0, -1.0]]), "image, y down")
-    points, present = to_numpy(motion.poses), motion.present.numpy()
+    points, present = motion.poses.double().numpy(), motion.present.numpy()
     if up is None:
         upwards, note = _find_up(motion, points, present)
     else:
