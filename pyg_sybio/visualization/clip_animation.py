@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,26 +19,11 @@ from tqdm import tqdm
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.files import write_whole
-from pyg_sybio.visualization.clip_figure import (
-    add_keys,
-    box,
-    caption,
-    facts,
-    height_of,
-    reach,
-    time_of,
-    write_below,
-)
-from pyg_sybio.visualization.figures import INK, LIGHT_GREY, TEXT, bare, new_figure, to_numpy
-from pyg_sybio.visualization.pose import (
-    Colors,
-    PoseArtist,
-    bone_sides,
-    color_keys,
-    joint_sides,
-    person_colors,
-)
-from pyg_sybio.visualization.view import View, view_of
+from pyg_sybio.visualization.clip_figure import add_keys, box, caption, height_of, reach, write_below
+from pyg_sybio.visualization.figures import INK, LIGHT_GREY, TEXT, bare, new_figure
+from pyg_sybio.visualization.pose import ERROR, LinkArtist, PoseArtist, bone_sides, joint_sides
+from pyg_sybio.visualization.scene import Scene, scene_of
+from pyg_sybio.visualization.view import View
 
 # Viewers show a GIF of more frames a second slowly, and films need no more.
 _MAX_RATE = 30.0
@@ -49,11 +34,13 @@ _LONGEST = 655_350  # ms: no frame of a GIF is shown for longer
 _DIGITS = 4
 
 
-def write_gif(motion: Motion, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
+def write_gif(
+    motion: Motion | Scene, path: str | Path, *, up: str | None = None, progress: bool = False
+) -> View:
     """Write a motion as an animated GIF that runs in real time, at most 30 frames a second, again and again.
 
     Args:
-        motion: Positions; without a frame rate it runs at 25 frames a second.
+        motion: Positions, or a scene of them; without a frame rate it runs at 25 frames a second.
         path: File to write.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
         progress: Whether to show a progress bar on stderr.
@@ -64,16 +51,17 @@ def write_gif(motion: Motion, path: str | Path, *, up: str | None = None, progre
     Raises:
         ValueError: If the motion is rotations.
     """
-    view = view_of(motion, up=up)
-    step, rate = _sampling(motion)
+    scene = _scene(motion)
+    view = scene.view(up)
+    step, rate = _sampling(scene.motion)
     # A GIF counts in hundredths of a second: rounding the ends, not the lengths, keeps the whole in time.
-    count = len(range(0, motion.num_frames, step))
+    count = len(range(0, scene.motion.num_frames, step))
     ends = [round(100 * (number + 1) / rate) * 10 for number in range(count)]
     lengths = [min(end - start, _LONGEST) for start, end in zip([0, *ends], ends, strict=False)]
-    palette = _palette(motion)
+    palette = _palette(scene)
     images = (
         Image.fromarray(image).quantize(palette=palette, dither=Image.Dither.NONE)
-        for image in _images(motion, view, step, progress)
+        for image in _images(scene, view, step, progress)
     )
     first = next(images)
     options: dict[str, Any] = {"save_all": True, "append_images": images, "duration": lengths, "loop": 0}
@@ -81,19 +69,22 @@ def write_gif(motion: Motion, path: str | Path, *, up: str | None = None, progre
     return view
 
 
-def write_mp4(motion: Motion, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
+def write_mp4(
+    motion: Motion | Scene, path: str | Path, *, up: str | None = None, progress: bool = False
+) -> View:
     """Write a motion as an H.264 film in real time; arguments and errors as :func:`write_gif`.
 
     Raises:
         FileNotFoundError: If there is no program `ffmpeg`, which makes the film.
         ValueError: If `ffmpeg` fails, with the last it said.
     """
-    view = view_of(motion, up=up)
+    scene = _scene(motion)
+    view = scene.view(up)
     program = shutil.which("ffmpeg")
     if program is None:
         raise FileNotFoundError(f"{path}: no program ffmpeg, which an .mp4 needs; try .gif or .html")
-    step, rate = _sampling(motion)
-    images = _images(motion, view, step, progress)
+    step, rate = _sampling(scene.motion)
+    images = _images(scene, view, step, progress)
     first = next(images)
     height, width = first.shape[:2]
     command = [program, "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
@@ -120,25 +111,30 @@ def write_mp4(motion: Motion, path: str | Path, *, up: str | None = None, progre
     return view
 
 
-def write_html(motion: Motion, path: str | Path, *, up: str | None = None) -> View:
+def write_html(motion: Motion | Scene, path: str | Path, *, up: str | None = None) -> View:
     """Write a motion as a page with a player, in one file that loads nothing from elsewhere.
 
     The page holds all frames, rounded to four digits of the motion's extent. It plays in real time, shows any
     frame, and turns what is in space. Arguments and errors as :func:`write_gif`.
     """
-    view = view_of(motion, up=up)
+    scene = _scene(motion)
+    view = scene.view(up)
     player = files("pyg_sybio.visualization").joinpath("player.html").read_text(encoding="utf-8")
     # "</" would end the script in which the data stands.
-    data = json.dumps(_player_data(motion, view), separators=(",", ":")).replace("</", "<\\/")
+    data = json.dumps(_player_data(scene, view), separators=(",", ":")).replace("</", "<\\/")
     page = player.replace('"MOTION"', data)
     write_whole(path, lambda file: file.write(page.encode()))
     return view
 
 
-def _player_data(motion: Motion, view: View) -> dict[str, Any]:
+def _scene(motion: Motion | Scene) -> Scene:
+    return motion if isinstance(motion, Scene) else scene_of(motion)
+
+
+def _player_data(scene: Scene, view: View) -> dict[str, Any]:
     """What the player draws: coordinates along right, up and towards the viewer; null where missing."""
-    points = to_numpy(motion.poses)[..., : len(view.axes)] @ view.axes.T
-    present = motion.present.numpy()
+    motion, present = scene.motion, scene.present
+    points = scene.points[..., : len(view.axes)] @ view.axes.T
     if present.any():
         low, high = box(points, present, axis=(0, 1, 2))
     else:
@@ -147,19 +143,19 @@ def _player_data(motion: Motion, view: View) -> dict[str, Any]:
     decimals = _DIGITS - math.ceil(math.log10(extent))
     rounded = np.round(points, decimals)
     return {
-        "title": Path(motion.source).name,
-        "facts": [*facts(motion), view.note],
+        "title": scene.title,
+        "facts": [*scene.facts, view.note],
         "rate": motion.frame_rate,
-        "times": [_when(motion, frame) for frame in range(motion.num_frames)],
+        "times": [scene.when(frame).replace("\n", " · ") for frame in range(motion.num_frames)],
         "low": low.tolist(),
         "high": high.tolist(),
         "bones": motion.skeleton.bone_pairs,
         "boneSides": bone_sides(motion.skeleton).tolist(),
         "jointSides": joint_sides(motion.skeleton).tolist(),
-        "colors": [{"0": color.middle, "1": color.left, "-1": color.right} for color in _colors(motion)],
-        "keys": [
-            [line.get_color(), line.get_label()] for line in color_keys(motion.skeleton, motion.num_persons)
-        ],
+        "colors": [{"0": color.middle, "1": color.left, "-1": color.right} for color in scene.colors],
+        "links": scene.links,
+        "linkColor": ERROR,
+        "keys": [key._asdict() for key in scene.keys],
         # [T][P][M]: a joint is its coordinates, or null.
         "frames": [
             [
@@ -173,19 +169,16 @@ def _player_data(motion: Motion, view: View) -> dict[str, Any]:
     }
 
 
-def _palette(motion: Motion) -> Image.Image:
+def _palette(scene: Scene) -> Image.Image:
     """White and the colours of the picture, each in a few steps towards white for its smooth edges."""
-    colors = dict.fromkeys([INK, *(color for person in _colors(motion) for color in person)])
+    colors = dict.fromkeys([INK, *(color for body in scene.colors for color in body)])
+    colors |= dict.fromkeys(key.color for key in scene.keys)
     steps = np.linspace(0, 0.8, 6)[:, None]
     shades = [np.ones((1, 3)), np.array([to_rgb(LIGHT_GREY)])]
     shades += [steps + (1 - steps) * to_rgb(color) for color in colors]
     image = Image.new("P", (1, 1))
     image.putpalette((np.concatenate(shades) * 255).round().astype(np.uint8).tobytes())
     return image
-
-
-def _colors(motion: Motion) -> list[Colors]:
-    return person_colors(motion.num_persons)
 
 
 def _sampling(motion: Motion) -> tuple[int, float]:
@@ -195,40 +188,45 @@ def _sampling(motion: Motion) -> tuple[int, float]:
     return step, rate / step
 
 
-def _when(motion: Motion, frame: int) -> str:
-    nobody = "" if motion.seen[:, frame].any() else " · nobody seen"
-    return time_of(motion, frame) + nobody
-
-
-def _images(motion: Motion, view: View, step: int, progress: bool) -> Iterator[np.ndarray]:
+def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.ndarray]:
     """Pictures `[H, W, 3]` of every `step`-th frame, one at a time; even numbers of pixels, as films need."""
-    points, present = view.project(to_numpy(motion.poses)), motion.present.numpy()
+    points, present = view.project(scene.points), scene.present
     if present.any():
         low, high = box(points, present, axis=(0, 1, 2))
         points = points - (low + high) / 2
-    height = height_of(points, present)
-    figure, time, artists = _scene(motion, view, reach(points, present), height)
-    canvas = FigureCanvasAgg(figure)
+    stage = _stage(scene, view, points)
+    canvas = FigureCanvasAgg(stage.figure)
     hidden = None if progress else True  # None: shown on a terminal alone
-    for frame in tqdm(range(0, motion.num_frames, step), unit="frame", disable=hidden, leave=False):
-        time.set_text(_when(motion, frame))
-        for person, artist in enumerate(artists):
-            artist.show(points[person, frame], present[person, frame])
+    for frame in tqdm(range(0, scene.motion.num_frames, step), unit="frame", disable=hidden, leave=False):
+        stage.time.set_text(scene.when(frame))
+        for body, artist in enumerate(stage.bodies):
+            artist.show(points[body, frame], present[body, frame])
+        for pair, link in zip(map(list, scene.links), stage.links, strict=True):
+            link.show(points[pair, frame], present[pair, frame])
         canvas.draw()
         # What is drawn moves, but the page does not: lay it out once.
-        figure.set_layout_engine("none")
+        stage.figure.set_layout_engine("none")
         image = np.asarray(canvas.buffer_rgba())[..., :3]
         yield image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2].copy()
 
 
-def _scene(
-    motion: Motion, view: View, limits: np.ndarray, height: float
-) -> tuple[Figure, Text, list[PoseArtist]]:
-    """A page with the bodies to be moved, and the text below them."""
+class _Stage(NamedTuple):
+    """A page with what is to be moved on it."""
+
+    figure: Figure
+    time: Text
+    bodies: list[PoseArtist]
+    links: list[LinkArtist]
+
+
+def _stage(scene: Scene, view: View, points: np.ndarray) -> _Stage:
+    """A page that holds the poses `[P, T, M, 2]`, with the text below them."""
+    motion, limits = scene.motion, reach(points, scene.present)
     scale = min(_SIZE / (2 * limits))
     inches = np.maximum(2 * limits * scale, (4.0, 1.0))
+    height = height_of(points, scene.present)
     size = f"height {height:.3g} ({motion.skeleton.units})"
-    lines = caption(motion, view.note, size, width=inches[0])
+    lines = caption(scene, view.note, size, width=inches[0])
     figure = new_figure(inches[0] + 0.2, inches[1] + 0.18 * lines.count("\n") + 1.0)
     figure.set_dpi(_DPI)
     axes = figure.subplots()
@@ -236,6 +234,7 @@ def _scene(
     if motion.num_spatial == 3:
         axes.axhline(-height / 2, color=LIGHT_GREY, linewidth=1, zorder=0)
     figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.02, ha="left", linespacing=1.4, parse_math=False)
-    add_keys(figure, motion)
-    artists = [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in _colors(motion)]
-    return figure, write_below(axes, time_of(motion, 0)), artists
+    add_keys(figure, scene.keys)
+    bodies = [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in scene.colors]
+    longest = max(scene.times, key=lambda text: text.count("\n"))  # for which there has to be room
+    return _Stage(figure, write_below(axes, longest), bodies, [LinkArtist(axes) for _ in scene.links])

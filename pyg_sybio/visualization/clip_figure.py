@@ -1,12 +1,14 @@
 """A picture of a recorded motion: some of its frames side by side."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from pyg_sybio.data.motion import Motion
@@ -18,9 +20,9 @@ from pyg_sybio.visualization.figures import (
     bare,
     new_figure,
     save_figure,
-    to_numpy,
 )
-from pyg_sybio.visualization.pose import PoseArtist, color_keys, person_colors
+from pyg_sybio.visualization.pose import LinkArtist, PoseArtist
+from pyg_sybio.visualization.scene import Key, Scene, scene_of
 from pyg_sybio.visualization.view import View, view_of
 
 _MAX_WIDTH, _CELL_HEIGHT, _CELL_GAP = 16.0, 2.6, 0.1  # inches
@@ -56,8 +58,21 @@ def clip_figure(motion: Motion, view: View, *, num_frames: int = 8) -> Figure:
     if num_frames < 1:
         raise ValueError(f"'num_frames' is {num_frames}, expected at least 1")
     shown = np.unique(np.linspace(0, motion.num_frames - 1, num_frames).round().astype(int))
-    present = motion.present.numpy()[:, shown]
-    points = centred(view.project(to_numpy(motion.poses)[:, shown]), present)
+    return strip_figure(scene_of(motion), view, shown)
+
+
+def strip_figure(scene: Scene, view: View, shown: np.ndarray) -> Figure:
+    """Frames of a scene side by side, in rows if they are many, on one scale.
+
+    Every frame is centred between the recorded bodies in it; where nothing was recorded, it is as it comes.
+
+    Args:
+        scene: What is shown.
+        view: From where.
+        shown: Numbers of the frames `[n]`, at least one.
+    """
+    motion, present, anchored = scene.motion, scene.present[:, shown], scene.anchored[:, shown]
+    points = centred(view.project(scene.points[:, shown]), anchored)
     limits = reach(points, present)
 
     cell_width = max(_CELL_HEIGHT * limits[0] / limits[1], _CELL_GAP)
@@ -66,33 +81,38 @@ def clip_figure(motion: Motion, view: View, *, num_frames: int = 8) -> Figure:
     # A single wide cell may exceed the width: everything shrinks with it.
     width = min(max(columns * (cell_width + _CELL_GAP), 6.0), _MAX_WIDTH)
     cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (cell_width + _CELL_GAP))
-    height = height_of(points, present)
-    lines = caption(motion, view.note, f"height {height:.3g} ({motion.skeleton.units})", width=width)
-    figure = new_figure(width, rows * (cell_height + 0.3) + 0.18 * (lines.count("\n") + 1) + 0.5)
+    height = height_of(points, anchored)
+    lines = caption(scene, view.note, f"height {height:.3g} ({motion.skeleton.units})", width=width)
+    below = 1 + max(scene.times[frame].count("\n") for frame in shown)
+    figure = new_figure(
+        width, rows * (cell_height + 0.15 + 0.15 * below) + 0.18 * (lines.count("\n") + 1) + 0.5
+    )
     figure.set_layout_engine("constrained", w_pad=_CELL_GAP / 2, h_pad=0.04, wspace=0, hspace=0)
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         bare(axes, limits)
     for cell, (axes, frame) in enumerate(zip(figure.axes, shown, strict=False)):
-        write_below(axes, time_of(motion, int(frame)))
+        write_below(axes, scene.times[frame])
         if motion.num_spatial == 3:
             axes.axhline(-height / 2, color=LIGHT_GREY, linewidth=1, zorder=0)
         if not present[:, cell].any():
             axes.text(0, 0, "nobody\nseen", fontsize=TEXT, color=GREY, ha="center", va="center")
-        for person, colors in enumerate(person_colors(motion.num_persons)):
+        for person, colors in enumerate(scene.colors):
             PoseArtist(axes, motion.skeleton, colors).show(points[person, cell], present[person, cell])
+        for pair in map(list, scene.links):
+            LinkArtist(axes).show(points[pair, cell], present[pair, cell])
     figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4, parse_math=False)
-    add_keys(figure, motion)
+    add_keys(figure, scene.keys)
     return figure
 
 
-def add_keys(figure: Figure, motion: Motion) -> None:
+def add_keys(figure: Figure, keys: Sequence[Key]) -> None:
     """Say below everything what the colours mean, in as many columns as fit."""
-    keys = color_keys(motion.skeleton, motion.num_persons)
     if not keys:
         return
     columns = max(int(figure.get_figwidth() / _KEY_WIDTH) // 2 * 2, 1)
     style: dict[str, Any] = {"fontsize": TEXT, "frameon": False, "columnspacing": 1.5}
-    figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), columns), **style)
+    handles = [Line2D([], [], color=key.color, linewidth=2.5, label=key.label) for key in keys]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(keys), columns), **style)
 
 
 def centred(points: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -120,23 +140,6 @@ def reach(points: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.maximum(extent, 0.2 * extent.max())
 
 
-def time_of(motion: Motion, frame: int) -> str:
-    """A frame as people read it: its time, or its number where the frame rate is not known."""
-    return f"frame {frame}" if motion.frame_rate is None else f"{frame / motion.frame_rate:.2f} s"
-
-
-def facts(motion: Motion) -> list[str]:
-    """What is known about a motion, in a few words each: class, ids, frame rate and length."""
-    label = [] if motion.label is None else [f"class {motion.label}"]
-    ids = [f"{name} {value}" for name, value in motion.ids.items()]
-    frames = f"{motion.num_frames} frame{'s' if motion.num_frames != 1 else ''}"
-    if motion.frame_rate is None:
-        length = f"{frames}, frame rate unknown"
-    else:
-        length = f"{frames} at {motion.frame_rate:g} Hz"
-    return [*label, *ids, motion.skeleton.name, length]
-
-
 def height_of(points: np.ndarray, present: np.ndarray) -> float:
     """From the lowest to the highest joint of all poses `[P, T, M, 2]`."""
     return float(np.ptp(points[present][:, 1])) if present.any() else 0.0
@@ -148,10 +151,10 @@ def write_below(axes: Axes, text: str) -> Text:
     return axes.annotate(text, (0.5, 0), ha="center", va="top", fontsize=TEXT, color=INK, **below)
 
 
-def caption(motion: Motion, *notes: str, width: float) -> str:
-    """What is known about a motion and its picture, as lines that fit a width in inches."""
+def caption(scene: Scene, *notes: str, width: float) -> str:
+    """What is known about a scene and its picture, as lines that fit a width in inches."""
     letters = int(width * _LETTERS_AN_INCH)
     # A line never ends within a fact.
-    text = " · ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*facts(motion), *notes])
-    wrapped = [*textwrap.wrap(Path(motion.source).name, letters), *textwrap.wrap(text, letters)]
-    return "\n".join(line.removesuffix(" ·") for line in wrapped)
+    text = " · ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*scene.facts, *notes])
+    lines = [*textwrap.wrap(scene.title, letters), *textwrap.wrap(text, letters)]
+    return "\n".join(line.removesuffix(" ·") for line in lines)

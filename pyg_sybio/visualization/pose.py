@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.lines import Line2D
 
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.visualization.figures import BLUE, GREEN, GREY, INK, ORANGE, SKY, VERMILLION
@@ -20,6 +19,9 @@ class Colors(NamedTuple):
 
 
 _ALONE = Colors(INK, BLUE, ORANGE)
+# A forecast: what the model saw, what came, what it said would come, and the way from the one to the other.
+OBSERVED, TRUTH, PREDICTED = Colors(INK, INK, INK), Colors(GREY, GREY, GREY), Colors(BLUE, BLUE, BLUE)
+ERROR = VERMILLION
 # Several persons: a hue each, and in it the left dark and the right light, told apart without the hue.
 _TOGETHER = (
     Colors(BLUE, BLUE, SKY),
@@ -82,8 +84,26 @@ class PoseArtist:
             self.joints[side].set_offsets(points[present & (self._joint_sides == sign)])
 
 
-def color_keys(skeleton: Skeleton, num_persons: int) -> list[Line2D]:
-    """Entries of a legend: what the colours say about persons and sides."""
+class LinkArtist:
+    """Lines from the joints of a body to the same joints of another, to be moved from frame to frame.
+
+    Args:
+        axes: Where to draw.
+        width: Of the lines, in points.
+    """
+
+    def __init__(self, axes: Axes, *, width: float = 1.0) -> None:
+        # Above the bodies: the error of a joint that is nearly right would hide behind it.
+        self.lines = LineCollection([], colors=ERROR, linewidths=width, capstyle="round", zorder=6)
+        axes.add_collection(self.lines, autolim=False)
+
+    def show(self, ends: np.ndarray, present: np.ndarray) -> None:
+        """Join the joints of two poses `[2, M, 2]` where both are `present` `[2, M]`."""
+        self.lines.set_segments(ends.swapaxes(0, 1)[present.all(axis=0)])
+
+
+def color_keys(skeleton: Skeleton, num_persons: int) -> list[tuple[str, str]]:
+    """Entries of a legend: colours, and what they say about persons and sides."""
     colors = person_colors(num_persons)
     with_sides = bool(skeleton.mirror)
     if num_persons == 1:
@@ -95,4 +115,4 @@ def color_keys(skeleton: Skeleton, num_persons: int) -> list[Line2D]:
             entries.append((shade.left, f"{name}, left" if with_sides else name))
             if with_sides:
                 entries.append((shade.right, f"{name}, right"))
-    return [Line2D([], [], color=color, linewidth=2.5, label=label) for color, label in entries]
+    return entries

@@ -9,6 +9,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.visualization.clip_figure import caption
 from pyg_sybio.visualization.figures import BLUE, INK, ORANGE, SMALL, TEXT, new_figure, save_figure, to_numpy
 from pyg_sybio.visualization.pose import joint_sides
+from pyg_sybio.visualization.scene import scene_of
 
 _WIDTH, _ROW = 10.0, 0.15  # inches
 
@@ -37,7 +38,7 @@ def rotation_figure(motion: Motion) -> Figure:
     angles = np.degrees(np.linalg.norm(to_numpy(motion.poses), axis=-1))  # [P, T, M]
     angles = np.where(motion.present.numpy(), angles, np.nan)
     rate = motion.frame_rate
-    lines = caption(motion, "how far each joint is turned from rest", width=_WIDTH)
+    lines = caption(scene_of(motion), "how far each joint is turned from rest", width=_WIDTH)
     figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * motion.num_persons)
     panels = figure.subplots(motion.num_persons, sharex=True, squeeze=False)[:, 0]
     for person, axes in enumerate(panels):
