@@ -153,7 +153,9 @@ class Standardize(BaseTransform):
     def forward(self, motion: Motion) -> Motion:
         """z-scores of a motion of all joints, one person."""
         chosen = motion.joints(self.skeleton)
-        scores = self.normalisation.normalise(frames_of(motion))[None]
+        # Rows of a file, but for the translation, which may not be known: it is no used column.
+        frames = torch.nn.functional.pad(motion.poses[0].flatten(1), (3, 0))
+        scores = self.normalisation.normalise(frames)[None]
         return chosen.replace(
             poses=scores.masked_fill(~chosen.present[..., None], 0.0), translation=None, check_values=False
         )

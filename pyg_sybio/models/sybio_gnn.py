@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -21,6 +21,9 @@ from pyg_sybio.models.persons import Persons, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from pyg_sybio.inference.streaming import MotionStream
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -315,6 +318,44 @@ class SybioGNN(nn.Module):
             dtype: The type in which it computes: ``torch.float32``, or ``torch.bfloat16`` for half the time.
         """
         return FoldedSybioGNN(self, dtype)
+
+    def stream(
+        self,
+        *,
+        skeleton: Skeleton | None = None,
+        fps: float = 30.0,
+        num_observed: int | None = None,
+        frame_rate: float | None = None,
+        class_names: Sequence[str] | None = None,
+        missing: str = "interpolate",
+        padding: str = "repeat",
+        **settings: Any,
+    ) -> "MotionStream":
+        """Answer live poses, which go into the model as they come: nothing else is done to them.
+
+        Args:
+            skeleton: The joints of the poses, among which the model's are found. (default: the model's)
+            fps: Poses a second that are going to come.
+            num_observed: Frames of the window. (default: to as many the actional graph resamples)
+            frame_rate: Of the window, Hz. (default: ``fps``)
+            class_names: Names of the classes. (default: their numbers)
+            missing: What becomes of joints that were not seen: ``"hold"``, ``"interpolate"`` or ``"mask"``.
+            padding: How a window is filled while there are too few frames: ``"repeat"`` or ``"hold"``.
+            **settings: Of :class:`~pyg_sybio.inference.streaming.MotionStream`.
+        """
+        from pyg_sybio.inference.preparation import Preparation
+        from pyg_sybio.inference.streaming import MotionStream
+
+        preparation = Preparation(
+            skeleton=self.skeleton,
+            num_observed=num_observed or self.config["actional_frames"],
+            frame_rate=frame_rate or fps,
+            padding=padding,
+        )
+        names = tuple(map(str, range(self.num_classes))) if class_names is None else tuple(class_names)
+        return MotionStream(
+            self, preparation, skeleton=skeleton, fps=fps, class_names=names, missing=missing, **settings
+        )
 
     def dense(self, batch: Data, key: str) -> Tensor:
         """Return a node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""

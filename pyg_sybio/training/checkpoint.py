@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch_geometric.data import Dataset
 
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.training.named_class import named_class
+
+if TYPE_CHECKING:
+    from pyg_sybio.inference.streaming import MotionStream
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,20 @@ class Checkpoint:
     seen_classes: Tensor
     epoch: int
     global_step: int
+
+    def stream(self, *, root: str | None = None, **settings: Any) -> "MotionStream":
+        """Answer live poses, prepared as the training clips were.
+
+        Args:
+            root: Folder of the training recordings, whose statistics normalise exponential maps. (default: as
+                in training)
+            **settings: Of :class:`~pyg_sybio.inference.streaming.MotionStream`.
+        """
+        from pyg_sybio.inference.streaming import MotionStream
+        from pyg_sybio.training.observation import preparation_of
+
+        preparation = preparation_of(self, root=root)
+        return MotionStream(self.model, preparation, class_names=self.data["class_names"], **settings)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -1,0 +1,426 @@
+r"""Live poses, one after another: what is being done, and what comes next."""
+
+import math
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion_folder import SAME_RATE
+from pyg_sybio.data.transforms import FillMissing, JoinTracks, SelectBodies, SelectByConfidence
+from pyg_sybio.inference.preparation import Preparation, Prepared, rate_notice
+from pyg_sybio.inference.track import Track
+from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
+from pyg_sybio.skeleton import Skeleton
+
+# Of several persons, these choose some; a track is one person.
+_CHOOSE_PERSONS = (JoinTracks, SelectBodies, SelectByConfidence)
+# Poses a second that are kept at most, as a multiple of the higher one of the two frame rates.
+_MAX_RATE = 4
+# The measured rate is that of so many poses; a share by which it may differ from the announced one.
+_RATE_POSES, _RATE_TOLERANCE = 15, 0.1
+
+
+class Model(Protocol):
+    """What a stream needs of a model."""
+
+    num_future: int
+
+    def __call__(self, batch: Tensor) -> SybioOutput:
+        """Recognise and forecast clips `[N, T, M, D]`."""
+
+
+Pose = Tensor | np.ndarray | Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, eq=False)
+class StreamOutput:
+    r"""What is known of a track after its newest pose.
+
+    Args:
+        track_id: The track.
+        timestamp: Of the newest pose, in seconds.
+        probabilities: Of the classes; None from a model without recognition, and while nobody was seen.
+        label: Name of the likeliest class, where there are probabilities.
+        class_names: Of the classes, in the order of `probabilities`.
+        observed_ratio: Share of the window's joints that were seen, from 0 to 1.
+        enough: Whether that share is large enough to go by.
+        future: The next poses, with the joints, in the space and the units of those that came in, NaN for
+            joints that the model does not have; None from a model without prediction, and while nobody was
+            seen.
+        future_times: When they are expected, in seconds, on the clock of `timestamp`.
+        latency: How long this update took, in seconds.
+
+    Shapes:
+        - **probabilities:** `[C]`
+        - **future:** `[T_future, M, D]`
+        - **future_times:** `[T_future]`, double precision
+    """
+
+    track_id: int
+    timestamp: float
+    probabilities: Tensor | None
+    label: str | None
+    class_names: tuple[str, ...]
+    observed_ratio: float
+    enough: bool
+    future: Tensor | None
+    future_times: Tensor
+    latency: float
+
+
+class MotionStream:
+    r"""Recognise and forecast from live poses, for any number of persons at a time.
+
+    It is a sliding window. At every update, the last `num_observed` frames of each track, at the model's
+    frame rate and up to the newest pose, are prepared exactly as a recording of these frames is
+    (:class:`~pyg_sybio.inference.preparation.Preparation`), and go through the model, all tracks in one call.
+    Nothing older has any influence. Each track is a clip of its own: persons do not see one another.
+
+    .. code-block:: python
+
+        stream = checkpoint.stream(fps=30)
+        for pose in camera:  # [M, D], NaN where a joint was not seen
+            out = stream.update(pose)
+            if out.enough:
+                print(out.label, out.future.shape)
+
+    Args:
+        model: The model, or anything that is called as one.
+        preparation: What it wants to see.
+        skeleton: The joints of the poses that come; the model's are found among them by their names.
+            (default: those that the preparation takes)
+        fps: Poses a second that are going to come.
+        class_names: Names of the classes.
+        missing: What becomes of a joint that was not seen in some frames of the window
+            (:class:`~pyg_sybio.data.transforms.FillMissing`): `"hold"` takes it from the last frame that has
+            it (before the first such frame, from that one); `"interpolate"` draws a line between the frames
+            that have it, and holds it at both ends; `"mask"` leaves it zero in the prepared frames. (default:
+            what was done in training)
+        min_confidence: A joint whose confidence is not above this was not seen.
+        enough: The share of the window that has to be seen before `enough` is said of an output.
+        max_gap: After so many seconds without a pose a track begins anew.
+        max_tracks: Tracks that are held at most: a new one takes the place of the one that had none for the
+            longest.
+        forget_after: A track without a pose for so many seconds is forgotten.
+
+    Raises:
+        ValueError: If an argument is out of its range, or the skeletons do not fit.
+
+    Note:
+        *Time.* Timestamps are seconds on any clock. They need not be regular: between two poses, the window
+        is interpolated, as a recording of another frame rate is. Without timestamps poses are `1 / fps`
+        apart.
+        A timestamp that is not later than the newest one of its track is refused with a `ValueError`, and
+        nothing of that update is taken in. Once, a warning says that poses come at another rate than `fps`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        preparation: Preparation,
+        *,
+        skeleton: Skeleton | None = None,
+        fps: float = 30.0,
+        class_names: Sequence[str] = (),
+        missing: str | None = None,
+        min_confidence: float = 0.0,
+        enough: float = 0.5,
+        max_gap: float = 1.0,
+        max_tracks: int = 32,
+        forget_after: float = 10.0,
+    ) -> None:
+        _check_positive(fps=fps, max_gap=max_gap, forget_after=forget_after)
+        if not 0 <= enough <= 1:
+            raise ValueError(f"'enough' is {enough}, expected a share from 0 to 1")
+        if max_tracks < 1:
+            raise ValueError(f"'max_tracks' is {max_tracks}, expected at least 1")
+        if max_gap * fps < 1:
+            raise ValueError(
+                f"'max_gap' is {max_gap:g} s, expected at least {1 / fps:g} s, the time between two poses"
+            )
+        fill = preparation.fill if missing is None else (FillMissing(mode=missing),)  # type: ignore[arg-type]
+        steps = tuple(step for step in preparation.preprocess if not isinstance(step, _CHOOSE_PERSONS))
+        self.preparation = replace(preparation, preprocess=steps, fill=fill)
+        self.skeleton = skeleton or preparation.skeleton
+        self.class_names = tuple(class_names)
+        # Frame rates that differ by less are taken to be the same in recordings, too.
+        same = abs(fps - preparation.frame_rate) <= SAME_RATE * preparation.frame_rate
+        self.fps = preparation.frame_rate if same else float(fps)
+        self.num_future = model.num_future
+        self.min_confidence = min_confidence
+        self.enough = enough
+        self.max_gap = max_gap
+        self.max_tracks = max_tracks
+        self.forget_after = forget_after
+        self._joints = _joints_among(self.skeleton, preparation.skeleton)
+        self._model: Callable[[Tensor], SybioOutput] = model
+        self._like = _example(model)
+        if isinstance(model, SybioGNN):
+            if model.num_classes not in (0, len(self.class_names)):
+                raise ValueError(
+                    f"'class_names' has {len(self.class_names)} names, but the model knows "
+                    f"{model.num_classes} classes"
+                )
+            self._model = model.folded(self._like.dtype)
+        self._tracks: dict[int, Track] = {}
+        self._lock = threading.RLock()
+        self._told_rate = False
+
+    @property
+    def frame_rate(self) -> float:
+        """Of the window and of the forecast, in Hz."""
+        return self.preparation.frame_rate
+
+    @property
+    def num_observed(self) -> int:
+        """Frames of the window."""
+        return self.preparation.num_observed
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of the way from the poses to the forecast, beginning with a verb."""
+        notice = rate_notice(self.fps, self.frame_rate)
+        return (() if notice is None else (notice,)) + self.preparation.notices
+
+    @property
+    def track_ids(self) -> tuple[int, ...]:
+        """The tracks that are held."""
+        with self._lock:
+            return tuple(self._tracks)
+
+    def update(
+        self,
+        pose: Pose,
+        confidence: Tensor | np.ndarray | Sequence[float] | None = None,
+        timestamp: float | None = None,
+        track_id: int = 0,
+    ) -> StreamOutput:
+        r"""Take in the next pose of one track.
+
+        Args:
+            pose: NaN where a joint was not seen.
+            confidence: How far a detector trusts each joint.
+            timestamp: In seconds. (default: `1 / fps` after the track's newest pose)
+            track_id: Which track.
+
+        Shapes:
+            - **pose:** `[M, D]`
+            - **confidence:** `[M]`
+
+        Raises:
+            ValueError: If the pose does not fit the skeleton, or the timestamp is not later than the last.
+        """
+        with self._lock:
+            if timestamp is None and track_id in self._tracks:
+                timestamp = self._tracks[track_id].newest + 1 / self.fps
+            elif timestamp is None:
+                timestamp = max((track.newest for track in self._tracks.values()), default=0.0)
+            confidences = None if confidence is None else {track_id: confidence}
+            return self.update_many({track_id: pose}, confidences, timestamp)[track_id]
+
+    def update_many(
+        self,
+        poses: Mapping[int, Pose],
+        confidences: Mapping[int, Tensor | np.ndarray | Sequence[float]] | None = None,
+        timestamp: float | None = None,
+    ) -> dict[int, StreamOutput]:
+        r"""Take in the next pose of several tracks, of one moment, and answer for them in one model call.
+
+        Args:
+            poses: Pose of each track `[M, D]`, NaN where a joint was not seen.
+            confidences: Confidence of each joint `[M]`, of any of the tracks.
+            timestamp: In seconds. (default: `1 / fps` after the newest pose of all tracks)
+
+        Raises:
+            ValueError: If a pose does not fit the skeleton, the timestamp is not later than the last of a
+                track, or there are more tracks than `max_tracks`. Then no pose is taken in.
+        """
+        start = time.perf_counter()
+        with self._lock:
+            timestamp = self._timestamp(timestamp)
+            if len(poses) > self.max_tracks:
+                raise ValueError(f"'poses' has {len(poses)} tracks, expected at most {self.max_tracks}")
+            confidences = confidences or {}
+            if unknown := [track_id for track_id in confidences if track_id not in poses]:
+                raise ValueError(f"'confidences' has track {unknown[0]}, which 'poses' has not")
+            seen = {track_id: self._seen(pose, confidences.get(track_id)) for track_id, pose in poses.items()}
+            for track_id in poses:
+                self._check_time(track_id, timestamp)
+            for track_id, (pose, present) in seen.items():
+                self._append(track_id, timestamp, pose, present)
+            self._forget(timestamp)
+            with torch.inference_mode():
+                answers = self._answer(list(poses))
+            latency = time.perf_counter() - start
+            return {track_id: replace(answer, latency=latency) for track_id, answer in answers.items()}
+
+    def reset(self, track_id: int | None = None) -> None:
+        """Forget a track, or all of them; its next pose begins it anew."""
+        with self._lock:
+            if track_id is None:
+                self._tracks.clear()
+            else:
+                self._tracks.pop(track_id, None)
+
+    def _timestamp(self, timestamp: float | None) -> float:
+        if timestamp is None:
+            newest = max((track.newest for track in self._tracks.values()), default=None)
+            return 0.0 if newest is None else newest + 1 / self.fps
+        timestamp = float(timestamp)
+        if not math.isfinite(timestamp):
+            raise ValueError(f"'timestamp' is {timestamp}, expected a finite number of seconds")
+        return timestamp
+
+    def _check_time(self, track_id: int, timestamp: float) -> None:
+        track = self._tracks.get(track_id)
+        if track is not None and timestamp <= track.newest:
+            raise ValueError(
+                f"'timestamp' is {timestamp:g} s, expected one later than {track.newest:g} s, the last of "
+                f"track {track_id} (reset begins it anew)"
+            )
+
+    def _seen(self, pose: Pose, confidence: Any) -> tuple[Tensor, Tensor]:
+        """The joints that the preparation takes `[M, D]`, zero where not seen, and which were `[M]`."""
+        skeleton = self.skeleton
+        values = torch.as_tensor(pose, dtype=torch.float64)
+        trust = None if confidence is None else torch.as_tensor(confidence, dtype=torch.float64)
+        if trust is not None and trust.shape != (skeleton.num_joints,):
+            raise ValueError(
+                f"'confidence' has shape {list(trust.shape)}, expected [{skeleton.num_joints}], one a joint"
+            )
+        scored = skeleton.coordinates == "xy+score"
+        if scored and trust is not None and values.shape == (skeleton.num_joints, 2):
+            values = torch.cat([values, trust[:, None]], dim=-1)
+        if values.shape != (skeleton.num_joints, skeleton.num_features):
+            raise ValueError(
+                f"'pose' has shape {list(values.shape)}, expected [{skeleton.num_joints}, "
+                f"{skeleton.num_features}] for skeleton '{skeleton.name}' ({skeleton.coordinates})"
+            )
+        if values.isinf().any():
+            raise ValueError("'pose' has an infinity, expected finite numbers, and NaN for what was not seen")
+        if scored and trust is None:
+            trust = values[:, 2]
+        present = ~values.isnan().any(-1)
+        if trust is not None:
+            present = present & (trust > self.min_confidence)  # a NaN is not above anything
+        values, present = values[self._joints], present[self._joints]
+        return values.masked_fill(~present[:, None], 0.0), present
+
+    def _append(self, track_id: int, timestamp: float, pose: Tensor, present: Tensor) -> None:
+        track = self._tracks.pop(track_id, None)
+        if track is None:
+            track = Track(
+                self.preparation.skeleton,
+                num_frames=self.num_observed,
+                frame_rate=self.frame_rate,
+                max_rate=_MAX_RATE * max(self.fps, self.frame_rate),
+            )
+        elif timestamp - track.newest > self.max_gap:
+            track.clear()
+        self._tracks[track_id] = track  # the newest last
+        track.append(timestamp, pose, present)
+        self._compare_rate(track)
+
+    def _compare_rate(self, track: Track) -> None:
+        if self._told_rate or len(track) < _RATE_POSES:
+            return
+        rate = 1 / float(np.median(np.diff(track.times[-_RATE_POSES:])))
+        if abs(rate - self.fps) > _RATE_TOLERANCE * self.fps:
+            self._told_rate = True
+            warnings.warn(
+                f"poses come at {rate:.3g} a second, but 'fps' is {self.fps:g}: the timestamps are believed",
+                stacklevel=5,
+            )
+
+    def _forget(self, now: float) -> None:
+        for track_id, track in list(self._tracks.items()):
+            if now - track.newest > self.forget_after:
+                del self._tracks[track_id]
+        while len(self._tracks) > self.max_tracks:
+            del self._tracks[next(iter(self._tracks))]  # they are in the order of their newest poses
+
+    def _answer(self, track_ids: Sequence[int]) -> dict[int, StreamOutput]:
+        prepared = {track_id: self.preparation(self._tracks[track_id].window()) for track_id in track_ids}
+        answers = {}
+        by_length: dict[int, list[int]] = {}
+        for track_id, each in prepared.items():
+            if each.observed.present.any():
+                by_length.setdefault(each.observed.num_frames, []).append(track_id)
+            else:
+                answers[track_id] = self._output(track_id, each, None, None)
+        for together in by_length.values():  # one length, but of a preparation that leaves too few frames few
+            x = torch.cat([prepared[track_id].observed.poses for track_id in together])
+            out = self._model(x.to(self._like))
+            logits = [None] * len(together) if out.logits is None else out.logits.float().cpu().softmax(-1)
+            future = [None] * len(together) if out.future is None else out.future.double().cpu()
+            for track_id, own, next_poses in zip(together, logits, future, strict=True):
+                answers[track_id] = self._output(track_id, prepared[track_id], own, next_poses)
+        return {track_id: answers[track_id] for track_id in track_ids}
+
+    def _output(
+        self, track_id: int, prepared: Prepared, probabilities: Tensor | None, future: Tensor | None
+    ) -> StreamOutput:
+        track = self._tracks[track_id]
+        ratio = self._observed_ratio(track)
+        rate = prepared.observed.frame_rate or self.frame_rate
+        steps = torch.arange(1, self.num_future + 1, dtype=torch.float64)
+        return StreamOutput(
+            track_id=track_id,
+            timestamp=track.newest,
+            probabilities=probabilities,
+            label=None if probabilities is None else self.class_names[int(probabilities.argmax())],
+            class_names=self.class_names,
+            observed_ratio=ratio,
+            enough=probabilities is not None or future is not None if ratio >= self.enough else False,
+            future=None if future is None else self._in_recording(future, prepared),
+            future_times=track.newest + steps / rate,
+            latency=math.nan,
+        )
+
+    def _observed_ratio(self, track: Track) -> float:
+        window = track.window()
+        return window.present.sum().item() / (self.num_observed * window.skeleton.num_joints)
+
+    def _in_recording(self, future: Tensor, prepared: Prepared) -> Tensor:
+        """Predicted poses `[T, M, D]` in the space and with the joints of those that came in."""
+        motion = Motion(
+            poses=future[None],
+            skeleton=prepared.observed.skeleton,
+            frame_rate=prepared.observed.frame_rate,
+            check_values=False,
+        )
+        poses = prepared.to_recording(motion).poses[0].float()
+        if len(self._joints) == self.skeleton.num_joints:
+            return poses[:, self._joints.argsort()]
+        whole = poses.new_full((len(poses), self.skeleton.num_joints, poses.size(-1)), math.nan)
+        whole[:, self._joints] = poses
+        return whole
+
+
+def _example(model: Model) -> Tensor:
+    """A number of the type, and on the device, that a model computes in; single precision if it says none."""
+    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return torch.zeros(()) if parameter is None else parameter.detach().new_zeros(())
+
+
+def _joints_among(skeleton: Skeleton, wanted: Skeleton) -> Tensor:
+    """The place of each wanted joint among those of a skeleton."""
+    for name in ("coordinates", "units"):
+        came, expected = getattr(skeleton, name), getattr(wanted, name)
+        if came != expected:
+            raise ValueError(f"'skeleton' {skeleton.name!r} has {name} {came!r}, expected {expected!r}")
+    return torch.tensor([skeleton.joint_index(name) for name in wanted.joints])
+
+
+def _check_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"'{name}' is {value}, expected a positive number")
