@@ -93,9 +93,9 @@ def persons_of_tensor(x: Tensor, present: Tensor | None = None, *, padded: bool 
             raise ValueError(f"every clip needs a person, but none is present in clip {empty[0]}")
     elif padded:
         present = _to_device(present, x.device)
-        clips = torch.arange(num_clips, device=x.device).repeat_interleave(num_slots)
-        clip = clips.masked_fill(~present.flatten(), num_clips)
-        slot = torch.arange(num_slots, device=x.device).repeat(num_clips)
+        place = torch.arange(num_clips * num_slots, device=x.device)
+        clip = (place // num_slots).masked_fill(~present.flatten(), num_clips)
+        slot = place % num_slots
         # Who is absent may hold anything, a NaN included: zeros keep it from what follows.
         x = x.masked_fill(~present[:, :, None, None, None], 0).flatten(0, 1)
         return Persons(x, clip, slot, present, has_slots=True, padded=True)
