@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
+from pyg_sybio.skeleton import Skeleton
+
 
 @dataclass(frozen=True)
 class Persons:
@@ -149,6 +151,28 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
     first = persons.cumsum(dim=0) - persons
     slot = torch.arange(num_persons, device=nodes.device) - first.index_select(0, clip)
     return _with_slots(x, clip, slot, persons)
+
+
+def check_poses(x: Tensor, skeleton: Skeleton, in_channels: int) -> None:
+    """Raise unless motions ``[G, T, M, D]`` fit a model.
+
+    Raises:
+        ValueError: If joints, features or type are other ones, there is no value, or (on the CPU, where
+            looking costs no synchronisation) a NaN or an infinity.
+    """
+    if not x.is_floating_point():
+        raise ValueError(f"'x' must be of a floating-point type, but it is {x.dtype}")
+    num_joints, num_features = x.shape[-2:]
+    if num_joints != skeleton.num_joints:
+        raise ValueError(
+            f"'x' has {num_joints} joints, but skeleton '{skeleton.name}' has {skeleton.num_joints}"
+        )
+    if num_features != in_channels:
+        raise ValueError(f"'x' has {num_features} features a joint, but the model takes {in_channels}")
+    if x.numel() == 0:
+        raise ValueError(f"'x' is empty: its persons have shape {tuple(x.shape)}")
+    if _known_to_host(x) and not x.isfinite().all():
+        raise ValueError("'x' holds a NaN or an infinity, but poses must be finite")
 
 
 def _one_a_clip(x: Tensor) -> Persons:

@@ -17,7 +17,7 @@ from pyg_sybio.bone_vectors import BoneVectors
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.folded import FoldedSybioGNN
 from pyg_sybio.models.network import Encoded, SymbioticNetwork
-from pyg_sybio.models.persons import Persons, persons_of_data, persons_of_tensor
+from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.skeleton import Skeleton
@@ -370,26 +370,8 @@ class SybioGNN(nn.Module):
             raise ValueError("'present' goes with a dense tensor; a PyG batch holds no absent persons")
         else:
             persons = persons_of_data(batch, self.skeleton.num_joints)
-        self._check(persons.x)
+        check_poses(persons.x, self.skeleton, self.in_channels)
         return persons
-
-    def _check(self, x: Tensor) -> None:
-        """Raise unless the present persons' motions ``[G, T, M, D]`` fit the model."""
-        if not x.is_floating_point():
-            raise ValueError(f"'x' must be of a floating-point type, but it is {x.dtype}")
-        (num_joints, num_features), skeleton = x.shape[-2:], self.skeleton
-        if num_joints != skeleton.num_joints:
-            raise ValueError(
-                f"'x' has {num_joints} joints, but skeleton '{skeleton.name}' has {skeleton.num_joints}"
-            )
-        if num_features != self.in_channels:
-            raise ValueError(
-                f"'x' has {num_features} features a joint, but the model takes {self.in_channels}"
-            )
-        if x.numel() == 0:
-            raise ValueError(f"'x' is empty: its persons have shape {tuple(x.shape)}")
-        if x.device.type == "cpu" and not torch.compiler.is_compiling() and not x.isfinite().all():
-            raise ValueError("'x' holds a NaN or an infinity, but poses must be finite")
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json`` (with the skeleton) and ``model.safetensors`` into a folder.
