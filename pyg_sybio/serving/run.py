@@ -1,0 +1,111 @@
+"""Serving a checkpoint until somebody stops it."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyg_sybio.inference.streaming import MotionStream
+from pyg_sybio.serving.access import LOOPBACK
+from pyg_sybio.serving.app import create_app
+from pyg_sybio.serving.limits import Limits
+from pyg_sybio.serving.listening import listen, make_server
+from pyg_sybio.serving.playback import read_recordings
+from pyg_sybio.training.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+def serve(
+    checkpoint: Checkpoint,
+    *,
+    name: str,
+    play: Sequence[Path] = (),
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    origins: Sequence[str] = (),
+    fps: float | None = None,
+    limits: Limits | None = None,
+    data_root: str | None = None,
+) -> None:
+    r"""Serve until interrupted.
+
+    Args:
+        checkpoint: The model, and what it was trained on.
+        name: Of the model, for people.
+        play: Recordings that are played.
+        host: Address to listen on.
+        port: 0 chooses a free one.
+        token: What a client has to know; None lets everybody in.
+        origins: Other web sites whose pages may connect.
+        fps: Frames a second that producers send. (default: those of the model)
+        limits: What one connection may ask for.
+        data_root: Folder of the training recordings, where the model wants their statistics.
+
+    Raises:
+        OSError: If the port cannot be had.
+        FileNotFoundError: If there is no such recording.
+        ValueError: If a recording cannot be read, or does not fit the model.
+    """
+    limits = limits or Limits()
+    skeleton = checkpoint.model.skeleton
+    frame_rate = checkpoint.data["frame_rate"]
+
+    def start_stream(rate: float | None) -> MotionStream:
+        return checkpoint.stream(fps=rate or fps or frame_rate, max_tracks=2 * limits.people, root=data_root)
+
+    # The port first: without it, nothing else is worth waiting for.
+    bound = listen(host, port)
+    with bound:
+        recordings = read_recordings(play, skeleton, frame_rate)
+        host, port = bound.getsockname()[:2]
+        alone = host in LOOPBACK
+        app = create_app(
+            start_stream,
+            limits=limits,
+            token=token,
+            recordings=recordings,
+            hosts=LOOPBACK if alone else None,
+            origins=origins,
+            name=name,
+        )
+        server = make_server(
+            app,
+            message_bytes=limits.bytes_of_message(skeleton),
+            handshake=limits.handshake,
+            connections=limits.connections,
+        )
+        if not alone and token is None:
+            print(
+                "sybio: warning: whoever reaches this machine can connect: --token TOKEN keeps others out",
+                file=sys.stderr,
+            )
+        shown = f"[{host}]" if ":" in host else host
+        query = "" if token is None else "?token=TOKEN"
+        print(f"page:  http://{shown}:{port}/{query}")
+        print(f"poses: ws://{shown}:{port}/ws/poses{query}", flush=True)
+        try:
+            server.run(sockets=[bound])
+        except KeyboardInterrupt:
+            print("sybio: stopped", file=sys.stderr)
+
+
+def log_to_stderr(*, debug: bool = False) -> None:
+    """Write what happens on the server to stderr, a line each.
+
+    Args:
+        debug: Say more.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.captureWarnings(True)
+    for name, level in (
+        ("pyg_sybio.serving", logging.DEBUG if debug else logging.INFO),
+        ("py.warnings", logging.WARNING),
+        ("uvicorn.error", logging.DEBUG if debug else logging.ERROR),
+    ):
+        each = logging.getLogger(name)
+        each.handlers = [handler]
+        each.setLevel(level)
+        each.propagate = False

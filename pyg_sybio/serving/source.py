@@ -1,0 +1,264 @@
+"""The way of a frame: from who sends it, through the model, back to the sender and to all who watch."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from pyg_sybio.inference.messages import Frame, Reset, encode, error_message, result_message
+from pyg_sybio.inference.streaming import MotionStream, StreamOutput
+from pyg_sybio.serving.hub import Hub
+from pyg_sybio.serving.limits import BAD_MESSAGES, Limits, Refusal
+from pyg_sybio.serving.page_messages import (
+    decimals,
+    page_frame,
+    page_view,
+    view_of_frames,
+)
+from pyg_sybio.serving.recent_times import RecentTimes
+from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.visualization.view import View
+
+logger = logging.getLogger(__name__)
+
+Deliver = Callable[[str], Awaitable[None]]
+
+# Live poses are looked at from where these many frames show best; a first view is there with the first frame.
+_FRAMES_OF_VIEW = 30
+
+
+@dataclass
+class Service:
+    """What all connections share.
+
+    Args:
+        start_stream: Makes the stream of one connection, for poses at so many frames a second (None: those of
+            the model); all of them share the model.
+        hello: What a producer is told first.
+        skeleton: Of the poses.
+        limits: What one connection may ask for.
+        pool: Where the model runs, away from the event loop.
+    """
+
+    start_stream: Callable[[float | None], MotionStream]
+    hello: dict[str, Any]
+    skeleton: Skeleton
+    limits: Limits
+    pool: Executor
+    hub: Hub = field(default_factory=Hub)
+    frames: int = 0
+    dropped: int = 0
+    refused: int = 0
+    producers: int = 0
+    latency: RecentTimes = field(default_factory=RecentTimes)
+    model_time: RecentTimes = field(default_factory=RecentTimes)
+    numbers: count = field(default_factory=count)
+
+    @property
+    def spatial(self) -> int:
+        """How many features of a joint are coordinates in space; 0 for rotations."""
+        return {"xyz": 3, "xy": 2, "xy+score": 2, "expmap": 0}[self.skeleton.coordinates]
+
+
+class Source:
+    """Frames of one producer, in order, with what the model says of them.
+
+    The model takes one frame of a source at a time. Frames that come meanwhile wait, only so many; then the
+    oldest is dropped, and counted.
+
+    Args:
+        name: For people.
+        kind: `"live"` or `"recording"`.
+        stream: Of this source alone.
+        service: What it shares with the others.
+        view: In which to draw it. (default: found from its frames)
+    """
+
+    def __init__(
+        self, name: str, kind: str, stream: MotionStream, service: Service, *, view: View | None = None
+    ) -> None:
+        self.id = str(next(service.numbers))
+        self.name = name
+        self.kind = kind
+        self.paused = False
+        self.taken = 0
+        self.dropped = 0
+        self.mistakes = 0
+        self._stream = stream
+        self._service = service
+        self._view = view
+        self._for_view: list[Any] = []
+        self._digits: int | None = None
+        self._newest = 0.0
+        self._waiting: deque[tuple[Frame | Reset, float]] = deque()
+        self._news = asyncio.Event()
+        self._viewers = 0
+        self._wanted = asyncio.Event()
+
+    # What the hub asks ------------------------------------------------------------------------------------
+
+    def describe(self) -> dict[str, Any]:
+        """Its entry in the list of sources."""
+        return {"id": self.id, "name": self.name, "kind": self.kind, "paused": self.paused}
+
+    def view_text(self) -> str | None:
+        """The message that says how to draw it, once that is known."""
+        return None if self._view is None else encode(page_view(self.id, self._view))
+
+    def watched(self, count: int) -> None:
+        """So many watch now."""
+        self._viewers = count
+        self._compare()
+
+    def pause(self, paused: bool) -> bool:
+        """Only a recording can stop."""
+        changed = self.kind == "recording" and paused != self.paused
+        if changed:
+            self.paused = paused
+            self._compare()
+        return changed
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody watches, and has not stopped it."""
+        return self._wanted.is_set()
+
+    async def wait_until_wanted(self) -> None:
+        """Wait for somebody to watch, or to go on."""
+        await self._wanted.wait()
+
+    def _compare(self) -> None:
+        if self._viewers and not self.paused:
+            self._wanted.set()
+        else:
+            self._wanted.clear()
+
+    # Frames -----------------------------------------------------------------------------------------------
+
+    def put(self, item: Frame | Reset) -> None:
+        """Let a frame, or a wish to forget, wait for its turn."""
+        if isinstance(item, Reset) and self._waiting and self._waiting[-1][0] == item:
+            return
+        self._waiting.append((item, time.perf_counter()))
+        frames = [entry for entry in self._waiting if isinstance(entry[0], Frame)]
+        if len(frames) > self._service.limits.waiting:
+            self._waiting.remove(frames[0])
+            self.dropped += 1
+            self._service.dropped += 1
+        self._news.set()
+
+    async def run(self, deliver: Deliver | None = None) -> None:
+        """Take what waits, one after the other, for ever.
+
+        Args:
+            deliver: Takes results and errors, as text.
+
+        Raises:
+            Refusal: If too many frames could not be taken.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            while not self._waiting:
+                self._news.clear()
+                await self._news.wait()
+            item, arrived = self._waiting.popleft()
+            if isinstance(item, Reset):
+                await loop.run_in_executor(self._service.pool, self._reset, item)
+                continue
+            try:
+                outputs, text = await loop.run_in_executor(self._service.pool, self._update, item)
+            except ValueError as error:
+                await self.complain(error, deliver)
+                continue
+            if deliver is not None:
+                await deliver(text)
+            latency = time.perf_counter() - arrived
+            self.taken += 1
+            self._service.frames += 1
+            self._service.latency.add(latency)
+            for output in outputs.values():
+                self._service.model_time.add(output.latency)
+                break  # the same for all persons: they are one call
+            if self._viewers:
+                await self._show(item, outputs, latency)
+
+    async def complain(self, error: ValueError, deliver: Deliver | None) -> None:
+        """Answer what cannot be taken.
+
+        Raises:
+            Refusal: If there were too many of that kind.
+        """
+        message = one_line(error)
+        logger.warning("%s: refused: %s", self.name, message)
+        self._service.refused += 1
+        self.mistakes += 1
+        if deliver is not None:
+            await deliver(encode(error_message(message)))
+        if self.mistakes > self._service.limits.mistakes:
+            raise Refusal(
+                BAD_MESSAGES, f"{self.mistakes} messages could not be taken, expected {_FORMAT}; good bye"
+            )
+
+    def _reset(self, item: Reset) -> None:
+        self._stream.reset(item.track)
+
+    def _update(self, frame: Frame) -> tuple[dict[int, StreamOutput], str]:
+        outputs = self._stream.update_many(
+            frame.poses, confidences=frame.confidences, timestamp=frame.timestamp
+        )
+        return outputs, encode({**result_message(outputs), "dropped": self.dropped})
+
+    # Viewers ----------------------------------------------------------------------------------------------
+
+    async def _show(self, frame: Frame, outputs: dict[int, StreamOutput], latency: float) -> None:
+        view = self._view
+        text = await asyncio.to_thread(self._draw, frame, outputs, latency)
+        if self._view is not view and (view_text := self.view_text()) is not None:
+            self._service.hub.show(self, "view", view_text)
+        self._service.hub.show(self, "frame", text)
+
+    def _draw(self, frame: Frame, outputs: dict[int, StreamOutput], latency: float) -> str:
+        spatial = self._service.spatial
+        poses = {track: frame.poses[track] for track in outputs}
+        if self._digits is None and spatial:
+            self._digits = decimals(poses, spatial)
+        if spatial and (self._view is None or self._for_view):
+            self._look_at(poses)
+        for output in outputs.values():
+            self._newest = output.timestamp
+        message = page_frame(
+            self.id,
+            self._newest,
+            poses,
+            outputs,
+            spatial=spatial,
+            digits=4 if self._digits is None else self._digits,
+        )
+        message["number"] = self.taken
+        message["latency_ms"] = round(1e3 * latency, 3)
+        message["dropped"] = self.dropped
+        return encode(message)
+
+    def _look_at(self, poses: Any) -> None:
+        """Find the view from the first frames: at once, and again when there are some more."""
+        if poses:
+            self._for_view.append(poses)
+        if self._view is None or len(self._for_view) >= _FRAMES_OF_VIEW:
+            self._view = view_of_frames(self._for_view, self._service.skeleton) or self._view
+        if len(self._for_view) >= _FRAMES_OF_VIEW:
+            self._for_view = []
+
+
+_FORMAT = "messages as docs/serving.md describes them"
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, short and without line breaks, fit for a log."""
+    text = " ".join(str(error).split())
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= 300 else text[:297] + "..."
