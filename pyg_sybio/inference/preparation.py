@@ -101,6 +101,12 @@ class Preparation:
         return Prepared(observed, tuple(reversed(undone)))
 
     @property
+    def model_skeleton(self) -> Skeleton:
+        """The joints that the model sees."""
+        standardized = [step.skeleton for step in self.preprocess if isinstance(step, Standardize)]
+        return standardized[-1] if standardized else self.skeleton
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """What a user should know of the way back, beginning with a verb."""
         return tuple(

@@ -4,7 +4,7 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -173,6 +173,7 @@ class MotionStream:
         self._tracks: dict[int, Track] = {}
         self._lock = threading.RLock()
         self._told_rate = False
+        self._warm_up()
 
     @property
     def frame_rate(self) -> float:
@@ -218,13 +219,14 @@ class MotionStream:
         Raises:
             ValueError: If the pose does not fit the skeleton, or the timestamp is not later than the last.
         """
+        start = time.perf_counter()
         with self._lock:
             if timestamp is None and track_id in self._tracks:
                 timestamp = self._tracks[track_id].newest + 1 / self.fps
             elif timestamp is None:
                 timestamp = max((track.newest for track in self._tracks.values()), default=0.0)
-            confidences = None if confidence is None else {track_id: confidence}
-            return self.update_many({track_id: pose}, confidences, timestamp)[track_id]
+            confidences = {} if confidence is None else {track_id: confidence}
+            return self._update({track_id: pose}, confidences, _seconds(timestamp), start)[track_id]
 
     def update_many(
         self,
@@ -245,22 +247,10 @@ class MotionStream:
         """
         start = time.perf_counter()
         with self._lock:
-            timestamp = self._timestamp(timestamp)
-            if len(poses) > self.max_tracks:
-                raise ValueError(f"'poses' has {len(poses)} tracks, expected at most {self.max_tracks}")
-            confidences = confidences or {}
-            if unknown := [track_id for track_id in confidences if track_id not in poses]:
-                raise ValueError(f"'confidences' has track {unknown[0]}, which 'poses' has not")
-            seen = {track_id: self._seen(pose, confidences.get(track_id)) for track_id, pose in poses.items()}
-            for track_id in poses:
-                self._check_time(track_id, timestamp)
-            for track_id, (pose, present) in seen.items():
-                self._append(track_id, timestamp, pose, present)
-            self._forget(timestamp)
-            with torch.inference_mode():
-                answers = self._answer(list(poses))
-            latency = time.perf_counter() - start
-            return {track_id: replace(answer, latency=latency) for track_id, answer in answers.items()}
+            if timestamp is None:
+                newest = max((track.newest for track in self._tracks.values()), default=None)
+                timestamp = 0.0 if newest is None else newest + 1 / self.fps
+            return self._update(poses, confidences or {}, _seconds(timestamp), start)
 
     def reset(self, track_id: int | None = None) -> None:
         """Forget a track, or all of them; its next pose begins it anew."""
@@ -270,14 +260,27 @@ class MotionStream:
             else:
                 self._tracks.pop(track_id, None)
 
-    def _timestamp(self, timestamp: float | None) -> float:
-        if timestamp is None:
-            newest = max((track.newest for track in self._tracks.values()), default=None)
-            return 0.0 if newest is None else newest + 1 / self.fps
-        timestamp = float(timestamp)
-        if not math.isfinite(timestamp):
-            raise ValueError(f"'timestamp' is {timestamp}, expected a finite number of seconds")
-        return timestamp
+    def _update(
+        self, poses: Mapping[int, Pose], confidences: Mapping[int, Any], timestamp: float, start: float
+    ) -> dict[int, StreamOutput]:
+        if len(poses) > self.max_tracks:
+            raise ValueError(f"'poses' has {len(poses)} tracks, expected at most {self.max_tracks}")
+        if unknown := [track_id for track_id in confidences if track_id not in poses]:
+            raise ValueError(f"'confidences' has track {unknown[0]}, which 'poses' has not")
+        # All is checked before anything is taken in.
+        seen = {track_id: self._seen(pose, confidences.get(track_id)) for track_id, pose in poses.items()}
+        for track_id in poses:
+            self._check_time(track_id, timestamp)
+        for track_id, (pose, present) in seen.items():
+            self._append(track_id, timestamp, pose, present)
+        self._forget(timestamp)
+        with torch.inference_mode():
+            answers = self._answer(list(poses))
+        latency = time.perf_counter() - start
+        outputs = {track_id: replace(answer, latency=latency) for track_id, answer in answers.items()}
+        if not self._told_rate:
+            self._compare_rate(poses)
+        return outputs
 
     def _check_time(self, track_id: int, timestamp: float) -> None:
         track = self._tracks.get(track_id)
@@ -290,8 +293,8 @@ class MotionStream:
     def _seen(self, pose: Pose, confidence: Any) -> tuple[Tensor, Tensor]:
         """The joints that the preparation takes `[M, D]`, zero where not seen, and which were `[M]`."""
         skeleton = self.skeleton
-        values = torch.as_tensor(pose, dtype=torch.float64)
-        trust = None if confidence is None else torch.as_tensor(confidence, dtype=torch.float64)
+        values = _numbers(pose, "pose")
+        trust = None if confidence is None else _numbers(confidence, "confidence")
         if trust is not None and trust.shape != (skeleton.num_joints,):
             raise ValueError(
                 f"'confidence' has shape {list(trust.shape)}, expected [{skeleton.num_joints}], one a joint"
@@ -327,18 +330,20 @@ class MotionStream:
             track.clear()
         self._tracks[track_id] = track  # the newest last
         track.append(timestamp, pose, present)
-        self._compare_rate(track)
 
-    def _compare_rate(self, track: Track) -> None:
-        if self._told_rate or len(track) < _RATE_POSES:
-            return
-        rate = 1 / float(np.median(np.diff(track.times[-_RATE_POSES:])))
-        if abs(rate - self.fps) > _RATE_TOLERANCE * self.fps:
-            self._told_rate = True
-            warnings.warn(
-                f"poses come at {rate:.3g} a second, but 'fps' is {self.fps:g}: the timestamps are believed",
-                stacklevel=5,
-            )
+    def _compare_rate(self, track_ids: Iterable[int]) -> None:
+        for track in (self._tracks[track_id] for track_id in track_ids):
+            if len(track) < _RATE_POSES:
+                continue
+            rate = 1 / float(np.median(np.diff(track.times[-_RATE_POSES:])))
+            if abs(rate - self.fps) > _RATE_TOLERANCE * self.fps:
+                self._told_rate = True
+                warnings.warn(
+                    f"poses come at {rate:.3g} a second, but 'fps' is {self.fps:g}: "
+                    "the timestamps are believed",
+                    stacklevel=4,  # whoever called the update
+                )
+                return
 
     def _forget(self, now: float) -> None:
         for track_id, track in list(self._tracks.items()):
@@ -347,29 +352,46 @@ class MotionStream:
         while len(self._tracks) > self.max_tracks:
             del self._tracks[next(iter(self._tracks))]  # they are in the order of their newest poses
 
+    def _warm_up(self) -> None:
+        """Run the model once, as its first run takes longest."""
+        skeleton = self.preparation.model_skeleton
+        with torch.inference_mode():
+            self._model(
+                self._like.new_zeros(1, self.num_observed, skeleton.num_joints, skeleton.num_features)
+            )
+
     def _answer(self, track_ids: Sequence[int]) -> dict[int, StreamOutput]:
-        prepared = {track_id: self.preparation(self._tracks[track_id].window()) for track_id in track_ids}
+        windows = {track_id: self._tracks[track_id].window() for track_id in track_ids}
+        prepared = {track_id: self.preparation(window) for track_id, window in windows.items()}
+        whole = self.num_observed * self.preparation.skeleton.num_joints
+        ratios = {track_id: window.present.sum().item() / whole for track_id, window in windows.items()}
         answers = {}
         by_length: dict[int, list[int]] = {}
         for track_id, each in prepared.items():
             if each.observed.present.any():
                 by_length.setdefault(each.observed.num_frames, []).append(track_id)
             else:
-                answers[track_id] = self._output(track_id, each, None, None)
+                answers[track_id] = self._output(track_id, ratios[track_id], each, None, None)
         for together in by_length.values():  # one length, but of a preparation that leaves too few frames few
             x = torch.cat([prepared[track_id].observed.poses for track_id in together])
             out = self._model(x.to(self._like))
             logits = [None] * len(together) if out.logits is None else out.logits.float().cpu().softmax(-1)
             future = [None] * len(together) if out.future is None else out.future.double().cpu()
             for track_id, own, next_poses in zip(together, logits, future, strict=True):
-                answers[track_id] = self._output(track_id, prepared[track_id], own, next_poses)
+                answers[track_id] = self._output(
+                    track_id, ratios[track_id], prepared[track_id], own, next_poses
+                )
         return {track_id: answers[track_id] for track_id in track_ids}
 
     def _output(
-        self, track_id: int, prepared: Prepared, probabilities: Tensor | None, future: Tensor | None
+        self,
+        track_id: int,
+        ratio: float,
+        prepared: Prepared,
+        probabilities: Tensor | None,
+        future: Tensor | None,
     ) -> StreamOutput:
         track = self._tracks[track_id]
-        ratio = self._observed_ratio(track)
         rate = prepared.observed.frame_rate or self.frame_rate
         steps = torch.arange(1, self.num_future + 1, dtype=torch.float64)
         return StreamOutput(
@@ -379,15 +401,11 @@ class MotionStream:
             label=None if probabilities is None else self.class_names[int(probabilities.argmax())],
             class_names=self.class_names,
             observed_ratio=ratio,
-            enough=probabilities is not None or future is not None if ratio >= self.enough else False,
+            enough=0 < ratio >= self.enough,
             future=None if future is None else self._in_recording(future, prepared),
             future_times=track.newest + steps / rate,
             latency=math.nan,
         )
-
-    def _observed_ratio(self, track: Track) -> float:
-        window = track.window()
-        return window.present.sum().item() / (self.num_observed * window.skeleton.num_joints)
 
     def _in_recording(self, future: Tensor, prepared: Prepared) -> Tensor:
         """Predicted poses `[T, M, D]` in the space and with the joints of those that came in."""
@@ -403,6 +421,22 @@ class MotionStream:
         whole = poses.new_full((len(poses), self.skeleton.num_joints, poses.size(-1)), math.nan)
         whole[:, self._joints] = poses
         return whole
+
+
+def _numbers(values: Any, name: str) -> Tensor:
+    """Numbers in double precision, in memory of their own."""
+    if isinstance(values, Tensor):
+        return values.detach().to("cpu", torch.float64, copy=True)
+    try:
+        return torch.from_numpy(np.array(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ValueError(f"'{name}' is no array of numbers, such as [[0.1, 0.2, 0.3], ...]") from None
+
+
+def _seconds(timestamp: float) -> float:
+    if not math.isfinite(timestamp):
+        raise ValueError(f"'timestamp' is {timestamp}, expected a finite number of seconds")
+    return float(timestamp)
 
 
 def _example(model: Model) -> Tensor:
