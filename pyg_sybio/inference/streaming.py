@@ -31,6 +31,7 @@ _RATE_POSES, _RATE_TOLERANCE = 15, 0.1
 class Model(Protocol):
     """What a stream needs of a model."""
 
+    num_classes: int
     num_future: int
 
     def __call__(self, batch: Tensor) -> SybioOutput:
@@ -163,12 +164,12 @@ class MotionStream:
         self._joints = _joints_among(self.skeleton, preparation.skeleton)
         self._model: Callable[[Tensor], SybioOutput] = model
         self._like = _example(model)
+        if model.num_classes not in (0, len(self.class_names)):
+            raise ValueError(
+                f"'class_names' has {len(self.class_names)} names, but the model knows "
+                f"{model.num_classes} classes"
+            )
         if isinstance(model, SybioGNN):
-            if model.num_classes not in (0, len(self.class_names)):
-                raise ValueError(
-                    f"'class_names' has {len(self.class_names)} names, but the model knows "
-                    f"{model.num_classes} classes"
-                )
             self._model = model.folded(self._like.dtype)
         self._tracks: dict[int, Track] = {}
         self._lock = threading.RLock()
