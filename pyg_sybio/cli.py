@@ -20,6 +20,7 @@ from pyg_sybio.cli_benchmark import add_benchmark_command
 from pyg_sybio.cli_data import add_data_command, add_skeleton_from
 from pyg_sybio.cli_reproduce import add_reproduce_command
 from pyg_sybio.cli_serve import add_serve_command
+from pyg_sybio.cli_stream import add_stream_command
 
 # The extra that brings each optional package a command may lack.
 _EXTRAS = {
@@ -187,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_command(command)
     add_benchmark_command(command)
     add_reproduce_command(command, UsageError)
+    add_stream_command(command, checkpoint)
     add_serve_command(command, checkpoint)
     return parser
 

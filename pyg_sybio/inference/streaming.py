@@ -163,7 +163,7 @@ class MotionStream:
         self.forget_after = forget_after
         self._joints = _joints_among(self.skeleton, preparation.skeleton)
         self._model: Callable[[Tensor], SybioOutput] = model
-        self._like = _example(model)
+        self._like = _input_example(model)
         if model.num_classes not in (0, len(self.class_names)):
             raise ValueError(
                 f"'class_names' has {len(self.class_names)} names, but the model knows "
@@ -440,10 +440,11 @@ def _seconds(timestamp: float) -> float:
     return float(timestamp)
 
 
-def _example(model: Model) -> Tensor:
-    """A number of the type, and on the device, that a model computes in; single precision if it says none."""
-    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    return torch.zeros(()) if parameter is None else parameter.detach().new_zeros(())
+def _input_example(model: Model) -> Tensor:
+    """A number of the type and on the device of a model's poses; in single precision if it does not say."""
+    # Constants, not weights, which a folded model may have rounded.
+    buffers = model.buffers() if isinstance(model, nn.Module) else ()
+    return next((value.new_zeros(()) for value in buffers if value.is_floating_point()), torch.zeros(()))
 
 
 def _joints_among(skeleton: Skeleton, wanted: Skeleton) -> Tensor:

@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.blocks import GraphTemporalBlock
 from pyg_sybio.nn.folded_block import PreparedBlock
+from pyg_sybio.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
@@ -54,6 +55,21 @@ class FoldedSybioGNN(nn.Module):
             elif isinstance(module, nn.Linear | nn.GRUCell) and self.lowered:
                 module.to(dtype)
         super().train(False)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """That of the model."""
+        return self.model.skeleton
+
+    @property
+    def num_classes(self) -> int:
+        """Those of the model."""
+        return self.model.num_classes
+
+    @property
+    def num_future(self) -> int:
+        """The future frames of the model."""
+        return self.model.num_future
 
     def forward(
         self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None

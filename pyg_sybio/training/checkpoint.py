@@ -3,6 +3,7 @@ r"""A checkpoint of ``sybio fit``, read back without the recipe that made it."""
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.training.named_class import named_class
 
 if TYPE_CHECKING:
+    from pyg_sybio.inference.preparation import Preparation
     from pyg_sybio.inference.streaming import MotionStream
 
 
@@ -45,10 +47,28 @@ class Checkpoint:
             **settings: Of :class:`~pyg_sybio.inference.streaming.MotionStream`.
         """
         from pyg_sybio.inference.streaming import MotionStream
-        from pyg_sybio.training.observation import preparation_of
 
-        preparation = preparation_of(self, root=root)
-        return MotionStream(self.model, preparation, class_names=self.data["class_names"], **settings)
+        preparation = self.preparation(root=root)
+        return MotionStream(self._fast, preparation, class_names=self.data["class_names"], **settings)
+
+    def preparation(self, *, root: str | None = None) -> "Preparation":
+        """What was done to the training clips before the model saw them
+        (:func:`~pyg_sybio.training.observation.preparation_of`), worked out once.
+        """
+        if root not in self._preparations:
+            from pyg_sybio.training.observation import preparation_of
+
+            self._preparations[root] = preparation_of(self, root=root)
+        return self._preparations[root]
+
+    @cached_property
+    def _preparations(self) -> dict[str | None, "Preparation"]:
+        return {}
+
+    @cached_property
+    def _fast(self) -> Any:
+        """The model as streams run it, which share it."""
+        return self.model.folded() if isinstance(self.model, SybioGNN) else self.model
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -64,7 +64,7 @@ def observe(path: str | Path, checkpoint: Checkpoint, *, root: str | None = None
         raise ValueError(
             f"{path} is no .txt file, expected one of exponential maps, as the model was trained on"
         )
-    preparation = preparation_of(checkpoint, root=root)
+    preparation = checkpoint.preparation(root=root)
     for recorded in read_motions(path, skeleton=preparation.skeleton):
         if of_rotations:
             _check_length(recorded, preparation.num_observed)
