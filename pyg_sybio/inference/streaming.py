@@ -25,7 +25,7 @@ _CHOOSE_PERSONS = (JoinTracks, SelectBodies, SelectByConfidence)
 # Poses a second that are kept at most, as a multiple of the higher one of the two frame rates.
 _MAX_RATE = 4
 # The measured rate is that of so many poses; a share by which it may differ from the announced one.
-_RATE_POSES, _RATE_TOLERANCE = 15, 0.1
+_RATE_POSES, _RATE_TOLERANCE = 30, 0.1
 
 
 class Model(Protocol):

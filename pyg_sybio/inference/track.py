@@ -12,6 +12,8 @@ from pyg_sybio.skeleton import Skeleton
 
 # A moment this close to a frame (in frames) is that frame: clocks round, and so do seconds since 1970.
 _SAME_FRAME = 1e-4
+# So many poses are kept of a short window, too: their rate can be told.
+_LEAST = 32
 
 
 class Track:
@@ -33,7 +35,7 @@ class Track:
         self.frame_rate = frame_rate
         self._step = (1 - 1e-6) / max_rate
         # The window, one pose before it to interpolate from, and the newest one, which may stand in between.
-        self._capacity = math.ceil((num_frames - 1) / frame_rate / self._step) + 3
+        self._capacity = max(math.ceil((num_frames - 1) / frame_rate / self._step) + 3, _LEAST)
         # Twice as much, so that frames are moved once for as many new ones, and always lie in a row.
         rows = 2 * self._capacity
         self._times = np.zeros(rows)
