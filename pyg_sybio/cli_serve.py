@@ -45,6 +45,12 @@ def add_serve_command(
         metavar="N",
         help="frames a second that producers send (default: those of the model)",
     )
+    parser.add_argument(
+        "--threads",
+        type=_whole,
+        metavar="N",
+        help="on how many processors the model may run (default: half of them)",
+    )
     limits = parser.add_argument_group("limits, of which every connection has its own")
     limits.add_argument(
         "--max-rate", type=_above_zero, default=120, metavar="N", help="messages a second (default: 120)"
@@ -106,6 +112,7 @@ def serve_command(args: argparse.Namespace) -> None:
         origins=args.allow_origin,
         fps=args.fps,
         limits=limits,
+        threads=args.threads,
         data_root=args.data_root,
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -63,6 +65,7 @@ def create_app(
     hosts: frozenset[str] | None = None,
     origins: Iterable[str] = (),
     name: str = "",
+    threads: int | None = None,
 ) -> Starlette:
     r"""The application that ``sybio serve`` runs.
 
@@ -75,6 +78,12 @@ def create_app(
         hosts: Names under which the server may be called; None for any.
         origins: Other web sites whose pages may connect.
         name: Of the model, for people.
+        threads: On how many processors the model may run. (default: half of them)
+
+    Note:
+        The model answers one frame at a time. On two processors it has one, and the other is for messages and
+        for whoever sends poses: as soon as two threads of a model have to wait for a processor that is
+        busy otherwise, each of its operations waits.
     """
     limits = limits or Limits()
     first = start_stream(None)
@@ -84,7 +93,12 @@ def create_app(
         hello=hello_message(first),
         skeleton=skeleton,
         limits=limits,
-        pool=ThreadPoolExecutor(max_workers=1, thread_name_prefix="model"),
+        pool=ThreadPoolExecutor(
+            max_workers=1,
+            thread_name_prefix="model",
+            initializer=torch.set_num_threads,
+            initargs=(threads or max(1, (os.cpu_count() or 1) // 2),),
+        ),
     )
     playbacks = [Playback(each, motion, service) for each, motion in recordings]
 

@@ -49,7 +49,7 @@ class Limits:
     viewers: int = 16
     message_bytes: int | None = None
     idle: float = 60.0
-    waiting: int = 4
+    waiting: int = 2
     mistakes: int = 20
     handshake: float = 10.0
 

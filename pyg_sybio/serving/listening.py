@@ -67,7 +67,7 @@ def make_server(app: ASGIApp, *, message_bytes: int, handshake: float, connectio
         def _give_up(self) -> None:
             is_mine = self.transport.get_protocol() is self  # and not a WebSocket's by now
             if is_mine and self.cycle is None and not self.transport.is_closing():
-                logger.warning("%s: closed, no request in %g s", _peer(self.transport), handshake)
+                logger.info("%s: closed, no request in %g s", _peer(self.transport), handshake)
                 self.transport.abort()
 
     config = uvicorn.Config(

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pyg_sybio.serving.app import create_app
 from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.listening import listen, make_server
 from pyg_sybio.serving.playback import read_recordings
+from pyg_sybio.serving.source import one_line
 from pyg_sybio.training.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ def serve(
     origins: Sequence[str] = (),
     fps: float | None = None,
     limits: Limits | None = None,
+    threads: int | None = None,
     data_root: str | None = None,
 ) -> None:
     r"""Serve until interrupted.
@@ -41,6 +44,7 @@ def serve(
         origins: Other web sites whose pages may connect.
         fps: Frames a second that producers send. (default: those of the model)
         limits: What one connection may ask for.
+        threads: On how many processors the model may run. (default: half of them)
         data_root: Folder of the training recordings, where the model wants their statistics.
 
     Raises:
@@ -49,7 +53,6 @@ def serve(
         ValueError: If a recording cannot be read, or does not fit the model.
     """
     limits = limits or Limits()
-    skeleton = checkpoint.model.skeleton
     frame_rate = checkpoint.data["frame_rate"]
 
     def start_stream(rate: float | None) -> MotionStream:
@@ -58,6 +61,7 @@ def serve(
     # The port first: without it, nothing else is worth waiting for.
     bound = listen(host, port)
     with bound:
+        skeleton = start_stream(None).skeleton
         recordings = read_recordings(play, skeleton, frame_rate)
         host, port = bound.getsockname()[:2]
         alone = host in LOOPBACK
@@ -69,6 +73,7 @@ def serve(
             hosts=LOOPBACK if alone else None,
             origins=origins,
             name=name,
+            threads=threads,
         )
         server = make_server(
             app,
@@ -99,10 +104,13 @@ def log_to_stderr(*, debug: bool = False) -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    logging.captureWarnings(True)
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        logger.warning("%s", one_line(str(message)))
+
+    warnings.showwarning = show
     for name, level in (
         ("pyg_sybio.serving", logging.DEBUG if debug else logging.INFO),
-        ("py.warnings", logging.WARNING),
         ("uvicorn.error", logging.DEBUG if debug else logging.ERROR),
     ):
         each = logging.getLogger(name)

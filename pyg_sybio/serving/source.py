@@ -257,7 +257,7 @@ class Source:
 _FORMAT = "messages as docs/serving.md describes them"
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException | str) -> str:
     """What an error says, short and without line breaks, fit for a log."""
     text = " ".join(str(error).split())
     text = "".join(letter if letter.isprintable() else "?" for letter in text)

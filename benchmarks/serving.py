@@ -1,0 +1,322 @@
+"""End-to-end latency, dropped frames and memory of `sybio serve`, over its WebSocket.
+
+    python benchmarks/serving.py                                  one person, ten people, three clients
+    python benchmarks/serving.py --minutes 5 --scenarios "three clients"
+    python benchmarks/serving.py --preset mocap --threads 2 --output serving.json
+
+The server is `sybio serve` in a process of its own, with a model whose weights are random numbers, and the
+clients are in this one. Each sends frames at `--fps` whether answers come or not, and `ms` is the time from
+the sending of a frame to its result, for the frames of all clients; `model` is the share of it that the
+update of the stream took. `dropped` are frames that the server left out because newer ones had come. With
+viewers, every frame is also sent to so many pages, which draw nothing here. `MB` is the resident memory of
+the server's process at a fifth of the time, when everything has been used once, and at the end; `MB/min` is
+the slope of a line through all values in between, one a second. Only Linux tells memory.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import SAMPLES, Row, argument_parser, build, environment, report, whole_number
+from websockets.asyncio.client import ClientConnection, connect
+
+from pyg_sybio.skeleton import Skeleton
+
+COLUMNS = {
+    "scenario": "<14",
+    "clients": ">7d",
+    "people": ">6d",
+    "viewers": ">7d",
+    "sent": ">7d",
+    "dropped": ">7d",
+    "p50 ms": ">8.2f",
+    "p95 ms": ">8.2f",
+    "p99 ms": ">8.2f",
+    "max ms": ">8.1f",
+    "model p50 ms": ">8.2f",
+    "MB": ">7.1f",
+    "MB at end": ">7.1f",
+    "MB/min": ">8.3f",
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Who is connected.
+
+    Args:
+        name: For people.
+        clients: Connections that send frames.
+        people: In each frame.
+        viewers: Pages that watch the first client.
+    """
+
+    name: str
+    clients: int = 1
+    people: int = 1
+    viewers: int = 0
+
+
+SCENARIOS = (
+    Scenario("one person"),
+    Scenario("a viewer", viewers=1),
+    Scenario("ten people", people=10),
+    Scenario("three clients", clients=3, viewers=1),
+)
+
+
+@dataclass
+class Counts:
+    """What the clients saw."""
+
+    sent: int = 0
+    dropped: int = 0
+    times: list[float] = field(default_factory=list)
+    model: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argument_parser(__doc__)
+    names = [scenario.name for scenario in SCENARIOS]
+    parser.add_argument("--scenarios", nargs="+", choices=names, default=names, metavar="NAME")
+    parser.add_argument("--preset", choices=SAMPLES, default="realtime", help="default: %(default)s")
+    parser.add_argument(
+        "--minutes", type=float, default=0.25, help="for each scenario (default: %(default)s)"
+    )
+    parser.add_argument("--fps", type=float, default=30.0, help="of each client (default: %(default)s)")
+    parser.add_argument(
+        "--threads", type=whole_number, help="of the model (default: as 'sybio serve' has it)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE.json", help="write the figures and the environment here as well"
+    )
+    arguments = parser.parse_args(argv)
+    report(measure_all(arguments), COLUMNS, environment(torch.device("cpu")), arguments.output)
+
+
+def measure_all(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Rows of all that was asked for."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "random.ckpt"
+        skeleton = write_checkpoint(arguments.preset, checkpoint)
+        for scenario in SCENARIOS:
+            if scenario.name not in arguments.scenarios:
+                continue
+            with server(checkpoint, arguments.threads) as (port, process):
+                counts = asyncio.run(
+                    converse(scenario, port, process, skeleton, arguments.fps, 60 * arguments.minutes)
+                )
+            yield row_of(scenario, counts)
+
+
+def row_of(scenario: Scenario, counts: Counts) -> Row:
+    """The figures of a scenario."""
+    p50, p95, p99 = 1e3 * np.percentile(counts.times, (50, 95, 99))
+    memory = counts.memory[len(counts.memory) // 5 :]
+    slope = np.polyfit(np.arange(len(memory)) / 60, memory, 1)[0] if len(memory) > 1 else None
+    return {
+        "scenario": scenario.name,
+        "clients": scenario.clients,
+        "people": scenario.people,
+        "viewers": scenario.viewers,
+        "sent": counts.sent,
+        "answered": len(counts.times),
+        "dropped": counts.dropped,
+        "p50 ms": float(p50),
+        "p95 ms": float(p95),
+        "p99 ms": float(p99),
+        "max ms": 1e3 * max(counts.times),
+        "model p50 ms": statistics.median(counts.model),
+        "MB": memory[0] if memory else None,
+        "MB at end": memory[-1] if memory else None,
+        "MB/min": None if slope is None else float(slope),
+    }
+
+
+# The server -----------------------------------------------------------------------------------------------
+
+
+def write_checkpoint(preset: str, path: Path) -> Skeleton:
+    """Write a model of random numbers as 'sybio fit' writes one of its own."""
+    model, _ = build(preset)
+    weights = {f"model.{name}": value for name, value in model.state_dict().items()}
+    sample = SAMPLES[preset]
+    content = {
+        "state_dict": weights | {"seen_classes": torch.ones(sample.classes, dtype=torch.bool)},
+        "model_config": model.config,
+        "data": {
+            "dataset": "pyg_sybio.data.motion_folder.MotionFolder",
+            "settings": {},
+            "class_names": [f"action {number}" for number in range(sample.classes)],
+            "frame_rate": 30.0,
+            "num_observed": sample.observed,
+        },
+        "epoch": 0,
+        "global_step": 0,
+    }
+    torch.save(content, path)
+    return model.skeleton
+
+
+@contextlib.contextmanager
+def server(checkpoint: Path, threads: int | None) -> Iterator[tuple[int, int]]:
+    """Run 'sybio serve'; yields its port and its process's number."""
+    command = [sys.executable, "-m", "pyg_sybio", "serve", str(checkpoint), "--port", "0"]
+    if threads is not None:
+        command += ["--threads", str(threads)]
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        try:
+            assert process.stdout is not None
+            found = re.match(r"page: .*:(\d+)/", process.stdout.readline())
+            if found is None:
+                process.wait(timeout=60)
+                errors.seek(0)
+                raise RuntimeError(f"'sybio serve' has not started: {errors.read().strip()}")
+            yield int(found[1]), process.pid
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def resident_memory(process: int) -> float | None:
+    """Resident memory of a process in MB, where the system tells it."""
+    status = Path(f"/proc/{process}/status")
+    if not status.exists():
+        return None
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+# Clients --------------------------------------------------------------------------------------------------
+
+
+async def converse(
+    scenario: Scenario, port: int, process: int, skeleton: Skeleton, fps: float, seconds: float
+) -> Counts:
+    """Let all clients talk to the server for so long."""
+    counts = Counts()
+    address = f"ws://127.0.0.1:{port}/ws/"
+    settings: dict[str, Any] = {"compression": None, "max_size": None}
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(connect(address + "poses", **settings))
+            for _ in range(scenario.clients)
+        ]
+        viewers = [
+            await stack.enter_async_context(connect(address + "view", **settings))
+            for _ in range(scenario.viewers)
+        ]
+        watching = [asyncio.create_task(watch(viewer)) for viewer in viewers]
+        memory = asyncio.create_task(sample_memory(process, counts))
+        frames = made_up_frames(skeleton, scenario.people)
+        talks = [
+            talk(client, frames, counts, fps, seconds, offset=number / fps / scenario.clients)
+            for number, client in enumerate(clients)
+        ]
+        await asyncio.gather(*talks)
+        for task in (*watching, memory):
+            if task.done():
+                task.result()  # a viewer or a sample that failed is to be heard of
+            task.cancel()
+    return counts
+
+
+def made_up_frames(skeleton: Skeleton, people: int, length: int = 90) -> list[dict[str, Any]]:
+    """Frames of people who sway, to be sent in turn."""
+    rng = np.random.default_rng(0)
+    size = (people, skeleton.num_joints, skeleton.num_features)
+    rest, swing = rng.normal(size=size), 0.1 * rng.normal(size=size)
+    frames = []
+    for step in range(length):
+        poses = (rest + swing * np.sin(2 * np.pi * step / length)).round(4)
+        frames.append(
+            {
+                "type": "frame",
+                "people": [{"track": track, "joints": pose.tolist()} for track, pose in enumerate(poses)],
+            }
+        )
+    return frames
+
+
+async def talk(
+    client: ClientConnection,
+    frames: Sequence[dict[str, Any]],
+    counts: Counts,
+    fps: float,
+    seconds: float,
+    offset: float,
+) -> None:
+    """Send frames at their rate, and note when each is answered."""
+    sent: dict[float, float] = {}
+    dropped = 0
+
+    async def listen() -> None:
+        nonlocal dropped
+        async for text in client:
+            arrived = time.perf_counter()
+            message = json.loads(text)
+            if message["type"] == "error":
+                raise RuntimeError(f"the server says: {message['message']}")
+            if message["type"] != "result":
+                continue
+            counts.times.append(arrived - sent.pop(message["timestamp"]))
+            counts.model.append(message["latency_ms"])
+            dropped = message["dropped"]
+
+    listening = asyncio.create_task(listen())
+    start = time.perf_counter() + offset
+    count = max(1, round(seconds * fps))
+    for number in range(count):
+        await asyncio.sleep(max(0.0, start + number / fps - time.perf_counter()))
+        timestamp = round(number / fps, 6)
+        text = json.dumps({**frames[number % len(frames)], "timestamp": timestamp})
+        sent[timestamp] = time.perf_counter()
+        await client.send(text)
+        if listening.done():
+            break
+    for _ in range(100):  # the last answers
+        if listening.done() or len(sent) <= dropped:
+            break
+        await asyncio.sleep(0.02)
+    if listening.done():
+        listening.result()
+    listening.cancel()
+    counts.sent += count
+    counts.dropped += dropped
+
+
+async def watch(viewer: ClientConnection) -> None:
+    """Watch whatever is there, as the page does."""
+    watched = None
+    async for text in viewer:
+        message = json.loads(text)
+        if message["type"] == "sources" and watched is None and message["sources"]:
+            watched = message["sources"][0]["id"]
+            await viewer.send(json.dumps({"type": "watch", "source": watched}))
+
+
+async def sample_memory(process: int, counts: Counts) -> None:
+    """Note the server's memory every second."""
+    while (memory := resident_memory(process)) is not None:
+        counts.memory.append(memory)
+        await asyncio.sleep(1)
+
+
+if __name__ == "__main__":
+    main()
