@@ -1,5 +1,5 @@
 r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data |
-benchmark | reproduce``.
+benchmark | reproduce | export | stream | serve``.
 
 Exit codes: 0 success, 1 an error, 2 wrong usage, 130 interrupted. An error is one line on stderr; the
 traceback is shown with ``--debug`` only. What is heavy (torch, Lightning, matplotlib) is imported by the
@@ -18,6 +18,7 @@ from typing import Any
 
 from pyg_sybio.cli_benchmark import add_benchmark_command
 from pyg_sybio.cli_data import add_data_command, add_skeleton_from
+from pyg_sybio.cli_export import add_export_command
 from pyg_sybio.cli_reproduce import add_reproduce_command
 from pyg_sybio.cli_serve import add_serve_command
 from pyg_sybio.cli_stream import add_stream_command
@@ -89,7 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     checkpoint = argparse.ArgumentParser(add_help=False)
     checkpoint.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help=".ckpt file that 'sybio fit' wrote"
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help=".ckpt file that 'sybio fit' wrote, or what 'sybio export' made of one",
     )
     checkpoint.add_argument(
         "--data-root", metavar="DIR", help="folder of the recordings (default: as in training)"
@@ -188,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_command(command)
     add_benchmark_command(command)
     add_reproduce_command(command, UsageError)
+    add_export_command(command, checkpoint)
     add_stream_command(command, checkpoint)
     add_serve_command(command, checkpoint)
     return parser

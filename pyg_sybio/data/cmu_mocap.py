@@ -102,6 +102,8 @@ class CMUMocap(ExpmapDataset):
         statistics and is kept.
     """
 
+    benchmark = BENCHMARK
+
     def __init__(
         self,
         *,

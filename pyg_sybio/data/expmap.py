@@ -261,6 +261,7 @@ class ExpmapDataset(MotionDataset):
         progress: Whether to show a progress bar while they do.
 
     Attributes:
+        benchmark: Files and protocol, which a subclass has without an instance.
         missing: Files of the benchmark that are not there, relative to `root`.
         normalisation: Statistics of the training files.
 
@@ -269,6 +270,8 @@ class ExpmapDataset(MotionDataset):
             missing.
         ValueError: If an argument is not one of those above, a file is damaged, or a test file is too short.
     """
+
+    benchmark: Benchmark
 
     def __init__(
         self,

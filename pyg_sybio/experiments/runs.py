@@ -86,6 +86,7 @@ class Run:
         """The trained model, of the last checkpoint: with averaged weights if the recipe averages them."""
         checkpoint = load_checkpoint(self.checkpoint)
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        assert isinstance(checkpoint.model, SybioGNN)  # as trained, not exported
         root = settings(self.recipe, self.overrides)["data"].get("root")
         data = ClipDataModule.from_description(checkpoint.data, root=root)
         return Trained(checkpoint.model.to(device), data, checkpoint.seen_classes, split)

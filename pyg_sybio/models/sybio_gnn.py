@@ -387,11 +387,20 @@ class SybioGNN(nn.Module):
     def from_pretrained(cls, folder: str | Path) -> Self:
         """Read a model that :meth:`save_pretrained` wrote, ready for evaluation.
 
+        Args:
+            folder: The folder; where there is none, and ``huggingface_hub`` is installed, the name of one on
+                the hub, ``owner/name`` (:func:`~pyg_sybio.inference.hub.pull`).
+
         Raises:
-            FileNotFoundError: If the folder lacks one of the two files.
+            FileNotFoundError: If the folder lacks one of the two files, or the hub has none of that name.
             ValueError: If a file is broken, or the weights are of another model.
         """
+        # Imported here: it stands above this module, and knows nothing of it.
+        from pyg_sybio.inference import hub
+
         folder = Path(folder)
+        if not folder.exists() and hub.is_hub_name(folder.as_posix()) and hub.is_installed():
+            folder = hub.pull(folder.as_posix())
         for name in (CONFIG_FILE, WEIGHTS_FILE):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder}: no pretrained model here, expected the file {name}")

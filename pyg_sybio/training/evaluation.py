@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,11 +16,15 @@ from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.training.metrics import ErrorByHorizon
 
+if TYPE_CHECKING:
+    from pyg_sybio.inference.onnx_model import OnnxModel
+
 # The horizons at which the field reports motion errors, in milliseconds.
 HORIZONS_MS = (80, 160, 320, 400, 560, 1000)
 PREDICTORS = ("model", "zero_velocity")
 
 Report = dict[str, Any]
+Model: TypeAlias = "SybioGNN | OnnxModel"
 
 
 class Motions(NamedTuple):
@@ -46,7 +50,7 @@ class Motions(NamedTuple):
     y: Tensor
 
 
-def motions(model: SybioGNN, out: Any, batch: Batch) -> Motions:
+def motions(model: Model, out: Any, batch: Batch) -> Motions:
     """The futures of a batch as a list of the persons who are present: an absent one has no error."""
     target, observed = model.dense(batch, "future"), model.dense(batch, "x")
     still, recorded = ZeroVelocity()(observed, target.shape[-3]), future_mask(model, batch)
@@ -58,7 +62,7 @@ def motions(model: SybioGNN, out: Any, batch: Batch) -> Motions:
     return Motions(predicted, still, target, recorded, batch.y[clip])
 
 
-def future_mask(model: SybioGNN, batch: Batch) -> Tensor | None:
+def future_mask(model: Model, batch: Batch) -> Tensor | None:
     """Which joints of the future were recorded `[N, (P,) T, M]`; None from a dataset that does not say."""
     if "future_mask" not in batch:
         return None
@@ -100,7 +104,7 @@ class Answers(NamedTuple):
     errors: Mapping[str, Mapping[str, ErrorByHorizon]]
 
 
-def answers(model: SybioGNN, dataset: Dataset, *, batch_size: int = 32) -> Answers:
+def answers(model: Model, dataset: Dataset, *, batch_size: int = 32) -> Answers:
     r"""Show every clip of a data set to a model.
 
     What is random in a clip is drawn from its number alone, whatever else torch's generator has been asked
@@ -140,7 +144,7 @@ def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
 
 
 def evaluate(
-    model: SybioGNN,
+    model: Model,
     dataset: Dataset,
     *,
     seen_classes: Tensor | None = None,
@@ -230,16 +234,17 @@ def write_report(report: Mapping[str, Any], path: str | Path) -> None:
 
 
 @torch.no_grad()
-def _run(model: SybioGNN, dataset: Dataset, batch_size: int) -> Iterator[tuple[Batch, Any]]:
+def _run(model: Model, dataset: Dataset, batch_size: int) -> Iterator[tuple[Batch, Any]]:
     model.eval()
-    device = next(model.parameters()).device
+    # An exported model has no weights that torch sees, and takes its inputs from the CPU.
+    device = next((each.device for each in model.parameters()), torch.device("cpu"))
     # Not a loader, which draws from torch's generator even where nothing is random.
     for numbers in torch.arange(len(dataset)).split(batch_size):
         batch = Batch.from_data_list([numbered_clip(dataset, number) for number in numbers.tolist()])
         yield batch, model(batch.to(device))
 
 
-def _check_fit(model: SybioGNN, dataset: Dataset) -> None:
+def _check_fit(model: Model, dataset: Dataset) -> None:
     if dataset.skeleton != model.skeleton:
         raise ValueError(
             f"the model has skeleton '{model.skeleton.name}', but the data has '{dataset.skeleton.name}'"

@@ -7,11 +7,18 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pyg_sybio.data.expmap import DOWNSAMPLING, ExpmapDataset, Standardize
+from pyg_sybio.data.expmap import (
+    DOWNSAMPLING,
+    ExpmapDataset,
+    Normalisation,
+    Standardize,
+    used_columns,
+)
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_dataset import MotionDataset, Transform, composed
 from pyg_sybio.data.reading import read_motions
 from pyg_sybio.inference.preparation import Preparation, rate_notice, steps_of
+from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.training.checkpoint import Checkpoint, dataset_class
 from pyg_sybio.training.recipe_transforms import build_transforms
 
@@ -84,8 +91,8 @@ def preparation_of(checkpoint: Checkpoint, *, root: str | None = None) -> Prepar
 
     Args:
         checkpoint: The trained model.
-        root: Folder of the training recordings, whose statistics normalise exponential maps. (default: as in
-            training)
+        root: Folder of the training recordings, whose statistics normalise exponential maps, where the
+            checkpoint does not bring them. (default: as in training)
 
     Raises:
         ValueError: If the checkpoint describes it wrongly, or statistics are needed that are not there.
@@ -94,12 +101,9 @@ def preparation_of(checkpoint: Checkpoint, *, root: str | None = None) -> Prepar
     data, settings = checkpoint.data, checkpoint.data["settings"]
     dataset = dataset_class(data)
     if issubclass(dataset, ExpmapDataset):
-        # Imported here: other models are used without Lightning.
-        from pyg_sybio.training.data_module import ClipDataModule
-
-        clips = ClipDataModule.from_description(data, root=root).clips("train")
-        skeleton = clips.benchmark.skeleton
-        preprocess: tuple[Transform, ...] = (Standardize(clips.normalisation, clips.skeleton),)
+        skeleton = dataset.benchmark.skeleton
+        normalisation = _normalisation(checkpoint, skeleton, root)
+        preprocess: tuple[Transform, ...] = (Standardize(normalisation, checkpoint.model.skeleton),)
     else:
         skeleton, preprocess = checkpoint.model.skeleton, _transforms("preprocess", checkpoint)
     return Preparation(
@@ -110,6 +114,25 @@ def preparation_of(checkpoint: Checkpoint, *, root: str | None = None) -> Prepar
         fill=_transforms("fill", checkpoint),
         padding=settings.get("padding", "repeat") if issubclass(dataset, MotionDataset) else None,
     )
+
+
+def _normalisation(checkpoint: Checkpoint, skeleton: Skeleton, root: str | None) -> Normalisation:
+    """The statistics that a shared model brings along, or else those of the training recordings."""
+    if (brought := checkpoint.normalisation) is not None:
+        used = used_columns(skeleton, checkpoint.model.skeleton)
+        if brought.used != used or len(brought.mean) != 3 + 3 * skeleton.num_joints:
+            raise ValueError(
+                f"the model's statistics are of {len(brought.used)} of {len(brought.mean)} columns, expected "
+                f"{len(used)} of {3 + 3 * skeleton.num_joints}, those of the joints that it sees"
+            )
+        return brought
+    # Imported here: other models are used without Lightning.
+    from pyg_sybio.training.data_module import ClipDataModule
+
+    normalisation: Normalisation = (
+        ClipDataModule.from_description(checkpoint.data, root=root).clips("train").normalisation
+    )
+    return normalisation
 
 
 def _transforms(name: str, checkpoint: Checkpoint) -> tuple[Transform, ...]:
