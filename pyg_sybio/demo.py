@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Dataset
 
+from pyg_sybio.data.motion import Motion
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.training.evaluation import Report, evaluate, format_report, write_report
 from pyg_sybio.training.recipes import fit
 from pyg_sybio.visualization.actional_figure import draw_actional
-from pyg_sybio.visualization.motion_figure import draw_prediction
+from pyg_sybio.visualization.forecast import Forecast
+from pyg_sybio.visualization.motion_figure import draw_forecast
 
 # One action of the arms and one of the whole body, so that their learned graphs can be told apart.
 COMPARED = ("waving", "walking")
@@ -70,16 +72,12 @@ def _draw_clip(model: SybioGNN, clips: Dataset, path: Path) -> None:
     clip = next(clip for clip in clips if int(clip.y) == label)
     out = model(Batch.from_data_list([clip]))
     named = clips.class_names[int(out.logits.argmax())]
-    observed, future = (motion.transpose(0, 1) for motion in (clip.x, clip.future))  # frames first
-    draw_prediction(
-        clips.skeleton,
-        observed,
-        future,
-        out.future[0],
-        path,
-        frame_rate=clips.frame_rate,
-        title=f"{DRAWN}, recognised as {named}",
+    observed, future = (motion.transpose(0, 1)[None] for motion in (clip.x, clip.future))  # frames first
+    seen, came, predicted = (
+        Motion(poses=poses, skeleton=clips.skeleton, frame_rate=clips.frame_rate)
+        for poses in (observed, future, out.future)
     )
+    draw_forecast(Forecast(seen, came, predicted, title=f"{DRAWN}, recognised as {named}"), path)
 
 
 @torch.no_grad()
@@ -92,4 +90,6 @@ def _draw_graphs(model: SybioGNN, clips: Dataset, path: Path) -> None:
         batch = Batch.from_data_list([clip for clip in clips if int(clip.y) == label])
         graphs[action] = model(batch).actional.mean(0)
         poses[action] = batch[0].x[:, -1]
-    draw_actional(clips.skeleton, graphs, path, poses=poses)
+    draw_actional(
+        clips.skeleton, graphs, path, poses=poses, title="Actional graphs, means of the clips of a class"
+    )

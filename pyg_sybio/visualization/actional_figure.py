@@ -1,16 +1,25 @@
-"""A picture of actional graphs (§4.1.1): which joints a model lets talk to which."""
+"""A picture of actional graphs (§4.1.1, Fig. 12): which joints a model lets talk to which."""
 
+import math
+import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
+from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.visualization.figures import (
     BLUE,
-    LIGHT_GREY,
+    INK,
+    SKY,
     SMALL,
     TEXT,
     TITLE,
@@ -20,10 +29,18 @@ from pyg_sybio.visualization.figures import (
     check_shape,
     draw_segments,
     new_figure,
+    number_format,
     save_figure,
     to_numpy,
 )
-from pyg_sybio.visualization.projection import project
+from pyg_sybio.visualization.skeleton_figure import body_layout
+from pyg_sybio.visualization.view import view_of
+
+_WITH_MATRICES = 3  # so many panels have their matrices below
+_COLUMNS = 5
+_FEW = 20  # so many arrows a panel are as wide as they can be
+_PANEL, _HEIGHT, _MATRIX_PANEL = 3.1, 3.5, 4.0  # inches
+_LETTERS_AN_INCH = 11.0  # of a title
 
 
 def draw_actional(
@@ -31,63 +48,152 @@ def draw_actional(
     actionals: Mapping[str, Array],
     path: str | Path,
     *,
-    poses: Mapping[str, Array],
-    top: int = 12,
+    poses: Mapping[str, Array] | None = None,
+    strongest: int = 12,
     threshold: float | None = None,
     title: str = "",
-    up_axis: int = 1,
-) -> None:
-    """Draw actional graphs over poses, one panel each, with the matrix below.
+    up: str | None = None,
+) -> Figure:
+    """Draw actional graphs over poses, one panel each; up to three panels have their matrices below.
 
-    An arrow runs from the joint that sends to the joint that receives, and its width follows the weight, on
-    one scale for all panels. The diagonal is not drawn as arrows.
+    An arrow runs from the joint that sends to the joint that receives. Its width and opacity follow the
+    weight, on one scale for all panels. The diagonal is not drawn as arrows. With a threshold, the number in
+    brackets is that of the arrows, as in the paper.
 
     Args:
         skeleton: Topology of the poses.
         actionals: Title of a panel to its actional graph ``[M, M]``, where ``[i, j]`` weighs what ``i``
             receives from ``j``.
-        path: PNG file to write.
-        poses: Title of a panel to a pose ``[M, D]``.
-        top: Number of strongest edges drawn in each panel.
+        path: File to write: .png, .svg or .pdf.
+        poses: Title of a panel to a pose ``[M, D]``. (default: a body laid out by its topology alone, as for
+            rotations, which have no pose)
+        strongest: Number of strongest edges drawn in each panel.
         threshold: Draw the edges heavier than this instead.
-        title: Line above the panels.
-        up_axis: The axis that points up, in three dimensions.
+        title: What the panels show; which edges are drawn is added.
+        up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
+
+    Returns:
+        The figure as written.
 
     Raises:
-        ValueError: If there is no graph, a graph has no pose, or a shape does not fit the skeleton.
+        ValueError: If there is no graph, a graph has no pose, a shape does not fit the skeleton, or no edge
+            is heavier than `threshold`.
     """
     if not actionals:
         raise ValueError("'actionals' is empty, expected at least one actional graph")
-    if missing := [name for name in actionals if name not in poses]:
-        raise ValueError(f"'poses' has no pose '{missing[0]}', expected one for each actional graph")
     joints = skeleton.num_joints
     graphs = {name: to_numpy(graph) for name, graph in actionals.items()}
-    places = {name: to_numpy(poses[name]) for name in graphs}
     for name, graph in graphs.items():
         check_shape(f"actionals[{name}]", graph, [joints, joints])
-        check_shape(f"poses[{name}]", places[name], [joints, "D"])
+    places = _places(skeleton, list(graphs), poses, up)
+    edges = {name: edges_drawn(graph, strongest, threshold) for name, graph in graphs.items()}
     heaviest = max(float(_without_diagonal(graph).max()) for graph in graphs.values())
-
-    figure = new_figure(max(3.9 * len(graphs), 5.0) + 0.6, 8.6)
-    panels = figure.subplots(2, len(graphs), squeeze=False, height_ratios=[1, 1])
-    for column, (name, graph) in enumerate(graphs.items()):
-        (pose,) = project(skeleton, [places[name]], places[name], up_axis)
-        panels[0, column].set_title(name, fontsize=TITLE)
-        _draw_arrows(panels[0, column], skeleton, pose, graph, top, threshold, heaviest)
-        image = panels[1, column].imshow(
-            graph, cmap="cividis", vmin=0, vmax=max(g.max() for g in graphs.values())
+    if threshold is not None and not any(edges.values()):
+        raise ValueError(
+            f"'threshold' is {threshold:g}, but the heaviest edge is {heaviest:.3g}, expected less than that"
         )
-        _label_joints(panels[1, column], skeleton, first=column == 0)
-    bar = figure.colorbar(image, ax=panels[1, :].tolist(), fraction=0.03, pad=0.01)
-    bar.set_label("weight", fontsize=TEXT)
-    bar.ax.tick_params(labelsize=SMALL)
-    if title:
-        figure.suptitle(title, fontsize=TITLE)
+
+    # Finer lines where they are many.
+    crowd = max(len(drawn) for drawn in edges.values()) / _FEW
+    pen = _Pen(1 / joints, heaviest, 2.6 / math.sqrt(max(crowd, 1.0)))
+
+    with_matrices = len(graphs) <= _WITH_MATRICES
+    rows = 1 if with_matrices else math.ceil(len(graphs) / _COLUMNS)
+    columns = math.ceil(len(graphs) / rows)
+    width = max(columns * (_MATRIX_PANEL if with_matrices else _PANEL), 5.0) + (0.6 if with_matrices else 0.0)
+    lines = textwrap.wrap(_said(title, joints, strongest, threshold), int(width * _LETTERS_AN_INCH))
+    height = 8.4 if with_matrices else rows * _HEIGHT
+    figure = new_figure(width, height + 0.2 * len(lines) + 0.45)
+    figure.set_layout_engine("constrained", h_pad=0.1)
+    panels = figure.subplots(2 if with_matrices else rows, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for axes, (name, graph) in zip(panels.flat, graphs.items(), strict=False):
+        count = "" if threshold is None else f" ({len(edges[name])})"
+        axes.set_title(f"{name}{count}", fontsize=TITLE, color=INK, parse_math=False)
+        _draw_arrows(axes, skeleton, places[name], graph, edges[name], pen)
+    if with_matrices:
+        _draw_matrices(figure, list(panels[1]), skeleton, graphs)
+    figure.suptitle("\n".join(lines), fontsize=TITLE, color=INK, x=0.01, ha="left", parse_math=False)
+    _write_scale(figure, [float(graphs[name][edge]) for name in graphs for edge in edges[name]], pen)
     save_figure(figure, path)
+    return figure
+
+
+def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> list[tuple[int, int]]:
+    """The edges of an actional graph that are drawn, as pairs (receiver, sender), the heaviest first.
+
+    Args:
+        graph: ``[M, M]``; its diagonal does not count.
+        strongest: How many.
+        threshold: In place of that, all that are heavier than this.
+    """
+    weights = _without_diagonal(graph)
+    order = np.argsort(-weights, axis=None, kind="stable")
+    edges = [divmod(int(flat), len(weights)) for flat in order[: strongest if threshold is None else None]]
+    limit = max(threshold or 0.0, 0.0)
+    return [edge for edge in edges if weights[edge] > limit]
+
+
+def _places(
+    skeleton: Skeleton, names: list[str], poses: Mapping[str, Array] | None, up: str | None
+) -> dict[str, np.ndarray]:
+    """Where the joints of each panel are `[M, 2]`."""
+    if poses is None:
+        # The layout has left joints on the left, as a body has that is seen from behind.
+        layout = body_layout(skeleton)
+        return dict.fromkeys(names, layout)
+    if missing := [name for name in names if name not in poses]:
+        raise ValueError(f"'poses' has no pose '{missing[0]}', expected one for each actional graph")
+    stacked = {name: to_numpy(poses[name]) for name in names}
+    for name, pose in stacked.items():
+        check_shape(f"poses[{name}]", pose, [skeleton.num_joints, skeleton.num_features])
+    # One way up for all, but each is seen from where it shows best.
+    motions = {
+        name: Motion(poses=torch.from_numpy(pose)[None, None], skeleton=skeleton)
+        for name, pose in stacked.items()
+    }
+    together = Motion(poses=torch.cat([motion.poses for motion in motions.values()]), skeleton=skeleton)
+    if together.num_spatial == 3 and up is None:
+        upwards = view_of(together).axes[1]
+        axis = int(np.abs(upwards).argmax())
+        up = ("-" if upwards[axis] < 0 else "") + "xyz"[axis]
+    return {name: view_of(motion, up=up).project(stacked[name]) for name, motion in motions.items()}
+
+
+def _said(title: str, joints: int, strongest: int, threshold: float | None) -> str:
+    if threshold is None:
+        edges = f"the {strongest} strongest edges"
+    else:
+        edges = f"edges heavier than {threshold:g}, their number in brackets"
+    return f"{title + ': ' if title else ''}{edges}. Equal weights would be {1 / joints:.3f}."
 
 
 def _without_diagonal(graph: np.ndarray) -> np.ndarray:
     return np.where(np.eye(len(graph), dtype=bool), 0.0, graph)
+
+
+@dataclass(frozen=True)
+class _Pen:
+    """How weights look: from nothing above equal weights, up to the heaviest edge.
+
+    Args:
+        equal: What every edge would weigh if all weighed the same.
+        heaviest: What the heaviest weighs.
+        largest: Width of the heaviest, in points.
+    """
+
+    equal: float
+    heaviest: float
+    largest: float
+
+    def share(self, weight: float) -> float:
+        return min(max((weight - self.equal) / max(self.heaviest - self.equal, 1e-12), 0.0), 1.0)
+
+    def look(self, weight: float) -> dict[str, Any]:
+        """Width and opacity of an edge."""
+        share = self.share(weight)
+        return {"linewidth": 0.7 + self.largest * share, "alpha": 0.4 + 0.5 * share}
 
 
 def _draw_arrows(
@@ -95,35 +201,59 @@ def _draw_arrows(
     skeleton: Skeleton,
     pose: np.ndarray,
     graph: np.ndarray,
-    top: int,
-    threshold: float | None,
-    heaviest: float,
+    edges: list[tuple[int, int]],
+    pen: _Pen,
 ) -> None:
     bare(axes)
-    draw_segments(axes, pose, skeleton.edges, color=LIGHT_GREY, width=3)
+    draw_segments(axes, pose, skeleton.edges, color=SKY, width=3)
     axes.scatter(pose[:, 0], pose[:, 1], s=14, c=BLUE, zorder=2)
-    weights = _without_diagonal(graph)
-    order = np.argsort(-weights, axis=None, kind="stable")
-    edges = [divmod(int(flat), len(weights)) for flat in order[: top if threshold is None else None]]
-    limit = max(threshold or 0.0, 0.0)
     # Heaviest last, so that it lies on top.
-    for receiver, source in reversed([edge for edge in edges if weights[edge] > limit]):
-        share = weights[receiver, source] / heaviest
+    for receiver, sender in reversed(edges):
+        weight = float(graph[receiver, sender])
         arrow = FancyArrowPatch(
-            tuple(pose[source]),
+            tuple(pose[sender]),
             tuple(pose[receiver]),
             connectionstyle="arc3,rad=0.25",
             arrowstyle="-|>",
-            mutation_scale=6 + 6 * share,
-            linewidth=0.5 + 2.5 * share,
+            mutation_scale=5 + 2.5 * pen.largest * pen.share(weight),
             color=VERMILLION,
-            alpha=0.35 + 0.5 * share,
             shrinkA=2,
             shrinkB=3,
             zorder=3,
+            **pen.look(weight),
         )
         axes.add_patch(arrow)
     axes.margins(0.12)
+
+
+def _draw_matrices(
+    figure: Figure, panels: list[Axes], skeleton: Skeleton, graphs: Mapping[str, np.ndarray]
+) -> None:
+    largest = max(graph.max() for graph in graphs.values())
+    for axes, graph in zip(panels, graphs.values(), strict=True):
+        axes.set_axis_on()
+        image = axes.imshow(graph, cmap="cividis", vmin=0, vmax=largest)
+        _label_joints(axes, skeleton, first=axes is panels[0])
+    bar = figure.colorbar(image, ax=panels, fraction=0.03, pad=0.01)
+    bar.set_label("weight", fontsize=TEXT)
+    bar.ax.tick_params(labelsize=SMALL)
+
+
+def _write_scale(figure: Figure, weights: list[float], pen: _Pen) -> None:
+    """Say below everything what width means, by the lightest and the heaviest edge and one between."""
+    if not weights:
+        return
+    low, high = min(weights), max(weights)
+    show = number_format([high])
+    steps = {show(weight): weight for weight in (low, (low + high) / 2, high)}
+    handles = [
+        Line2D([], [], color=VERMILLION, label=f"weight {text}", **pen.look(weight))
+        for text, weight in steps.items()
+    ]
+    handles.append(Line2D([], [], color=SKY, linewidth=3, label="bone"))
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(handles), fontsize=TEXT, frameon=False
+    )
 
 
 def _label_joints(axes: Axes, skeleton: Skeleton, *, first: bool) -> None:

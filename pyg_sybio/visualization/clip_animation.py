@@ -196,6 +196,9 @@ def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.
         points = points - (low + high) / 2
     stage = _stage(scene, view, points)
     canvas = FigureCanvasAgg(stage.figure)
+    # What is drawn moves, but the page does not: lay it out once.
+    canvas.draw()
+    stage.figure.set_layout_engine("none")
     hidden = None if progress else True  # None: shown on a terminal alone
     for frame in tqdm(range(0, scene.motion.num_frames, step), unit="frame", disable=hidden, leave=False):
         stage.time.set_text(scene.when(frame))
@@ -204,8 +207,6 @@ def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.
         for pair, link in zip(map(list, scene.links), stage.links, strict=True):
             link.show(points[pair, frame], present[pair, frame])
         canvas.draw()
-        # What is drawn moves, but the page does not: lay it out once.
-        stage.figure.set_layout_engine("none")
         image = np.asarray(canvas.buffer_rgba())[..., :3]
         yield image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2].copy()
 
@@ -223,7 +224,7 @@ def _stage(scene: Scene, view: View, points: np.ndarray) -> _Stage:
     """A page that holds the poses `[P, T, M, 2]`, with the text below them."""
     motion, limits = scene.motion, reach(points, scene.present)
     scale = min(_SIZE / (2 * limits))
-    inches = np.maximum(2 * limits * scale, (4.0, 1.0))
+    inches = np.maximum(2 * limits * scale, (5.6, 1.0))
     height = height_of(points, scene.present)
     size = f"height {height:.3g} ({motion.skeleton.units})"
     lines = caption(scene, view.note, size, width=inches[0])

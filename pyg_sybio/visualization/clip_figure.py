@@ -154,7 +154,9 @@ def write_below(axes: Axes, text: str) -> Text:
 def caption(scene: Scene, *notes: str, width: float) -> str:
     """What is known about a scene and its picture, as lines that fit a width in inches."""
     letters = int(width * _LETTERS_AN_INCH)
-    # A line never ends within a fact.
-    text = " · ".join(fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*scene.facts, *notes])
-    lines = [*textwrap.wrap(scene.title, letters), *textwrap.wrap(text, letters)]
-    return "\n".join(line.removesuffix(" ·") for line in lines)
+    # A line never ends within a fact, and never begins with a dot.
+    text = "\N{NO-BREAK SPACE}· ".join(
+        fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*scene.facts, *notes]
+    )
+    lines = [*textwrap.wrap(scene.title, letters), *textwrap.wrap(text, letters, break_on_hyphens=False)]
+    return "\n".join(line.removesuffix("\N{NO-BREAK SPACE}·") for line in lines)

@@ -31,6 +31,7 @@ from pyg_sybio.visualization.figures import (
     check_shape,
     ink_on,
     new_figure,
+    number_format,
     save_figure,
     to_numpy,
 )
@@ -181,7 +182,7 @@ def bar_figure(
     figure = new_figure(WIDTH, row * len(names) + 0.75 + title_height(title))
     write_title(figure, title)
     axes = figure.subplots()
-    show = _formatter([*means.values(), *papers.values()])
+    show = number_format([*means.values(), *papers.values()])
     for place, name in enumerate(names):
         both = name in means and name in papers
         if name in means:
@@ -567,14 +568,6 @@ def _write_at(axes: Axes, value: float, place: float, text: str) -> None:
     """Figures to the right of a bar, or of zero where the bar goes to the left."""
     beside: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "annotation_clip": False}
     axes.annotate(text, (max(value, 0.0), place), va="center", fontsize=TEXT, color=INK, **beside)
-
-
-def _formatter(values: Iterable[float]) -> Callable[[float], str]:
-    """Writes numbers alike: three digits of the largest, and all digits before the point."""
-    largest = max(abs(value) for value in values if not math.isnan(value))
-    decimals = max(2 - math.floor(math.log10(largest)), 0) if largest else 0
-    pattern = f"{{:,.{decimals}f}}" if decimals <= 6 else "{:.2e}"
-    return lambda value: pattern.format(value).replace("-", "\N{MINUS SIGN}")
 
 
 def _paper(text: str) -> str:

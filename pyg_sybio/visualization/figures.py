@@ -4,7 +4,8 @@ Figures are built with matplotlib's objects on the Agg canvas. ``pyplot`` and it
 so drawing works without a display, in threads, and inside a user's own plotting session.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,11 @@ def check_shape(name: str, values: np.ndarray, expected: Sequence[int | str]) ->
     if not fits:
         wanted = ", ".join(str(size) for size in expected)
         raise ValueError(f"'{name}' has shape {list(values.shape)}, expected [{wanted}]")
+
+
+def number_format(values: Iterable[float]) -> Callable[[float], str]:
+    """Writes numbers alike: three digits of the largest, and all digits before the point."""
+    largest = max(abs(value) for value in values if not math.isnan(value))
+    decimals = max(2 - math.floor(math.log10(largest)), 0) if largest else 0
+    pattern = f"{{:,.{decimals}f}}" if decimals <= 6 else "{:.2e}"
+    return lambda value: pattern.format(value).replace("-", "\N{MINUS SIGN}")

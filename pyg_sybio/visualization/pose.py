@@ -99,7 +99,7 @@ class LinkArtist:
 
     def show(self, ends: np.ndarray, present: np.ndarray) -> None:
         """Join the joints of two poses `[2, M, 2]` where both are `present` `[2, M]`."""
-        self.lines.set_segments(ends.swapaxes(0, 1)[present.all(axis=0)])
+        self.lines.set_segments(list(ends.swapaxes(0, 1)[present.all(axis=0)]))
 
 
 def color_keys(skeleton: Skeleton, num_persons: int) -> list[tuple[str, str]]:

@@ -1,17 +1,35 @@
-"""A picture of a motion that is known as rotations: how far each joint is turned over time."""
+"""Pictures of motions that are known as rotations: how far each joint is turned over time."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.rotations import expmap_to_matrix, matrix_to_expmap
+from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.visualization.clip_figure import caption
-from pyg_sybio.visualization.figures import BLUE, INK, ORANGE, SMALL, TEXT, new_figure, save_figure, to_numpy
+from pyg_sybio.visualization.figures import (
+    BLUE,
+    INK,
+    ORANGE,
+    SMALL,
+    TEXT,
+    new_figure,
+    number_format,
+    save_figure,
+    to_numpy,
+)
+from pyg_sybio.visualization.forecast import Forecast
 from pyg_sybio.visualization.pose import joint_sides
 from pyg_sybio.visualization.scene import scene_of
 
 _WIDTH, _ROW = 10.0, 0.15  # inches
+_ANGLES, _ERRORS = "cividis", "Oranges"
 
 
 def draw_rotations(motion: Motion, path: str | Path) -> None:
@@ -21,43 +39,143 @@ def draw_rotations(motion: Motion, path: str | Path) -> None:
 
     Args:
         motion: Rotations (coordinates `expmap`).
-        path: PNG file to write.
+        path: File to write: .png, .svg or .pdf.
 
     Raises:
         ValueError: If the motion holds positions.
     """
-    if motion.skeleton.coordinates != "expmap":
-        kind = motion.skeleton.coordinates
-        raise ValueError(f"{motion.source or 'the motion'} has coordinates '{kind}', expected 'expmap'")
+    _check(motion)
     save_figure(rotation_figure(motion), path)
 
 
 def rotation_figure(motion: Motion) -> Figure:
     """The figure that :func:`draw_rotations` saves."""
-    skeleton = motion.skeleton
-    angles = np.degrees(np.linalg.norm(to_numpy(motion.poses), axis=-1))  # [P, T, M]
-    angles = np.where(motion.present.numpy(), angles, np.nan)
-    rate = motion.frame_rate
+    skeleton, rate = motion.skeleton, motion.frame_rate
+    angles = _angles(motion)
     lines = caption(scene_of(motion), "how far each joint is turned from rest", width=_WIDTH)
     figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * motion.num_persons)
     panels = figure.subplots(motion.num_persons, sharex=True, squeeze=False)[:, 0]
     for person, axes in enumerate(panels):
-        image = axes.imshow(
-            angles[person].T,
-            aspect="auto",
-            interpolation="nearest",
-            cmap="cividis",
-            vmin=0,
-            vmax=np.nanmax(angles) if np.isfinite(angles).any() else 1,
-            extent=(0, motion.num_frames / (rate or 1), skeleton.num_joints - 0.5, -0.5),
-        )
-        axes.set_yticks(range(skeleton.num_joints), skeleton.joints, fontsize=SMALL, parse_math=False)
-        for tick, side in zip(axes.get_yticklabels(), joint_sides(skeleton), strict=True):
-            tick.set_color({0: INK, 1: BLUE, -1: ORANGE}[int(side)])
-        axes.tick_params(axis="x", labelsize=SMALL)
+        span = 0, motion.num_frames / (rate or 1)
+        image = _map(axes, angles[person], span, cmap=_ANGLES, largest=_largest(angles))
+        _name_joints(axes, skeleton)
     panels[-1].set_xlabel("frame" if rate is None else "time (s)", fontsize=TEXT)
-    bar = figure.colorbar(image, ax=list(panels), fraction=0.03, pad=0.01)
-    bar.set_label("angle (degrees)", fontsize=TEXT)
-    bar.ax.tick_params(labelsize=SMALL)
+    _scale(figure, image, list(panels), "angle (degrees)")
     figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4, parse_math=False)
     return figure
+
+
+def draw_rotation_forecast(
+    forecast: Forecast, path: str | Path, *, times: Sequence[float] | None = None
+) -> None:
+    r"""Draw the angles of the true and the predicted rotations, and the angle between the two, as maps.
+
+    The error of a joint is the angle of the rotation that leads from the predicted rotation :math:`\hat R` to
+    the true one, :math:`\hat R^\top R`, in degrees. Below the errors stands their mean over the joints.
+
+    Args:
+        forecast: Rotations (coordinates `expmap`), in radians.
+        path: File to write: .png, .svg or .pdf.
+        times: At which times, in ms, the mean error is written. (default: the first and the last)
+
+    Raises:
+        ValueError: If the forecast is of positions, or a time is not within the future.
+    """
+    _check(forecast.observed)
+    save_figure(rotation_forecast_figure(forecast, times=times), path)
+
+
+def rotation_forecast_figure(forecast: Forecast, *, times: Sequence[float] | None = None) -> Figure:
+    """The figure that :func:`draw_rotation_forecast` saves."""
+    skeleton, persons, count = (
+        forecast.observed.skeleton,
+        forecast.observed.num_persons,
+        forecast.future.num_frames,
+    )
+    past = forecast.observed.frames(slice(-count, None))
+    errors = rotation_errors(forecast)
+    recorded = np.concatenate([_angles(past), _angles(forecast.future)], axis=1)
+    predicted = _angles(forecast.prediction)
+    end = forecast.milliseconds(count - 1)
+    begin = -1000 * past.num_frames / forecast.frame_rate
+
+    chosen = [0, count - 1] if times is None else sorted({forecast.frame_at(time) for time in times})
+    chosen = [frame for frame in chosen if np.isfinite(errors[:, frame]).any()]
+    means = [float(np.nanmean(errors[:, frame])) for frame in chosen]
+    show = number_format(means)
+    said = ", ".join(
+        f"{show(mean)}° at {forecast.milliseconds(frame):.0f} ms"
+        for mean, frame in zip(means, chosen, strict=True)
+    )
+    no_body = "rotations without the lengths of bones: angles, as no body can be drawn"
+    lines = caption(forecast.scene(), f"mean error of a joint {said}", no_body, width=_WIDTH)
+
+    figure = new_figure(_WIDTH, 1.5 + _ROW * skeleton.num_joints * persons)
+    shares = [past.num_frames + count, count, count]
+    grid = figure.subplots(persons, 3, sharey=True, squeeze=False, width_ratios=shares)
+    largest = _largest(np.concatenate([recorded, predicted], axis=1))
+    for person, row in enumerate(grid):
+        angles = _map(row[0], recorded[person], (begin, end), cmap=_ANGLES, largest=largest)
+        _map(row[1], predicted[person], (0, end), cmap=_ANGLES, largest=largest)
+        off = _map(row[2], errors[person], (0, end), cmap=_ERRORS, largest=_largest(errors))
+        row[0].axvline(0, color="white", linewidth=1.5)
+        _name_joints(row[0], skeleton)
+    for axes, title in zip(grid[0], ("recorded: observed | future", "prediction", "error"), strict=True):
+        axes.set_title(title, fontsize=TEXT, color=INK)
+    for axes in grid[-1]:
+        axes.set_xlabel("time (ms)", fontsize=TEXT)
+    for axes in grid[:, 1:].flat:
+        axes.tick_params(axis="y", length=0)
+    _scale(figure, angles, grid[:, :2].ravel().tolist(), "angle from rest (degrees)")
+    _scale(figure, off, grid[:, 2].tolist(), "angle from truth (degrees)", share=0.12)
+    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4, parse_math=False)
+    return figure
+
+
+def rotation_errors(forecast: Forecast) -> np.ndarray:
+    """Angle between predicted and true rotation `[P, T, M]` in degrees, NaN where none was recorded."""
+    predicted, true = (
+        expmap_to_matrix(motion.poses.double()) for motion in (forecast.prediction, forecast.future)
+    )
+    between = matrix_to_expmap(predicted.transpose(-1, -2) @ true)
+    angles = np.degrees(np.linalg.norm(to_numpy(between), axis=-1))
+    return np.where(forecast.future.present.numpy(), angles, np.nan)
+
+
+def _check(motion: Motion) -> None:
+    if motion.skeleton.coordinates != "expmap":
+        kind = motion.skeleton.coordinates
+        raise ValueError(f"{motion.source or 'the motion'} has coordinates '{kind}', expected 'expmap'")
+
+
+def _angles(motion: Motion) -> np.ndarray:
+    """How far each joint is turned `[P, T, M]` in degrees, NaN where that was not recorded."""
+    angles = np.degrees(np.linalg.norm(to_numpy(motion.poses), axis=-1))
+    return np.where(motion.present.numpy(), angles, np.nan)
+
+
+def _largest(angles: np.ndarray) -> float:
+    return float(np.nanmax(angles)) if np.isfinite(angles).any() else 1.0
+
+
+def _map(
+    axes: Axes, angles: np.ndarray, span: tuple[float, float], *, cmap: str, largest: float
+) -> AxesImage:
+    """Angles `[T, M]` over a span of time, a row a joint."""
+    places: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
+    extent = (*span, angles.shape[1] - 0.5, -0.5)
+    axes.tick_params(axis="x", labelsize=SMALL)
+    return axes.imshow(angles.T, cmap=cmap, vmin=0, vmax=largest, extent=extent, **places)
+
+
+def _name_joints(axes: Axes, skeleton: Skeleton) -> None:
+    axes.set_yticks(range(skeleton.num_joints), skeleton.joints, fontsize=SMALL, parse_math=False)
+    for tick, side in zip(axes.get_yticklabels(), joint_sides(skeleton), strict=True):
+        tick.set_color({0: INK, 1: BLUE, -1: ORANGE}[int(side)])
+
+
+def _scale(figure: Figure, image: AxesImage, panels: list[Axes], label: str, *, share: float = 0.03) -> None:
+    """A scale beside panels, of whose width it takes a share."""
+    bar = figure.colorbar(image, ax=panels, fraction=share, pad=0.01, aspect=30)
+    bar.set_label(label, fontsize=TEXT)
+    bar.ax.tick_params(labelsize=SMALL)

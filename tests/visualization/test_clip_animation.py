@@ -7,12 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from player_page import data_of
 from stick_body import STICK, stick_motion, without
 
 from pyg_sybio.data.motion import Motion
@@ -144,13 +144,6 @@ def test_a_film_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 # Pages ----------------------------------------------------------------------------------------------------
-
-
-def data_of(path: Path) -> dict[str, Any]:
-    """What the player draws, out of the page."""
-    line = re.search(r"^const motion = (.*);$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    assert line is not None
-    return json.loads(line[1])
 
 
 @pytest.mark.parametrize("scale", [1.0, 170.0])

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.visualization.figures import PALETTE, check_shape, ink_on, new_figure, save_figure, to_numpy
-from pyg_sybio.visualization.projection import project
 
 
 def test_save_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -68,34 +66,24 @@ def test_ink_contrasts_with_every_colour_of_the_palette() -> None:
         assert (light + 0.05) / (dark + 0.05) > 3  # the WCAG minimum for large text
 
 
-@pytest.mark.parametrize("up_axis", [0, 1, 2])
-def test_projection_keeps_up_and_the_widest_ground_direction(up_axis: int) -> None:
-    skeleton = load_skeleton("ntu25")
-    ground = [axis for axis in range(3) if axis != up_axis]
-    rng = np.random.default_rng(0)
-    angle = 0.7
-    walk = np.zeros((30, 25, 3))
-    along, aside = rng.normal(scale=2.0, size=(30, 25)), rng.normal(scale=0.01, size=(30, 25))
-    walk[..., ground[0]] = along * np.cos(angle) - aside * np.sin(angle)
-    walk[..., ground[1]] = along * np.sin(angle) + aside * np.cos(angle)
-    walk[..., up_axis] = rng.normal(size=(30, 25))
-    (flat,) = project(skeleton, [walk], walk, up_axis)
-    np.testing.assert_allclose(flat[..., 1], walk[..., up_axis])
-    np.testing.assert_allclose(flat[..., 0], along, atol=0.05)
+@pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("a", b"\x89PNG")])
+def test_the_name_says_what_kind_of_picture(name: str, start: bytes, tmp_path: Path) -> None:
+    written = []
+    for _ in range(2):
+        figure = new_figure(2, 1)
+        figure.text(0.5, 0.5, "text")
+        save_figure(figure, tmp_path / name)
+        written.append((tmp_path / name).read_bytes())
+    assert written[0].startswith(start)
+    assert written[0] == written[1]
 
 
-def test_projection_of_images_turns_rows_upside_down() -> None:
-    keypoints = np.random.default_rng(0).random((17, 3))
-    (flat,) = project(load_skeleton("coco17"), [keypoints], keypoints, up_axis=1)
-    np.testing.assert_array_equal(flat, np.stack([keypoints[:, 0], -keypoints[:, 1]], axis=1))
-
-
-def test_projection_names_what_is_wrong() -> None:
-    skeleton, flat, deep = load_skeleton("ntu25"), np.zeros((25, 2)), np.zeros((25, 3))
-    with pytest.raises(ValueError, match=r"positions have 2 features a joint, expected at least 3 .*'ntu25'"):
-        project(skeleton, [flat], flat, up_axis=1)
-    with pytest.raises(ValueError, match="'up_axis' is 3, expected 0, 1 or 2"):
-        project(skeleton, [deep], deep, up_axis=3)
+def test_an_unknown_kind_of_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"a\.jpeg' is no name of a picture, expected .* \.png, \.svg or \.pdf"
+    ):
+        save_figure(new_figure(2, 1), tmp_path / "a.jpeg")
+    assert not list(tmp_path.iterdir())
 
 
 def test_core_does_not_import_matplotlib_and_drawing_leaves_pyplot_alone() -> None:

@@ -1,27 +1,24 @@
 """The pictures: they are written, they show what they should, and they change with what they show."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 from matplotlib.image import imread
+from matplotlib.patches import FancyArrowPatch
+from stick_body import STANDING, STICK
 
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 from pyg_sybio.visualization.actional_figure import draw_actional
-from pyg_sybio.visualization.motion_figure import draw_prediction
 from pyg_sybio.visualization.skeleton_figure import body_layout, draw_skeleton
 
 
 def pixels(path: Path) -> np.ndarray:
     return imread(path)[..., :3]
-
-
-def share_near(picture: np.ndarray, color: str) -> float:
-    """Share of the pixels that have a colour."""
-    wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return float((np.abs(picture - wanted).max(axis=-1) < 0.02).mean())
 
 
 # Skeletons ------------------------------------------------------------------------------------------------
@@ -73,105 +70,89 @@ def test_layout_of_the_smallest_skeletons() -> None:
     assert body_layout(pair.dual()).shape == (1, 2)
 
 
-# Predictions ----------------------------------------------------------------------------------------------
-
-
-def walk(skeleton: Skeleton, frames: int, seed: int) -> torch.Tensor:
-    """Some motion: a random pose that drifts."""
-    generator = torch.Generator().manual_seed(seed)
-    pose = torch.randn(skeleton.num_joints, skeleton.num_features, generator=generator)
-    drift = torch.randn(frames, 1, skeleton.num_features, generator=generator).cumsum(dim=0) / 10
-    return pose + drift
-
-
-@pytest.mark.parametrize("name", ["ntu25", "coco17", "jhmdb15", "cmu38:used"])
-def test_draw_prediction_shows_the_prediction(name: str, tmp_path: Path) -> None:
-    skeleton = load_skeleton(name)
-    motion = walk(skeleton, 30, seed=0)
-    observed, future = motion[:20], motion[20:]
-    wrong = future + 0.3 * torch.randn_like(future)
-    for file, prediction in (("right", future), ("wrong", wrong.requires_grad_()), ("again", wrong)):
-        draw_prediction(skeleton, observed, future, prediction, tmp_path / file, frame_rate=25.0)
-    right, off, again = (pixels(tmp_path / file) for file in ("right", "wrong", "again"))
-    assert right.shape[1] > 1500
-    assert right.shape[0] > 250
-    np.testing.assert_array_equal(off, again)
-    assert right.shape != off.shape or not np.array_equal(right, off)
-    # The truth shows beside a prediction that misses it, and is covered by one that does not.
-    assert share_near(off, "#8C8C8C") > 2 * share_near(right, "#8C8C8C")
-    assert share_near(off, "#D55E00") > 2 * share_near(right, "#D55E00")
-
-
-def test_draw_prediction_with_one_frame_each_and_a_title(tmp_path: Path) -> None:
-    skeleton = load_skeleton("ntu25")
-    pose = walk(skeleton, 1, seed=1).numpy()
-    draw_prediction(
-        skeleton, pose, pose, pose, tmp_path / "a.png", frame_rate=30, title="standing", up_axis=2
-    )
-    draw_prediction(skeleton, pose, pose, pose, tmp_path / "b.png", frame_rate=30, up_axis=2)
-    assert pixels(tmp_path / "a.png").size > 0
-    assert not np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"frame_rate": 0.0}, r"'frame_rate' is 0\.0, expected a positive number of Hz"),
-        ({"observed": np.zeros((4, 24, 3))}, r"'observed' has shape \[4, 24, 3\], expected \[T, 25, D\]"),
-        ({"future": np.zeros((3, 25, 2))}, r"'future' has shape \[3, 25, 2\], expected \[T_f, 25, 3\]"),
-        ({"prediction": np.zeros((2, 25, 3))}, r"'prediction' has shape \[2, 25, 3\], expected \[3, 25, 3\]"),
-        ({"observed": np.zeros((0, 25, 3))}, r"'observed' has no frames, expected at least one"),
-        ({"prediction": np.full((3, 25, 3), np.nan)}, r"'prediction' has values that are not finite"),
-        ({"up_axis": 3}, r"'up_axis' is 3, expected 0, 1 or 2"),
-    ],
-)
-def test_draw_prediction_names_what_is_wrong(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    arguments: dict[str, Any] = {
-        "observed": np.zeros((4, 25, 3)),
-        "future": np.zeros((3, 25, 3)),
-        "prediction": np.zeros((3, 25, 3)),
-        "frame_rate": 25.0,
-    }
-    with pytest.raises(ValueError, match=message):
-        draw_prediction(load_skeleton("ntu25"), path=tmp_path / "a.png", **arguments | change)
-    assert not list(tmp_path.iterdir())
-
-
 # Actional graphs ------------------------------------------------------------------------------------------
 
 
-def test_draw_actional_shows_direction_and_threshold(tmp_path: Path) -> None:
-    skeleton = load_skeleton("ntu25")
-    pose = walk(skeleton, 1, seed=2)[0]
-    graph = torch.zeros(25, 25)
-    graph[skeleton.joint_index("head"), skeleton.joint_index("left_foot")] = 0.8
-    graph[skeleton.joint_index("right_hand"), skeleton.joint_index("spine")] = 0.3
-
-    def draw(file: str, graph: torch.Tensor, **options: Any) -> np.ndarray:
-        draw_actional(skeleton, {"a": graph}, tmp_path / file, poses={"a": pose}, **options)
-        picture = pixels(tmp_path / file)
-        return picture[: len(picture) // 2]  # the arrows, without the matrix
-
-    both, turned = draw("both.png", graph), draw("turned.png", graph.T)
-    one, strong = draw("one.png", graph, top=1), draw("strong.png", graph, threshold=0.5)
-    none = draw("none.png", torch.zeros(25, 25))
-    assert min(both.shape[:2]) > 500
-    assert not np.array_equal(both, turned)
-    assert not np.array_equal(both, one)
-    np.testing.assert_array_equal(one, strong)
-    assert (
-        (np.abs(both - none).max(axis=-1) > 0.05).sum() > (np.abs(one - none).max(axis=-1) > 0.05).sum() > 100
+def pose_of(skeleton: Skeleton, seed: int) -> torch.Tensor:
+    return torch.randn(
+        skeleton.num_joints, skeleton.num_features, generator=torch.Generator().manual_seed(seed)
     )
 
 
-def test_draw_actional_ignores_the_diagonal(tmp_path: Path) -> None:
+def arrows_of(axes: Axes) -> list[tuple[np.ndarray, float]]:
+    """Where each arrow begins and ends `[2, 2]`, and how wide it is."""
+    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    return [(np.array(arrow._posA_posB), arrow.get_linewidth()) for arrow in arrows]
+
+
+@pytest.mark.parametrize("options", [{"strongest": 5}, {"threshold": 0.08}, {"threshold": 0.0}])
+def test_arrows_are_the_edges_and_run_from_sender_to_receiver(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    skeleton = load_skeleton("ntu25")
+    graph = torch.rand(25, 25).mul(4).softmax(-1)
+    figure = draw_actional(skeleton, {"a": graph}, tmp_path / "a.png", **options)
+    layout = body_layout(skeleton)
+    weights = {
+        (sender, receiver): float(graph[receiver, sender])
+        for sender in range(25)
+        for receiver in range(25)
+        if sender != receiver
+    }
+    if "threshold" in options:
+        expected = {edge for edge, weight in weights.items() if weight > options["threshold"]}
+    else:
+        expected = set(sorted(weights, key=weights.__getitem__)[-options["strongest"] :])
+    assert len(expected) > 3
+    drawn = {}
+    for ends, width in arrows_of(figure.axes[0]):
+        sender, receiver = (int(np.linalg.norm(layout - end, axis=1).argmin()) for end in ends)
+        np.testing.assert_allclose(ends, layout[[sender, receiver]])
+        drawn[sender, receiver] = width
+    assert drawn.keys() == expected
+    # The heavier, the wider: among those above equal weights without a tie.
+    above = sorted((weights[edge], width) for edge, width in drawn.items() if weights[edge] > 1 / 25)
+    widths = [width for _, width in above]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1]
+    title = figure.axes[0].get_title()
+    assert title == (f"a ({len(expected)})" if "threshold" in options else "a")
+
+
+@pytest.mark.parametrize("panels", [1, 3, 4, 11])
+def test_many_classes_have_a_panel_each_on_one_scale(panels: int, tmp_path: Path) -> None:
     skeleton = load_skeleton("coco17")
-    pose = walk(skeleton, 1, seed=3)[0]
-    for file, graph in (("zero", np.zeros((17, 17))), ("identity", np.eye(17))):
-        draw_actional(skeleton, {"a": graph}, tmp_path / file, poses={"a": pose})
-    zero, identity = (pixels(tmp_path / file) for file in ("zero", "identity"))
-    assert not share_near(identity[: len(identity) // 2], "#D55E00")
-    assert not np.array_equal(zero[len(zero) // 2 :], identity[len(identity) // 2 :])  # the matrix shows it
+    graphs = {f"class {n}": torch.rand(17, 17).mul(1 + n).softmax(-1) for n in range(panels)}
+    poses = {name: pose_of(skeleton, seed) for seed, name in enumerate(graphs)}
+    figure = draw_actional(skeleton, graphs, tmp_path / "a.png", poses=poses, strongest=4)
+    shown = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in shown] == list(graphs)
+    assert sum(bool(axes.images) for axes in figure.axes) == (panels if panels <= 3 else 0)
+    widest = [max(width for _, width in arrows_of(axes)) for axes in shown]
+    heaviest = [float(graph.fill_diagonal_(0).max()) for graph in graphs.values()]
+    assert np.argsort(widest).tolist() == np.argsort(heaviest).tolist()
+    # Titles and panels neither touch nor leave the picture.
+    boxes = [axes.title.get_window_extent() for axes in shown]
+    for one, other in combinations(boxes, 2):
+        assert not one.overlaps(other)
+    assert all(figure.bbox.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_all_poses_stand_upright_whatever_axis_is_up(tmp_path: Path) -> None:
+    standing = STANDING[:, [0, 2, 1]] * torch.tensor([1.0, 1.0, -1.0])  # down is along z
+    skeleton = STICK
+    graphs = {name: torch.rand(7, 7) for name in "abcd"}
+    figure = draw_actional(skeleton, graphs, tmp_path / "a.png", poses=dict.fromkeys(graphs, standing))
+    for axes in figure.axes[:4]:
+        heights = np.asarray(axes.collections[1].get_offsets())[:, 1]
+        assert heights[skeleton.joint_index("head")] == heights.max()
+        np.testing.assert_allclose(heights, STANDING[:, 1], atol=1e-6)
+
+
+def test_draw_actional_ignores_the_diagonal(tmp_path: Path) -> None:
+    figure = draw_actional(load_skeleton("coco17"), {"a": np.eye(17)}, tmp_path / "a.png")
+    assert not arrows_of(figure.axes[0])
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), np.eye(17))  # the matrix shows it
 
 
 def test_draw_actional_names_what_is_wrong(tmp_path: Path) -> None:
@@ -183,5 +164,8 @@ def test_draw_actional_names_what_is_wrong(tmp_path: Path) -> None:
         draw_actional(skeleton, {"kick": graph}, path, poses={"walk": pose})
     with pytest.raises(ValueError, match=r"'actionals\[kick\]' has shape \[24, 25\], expected \[25, 25\]"):
         draw_actional(skeleton, {"kick": graph[1:]}, path, poses={"kick": pose})
-    with pytest.raises(ValueError, match=r"'poses\[kick\]' has shape \[24, 3\], expected \[25, D\]"):
+    with pytest.raises(ValueError, match=r"'poses\[kick\]' has shape \[24, 3\], expected \[25, 3\]"):
         draw_actional(skeleton, {"kick": graph}, path, poses={"kick": pose[1:]})
+    with pytest.raises(ValueError, match=r"'threshold' is 0\.5, but the heaviest edge is 0\.04"):
+        draw_actional(skeleton, {"kick": np.full((25, 25), 0.04)}, path, threshold=0.5)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,149 @@
+r"""A forecast to look at: what was observed, what came, and what was predicted (Fig. 14)."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.visualization.figures import number_format, to_numpy
+from pyg_sybio.visualization.pose import ERROR, OBSERVED, PREDICTED, TRUTH
+from pyg_sybio.visualization.scene import Key, Scene
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    r"""What was observed of some persons, what came after it, and what was predicted.
+
+    Args:
+        observed: The observed frames.
+        future: The frames that came; a joint that was not recorded is not `present`.
+        prediction: The predicted frames, in the same space.
+        title: What it is of: a file, a clip.
+        remarks: What else is to be said, in a few words each, such as the class that was recognised.
+
+    Raises:
+        ValueError: If the three differ in skeleton, persons or frame rate, if future and prediction differ in
+            length, or if nothing of the future was recorded.
+    """
+
+    observed: Motion
+    future: Motion
+    prediction: Motion
+    title: str = ""
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("future", "prediction"):
+            other = getattr(self, name)
+            if other.skeleton != self.observed.skeleton:
+                raise ValueError(
+                    f"'{name}' has skeleton '{other.skeleton.name}', "
+                    f"but 'observed' has '{self.observed.skeleton.name}'"
+                )
+            if other.num_persons != self.observed.num_persons:
+                raise ValueError(
+                    f"'{name}' has {other.num_persons} persons, "
+                    f"but 'observed' has {self.observed.num_persons}"
+                )
+            if other.frame_rate != self.observed.frame_rate:
+                raise ValueError(
+                    f"'{name}' has {other.frame_rate} frames a second, "
+                    f"but 'observed' has {self.observed.frame_rate}"
+                )
+        if self.prediction.num_frames != self.future.num_frames:
+            raise ValueError(
+                f"'prediction' has {self.prediction.num_frames} frames, expected {self.future.num_frames}, "
+                "as 'future' has"
+            )
+        if not self.future.present.any():
+            raise ValueError("nothing of 'future' was recorded, expected something to compare with")
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second, 25 where that is not known."""
+        return self.observed.frame_rate or 25.0
+
+    def milliseconds(self, frame: int) -> float:
+        """When a frame is, counted from the first future one, after the last observed frame."""
+        return 1000 * (frame + 1) / self.frame_rate
+
+    def frame_at(self, milliseconds: float) -> int:
+        """The future frame that is nearest to a time after the last observed one.
+
+        Raises:
+            ValueError: If the time is not within the future.
+        """
+        frame = round(milliseconds / 1000 * self.frame_rate) - 1
+        if not 0 <= frame < self.future.num_frames:
+            raise ValueError(
+                f"{milliseconds:g} ms is not within the future, expected "
+                f"{self.milliseconds(0):.0f} to {self.milliseconds(self.future.num_frames - 1):.0f} ms"
+            )
+        return frame
+
+    @property
+    def errors(self) -> np.ndarray:
+        r"""Distance of every predicted joint from the true one `[P, T, M]`, NaN where none was recorded.
+
+        In the unit of the skeleton; of exponential maps see
+        :func:`~pyg_sybio.visualization.rotation_figure.draw_rotation_forecast`.
+        """
+        spatial = self.observed.num_spatial
+        away = to_numpy(self.prediction.poses - self.future.poses)[..., :spatial]
+        return np.where(self.future.present.numpy(), np.linalg.norm(away, axis=-1), np.nan)
+
+    def scene(self) -> Scene:
+        """The observed frames, as many as are predicted, and then truth and prediction over each other.
+
+        Bodies are first the observed persons, then the true ones, then the predicted ones. What is observed
+        is what the model saw: the front of a short clip is filled.
+        """
+        count, persons = self.future.num_frames, self.observed.num_persons
+        past = self.observed.frames(slice(-count, None))
+        shown = [_at(past, 0, count), _at(self.future, past.num_frames, 0)]
+        # A joint is predicted whether or not it was recorded, but nobody knows then how well.
+        shown.append(_at(self.prediction, past.num_frames, 0))
+        motion = past.replace(
+            poses=torch.cat([poses for poses, _ in shown]),
+            present=torch.cat([present for _, present in shown]),
+            confidence=None,
+            tracks=tuple(range(3 * persons)),
+        )
+        true, guess = range(persons, 2 * persons), range(2 * persons, 3 * persons)
+        observed = f"{self.observed.num_frames} frames observed, {count} predicted at {self.frame_rate:g} Hz"
+        return Scene(
+            motion=motion,
+            recorded=np.arange(3 * persons) < 2 * persons,
+            colors=(OBSERVED,) * persons + (TRUTH,) * persons + (PREDICTED,) * persons,
+            keys=(
+                Key(OBSERVED.middle, "observed", tuple(range(persons))),
+                Key(TRUTH.middle, "true future", tuple(true)),
+                Key(PREDICTED.middle, "prediction", tuple(guess)),
+                Key(ERROR, "error: from true to predicted joint", links=True),
+            ),
+            times=(*self._past_times(past.num_frames), *self._future_times()),
+            title=self.title,
+            facts=(*self.remarks, self.observed.skeleton.name, observed),
+            links=tuple(zip(true, guess, strict=True)),
+        )
+
+    def _past_times(self, count: int) -> list[str]:
+        times = [1000 * (frame + 1 - count) / self.frame_rate for frame in range(count)]
+        return ["0 ms" if not time else f"\N{MINUS SIGN}{-time:.0f} ms" for time in times]
+
+    def _future_times(self) -> list[str]:
+        """When each frame is, and the mean error of its joints below."""
+        by_frame = [errors[np.isfinite(errors)] for errors in self.errors.swapaxes(0, 1)]
+        means = [float(errors.mean()) if len(errors) else math.nan for errors in by_frame]
+        show, unit = number_format(means), self.observed.skeleton.units
+        said = ["not recorded" if math.isnan(mean) else f"mean error {show(mean)} {unit}" for mean in means]
+        return [f"+{self.milliseconds(frame):.0f} ms\n{text}" for frame, text in enumerate(said)]
+
+
+def _at(motion: Motion, before: int, after: int) -> tuple[Tensor, Tensor]:
+    """Poses and presence with frames around them in which nobody is there."""
+    poses = torch.nn.functional.pad(motion.poses, (0, 0, 0, 0, before, after))
+    return poses, torch.nn.functional.pad(motion.present, (0, 0, before, after))
