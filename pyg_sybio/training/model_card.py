@@ -21,7 +21,7 @@ def model_card(checkpoint: Checkpoint, report: Mapping[str, Any] | None, *, titl
     r"""What a trained model is, can do, and cannot.
 
     Args:
-        checkpoint: The model.
+        checkpoint: The model; the settings of its data are shown as they are.
         report: What ``sybio evaluate`` found (:func:`~pyg_sybio.training.evaluation.summary`). Without one
             the card says that it was not evaluated.
         title: The name of the model.
@@ -75,7 +75,7 @@ def _head(checkpoint: Checkpoint, report: Mapping[str, Any] | None, title: str) 
     head: dict[str, Any] = {"library_name": "pyg_sybio", "tags": list(_TAGS)}
     if report is not None and (results := list(_index(checkpoint, report))):
         head["model-index"] = [{"name": title, "results": results}]
-    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items())
+    lines = (f"{key}: {json.dumps(value)}" for key, value in head.items())
     yield "\n".join(["---", *lines, "---"])
 
 
@@ -164,7 +164,8 @@ def _results(report: Mapping[str, Any] | None, checkpoint: Checkpoint) -> Iterat
         return
     yield (
         f"On the split `{report['split']}` of {_data_name(checkpoint)}. Zero velocity stays at the last "
-        "observed pose; a ratio below 1 is better than that."
+        "observed pose; the ratio is the model's figure over its: of an error, below 1 is better, of a share "
+        "of correct joints (pck), above 1."
     )
     yield format_report(report, by_class=False)
     if recall := report.get("recognition", {}).get("recall"):
@@ -192,8 +193,8 @@ def _limits(checkpoint: Checkpoint, report: Mapping[str, Any] | None) -> Iterato
         if unseen:
             yield f"Never shown in training, and so never to be relied on: {_listed(unseen)}."
     yield (
-        f"It has seen {_seconds(data['num_observed'], data)} a clip; from less it says something as well, "
-        "which the results do not tell about."
+        f"It has seen {_seconds(data['num_observed'], data)} a clip; it answers to less as well, but the "
+        "results do not tell how well."
     )
     if model.config["prediction"]:
         yield f"It predicts one future, the likeliest as it takes it, {_seconds(model.num_future, data)} far."

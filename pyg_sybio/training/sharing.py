@@ -2,6 +2,7 @@ r"""A trained model as a folder for others: weights, config, what it was trained
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,13 @@ def share(
     """
     folder = Path(folder)
     model = _trainable(checkpoint)
-    document = json.dumps(about(checkpoint, root=root), indent=2, allow_nan=False) + "\n"
-    card = model_card(checkpoint, report, title=folder.absolute().name if title is None else title)
+    document = about(checkpoint, root=root)
+    # Of the data, what is shared and no more.
+    shown, title = replace(checkpoint, data=document["data"]), title or folder.absolute().name
+    card = model_card(shown, report, title=title)
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
     model.save_pretrained(folder)
-    write_whole(folder / DATA_FILE, lambda file: file.write(document.encode()))
+    write_whole(folder / DATA_FILE, lambda file: file.write(text.encode()))
     write_whole(folder / CARD_FILE, lambda file: file.write(card.encode()))
 
 
