@@ -151,18 +151,18 @@ class Standardize(BaseTransform):
         self.skeleton = skeleton
 
     def forward(self, motion: Motion) -> Motion:
-        """z-scores of a motion of all joints, one person."""
+        """z-scores of a motion of all joints."""
         chosen = motion.joints(self.skeleton)
         # Rows of a file, but for the translation, which may not be known: it is no used column.
-        frames = torch.nn.functional.pad(motion.poses[0].flatten(1), (3, 0))
-        scores = self.normalisation.normalise(frames)[None]
+        frames = torch.nn.functional.pad(motion.poses.flatten(2), (3, 0))
+        scores = self.normalisation.normalise(frames)
         return chosen.replace(
             poses=scores.masked_fill(~chosen.present[..., None], 0.0), translation=None, check_values=False
         )
 
     def invert(self, motion: Motion, skeleton: Skeleton) -> Motion:
         """The motion of all joints of `skeleton`: what is not in the z-scores takes its mean in training."""
-        frames = self.normalisation.restore(motion.poses)  # [1, T, V]
+        frames = self.normalisation.restore(motion.poses)  # [P, T, V]
         return motion.replace(
             poses=frames[..., 3:].unflatten(-1, (-1, 3)),
             translation=frames[..., :3],

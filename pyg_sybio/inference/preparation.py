@@ -18,9 +18,13 @@ from pyg_sybio.data.transforms import (
     FillNullFrames,
     InvertibleTransform,
     JoinTracks,
+    LinearTransform,
+    Mirror,
     Pad,
+    ResampleLength,
     SelectBodies,
     SelectByConfidence,
+    Shift,
     TrimNullFrames,
 )
 from pyg_sybio.data.transforms.resample import at_times
@@ -31,6 +35,10 @@ from pyg_sybio.skeleton import Skeleton
 _KEEP_COORDINATES = (
     Crop, FillMissing, FillNullFrames, JoinTracks, Pad, SelectBodies, SelectByConfidence, TrimNullFrames,
 )  # fmt: skip
+
+# Those that do to each person what they would do to it alone, and those that can, if asked to.
+_EACH_ALONE = (Crop, FillMissing, FillNullFrames, Mirror, Pad, ResampleLength, Shift, Standardize)
+_APART = (Center, LinearTransform)
 
 WayBack = Callable[[Motion], Motion]
 
@@ -79,12 +87,18 @@ class Preparation:
     fill: tuple[Transform, ...] = ()
     padding: str | None = "repeat"
 
-    def __call__(self, motion: Motion) -> Prepared:
-        """Prepare a motion, which ends with the newest frame."""
+    def __call__(self, motion: Motion, *, apart: bool = False) -> Prepared:
+        """Prepare a motion, which ends with the newest frame.
+
+        Args:
+            motion: The motion.
+            apart: Whether each person is a clip of its own. Then all steps have to be able to
+                (:attr:`can_apart`).
+        """
         motion = at_rate(motion, self.frame_rate)
         undone: list[WayBack] = []
         for step in self.preprocess:
-            motion, back = _applied(step, motion)
+            motion, back = _applied(step, motion, apart)
             undone += [] if back is None else [back]
         if self.padding is None:
             observed = motion.frames(slice(-self.num_observed, None))
@@ -99,6 +113,11 @@ class Preparation:
         for step in self.fill:
             observed = step(observed)
         return Prepared(observed, tuple(reversed(undone)))
+
+    @property
+    def can_apart(self) -> bool:
+        """Whether persons can be prepared at once as if each were alone."""
+        return all(isinstance(step, (*_EACH_ALONE, *_APART)) for step in (*self.preprocess, *self.fill))
 
     @property
     def model_skeleton(self) -> Skeleton:
@@ -153,14 +172,17 @@ def steps_of(transform: Transform | None) -> tuple[Transform, ...]:
     return (transform,)
 
 
-def _applied(transform: Transform, motion: Motion) -> tuple[Motion, WayBack | None]:
+def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion, WayBack | None]:
     """The transformed motion, and the way back, where there is one and it is needed."""
     if isinstance(transform, Standardize):
         return transform(motion), partial(transform.invert, skeleton=motion.skeleton)
     if isinstance(transform, _KEEP_COORDINATES) or not isinstance(transform, InvertibleTransform):
         return transform(motion), None
-    motion, parameters = transform.apply(motion)
+    if apart and isinstance(transform, _APART):
+        motion, parameters = transform.apply_apart(motion)
+    else:
+        motion, parameters = transform.apply(motion)
     if isinstance(transform, Center):
         # Centred frame by frame, a motion has no path: the future stays where the last frame was.
-        parameters = parameters[-1:]
+        parameters = parameters[..., -1:, :]
     return motion, partial(transform.invert, parameters=parameters)

@@ -4,7 +4,7 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_folder import SAME_RATE
 from pyg_sybio.data.transforms import FillMissing, JoinTracks, SelectBodies, SelectByConfidence
 from pyg_sybio.inference.preparation import Preparation, Prepared, rate_notice
-from pyg_sybio.inference.track import Track
+from pyg_sybio.inference.track import Track, window_of
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
 from pyg_sybio.skeleton import Skeleton
 
@@ -161,6 +161,7 @@ class MotionStream:
         self.max_gap = max_gap
         self.max_tracks = max_tracks
         self.forget_after = forget_after
+        self._apart = self.preparation.can_apart
         self._joints = _joints_among(self.skeleton, preparation.skeleton)
         self._model: Callable[[Tensor], SybioOutput] = model
         self._like = _input_example(model)
@@ -275,10 +276,7 @@ class MotionStream:
         for track_id, (pose, present) in seen.items():
             self._append(track_id, timestamp, pose, present)
         self._forget(timestamp)
-        with torch.inference_mode():
-            answers = self._answer(list(poses))
-        latency = time.perf_counter() - start
-        outputs = {track_id: replace(answer, latency=latency) for track_id, answer in answers.items()}
+        outputs = self._answer(list(poses), start)
         if not self._told_rate:
             self._compare_rate(poses)
         return outputs
@@ -291,7 +289,7 @@ class MotionStream:
                 f"track {track_id} (reset begins it anew)"
             )
 
-    def _seen(self, pose: Pose, confidence: Any) -> tuple[Tensor, Tensor]:
+    def _seen(self, pose: Pose, confidence: Any) -> tuple[np.ndarray, np.ndarray]:
         """The joints that the preparation takes `[M, D]`, zero where not seen, and which were `[M]`."""
         skeleton = self.skeleton
         values = _numbers(pose, "pose")
@@ -302,23 +300,23 @@ class MotionStream:
             )
         scored = skeleton.coordinates == "xy+score"
         if scored and trust is not None and values.shape == (skeleton.num_joints, 2):
-            values = torch.cat([values, trust[:, None]], dim=-1)
+            values = np.concatenate([values, trust[:, None]], axis=-1)
         if values.shape != (skeleton.num_joints, skeleton.num_features):
             raise ValueError(
                 f"'pose' has shape {list(values.shape)}, expected [{skeleton.num_joints}, "
                 f"{skeleton.num_features}] for skeleton '{skeleton.name}' ({skeleton.coordinates})"
             )
-        if values.isinf().any():
+        if np.isinf(values).any():
             raise ValueError("'pose' has an infinity, expected finite numbers, and NaN for what was not seen")
         if scored and trust is None:
             trust = values[:, 2]
-        present = ~values.isnan().any(-1)
+        present = ~np.isnan(values).any(-1)
         if trust is not None:
             present = present & (trust > self.min_confidence)  # a NaN is not above anything
         values, present = values[self._joints], present[self._joints]
-        return values.masked_fill(~present[:, None], 0.0), present
+        return np.where(present[:, None], values, 0.0), present
 
-    def _append(self, track_id: int, timestamp: float, pose: Tensor, present: Tensor) -> None:
+    def _append(self, track_id: int, timestamp: float, pose: np.ndarray, present: np.ndarray) -> None:
         track = self._tracks.pop(track_id, None)
         if track is None:
             track = Track(
@@ -361,75 +359,111 @@ class MotionStream:
                 self._like.new_zeros(1, self.num_observed, skeleton.num_joints, skeleton.num_features)
             )
 
-    def _answer(self, track_ids: Sequence[int]) -> dict[int, StreamOutput]:
-        windows = {track_id: self._tracks[track_id].window() for track_id in track_ids}
-        prepared = {track_id: self.preparation(window) for track_id, window in windows.items()}
+    def _answer(self, track_ids: Sequence[int], start: float) -> dict[int, StreamOutput]:
+        """What is to be said of tracks whose newest pose has been taken in at `start` of the clock."""
+        together = self._prepared(track_ids)
+        self._ask(together)
+        outputs = {output.track_id: output for each in together for output in self._outputs(each)}
+        latency = time.perf_counter() - start
+        return {track_id: replace(outputs[track_id], latency=latency) for track_id in track_ids}
+
+    def _prepared(self, track_ids: Sequence[int]) -> list["_Together"]:
+        """The windows of tracks as the model wants them: those of one length together, where that can be."""
+        by_length: dict[int, list[tuple[int, np.ndarray]]] = {}
+        for track_id in track_ids:
+            places = self._tracks[track_id].places()
+            by_length.setdefault(len(places), []).append((track_id, places))
         whole = self.num_observed * self.preparation.skeleton.num_joints
-        ratios = {track_id: window.present.sum().item() / whole for track_id, window in windows.items()}
-        answers = {}
-        by_length: dict[int, list[int]] = {}
-        for track_id, each in prepared.items():
-            if each.observed.present.any():
-                by_length.setdefault(each.observed.num_frames, []).append(track_id)
+        result = []
+        for alike in by_length.values():
+            ids, places_of_all = zip(*alike, strict=True)
+            window = window_of([self._tracks[track_id] for track_id in ids], places_of_all)
+            ratios = (window.present.sum((1, 2)) / whole).tolist()
+            if self._apart:
+                result.append(_Together(ids, ratios, self.preparation(window, apart=True)))
             else:
-                answers[track_id] = self._output(track_id, ratios[track_id], each, None, None)
-        for together in by_length.values():  # one length, but of a preparation that leaves too few frames few
-            x = torch.cat([prepared[track_id].observed.poses for track_id in together])
-            out = self._model(x.to(self._like))
-            logits = [None] * len(together) if out.logits is None else out.logits.float().cpu().softmax(-1)
-            future = [None] * len(together) if out.future is None else out.future.double().cpu()
-            for track_id, own, next_poses in zip(together, logits, future, strict=True):
-                answers[track_id] = self._output(
-                    track_id, ratios[track_id], prepared[track_id], own, next_poses
-                )
-        return {track_id: answers[track_id] for track_id in track_ids}
+                for person, (track_id, ratio) in enumerate(zip(ids, ratios, strict=True)):
+                    prepared = self.preparation(window.persons([person]))
+                    result.append(_Together((track_id,), [ratio], prepared))
+        return result
 
-    def _output(
-        self,
-        track_id: int,
-        ratio: float,
-        prepared: Prepared,
-        probabilities: Tensor | None,
-        future: Tensor | None,
-    ) -> StreamOutput:
-        track = self._tracks[track_id]
-        rate = prepared.observed.frame_rate or self.frame_rate
-        steps = torch.arange(1, self.num_future + 1, dtype=torch.float64)
-        return StreamOutput(
-            track_id=track_id,
-            timestamp=track.newest,
-            probabilities=probabilities,
-            label=None if probabilities is None else self.class_names[int(probabilities.argmax())],
-            class_names=self.class_names,
-            observed_ratio=ratio,
-            enough=0 < ratio >= self.enough,
-            future=None if future is None else self._in_recording(future, prepared),
-            future_times=track.newest + steps / rate,
-            latency=math.nan,
-        )
+    def _ask(self, together: Sequence["_Together"]) -> None:
+        """Ask the model, in one call, unless a preparation leaves windows of several lengths."""
+        lengths: dict[int, list[_Together]] = {}
+        for each in together:
+            if each.seen.any():
+                lengths.setdefault(each.prepared.observed.num_frames, []).append(each)
+        for alike in lengths.values():
+            x = torch.cat([each.prepared.observed.poses[each.seen] for each in alike])
+            with torch.inference_mode():
+                out = self._model(x.to(self._like))
+            # What follows makes tensors of its own, which whoever gets them may change.
+            counts = [int(each.seen.sum()) for each in alike]
+            if out.logits is not None:
+                probabilities = out.logits.float().cpu().softmax(-1)
+                for each, own in zip(alike, probabilities.split(counts), strict=True):
+                    each.probabilities = own
+            if out.future is not None:
+                future = out.future.double().cpu()
+                for each, own in zip(alike, future.split(counts), strict=True):
+                    each.future = self._in_recording(own, each)
 
-    def _in_recording(self, future: Tensor, prepared: Prepared) -> Tensor:
-        """Predicted poses `[T, M, D]` in the space and with the joints of those that came in."""
+    def _outputs(self, together: "_Together") -> Iterator[StreamOutput]:
+        rate = together.prepared.observed.frame_rate or self.frame_rate
+        steps = torch.arange(1, self.num_future + 1, dtype=torch.float64) / rate
+        answer = 0
+        for track_id, ratio, seen in zip(
+            together.track_ids, together.ratios, together.seen.tolist(), strict=True
+        ):
+            newest = self._tracks[track_id].newest
+            probabilities, future = together.probabilities, together.future
+            own = None if probabilities is None or not seen else probabilities[answer]
+            yield StreamOutput(
+                track_id=track_id,
+                timestamp=newest,
+                probabilities=own,
+                label=None if own is None else self.class_names[int(own.argmax())],
+                class_names=self.class_names,
+                observed_ratio=ratio,
+                enough=0 < ratio >= self.enough,
+                future=None if future is None or not seen else future[answer],
+                future_times=newest + steps,
+                latency=math.nan,
+            )
+            answer += seen
+
+    def _in_recording(self, future: Tensor, together: "_Together") -> Tensor:
+        """Predicted poses `[P, T, M, D]` of who was seen in the space and with the joints of what came in."""
+        observed, seen = together.prepared.observed, together.seen
+        poses = future.new_zeros(len(seen), *future.shape[1:])
+        poses[seen] = future
         motion = Motion(
-            poses=future[None],
-            skeleton=prepared.observed.skeleton,
-            frame_rate=prepared.observed.frame_rate,
-            check_values=False,
+            poses=poses, skeleton=observed.skeleton, frame_rate=observed.frame_rate, check_values=False
         )
-        poses = prepared.to_recording(motion).poses[0].float()
-        if len(self._joints) == self.skeleton.num_joints:
-            return poses[:, self._joints.argsort()]
-        whole = poses.new_full((len(poses), self.skeleton.num_joints, poses.size(-1)), math.nan)
-        whole[:, self._joints] = poses
+        poses = together.prepared.to_recording(motion).poses[seen].float()
+        whole = poses.new_full((*poses.shape[:2], self.skeleton.num_joints, poses.size(-1)), math.nan)
+        whole[:, :, self._joints] = poses
         return whole
 
 
-def _numbers(values: Any, name: str) -> Tensor:
-    """Numbers in double precision, in memory of their own."""
+class _Together:
+    """Tracks that are prepared together, and what the model says of those of whom anything was seen."""
+
+    def __init__(self, track_ids: Sequence[int], ratios: Sequence[float], prepared: Prepared) -> None:
+        self.track_ids = track_ids
+        self.ratios = ratios
+        self.prepared = prepared
+        self.seen = prepared.observed.present.flatten(1).any(1)
+        self.probabilities: Tensor | None = None
+        self.future: Tensor | None = None
+
+
+def _numbers(values: Any, name: str) -> np.ndarray:
+    """Numbers in double precision."""
     if isinstance(values, Tensor):
-        return values.detach().to("cpu", torch.float64, copy=True)
+        return values.detach().cpu().double().numpy()
     try:
-        return torch.from_numpy(np.array(values, dtype=np.float64))
+        return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"'{name}' is no array of numbers, such as [[0.1, 0.2, 0.3], ...]") from None
 
@@ -447,13 +481,13 @@ def _input_example(model: Model) -> Tensor:
     return next((value.new_zeros(()) for value in buffers if value.is_floating_point()), torch.zeros(()))
 
 
-def _joints_among(skeleton: Skeleton, wanted: Skeleton) -> Tensor:
+def _joints_among(skeleton: Skeleton, wanted: Skeleton) -> np.ndarray:
     """The place of each wanted joint among those of a skeleton."""
     for name in ("coordinates", "units"):
         came, expected = getattr(skeleton, name), getattr(wanted, name)
         if came != expected:
             raise ValueError(f"'skeleton' {skeleton.name!r} has {name} {came!r}, expected {expected!r}")
-    return torch.tensor([skeleton.joint_index(name) for name in wanted.joints])
+    return np.array([skeleton.joint_index(name) for name in wanted.joints])
 
 
 def _check_positive(**values: float) -> None:

@@ -1,13 +1,13 @@
-r"""The last frames of one person, in bounded memory."""
+r"""The last frames of each person, in bounded memory, and at the frame rate of a model."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms.resample import at_times
+from pyg_sybio.data.transforms.interpolate import interpolate
 from pyg_sybio.skeleton import Skeleton
 
 # A moment this close to a frame (in frames) is that frame: clocks round, and so do seconds since 1970.
@@ -17,7 +17,7 @@ _LEAST = 32
 
 
 class Track:
-    r"""The poses of one person as they came, and the last of them at the frame rate of a model.
+    r"""The poses of one person as they came.
 
     Memory is bounded by the window, whatever the rate at which poses come: of poses that come faster than
     `max_rate`, those in between are dropped, but never the newest one.
@@ -39,8 +39,8 @@ class Track:
         # Twice as much, so that frames are moved once for as many new ones, and always lie in a row.
         rows = 2 * self._capacity
         self._times = np.zeros(rows)
-        self._poses = torch.zeros(rows, skeleton.num_joints, skeleton.num_features, dtype=torch.float64)
-        self._present = torch.zeros(rows, skeleton.num_joints, dtype=torch.bool)
+        self._poses = np.zeros((rows, skeleton.num_joints, skeleton.num_features))
+        self._present = np.zeros((rows, skeleton.num_joints), dtype=bool)
         self._start = self._stop = 0
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class Track:
         """Forget all poses."""
         self._start = self._stop = 0
 
-    def append(self, time: float, pose: Tensor, present: Tensor) -> None:
+    def append(self, time: float, pose: np.ndarray, present: np.ndarray) -> None:
         r"""Take in a pose.
 
         Args:
@@ -76,10 +76,8 @@ class Track:
             self._stop -= 1  # of poses that come too fast, the newest takes the place of the one before
         elif self._stop == len(self._times):
             keep = slice(self._stop - self._capacity + 1, self._stop)
-            moved = slice(0, self._capacity - 1)
-            self._times[moved] = self._times[keep]
-            self._poses[moved] = self._poses[keep]
-            self._present[moved] = self._present[keep]
+            for rows in (self._times, self._poses, self._present):
+                rows[: self._capacity - 1] = rows[keep]
             self._start, self._stop = 0, self._capacity - 1
         self._times[self._stop] = time
         self._poses[self._stop] = pose
@@ -87,11 +85,11 @@ class Track:
         self._stop += 1
         self._start = max(self._start, self._stop - self._capacity)
 
-    def window(self) -> Motion:
-        r"""The last frames at the window's frame rate, the last of which is the newest pose.
+    def places(self) -> np.ndarray:
+        r"""Where the frames of the window are among the poses that are held, `[T]`.
 
-        Between two poses, it is interpolated as :func:`~pyg_sybio.data.transforms.resample.at_times` does it.
-        A window reaches as far back as poses do.
+        The last one is the newest pose. A frame between two poses has a place between theirs. A window
+        reaches as far back as poses do.
         """
         times = self.times
         span = (times[-1] - times[0]) * self.frame_rate + _SAME_FRAME
@@ -99,20 +97,44 @@ class Track:
         moments = times[-1] - np.arange(num_frames)[::-1] / self.frame_rate
         places = np.interp(moments, times, np.arange(len(times), dtype=float))
         nearest = np.rint(places)
-        places = np.where(np.abs(places - nearest) <= _SAME_FRAME, nearest, places)
-        if places[-1] - places[0] == num_frames - 1 and (places == nearest).all():
-            rows = slice(self._stop - num_frames, self._stop)
-            return self._motion(rows)
-        first = int(places[0])
-        held = self._motion(slice(self._start + first, self._stop))
-        return at_times(held, torch.from_numpy(places - first))
+        return np.where(np.abs(places - nearest) <= _SAME_FRAME, nearest, places)
 
-    def _motion(self, rows: slice) -> Motion:
-        # A copy: who gets a window may keep it.
-        return Motion(
-            poses=self._poses[rows].clone()[None],
-            present=self._present[rows].clone()[None],
-            skeleton=self.skeleton,
-            frame_rate=self.frame_rate,
-            check_values=False,
-        )
+    def poses_at(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Poses `[T, M, D]`, and which joints of them were seen `[T, M]`, at whole places."""
+        rows = self._start + places.astype(int)
+        return self._poses[rows], self._present[rows]
+
+
+def window_of(tracks: Sequence[Track], places: Sequence[np.ndarray]) -> Motion:
+    r"""The windows of tracks as one motion, each track a person.
+
+    Between two poses, it is interpolated as :func:`~pyg_sybio.data.transforms.resample.at_times` does it: a
+    joint is present if it is in both.
+
+    Args:
+        tracks: One or more, of the same skeleton.
+        places: What :meth:`Track.places` says of each; as many for all.
+    """
+    weight = np.stack(places) % 1  # [P, T]
+    poses, present = _stacked(tracks, [np.floor(each) for each in places])
+    if weight.any():
+        after, present_after = _stacked(tracks, [np.ceil(each) for each in places])
+        present = present & present_after
+        share = torch.from_numpy(weight)[:, :, None, None]
+        rotations = tracks[0].skeleton.coordinates == "expmap"
+        poses = interpolate(poses, after, share, rotations=rotations)
+        poses = poses.masked_fill(~present[..., None], 0.0)
+    return Motion(
+        poses=poses,
+        present=present,
+        skeleton=tracks[0].skeleton,
+        frame_rate=tracks[0].frame_rate,
+        check_values=False,
+    )
+
+
+def _stacked(tracks: Sequence[Track], places: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    poses, present = zip(
+        *(track.poses_at(each) for track, each in zip(tracks, places, strict=True)), strict=True
+    )
+    return torch.from_numpy(np.stack(poses)), torch.from_numpy(np.stack(present))

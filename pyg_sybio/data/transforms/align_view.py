@@ -51,6 +51,9 @@ class AlignView(LinearTransform):
         self.horizontal = _check_pair("horizontal", horizontal)
 
     def matrix(self, motion: Motion) -> Tensor:
+        return self.matrices(motion.persons([0]))[0]
+
+    def matrices(self, motion: Motion) -> Tensor:
         space = space_of(motion, self)
         if motion.num_spatial != 3:
             raise ValueError(
@@ -58,18 +61,22 @@ class AlignView(LinearTransform):
                 f"'{motion.skeleton.coordinates}', expected 'xyz'"
             )
         joints = [motion.skeleton.joint_index(name) for name in (*self.vertical, *self.horizontal)]
-        low, high, right, left = space[0][:, joints].double().unbind(1)  # [T, 3] each
+        low, high, right, left = space[:, :, joints].double().unbind(2)  # [P, T, 3] each
         up, across = high - low, left - right
         length = torch.linalg.vector_norm(up, dim=-1) * torch.linalg.vector_norm(across, dim=-1)
         area = torch.linalg.vector_norm(torch.linalg.cross(up, across), dim=-1)
-        usable = motion.present[0][:, joints].all(1) & (length > 0) & (area >= _DEGENERATE * length)
-        if not usable.any():
-            return torch.eye(3, dtype=space.dtype, device=space.device)
-        frame = int(usable.int().argmax())
-        z = up[frame] / torch.linalg.vector_norm(up[frame])
-        x = across[frame] - (across[frame] @ z) * z
-        x = x / torch.linalg.vector_norm(x)
-        return torch.stack([x, torch.linalg.cross(z, x), z]).to(space.dtype)
+        usable = motion.present[:, :, joints].all(2) & (length > 0) & (area >= _DEGENERATE * length)
+        person, frame = torch.arange(len(usable), device=usable.device), usable.int().argmax(1)
+        z = _normalised(up[person, frame])  # [P, 3]
+        x = across[person, frame]
+        x = _normalised(x - (x * z).sum(-1, keepdim=True) * z)
+        turn = torch.stack([x, torch.linalg.cross(z, x), z], dim=1).to(space.dtype)
+        standing = torch.eye(3, dtype=space.dtype, device=space.device)
+        return turn.where(usable.any(1)[:, None, None], standing)
+
+
+def _normalised(vectors: Tensor) -> Tensor:
+    return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
 
 
 def _check_pair(name: str, value: tuple[str, str]) -> tuple[str, str]:

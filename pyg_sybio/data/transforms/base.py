@@ -75,6 +75,15 @@ class LinearTransform(InvertibleTransform):
         matrix = self.matrix(motion)
         return with_space(motion, space @ matrix.mT.contiguous()), matrix  # the copy makes it fast
 
+    def matrices(self, motion: Motion) -> Tensor:
+        """The map of each person as if there were no other, `[P, S, S]`."""
+        return torch.stack([self.matrix(motion.persons([person])) for person in range(motion.num_persons)])
+
+    def apply_apart(self, motion: Motion) -> tuple[Motion, Tensor]:
+        """As :meth:`apply`, each person as if there were no other; parameters are `[P, 1, S, S]`."""
+        space, matrices = space_of(motion, self), self.matrices(motion)[:, None]
+        return with_space(motion, space @ matrices.mT.contiguous()), matrices
+
     def invert(self, motion: Motion, parameters: Tensor) -> Motion:
         return with_space(motion, space_of(motion, self) @ torch.linalg.inv(parameters).mT.contiguous())
 

@@ -36,16 +36,26 @@ class Center(InvertibleTransform):
         self.frame = check_choice("frame", frame, ("first", "each"))
 
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
-        offset = self._offset(motion, space_of(motion, self))
+        seen = motion.present[:, :, self._joint(motion)].any(1)
+        first = int(seen.int().argmax())
+        offset = self._offsets(motion, slice(first, first + 1))[0]
         return shift_space(motion, -offset[:, None], self), offset
 
-    def invert(self, motion: Motion, parameters: Tensor) -> Motion:
-        return shift_space(motion, parameters[:, None], self)
+    def apply_apart(self, motion: Motion) -> tuple[Motion, Tensor]:
+        """As :meth:`apply`, each person as if there were no other; parameters have persons first."""
+        offsets = self._offsets(motion, slice(None))
+        return shift_space(motion, -offsets[:, :, None], self), offsets
 
-    def _offset(self, motion: Motion, space: Tensor) -> Tensor:
-        joint = motion.skeleton.joint_index(self.joint or motion.skeleton.center)
-        present = motion.present[:, :, joint]  # [P, T]
-        person = int(present.any(1).int().argmax())
-        path = space[person, :, joint]  # [T, S]; zeros if nobody shows the joint
-        held = path[held_frames(present[person : person + 1])[0]]
-        return held if self.frame == "each" else held[:1]
+    def invert(self, motion: Motion, parameters: Tensor) -> Motion:
+        return shift_space(motion, parameters[..., None, :], self)
+
+    def _joint(self, motion: Motion) -> int:
+        return motion.skeleton.joint_index(self.joint or motion.skeleton.center)
+
+    def _offsets(self, motion: Motion, persons: slice) -> Tensor:
+        """Where the joint of some persons is, `[P, T, S]` or `[P, 1, S]`; zero for one who never shows it."""
+        joint = self._joint(motion)
+        path = space_of(motion, self)[persons, :, joint]  # [P, T, S]
+        held = held_frames(motion.present[persons, :, joint])  # [P, T]
+        held = held if self.frame == "each" else held[:, :1]
+        return path.gather(1, held[:, :, None].expand(-1, -1, path.size(-1)))
