@@ -102,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--threads", type=whole_number, help="of the model (default: as 'sybio serve' has it)"
     )
+    parser.add_argument("--bf16", action="store_true", help="let the model compute in bfloat16")
     parser.add_argument(
         "--output", type=Path, metavar="FILE.json", help="write the figures and the environment here as well"
     )
@@ -117,7 +118,7 @@ def measure_all(arguments: argparse.Namespace) -> Iterator[Row]:
         for scenario in SCENARIOS:
             if scenario.name not in arguments.scenarios:
                 continue
-            with server(checkpoint, arguments.threads) as (port, process):
+            with server(checkpoint, arguments.threads, arguments.bf16) as (port, process):
                 counts = asyncio.run(
                     converse(scenario, port, process, skeleton, arguments.fps, 60 * arguments.minutes)
                 )
@@ -174,11 +175,13 @@ def write_checkpoint(preset: str, path: Path) -> Skeleton:
 
 
 @contextlib.contextmanager
-def server(checkpoint: Path, threads: int | None) -> Iterator[tuple[int, int]]:
+def server(checkpoint: Path, threads: int | None, bf16: bool) -> Iterator[tuple[int, int]]:
     """Run 'sybio serve'; yields its port and its process's number."""
     command = [sys.executable, "-m", "pyg_sybio", "serve", str(checkpoint), "--port", "0"]
     if threads is not None:
         command += ["--threads", str(threads)]
+    if bf16:
+        command.append("--bf16")
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         try:

@@ -51,6 +51,12 @@ def add_serve_command(
         metavar="N",
         help="on how many processors the model may run (default: half of them)",
     )
+    parser.add_argument(
+        "--bf16",
+        action="store_true",
+        help="compute in bfloat16: faster for several people on processors that have it, with slightly other "
+        "numbers",
+    )
     limits = parser.add_argument_group("limits, of which every connection has its own")
     limits.add_argument(
         "--max-rate", type=_above_zero, default=120, metavar="N", help="messages a second (default: 120)"
@@ -90,10 +96,13 @@ def serve_command(args: argparse.Namespace) -> None:
     import uvicorn  # noqa: F401
 
     from pyg_sybio.serving.limits import Limits
-    from pyg_sybio.serving.run import log_to_stderr, serve
+    from pyg_sybio.serving.run import in_bfloat16, log_to_stderr, serve
     from pyg_sybio.training.checkpoint import load_checkpoint
 
     log_to_stderr(debug=args.debug)
+    checkpoint = load_checkpoint(args.checkpoint)
+    if args.bf16:
+        checkpoint = in_bfloat16(checkpoint)
     limits = Limits(
         rate=args.max_rate,
         people=args.max_people,
@@ -103,7 +112,7 @@ def serve_command(args: argparse.Namespace) -> None:
         idle=args.idle,
     )
     serve(
-        load_checkpoint(args.checkpoint),
+        checkpoint,
         name=args.checkpoint.name,
         play=args.play,
         host=args.host,

@@ -68,9 +68,13 @@ class Playback:
     async def run(self) -> None:
         """Play for ever."""
         self._service.hub.add(self.source)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.source.run())
-            tasks.create_task(self._play())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.source.run())
+                tasks.create_task(self._play())
+        except* Exception:
+            logger.exception("%s: cannot be played any more", self.source.name)
+            self._service.hub.remove(self.source)
 
     async def _play(self) -> None:
         loop = asyncio.get_running_loop()

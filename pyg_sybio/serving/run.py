@@ -1,12 +1,16 @@
 """Serving a checkpoint until somebody stops it."""
 
+import dataclasses
 import logging
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from pyg_sybio.inference.streaming import MotionStream
+from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.serving.access import LOOPBACK
 from pyg_sybio.serving.app import create_app
 from pyg_sybio.serving.limits import Limits
@@ -94,6 +98,17 @@ def serve(
             server.run(sockets=[bound])
         except KeyboardInterrupt:
             print("sybio: stopped", file=sys.stderr)
+
+
+def in_bfloat16(checkpoint: Checkpoint) -> Checkpoint:
+    """The same checkpoint, whose model computes in bfloat16.
+
+    Raises:
+        ValueError: If the model is not one that can choose, such as an exported one.
+    """
+    if not isinstance(checkpoint.model, SybioGNN):
+        raise ValueError("--bf16 needs a checkpoint of 'sybio fit' or a folder: this model has its precision")
+    return dataclasses.replace(checkpoint, model=checkpoint.model.folded(torch.bfloat16))  # type: ignore[arg-type]
 
 
 def log_to_stderr(*, debug: bool = False) -> None:

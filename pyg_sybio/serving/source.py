@@ -27,6 +27,7 @@ from pyg_sybio.visualization.view import View
 logger = logging.getLogger(__name__)
 
 Deliver = Callable[[str], Awaitable[None]]
+Outputs = dict[int, StreamOutput]
 
 # Live poses are looked at from where these many frames show best; a first view is there with the first frame.
 _FRAMES_OF_VIEW = 30
@@ -161,31 +162,52 @@ class Source:
         Raises:
             Refusal: If too many frames could not be taken.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            while not self._waiting:
-                self._news.clear()
-                await self._news.wait()
-            item, arrived = self._waiting.popleft()
-            if isinstance(item, Reset):
-                await loop.run_in_executor(self._service.pool, self._reset, item)
-                continue
-            try:
-                outputs, text = await loop.run_in_executor(self._service.pool, self._update, item)
-            except ValueError as error:
-                await self.complain(error, deliver)
-                continue
-            if deliver is not None:
-                await deliver(text)
-            latency = time.perf_counter() - arrived
-            self.taken += 1
-            self._service.frames += 1
-            self._service.latency.add(latency)
-            for output in outputs.values():
-                self._service.model_time.add(output.latency)
-                break  # the same for all persons: they are one call
-            if self._viewers:
-                await self._show(item, outputs, latency)
+        # While a result is written, the model takes the next frame already; results keep their order.
+        written: asyncio.Task[None] = asyncio.create_task(asyncio.sleep(0))
+        try:
+            while True:
+                item, arrived = await self._next()
+                try:
+                    outputs = await self._in_pool(self._update, item)
+                except ValueError as error:
+                    await written
+                    await self.complain(error, deliver)
+                    continue
+                await written
+                if isinstance(item, Frame):
+                    written = asyncio.create_task(self._write(item, outputs, arrived, deliver))
+        finally:
+            written.cancel()
+
+    async def _next(self) -> tuple[Frame | Reset, float]:
+        """The next that waits, and when it came."""
+        while not self._waiting:
+            self._news.clear()
+            await self._news.wait()
+        return self._waiting.popleft()
+
+    async def _in_pool(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._service.pool, function, *arguments)
+
+    def _update(self, item: Frame | Reset) -> Outputs:
+        if isinstance(item, Reset):
+            self._stream.reset(item.track)
+            return {}
+        return self._stream.update_many(item.poses, confidences=item.confidences, timestamp=item.timestamp)
+
+    async def _write(self, frame: Frame, outputs: Outputs, arrived: float, deliver: Deliver | None) -> None:
+        """Send what the model said of a frame, and count it."""
+        if deliver is not None:
+            await deliver(await asyncio.to_thread(_result_text, outputs, self.dropped))
+        latency = time.perf_counter() - arrived
+        self.taken += 1
+        self._service.frames += 1
+        self._service.latency.add(latency)
+        for output in outputs.values():
+            self._service.model_time.add(output.latency)
+            break  # the same for all persons: they are one call
+        if self._viewers:
+            await self._show(frame, outputs, latency)
 
     async def complain(self, error: ValueError, deliver: Deliver | None) -> None:
         """Answer what cannot be taken.
@@ -204,25 +226,16 @@ class Source:
                 BAD_MESSAGES, f"{self.mistakes} messages could not be taken, expected {_FORMAT}; good bye"
             )
 
-    def _reset(self, item: Reset) -> None:
-        self._stream.reset(item.track)
-
-    def _update(self, frame: Frame) -> tuple[dict[int, StreamOutput], str]:
-        outputs = self._stream.update_many(
-            frame.poses, confidences=frame.confidences, timestamp=frame.timestamp
-        )
-        return outputs, encode({**result_message(outputs), "dropped": self.dropped})
-
     # Viewers ----------------------------------------------------------------------------------------------
 
-    async def _show(self, frame: Frame, outputs: dict[int, StreamOutput], latency: float) -> None:
+    async def _show(self, frame: Frame, outputs: Outputs, latency: float) -> None:
         view = self._view
         text = await asyncio.to_thread(self._draw, frame, outputs, latency)
         if self._view is not view and (view_text := self.view_text()) is not None:
             self._service.hub.show(self, "view", view_text)
         self._service.hub.show(self, "frame", text)
 
-    def _draw(self, frame: Frame, outputs: dict[int, StreamOutput], latency: float) -> str:
+    def _draw(self, frame: Frame, outputs: Outputs, latency: float) -> str:
         spatial = self._service.spatial
         poses = {track: frame.poses[track] for track in outputs}
         if self._digits is None and spatial:
@@ -252,6 +265,10 @@ class Source:
             self._view = view_of_frames(self._for_view, self._service.skeleton) or self._view
         if len(self._for_view) >= _FRAMES_OF_VIEW:
             self._for_view = []
+
+
+def _result_text(outputs: Outputs, dropped: int) -> str:
+    return encode({**result_message(outputs), "dropped": dropped})
 
 
 _FORMAT = "messages as docs/serving.md describes them"
