@@ -1,6 +1,9 @@
 """Serving a checkpoint until somebody stops it."""
 
+import contextlib
+import ctypes
 import dataclasses
+import gc
 import logging
 import sys
 import warnings
@@ -57,6 +60,7 @@ def serve(
         ValueError: If a recording cannot be read, or does not fit the model.
     """
     limits = limits or Limits()
+    _share_memory_among_threads()
     frame_rate = checkpoint.data["frame_rate"]
 
     def start_stream(rate: float | None) -> MotionStream:
@@ -94,10 +98,25 @@ def serve(
         query = "" if token is None else "?token=TOKEN"
         print(f"page:  http://{shown}:{port}/{query}")
         print(f"poses: ws://{shown}:{port}/ws/poses{query}", flush=True)
+        # What is here stays: the collector need not look at it again, which takes 200 ms every few seconds.
+        gc.collect()
+        gc.freeze()
         try:
             server.run(sockets=[bound])
         except KeyboardInterrupt:
             print("sybio: stopped", file=sys.stderr)
+
+
+def _share_memory_among_threads() -> None:
+    """Let all threads take memory from one place, where the C library is glibc.
+
+    It gives each thread a place of its own, and hands what is free there back to the system again and again.
+    The model does not run in the main thread, so it would get its memory anew in every frame: 3200 page
+    faults for ten people, 27 ms instead of 20.
+    """
+    arena_max = -8
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(arena_max, 1)
 
 
 def in_bfloat16(checkpoint: Checkpoint) -> Checkpoint:
