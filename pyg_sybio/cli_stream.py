@@ -83,17 +83,27 @@ def add_stream_command(
         metavar="SHARE",
         help="of the window that has to be seen before it is called enough (default: %(default)s)",
     )
+    parser.add_argument(
+        "--threads",
+        type=_whole,
+        metavar="N",
+        help="on how many processors the model may run (default: all; fewer are faster where others work, too)",
+    )
     parser.set_defaults(run=stream_command)
 
 
 def stream_command(args: argparse.Namespace) -> None:
     """``sybio stream``."""
+    import torch
+
     from pyg_sybio.inference.json_lines import Pace, Summary, answer_all
     from pyg_sybio.skeleton import load_skeleton
     from pyg_sybio.training.checkpoint import load_checkpoint
 
     if args.path is not None and not args.path.exists():
         raise FileNotFoundError(f"no file {args.path}: expected a motion file, or a .jsonl file of messages")
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
     checkpoint = load_checkpoint(args.checkpoint)
     skeleton = None if args.skeleton is None else load_skeleton(args.skeleton)
     of_lines = args.path is None or args.path.suffix.lower() == ".jsonl"
@@ -182,6 +192,12 @@ def _share(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
     return number
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
 
 
 def _number(text: str) -> float:

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import torch
 from live_models import FUTURE, NTU, OBSERVED, save_checkpoint, small_checkpoint
 
 from pyg_sybio import cli
+from pyg_sybio.data.expmap import Normalisation, frames_of, used_columns
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
+from pyg_sybio.data.reading import read_motion, read_motions
 from pyg_sybio.inference.json_lines import MAX_LINE, Pace
 from pyg_sybio.training.checkpoint import Checkpoint, load_checkpoint
 from pyg_sybio.training.observation import observe_one
@@ -248,6 +251,50 @@ def test_a_reader_that_goes_away(checkpoint: Path, tmp_path: Path) -> None:
     assert "frames, 0 dropped, 0 refused" in said
 
 
+def test_the_model_s_threads(
+    checkpoint: Path, stdin: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    for argv in ([], ["--threads", "3"]):
+        stdin("")
+        assert Streamed(capsys, [str(checkpoint), *argv]).code == 0
+    assert asked == [3]
+
+
+@pytest.mark.real_data
+def test_a_rig_s_recording(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = data_root / "bandai2" / "dataset-2_wave-both-hands_normal_001.bvh"
+    motion = read_motion(path)
+    made = small_checkpoint(skeleton=motion.skeleton, preprocess=[{**CENTER, "init_args": {"frame": "each"}}])
+    saved = save_checkpoint(made, tmp_path / "rig.ckpt")
+    run = Streamed(capsys, [str(saved), str(path)])
+    assert len(run.results) == motion.num_frames
+    # The preparation treats frames one by one: what lies before the window makes no difference.
+    probabilities, future = said_by_predict(made, path)
+    person = run.results[-1]["people"][0]
+    assert person["probabilities"] == pytest.approx(probabilities, abs=1e-4)
+    torch.testing.assert_close(torch.tensor(person["future"]["joints"]), future, rtol=1e-4, atol=1e-2)  # cm
+
+
+@pytest.mark.real_data
+def test_a_recording_of_rotations(data_root: Path) -> None:
+    path = data_root / "cmu_mocap" / "test" / "walking" / "walking_1.txt"
+    (recorded,) = read_motions(path)
+    used = recorded.skeleton.subset("used")
+    normalisation = Normalisation.fit([frames_of(recorded)], used_columns(recorded.skeleton, used))
+    made = replace(small_checkpoint("cmu_mocap.CMUMocap", used), normalisation=normalisation)
+    made.data["frame_rate"] = 25.0
+    stream = made.stream(fps=50)
+    for pose in recorded.poses[0]:
+        out = stream.update(pose)
+    observation = observe_one(path, made)
+    prediction = predict(made, observation.x)
+    future = future_motion(prediction, observation).poses[0].float()
+    torch.testing.assert_close(out.probabilities, prediction.probabilities, rtol=0, atol=1e-5)
+    torch.testing.assert_close(out.future, future, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -267,7 +314,14 @@ def test_what_is_wrong_is_told(
 
 @pytest.mark.parametrize(
     "argv",
-    [["--speed", "0"], ["--speed", "fast"], ["--enough", "2"], ["--fps", "nan"], ["--missing", "guess"]],
+    [
+        ["--speed", "0"],
+        ["--speed", "fast"],
+        ["--enough", "2"],
+        ["--fps", "nan"],
+        ["--threads", "0"],
+        ["--missing", "guess"],
+    ],
 )
 def test_wrong_usage(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
