@@ -87,7 +87,7 @@ def add_stream_command(
         "--threads",
         type=_whole,
         metavar="N",
-        help="on how many processors the model may run (default: all; fewer are faster where others work, too)",
+        help="on how many processors the model may run (default: all, too many where others work)",
     )
     parser.set_defaults(run=stream_command)
 
