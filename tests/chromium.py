@@ -84,7 +84,9 @@ class Page:
 
     def wheel(self, place: tuple[float, float], down: float) -> None:
         """Turn the mouse's wheel."""
-        self.call("Input.dispatchMouseEvent", type="mouseWheel", x=place[0], y=place[1], deltaX=0, deltaY=down)
+        self.call(
+            "Input.dispatchMouseEvent", type="mouseWheel", x=place[0], y=place[1], deltaX=0, deltaY=down
+        )
 
     def look(self, *, dark: bool = False, width: int = 1360, height: int = 820) -> None:
         """Choose the size of the window and the colour scheme."""
@@ -120,7 +122,9 @@ def chromium(folder: Path) -> Iterator[Page]:
             time.sleep(0.1)
         port = int(port_file.read_text().split()[0])
         with urlopen(f"http://127.0.0.1:{port}/json/list") as reply:
-            address = next(each for each in json.load(reply) if each["type"] == "page")["webSocketDebuggerUrl"]
+            address = next(each for each in json.load(reply) if each["type"] == "page")[
+                "webSocketDebuggerUrl"
+            ]
         with connect(address, max_size=None, compression=None) as connection:
             yield Page(connection)
     finally:

@@ -1,0 +1,388 @@
+"""The server's answers: to producers, to viewers, and to those who get it wrong."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from served import CLASSES, SKELETON, Streams, made_up_frame, made_up_pose, made_up_recording, wait_for
+from starlette.testclient import TestClient, WebSocketTestSession
+from starlette.websockets import WebSocketDisconnect
+
+from pyg_sybio.serving.app import create_app
+from pyg_sybio.serving.limits import Limits
+
+
+@pytest.fixture(scope="module")
+def streams() -> Streams:
+    return Streams()
+
+
+@pytest.fixture
+def client(streams: Streams) -> Iterator[TestClient]:
+    with TestClient(create_app(streams, name="small")) as client:
+        yield client
+
+
+def receive(socket: WebSocketTestSession, kind: str) -> dict[str, Any]:
+    """The next message of a kind."""
+    while (message := socket.receive_json())["type"] != kind:
+        pass
+    return dict(message)
+
+
+def end_of(socket: WebSocketTestSession) -> tuple[str, int, str]:
+    """The error before a connection is closed, and the code and the reason of the close."""
+    error = ""
+    while True:
+        try:
+            message = socket.receive_json()
+        except WebSocketDisconnect as end:
+            return error, end.code, end.reason or ""
+        if message["type"] == "error":
+            error = message["message"]
+
+
+# Pages ----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    reply = client.get("/")
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert not re.search(r"""(?:src|href)=["'](?!data:)|@import|url\(|https?://""", reply.text)
+    # What a drawing shows, its name says.
+    assert 'aria-live="polite"' in reply.text
+    assert reply.text.count("<canvas") == reply.text.count('role="img"')
+
+
+def test_health(client: TestClient) -> None:
+    health = client.get("/health").json()
+    assert health["status"] == "ok"
+    assert health["model"] == {
+        "name": "small",
+        "skeleton": "ntu25",
+        "classes": 3,
+        "frame_rate": 30.0,
+        "num_observed": 8,
+        "num_future": 5,
+    }
+    assert health["latency_ms"] is None
+    with client.websocket_connect("/ws/poses") as socket:
+        socket.send_json(made_up_frame())
+        receive(socket, "result")
+        wait_for(lambda: client.get("/health").json()["frames"] == 1)
+        health = client.get("/health").json()
+        assert health["producers"] == 1
+        assert [source["kind"] for source in health["sources"]] == ["live"]
+        assert 0 < health["model_ms"]["p50"] <= health["latency_ms"]["p50"] == health["latency_ms"]["p99"]
+    wait_for(lambda: client.get("/health").json()["producers"] == 0)
+
+
+# Producers ------------------------------------------------------------------------------------------------
+
+
+def test_results_are_those_of_a_stream(client: TestClient, streams: Streams) -> None:
+    stream = streams()
+    with client.websocket_connect("/ws/poses") as socket:
+        hello = socket.receive_json()
+        assert hello["type"] == "hello"
+        assert hello["classes"] == list(CLASSES)
+        assert hello["skeleton"]["joints"] == list(SKELETON.joints)
+        for step in range(12):
+            tracks = (0,) if step < 4 else (0, 7)
+            frame = made_up_frame(step, tracks)
+            frame["people"][0]["joints"][3] = None
+            socket.send_json(frame)
+            result = receive(socket, "result")
+            poses = {track: made_up_pose(step, track) for track in tracks}
+            poses[0][3] = np.nan
+            outputs = stream.update_many(poses, timestamp=step / 30)
+            assert result["timestamp"] == pytest.approx(step / 30)
+            assert result["dropped"] == 0
+            assert [person["track"] for person in result["people"]] == list(tracks)
+            for person in result["people"]:
+                output = outputs[person["track"]]
+                assert list(person["probabilities"].values()) == pytest.approx(
+                    output.probabilities.tolist(), abs=1e-5
+                )
+                assert np.array(person["future"]["joints"]) == pytest.approx(output.future.numpy(), abs=1e-4)
+
+
+def test_a_reset_begins_anew(client: TestClient) -> None:
+    with client.websocket_connect("/ws/poses") as socket:
+        for step in range(4):
+            socket.send_json(made_up_frame(step))
+            assert receive(socket, "result")["people"][0]["observed_ratio"] == (step + 1) / 8
+        socket.send_json({"type": "reset"})
+        socket.send_json(made_up_frame(0))
+        assert receive(socket, "result")["people"][0]["observed_ratio"] == 1 / 8
+
+
+MISTAKES = {
+    "no JSON": ("{", "not JSON"),
+    "no object": ("[1]", "expected an object"),
+    "another type": ('{"type": "hello"}', "'type' is \"hello\""),
+    "deep": ("[" * 50_000, "nested too deeply"),
+    "NaN": ('{"type": "frame", "people": [{"joints": [NaN]}]}', "NaN"),
+    "two lines": ('{"type":\n"fr\nme"}', "not JSON"),
+    "few joints": ('{"type": "frame", "people": [{"joints": [[1, 2, 3]]}]}', "has 1 joints, expected"),
+    "late": (json.dumps(made_up_frame(0)), "expected one later than"),
+    "crowd": (json.dumps(made_up_frame(99, tuple(range(17)))), "has 17 entries, expected at most 16"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_answered_and_the_next_frame_taken(
+    client: TestClient, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    text, expected = MISTAKES[name]
+    with client.websocket_connect("/ws/poses") as socket, caplog.at_level(logging.WARNING):
+        socket.send_json(made_up_frame(1))
+        assert receive(socket, "result")["timestamp"] == pytest.approx(1 / 30)
+        socket.send_text(text)
+        message = receive(socket, "error")["message"]
+        assert expected in message
+        assert len(message) <= 300 and "\n" not in message
+        assert f"refused: {message}" in caplog.text
+        socket.send_json(made_up_frame(2))
+        assert receive(socket, "result")["timestamp"] == pytest.approx(2 / 30)
+    assert client.get("/health").json()["refused"] == 1
+
+
+def test_too_many_mistakes_end_it(streams: Streams) -> None:
+    with (
+        TestClient(create_app(streams, limits=Limits(mistakes=3))) as client,
+        client.websocket_connect("/ws/poses") as other,
+        client.websocket_connect("/ws/poses") as socket,
+    ):
+        for _ in range(4):
+            socket.send_text("nonsense")
+        error, code, reason = end_of(socket)
+        assert code == 4400
+        assert error == reason
+        assert "4 messages could not be taken" in error
+        other.send_json(made_up_frame())
+        assert receive(other, "result")["people"][0]["track"] == 0
+
+
+def test_a_binary_message_ends_it(client: TestClient) -> None:
+    with client.websocket_connect("/ws/poses") as socket:
+        socket.send_bytes(b"\x00\xff")
+        assert end_of(socket)[::2] == ("a binary message, expected text",) * 2
+
+
+def test_a_flood_ends_it_and_nobody_else_notices(streams: Streams, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        TestClient(create_app(streams, limits=Limits(rate=5))) as client,
+        client.websocket_connect("/ws/poses") as other,
+        client.websocket_connect("/ws/poses") as socket,
+    ):
+        for step in range(40):
+            socket.send_json(made_up_frame(step))
+        error, code, _ = end_of(socket)
+        assert (error, code) == ("more than 5 messages a second", 4429)
+        assert "producer refused: more than 5 messages a second" in caplog.text
+        other.send_json(made_up_frame())
+        assert receive(other, "result")["dropped"] == 0
+
+
+def test_who_says_nothing_is_taken_for_gone(streams: Streams) -> None:
+    with (
+        TestClient(create_app(streams, limits=Limits(idle=0.2))) as client,
+        client.websocket_connect("/ws/poses") as socket,
+    ):
+        assert end_of(socket)[:2] == ("no message for 0.2 s", 4408)
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/ws/poses", "producers"), ("/ws/view", "viewers")])
+def test_only_so_many_connections(streams: Streams, path: str, kind: str) -> None:
+    limits = Limits(producers=1, viewers=1)
+    with TestClient(create_app(streams, limits=limits)) as client:
+        with client.websocket_connect(path) as first:
+            assert first.receive_json()["type"] == "hello"
+            with client.websocket_connect(path) as second:
+                error, code, _ = end_of(second)
+                assert (error, code) == (f"there are 1 {kind}, and no more are taken", 4503)
+        # There is room again.
+        wait_for(lambda: client.get("/health").json()[kind] == 0)
+        with client.websocket_connect(path) as third:
+            assert third.receive_json()["type"] == "hello"
+
+
+def test_without_the_token_there_is_only_the_page(streams: Streams) -> None:
+    with TestClient(create_app(streams, token="secret")) as client:
+        assert client.get("/").status_code == 200
+        assert client.get("/health").status_code == 401
+        assert client.get("/health?token=secret").status_code == 200
+        for path in ("/ws/poses", "/ws/view"):
+            for query in ("", "?token=", "?token=secrets"):
+                with client.websocket_connect(path + query) as socket:
+                    error, code, _ = end_of(socket)
+                    assert code == 4401
+                    assert error.startswith("the token is missing or wrong")
+            with client.websocket_connect(path, headers={"authorization": "Bearer secret"}) as socket:
+                assert socket.receive_json()["type"] == "hello"
+
+
+def test_an_error_of_the_server_ends_one_connection_alone(
+    streams: Streams, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = iter([False, True, False])
+
+    def start(fps: float | None) -> Any:
+        stream = streams(fps)
+        if next(broken):
+            stream.update_many = None  # type: ignore[assignment, method-assign]
+        return stream
+
+    with TestClient(create_app(start)) as client:
+        with client.websocket_connect("/ws/poses") as bad, client.websocket_connect("/ws/poses") as good:
+            bad.send_json(made_up_frame())
+            error, code, _ = end_of(bad)
+            assert (error, code) == ("an error of the server, which its log describes", 1011)
+            assert "TypeError" in caplog.text
+            good.send_json(made_up_frame())
+            assert receive(good, "result")["dropped"] == 0
+
+
+# Viewers --------------------------------------------------------------------------------------------------
+
+
+def test_a_viewer_sees_the_frames_of_a_producer(client: TestClient) -> None:
+    with client.websocket_connect("/ws/view") as viewer:
+        hello = viewer.receive_json()
+        assert hello["skeleton"]["joint_sides"].count(1) == len(SKELETON.mirror)
+        assert viewer.receive_json() == {"type": "sources", "sources": []}
+        with client.websocket_connect("/ws/poses") as producer:
+            (source,) = receive(viewer, "sources")["sources"]
+            assert source["kind"] == "live"
+            viewer.send_json({"type": "watch", "source": source["id"]})
+            wait_for(
+                lambda: client.app.state.service.hub.watchers(  # type: ignore[attr-defined]
+                    client.app.state.service.hub.sources[source["id"]]  # type: ignore[attr-defined]
+                )
+            )
+            for step in range(3):
+                producer.send_json(made_up_frame(step, (0, 4)))
+                result = receive(producer, "result")
+                if not step:
+                    assert receive(viewer, "view")["note"] == "up is y (where the head points)"
+                frame = receive(viewer, "frame")
+                assert frame["source"] == source["id"]
+                assert frame["number"] == step + 1
+                assert frame["timestamp"] == result["timestamp"]
+                assert [person["track"] for person in frame["people"]] == [0, 4]
+                assert np.array(frame["people"][1]["joints"]) == pytest.approx(
+                    made_up_pose(step, 4), abs=1e-3
+                )
+                assert frame["people"][0]["label"] == result["people"][0]["label"]
+                assert frame["latency_ms"] >= result["latency_ms"]
+        assert receive(viewer, "sources")["sources"] == []
+
+
+def test_frames_without_anybody_keep_the_time(client: TestClient) -> None:
+    with client.websocket_connect("/ws/poses") as producer, client.websocket_connect("/ws/view") as viewer:
+        producer.receive_json()
+        while not (sources := receive(viewer, "sources")["sources"]):
+            pass
+        source = sources[0]["id"]
+        viewer.send_json({"type": "watch", "source": source})
+        service = client.app.state.service  # type: ignore[attr-defined]
+        wait_for(lambda: service.hub.watchers(service.hub.sources[source]))
+        producer.send_json(made_up_frame(6))
+        receive(viewer, "frame")
+        producer.send_json({"type": "frame", "people": []})
+        assert receive(producer, "result")["people"]
+        assert receive(producer, "result") == {
+            "type": "result",
+            "timestamp": None,
+            "latency_ms": None,
+            "people": [],
+            "dropped": 0,
+        }
+        frame = receive(viewer, "frame")
+        assert (frame["people"], frame["timestamp"]) == ([], pytest.approx(0.2))
+
+
+VIEWERS_MISTAKES = {
+    "watch": "expected {'type': 'watch' or 'pause', 'source': ...}",
+    '{"type": "jump"}': "expected {'type': 'watch' or 'pause', 'source': ...}",
+    '{"type": "watch", "source": "x\\u0007"}': "there is no source 'x\\x07', it may have gone",
+    '{"type": "pause", "source": "0"}': "'paused' of a pause is missing, expected true or false",
+}
+
+
+@pytest.mark.parametrize("text", VIEWERS_MISTAKES)
+def test_a_viewer_with_a_wrong_wish_is_told(streams: Streams, text: str) -> None:
+    recordings = [("sway", made_up_recording())]
+    limits = Limits(mistakes=2)
+    with (
+        TestClient(create_app(streams, recordings=recordings, limits=limits)) as client,
+        client.websocket_connect("/ws/view") as viewer,
+    ):
+        viewer.send_text(text)
+        assert receive(viewer, "error")["message"] == VIEWERS_MISTAKES[text]
+        viewer.send_json({"type": "watch", "source": "0"})
+        assert receive(viewer, "frame")["source"] == "0"
+        viewer.send_text(text)
+        viewer.send_text(text)
+        assert end_of(viewer)[1] == 4400
+
+
+def test_a_viewer_with_too_long_or_too_many_wishes_is_sent_away(client: TestClient) -> None:
+    with client.websocket_connect("/ws/view") as viewer:
+        viewer.send_text("x" * 5000)
+        error, code, _ = end_of(viewer)
+        assert (error, code) == ("a message of 5000 characters, expected at most 4096", 1009)
+
+
+# Recordings -----------------------------------------------------------------------------------------------
+
+
+def test_a_recording_plays_in_a_loop_while_somebody_watches(streams: Streams) -> None:
+    motion = made_up_recording(frames=6, people=2)
+    with TestClient(create_app(streams, recordings=[("sway", motion)])) as client:
+        assert client.get("/health").json()["frames"] == 0
+        with client.websocket_connect("/ws/view") as viewer:
+            (source,) = receive(viewer, "sources")["sources"]
+            assert source == {"id": "0", "name": "sway", "kind": "recording", "paused": False}
+            viewer.send_json({"type": "watch", "source": "0"})
+            assert receive(viewer, "view")["note"] == "up is y (where the head points)"
+            seen = {}
+            while len(seen) < 6:
+                frame = receive(viewer, "frame")
+                step = round(frame["timestamp"] * 50)
+                seen[step] = frame
+            for step, frame in seen.items():
+                assert [person["track"] for person in frame["people"]] == [0, 1]
+                for person, pose in zip(frame["people"], motion.poses[:, step % 6], strict=True):
+                    assert np.array(person["joints"]) == pytest.approx(pose.numpy(), abs=1e-3)
+            assert any(step >= 6 for step in seen) or frame["dropped"] > 0
+
+            viewer.send_json({"type": "pause", "source": "0", "paused": True})
+            assert receive(viewer, "sources")["sources"][0]["paused"]
+            stopped = client.get("/health").json()["frames"]
+            wait_for(lambda: client.get("/health").json()["frames"] <= stopped + 2)
+            viewer.send_json({"type": "pause", "source": "0", "paused": False})
+            assert not receive(viewer, "sources")["sources"][0]["paused"]
+            later = receive(viewer, "frame")
+            assert later["timestamp"] > frame["timestamp"]
+        wait_for(lambda: client.get("/health").json()["viewers"] == 0)
+
+
+def test_joints_that_were_not_recorded_are_not_drawn(streams: Streams) -> None:
+    motion = made_up_recording(frames=3)
+    present = motion.present.clone()
+    present[0, :, 5] = False
+    motion = motion.replace(poses=motion.poses.masked_fill(~present[..., None], 0), present=present)
+    with (
+        TestClient(create_app(streams, recordings=[("sway", motion)])) as client,
+        client.websocket_connect("/ws/view") as viewer,
+    ):
+        viewer.send_json({"type": "watch", "source": "0"})
+        (person,) = receive(viewer, "frame")["people"]
+        assert [joint for joint, place in enumerate(person["joints"]) if place is None] == [5]

@@ -1,0 +1,55 @@
+"""Limits: what fits in them, and what is over them."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from served import SKELETON
+
+from pyg_sybio.serving.limits import Allowance, Limits
+from pyg_sybio.serving.recent_times import RecentTimes
+
+
+def test_an_allowance_is_so_many_a_second_and_twice_as_many_at_once() -> None:
+    now = [100.0]
+    allowance = Allowance(10, clock=lambda: now[0])
+    assert [allowance.take() for _ in range(21)] == [True] * 20 + [False]
+    now[0] += 0.5
+    assert [allowance.take() for _ in range(6)] == [True] * 5 + [False]
+    now[0] += 3600  # however long nobody took any
+    assert sum(allowance.take() for _ in range(100)) == 20
+
+
+def test_an_allowance_below_one_a_second_still_allows() -> None:
+    now = [0.0]
+    allowance = Allowance(0.1, clock=lambda: now[0])
+    assert [allowance.take(), allowance.take()] == [True, False]
+    now[0] = 10.1
+    assert allowance.take()
+
+
+def test_the_largest_message_holds_the_largest_frame() -> None:
+    limits = Limits(people=5)
+    # Numbers as json writes them at their longest.
+    value = -1.2345678901234567e-200
+    joints = np.full((SKELETON.num_joints, 3), value).tolist()
+    person = {"track": 2**62, "joints": joints, "confidence": [value] * SKELETON.num_joints}
+    frame = {"type": "frame", "timestamp": 1700000000.123456, "people": [person] * 5}
+    assert len(json.dumps(frame)) < limits.bytes_of_message(SKELETON) < 2 * len(json.dumps(frame)) + 5000
+    assert Limits(message_bytes=77).bytes_of_message(SKELETON) == 77
+
+
+@pytest.mark.parametrize("name", ["rate", "people", "message_bytes", "idle", "handshake"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_a_limit_is_above_zero(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"'{name}' is {value}, expected a number above 0")):
+        Limits(**{name: value})
+
+
+def test_percentiles_of_the_last_times() -> None:
+    times = RecentTimes(length=101)
+    assert times.percentiles() is None
+    for value in [9.0] * 50 + [step / 1000 for step in range(101)]:
+        times.add(value)
+    assert times.percentiles() == {"p50": 50.0, "p95": 95.0, "p99": 99.0}

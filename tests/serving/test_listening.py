@@ -1,0 +1,192 @@
+"""A server that really listens: what only a network shows."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from served import Streams, listening, made_up_frame, run
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_now
+
+from pyg_sybio.serving.app import create_app
+from pyg_sybio.serving.limits import Limits
+from pyg_sybio.serving.listening import listen
+
+
+@pytest.fixture(scope="module")
+def streams() -> Streams:
+    return Streams()
+
+
+async def answered(producer: ClientConnection, step: int) -> dict[str, Any]:
+    """Send a frame and wait for its result."""
+    await producer.send(json.dumps(made_up_frame(step)))
+    while (message := json.loads(await producer.recv()))["type"] != "result":
+        pass
+    return dict(message)
+
+
+def test_a_huge_message_ends_its_connection_alone(streams: Streams, caplog: pytest.LogCaptureFixture) -> None:
+    limits = Limits(message_bytes=10_000)
+
+    async def abuse(port: int) -> None:
+        address = f"ws://127.0.0.1:{port}/ws/poses"
+        async with connect(address) as good, connect(address) as bad:
+            await answered(good, 0)
+            with contextlib.suppress(ConnectionClosed):
+                await bad.send("x" * 200_000)
+            with pytest.raises(ConnectionClosed) as end:
+                while True:
+                    await bad.recv()
+            assert end.value.rcvd is not None
+            assert end.value.rcvd.code == 1009
+            assert (await answered(good, 1))["dropped"] == 0
+
+    with caplog.at_level(logging.WARNING), listening(create_app(streams, limits=limits), limits) as port:
+        run(abuse(port))
+    assert "producer closed: a message was too big" in caplog.text
+
+
+def test_connections_that_say_nothing_are_closed(streams: Streams) -> None:
+    limits = Limits(handshake=0.3)
+    with listening(create_app(streams, limits=limits), limits) as port:
+        with (
+            connect_now(f"ws://127.0.0.1:{port}/ws/poses") as good,
+            socket.create_connection(("127.0.0.1", port)) as silent,
+            socket.create_connection(("127.0.0.1", port)) as slow,
+        ):
+            slow.sendall(b"GET /health HTTP/1.1\r\nHost: 127")
+            for half_open in (silent, slow):
+                half_open.settimeout(10)
+                with contextlib.suppress(ConnectionResetError):
+                    assert half_open.recv(100) == b""
+            good.send(json.dumps(made_up_frame()))
+            assert json.loads(good.recv())["type"] == "hello"
+            assert json.loads(good.recv(timeout=10))["type"] == "result"
+
+
+def test_there_are_only_so_many_connections(streams: Streams) -> None:
+    limits = Limits(producers=1, viewers=1)
+    assert limits.connections == 34
+    with listening(create_app(streams, limits=limits), limits) as port, contextlib.ExitStack() as stack:
+        half_open = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(35)
+        ]
+        with contextlib.suppress(ConnectionResetError):
+            assert half_open[-1].recv(100) == b""
+        half_open[0].sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert half_open[0].recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_who_reads_nothing_slows_nobody(streams: Streams) -> None:
+    app = create_app(streams)
+    service = app.state.service
+
+    async def seen_by(viewer: ClientConnection, numbers: list[int]) -> None:
+        async for text in viewer:
+            message = json.loads(text)
+            if message["type"] == "sources" and message["sources"]:
+                await viewer.send(json.dumps({"type": "watch", "source": message["sources"][0]["id"]}))
+            elif message["type"] == "frame":
+                numbers.append(message["number"])
+
+    async def watch(port: int) -> None:
+        async with (
+            connect(f"ws://127.0.0.1:{port}/ws/poses") as producer,
+            connect(f"ws://127.0.0.1:{port}/ws/view") as viewer,
+        ):
+            await answered(producer, 0)
+            (number,) = service.hub.sources
+            deaf = deaf_viewer(port, number)
+            numbers: list[int] = []
+            listening = asyncio.create_task(seen_by(viewer, numbers))
+            with deaf:
+                step, crowd = 0, tuple(range(16))
+                # Until all that lies between the server and the deaf one is full.
+                while not (skipped := max((each.skipped for each in service.hub.viewers), default=0)):
+                    step += 1
+                    assert step < 2000
+                    await producer.send(json.dumps(made_up_frame(step, crowd)))
+                    while (message := json.loads(await producer.recv()))["type"] != "result":
+                        pass
+                    assert message["dropped"] == 0
+                assert skipped
+                while not numbers or numbers[-1] < step:
+                    await asyncio.sleep(0.01)
+                assert len(service.hub.viewers) == 2
+            listening.cancel()
+
+    with listening(app) as port:
+        run(watch(port))
+
+
+@contextlib.contextmanager
+def deaf_viewer(port: int, source: str) -> Iterator[None]:
+    """A viewer that chooses a source, and then reads nothing any more."""
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", port))
+        deaf.sendall(
+            b"GET /ws/view HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        wish = json.dumps({"type": "watch", "source": source}).encode()
+        deaf.sendall(bytes([0x81, 0x80 | len(wish), 0, 0, 0, 0]) + wish)  # masked with zeros
+        yield
+
+
+def test_clients_hear_when_the_server_stops(streams: Streams) -> None:
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(listening(create_app(streams)))
+        clients = [connect_now(f"ws://127.0.0.1:{port}/ws/{path}") for path in ("poses", "view")]
+        for client in clients:
+            assert json.loads(client.recv())["type"] == "hello"
+        start = time.monotonic()
+        stack.close()
+        assert time.monotonic() - start < 5
+        for client in clients:
+            with pytest.raises(ConnectionClosed) as end:
+                while True:
+                    client.recv(timeout=5)
+            assert end.value.rcvd is not None
+            assert end.value.rcvd.code == 1012
+            client.close()
+
+
+def test_a_port_that_is_taken() -> None:
+    with listen("127.0.0.1", 0) as bound:
+        port = bound.getsockname()[1]
+        with pytest.raises(
+            OSError, match=rf"^cannot listen on 127.0.0.1 port {port}: Address already in use"
+        ):
+            listen("127.0.0.1", port)
+    with pytest.raises(OSError, match="^cannot listen on nowhere.invalid port 1: "):
+        listen("nowhere.invalid", 1)
+
+
+def test_messages_beyond_what_waits_are_dropped_and_counted(streams: Streams) -> None:
+    limits = Limits(waiting=1)
+
+    async def hurry(port: int) -> None:
+        async with connect(f"ws://127.0.0.1:{port}/ws/poses") as producer:
+            for step in range(60):
+                await producer.send(json.dumps(made_up_frame(step)))
+            times, dropped = [], 0
+            while not times or times[-1] < 59 / 30 - 1e-6:
+                message = json.loads(await producer.recv())
+                if message["type"] == "result":
+                    times.append(message["timestamp"])
+                    dropped = message["dropped"]
+            assert times == sorted(times)
+            assert len(times) + dropped == 60
+            assert dropped > 0
+
+    with listening(create_app(streams, limits=limits), limits) as port:
+        run(hurry(port))
