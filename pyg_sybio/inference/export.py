@@ -155,30 +155,37 @@ class _Graph(nn.Module):
 
 def _translated(graph: _Graph, metadata: Mapping[str, str]) -> bytes:
     """The ONNX file of a graph."""
-    clips, persons, frames = Dim("clips", min=1), Dim("persons", min=1), Dim("frames", min=1)
-    shapes: tuple[dict[int, Dim], ...] = ({0: clips, 1: frames},)
+    free: tuple[tuple[str, ...], ...] = (("clips", "frames"),)
     if len(graph.example) > 1:
-        shapes = ({0: clips, 1: persons, 2: frames}, {0: clips, 1: persons})
+        free = (("clips", "persons", "frames"), ("clips", "persons"))
     with torch.no_grad(), _silence():
         program = torch.onnx.export(
             graph,
             graph.example,
             dynamo=True,
-            dynamic_shapes=shapes,
+            # Not names with bounds, as the exporter would trace a second time to find them.
+            dynamic_shapes=tuple(dict.fromkeys(range(len(names)), Dim.DYNAMIC) for names in free),
             input_names=[POSES, PRESENT][: len(graph.example)],
             output_names=list(graph.outputs),
             verbose=False,
         )
     assert program is not None
     proto = program.model_proto
+    graph_proto = proto.graph
     # Where each operator comes from, with the paths of this machine, is nobody's business.
-    for nodes in (proto.graph, *proto.functions):
-        del nodes.metadata_props[:]
-        for kind in ("node", "value_info", "input", "output", "initializer"):
-            for each in getattr(nodes, kind, ()):
-                if not isinstance(each, str):
-                    del each.metadata_props[:]
-                    each.doc_string = ""
+    assert not proto.functions
+    del graph_proto.value_info[:], graph_proto.metadata_props[:]
+    for each in (*graph_proto.node, *graph_proto.input, *graph_proto.output, *graph_proto.initializer):
+        del each.metadata_props[:]
+        each.doc_string = ""
+    symbols: dict[str, str] = {}
+    for value, names in zip(graph_proto.input, free, strict=True):
+        for dim, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
+            symbols[dim.dim_param] = name
+    for value in (*graph_proto.input, *graph_proto.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = symbols[dim.dim_param]
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=value)
     content: bytes = proto.SerializeToString()

@@ -1,6 +1,5 @@
 r"""An exported model, run by onnxruntime in place of PyTorch."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native  # type: ignor
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from pyg_sybio.data.readers.json_file import parse_json
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.sybio_gnn import SybioOutput
 from pyg_sybio.skeleton import Skeleton
@@ -178,10 +178,7 @@ class OnnxModel(nn.Module):
 
 def _object(metadata: Mapping[str, str], key: str, where: str) -> dict[str, Any]:
     """A JSON object of the file's metadata."""
-    try:
-        value = json.loads(metadata.get(key, ""))
-    except ValueError as error:
-        raise ValueError(f"{where}: '{key}' of its metadata is not valid JSON: {error}") from error
+    value = parse_json(metadata.get(key, ""), f"{where}, '{key}' of its metadata")
     if not isinstance(value, dict):
         raise ValueError(f"{where}: '{key}' of its metadata must be an object, but it is {value!r:.60}")
     return value
