@@ -25,19 +25,23 @@ from pyg_sybio.data.transforms import (
     SelectBodies,
     SelectByConfidence,
     Shift,
+    Smooth,
     TrimNullFrames,
 )
 from pyg_sybio.data.transforms.resample import at_times
 from pyg_sybio.data.two_tasks import split_tasks
 from pyg_sybio.skeleton import Skeleton
 
-# Transforms that choose or repeat persons and frames, and leave every coordinate where it is.
+# Transforms that choose, repeat or smooth persons and frames, and leave space as it is.
 _KEEP_COORDINATES = (
-    Crop, FillMissing, FillNullFrames, JoinTracks, Pad, SelectBodies, SelectByConfidence, TrimNullFrames,
+    Crop, FillMissing, FillNullFrames, JoinTracks, Pad, SelectBodies, SelectByConfidence, Smooth,
+    TrimNullFrames,
 )  # fmt: skip
 
 # Those that do to each person what they would do to it alone, and those that can, if asked to.
-_EACH_ALONE = (Crop, FillMissing, FillNullFrames, Mirror, Pad, ResampleLength, Shift, Standardize)
+_EACH_ALONE = (
+    Crop, FillMissing, FillNullFrames, Mirror, Pad, ResampleLength, Shift, Smooth, Standardize,
+)  # fmt: skip
 _APART = (Center, LinearTransform)
 
 WayBack = Callable[[Motion], Motion]

@@ -27,6 +27,7 @@ from pyg_sybio.data.transforms.resample_length import ResampleLength
 from pyg_sybio.data.transforms.select_bodies import SelectBodies
 from pyg_sybio.data.transforms.select_by_confidence import SelectByConfidence
 from pyg_sybio.data.transforms.shift import Shift
+from pyg_sybio.data.transforms.smooth import Smooth
 from pyg_sybio.data.transforms.trim_null_frames import TrimNullFrames
 
 __all__ = [
@@ -55,5 +56,6 @@ __all__ = [
     "SelectBodies",
     "SelectByConfidence",
     "Shift",
+    "Smooth",
     "TrimNullFrames",
 ]

@@ -37,6 +37,7 @@ from pyg_sybio.data.transforms import (
     SelectBodies,
     SelectByConfidence,
     Shift,
+    Smooth,
     TrimNullFrames,
 )
 from pyg_sybio.testing import permuted_skeleton
@@ -65,9 +66,10 @@ TRANSFORMS: list[MotionTransform] = [
     SelectBodies(num_bodies=1, min_frames=2, max_spread_ratio=inf, max_wide_share=1),
     SelectByConfidence(num_bodies=2),
     Shift(offset=[0.5, 1]),
+    Smooth(std=1.3),
     TrimNullFrames(),
 ]
-POSITIONS_ONLY = (AlignView, Center, RandomRotation, RandomScale, RandomShear, SelectBodies, Shift)
+POSITIONS_ONLY = (AlignView, Center, RandomRotation, RandomScale, RandomShear, SelectBodies, Shift, Smooth)
 FIRST_PERSON = (AlignView, Center)  # persons do not count alike
 NOISE = (DropJoints, JitterJoints)  # each person and joint has its own draw
 SCORES_CHANGE = (DropFrames, DropJoints, FillNullFrames, RandomTimeWarp, Resample, ResampleLength)
