@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -55,10 +56,18 @@ def made_up_recording(frames: int = 40, people: int = 1) -> Motion:
 
 
 @contextlib.contextmanager
-def listening(app: ASGIApp, limits: Limits | None = None) -> Iterator[int]:
-    """Serve on a free port from another thread; yields the port."""
+def listening(app: ASGIApp, limits: Limits | None = None, *, send_buffer: int | None = None) -> Iterator[int]:
+    """Serve on a free port from another thread; yields the port.
+
+    Args:
+        app: The application.
+        limits: Of its connections.
+        send_buffer: Bytes that the system holds for a client who does not read them.
+    """
     limits = limits or Limits()
     with listen("127.0.0.1", 0) as bound:
+        if send_buffer is not None:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         server = make_server(
             app,
             message_bytes=limits.bytes_of_message(SKELETON),

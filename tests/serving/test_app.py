@@ -239,14 +239,17 @@ def test_an_error_of_the_server_ends_one_connection_alone(
             stream.update_many = None  # type: ignore[assignment, method-assign]
         return stream
 
-    with TestClient(create_app(start)) as client:
-        with client.websocket_connect("/ws/poses") as bad, client.websocket_connect("/ws/poses") as good:
-            bad.send_json(made_up_frame())
-            error, code, _ = end_of(bad)
-            assert (error, code) == ("an error of the server, which its log describes", 1011)
-            assert "TypeError" in caplog.text
-            good.send_json(made_up_frame())
-            assert receive(good, "result")["dropped"] == 0
+    with (
+        TestClient(create_app(start)) as client,
+        client.websocket_connect("/ws/poses") as bad,
+        client.websocket_connect("/ws/poses") as good,
+    ):
+        bad.send_json(made_up_frame())
+        error, code, _ = end_of(bad)
+        assert (error, code) == ("an error of the server, which its log describes", 1011)
+        assert "TypeError" in caplog.text
+        good.send_json(made_up_frame())
+        assert receive(good, "result")["dropped"] == 0
 
 
 # Viewers --------------------------------------------------------------------------------------------------
