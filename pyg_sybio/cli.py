@@ -1,5 +1,5 @@
 r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data |
-benchmark | reproduce | export | stream | serve``.
+benchmark | reproduce | plot | export | stream | serve``.
 
 Exit codes: 0 success, 1 an error, 2 wrong usage, 130 interrupted. An error is one line on stderr; the
 traceback is shown with ``--debug`` only. What is heavy (torch, Lightning, matplotlib) is imported by the
@@ -19,6 +19,7 @@ from typing import Any
 from pyg_sybio.cli_benchmark import add_benchmark_command
 from pyg_sybio.cli_data import add_data_command, add_skeleton_from
 from pyg_sybio.cli_export import add_export_command
+from pyg_sybio.cli_plot import add_plot_command
 from pyg_sybio.cli_reproduce import add_reproduce_command
 from pyg_sybio.cli_serve import add_serve_command
 from pyg_sybio.cli_stream import add_stream_command
@@ -192,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_command(command)
     add_benchmark_command(command)
     add_reproduce_command(command, UsageError)
+    add_plot_command(command, checkpoint, UsageError)
     add_export_command(command, checkpoint)
     add_stream_command(command, checkpoint)
     add_serve_command(command, checkpoint)

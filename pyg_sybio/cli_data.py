@@ -46,7 +46,7 @@ def add_data_command(add: AddCommand) -> None:
     show.add_argument("file", type=Path, metavar="FILE", help="any motion file")
     _add_skeleton(show)
     show.add_argument(
-        "--entry", type=_count, metavar="N", help="which motion of the file, from 0 (default: 0)"
+        "--entry", type=from_zero, metavar="N", help="which motion of the file, from 0 (default: 0)"
     )
     show.add_argument(
         "--output",
@@ -55,13 +55,9 @@ def add_data_command(add: AddCommand) -> None:
         help=".png, .gif, .mp4 or .html (default: the file's name and .png)",
     )
     show.add_argument(
-        "--frames", type=_positive, default=8, metavar="N", help="in a .png (default: %(default)s)"
+        "--frames", type=from_one, default=8, metavar="N", help="in a .png (default: %(default)s)"
     )
-    show.add_argument(
-        "--up",
-        choices=("x", "y", "z", "-x", "-y", "-z"),
-        help="axis that points up; write --up=-y (default: found)",
-    )
+    add_up(show)
     show.set_defaults(run=data_show)
 
 
@@ -78,6 +74,15 @@ def add_skeleton_from(add: AddCommand, actions: Any) -> None:
     command.set_defaults(run=skeleton_from)
 
 
+def add_up(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says which way is up in a picture."""
+    parser.add_argument(
+        "--up",
+        choices=("x", "y", "z", "-x", "-y", "-z"),
+        help="axis that points up; write --up=-y (default: found)",
+    )
+
+
 def _add_skeleton(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skeleton",
@@ -86,14 +91,16 @@ def _add_skeleton(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _count(text: str) -> int:
+def from_zero(text: str) -> int:
+    """A whole number from 0, from the command line."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
     return int(text)
 
 
-def _positive(text: str) -> int:
-    if not _count(text):
+def from_one(text: str) -> int:
+    """A whole number from 1, from the command line."""
+    if not from_zero(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)
 

@@ -18,7 +18,13 @@ from pyg_sybio.experiments.layouts import (
     PaperColumn,
     ReliabilityTable,
 )
-from pyg_sybio.experiments.names import MEAN_OF_CLASSES, MOTION_ERROR, OF_ZERO_VELOCITY
+from pyg_sybio.experiments.names import (
+    MEAN_OF_CLASSES,
+    MOTION_ERROR,
+    OBSERVATION,
+    OBSERVED_SHARE,
+    OF_ZERO_VELOCITY,
+)
 from pyg_sybio.models.presets import VARIANTS
 
 
@@ -220,7 +226,7 @@ EXPERIMENTS = _all(
         "does the speed.",
     ),
     Experiment(
-        name="observation",
+        name=OBSERVATION,
         title="Recognition of what has been seen only in part",
         paper="Figure 10",
         needs=("classes",),
@@ -239,9 +245,7 @@ EXPERIMENTS = _all(
             )
         ),
         measures=(measures.observation_ratios,),
-        layout=CurveTable(
-            "share of the clip that is observed", (Curve("top-1, %", "top1", scale=100, digits=1),)
-        ),
+        layout=CurveTable(OBSERVED_SHARE, (Curve("top-1, %", "top1", scale=100, digits=1),)),
         note="All models are trained on random shares of 0.1 to 1. The paper shows this as a picture (NTU "
         "RGB+D): where little is seen, predicting all frames is best; both are better than no prediction.",
     ),

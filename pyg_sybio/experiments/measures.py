@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Dataset
+from tqdm import tqdm
 
 from pyg_sybio.data.motion_dataset import MotionDataset, Transform
 from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
@@ -188,7 +189,7 @@ def observation_ratios(trained: Trained) -> list[Row]:
     if not trained.model.num_classes:
         raise ValueError("'observation_ratios' measures recognition, but the model does not recognise")
     rows = []
-    for ratio in OBSERVATION_RATIOS:
+    for ratio in tqdm(OBSERVATION_RATIOS, unit="ratio", disable=None, leave=False):  # on a terminal alone
         report = _report_on(trained, _observed_to(trained, ratio))
         rows.append(Row("top1", "", ratio, _with_clips(report["recognition"], trained)["top1"]))
     return rows

@@ -8,3 +8,9 @@ OF_ZERO_VELOCITY = " of zero velocity"
 
 MOTION_ERROR = "motion error"
 """Stands for whichever motion error a data set reports first: of joint angles or positions."""
+
+OBSERVATION = "observation"
+"""The experiment on clips that are observed in part."""
+
+OBSERVED_SHARE = "share of the clip that is observed"
+"""What stands below its curves."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from pyg_sybio.experiments.experiment import Row
-from pyg_sybio.experiments.names import MOTION_ERROR, OF_ZERO_VELOCITY
+from pyg_sybio.experiments.names import MOTION_ERROR, OBSERVATION, OF_ZERO_VELOCITY
 from pyg_sybio.files import write_whole
 
 COLUMNS = ("recipe", "run", "arm", "seed", "split", "metric", "group", "at", "value")
@@ -167,6 +167,48 @@ class Measured:
         """Of what a metric was measured, in the order of the file."""
         metric = self.metric(metric)
         return list(dict.fromkeys(group for _, m, group, _ in self._values if m == metric))
+
+
+def observation_curves(path: Path) -> dict[str, dict[float, Value]]:
+    """Accuracy by observed share, over the seeds, from a file of the experiment `observation`.
+
+    Args:
+        path: The CSV file `observation-RECIPE.csv`.
+
+    Returns:
+        Name of an arm (with its split, if the file has several) to observed share to value.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no such file, or has several runs of one arm and seed.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: expected results of 'sybio reproduce observation'")
+    experiment, _, recipe = path.stem.partition("-")
+    if experiment != OBSERVATION or not recipe:
+        raise ValueError(f"{path} is not named {OBSERVATION}-RECIPE.csv, as the results of that experiment")
+    records = Results(path.parent, experiment, recipe).records()
+    records = [record for record in records if record.row.metric == "top1" and record.row.at is not None]
+    if not records:
+        raise ValueError(f"{path} has no accuracy by observed share")
+    runs = {(record.arm, record.seed, record.split): record.run for record in records}
+    for record in records:
+        if runs[record.arm, record.seed, record.split] != record.run:
+            raise ValueError(
+                f"{path} has several runs of '{record.arm}', seed {record.seed}, on {record.split}: "
+                f"'sybio reproduce {experiment} {recipe} --report' draws those that were asked for last"
+            )
+    splits = dict.fromkeys(record.split for record in records)
+    curves: dict[str, dict[float, Value]] = {}
+    for split in splits:
+        own = [record for record in records if record.split == split]
+        arms = list(dict.fromkeys(record.arm for record in own))
+        measured = Measured(arms, own)
+        for arm in arms:
+            values = {at: measured.value(arm, "top1", "", at) for at in measured.places("top1")}
+            name = arm if len(splits) == 1 else f"{arm} ({split})"
+            curves[name] = {at: value for at, value in values.items() if value is not None}
+    return curves
 
 
 def _over_seeds(values: Sequence[float]) -> Value:

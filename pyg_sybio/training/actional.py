@@ -8,8 +8,8 @@ from torch import Tensor
 from torch_geometric.data import Batch, Dataset
 from tqdm import tqdm
 
-from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
-from pyg_sybio.training.evaluation import numbered_clip
+from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.training.evaluation import Model, numbered_clip
 
 
 class ActionalGraphs(NamedTuple):
@@ -43,7 +43,7 @@ class ActionalGraphs(NamedTuple):
 
 @torch.no_grad()
 def actional_graphs(
-    model: SybioGNN,
+    model: Model,
     dataset: Dataset,
     numbers: Sequence[int] | None = None,
     *,
@@ -63,7 +63,8 @@ def actional_graphs(
         ValueError: If the model has no actional graphs.
     """
     model.eval()
-    device = next(model.parameters()).device
+    # An exported model has no weights that torch sees.
+    device = next((each.device for each in model.parameters()), torch.device("cpu"))
     chosen = torch.arange(len(dataset)) if numbers is None else torch.tensor(numbers)
     found: list[ActionalGraphs] = []
     hidden = None if progress else True  # None: shown on a terminal alone
@@ -90,7 +91,7 @@ def actional_graphs(
 
 
 @torch.no_grad()
-def actional_graphs_of(model: SybioGNN, x: Tensor) -> Tensor:
+def actional_graphs_of(model: Model, x: Tensor) -> Tensor:
     r"""The actional graphs `[P, M, M]` of the persons in one observation `[P, T, M, D]`.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data, Dataset
+from tqdm import tqdm
 
 from pyg_sybio.files import write_whole
 from pyg_sybio.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
@@ -104,7 +105,7 @@ class Answers(NamedTuple):
     errors: Mapping[str, Mapping[str, ErrorByHorizon]]
 
 
-def answers(model: Model, dataset: Dataset, *, batch_size: int = 32) -> Answers:
+def answers(model: Model, dataset: Dataset, *, batch_size: int = 32, progress: bool = False) -> Answers:
     r"""Show every clip of a data set to a model.
 
     What is random in a clip is drawn from its number alone, whatever else torch's generator has been asked
@@ -114,6 +115,7 @@ def answers(model: Model, dataset: Dataset, *, batch_size: int = 32) -> Answers:
         model: The model, on the device to use; it is left in evaluation mode.
         dataset: Clips with labels and futures.
         batch_size: Clips in a batch; it does not change the result.
+        progress: Whether to show a progress bar on stderr.
 
     Raises:
         ValueError: If skeleton or classes of the data are not those of the model.
@@ -121,7 +123,7 @@ def answers(model: Model, dataset: Dataset, *, batch_size: int = 32) -> Answers:
     _check_fit(model, dataset)
     errors: dict[str, dict[str, ErrorByHorizon]] = {}
     logits, labels = [], []
-    for batch, out in _run(model, dataset, batch_size):
+    for batch, out in _run(model, dataset, batch_size, progress):
         labels.append(batch.y.cpu())
         if out.logits is not None:
             logits.append(out.logits.cpu())
@@ -233,13 +235,43 @@ def write_report(report: Mapping[str, Any], path: str | Path) -> None:
     write_whole(path, lambda file: file.write(text.encode()))
 
 
+def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[list[int]], list[str]]:
+    r"""How many clips of each class were taken for which, as a table `[C, C]`, and the classes.
+
+    Args:
+        report: As :func:`summary` makes it, perhaps read back from its file.
+        where: What to call it in an error.
+
+    Raises:
+        ValueError: If the report has no confusion: of a model without recognition, without a clip of a class
+            that training has shown, or something else altogether.
+    """
+    recognition = report.get("recognition")
+    confusion = recognition.get("confusion") if isinstance(recognition, Mapping) else None
+    if not isinstance(confusion, Mapping) or not confusion:
+        raise ValueError(
+            f"{where} has no confusion, expected a report of 'sybio evaluate' on a model that recognises"
+        )
+    try:
+        # Classes that were only named by mistake come last.
+        names = list(dict.fromkeys([*confusion, *(guess for row in confusion.values() for guess in row)]))
+        return [[int(confusion.get(name, {}).get(guess, 0)) for guess in names] for name in names], names
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{where} has a confusion that is not understood, expected counts by class: {error}"
+        ) from error
+
+
 @torch.no_grad()
-def _run(model: Model, dataset: Dataset, batch_size: int) -> Iterator[tuple[Batch, Any]]:
+def _run(model: Model, dataset: Dataset, batch_size: int, progress: bool) -> Iterator[tuple[Batch, Any]]:
     model.eval()
     # An exported model has no weights that torch sees, and takes its inputs from the CPU.
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
     # Not a loader, which draws from torch's generator even where nothing is random.
-    for numbers in torch.arange(len(dataset)).split(batch_size):
+    hidden = None if progress else True  # None: shown on a terminal alone
+    for numbers in tqdm(
+        torch.arange(len(dataset)).split(batch_size), unit="batch", disable=hidden, leave=False
+    ):
         batch = Batch.from_data_list([numbered_clip(dataset, number) for number in numbers.tolist()])
         yield batch, model(batch.to(device))
 

@@ -80,9 +80,7 @@ def write_mp4(
     """
     scene = _scene(motion)
     view = scene.view(up)
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise FileNotFoundError(f"{path}: no program ffmpeg, which an .mp4 needs; try .gif or .html")
+    program = find_ffmpeg(path)
     step, rate = _sampling(scene.motion)
     images = _images(scene, view, step, progress)
     first = next(images)
@@ -109,6 +107,21 @@ def write_mp4(
 
     write_whole(path, write)
     return view
+
+
+def find_ffmpeg(path: str | Path) -> str:
+    """The program that makes films.
+
+    Args:
+        path: The film to be made, for the error.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise FileNotFoundError(f"{path}: no program ffmpeg, which an .mp4 needs; try .gif or .html")
+    return program
 
 
 def write_html(motion: Motion | Scene, path: str | Path, *, up: str | None = None) -> View:

@@ -243,10 +243,13 @@ def scatter_figure(
     return figure
 
 
-def confusion_figure(counts: Array, class_names: Sequence[str], path: str | Path, *, title: str) -> Figure:
+def confusion_figure(
+    counts: Array, class_names: Sequence[str], path: str | Path, *, title: str, written: str = "percent"
+) -> Figure:
     """Draw which classes are taken for which: a row is a true class, a column a predicted one.
 
-    Cells show shares of their row in percent, in figures where these fit. A row's name ends in its number of
+    Colours show shares of their row, and where figures fit, cells say what they are in percent, or how many
+    clips. A row's name ends in its number of
     clips. With many classes the columns carry the numbers of the classes, which then stand before the rows'
     names too, and the largest confusions are listed below.
 
@@ -255,6 +258,7 @@ def confusion_figure(counts: Array, class_names: Sequence[str], path: str | Path
         class_names: In the order of `counts`.
         path: PNG file to write.
         title: Line above the picture.
+        written: What the figures in cells are: ``"percent"`` of the row, or ``"clips"``.
 
     Shapes:
         - **counts:** `[C, C]`
@@ -292,7 +296,7 @@ def confusion_figure(counts: Array, class_names: Sequence[str], path: str | Path
     axes.set_facecolor(LIGHT_GREY)  # rows without clips
     _name_classes(axes, rows, columns, cell, every=1 if named else 5, turned=space.names_below > 0.9 * cell)
     if cell >= _NUMBER_CELL:
-        _write_shares(axes, shares, min(TEXT, 30 * cell))
+        _write_shares(axes, shares, table if written == "clips" else None, min(TEXT, 30 * cell))
     _write_around(figure, space, listed)
     long = min(space.matrix, 5.0)
     middle = space.bottom + (space.matrix - long) / 2
@@ -513,13 +517,14 @@ def _name_classes(
         axes.axhline(place, color=LIGHT_GREY, linewidth=0.6)
 
 
-def _write_shares(axes: Axes, shares: np.ndarray, size: float) -> None:
-    """Percent in cells; nothing where there is nothing."""
+def _write_shares(axes: Axes, shares: np.ndarray, clips: np.ndarray | None, size: float) -> None:
+    """Percent in cells, or numbers of clips; nothing where there is nothing."""
     blues = colormaps["Blues"]
     for row, column in np.argwhere(shares > 0):
         share = shares[row, column]
         ink = ink_on(to_hex(blues(share / 100)))
-        axes.text(column, row, _percent(share), color=ink, fontsize=size, ha="center", va="center_baseline")
+        text = _percent(share) if clips is None else f"{clips[row, column]:g}"
+        axes.text(column, row, text, color=ink, fontsize=size, ha="center", va="center_baseline")
 
 
 def _write_around(figure: Figure, space: _Space, listed: Sequence[str]) -> None:

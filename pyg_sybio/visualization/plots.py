@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 from pyg_sybio.visualization.figures import (
@@ -137,7 +138,8 @@ def name_points(
         taken.append(box)
         leader = line if away > _NEAR else None
         place: dict[str, Any] = {"xytext": (box.min - dot) / pixels, "textcoords": "offset points"}
-        label = axes.annotate(text, tuple(points[name]), arrowprops=leader, **place, **style)
+        label = axes.annotate(text, tuple(points[name]), arrowprops=leader, zorder=5, **place, **style)
+        label.set_path_effects([withStroke(linewidth=2, foreground="white")])
         label.set_in_layout(False)  # the frame has its place already
 
 

@@ -1,0 +1,75 @@
+"""What a training has logged, read back: losses, accuracies and errors by step."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Curve(NamedTuple):
+    """Values that were logged under one name.
+
+    Args:
+        steps: Optimiser steps, increasing `[n]`.
+        values: The values `[n]`.
+    """
+
+    steps: np.ndarray
+    values: np.ndarray
+
+
+Curves = dict[str, Curve]
+
+
+def read_log(folder: str | Path) -> tuple[Path, Curves]:
+    """The curves of a run, from the TensorBoard files that Lightning wrote.
+
+    Args:
+        folder: A folder with event files (`version_N`), or one of several such folders, the last of which is
+            read.
+
+    Returns:
+        The folder that was read, and name to curve.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no event file in it.
+        ValueError: If nothing was logged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}: expected the folder of a run, such as .../version_0")
+    found = _with_events([folder]) or _with_events(_versions(folder))
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} has no event file (events.out.tfevents.*), expected one there or in its version_N"
+        )
+    # Imported here: it takes a second.
+    from tensorboard.backend.event_processing import event_accumulator  # type: ignore[import-untyped]
+
+    # All values: by default it keeps a sample of them.
+    events = event_accumulator.EventAccumulator(str(found[-1]), size_guidance={"scalars": 0}).Reload()
+    curves: Curves = {}
+    for name in events.Tags()["scalars"]:
+        # A step that a resumed run has repeated counts as it was last.
+        by_step = {event.step: event.value for event in events.Scalars(name)}
+        steps = sorted(by_step)
+        curves[name] = Curve(np.array(steps, dtype=float), np.array([by_step[step] for step in steps]))
+    if not curves:
+        raise ValueError(f"{found[-1]} has event files without a value, expected a training's log")
+    return found[-1], curves
+
+
+def _versions(folder: Path) -> list[Path]:
+    """The folders `version_N`, in the order of their numbers."""
+    numbered = {
+        int(found[1]): path
+        for path in folder.iterdir()
+        if (found := re.fullmatch(r"version_(\d+)", path.name))
+    }
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def _with_events(folders: Iterable[Path]) -> list[Path]:
+    return [folder for folder in folders if any(folder.glob("events.out.tfevents.*"))]
