@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,8 @@ def stream_command(args: argparse.Namespace) -> None:
             print(f"sybio: note: what comes {notice}", file=sys.stderr)
         pace = None
         if args.speed is not None:
+            # Where frames are dropped, those that are left look like poses of another rate.
+            warnings.filterwarnings("ignore", message="poses come at", category=UserWarning)
             pace = Pace(args.speed, max_delay=args.max_delay, max_pause=stream.max_gap)
         try:
             answer_all(stream, items, _print, summary, pace=pace)
