@@ -50,8 +50,16 @@ class Page:
             self.complaints.append(parameters["entry"]["text"])
 
     def open(self, address: str) -> None:
-        """Go to an address."""
+        """Go to an address, and wait until the page is there."""
+        self.ask("window.left = true")
         self.call("Page.navigate", url=address)
+        end = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(RuntimeError):  # there is no page in between
+                if self.ask("!window.left && document.readyState === 'complete'"):
+                    return
+            assert time.monotonic() < end, f"no page at {address}"
+            time.sleep(0.05)
 
     def ask(self, expression: str) -> Any:
         """The value of an expression in the page."""

@@ -14,8 +14,8 @@ class Watchable(Protocol):
     def describe(self) -> dict[str, Any]:
         """Its entry in the list of sources."""
 
-    def view_text(self) -> str | None:
-        """The message that says how to draw it, once that is known."""
+    def opening(self) -> dict[str, str]:
+        """Messages for who turns to it, by their kinds: how to draw it, and what it showed last."""
 
     def watched(self, count: int) -> None:
         """So many watch now."""
@@ -96,8 +96,8 @@ class Hub:
         """A viewer turns to a source."""
         before, viewer.watching = viewer.watching, source
         viewer.forget("view", "frame")
-        if (text := source.view_text()) is not None:
-            viewer.offer("view", text)
+        for kind, text in source.opening().items():
+            viewer.offer(kind, text)
         self._count(before)
         self._count(source)
 

@@ -95,6 +95,7 @@ class Source:
         self._view = view
         self._for_view: list[Any] = []
         self._digits: int | None = None
+        self._shown: str | None = None
         self._newest = 0.0
         self._waiting: deque[tuple[Frame | Reset, float]] = deque()
         self._news = asyncio.Event()
@@ -107,9 +108,10 @@ class Source:
         """Its entry in the list of sources."""
         return {"id": self.id, "name": self.name, "kind": self.kind, "paused": self.paused}
 
-    def view_text(self) -> str | None:
-        """The message that says how to draw it, once that is known."""
-        return None if self._view is None else encode(page_view(self.id, self._view))
+    def opening(self) -> dict[str, str]:
+        """Messages for who turns to it, by their kinds: how to draw it, and what it showed last."""
+        shown = {} if self._shown is None else {"frame": self._shown}
+        return shown if self._view is None else {"view": encode(page_view(self.id, self._view)), **shown}
 
     def watched(self, count: int) -> None:
         """So many watch now."""
@@ -231,8 +233,9 @@ class Source:
     async def _show(self, frame: Frame, outputs: Outputs, latency: float) -> None:
         view = self._view
         text = await asyncio.to_thread(self._draw, frame, outputs, latency)
-        if self._view is not view and (view_text := self.view_text()) is not None:
-            self._service.hub.show(self, "view", view_text)
+        self._shown = text
+        if self._view is not view:
+            self._service.hub.show(self, "view", self.opening()["view"])
         self._service.hub.show(self, "frame", text)
 
     def _draw(self, frame: Frame, outputs: Outputs, latency: float) -> str:

@@ -20,8 +20,8 @@ class Camera:
     def describe(self) -> dict[str, Any]:
         return {"id": self.id, "paused": self.paused}
 
-    def view_text(self) -> str | None:
-        return self.view
+    def opening(self) -> dict[str, str]:
+        return {} if self.view is None else {"view": self.view}
 
     def watched(self, count: int) -> None:
         self.counts.append(count)
