@@ -153,9 +153,9 @@ def _person(output: StreamOutput) -> dict[str, Any]:
 
 
 def _numbers(poses: Tensor) -> list[list[list[float] | None]]:
-    """Poses `[T, M, D]` as numbers of few digits, null for a joint that is NaN."""
+    """Poses `[T, M, D]` as numbers of few digits, null for a joint that has none."""
     values = poses.double().numpy()
-    known = ~np.isnan(values).any(-1)
+    known = np.isfinite(values).all(-1)
     largest = float(np.abs(values[known]).max(initial=0.0))
     digits = _DIGITS - 1 - math.floor(math.log10(largest)) if largest else 0
     numbers: list[list[list[float] | None]] = np.round(values, digits).tolist()

@@ -26,6 +26,8 @@ _CHOOSE_PERSONS = (JoinTracks, SelectBodies, SelectByConfidence)
 _MAX_RATE = 4
 # The measured rate is that of so many poses; a share by which it may differ from the announced one.
 _RATE_POSES, _RATE_TOLERANCE = 30, 0.1
+# Larger numbers are no coordinates in any unit, and might overflow in a model's single precision.
+_LARGEST = 1e9
 
 
 class Model(Protocol):
@@ -316,8 +318,11 @@ class MotionStream:
                 f"'pose' has shape {list(values.shape)}, expected [{skeleton.num_joints}, "
                 f"{skeleton.num_features}] for skeleton '{skeleton.name}' ({skeleton.coordinates})"
             )
-        if np.isinf(values).any():
-            raise ValueError("'pose' has an infinity, expected finite numbers, and NaN for what was not seen")
+        if (np.abs(values) > _LARGEST).any():  # a NaN is not
+            raise ValueError(
+                f"'pose' has {values[np.abs(values) > _LARGEST][0]:g}, expected numbers of a size up to "
+                f"{_LARGEST:g}, and NaN for what was not seen"
+            )
         if scored and trust is None:
             trust = values[:, 2]
         present = ~np.isnan(values).any(-1)

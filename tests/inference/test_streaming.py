@@ -345,6 +345,14 @@ def test_nobody_is_answered_with_nothing() -> None:
     assert out[1].probabilities is not None and out[1].observed_ratio == pytest.approx(1 / OBSERVED)
 
 
+def test_the_largest_poses_still_have_an_answer() -> None:
+    for preprocess in (None, [CENTER, ALIGN]):
+        stream = small_checkpoint(preprocess=preprocess).stream()
+        for _ in range(4):
+            out = stream.update(torch.empty(25, 3).uniform_(-1e9, 1e9))
+        assert out.probabilities.isfinite().all() and out.future.isfinite().all()
+
+
 def test_enough_is_a_share_of_the_window() -> None:
     stream, _ = echo(enough=0.5)
     said = [stream.update(pose) for pose in walk(6)]
@@ -357,7 +365,7 @@ def test_enough_is_a_share_of_the_window() -> None:
 
 def test_tracks_are_answered_together_as_if_alone() -> None:
     checkpoint = small_checkpoint(preprocess=[CENTER, ALIGN], fill=[FILL])
-    motions = {track_id: walk(30) + 10 * track_id for track_id in (3, 1, 2**40)}
+    motions = {track_id: walk(30) + 10 * (track_id % 7) for track_id in (3, 1, 2**40)}
     motions[1][3:6, 2] = math.nan
     alone = {track_id: feed(checkpoint.stream(), poses[:25]) for track_id, poses in motions.items()}
     stream = checkpoint.stream()
@@ -472,7 +480,8 @@ def test_skeletons_that_do_not_fit() -> None:
     [
         (torch.zeros(24, 3), None, r"'pose' has shape \[24, 3\], expected \[25, 3\] for skeleton 'ntu25'"),
         (torch.zeros(25, 2), None, r"'pose' has shape \[25, 2\], expected \[25, 3\]"),
-        (torch.full((25, 3), math.inf), None, "'pose' has an infinity"),
+        (torch.full((25, 3), math.inf), None, r"'pose' has inf, expected numbers of a size up to 1e\+09"),
+        (torch.full((25, 3), -2e9), None, r"'pose' has -2e\+09, expected numbers of a size"),
         ([[0, 1, 2], [3]], None, "'pose' is no array of numbers"),
         ("wave", None, "'pose' is no array of numbers"),
         (torch.zeros(25, 3), [1.0], r"'confidence' has shape \[1\], expected \[25\]"),
