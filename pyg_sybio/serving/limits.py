@@ -33,7 +33,7 @@ class Limits:
         people: Persons in a frame.
         producers: Connections that send poses, at the same time.
         viewers: Pages that watch, at the same time.
-        message_bytes: Size of a message. (default: four times what a frame of so many persons takes)
+        message_bytes: Size of a message. (default: enough for so many persons, with numbers of 30 characters)
         idle: Seconds without a message after which a producer is taken for gone.
         waiting: Frames of one source that wait for the model; when one more comes, the oldest is dropped.
         mistakes: Messages of one producer that are answered with an error; one more, and it is closed.

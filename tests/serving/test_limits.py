@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from served import SKELETON
 
+from pyg_sybio.serving import limits as codes
 from pyg_sybio.serving.limits import Allowance, Limits
 from pyg_sybio.serving.recent_times import RecentTimes
 
@@ -53,3 +55,13 @@ def test_percentiles_of_the_last_times() -> None:
     for value in [9.0] * 50 + [step / 1000 for step in range(101)]:
         times.add(value)
     assert times.percentiles() == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
+
+
+def test_every_close_code_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    own = {value for name, value in vars(codes).items() if name.isupper() and isinstance(value, int)}
+    assert {1003, 1009, 1011, 4400, 4401, 4408, 4429, 4503} == own
+    assert own <= {int(code) for code in re.findall(r"\b[14]\d{3}\b", page)}
+    defaults = Limits()
+    for value in (defaults.rate, defaults.people, defaults.mistakes, defaults.idle, defaults.handshake):
+        assert f"{value:g}" in page
