@@ -47,9 +47,7 @@ def embed(graphs: Array, *, seed: int = 0, perplexity: float | None = None) -> n
         raise ValueError(f"there are {count} actional graphs, expected at least {_FEWEST} for a map")
     chosen = perplexity_of(count) if perplexity is None else perplexity
     if not 0 < chosen < count:
-        raise ValueError(
-            f"'perplexity' is {chosen:g}, expected above 0 and below {count}, the number of graphs"
-        )
+        raise ValueError(f"'perplexity' is {chosen:g}, expected above 0 and below the {count} graphs")
     # Imported here: no other picture needs it.
     from sklearn.manifold import TSNE
 

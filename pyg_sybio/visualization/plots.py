@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.transforms import Bbox
 
 from pyg_sybio.visualization.figures import (
     BLACK,
@@ -117,47 +116,47 @@ def name_points(
         others: Points `[n, 2]` without a name, which are not to be covered either.
     """
     figure.draw_without_rendering()
-    frame = axes.get_window_extent()
+    frame = np.array(axes.get_window_extent().extents)[None]
     pixels = figure.dpi / 72  # a point of type
     dots = {name: axes.transData.transform(place) for name, place in points.items()}
-    unnamed = () if others is None else axes.transData.transform(others)
-    taken = [Bbox([dot - 4 * pixels, dot + 4 * pixels]) for dot in (*dots.values(), *unnamed)]
+    unnamed = [] if others is None else list(axes.transData.transform(others))
+    middles = np.array([*dots.values(), *unnamed])
+    covered = np.concatenate([middles - 4 * pixels, middles + 4 * pixels], axis=1)
+    written = np.empty((0, 4))
     style: dict[str, Any] = {"fontsize": TEXT, "color": INK, "va": "bottom", "parse_math": False}
     line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3}
     for name, dot in dots.items():
         text = wrapped(name)
         size = text_size(figure, text, style)
-        places = list(_places_beside(dot, size, pixels))
-        costs = [
-            # Areas that are covered or outside count before the distance does.
-            30 * (size.prod() - _overlap(box, frame) + sum(_overlap(box, other) for other in taken))
-            + pixels**2 * away
-            for away, box in places
-        ]
-        away, box = places[int(np.argmin(costs))]
-        taken.append(box)
-        leader = line if away > _NEAR else None
-        place: dict[str, Any] = {"xytext": (box.min - dot) / pixels, "textcoords": "offset points"}
+        away, boxes = _places_beside(dot, size, pixels)
+        # Areas that are covered or outside count before the distance does, and names before points.
+        area = size.prod() - _overlap(boxes, frame) + _overlap(boxes, covered) + 8 * _overlap(boxes, written)
+        best = int(np.argmin(30 * area + pixels**2 * away))
+        written = np.concatenate([written, boxes[best][None]])
+        leader = line if away[best] > _NEAR else None
+        place: dict[str, Any] = {"xytext": (boxes[best, :2] - dot) / pixels, "textcoords": "offset points"}
         label = axes.annotate(text, tuple(points[name]), arrowprops=leader, zorder=5, **place, **style)
         label.set_path_effects([withStroke(linewidth=2, foreground="white")])
         label.set_in_layout(False)  # the frame has its place already
 
 
-def _places_beside(dot: np.ndarray, size: np.ndarray, pixels: float) -> Iterable[tuple[float, Bbox]]:
-    """Boxes of a size around a dot, best first, each with its distance in points of type."""
+def _places_beside(dot: np.ndarray, size: np.ndarray, pixels: float) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes `[n, 4]` of a size around a dot, best first, after their distances in points of type `[n]`."""
     straight, slanted = [(1, 0), (0, 1), (0, -1), (-1, 0)], [(1, 1), (1, -1), (-1, 1), (-1, -1)]
     between = [(x / 2, y) for x, y in slanted] + [(x, y / 2) for x, y in slanted]
     sides = np.array(straight + slanted + between)
-    for away in (_NEAR, 2.5 * _NEAR, 4.5 * _NEAR, 7 * _NEAR):
-        for side in sides:
-            # The corner of the box, or the middle of its edge, that is nearest to the dot.
-            low = dot + side * away * pixels + size * (side - 1) / 2
-            yield away, Bbox([low, low + size])
+    steps = _NEAR * np.array([1, 2.5, 4.5, 7, 10])
+    # The corner of the box, or the middle of its edge, that is nearest to the dot.
+    low = dot + sides * steps[:, None, None] * pixels + size * (sides - 1) / 2
+    boxes = np.concatenate([low, low + size], axis=-1).reshape(-1, 4)
+    return np.repeat(steps, len(sides)), boxes
 
 
-def _overlap(one: Bbox, other: Bbox) -> float:
-    shared = Bbox.intersection(one, other)
-    return 0.0 if shared is None else shared.width * shared.height
+def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The area that each box `[n, 4]` shares with all others `[k, 4]` together, `[n]`."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return np.clip(high - low, 0, None).prod(axis=-1).sum(axis=-1)
 
 
 def text_size(figure: Figure, text: str, style: Mapping[str, Any]) -> np.ndarray:

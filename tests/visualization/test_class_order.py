@@ -1,0 +1,35 @@
+"""Orders of classes: each holds all of them, and puts first what it says."""
+
+import numpy as np
+import pytest
+
+from pyg_sybio.visualization.class_order import ORDERS, class_order
+
+NAMES = ["run", "jump", "walk", "sit", "stand", "unseen"]
+# run and walk, jump and stand are taken for each other; nobody is taken for sitting.
+COUNTS = np.array(
+    [
+        [5, 0, 5, 0, 0, 0],
+        [0, 8, 0, 0, 2, 0],
+        [3, 0, 7, 0, 0, 0],
+        [0, 0, 0, 9, 0, 0],
+        [0, 4, 0, 0, 6, 0],
+        [0, 0, 0, 0, 0, 0],
+    ]
+)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_class_is_there_once(order) -> None:
+    assert sorted(class_order(COUNTS, NAMES, order)) == list(range(6))
+
+
+def test_orders_are_what_they_say() -> None:
+    assert class_order(COUNTS, NAMES, "data") == list(range(6))
+    assert [NAMES[place] for place in class_order(COUNTS, NAMES, "name")] == sorted(NAMES)
+    recalls = [NAMES[place] for place in class_order(COUNTS, NAMES, "recall")]
+    assert recalls == ["sit", "jump", "walk", "stand", "run", "unseen"]
+    similar = class_order(COUNTS, NAMES, "similar")
+    for one, other in ((0, 2), (1, 4)):
+        assert abs(similar.index(one) - similar.index(other)) == 1
+    assert class_order(np.diag([3, 4, 5]), NAMES[:3], "similar") == [0, 1, 2]  # nothing is confused
