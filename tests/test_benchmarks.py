@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 import torch
+from exported_models import onnx_file
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from pyg_sybio.inference.export import Exported
+from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.skeleton import load_skeleton
 
@@ -159,6 +162,30 @@ def test_iterations(scripts: Scripts, tmp_path: Path) -> None:
 def test_frames_in_20_ms(scripts: Scripts) -> None:
     # Ten frames in a tenth of a second are two in a fifth of that.
     assert scripts["iterations"].frames_in_20_ms(10, 0.1) == pytest.approx(2)
+
+
+def test_exported(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A small model in place of the preset's, whose export takes long.
+    script, (model, content, exported) = scripts["exported"], onnx_file("joints alone")
+
+    def write(model: SybioGNN, path: Path, **settings: Any) -> Exported:
+        assert settings == {"persons": False}
+        path.write_bytes(content)
+        return exported
+
+    monkeypatch.setattr(script, "build", lambda preset, batch=1: (model, torch.randn(batch, 1, 30, 15, 2)))
+    monkeypatch.setattr(script, "export_onnx", write)
+    argv = ["--presets", "realtime", "--modes", "eager", "folded", "--batch", "1", "2"]
+    rows = rows_of(script, tmp_path, *argv)
+    modes = ("eager", "folded", "onnx")
+    assert [(row["batch"], row["mode"]) for row in rows] == [(n, mode) for n in (1, 2) for mode in modes]
+    for eager, folded, onnx in (rows[:3], rows[3:]):
+        assert onnx["x eager"] == pytest.approx(eager["p50 ms"] / onnx["p50 ms"])
+        assert onnx["MB"] == len(content) / 1e6
+        assert 0 < onnx["difference"] < 1e-5
+        assert folded["MB"] is None
+        # GFLOP: the time in seconds by the ceiling in GFLOP/s, a clip.
+        assert onnx["time x ceiling"] == pytest.approx(onnx["p50 ms"] / 1e3 * 100 / onnx["batch"])
 
 
 def test_scaling(scripts: Scripts, tmp_path: Path) -> None:
