@@ -14,7 +14,13 @@ from torch import Tensor, nn
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.motion_folder import SAME_RATE
-from pyg_sybio.data.transforms import FillMissing, JoinTracks, SelectBodies, SelectByConfidence
+from pyg_sybio.data.transforms import (
+    FillMissing,
+    FillNullFrames,
+    JoinTracks,
+    SelectBodies,
+    SelectByConfidence,
+)
 from pyg_sybio.inference.preparation import Preparation, Prepared, rate_notice
 from pyg_sybio.inference.track import Track, window_of
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
@@ -22,6 +28,8 @@ from pyg_sybio.skeleton import Skeleton
 
 # Of several persons, these choose some; a track is one person.
 _CHOOSE_PERSONS = (JoinTracks, SelectBodies, SelectByConfidence)
+# Those that fill what was not seen, in whose place 'missing' comes.
+_FILL = (FillMissing, FillNullFrames)
 # Poses a second that are kept at most, as a multiple of the higher one of the two frame rates.
 _MAX_RATE = 4
 # The measured rate is that of so many poses; a share by which it may differ from the announced one.
@@ -159,7 +167,10 @@ class MotionStream:
             raise ValueError(
                 f"'max_gap' is {max_gap:g} s, expected at least {1 / fps:g} s, the time between two poses"
             )
-        fill = preparation.fill if missing is None else (FillMissing(mode=missing),)  # type: ignore[arg-type]
+        fill = preparation.fill
+        if missing is not None:
+            others = (step for step in fill if not isinstance(step, _FILL))
+            fill = (FillMissing(mode=missing), *others)  # type: ignore[arg-type]
         steps = tuple(step for step in preparation.preprocess if not isinstance(step, _CHOOSE_PERSONS))
         self.preparation = replace(preparation, preprocess=steps, fill=fill)
         self.skeleton = skeleton or preparation.skeleton

@@ -3,6 +3,7 @@
 import math
 import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +300,16 @@ def test_the_training_s_own_filling_unless_told_otherwise() -> None:
         assert not torch.allclose(answers[None], answers[other])
     with pytest.raises(ValueError, match="'mode' is 'guess', expected one of 'hold', 'interpolate', 'mask'"):
         checkpoint.stream(missing="guess")
+
+
+def test_other_steps_of_the_training_s_filling_stay() -> None:
+    smooth = {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": 1.0}}
+    smoothed, poses = small_checkpoint(fill=[FILL, smooth]), walk(OBSERVED)
+    poses[5:9, 2] = math.nan
+    expected = feed(smoothed.stream(), poses).future
+    assert torch.equal(feed(smoothed.stream(missing="interpolate"), poses).future, expected)
+    rough = replace(smoothed, data={**smoothed.data, "settings": {"fill": [FILL]}})
+    assert not torch.allclose(feed(rough.stream(missing="interpolate"), poses).future, expected)
 
 
 def test_joints_that_nobody_trusts_were_not_seen() -> None:
