@@ -147,6 +147,7 @@ def row_of(scenario: Scenario, counts: Counts) -> Row:
         "MB": memory[0] if memory else None,
         "MB at end": memory[-1] if memory else None,
         "MB/min": None if slope is None else float(slope),
+        "MB by half minutes": counts.memory[::30],
     }
 
 

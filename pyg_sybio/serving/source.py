@@ -180,6 +180,7 @@ class Source:
                     written = asyncio.create_task(self._write(item, outputs, arrived, deliver))
         finally:
             written.cancel()
+            await asyncio.gather(written, return_exceptions=True)
 
     async def _next(self) -> tuple[Frame | Reset, float]:
         """The next that waits, and when it came."""

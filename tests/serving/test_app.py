@@ -153,6 +153,23 @@ def test_a_mistake_is_answered_and_the_next_frame_taken(
     assert client.get("/health").json()["refused"] == 1
 
 
+@pytest.mark.parametrize("size", [1e30, 1e300])
+def test_poses_beyond_all_measure_are_refused(client: TestClient, size: float) -> None:
+    with client.websocket_connect("/ws/poses") as socket, client.websocket_connect("/ws/view") as viewer:
+        while not (sources := receive(viewer, "sources")["sources"]):
+            pass
+        viewer.send_json({"type": "watch", "source": sources[0]["id"]})
+        huge = made_up_frame()
+        huge["people"][0]["joints"][4] = [size, -size, size]
+        socket.send_json(huge)
+        assert socket.receive_json()["type"] == "hello"
+        assert "expected numbers of a size up to" in receive(socket, "error")["message"]
+        socket.send_json({"type": "reset"})
+        socket.send_json(made_up_frame(1))
+        assert receive(socket, "result")["people"][0]["observed_ratio"] == 1 / 8
+        assert receive(viewer, "frame")["people"]
+
+
 def test_too_many_mistakes_end_it(streams: Streams) -> None:
     with (
         TestClient(create_app(streams, limits=Limits(mistakes=3))) as client,
