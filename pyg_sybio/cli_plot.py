@@ -267,7 +267,7 @@ def plot_actional(args: argparse.Namespace) -> None:
             poses = {class_names[label]: found.of_class(label).poses[0] for label in means}
             title = f"Actional graphs, mean of each class over its {counts} of {args.split}"
     rotations = skeleton.coordinates == "expmap"
-    title += ", on a schematic body" if rotations else ", over the last observed pose"
+    title += ", on a schematic body" if rotations else ", drawn on the last observed pose"
     if not rotations and args.file is None and args.clip is None:
         title += " of one clip"
     draw_actional(

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pyg_sybio.visualization.figures import (
     BLUE,
@@ -102,8 +103,9 @@ def draw_training(
         axes.set_title(_named(quantity), fontsize=TEXT + 1, color=INK, parse_math=False)
         if logarithmic and "loss" in quantity and _all_positive(curves):
             axes.set_yscale("log")
-            for axis_format in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-                axis_format("{x:g}")  # not as powers of ten
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")  # not as powers of ten
+            axes.yaxis.set_minor_formatter(NullFormatter())
     for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
         axes.set_xlabel("optimiser step", fontsize=TEXT)
 
