@@ -4,15 +4,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyg_sybio.data.expmap import Normalisation, Standardize
 from pyg_sybio.files import write_whole
-from pyg_sybio.inference.export import Exported, export_onnx
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.training.checkpoint import Checkpoint
 from pyg_sybio.training.data_file import DATA_FILE, to_document
 from pyg_sybio.training.model_card import model_card
+
+if TYPE_CHECKING:
+    from pyg_sybio.inference.export import Exported
 
 CARD_FILE = "README.md"
 
@@ -58,7 +60,7 @@ def share(
 
 def export_checkpoint(
     checkpoint: Checkpoint, path: str | Path, *, root: str | None = None, **settings: Any
-) -> Exported:
+) -> "Exported":
     r"""Write a model as an ONNX file that :func:`~pyg_sybio.training.checkpoint.load_checkpoint` reads.
 
     Args:
@@ -72,6 +74,9 @@ def export_checkpoint(
         FileNotFoundError: If statistics are needed, and the recordings are not there.
         ExportError: If the file would not answer as the model.
     """
+    # Imported here: a folder is written without onnxruntime.
+    from pyg_sybio.inference.export import export_onnx
+
     return export_onnx(_trainable(checkpoint), path, about=about(checkpoint, root=root), **settings)
 
 

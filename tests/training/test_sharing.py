@@ -1,6 +1,8 @@
 """A shared folder is all that a model needs; what a folder from someone else may hold is checked."""
 
+import importlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +79,19 @@ def test_comes_back_whole(tmp_path: Path) -> None:
     assert expected.probabilities is not None
     assert said.ranked() == expected.ranked()
     torch.testing.assert_close(said.future, expected.future, atol=0, rtol=0)
+
+
+def test_needs_no_onnxruntime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("onnx", "onnxruntime", "huggingface_hub"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("sharing", "model_card", "checkpoint"):
+        monkeypatch.delitem(sys.modules, f"pyg_sybio.training.{name}", raising=False)
+    for name in ("export", "onnx_model", "hub"):
+        monkeypatch.delitem(sys.modules, f"pyg_sybio.inference.{name}", raising=False)
+    sharing = importlib.import_module("pyg_sybio.training.sharing")
+    sharing.share(trained(), tmp_path / "walks")
+    reading = importlib.import_module("pyg_sybio.training.checkpoint")
+    assert reading.load_checkpoint(tmp_path / "walks").global_step == 1
 
 
 def test_says_nothing_of_the_machine_that_trained_it(tmp_path: Path) -> None:
