@@ -40,6 +40,12 @@ def test_folded_example_predicts_what_it_says() -> None:
     assert names["out"].future.shape == (1, 10, 25, 3)
 
 
+def test_stream_example_prints_what_it_states(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = _blocks("python", "Live")
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines() == ["True True", "torch.Size([15, 17, 3])"]
+
+
 def test_skeleton_example_is_valid() -> None:
     (text,) = _blocks("json", "Your own skeleton")
     skeleton = Skeleton.from_dict(json.loads(text), where="README.md")
