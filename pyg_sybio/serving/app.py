@@ -6,11 +6,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
+import anyio
 import numpy as np
 import torch
 from starlette.applications import Starlette
@@ -350,17 +350,24 @@ async def _close(socket: WebSocket, code: int, message: str) -> None:
             await socket.close(code, message.encode()[:120].decode(errors="ignore"))
 
 
-async def _first_to_end(*parts: Any) -> None:
+async def _first_to_end(*parts: Awaitable[None]) -> None:
     """Run both halves of a conversation until one ends, and raise what it ended with."""
-    tasks = [asyncio.ensure_future(part) for part in parts]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    ends: list[Exception] = []
+
+    async def run(part: Awaitable[None]) -> None:
+        try:
+            await part
+        except Exception as end:
+            ends.append(end)
+        finally:
+            group.cancel_scope.cancel()
+
+    # A group, not bare tasks: whoever cancels the conversation, as a server does that stops, ends all of it.
+    async with anyio.create_task_group() as group:
+        for part in parts:
+            group.start_soon(run, part)
+    if ends:
+        raise ends[0]
 
 
 def _address(socket: WebSocket) -> str:

@@ -116,7 +116,6 @@ def test_absent_persons_in_their_places_take_part_in_nothing(
     expected = model(x, present)
     x[~present] = filling
     monkeypatch.setattr("pyg_sybio.models.persons._known_to_host", lambda values: False)
-    monkeypatch.setattr(model, "_check", lambda x: None)
     out = model(x, present)
     check_same(out, expected)
     assert not out.future[~present].any() and not out.actional[~present].any()

@@ -373,7 +373,7 @@ def test_a_recording_plays_in_a_loop_while_somebody_watches(streams: Streams) ->
             viewer.send_json({"type": "watch", "source": "0"})
             assert receive(viewer, "view")["note"] == "up is y (where the head points)"
             seen = {}
-            while len(seen) < 6:
+            while len(seen) < 8:  # more than it has: it begins again
                 frame = receive(viewer, "frame")
                 step = round(frame["timestamp"] * 50)
                 seen[step] = frame
@@ -381,7 +381,6 @@ def test_a_recording_plays_in_a_loop_while_somebody_watches(streams: Streams) ->
                 assert [person["track"] for person in frame["people"]] == [0, 1]
                 for person, pose in zip(frame["people"], motion.poses[:, step % 6], strict=True):
                     assert np.array(person["joints"]) == pytest.approx(pose.numpy(), abs=1e-3)
-            assert any(step >= 6 for step in seen) or frame["dropped"] > 0
 
             viewer.send_json({"type": "pause", "source": "0", "paused": True})
             assert receive(viewer, "sources")["sources"][0]["paused"]
