@@ -19,6 +19,7 @@ from typing import Any
 from pyg_sybio.cli_benchmark import add_benchmark_command
 from pyg_sybio.cli_data import add_data_command, add_skeleton_from
 from pyg_sybio.cli_export import add_export_command
+from pyg_sybio.cli_numbers import number
 from pyg_sybio.cli_plot import add_plot_command
 from pyg_sybio.cli_reproduce import add_reproduce_command
 from pyg_sybio.cli_serve import add_serve_command
@@ -202,10 +203,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _share(text: str) -> float:
     """A share above 0 and at most 1, from the command line."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
+    share = number(text)
     if not 0 < share <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most 1")
     return share

@@ -6,6 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyg_sybio.cli_numbers import from_one, from_zero
+
 if TYPE_CHECKING:
     from pyg_sybio.data.motion import Motion
     from pyg_sybio.skeleton import Skeleton
@@ -89,20 +91,6 @@ def _add_skeleton(parser: argparse.ArgumentParser) -> None:
         metavar="NAME_OR_JSON",
         help="the joints of the files, or those wanted (default: the files')",
     )
-
-
-def from_zero(text: str) -> int:
-    """A whole number from 0, from the command line."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
-    return int(text)
-
-
-def from_one(text: str) -> int:
-    """A whole number from 1, from the command line."""
-    if not from_zero(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)
 
 
 def data_info(args: argparse.Namespace) -> None:

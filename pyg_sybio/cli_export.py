@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from pyg_sybio.cli_numbers import from_one
+
 
 def add_export_command(
     add: Callable[..., argparse.ArgumentParser], checkpoint: argparse.ArgumentParser
@@ -37,7 +39,7 @@ def add_export_command(
         "(default: one person a clip, [N, T, M, D])",
     )
     onnx.add_argument(
-        "--num-future", type=_whole_number, metavar="FRAMES", help="to predict (default: as in training)"
+        "--num-future", type=from_one, metavar="FRAMES", help="to predict (default: as in training)"
     )
     onnx.set_defaults(run=_onnx)
 
@@ -102,9 +104,3 @@ def _hub(args: argparse.Namespace) -> None:
     from pyg_sybio.inference.hub import push_to_hub
 
     print(push_to_hub(args.folder, args.name, private=args.private or None))
-
-
-def _whole_number(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyg_sybio.cli_data import add_up, from_one, from_zero
+from pyg_sybio.cli_data import add_up
+from pyg_sybio.cli_numbers import from_one, from_zero, number
 
 if TYPE_CHECKING:
     from torch_geometric.data import Dataset
@@ -63,7 +64,9 @@ def add_plot_command(
         metavar="K",
         help="draw so many edges a graph (default: %(default)s)",
     )
-    edges.add_argument("--threshold", type=_number, metavar="T", help="draw the edges heavier than this")
+    edges.add_argument(
+        "--threshold", type=_number_from_zero, metavar="T", help="draw the edges heavier than this"
+    )
     add_up(actional)
     _add_output(actional, "actional.png", _PICTURES)
 
@@ -81,7 +84,7 @@ def add_plot_command(
     )
     embedding.add_argument(
         "--perplexity",
-        type=_number,
+        type=_number_from_zero,
         metavar="P",
         help="about how many neighbours stay near (default: 30, a third of the graphs if they are few)",
     )
@@ -110,7 +113,7 @@ def add_plot_command(
     )
     prediction.add_argument(
         "--times",
-        type=_number,
+        type=_number_from_zero,
         nargs="+",
         metavar="MS",
         help="future frames of a strip (default: those of 80, 160, 320, 400, 560 and 1000 that there are)",
@@ -162,7 +165,7 @@ def add_plot_command(
     )
     training.add_argument(
         "--smoothing",
-        type=_number,
+        type=_number_from_zero,
         default=0.9,
         metavar="A",
         help="of training curves, from 0 (none) to below 1; as logged they stay faintly visible "
@@ -200,14 +203,11 @@ def _or(kinds: Sequence[str]) -> str:
     return f"{', '.join(named[:-1])} or {named[-1]}"
 
 
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
+def _number_from_zero(text: str) -> float:
+    value = number(text)
+    if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
-    return number
+    return value
 
 
 def _checked(

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pyg_sybio.cli_numbers import from_zero, number
+
 
 def add_reproduce_command(
     add: Callable[..., argparse.ArgumentParser], usage_error: Callable[[str], Exception]
@@ -27,7 +29,7 @@ def add_reproduce_command(
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="as in 'sybio fit'")
     parser.add_argument(
         "--seeds",
-        type=_seed,
+        type=from_zero,
         nargs="+",
         metavar="N",
         help="a run of each model a seed (default: 0)",
@@ -118,17 +120,8 @@ def _settings_alone(words: Sequence[str], usage_error: Callable[[str], Exception
     return tuple(words)
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
-    return int(text)
-
-
 def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = -1.0
+    minutes = number(text)
     if not 0 < minutes < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
     return minutes

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from pyg_sybio.cli_numbers import above_zero, from_one
+
 
 def add_serve_command(
     add: Callable[..., argparse.ArgumentParser], checkpoint: argparse.ArgumentParser
@@ -41,13 +43,13 @@ def add_serve_command(
     )
     parser.add_argument(
         "--fps",
-        type=_above_zero,
+        type=above_zero,
         metavar="N",
         help="frames a second that producers send (default: those of the model)",
     )
     parser.add_argument(
         "--threads",
-        type=_whole,
+        type=from_one,
         metavar="N",
         help="on how many processors the model may run (default: half of them)",
     )
@@ -59,30 +61,30 @@ def add_serve_command(
     )
     limits = parser.add_argument_group("limits, of which every connection has its own")
     limits.add_argument(
-        "--max-rate", type=_above_zero, default=120, metavar="N", help="messages a second (default: 120)"
+        "--max-rate", type=above_zero, default=120, metavar="N", help="messages a second (default: 120)"
     )
     limits.add_argument(
-        "--max-people", type=_whole, default=16, metavar="N", help="persons in a frame (default: 16)"
+        "--max-people", type=from_one, default=16, metavar="N", help="persons in a frame (default: 16)"
     )
     limits.add_argument(
         "--max-message",
-        type=_whole,
+        type=from_one,
         metavar="BYTES",
         help="size of a message (default: enough for so many persons)",
     )
     limits.add_argument(
         "--max-producers",
-        type=_whole,
+        type=from_one,
         default=8,
         metavar="N",
         help="connections that send poses (default: 8)",
     )
     limits.add_argument(
-        "--max-viewers", type=_whole, default=16, metavar="N", help="pages that watch (default: 16)"
+        "--max-viewers", type=from_one, default=16, metavar="N", help="pages that watch (default: 16)"
     )
     limits.add_argument(
         "--idle",
-        type=_above_zero,
+        type=above_zero,
         default=60,
         metavar="SECONDS",
         help="without a message, a producer is taken for gone after so long (default: 60)",
@@ -130,19 +132,3 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port, expected a number from 0 to 65535")
     return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)
-
-
-def _above_zero(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number

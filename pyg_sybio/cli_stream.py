@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from pyg_sybio.cli_numbers import above_zero, from_one, number
+
 if TYPE_CHECKING:
     from pyg_sybio.inference.json_lines import Item
     from pyg_sybio.inference.streaming import MotionStream
@@ -42,21 +44,21 @@ def add_stream_command(
     )
     parser.add_argument(
         "--speed",
-        type=_above_zero,
+        type=above_zero,
         metavar="S",
         help="1 answers frames when they are due by their timestamps, 2 twice as fast, and drops those that "
         "are too late (default: every frame, as soon as it comes)",
     )
     parser.add_argument(
         "--max-delay",
-        type=_above_zero,
+        type=above_zero,
         default=0.1,
         metavar="SECONDS",
         help="with --speed, frames later than this are dropped (default: %(default)s)",
     )
     parser.add_argument(
         "--fps",
-        type=_above_zero,
+        type=above_zero,
         metavar="N",
         help="frames a second that come (default: those of the file, or of the model)",
     )
@@ -86,7 +88,7 @@ def add_stream_command(
     )
     parser.add_argument(
         "--threads",
-        type=_whole,
+        type=from_one,
         metavar="N",
         help="on how many processors the model may run (default: all, too many where others work)",
     )
@@ -183,28 +185,8 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _above_zero(text: str) -> float:
-    number = _number(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number
-
-
 def _share(text: str) -> float:
-    number = _number(text)
-    if not 0 <= number <= 1:
+    share = number(text)
+    if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
-    return number
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+    return share
