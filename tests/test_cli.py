@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_recipe import TINY_TRAINER, tiny, two_steps
+from tiny_recipe import fit_whole_clips, tiny
 
 from pyg_sybio import cli
 from pyg_sybio.data.cmu_mocap import USED_COLUMNS
-from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.reading import read_motion
 from pyg_sybio.data.synthetic import SyntheticMotions
 from pyg_sybio.data.two_tasks import split_tasks
@@ -112,19 +110,12 @@ def test_evaluate_what_only_a_share_was_observed_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = SyntheticMotions(num_clips=24, num_observed=24, num_future=12)
-    recordings, run = tmp_path / "clips", tmp_path / "run"
-    recordings.mkdir()
-    rows = ["file,label,split"]
-    for number, clip in enumerate(made):
-        poses = torch.cat([clip.x, clip.future], dim=1).transpose(0, 1)[None]
-        motion = Motion(poses=poses, skeleton=made.skeleton, frame_rate=25.0)
-        write_motion(motion, recordings / f"{number}.npz")
-        split = "train" if number < 12 else "val" if number < 18 else "test"
-        rows.append(f"{number}.npz,{made.class_names[int(clip.y)]},{split}")
-    (recordings / "clips.csv").write_text("\n".join(rows))
-    windows = [f"--data.{split}.window_stride=null" for split in ("train", "val", "test")]
-    assert cli.main(["fit", "motion_folder", *two_steps(recordings, run), *TINY_TRAINER, *windows]) == 0
-    path = next(run.rglob("last.ckpt"))
+    path = fit_whole_clips(
+        made,
+        lambda number: "train" if number < 12 else "val" if number < 18 else "test",
+        tmp_path / "clips",
+        tmp_path / "run",
+    )
     capsys.readouterr()
 
     assert cli.main(["evaluate", str(path), "--observation-ratio", "0.25"]) == 0

@@ -10,7 +10,7 @@ import torch
 from matplotlib.image import imread
 from PIL import Image
 from player_page import data_of
-from tiny_recipe import TINY_TRAINER, two_steps
+from tiny_recipe import fit_whole_clips
 from torch_geometric.data import Batch
 
 from pyg_sybio import SybioGNN, cli
@@ -44,21 +44,14 @@ class Trained(NamedTuple):
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     made = SyntheticMotions(num_clips=36, num_observed=24, num_future=12)
     folder = tmp_path_factory.mktemp("plot")
-    recordings = folder / "clips"
-    recordings.mkdir()
-    rows = ["file,label,split"]
-    for number, clip in enumerate(made):
-        poses = torch.cat([clip.x, clip.future], dim=1).transpose(0, 1)[None]
-        motion = Motion(poses=poses, skeleton=made.skeleton, frame_rate=25.0)
-        write_motion(motion, recordings / f"{number}.npz")
-        # Every class is there three times, the third of the classes with two clips in the test.
-        split = "train" if number < 12 else "val" if number < 16 else "test"
-        rows.append(f"{number}.npz,{made.class_names[int(clip.y)]},{split}")
-    (recordings / "clips.csv").write_text("\n".join(rows))
-    windows = [f"--data.{split}.window_stride=null" for split in ("train", "val", "test")]
-    run = [*two_steps(recordings, folder / "run"), *TINY_TRAINER, *windows]
-    assert cli.main(["fit", "motion_folder", *run]) == 0
-    return Trained(str(next((folder / "run").rglob("last.ckpt"))), recordings)
+    # Every class is there three times, the third of the classes with two clips in the test.
+    checkpoint = fit_whole_clips(
+        made,
+        lambda number: "train" if number < 12 else "val" if number < 16 else "test",
+        folder / "clips",
+        folder / "run",
+    )
+    return Trained(str(checkpoint), folder / "clips")
 
 
 def plot(*argv: object) -> None:

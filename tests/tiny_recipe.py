@@ -1,6 +1,14 @@
 """The synthetic recipe cut down to a second of work, for the tests of training and of the command line."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import torch
+
+from pyg_sybio import cli
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.motion_file import write_motion
+from pyg_sybio.data.synthetic import SyntheticMotions
 
 TINY_MODEL = [
     "--model.variant.channels=[8, 8]",
@@ -47,3 +55,20 @@ def two_steps(root: Path, folder: Path) -> list[str]:
 def tiny(folder: Path, *, steps: int) -> list[str]:
     """Overrides that train the tiny recipe for some steps and write into a folder."""
     return [*TINY, f"--trainer.default_root_dir={folder}", f"--trainer.max_steps={steps}"]
+
+
+def fit_whole_clips(
+    made: SyntheticMotions, split_of: Callable[[int], str], recordings: Path, run: Path
+) -> Path:
+    """Write clips as files with a table, and train on them for two steps: the last checkpoint."""
+    recordings.mkdir()
+    rows = ["file,label,split"]
+    for number, clip in enumerate(made):
+        poses = torch.cat([clip.x, clip.future], dim=1).transpose(0, 1)[None]
+        motion = Motion(poses=poses, skeleton=made.skeleton, frame_rate=25.0)
+        write_motion(motion, recordings / f"{number}.npz")
+        rows.append(f"{number}.npz,{made.class_names[int(clip.y)]},{split_of(number)}")
+    (recordings / "clips.csv").write_text("\n".join(rows))
+    windows = [f"--data.{split}.window_stride=null" for split in ("train", "val", "test")]
+    assert cli.main(["fit", "motion_folder", *two_steps(recordings, run), *TINY_TRAINER, *windows]) == 0
+    return next(run.rglob("last.ckpt"))
