@@ -1,11 +1,12 @@
 r"""Live poses, one after another: what is being done, and what comes next."""
 
+import contextlib
 import math
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -251,7 +252,8 @@ class MotionStream:
             elif timestamp is None:
                 timestamp = max((track.newest for track in self._tracks.values()), default=0.0)
             confidences = {} if confidence is None else {track_id: confidence}
-            return self._update({track_id: pose}, confidences, _seconds(timestamp), start)[track_id]
+            [outputs] = _update_together([Update(self, {track_id: pose}, confidences, timestamp)], start)
+        return _or_raise(outputs)[track_id]
 
     def update_many(
         self,
@@ -271,11 +273,8 @@ class MotionStream:
                 track, or there are more tracks than `max_tracks`. Then no pose is taken in.
         """
         start = time.perf_counter()
-        with self._lock:
-            if timestamp is None:
-                newest = max((track.newest for track in self._tracks.values()), default=None)
-                timestamp = 0.0 if newest is None else newest + 1 / self.fps
-            return self._update(poses, confidences or {}, _seconds(timestamp), start)
+        [outputs] = _update_together([Update(self, poses, confidences or {}, timestamp)], start)
+        return _or_raise(outputs)
 
     def reset(self, track_id: int | None = None) -> None:
         """Forget a track, or all of them; its next pose begins it anew."""
@@ -285,9 +284,14 @@ class MotionStream:
             else:
                 self._tracks.pop(track_id, None)
 
-    def _update(
-        self, poses: Mapping[int, Pose], confidences: Mapping[int, Any], timestamp: float, start: float
-    ) -> dict[int, StreamOutput]:
+    def _take_in(
+        self, poses: Mapping[int, Pose], confidences: Mapping[int, Any], timestamp: float | None
+    ) -> list["_Together"]:
+        """Take in poses of one moment; their windows, as the model wants them."""
+        if timestamp is None:
+            newest = max((track.newest for track in self._tracks.values()), default=None)
+            timestamp = 0.0 if newest is None else newest + 1 / self.fps
+        timestamp = _seconds(timestamp)
         if len(poses) > self.max_tracks:
             raise ValueError(f"'poses' has {len(poses)} tracks, expected at most {self.max_tracks}")
         if unknown := [track_id for track_id in confidences if track_id not in poses]:
@@ -299,10 +303,9 @@ class MotionStream:
         for track_id, (pose, present) in seen.items():
             self._append(track_id, timestamp, pose, present)
         self._forget(timestamp)
-        outputs = self._answer(list(poses), start)
         if not self._told_rate:
             self._compare_rate(poses)
-        return outputs
+        return self._prepared(list(poses))
 
     def _check_time(self, track_id: int, timestamp: float) -> None:
         track = self._tracks.get(track_id)
@@ -366,7 +369,7 @@ class MotionStream:
                 warnings.warn(
                     f"poses come at {rate:.3g} a second, but 'fps' is {self.fps:g}: "
                     "the timestamps are believed",
-                    stacklevel=4,  # whoever called the update
+                    stacklevel=5,  # whoever called the update
                 )
                 return
 
@@ -385,14 +388,6 @@ class MotionStream:
                 self._like.new_zeros(1, self.num_observed, skeleton.num_joints, skeleton.num_features)
             )
 
-    def _answer(self, track_ids: Sequence[int], start: float) -> dict[int, StreamOutput]:
-        """What is to be said of tracks whose newest pose has been taken in at `start` of the clock."""
-        together = self._prepared(track_ids)
-        self._ask(together)
-        outputs = {output.track_id: output for each in together for output in self._outputs(each)}
-        latency = time.perf_counter() - start
-        return {track_id: replace(outputs[track_id], latency=latency) for track_id in track_ids}
-
     def _prepared(self, track_ids: Sequence[int]) -> list["_Together"]:
         """The windows of tracks as the model wants them: those of one length together, where that can be."""
         by_length: dict[int, list[tuple[int, np.ndarray]]] = {}
@@ -406,33 +401,12 @@ class MotionStream:
             window = window_of([self._tracks[track_id] for track_id in ids], places_of_all)
             ratios = (window.present.sum((1, 2)) / whole).tolist()
             if self._apart:
-                result.append(_Together(ids, ratios, self.preparation(window, apart=True)))
+                result.append(_Together(self, ids, ratios, self.preparation(window, apart=True)))
             else:
                 for person, (track_id, ratio) in enumerate(zip(ids, ratios, strict=True)):
                     prepared = self.preparation(window.persons([person]))
-                    result.append(_Together((track_id,), [ratio], prepared))
+                    result.append(_Together(self, (track_id,), [ratio], prepared))
         return result
-
-    def _ask(self, together: Sequence["_Together"]) -> None:
-        """Ask the model, in one call, unless a preparation leaves windows of several lengths."""
-        lengths: dict[int, list[_Together]] = {}
-        for each in together:
-            if each.seen.any():
-                lengths.setdefault(each.prepared.observed.num_frames, []).append(each)
-        for alike in lengths.values():
-            x = torch.cat([each.prepared.observed.poses[each.seen] for each in alike])
-            with torch.inference_mode():
-                out = self._model(x.to(self._like))
-            # What follows makes tensors of its own, which whoever gets them may change.
-            counts = [int(each.seen.sum()) for each in alike]
-            if out.logits is not None:
-                probabilities = out.logits.float().cpu().softmax(-1)
-                for each, own in zip(alike, probabilities.split(counts), strict=True):
-                    each.probabilities = own
-            if out.future is not None:
-                future = out.future.double().cpu()
-                for each, own in zip(alike, future.split(counts), strict=True):
-                    each.future = self._in_recording(own, each)
 
     def _outputs(self, together: "_Together") -> Iterator[StreamOutput]:
         rate = together.prepared.observed.frame_rate or self.frame_rate
@@ -472,16 +446,117 @@ class MotionStream:
         return whole
 
 
-class _Together:
-    """Tracks that are prepared together, and what the model says of those of whom anything was seen."""
+@dataclass(frozen=True, eq=False)
+class Update:
+    r"""What :meth:`MotionStream.update_many` takes in, and in which stream.
 
-    def __init__(self, track_ids: Sequence[int], ratios: Sequence[float], prepared: Prepared) -> None:
+    Args:
+        stream: The stream.
+        poses: Pose of each track.
+        confidences: Confidence of each joint, of any of the tracks.
+        timestamp: In seconds. (default: `1 / fps` after the newest pose of all tracks)
+
+    Shapes:
+        - **poses:** `[M, D]` each
+        - **confidences:** `[M]` each
+    """
+
+    stream: MotionStream
+    poses: Mapping[int, Pose]
+    confidences: Mapping[int, Any] = field(default_factory=dict)
+    timestamp: float | None = None
+
+
+def update_together(updates: Sequence[Update]) -> list[dict[int, StreamOutput] | Exception]:
+    r"""Update several streams, and answer for those that share a model in one call of it.
+
+    Each answer is that of :meth:`MotionStream.update_many`, or the error that it would raise: what is wrong
+    with the poses of one is nothing to the others. The latency is that of all of them together.
+
+    Args:
+        updates: At most one of each stream.
+
+    Raises:
+        ValueError: If there are several of one stream.
+    """
+    start = time.perf_counter()
+    return _update_together(updates, start)
+
+
+def _update_together(updates: Sequence[Update], start: float) -> list[dict[int, StreamOutput] | Exception]:
+    """Updates that were wanted at `start` of the clock."""
+    streams = {id(update.stream): update.stream for update in updates}
+    if len(streams) < len(updates):
+        raise ValueError(f"'updates' has {len(updates)} of {len(streams)} streams, expected one of each")
+    with contextlib.ExitStack() as locks:
+        for _, stream in sorted(streams.items()):  # in one order, or two threads might wait for each other
+            locks.enter_context(stream._lock)
+        taken: list[list[_Together] | Exception] = []
+        for update in updates:
+            try:
+                taken.append(update.stream._take_in(update.poses, update.confidences, update.timestamp))
+            except Exception as error:
+                taken.append(error)
+        _ask([each for windows in taken if not isinstance(windows, Exception) for each in windows])
+        answers: list[dict[int, StreamOutput] | Exception] = []
+        for update, windows in zip(updates, taken, strict=True):
+            if isinstance(windows, Exception):
+                answers.append(windows)
+                continue
+            outputs = {output.track_id: output for each in windows for output in update.stream._outputs(each)}
+            answers.append({track_id: outputs[track_id] for track_id in update.poses})
+    latency = time.perf_counter() - start
+    return [
+        answer
+        if isinstance(answer, Exception)
+        else {track_id: replace(output, latency=latency) for track_id, output in answer.items()}
+        for answer in answers
+    ]
+
+
+def _or_raise(outputs: dict[int, StreamOutput] | Exception) -> dict[int, StreamOutput]:
+    if isinstance(outputs, Exception):
+        raise outputs
+    return outputs
+
+
+class _Together:
+    """Tracks of a stream that are prepared together, and what the model says of those who were seen."""
+
+    def __init__(
+        self, stream: MotionStream, track_ids: Sequence[int], ratios: Sequence[float], prepared: Prepared
+    ) -> None:
+        self.stream = stream
         self.track_ids = track_ids
         self.ratios = ratios
         self.prepared = prepared
         self.seen = prepared.observed.present.flatten(1).any(1)
         self.probabilities: Tensor | None = None
         self.future: Tensor | None = None
+
+
+def _ask(together: Sequence[_Together]) -> None:
+    """Ask each model in one call, unless a preparation leaves windows of several lengths."""
+    groups: dict[tuple[int, int], list[_Together]] = {}
+    for each in together:
+        if each.seen.any():
+            key = id(each.stream._model), each.prepared.observed.num_frames
+            groups.setdefault(key, []).append(each)
+    for alike in groups.values():
+        stream = alike[0].stream
+        x = torch.cat([each.prepared.observed.poses[each.seen] for each in alike])
+        with torch.inference_mode():
+            out = stream._model(x.to(stream._like))
+        # What follows makes tensors of its own, which whoever gets them may change.
+        counts = [int(each.seen.sum()) for each in alike]
+        if out.logits is not None:
+            probabilities = out.logits.float().cpu().softmax(-1)
+            for each, own in zip(alike, probabilities.split(counts), strict=True):
+                each.probabilities = own
+        if out.future is not None:
+            future = out.future.double().cpu()
+            for each, own in zip(alike, future.split(counts), strict=True):
+                each.future = each.stream._in_recording(own, each)
 
 
 def _numbers(values: Any, name: str) -> np.ndarray:

@@ -101,10 +101,10 @@ def serve(
         # What is here stays: the collector need not look at it again, which takes 200 ms every few seconds.
         gc.collect()
         gc.freeze()
-        try:
+        # The server ends in order, and then interrupts, unless whoever started it has interrupts ignored.
+        with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[bound])
-        except KeyboardInterrupt:
-            print("sybio: stopped", file=sys.stderr)
+        print("sybio: stopped", file=sys.stderr)
 
 
 def _share_memory_among_threads() -> None:

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from pyg_sybio.inference.messages import Frame, Reset, encode, error_message, result_message
-from pyg_sybio.inference.streaming import MotionStream, StreamOutput
+from pyg_sybio.inference.streaming import MotionStream, Update
 from pyg_sybio.serving.hub import Hub
 from pyg_sybio.serving.limits import BAD_MESSAGES, Limits, Refusal
 from pyg_sybio.serving.page_messages import (
@@ -21,13 +21,13 @@ from pyg_sybio.serving.page_messages import (
     view_of_frames,
 )
 from pyg_sybio.serving.recent_times import RecentTimes
+from pyg_sybio.serving.turns import Outputs, Turns
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.visualization.view import View
 
 logger = logging.getLogger(__name__)
 
 Deliver = Callable[[str], Awaitable[None]]
-Outputs = dict[int, StreamOutput]
 
 # Live poses are looked at from where these many frames show best; a first view is there with the first frame.
 _FRAMES_OF_VIEW = 30
@@ -59,6 +59,9 @@ class Service:
     latency: RecentTimes = field(default_factory=RecentTimes)
     model_time: RecentTimes = field(default_factory=RecentTimes)
     numbers: count = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.pool)
 
     @property
     def spatial(self) -> int:
@@ -169,15 +172,18 @@ class Source:
         try:
             while True:
                 item, arrived = await self._next()
+                if isinstance(item, Reset):
+                    self._stream.reset(item.track)
+                    continue
+                update = Update(self._stream, item.poses, item.confidences, item.timestamp)
                 try:
-                    outputs = await self._in_pool(self._update, item)
+                    outputs = await self._service.turns.answer(update)
                 except ValueError as error:
                     await written
                     await self.complain(error, deliver)
                     continue
                 await written
-                if isinstance(item, Frame):
-                    written = asyncio.create_task(self._write(item, outputs, arrived, deliver))
+                written = asyncio.create_task(self._write(item, outputs, arrived, deliver))
         finally:
             written.cancel()
             await asyncio.gather(written, return_exceptions=True)
@@ -188,15 +194,6 @@ class Source:
             self._news.clear()
             await self._news.wait()
         return self._waiting.popleft()
-
-    async def _in_pool(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._service.pool, function, *arguments)
-
-    def _update(self, item: Frame | Reset) -> Outputs:
-        if isinstance(item, Reset):
-            self._stream.reset(item.track)
-            return {}
-        return self._stream.update_many(item.poses, confidences=item.confidences, timestamp=item.timestamp)
 
     async def _write(self, frame: Frame, outputs: Outputs, arrived: float, deliver: Deliver | None) -> None:
         """Send what the model said of a frame, and count it."""

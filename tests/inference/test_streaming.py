@@ -18,7 +18,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.transforms import Center, JitterJoints, SelectByConfidence
 from pyg_sybio.inference.preparation import Preparation
-from pyg_sybio.inference.streaming import MotionStream, StreamOutput
+from pyg_sybio.inference.streaming import MotionStream, StreamOutput, Update, update_together
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.testing import permuted_skeleton
 from pyg_sybio.training.observation import observe_one
@@ -391,6 +391,40 @@ def test_tracks_are_answered_together_as_if_alone() -> None:
         assert out[track_id].track_id == track_id
         torch.testing.assert_close(out[track_id].probabilities, expected.probabilities, rtol=0, atol=1e-5)
         torch.testing.assert_close(out[track_id].future, expected.future, rtol=1e-5, atol=1e-5)
+
+
+def test_streams_are_updated_together_as_if_alone() -> None:
+    checkpoint = small_checkpoint(preprocess=[CENTER, ALIGN], fill=[FILL])
+    motions = [walk(30), 5 + walk(30), walk(30)]
+    alone = [feed(checkpoint.stream(), poses[:25]) for poses in motions]
+    streams, (apart, _) = [checkpoint.stream() for _ in motions], echo()
+    calls: list[int] = []
+    model = streams[0]._model
+
+    def counted(x: Tensor) -> Any:
+        calls.append(len(x))
+        return model(x)
+
+    for stream in streams:
+        stream._model = counted
+    for frame in range(25):
+        updates = [Update(stream, {0: poses[frame]}) for stream, poses in zip(streams, motions, strict=True)]
+        *answers, other, wrong = update_together(
+            [*updates, Update(apart, {7: motions[0][frame]}), Update(checkpoint.stream(), {0: [[1.0]]})]
+        )
+        assert isinstance(other, dict) and list(other) == [7]  # of another model
+        assert isinstance(wrong, ValueError) and "'pose' has shape [1, 1]" in str(wrong)
+    assert calls == [3] * 25
+    for answer, expected in zip(answers, alone, strict=True):
+        assert isinstance(answer, dict)
+        torch.testing.assert_close(answer[0].probabilities, expected.probabilities, rtol=0, atol=1e-5)
+        torch.testing.assert_close(answer[0].future, expected.future, rtol=1e-5, atol=1e-5)
+    assert len({answer[0].latency for answer in answers}) == 1
+
+    before = streams[0].update(motions[0][25]).timestamp
+    with pytest.raises(ValueError, match="'updates' has 2 of 1 streams, expected one of each"):
+        update_together([Update(streams[0], {0: motions[0][26]})] * 2)
+    assert streams[0].update(motions[0][26]).timestamp == pytest.approx(before + 1 / streams[0].fps)
 
 
 def test_tracks_come_and_go_and_return() -> None:
