@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import orjson
 from torch import Tensor
 
 from pyg_sybio.inference.streaming import MotionStream, StreamOutput
@@ -129,8 +130,8 @@ def error_message(error: str | Exception) -> dict[str, Any]:
 
 
 def encode(message: Mapping[str, Any]) -> str:
-    """A message as one line of JSON."""
-    return json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    """A message as one line of JSON; a number that is none is null."""
+    return orjson.dumps(message).decode()
 
 
 def _person(output: StreamOutput) -> dict[str, Any]:

@@ -81,9 +81,9 @@ def create_app(
         threads: On how many processors the model may run. (default: half of them)
 
     Note:
-        The model answers one frame at a time. On two processors it has one, and the other is for messages and
-        for whoever sends poses: as soon as two threads of a model have to wait for a processor that is
-        busy otherwise, each of its operations waits.
+        The model has one call at a time, of all who wait (:class:`~pyg_sybio.serving.turns.Turns`). On two
+        processors it has one, and the other is for messages and for whoever sends poses: as soon as two
+        threads of a model have to wait for a processor that is busy otherwise, each of its operations waits.
     """
     limits = limits or Limits()
     first = start_stream(None)
