@@ -3,9 +3,8 @@ r"""Models on the Hugging Face hub: a shared folder is pushed there, and pulled 
 What travels are the files that ``sybio export pretrained`` writes, and no others.
 
 Note:
-    ``PyTorchModelHubMixin`` is not used. As a base class it would make ``huggingface_hub`` a requirement of
-    every model; it removes ``config.json`` before it writes a new one, it loads what weights match and leaves
-    the others out, and its model card is a template without results.
+    The hub's own mixin has a class beside the model, :class:`~pyg_sybio.inference.hub_mixin.HubSybioGNN`: as
+    a base of every model it would make ``huggingface_hub`` a requirement.
 """
 
 import re
