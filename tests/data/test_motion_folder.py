@@ -1,6 +1,7 @@
 """A user's folder: which files are clips, what is said of them, the splits, and what is refused."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,32 @@ def test_labels_and_splits_in_the_files_themselves(tmp_path: Path) -> None:
     assert _make(tmp_path).class_names == ("9", "10")
     # Validation clips that are said to be some are not drawn once more.
     assert [len(_make(tmp_path, split=split, validation=0.5)) for split in ("train", "val")] == [2, 1]
+
+
+def test_the_splits_of_a_pickle(tmp_path: Path) -> None:
+    annotations = [
+        {
+            "frame_dir": name,
+            "total_frames": 4,
+            "label": index % 2,
+            "keypoint": torch.rand(1, 4, 17, 2).numpy(),
+            "keypoint_score": np.ones((1, 4, 17)),
+        }
+        for index, name in enumerate("abcdef")
+    ]
+    splits = {"xsub_train": list("abcd"), "xsub_val": list("ef"), "xview_train": list("abef")}
+    splits |= {"xview_val": list("cd"), "train": list("abc"), "val": ["d"], "test": list("ef")}
+    (tmp_path / "clips.pkl").write_bytes(pickle.dumps({"split": splits, "annotations": annotations}))
+
+    def chosen(split: str, **settings: Any) -> str:
+        clips = _make(tmp_path, split=split, frame_rate=30.0, **settings)
+        return "".join(clips.store.clips[span.clip].source[-1] for span in clips.spans)
+
+    assert [chosen(split) for split in ("train", "val", "test")] == ["abc", "d", "ef"]
+    for protocol, test in (("xsub", "ef"), ("xview", "cd")):
+        held = {"hold_out": {protocol: ["val"]}}
+        assert chosen("test", **held) == test
+        assert chosen("train", **held) == "".join(sorted(set("abcdef") - set(test)))
 
 
 def test_the_table_prevails(folder: Path) -> None:

@@ -6,6 +6,7 @@ that extract skeletons from videos write it. An annotation is a dictionary with 
 `[P, T, M]`; what else it has (``img_shape``, ...) is not used.
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ MAX_EMPTY = 2**26
 
 # What the joints are if the user does not say: (coordinates a joint, joints) -> skeleton.
 _SKELETONS = {(3, 25): "ntu25", (2, 17): "coco17", (2, 18): "openpose18"}
+
+# How splits are named: train, val; of several protocols xsub_train, xsub_val; of several folds train1, test1.
+_SPLIT_NAME = re.compile(r"(?:(?P<protocol>.+)_)?(?P<part>train|val|test)(?P<fold>\d*)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +53,30 @@ class AnnotationFile:
         self, *, skeleton: Skeleton | None = None, frame_rate: float | None = None
     ) -> Iterator[Motion]:
         """The clips in the order of the file, as :func:`read_annotations` describes them."""
+        parts = self._parts()
         for index, (name, annotation) in enumerate(self.annotations.items()):
             where = f"{self.path}, annotation {index} ({_shown(name)})"
             try:
-                yield _motion(annotation, skeleton, frame_rate, source=f"{self.path}: {name}")
+                motion = _motion(annotation, skeleton, frame_rate, source=f"{self.path}: {name}")
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from None
+            yield motion.replace(ids={**motion.ids, **parts.get(name, {})})
+
+    def _parts(self) -> dict[str, dict[str, str]]:
+        """Of each clip, its part (train, val or test) in each protocol."""
+        parts: dict[str, dict[str, str]] = {}
+        for split, names in self.splits.items():
+            if (found := _SPLIT_NAME.fullmatch(split)) is None:
+                continue
+            protocol = (found["protocol"] or "split") + found["fold"]
+            for name in names:
+                other = parts.setdefault(name, {}).setdefault(protocol, found["part"])
+                if other != found["part"]:
+                    raise ValueError(
+                        f"{self.path}, split {_shown(split)} has the id {_shown(name)}, which is for {other} "
+                        "as well: expected it once"
+                    )
+        return parts
 
 
 def load_annotations(path: str | Path) -> AnnotationFile:
@@ -112,10 +134,13 @@ def read_annotations(
     Returns:
         Motions whose `label` is the number of the class as text, None where an annotation has none. An id
         such as ``S001C001P001R001A001`` also gives the ids of NTU RGB+D: `setup`, `view`, `subject`,
-        `repetition`. Coordinates are as in the file (metres, or pixels), in single precision.
+        `repetition`. A split named ``train``, ``val`` or ``test`` gives its clips the id `split`; of several
+        protocols or folds, ``xsub_train`` gives `xsub: train`, and ``test1`` gives `split1: test`; other
+        names give none. Coordinates are as in the file (metres, or pixels), in single precision.
 
     Raises:
-        ValueError: If the file, or an annotation in it, is wrong; the message names file, number and id.
+        ValueError: If the file, or an annotation in it, is wrong, or a clip is in two parts of a protocol;
+            the message names file, number and id.
         FileNotFoundError: If there is no such file.
 
     Note:

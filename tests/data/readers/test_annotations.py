@@ -13,6 +13,7 @@ from mutations import Mutation, assert_safe, mutations
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.annotations import annotation_splits, load_annotations, read_annotations
+from pyg_sybio.data.readers.ntu import ids_from_name
 from pyg_sybio.skeleton import load_skeleton
 
 NAMES = ("S001C002P003R001A004", "clip 1", "clip 2")
@@ -83,8 +84,8 @@ def test_poses_scores_and_splits(path: Path, protocol: int, dtype: type) -> None
         np.testing.assert_array_equal(motion.confidence, score.astype(np.float32))
         assert motion.label == "3" and motion.frame_rate is None
         assert motion.source == f"{path}: {entry['frame_dir']}"
-    assert motions[0].ids == {"setup": "1", "view": "2", "subject": "3", "repetition": "1"}
-    assert motions[1].ids == {}
+    assert motions[0].ids == {"setup": "1", "view": "2", "subject": "3", "repetition": "1", "split": "train"}
+    assert motions[1].ids == {"split": "test"}
     assert annotation_splits(path) == {"train": NAMES[:1], "test": NAMES[1:]}
     both = load_annotations(path)
     assert len(both) == 3 and both.splits == annotation_splits(path)
@@ -205,7 +206,7 @@ def test_a_list_of_annotations_alone_and_clips_without_label_or_anybody(path: Pa
     unlabelled = annotation("three")
     del unlabelled["label"]
     entries = [annotation("one"), nobody, unlabelled]
-    in_splits = list(read_annotations(written(path, document(*entries), protocol)))
+    in_splits = list(read_annotations(written(path, document(*entries, split={}), protocol)))
     file = load_annotations(written(path, entries, protocol))
     assert file.splits == {}
     motions = list(file.motions())
@@ -257,6 +258,33 @@ def test_ids_without_an_annotation_are_left_out_of_a_split_with_a_warning(path: 
     with pytest.warns(UserWarning, match="split 'a' names 2 of 3 ids without an annotation, such as 'gone'"):
         splits = annotation_splits(written(path, content))
     assert splits == {"a": ("one",), "b": ("one",)}
+
+
+def test_the_names_of_splits_say_the_part_of_a_clip_in_each_protocol(path: Path) -> None:
+    names = ("one", "two", "S001C002P003R001A004")
+    content = document(
+        *(annotation(name) for name in names),
+        split={
+            "train": names[:2],
+            "val": names[2:],
+            "xsub_train": names[1:],
+            "xsub_val": names[:1],
+            "train2": names[:1],
+            "test2": names[1:2],
+            "everything": names,
+        },
+    )
+    one, two, three = (motion.ids for motion in read_annotations(written(path, content)))
+    assert one == {"split": "train", "xsub": "val", "split2": "train"}
+    assert two == {"split": "train", "xsub": "train", "split2": "test"}
+    assert three == {
+        **ids_from_name(names[2]),
+        "split": "val",
+        "xsub": "train",
+    }
+    content["split"]["xsub_test"] = names[1:2]
+    with pytest.raises(ValueError, match=r"split 'xsub_test' has the id 'two', which is for train as well"):
+        list(read_annotations(written(path, content)))
 
 
 def test_a_joint_whose_score_lies_below_zero_was_not_seen(path: Path) -> None:
