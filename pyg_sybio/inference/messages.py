@@ -136,6 +136,8 @@ def encode(message: Mapping[str, Any]) -> str:
 
 def _person(output: StreamOutput) -> dict[str, Any]:
     probabilities = output.probabilities
+    if probabilities is not None and not probabilities.isfinite().all():
+        raise ValueError(f"track {output.track_id}: the model's probabilities are no numbers")
     return {
         "track": output.track_id,
         "label": output.label,

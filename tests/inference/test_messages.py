@@ -221,6 +221,23 @@ def test_what_a_model_does_not_say_is_null() -> None:
     assert empty == {"type": "result", "timestamp": None, "latency_ms": None, "people": []}
 
 
+def test_probabilities_that_are_no_numbers_are_no_result() -> None:
+    output = StreamOutput(
+        track_id=3,
+        timestamp=1.5,
+        probabilities=torch.tensor([math.nan, 0.5]),
+        label="a",
+        class_names=("a", "b"),
+        observed_ratio=1.0,
+        enough=True,
+        future=None,
+        future_times=torch.arange(2).double(),
+        latency=0.01,
+    )
+    with pytest.raises(ValueError, match="track 3: the model's probabilities are no numbers"):
+        result_message({3: output})
+
+
 def test_an_error_is_one_line() -> None:
     assert error_message(ValueError("not\n  this")) == {"type": "error", "message": "not this"}
     assert error_message("no") == {"type": "error", "message": "no"}
