@@ -57,8 +57,7 @@ def matrix_to_expmap(matrix: Tensor) -> Tensor:
     r"""Exponential map of a rotation matrix, its angle in `[0, pi]`.
 
     It goes through the quaternion :math:`(w, u)`, whose parts stay well conditioned near a half turn, where
-    the trace alone no longer tells the angle: :math:`v = 2\,\operatorname{atan2}(\lVert u\rVert, w)\,
-    u / \lVert u\rVert`.
+    the trace alone no longer tells the angle (:func:`quaternion_to_expmap`).
 
     Args:
         matrix: Rotation matrices.
@@ -73,7 +72,56 @@ def matrix_to_expmap(matrix: Tensor) -> Tensor:
     Note:
         At exactly half a turn the axis and its opposite are the same rotation; either may come back.
     """
-    real, imaginary = matrix_to_quaternion(matrix).split((1, 3), dim=-1)
+    return quaternion_to_expmap(matrix_to_quaternion(matrix))
+
+
+def expmap_to_quaternion(expmap: Tensor) -> Tensor:
+    r"""Unit quaternion `(w, x, y, z)` of an exponential map.
+
+    .. math::
+        q = \Bigl(\cos\tfrac\theta2,\ \frac{\sin(\theta/2)}{\theta}\,v\Bigr), \qquad
+        \theta = \lVert v \rVert
+
+    Args:
+        expmap: Rotation axis times angle, in radians.
+
+    Shapes:
+        - **input:** `[..., 3]`
+        - **output:** `[..., 4]`
+
+    Raises:
+        ValueError: If the last dimension is not 3.
+    """
+    _check_shape("expmap", expmap, (3,))
+    square = expmap.square().sum(-1, keepdim=True)
+    small = square < _SMALL_SQUARE
+    angle = square.where(~small, torch.ones_like(square)).sqrt()
+    real = torch.where(small, 1 - square / 8 + square.square() / 384, (angle / 2).cos())
+    ratio = torch.where(small, 0.5 - square / 48 + square.square() / 3840, (angle / 2).sin() / angle)
+    return torch.cat([real, ratio * expmap], dim=-1)
+
+
+def quaternion_to_expmap(quaternion: Tensor) -> Tensor:
+    r"""Exponential map of a unit quaternion `(w, u)`, its angle in `[0, pi]`.
+
+    .. math::
+        v = 2\,\operatorname{atan2}(\lVert u\rVert, w)\,\frac{u}{\lVert u\rVert}
+
+    Args:
+        quaternion: Unit quaternions `(w, x, y, z)`; `q` and `-q` are the same rotation.
+
+    Shapes:
+        - **input:** `[..., 4]`
+        - **output:** `[..., 3]`, radians
+
+    Raises:
+        ValueError: If the last dimension is not 4.
+
+    Note:
+        At exactly half a turn the axis and its opposite are the same rotation; either may come back.
+    """
+    _check_shape("quaternion", quaternion, (4,))
+    real, imaginary = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion).split((1, 3), dim=-1)
     square = imaginary.square().sum(-1, keepdim=True)
     small = square < _SMALL_SQUARE
     sine = square.where(~small, torch.ones_like(square)).sqrt()

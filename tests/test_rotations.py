@@ -66,6 +66,28 @@ def test_quaternions_are_scipys() -> None:
     torch.testing.assert_close(matrix, to_torch(turns.as_matrix()), rtol=0, atol=1e-9)
 
 
+def test_expmaps_and_quaternions_are_scipys() -> None:
+    turns = random_rotations()
+    expected = to_torch(turns.as_quat(canonical=True, scalar_first=True))
+    expmap = to_torch(turns.as_rotvec())
+    quaternion = rotations.expmap_to_quaternion(expmap)
+    torch.testing.assert_close(quaternion, expected, rtol=0, atol=1e-9)
+    for sign in (1, -1):
+        torch.testing.assert_close(rotations.quaternion_to_expmap(sign * expected), expmap, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
+def test_expmap_to_quaternion_is_exact_at_edge_cases(dtype: torch.dtype, tolerance: float) -> None:
+    expmap = edge_cases()
+    expected = rotations.matrix_to_quaternion(rotations.expmap_to_matrix(expmap))
+    quaternion = rotations.expmap_to_quaternion(expmap.to(dtype))
+    assert quaternion.dtype == dtype
+    sign = (quaternion * expected).sum(-1, keepdim=True).sign()  # half a turn has two
+    torch.testing.assert_close(quaternion.double(), sign * expected, rtol=0, atol=max(tolerance, 1e-9))
+    small = rotations.quaternion_to_expmap(quaternion)[:6].double()
+    torch.testing.assert_close(small, expmap[:6], rtol=0, atol=tolerance)
+
+
 def test_matrix_to_quaternion_at_half_turns() -> None:
     matrix = rotations.expmap_to_matrix(edge_cases()[-1])
     quaternion = rotations.matrix_to_quaternion(matrix)
@@ -203,7 +225,14 @@ def quaternion_round_trip(expmap: Tensor) -> Tensor:
     return rotations.quaternion_to_matrix(rotations.matrix_to_quaternion(matrix))
 
 
-@pytest.mark.parametrize("function", [rotations.expmap_to_matrix, expmap_round_trip, quaternion_round_trip])
+def expmap_quaternion_round_trip(expmap: Tensor) -> Tensor:
+    return rotations.quaternion_to_expmap(rotations.expmap_to_quaternion(expmap))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [rotations.expmap_to_matrix, expmap_round_trip, quaternion_round_trip, expmap_quaternion_round_trip],
+)
 def test_gradients_match_finite_differences_also_at_zero_and_near_half_a_turn(
     function: Callable[[Tensor], Tensor],
 ) -> None:
@@ -230,6 +259,7 @@ def test_euler_gradients_match_finite_differences() -> None:
         rotations.expmap_to_matrix,
         expmap_round_trip,
         quaternion_round_trip,
+        expmap_quaternion_round_trip,
         lambda v: rotations.matrix_to_euler(rotations.expmap_to_matrix(v)),
         lambda v: rotations.benchmark_euler_angles(rotations.expmap_to_matrix(v)),
     ],
@@ -297,6 +327,8 @@ def test_forward_kinematics_broadcasts_one_pose_over_many_root_positions() -> No
             lambda: rotations.matrix_to_expmap(torch.zeros(3)),
             r"'matrix' has shape \[3\], expected \[..., 3, 3\]",
         ),
+        (lambda: rotations.expmap_to_quaternion(torch.zeros(4)), r"'expmap' has shape \[4\]"),
+        (lambda: rotations.quaternion_to_expmap(torch.zeros(3)), r"'quaternion' has shape \[3\]"),
         (lambda: rotations.quaternion_to_matrix(torch.zeros(3)), r"'quaternion' has shape \[3\]"),
         (
             lambda: rotations.euler_to_matrix(torch.zeros(3), "XYX"),

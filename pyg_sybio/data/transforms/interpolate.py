@@ -3,14 +3,19 @@ r"""Between two poses."""
 import torch
 from torch import Tensor
 
-from pyg_sybio.rotations import expmap_to_matrix, matrix_to_expmap
+from pyg_sybio.rotations import expmap_to_quaternion, quaternion_to_expmap
+
+# Under this angle chord and arc differ by less than the rounding of double precision.
+_SMALL_ARC = 1e-8
 
 
 def interpolate(before: Tensor, after: Tensor, weight: Tensor, *, rotations: bool) -> Tensor:
     r"""Values between two others: positions on a line, rotations on the shortest arc at constant speed.
 
     .. math::
-        (1 - w)\,a + w\,b, \qquad \text{or} \qquad R_a \exp\bigl(w \log(R_a^\top R_b)\bigr)
+        (1 - w)\,a + w\,b, \qquad \text{or, for unit quaternions,} \qquad
+        \frac{\sin((1 - w)\,\omega)\,q_a + \sin(w\,\omega)\,q_b}{\sin\omega}, \quad
+        \cos\omega = q_a \cdot q_b \ge 0
 
     Args:
         before: What weight 0 gives, to the last bit.
@@ -25,7 +30,14 @@ def interpolate(before: Tensor, after: Tensor, weight: Tensor, *, rotations: boo
     """
     if not rotations:
         return torch.lerp(before, after, weight)
-    start = expmap_to_matrix(before)
-    turn = matrix_to_expmap(start.mT @ expmap_to_matrix(after))
-    between = matrix_to_expmap(start @ expmap_to_matrix(weight * turn))
+    start, end = expmap_to_quaternion(before), expmap_to_quaternion(after)
+    end = torch.where((start * end).sum(-1, keepdim=True) < 0, -end, end)  # of two arcs the shorter
+    # The angle between unit vectors from two lengths: the cosine says little of small ones.
+    apart, along = ((end + sign * start).norm(dim=-1, keepdim=True) for sign in (-1, 1))
+    arc = 2 * torch.atan2(apart, along)
+    close = arc < _SMALL_ARC
+    sine = arc.where(~close, torch.ones_like(arc)).sin()
+    first = torch.where(close, 1 - weight, ((1 - weight) * arc).sin() / sine)
+    second = torch.where(close, weight, (weight * arc).sin() / sine)
+    between = quaternion_to_expmap(first * start + second * end)
     return torch.where(weight == 0, before, torch.where(weight == 1, after, between))

@@ -25,3 +25,19 @@ def test_positions_move_on_a_line_and_rotations_on_the_shortest_arc() -> None:
     for a, b, w, found in zip(before, after, weight, arc, strict=True):
         expected = Slerp([0, 1], Rotation.from_rotvec(np.stack([a, b])))(float(w))
         assert (expected.inv() * Rotation.from_rotvec(found)).magnitude() < 1e-9
+
+
+def test_arcs_of_any_length_keep_their_speed() -> None:
+    axis = torch.tensor([[0.36, 0.48, 0.8]], dtype=torch.float64)
+    for angle in (1e-12, 1e-9, 1e-6, 1e-3, 1.0, 3.1):
+        ends = torch.zeros_like(axis), angle * axis
+        for weight in (0.25, 0.5, 0.75):
+            found = interpolate(*ends, torch.tensor([[weight]], dtype=torch.float64), rotations=True)
+            torch.testing.assert_close(found, weight * angle * axis, rtol=1e-9, atol=0)
+
+
+def test_the_shorter_of_two_arcs_goes_over_half_a_turn() -> None:
+    axis = torch.tensor([[0.0, 0.6, 0.8]], dtype=torch.float64)
+    before, after = 3.0 * axis, -3.0 * axis  # 2 pi - 6 apart, on the far side
+    found = interpolate(before, after, torch.tensor([[0.25]], dtype=torch.float64), rotations=True)
+    torch.testing.assert_close(found, (3.0 + (2 * torch.pi - 6) / 4) * axis)
