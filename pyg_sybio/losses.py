@@ -52,6 +52,9 @@ class SymbioticLoss(nn.Module):
             all features alike, but the mean distance of a joint in the unit of the recording,
             :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, where :math:`s` is what 1 in the space of the poses
             is in that unit: 1 for positions, the standard deviations for z-scores. (default: :obj:`None`)
+        time_exponent: :math:`p` of the weight :math:`t^{-p}` that frame :math:`t = 1, 2, \dots` of the future
+            has in the prediction loss. Errors grow with time, so that without weights, as in the paper, the
+            last frames are most of the loss. (default: :obj:`0.0`)
 
     Shapes:
         - **feature_scale:** :math:`(M, D)`, or what broadcasts to it
@@ -60,10 +63,11 @@ class SymbioticLoss(nn.Module):
         - **future_mask:** :math:`(N, (P,) T_{future}, M)`, which of the joints were recorded
 
     Note:
-        The :math:`\ell_1` norm is the mean over the features of all recorded joints of present persons, not
-        their sum: :math:`\alpha` then means the same for any number of frames and joints. A bone counts where
-        both of its ends were recorded. If nothing was, the term is zero. A model with one task has that
-        task's loss alone, unweighted. Both are computed in at least float32.
+        The :math:`\ell_1` norm is the mean over the features of all recorded joints of present persons (with
+        weights, their weighted mean), not their sum: :math:`\alpha` then means the same for any number of
+        frames and joints. A bone counts where both of its ends were recorded. If nothing was, the term is
+        zero. A model with one task has that task's loss alone, unweighted. Both are computed in at least
+        float32.
     """
 
     feature_scale: Tensor | None
@@ -74,13 +78,17 @@ class SymbioticLoss(nn.Module):
         alpha: float = 0.9,
         label_smoothing: float = 0.0,
         feature_scale: Tensor | None = None,
+        time_exponent: float = 0.0,
     ) -> None:
         super().__init__()
         for name, share in (("alpha", alpha), ("label_smoothing", label_smoothing)):
             if not 0 <= share <= 1:
                 raise ValueError(f"'{name}' must be between 0 and 1, but it is {share}")
+        if not time_exponent >= 0:
+            raise ValueError(f"'time_exponent' must not be negative, but it is {time_exponent}")
         self.alpha = alpha
         self.label_smoothing = label_smoothing
+        self.time_exponent = time_exponent
         self.register_buffer("feature_scale", feature_scale, persistent=False)
         self.bone_vectors = BoneVectors(skeleton)
 
@@ -120,10 +128,11 @@ class SymbioticLoss(nn.Module):
             )
         return future_mask & present[:, :, None, None] if future_mask.dim() == 4 else future_mask
 
-    @staticmethod
-    def _distance(prediction: Tensor, target: Tensor, mask: Tensor, scale: Tensor | None = None) -> Tensor:
+    def _distance(
+        self, prediction: Tensor, target: Tensor, mask: Tensor, scale: Tensor | None = None
+    ) -> Tensor:
         """The mean absolute difference, or with a scale the mean norm of a joint's scaled difference, where
-        the mask `[N, (P,) T, M]` is true, in at least float32."""
+        the mask `[N, (P,) T, M]` is true, each frame by its weight, in at least float32."""
         if prediction.shape != target.shape:
             raise ValueError(
                 f"'future' has shape {tuple(target.shape)}, but the prediction has {tuple(prediction.shape)}"
@@ -132,8 +141,13 @@ class SymbioticLoss(nn.Module):
         # Chosen before the absolute value, so that not even a NaN that does not count reaches the gradient.
         counted = torch.where(mask[..., None], difference, 0.0)
         if scale is None:
-            return counted.abs().sum() / (mask.sum() * target.size(-1)).clamp(min=1)
-        return torch.linalg.vector_norm(scale * counted, dim=-1).sum() / mask.sum().clamp(min=1)
+            distances = counted.abs().mean(-1)
+        else:
+            distances = torch.linalg.vector_norm(scale * counted, dim=-1)
+        frames = torch.arange(1, mask.size(-2) + 1, device=mask.device, dtype=distances.dtype)
+        weights = mask * frames.pow(-self.time_exponent)[:, None]
+        total = weights.sum()
+        return (weights * distances).sum() / torch.where(total > 0, total, 1)
 
 
 def _precise(values: Tensor) -> Tensor:

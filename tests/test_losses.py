@@ -176,6 +176,37 @@ def test_distances_of_joints_in_the_unit_of_the_recording() -> None:
     assert predicted.grad.isfinite().all()
 
 
+def test_a_frame_counts_by_the_power_of_its_time() -> None:
+    out = output()
+    y, future = target(out)
+    assert out.future is not None and out.bone_future is not None
+    recorded = torch.rand(future.shape[:-1]) < 0.7
+    counted = recorded & out.present[:, :, None, None]
+    ends = torch.stack([counted[..., i] & counted[..., j] for i, j in SKELETON.bone_pairs], -1)
+    expected = 0.0
+    for prediction, truth, mask in (
+        (out.future, future, counted),
+        (out.bone_future, bones(future), ends),
+    ):
+        rows = [
+            ((prediction[index] - truth[index]).abs().mean().item(), 1 / math.sqrt(1 + index[2]))
+            for index in map(tuple, mask.nonzero().tolist())
+        ]
+        errors, weights = map(np.array, zip(*rows, strict=True))
+        expected += float(np.average(errors, weights=weights))
+    loss = SymbioticLoss(SKELETON, time_exponent=0.5)
+    terms = loss(out, y=y, future=future, future_mask=recorded)
+    assert terms.prediction is not None
+    assert terms.prediction.item() == pytest.approx(expected, abs=1e-12)
+    nothing = loss(out, y=y, future=future, future_mask=torch.zeros_like(recorded)).prediction
+    assert nothing is not None and nothing.item() == 0
+
+
+def test_the_near_future_cannot_count_less() -> None:
+    with pytest.raises(ValueError, match="'time_exponent' must not be negative, but it is -1"):
+        SymbioticLoss(SKELETON, time_exponent=-1)
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1])
 def test_smoothing_is_a_share(smoothing: float) -> None:
     with pytest.raises(ValueError, match="'label_smoothing' must be between 0 and 1"):

@@ -36,6 +36,8 @@ class SybioModule(L.LightningModule):
         distance: What the joints' prediction is trained on: ``l1``, the paper's (Eq. 12), or ``joint``, the
             mean distance of a joint in the unit of the recordings. On CMU Mocap, whose poses are z-scored
             angles, the second measured better. (default: ``l1``)
+        time_exponent: The power of its inverse distance from now by which a future frame counts (default:
+            ``0.0``: all alike, as in the paper).
         optimizer: Makes the optimiser from the parameters.
         lr_scheduler: Makes the schedule from the optimiser and the number of steps of the whole run, as
             ``Trainer.estimated_stepping_batches`` counts them, and is stepped once an optimiser step. Any
@@ -61,6 +63,7 @@ class SybioModule(L.LightningModule):
         alpha: float = 0.9,
         label_smoothing: float = 0.0,
         distance: Literal["l1", "joint"] = "l1",
+        time_exponent: float = 0.0,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] = WarmupCosine,
         compile: bool = False,
@@ -79,6 +82,7 @@ class SybioModule(L.LightningModule):
             alpha=alpha,
             label_smoothing=label_smoothing,
             feature_scale=feature_scale if distance == "joint" else None,
+            time_exponent=time_exponent,
         )
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
