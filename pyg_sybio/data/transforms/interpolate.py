@@ -5,9 +5,6 @@ from torch import Tensor
 
 from pyg_sybio.rotations import expmap_to_quaternion, quaternion_to_expmap
 
-# Under this angle chord and arc differ by less than the rounding of double precision.
-_SMALL_ARC = 1e-8
-
 
 def interpolate(before: Tensor, after: Tensor, weight: Tensor, *, rotations: bool) -> Tensor:
     r"""Values between two others: positions on a line, rotations on the shortest arc at constant speed.
@@ -33,11 +30,10 @@ def interpolate(before: Tensor, after: Tensor, weight: Tensor, *, rotations: boo
     start, end = expmap_to_quaternion(before), expmap_to_quaternion(after)
     end = torch.where((start * end).sum(-1, keepdim=True) < 0, -end, end)  # of two arcs the shorter
     # The angle between unit vectors from two lengths: the cosine says little of small ones.
-    apart, along = ((end + sign * start).norm(dim=-1, keepdim=True) for sign in (-1, 1))
+    apart, along = (end - start).norm(dim=-1, keepdim=True), (end + start).norm(dim=-1, keepdim=True)
     arc = 2 * torch.atan2(apart, along)
-    close = arc < _SMALL_ARC
-    sine = arc.where(~close, torch.ones_like(arc)).sin()
-    first = torch.where(close, 1 - weight, ((1 - weight) * arc).sin() / sine)
-    second = torch.where(close, weight, (weight * arc).sin() / sine)
+    first, second = (
+        w * torch.sinc(w * arc / torch.pi) / torch.sinc(arc / torch.pi) for w in (1 - weight, weight)
+    )
     between = quaternion_to_expmap(first * start + second * end)
     return torch.where(weight == 0, before, torch.where(weight == 1, after, between))
