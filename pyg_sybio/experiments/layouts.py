@@ -66,10 +66,9 @@ class Column:
         """The paper's figure of an arm on the first of its data sets; NaN where there is none."""
         return next(iter(self.paper.values()), {}).get(arm, math.nan)
 
-    @property
-    def label(self) -> str:
+    def label(self, measured: "Measured") -> str:
         """What an axis says: also of which data set the paper's figures are."""
-        return f"{self.title}{_of_paper(self.paper)}"
+        return f"{_titled(self, measured)}{_of_paper(self.paper)}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class ArmTable:
         if all(math.isnan(mean) for mean, _ in values.values()):
             return []
         reference = {arm: column.published(arm) for arm in measured.arms}
-        bar_figure(values, path, label=column.label, title=title, reference=reference)
+        bar_figure(values, path, label=column.label(measured), title=title, reference=reference)
         return [path]
 
     def _draw_points(self, measured: "Measured", path: Path, title: str, across: int, up: int) -> list[Path]:
@@ -126,7 +125,8 @@ class ArmTable:
         }
         if not any(math.isfinite(a) and math.isfinite(b) for a, b in points.values()):
             return []
-        scatter_figure(points, path, x_label=x.title, y_label=y.title, title=title)
+        x_label, y_label = _titled(x, measured), _titled(y, measured)
+        scatter_figure(points, path, x_label=x_label, y_label=y_label, title=title)
         return [path]
 
     def _draw_lines(self, column: Column, measured: "Measured", path: Path, title: str) -> Path | None:
@@ -140,7 +140,7 @@ class ArmTable:
             name: [(x, (column.published(arm), None)) for arm, x in places.items()]
             for name, places in lines.items()
         }
-        return _draw_lines(ours, path, column, title=title, x_label=x_label, papers=papers)
+        return _draw_lines(ours, path, column, measured, title=title, x_label=x_label, papers=papers)
 
 
 @dataclass(frozen=True)
@@ -163,10 +163,9 @@ class Curve:
     digits: int = 3
     beside: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def label(self) -> str:
+    def label(self, measured: "Measured") -> str:
         """What an axis says."""
-        return self.title
+        return _titled(self, measured)
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,7 @@ class CurveTable:
                 name: [(x, _point(_scaled(value, curve.scale))) for x, value in values]
                 for name, values in self._lines(curve, measured).items()
             }
-            picture = _draw_lines(ours, path, curve, title=title, x_label=self.x_label)
+            picture = _draw_lines(ours, path, curve, measured, title=title, x_label=self.x_label)
             if picture is not None:
                 pictures.append(picture)
         return _renamed(pictures, path)
@@ -273,7 +272,7 @@ class ActionTable:
     def draw(self, measured: "Measured", path: Path, title: str) -> list[Path]:
         """The mean of the actions over the horizons."""
         horizons = measured.places(self.metric)
-        column = Column(f"{measured.metric(self.metric)}, {MEAN_OF_CLASSES}", self.metric)
+        column = Column(MEAN_OF_CLASSES, self.metric)
         ours: dict[str, Points] = {}
         papers: dict[str, Points] = {}
         for group, predictor, values in self._rows(measured, horizons):
@@ -281,7 +280,7 @@ class ActionTable:
                 target = papers if predictor.startswith("paper: ") else ours
                 points = [(x, _point(value)) for x, value in zip(horizons, values, strict=True)]
                 target[predictor.removeprefix("paper: ")] = points
-        picture = _draw_lines(ours, path, column, title=title, x_label="horizon, ms", papers=papers)
+        picture = _draw_lines(ours, path, column, measured, title=title, x_label="horizon, ms", papers=papers)
         return _renamed([] if picture is None else [picture], path)
 
     def _rows(
@@ -415,6 +414,7 @@ def _draw_lines(
     ours: Mapping[str, Points],
     path: Path,
     column: Column | Curve,
+    measured: "Measured",
     *,
     title: str,
     x_label: str,
@@ -438,7 +438,9 @@ def _draw_lines(
     slug = "_".join("".join(filter(str.isalnum, word)) for word in words)
     file = path.with_stem(f"{path.stem}-{slug}")
     reference = known(papers or {})
-    line_figure(drawn, file, x_label=x_label, y_label=column.label, title=title, reference=reference)
+    line_figure(
+        drawn, file, x_label=x_label, y_label=column.label(measured), title=title, reference=reference
+    )
     return file
 
 

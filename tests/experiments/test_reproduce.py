@@ -16,9 +16,11 @@ from pyg_sybio import cli
 from pyg_sybio.experiments import reproduce as engine
 from pyg_sybio.experiments.catalogue import EXPERIMENTS
 from pyg_sybio.experiments.experiment import Arm, Experiment, Row, Trained
-from pyg_sybio.experiments.layouts import ArmTable, Column
+from pyg_sybio.experiments.layouts import ArmTable, Column, Curve
+from pyg_sybio.experiments.names import MOTION_ERROR, OF_ZERO_VELOCITY
 from pyg_sybio.experiments.report import BEGIN, END, write_page
 from pyg_sybio.experiments.reproduce import RefusedError, plan_runs, report, reproduce
+from pyg_sybio.experiments.results import Measured, Record
 from pyg_sybio.experiments.runs import Run
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
@@ -266,6 +268,18 @@ def test_from_the_command_to_the_page(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (output / "networks-synthetic.png").read_bytes()[:4] == b"\x89PNG"
     assert cli.main(["reproduce", "page", "--output", str(output)]) == 0
     assert "![" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_axes_say_which_error_they_show() -> None:
+    metrics = ("top1", "angle_mae", "angle_mae" + OF_ZERO_VELOCITY)
+    records = [Record("r", "run", "full", 0, "test", Row(metric, "", 80.0, 1.0)) for metric in metrics]
+    measured = Measured(["full"], records)
+    paper = {"CMU Mocap": {"full": 0.3}}
+    assert (
+        Column("error", MOTION_ERROR, paper=paper).label(measured) == "error (angle_mae) (paper: CMU Mocap)"
+    )
+    assert Curve("error", MOTION_ERROR).label(measured) == "error (angle_mae)"
+    assert Curve("top-1, %", "top1").label(measured) == "top-1, %"
 
 
 def test_a_trained_model_may_be_a_key() -> None:
