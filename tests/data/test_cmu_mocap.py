@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from tiny_recipe import TINY_TRAINER, two_steps
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.data.cmu_mocap import ACTIONS, NUM_VALUES, USED_COLUMNS, CMUMocap
 from pyg_sybio.data.expmap import frames_of
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.models.baselines import ZeroVelocity
+from pyg_sybio.training.recipes import fit
 
 CONSTANT = (11, 28, 100)  # used columns that do not vary in the made-up files
 
@@ -246,6 +248,21 @@ def test_reading_a_clip_and_writing_it_back(
     assert frames.shape == (50, NUM_VALUES)
     np.testing.assert_allclose(frames[:, USED_COLUMNS], raw[-99::2][:, USED_COLUMNS], atol=1e-6)
     np.testing.assert_allclose(frames[:, :6], published_clips.normalisation.mean[:6].expand(50, 6))
+
+
+@pytest.mark.filterwarnings("ignore:.*files of the benchmark")
+def test_the_recipe_trains_with_and_without_files_for_validation(root: Path, tmp_path: Path) -> None:
+    words = [*two_steps(root, tmp_path), *TINY_TRAINER, "--trainer.val_check_interval=2"]
+    held_out = fit("cmu_mocap", words)
+    every_file = fit(
+        "cmu_mocap", [*words, "--data.settings.validation_file=null", "--trainer.limit_val_batches=0"]
+    )
+    assert "val_angle_mae" in held_out.trainer.callback_metrics
+    assert "val_angle_mae" not in every_file.trainer.callback_metrics
+    for cli, names, numbers in ((held_out, {"best", "last"}, "1235"), (every_file, {"last"}, "12345")):
+        assert cli.trainer.global_step == 2
+        assert {path.stem for path in Path(cli.trainer.log_dir).glob("checkpoints/*")} == names
+        assert {path.stem[-1] for path in files(cli.datamodule.clips("train"))} == set(numbers)
 
 
 def test_missing_files_are_named_in_one_warning(root: Path) -> None:
