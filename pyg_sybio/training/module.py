@@ -1,5 +1,6 @@
 r"""Training of :class:`~pyg_sybio.models.SybioGNN` by Lightning."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from pyg_sybio.metrics import top_k_accuracy
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.training.evaluation import future_mask, motion_errors, motions
+from pyg_sybio.training.metrics import ErrorByHorizon
 from pyg_sybio.training.schedule import WarmupCosine
 
 
@@ -88,6 +90,7 @@ class SybioModule(L.LightningModule):
         self.lr_scheduler = lr_scheduler
         # Which classes training has shown: recognition is only judged on those.
         self.register_buffer("seen_classes", torch.zeros(num_classes, dtype=torch.bool))
+        self._val_errors: dict[str, ErrorByHorizon] = {}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
@@ -95,8 +98,12 @@ class SybioModule(L.LightningModule):
         _, terms = self._forward(batch, "train", on_step=True)
         return terms.total
 
+    def on_validation_epoch_start(self) -> None:
+        """Forget the motion errors of the last validation."""
+        self._val_errors = {}
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss, accuracy and motion errors of one batch; errors are means over all recorded frames."""
+        """Loss and accuracy of one batch, whose motion errors are kept until the end."""
         out, _ = self._forward(batch, "val", on_step=False)
         if out.logits is not None:
             accuracy = top_k_accuracy(out.logits, batch.y)
@@ -106,7 +113,17 @@ class SybioModule(L.LightningModule):
             persons = motions(self.model, out, batch)
             errors = motion_errors(dataset, persons.model, persons.target, persons.recorded)
             for name, error in errors.items():
-                self._log_mean(f"val_{name}", error[~error.isnan()])
+                if name not in self._val_errors:
+                    self._val_errors[name] = ErrorByHorizon(error.size(1), len(dataset.class_names))
+                # Summed in double precision, which not every device has.
+                self._val_errors[name].update(error.cpu(), persons.y.cpu())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the motion errors: means over classes, as tables have them, and over frames."""
+        for name, errors in self._val_errors.items():
+            mean = float(errors.means()["mean_of_classes"].nanmean())
+            if not math.isnan(mean):  # as it is where nothing was recorded
+                self.log(f"val_{name}", mean, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         """Optimiser, and the schedule over exactly the steps of this run."""
@@ -118,11 +135,6 @@ class SybioModule(L.LightningModule):
         """Make the checkpoint complete in itself: the model's arguments with the skeleton, and the data's."""
         checkpoint["model_config"] = self.model.config
         checkpoint["data"] = self.trainer.datamodule.describe()
-
-    def _log_mean(self, name: str, values: Tensor) -> None:
-        """Log the mean over an epoch of values, of which a batch may have any number or none."""
-        if values.numel():
-            self.log(name, values.mean(), prog_bar=True, batch_size=values.numel())
 
     def _forward(self, batch: Batch, stage: str, *, on_step: bool) -> tuple[Any, Any]:
         """Output and loss terms of a batch; the terms are logged."""
