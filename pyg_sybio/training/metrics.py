@@ -41,7 +41,7 @@ class ErrorByHorizon(Metric):
         self.add_state("count", torch.zeros(num_classes, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, error: Tensor, y: Tensor) -> None:
-        r"""Adds clips.
+        r"""Adds clips, from whatever device they are on.
 
         Args:
             error: Error of each clip at each frame, NaN where there is none.
@@ -63,8 +63,9 @@ class ErrorByHorizon(Metric):
             raise ValueError(
                 f"'y' has classes {int(y.min())} to {int(y.max())}, expected 0 to {self.num_classes - 1}"
             )
-        y, recorded = y.long(), ~error.isnan()
-        self.total.index_add_(0, y, error.detach().to(self.total).masked_fill(~recorded, 0.0))
+        y, error = y.to(self.count), error.detach().to(self.total)
+        recorded = ~error.isnan()
+        self.total.index_add_(0, y, error.masked_fill(~recorded, 0.0))
         self.recorded.index_add_(0, y, recorded.long())
         self.count.index_add_(0, y, recorded.any(1).long())
 

@@ -115,8 +115,7 @@ class SybioModule(L.LightningModule):
             for name, error in errors.items():
                 if name not in self._val_errors:
                     self._val_errors[name] = ErrorByHorizon(error.size(1), len(dataset.class_names))
-                # Summed in double precision, which not every device has.
-                self._val_errors[name].update(error.cpu(), persons.y.cpu())
+                self._val_errors[name].update(error, persons.y)
 
     def on_validation_epoch_end(self) -> None:
         """Log the motion errors: means over classes, as tables have them, and over frames."""

@@ -95,3 +95,10 @@ def test_what_was_not_measured_does_not_count() -> None:
     assert result["mean_of_clips"][3].isnan() and result["mean_of_classes"][3].isnan()
     seen = ~error.isnan().all(1)
     assert result["count"].tolist() == [int((seen & (y == c)).sum()) for c in range(3)]
+
+
+def test_clips_may_be_on_another_device_than_the_metric() -> None:
+    # The device 'meta' has no numbers, and refuses what another device's tensors are mixed into.
+    metric = ErrorByHorizon(2, 3).to("meta")
+    metric.update(torch.ones(4, 2), torch.tensor([0, 1, 2, 2]))
+    assert metric.total.is_meta and metric.count.is_meta
