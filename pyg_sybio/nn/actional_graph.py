@@ -11,6 +11,7 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
 from pyg_sybio.graphs import complete_graph
+from pyg_sybio.nn.dropout import Dropout
 from pyg_sybio.nn.joint_conv import transform
 from pyg_sybio.nn.pieces import how_many_pieces, in_pieces
 from pyg_sybio.skeleton import Skeleton
@@ -37,7 +38,7 @@ class PropagationMLP(nn.Module):
         self.first = nn.Linear(in_channels, hidden_channels)
         self.second = nn.Linear(hidden_channels, hidden_channels)
         self.norm = nn.BatchNorm1d(hidden_channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply both layers."""

@@ -3,6 +3,7 @@ r"""Graph and temporal convolution blocks, J-GTC and P-GTC (sections 4.1.4 and 4
 import torch
 from torch import Tensor, nn
 
+from pyg_sybio.nn.dropout import Dropout
 from pyg_sybio.nn.folded_block import FoldedBlock
 from pyg_sybio.nn.joint_conv import JointConv, fused_transform
 from pyg_sybio.nn.minimal_filtering import can_be_tiled, tile_kernels
@@ -121,7 +122,7 @@ class GraphTemporalBlock(nn.Module):
         self.graph_norm = FeatureNorm(channels)
         self.temporal_conv = TemporalConv(channels, channels, kernel_size, stride=stride)
         self.temporal_norm = FeatureNorm(channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.residual: nn.Identity | Shortcut = nn.Identity()
         if stride != 1 or in_channels != channels:
             self.residual = Shortcut(in_channels, channels, stride=stride)

@@ -93,7 +93,7 @@ class PredictionHead(nn.Module):
         poses = []
         for _ in range(num_future):
             gathered = (rows @ hidden).unflatten(-2, (-1, adj.size(-3))).flatten(-2)  # [G, M, K·D_h]
-            mixed = F.linear(gathered, weight).clamp(-MAX_HIDDEN, MAX_HIDDEN)  # Eq. 10a
+            mixed = F.hardtanh(F.linear(gathered, weight), -MAX_HIDDEN, MAX_HIDDEN)  # Eq. 10a
             inputs = ((motion - mean) / scale).permute(1, 2, 0, 3).flatten(2)  # [G, M, 3D]
             hidden = self._gru(F.linear(inputs, motion_weight) + constant, mixed)  # Eq. 10b
             velocity = scale[1] * self.displacement(hidden)
@@ -113,8 +113,9 @@ class PredictionHead(nn.Module):
         """One step of the GRU (:class:`torch.nn.GRUCell`), whose input has been through its weights."""
         recurrent = F.linear(hidden, self.gru.weight_hh, self.gru.bias_hh)
         width = hidden.size(-1)
-        reset, update = torch.sigmoid(received[..., : 2 * width] + recurrent[..., : 2 * width]).chunk(
-            2, dim=-1
-        )
-        candidate = torch.tanh(received[..., 2 * width :] + reset * recurrent[..., 2 * width :])
+        # In two pieces and not three slices, whose gradients would each be filled up with zeros and added.
+        received_gates, received_candidate = received.split([2 * width, width], dim=-1)
+        gates, recurrent_candidate = recurrent.split([2 * width, width], dim=-1)
+        reset, update = torch.sigmoid(received_gates + gates).chunk(2, dim=-1)
+        candidate = torch.tanh(torch.addcmul(received_candidate, reset, recurrent_candidate))
         return candidate + update * (hidden - candidate)

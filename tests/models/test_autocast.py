@@ -26,7 +26,7 @@ DEVICES = [
 ]
 
 
-def build() -> SybioGNN:
+def build(**overrides: bool) -> SybioGNN:
     return SybioGNN.from_preset(
         "demo",
         skeleton=SKELETON,
@@ -36,6 +36,7 @@ def build() -> SybioGNN:
         strides=(1, 2, 1),
         fusions=(1, 2),
         kernel_size=3,
+        **overrides,
     )
 
 
@@ -82,6 +83,14 @@ def test_in_autocast_gradients_are_finite_and_point_the_same_way(device: str) ->
     assert mine.isfinite().all()
     # The loss's gradient is a matter of signs, of which rounding turns a few.
     assert torch.cosine_similarity(mine, theirs, dim=0) > 0.7
+
+
+@pytest.mark.parametrize("task", ["prediction", "recognition"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_task_alone_trains_in_autocast(device: str, task: str) -> None:
+    model = build(**{task: False}).train().to(device)
+    step(model, device, low=True)[1].total.backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("device", DEVICES)
