@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_recipe import TINY_MODEL
+from tiny_recipe import TINY_MODEL, TINY_TRAINER, two_steps
 
 from pyg_sybio.data.nw_ucla import NWUCLA
 from pyg_sybio.training.recipes import fit
@@ -90,6 +90,18 @@ def test_wrong_folders(tmp_path: Path) -> None:
         NWUCLA(root=tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="has no file of Northwestern-UCLA"):
         NWUCLA(root=tmp_path)
+
+
+def test_the_recipe_trains_with_and_without_clips_for_validation(made: Path, tmp_path: Path) -> None:
+    words = [*two_steps(made, tmp_path / "runs"), *TINY_TRAINER, "--trainer.check_val_every_n_epoch=1"]
+    held_out = fit("nw_ucla", [*words, '--data.settings.validation={"subject": ["2"]}'])
+    every_clip = fit("nw_ucla", [*words, "--data.settings.validation=null", "--trainer.limit_val_batches=0"])
+    expected = ((held_out, {"best", "last"}, {"s01"}), (every_clip, {"last"}, {"s01", "s02"}))
+    for cli, names, subjects in expected:
+        assert {path.stem for path in Path(cli.trainer.log_dir).glob("checkpoints/*")} == names
+        parts = [path.stem.split("_") for path in sources(cli.datamodule.clips("train"))]
+        assert {part[1] for part in parts} == subjects
+        assert {part[3] for part in parts} == {"v01", "v02"}
 
 
 @pytest.mark.real_data
