@@ -99,30 +99,36 @@ class SybioModule(L.LightningModule):
         return terms.total
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the motion errors of the last validation."""
+        """Forget the motion errors of the last validation; several processes judge the model of the first."""
         self._val_errors = {}
+        if self.trainer.world_size > 1:
+            # Each has its own running statistics, and the checkpoint has those of the first.
+            for buffer in self.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy of one batch, whose motion errors are kept until the end."""
         out, _ = self._forward(batch, "val", on_step=False)
         if out.logits is not None:
             accuracy = top_k_accuracy(out.logits, batch.y)
-            self.log("val_accuracy", accuracy, prog_bar=True, batch_size=batch.num_graphs)
+            self.log("val_accuracy", accuracy, prog_bar=True, batch_size=batch.num_graphs, sync_dist=True)
         if out.future is not None:
             dataset = self.trainer.datamodule.clips("val")
             persons = motions(self.model, out, batch)
             errors = motion_errors(dataset, persons.model, persons.target, persons.recorded)
             for name, error in errors.items():
                 if name not in self._val_errors:
-                    self._val_errors[name] = ErrorByHorizon(error.size(1), len(dataset.class_names))
+                    self._val_errors[name] = self._shared(
+                        ErrorByHorizon(error.size(1), len(dataset.class_names))
+                    )
                 self._val_errors[name].update(error, persons.y)
 
     def on_validation_epoch_end(self) -> None:
         """Log the motion errors: means over classes, as tables have them, and over frames."""
         for name, errors in self._val_errors.items():
-            mean = float(errors.means()["mean_of_classes"].nanmean())
+            mean = float(errors.compute()["mean_of_classes"].nanmean())
             if not math.isnan(mean):  # as it is where nothing was recorded
-                self.log(f"val_{name}", mean, prog_bar=True)
+                self.log(f"val_{name}", mean, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """Optimiser, and the schedule over exactly the steps of this run."""
@@ -134,6 +140,10 @@ class SybioModule(L.LightningModule):
         """Make the checkpoint complete in itself: the model's arguments with the skeleton, and the data's."""
         checkpoint["model_config"] = self.model.config
         checkpoint["data"] = self.trainer.datamodule.describe()
+
+    def _shared(self, metric: ErrorByHorizon) -> ErrorByHorizon:
+        """The metric, where processes can add theirs up; else on the CPU, as not all devices have doubles."""
+        return metric.to(self.device) if self.trainer.world_size > 1 else metric
 
     def _forward(self, batch: Batch, stage: str, *, on_step: bool) -> tuple[Any, Any]:
         """Output and loss terms of a batch; the terms are logged."""
@@ -155,5 +165,6 @@ class SybioModule(L.LightningModule):
             on_epoch=not on_step,
             prog_bar=True,
             batch_size=batch.num_graphs,
+            sync_dist=not on_step,
         )
         return out, terms
