@@ -149,6 +149,13 @@ def test_a_share_that_cannot_be_observed(checkpoint: Path, capsys: pytest.Captur
     assert "unknown key 'observation_ratio': SyntheticMotions knows" in line
 
 
+def test_mirror_images_are_for_models_that_have_seen_some(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = error_of(capsys, ["evaluate", str(checkpoint), "--mirror"])
+    assert "was trained without RandomMirror, which '--mirror' is for" in line
+
+
 def test_predict_writes_what_the_model_says(
     checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from pyg_sybio.data.motion_dataset import MotionDataset, Span, Transforms, compo
 from pyg_sybio.data.protocols import check_split_name
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.store import MotionStore, prepare
+from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.data.two_tasks import ObservationRatio
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.skeleton import Skeleton
@@ -109,8 +110,8 @@ class Normalisation:
 
     def normalise(self, frames: Tensor) -> Tensor:
         r"""Raw frames `[..., T, V]` as the z-scores of the used joints, `[..., T, M, 3]`."""
-        mean, deviation = self._of_used
-        scores = (frames.index_select(-1, self._columns) - mean) / deviation
+        mean, deviation = (of_used.to(frames.device) for of_used in self._of_used)
+        scores = (frames.index_select(-1, self._columns.to(frames.device)) - mean) / deviation
         return scores.unflatten(-1, (-1, 3))
 
     def restore(self, scores: Tensor, *, keep_constant: bool = False) -> Tensor:
@@ -396,6 +397,15 @@ class ExpmapDataset(MotionDataset):
         """
         self._check_joints("normalised", normalised)
         return self.normalisation.restore(normalised)
+
+    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
+        """z-scores `[..., T, M, 3]` of the mirror image (:class:`~pyg_sybio.data.transforms.Mirror`)."""
+        self._check_joints("poses", poses)
+        frames = self.normalisation.restore(poses, keep_constant=True)
+        columns = list(self.normalisation.used)
+        rotations = frames[..., columns].unflatten(-1, (-1, 3))
+        frames[..., columns] = mirrored_poses(rotations, self.skeleton, axis).flatten(-2)
+        return self.normalisation.normalise(frames).to(poses)
 
     def motion_errors(
         self, prediction: Tensor, target: Tensor, mask: Tensor | None = None

@@ -14,6 +14,7 @@ from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store import MotionStore
+from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.data.transforms.resample import at_times
 from pyg_sybio.data.two_tasks import ObservationRatio, check_split, ratio_range, split_tasks
 from pyg_sybio.metrics import position_errors
@@ -305,6 +306,10 @@ class MotionDataset(Dataset):
         in_class = Counter(self._labels[clip] for clip in in_clip)
         weights = [1 / (len(in_class) * in_class[self._labels[clip]] * in_clip[clip]) for clip in clips]
         return torch.tensor(weights, dtype=torch.float64)
+
+    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
+        """Poses `[..., M, D]` of these clips as :class:`~pyg_sybio.data.transforms.Mirror` reflects them."""
+        return mirrored_poses(poses, self.skeleton, axis)
 
     def motion_errors(
         self, prediction: Tensor, target: Tensor, mask: Tensor | None = None

@@ -19,6 +19,7 @@ from pyg_sybio.data.body import (
     mirrored,
     pose_body,
 )
+from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.metrics import position_errors
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
@@ -277,6 +278,10 @@ class SyntheticMotions(Dataset):
         return Data(
             x=clip[:, : self.num_observed], future=clip[:, self.num_observed :], y=self.labels[idx : idx + 1]
         )
+
+    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
+        """Poses `[..., M, D]` as :class:`~pyg_sybio.data.transforms.Mirror` reflects them."""
+        return mirrored_poses(poses, self.skeleton, axis)
 
     def motion_errors(
         self, prediction: Tensor, target: Tensor, mask: Tensor | None = None

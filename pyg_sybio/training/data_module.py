@@ -15,6 +15,7 @@ from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.data.shuffled_futures import ShuffledFutures, check_share
+from pyg_sybio.data.transforms.random_mirror import RandomMirror
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.training.checkpoint import dataset_class
 from pyg_sybio.training.recipe_transforms import build_transforms
@@ -111,6 +112,13 @@ class ClipDataModule(L.LightningDataModule):
     def num_future(self) -> int:
         """How many frames follow the observed ones in a training clip."""
         return self.clips("train").num_future
+
+    @property
+    def mirror_axis(self) -> str | None:
+        """The axis across which training clips are mirrored at random; None if they are not."""
+        augment = self._arguments["train"].get("augment") or []
+        transforms = augment if isinstance(augment, list) else [augment]
+        return next((each.axis for each in transforms if isinstance(each, RandomMirror)), None)
 
     @property
     def feature_scale(self) -> Tensor:

@@ -1,5 +1,6 @@
 """CMU Mocap on a made-up folder, and on the real recordings where they are."""
 
+import json
 import re
 import shutil
 import warnings
@@ -13,10 +14,15 @@ from scipy.spatial.transform import Rotation
 from tiny_recipe import TINY_TRAINER, two_steps
 from torch_geometric.loader import DataLoader
 
+from pyg_sybio.cli import main
 from pyg_sybio.data.cmu_mocap import ACTIONS, NUM_VALUES, USED_COLUMNS, CMUMocap
 from pyg_sybio.data.expmap import frames_of
+from pyg_sybio.data.transforms import Mirror
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.models.baselines import ZeroVelocity
+from pyg_sybio.training.checkpoint import load_checkpoint
+from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.evaluation import evaluate
 from pyg_sybio.training.recipes import fit
 
 CONSTANT = (11, 28, 100)  # used columns that do not vary in the made-up files
@@ -263,6 +269,37 @@ def test_the_recipe_trains_with_and_without_files_for_validation(root: Path, tmp
         assert cli.trainer.global_step == 2
         assert {path.stem for path in Path(cli.trainer.log_dir).glob("checkpoints/*")} == names
         assert {path.stem[-1] for path in files(cli.datamodule.clips("train"))} == set(numbers)
+
+
+@pytest.mark.filterwarnings("ignore:.*files of the benchmark")
+def test_mirrored_scores_are_those_of_the_mirrored_recording(root: Path) -> None:
+    arguments = {"root": root, "split": "test", "num_observed": 12, "num_future": 9}
+    clips = CMUMocap(**arguments)  # type: ignore[arg-type]
+    images = CMUMocap(**arguments, augment=[Mirror(axis="x")])  # type: ignore[arg-type]
+    assert len(clips)
+    for clip, image in zip(clips, images, strict=True):
+        for name in ("x", "future"):
+            poses = clip[name].transpose(0, 1)
+            mirrored = clips.mirrored(poses, "x")
+            assert mirrored.dtype == poses.dtype and not torch.allclose(mirrored, poses, atol=1e-3)
+            torch.testing.assert_close(mirrored, image[name].transpose(0, 1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*files of the benchmark")
+def test_evaluation_with_mirror_images(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit("cmu_mocap", [*two_steps(root, tmp_path), *TINY_TRAINER, "--trainer.val_check_interval=2"])
+    path = next(tmp_path.rglob("last.ckpt"))
+    capsys.readouterr()
+    assert main(["evaluate", str(path), "--mirror"]) == 0
+    assert "each with its mirror image: the mean of both answers" in capsys.readouterr().out
+    saved = json.loads(path.with_suffix(".test-mirror.json").read_text())
+    assert saved["mirrored"]
+    checkpoint = load_checkpoint(path)
+    clips = ClipDataModule.from_description(checkpoint.data).clips("test")
+    motion = evaluate(checkpoint.model, clips, batch_size=4, mirror="x")["motion"]
+    assert saved["motion"] == motion != evaluate(checkpoint.model, clips, batch_size=4)["motion"]
 
 
 def test_missing_files_are_named_in_one_warning(root: Path) -> None:

@@ -1,5 +1,6 @@
 """The report against a computation of its own, clip by clip."""
 
+import copy
 import json
 import math
 from collections import Counter
@@ -47,6 +48,37 @@ def model(clips: SyntheticMotions) -> SybioGNN:
 @pytest.fixture(scope="module")
 def report(model: SybioGNN, clips: SyntheticMotions) -> Report:
     return evaluate(model, clips, batch_size=7)
+
+
+def test_with_mirror_images_the_answer_is_the_mean_and_takes_no_side(
+    model: SybioGNN, clips: SyntheticMotions
+) -> None:
+    joints = clips.skeleton.joints
+    other_side = {"left": "right", "right": "left"}
+    image_of = [
+        joints.index("_".join(other_side.get(word, word) for word in joint.split("_"))) for joint in joints
+    ]
+    assert image_of != sorted(image_of)
+
+    def image(poses: torch.Tensor) -> torch.Tensor:
+        return poses[..., image_of, :] * torch.tensor([-1.0, 1.0, 1.0])
+
+    images = copy.copy(clips)
+    images.clips = image(clips.clips.transpose(1, 2)).transpose(1, 2)
+    seen, seen_images = (answers(model, each, batch_size=7, mirror="x") for each in (clips, images))
+    with torch.no_grad():
+        observed = torch.stack([clip.x.transpose(0, 1) for clip in clips])
+        direct, reflected = model(observed), model(image(observed))
+    assert not torch.allclose(direct.logits, reflected.logits, atol=1e-3)
+
+    mean = (direct.logits.softmax(-1) + reflected.logits.softmax(-1)) / 2
+    future = torch.stack([clip.future.transpose(0, 1) for clip in clips])
+    distance = ((direct.future + image(reflected.future)) / 2 - future).square().sum(-1).sqrt().mean(-1)
+    for found in (seen, seen_images):
+        assert found.logits is not None
+        torch.testing.assert_close(found.logits.softmax(-1), mean)
+        means = found.errors["mpjpe_mm"]["model"].means()["mean_of_clips"]
+        torch.testing.assert_close(means.float(), 1000 * distance.mean(0))
 
 
 def test_horizon_frames() -> None:

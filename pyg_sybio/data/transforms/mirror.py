@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import InvertibleTransform, check_choice
+from pyg_sybio.skeleton import Skeleton
 
 
 class Mirror(InvertibleTransform):
@@ -48,19 +49,32 @@ class Mirror(InvertibleTransform):
 
 def mirrored(motion: Motion, axis: str) -> Motion:
     """The motion reflected across an axis, its left and right joints swapped (see :class:`Mirror`)."""
-    number = "xyz".index(axis)
-    if number >= (motion.num_spatial or 3):
-        raise ValueError(
-            f"'axis' is '{axis}', but skeleton '{motion.skeleton.name}' has coordinates "
-            f"'{motion.skeleton.coordinates}'"
-        )
-    swap = list(motion.skeleton.mirror_permutation)
-    signs = torch.ones(motion.poses.size(-1)).to(motion.poses)
-    signs[number] = -1
     translation = motion.translation
+    swap = list(motion.skeleton.mirror_permutation)
     return motion.replace(
-        poses=motion.poses[:, :, swap] * (signs if motion.num_spatial else -signs),
+        poses=mirrored_poses(motion.poses, motion.skeleton, axis),
         present=motion.present[:, :, swap],
         confidence=None if motion.confidence is None else motion.confidence[:, :, swap],
-        translation=None if translation is None else translation * signs.to(translation),
+        translation=None if translation is None else translation * _signs(axis, 3).to(translation),
     )
+
+
+def mirrored_poses(poses: Tensor, skeleton: Skeleton, axis: str) -> Tensor:
+    r"""Poses `[..., M, D]` reflected across an axis, left and right joints swapped (see :class:`Mirror`).
+
+    Raises:
+        ValueError: If `axis` is not one of the skeleton's coordinates.
+    """
+    rotations = skeleton.coordinates == "expmap"
+    if not rotations and axis not in skeleton.coordinates.partition("+")[0]:
+        raise ValueError(
+            f"'axis' is '{axis}', but skeleton '{skeleton.name}' has coordinates '{skeleton.coordinates}'"
+        )
+    signs = _signs(axis, poses.size(-1)).to(poses)
+    return poses[..., list(skeleton.mirror_permutation), :] * (-signs if rotations else signs)
+
+
+def _signs(axis: str, size: int) -> Tensor:
+    signs = torch.ones(size)
+    signs["xyz".index(axis)] = -1
+    return signs
