@@ -128,9 +128,12 @@ def answers(
             clip, too, and its answer is the mean of both, the second mirrored back. (default: no image)
 
     Raises:
-        ValueError: If skeleton or classes of the data are not those of the model.
+        ValueError: If skeleton or classes of the data are not those of the model, or mirror images are asked
+            for and the data set has no method ``mirrored(poses, axis)``.
     """
     _check_fit(model, dataset)
+    if mirror is not None and not hasattr(dataset, "mirrored"):
+        raise ValueError(f"{type(dataset).__name__} has no method 'mirrored(poses, axis)' for mirror images")
     errors: dict[str, dict[str, ErrorByHorizon]] = {}
     logits, labels = [], []
     for batch, out in _run(model, dataset, batch_size, progress, mirror):

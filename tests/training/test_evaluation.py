@@ -81,6 +81,16 @@ def test_with_mirror_images_the_answer_is_the_mean_and_takes_no_side(
         torch.testing.assert_close(means.float(), 1000 * distance.mean(0))
 
 
+def test_mirror_images_are_what_the_data_set_says(model: SybioGNN, clips: SyntheticMotions) -> None:
+    class Unmirrored(torch.utils.data.Dataset):
+        skeleton, class_names = clips.skeleton, clips.class_names
+
+    with pytest.raises(ValueError, match=r"Unmirrored has no method 'mirrored\(poses, axis\)'"):
+        answers(model, Unmirrored(), mirror="x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'axis' is 'w', but skeleton 'ntu25' has coordinates 'xyz'"):
+        answers(model, clips, mirror="w")
+
+
 def test_horizon_frames() -> None:
     # Frame 0 is the first predicted one: 40 ms after the last observed one, at 25 Hz.
     assert horizon_frames(25.0, 25) == {80: 1, 160: 3, 320: 7, 400: 9, 560: 13, 1000: 24}
