@@ -154,8 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--mirror",
         action="store_true",
-        help="show the model the mirror image of each clip, too, and take the mean of both answers, which "
-        "costs twice the time; for trainings with RandomMirror",
+        help="show the model the mirror image of each clip, too, and take the mean of both answers: the "
+        "model runs twice; for trainings with RandomMirror",
     )
     evaluate.add_argument(
         "--output", type=Path, metavar="FILE.json", help="the report (default: beside the checkpoint)"
@@ -244,19 +244,20 @@ def _evaluate(args: argparse.Namespace) -> None:
     if (ratio := args.observation_ratio) is not None:
         description = description | {args.split: description[args.split] | {"observation_ratio": ratio}}
         name, facts = f"{args.split}-{ratio:g}", facts | {"observation_ratio": ratio}
-    if args.mirror:
-        name, facts = f"{name}-mirror", facts | {"mirrored": True}
     data = ClipDataModule.from_description(description, root=args.data_root)
+    axis = None
+    if args.mirror:
+        name, facts, axis = f"{name}-mirror", facts | {"mirrored": True}, data.mirror_axis
+        if axis is None:
+            raise ValueError(f"{args.checkpoint} was trained without RandomMirror, which '--mirror' is for")
     actions = args.actions.split(",") if args.actions else None
-    if args.mirror and data.mirror_axis is None:
-        raise ValueError(f"{args.checkpoint} was trained without RandomMirror, which '--mirror' is for")
     report = evaluate(
         checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu"),
         data.clips(args.split),
         seen_classes=checkpoint.seen_classes,
         batch_size=data.batch_size,
         actions=actions,
-        mirror=data.mirror_axis if args.mirror else None,
+        mirror=axis,
     )
     report = {"checkpoint": str(args.checkpoint)} | facts | report
     print(format_report(report))
