@@ -23,7 +23,9 @@ def training_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1
     """
     flops = model_flops(model, persons=persons, frames=frames, clips=clips)
     config, bones = model.config, model.skeleton.dual()
-    if config["joints"] and config["bones"]:
+    if model.bone_correction is not None:
+        flops -= clips * persons * _correction(model)  # in evaluation alone
+    elif config["joints"] and config["bones"]:
         person = 0 if model.num_classes else _encoder(bones, config, frames)
         if config["prediction"]:
             person += _prediction(bones, config, model.num_classes, model.num_future)
@@ -32,7 +34,7 @@ def training_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1
 
 
 def model_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1) -> int:
-    """FLOPs of a model in evaluation, where the bone network does not predict beside a joint network.
+    """FLOPs of a model in evaluation, where bones beside joints are predicted only to correct these.
 
     Args:
         model: Gives the sizes.
@@ -42,8 +44,9 @@ def model_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1) -
     """
     config, future = model.config, model.num_future
     classes = model.num_classes
+    corrected = model.bone_correction is not None
     networks = [model.skeleton] if config["joints"] else []
-    if config["bones"] and (classes or not networks):
+    if config["bones"] and (classes or corrected or not networks):
         networks.append(model.skeleton.dual())
     person = sum(_encoder(each, config, frames) for each in networks)
     clip = 0
@@ -51,7 +54,10 @@ def model_flops(model: SybioGNN, *, persons: int, frames: int, clips: int = 1) -
         person += sum(_recognition(each, config) for each in networks)
         clip += len(networks) * _linear(1, config["head_channels"], classes)
     if config["prediction"]:
-        person += _prediction(networks[0], config, classes, future)
+        predicting = networks if corrected else networks[:1]
+        person += sum(_prediction(each, config, classes, future) for each in predicting)
+    if corrected:
+        person += _correction(model)
     return clips * (persons * person + clip)
 
 
@@ -80,6 +86,12 @@ def actional_graph(nodes: int, in_channels: int, width: int, iterations: int, fr
     joints = 2 * _linear(nodes, width, width)
     affinities = 4 * _linear(nodes, width, width) + 2 * nodes * nodes * width
     return embedding + iterations * (edges + joints) + affinities
+
+
+def _correction(model: SybioGNN) -> int:
+    """The gain of a bone correction, from bones to joints."""
+    skeleton = model.skeleton
+    return model.num_future * _linear(skeleton.num_joints, skeleton.num_bones, model.in_channels)
 
 
 def _linear(rows: int, in_channels: int, out_channels: int) -> int:

@@ -18,7 +18,7 @@ _ONE_BLOCK = {"channels": [8], "strides": [2], "fusions": []}
 
 # Skeleton, variant of the model, settings of the export.
 KINDS: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {
-    "both networks": ("ntu25", {**_ONE_BLOCK, "bones": True}, {}),
+    "both networks": ("ntu25", {**_ONE_BLOCK, "bones": True, "bone_weight": 0.3}, {}),
     "joints alone": ("jhmdb15", {}, {"about": ABOUT}),
     "recognition": ("jhmdb15", {}, {"task": "recognition"}),
     "prediction": ("jhmdb15", _ONE_BLOCK, {"task": "prediction", "num_future": 2}),

@@ -303,9 +303,10 @@ def test_needed_flops(common: ModuleType) -> None:
     assert common.needed_flops("ntu", prediction=False) < common.needed_flops("ntu")
 
 
-def test_no_mode_executes_what_is_not_needed(common: ModuleType) -> None:
-    model, x = common.build("demo", batch=2)
-    needed = common.needed_flops("demo", batch=2)
+@pytest.mark.parametrize("overrides", [{}, {"bone_weight": 0.3}])
+def test_no_mode_executes_what_is_not_needed(common: ModuleType, overrides: dict[str, float]) -> None:
+    model, x = common.build("demo", batch=2, **overrides)
+    needed = common.needed_flops("demo", batch=2, **overrides)
     for mode in ("plain", "eager", "bf16"):
         executed = common.executed_flops(model, mode, x)
         assert 0.3 * needed < executed <= needed
@@ -321,6 +322,18 @@ def test_training_needs_three_forward_passes_of_two_predictions(scripts: Scripts
             assert training == 3 * forward
         else:
             assert training > 3 * forward
+
+
+@pytest.mark.parametrize("recognition", [True, False])
+def test_bones_that_correct_cost_what_they_cost_in_training(scripts: Scripts, recognition: bool) -> None:
+    flops, correction = scripts["equations"], 10 * 2 * 25 * 24 * 3  # frames; joints, bones, axes
+    models = [
+        scripts.common.build("demo", bone_weight=weight, recognition=recognition)[0] for weight in (0.0, 0.3)
+    ]
+    training = [flops.training_flops(model, persons=2, frames=25, clips=3) for model in models]
+    assert training[0] == training[1]
+    corrected = flops.model_flops(models[1], persons=2, frames=25, clips=3)
+    assert 3 * corrected == training[1] + 3 * 3 * 2 * correction
 
 
 # Modes and samples ----------------------------------------------------------------------------------------

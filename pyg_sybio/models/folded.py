@@ -44,8 +44,9 @@ class FoldedSybioGNN(nn.Module):
         self.lowered = dtype != own
         self.dtype = dtype
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        if self.model.bone_network is not None and self.model.joint_network is not None:
-            self.model.bone_network.prediction_head = None  # beside joints in training only
+        bones = self.model.bone_network
+        if bones is not None and self.model.joint_network is not None and self.model.bone_correction is None:
+            bones.prediction_head = None  # beside joints in training only
         for module in list(self.model.modules()):
             if isinstance(module, MultiscaleGCN):
                 for blocks in (module.joint_blocks, module.part_blocks):

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from pyg_sybio.bone_correction import BoneCorrection
 from pyg_sybio.bone_vectors import BoneVectors
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.folded import FoldedSybioGNN
@@ -83,6 +84,8 @@ class SybioGNN(nn.Module):
         actional_frames: The frames to which AGIM resamples a trajectory. (default: :obj:`50`)
         dropout: Dropout in blocks and AGIM. (default: :obj:`0.0`)
         shared_branches: One set of branch weights for the three orders of difference. (default: :obj:`True`)
+        bone_weight: In evaluation, what a bone that the bone network predicts counts beside a joint that the
+            joint network predicts, where there are both. (default: :obj:`0.0`, the paper's: nothing)
         actional: Use actional graphs.
         structural: Use structural graphs.
         parts: Use the part scale.
@@ -124,6 +127,7 @@ class SybioGNN(nn.Module):
         actional_frames: int = 50,
         dropout: float = 0.0,
         shared_branches: bool = True,
+        bone_weight: float = 0.0,
         actional: bool = True,
         structural: bool = True,
         parts: bool = True,
@@ -141,6 +145,8 @@ class SybioGNN(nn.Module):
             raise ValueError(f"'num_classes' must be at least 1, but it is {num_classes}")
         if num_future < 1:
             raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
+        if not 0 <= bone_weight < math.inf:
+            raise ValueError(f"'bone_weight' must be finite and not negative, but it is {bone_weight}")
         in_channels = in_channels or skeleton.num_features
         self.skeleton, self.in_channels, self.num_future = skeleton, in_channels, num_future
         self.num_classes = num_classes if recognition else 0
@@ -161,6 +167,7 @@ class SybioGNN(nn.Module):
             "actional_frames": actional_frames,
             "dropout": dropout,
             "shared_branches": shared_branches,
+            "bone_weight": bone_weight,
             "actional": actional,
             "structural": structural,
             "parts": parts,
@@ -195,6 +202,8 @@ class SybioGNN(nn.Module):
         self.joint_network = network(skeleton) if joints else None
         self.bone_vectors = BoneVectors(skeleton) if bones else None
         self.bone_network = network(skeleton.dual()) if bones else None
+        corrects = joints and bones and prediction and bone_weight > 0
+        self.bone_correction = BoneCorrection(skeleton, bone_weight) if corrects else None
 
     @classmethod
     def from_preset(
@@ -275,7 +284,7 @@ class SybioGNN(nn.Module):
             raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
 
         joints = None if self.joint_network is None else self.joint_network.encode(persons.x)
-        bones_predict = self.training or joints is None
+        bones_predict = self.training or joints is None or self.bone_correction is not None
         bones = None
         # Without recognition the bone network serves its own prediction alone.
         bones_matter = bones_predict or self.num_classes > 0
@@ -289,12 +298,18 @@ class SybioGNN(nn.Module):
                 return None
             return persons.dense(network.predict(*encoded, probabilities, num_future))
 
+        future = predicted(self.joint_network, joints)
+        bone_future = predicted(self.bone_network, bones) if bones_predict else None
+        if self.bone_correction is not None and not self.training:
+            if future is not None and bone_future is not None:
+                future = self.bone_correction(future, bone_future)
+            bone_future = None
         actional = None if joints is None else joints.actional
         return SybioOutput(
             logits=logits,
-            future=predicted(self.joint_network, joints),
+            future=future,
             actional=None if actional is None else persons.dense(actional),
-            bone_future=predicted(self.bone_network, bones) if bones_predict else None,
+            bone_future=bone_future,
             present=persons.present,
         )
 

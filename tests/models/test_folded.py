@@ -49,10 +49,10 @@ def assert_same(mine: SybioOutput, theirs: SybioOutput, tolerance: float) -> Non
             torch.testing.assert_close(a, b, atol=tolerance * max(1, float(b.abs().max())), rtol=0, msg=name)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [*VARIANTS.values(), {"bone_weight": 0.5}], ids=str)
 @torch.no_grad()
-def test_layer_by_layer_in_evaluation_and_folded_the_numbers_are_the_same(variant: str) -> None:
-    model, x = build(**VARIANTS[variant]), clips()
+def test_layer_by_layer_in_evaluation_and_folded_the_numbers_are_the_same(variant: dict[str, Any]) -> None:
+    model, x = build(**variant), clips()
     layer_by_layer = plain(model, x)
     assert_same(model(x), layer_by_layer, 1e-5)
     assert_same(model.folded()(x), layer_by_layer, 1e-5)
@@ -69,9 +69,10 @@ def test_long_clips_of_the_large_preset_are_the_same_too() -> None:
     assert_same(model.folded()(x), layer_by_layer, 1e-5)
 
 
+@pytest.mark.parametrize("bone_weight", [0.0, 0.5])
 @torch.no_grad()
-def test_in_bfloat16_it_is_near() -> None:
-    model, x = build(), clips()
+def test_in_bfloat16_it_is_near(bone_weight: float) -> None:
+    model, x = build(bone_weight=bone_weight), clips()
     out, exact = model.folded(torch.bfloat16)(x), model(x)
     assert out.future.dtype == out.logits.dtype == torch.float32
     torch.testing.assert_close(out.logits.softmax(-1), exact.logits.softmax(-1), atol=0.05, rtol=0)

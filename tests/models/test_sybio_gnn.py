@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from pyg_sybio.bone_correction import BoneCorrection
 from pyg_sybio.graphs import dense_adjacency, skeleton_graph
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import VARIANTS
@@ -141,9 +142,10 @@ def test_the_bone_network_alone_sees_the_persons_who_are_present() -> None:
     close(model(batch).bone_future, out.bone_future)
 
 
-def test_a_config_of_before_there_was_a_choice_has_the_joint_network() -> None:
+@pytest.mark.parametrize("choice", ["joints", "bone_weight"])
+def test_a_config_of_before_there_was_a_choice_has_the_default(choice: str) -> None:
     config = build().config
-    assert SybioGNN.from_config({k: v for k, v in config.items() if k != "joints"}).config == config
+    assert SybioGNN.from_config({k: v for k, v in config.items() if k != choice}).config == config
 
 
 def test_in_training_the_bone_network_predicts_its_own_future() -> None:
@@ -177,6 +179,53 @@ def test_the_bone_networks_prediction_head_costs_nothing_in_evaluation() -> None
     assert not calls
     assert model.train()(motion(2, T)).bone_future is not None
     assert calls
+
+
+@pytest.mark.parametrize("recognition", [True, False])
+def test_bones_that_count_correct_the_joints_in_evaluation(recognition: bool) -> None:
+    model, x = build(bone_weight=0.5, recognition=recognition).double(), motion(2, T).double()
+    alone = SybioGNN.from_config({**model.config, "bone_weight": 0.0}).double().eval()
+    alone.load_state_dict(model.state_dict())
+    out, joints = model(x), alone(x).future
+    assert out.bone_future is None
+    assert model.bone_network is not None and model.bone_vectors is not None
+    probabilities = out.logits.softmax(dim=-1) if recognition else None
+    bones = model.bone_network.predict(*model.bone_network.encode(model.bone_vectors(x)), probabilities, 3)
+    close(out.future, BoneCorrection(SKELETON, 0.5).double()(joints, bones), 1e-9)
+    assert (out.future - joints).abs().max() > 1e-3
+
+
+def test_absent_persons_are_not_corrected() -> None:
+    model, x = build(bone_weight=0.5), motion(2, 2, T)
+    x[1, 1] = 0
+    out = model(x)
+    close(out.future[1, 0], model(x[1:, :1]).future[0, 0])
+    assert not out.future[1, 1].any()
+
+
+def test_in_training_bones_correct_nothing() -> None:
+    torch.manual_seed(0)
+    model, x = build(bone_weight=0.5).train(), motion(2, T)
+    alone = SybioGNN.from_config({**model.config, "bone_weight": 0.0}).train()
+    alone.load_state_dict(model.state_dict())
+    out, expected = model(x), alone(x)
+    close(out.future, expected.future)
+    close(out.bone_future, expected.bone_future)
+
+
+@pytest.mark.parametrize("left_out", ["joints", "bones", "prediction"])
+def test_bones_correct_nothing_where_one_of_the_predictions_is_left_out(left_out: str) -> None:
+    with_weight, without = (build(bone_weight=weight, **{left_out: False}) for weight in (0.5, 0.0))
+    without.load_state_dict(with_weight.state_dict())
+    x = motion(2, T)
+    for a, b in zip(vars(with_weight(x)).values(), vars(without(x)).values(), strict=True):
+        assert a is b is None or torch.equal(a, b)
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("inf"), float("nan")])
+def test_a_bone_weight_that_is_none(weight: float) -> None:
+    with pytest.raises(ValueError, match="'bone_weight' must be finite and not negative, but it is"):
+        build(bone_weight=weight)
 
 
 def test_without_recognition_the_whole_bone_network_rests_in_evaluation() -> None:
