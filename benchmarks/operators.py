@@ -110,6 +110,7 @@ _WHOLE = {
     "actional_graph": AGIM,
     "recognition_head": RECOGNITION,
     "prediction_head": PREDICTION,
+    "bone_correction": PREDICTION,
     "loss": LOSS,
 }
 _FUSION_MODULES = ("fuse", "joint2part", "part2joint")
