@@ -19,14 +19,13 @@ MAX_BYTES = 2**28
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
 _MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0, which all arrays of plain values have
-# What damaged archives and array headers raise, and what methods that Python cannot unpack do.
+# What damaged archives and array headers raise, and members that Python cannot unpack.
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
     ValueError,
-    NotImplementedError,
-    RuntimeError,
+    RuntimeError,  # of which NotImplementedError is one: a method of compression that zipfile does not have
     OSError,
     TypeError,
     KeyError,
