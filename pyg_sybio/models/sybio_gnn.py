@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from pyg_sybio.arguments import check_arguments
 from pyg_sybio.bone_correction import BoneCorrection
 from pyg_sybio.bone_vectors import BoneVectors
 from pyg_sybio.files import write_whole
@@ -219,7 +220,7 @@ class SybioGNN(nn.Module):
             **overrides: Any other argument of the constructor, in place of the preset's.
 
         Raises:
-            ValueError: If there is no such preset, or no such argument.
+            ValueError: If there is no such preset or argument, or an argument is of the wrong type.
         """
         if preset not in PRESETS:
             raise ValueError(f"there is no preset '{preset}'; there are {', '.join(PRESETS)}")
@@ -245,11 +246,8 @@ class SybioGNN(nn.Module):
 
     @classmethod
     def _from_arguments(cls, skeleton: Skeleton, arguments: Mapping[str, Any]) -> Self:
-        try:
-            return cls(skeleton, **arguments)
-        except TypeError as error:
-            # "SybioGNN.__init__() got an unexpected keyword argument 'hop'. Did you mean 'hops'?"
-            raise ValueError(str(error)) from error
+        check_arguments(cls.__init__, arguments, of="the model")
+        return cls(skeleton, **arguments)
 
     @property
     def checkpoint_activations(self) -> bool:

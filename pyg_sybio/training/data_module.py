@@ -14,6 +14,7 @@ from torch.utils.data import WeightedRandomSampler
 from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
+from pyg_sybio.arguments import annotations, check_value
 from pyg_sybio.data.shuffled_futures import ShuffledFutures, check_share
 from pyg_sybio.data.transforms.random_mirror import RandomMirror
 from pyg_sybio.skeleton import Skeleton
@@ -197,7 +198,7 @@ class ClipDataModule(L.LightningDataModule):
 
     def _dataset_arguments(self, split: str) -> dict[str, Any]:
         """The arguments of a split's dataset, its transforms made."""
-        known = inspect.signature(self.dataset).parameters
+        known, hints = inspect.signature(self.dataset).parameters, annotations(self.dataset.__init__)
         arguments: dict[str, Any] = {}
         for place, values in (("settings", self.settings), (split, self.splits[split])):
             for key, value in values.items():
@@ -218,6 +219,7 @@ class ClipDataModule(L.LightningDataModule):
                     )
                 if key in TRANSFORMS and value is not None:
                     value = build_transforms(value, f"data.{place}.{key}")
+                check_value(value, hints.get(key, Any), name=f"'data.{place}.{key}'")
                 arguments[key] = value
         return arguments
 

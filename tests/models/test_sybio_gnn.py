@@ -530,10 +530,10 @@ def test_a_broken_config_is_an_error(saved: tuple[SybioGNN, Path], text: bytes, 
 
 def test_unknown_and_missing_keys_of_a_config_are_named(saved: tuple[SybioGNN, Path]) -> None:
     model, _ = saved
-    with pytest.raises(ValueError, match="unexpected keyword argument 'hop'"):
+    with pytest.raises(ValueError, match="the model has no 'hop', did you mean 'hops'"):
         SybioGNN.from_config({**model.config, "hop": 3})
     without = {key: value for key, value in model.config.items() if key != "hops"}
-    with pytest.raises(ValueError, match="missing 1 required keyword-only argument: 'hops'"):
+    with pytest.raises(ValueError, match=r"^the model needs 'hops'$"):
         SybioGNN.from_config(without)
 
 
@@ -626,7 +626,23 @@ def test_wrong_masks_and_lengths() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"hop": 3}, "unexpected keyword argument 'hop'"),
+        ({"hop": 3}, "the model has no 'hop', did you mean 'hops'"),
+        ({"zoo": 3}, "^the model has no 'zoo'$"),
+        ({"hops": 1.5}, "'hops' of the model must be a whole number, but it is 1.5"),
+        ({"hops": True}, "'hops' of the model must be a whole number, but it is True"),
+        (
+            {"channels": 8},
+            "'channels' of the model must be a list, of which each is a whole number, but it is 8",
+        ),
+        (
+            {"channels": "88"},
+            "'channels' of the model must be a list, of which each is a whole number, but it is '88'",
+        ),
+        ({"channels": (8, 8.5)}, r"each is a whole number, but it is \(8, 8\.5\)"),
+        ({"in_channels": "3"}, "'in_channels' of the model must be a whole number or nothing, but it is '3'"),
+        ({"dropout": "much"}, "'dropout' of the model must be a number, but it is 'much'"),
+        ({"bone_weight": None}, "'bone_weight' of the model must be a number, but it is None"),
+        ({"actional": 1}, "'actional' of the model must be true or false, but it is 1"),
         ({"recognition": False, "prediction": False}, "a model needs a task"),
         (
             {"joints": False, "bones": False},

@@ -265,6 +265,19 @@ def test_unknown_argument_of_the_dataset() -> None:
         prepare("synthetic", ["--data.train.clips=3"])
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--data.train.num_clips=few", r"^'data\.train\.num_clips' must be a whole number, but it is 'few'$"),
+        ("--model.variant.dropout=much", r"^'dropout' of the model must be a number, but it is 'much'$"),
+        ("--model.variant.hop=1", r"^the model has no 'hop', did you mean 'hops'\?$"),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_named(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        prepare("synthetic", [override])
+
+
 def test_missing_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no last\.ckpt below"):
         fit("synthetic", [*tiny(tmp_path, steps=1), "--ckpt_path=last"])

@@ -1,0 +1,94 @@
+"""Arguments that come from recipes and checkpoints, held to a signature before anything is called."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+_NUMBERS: Mapping[Any, type] = {int: Integral, float: Real}  # NumPy's count as well, but no booleans
+_NAMES: Mapping[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    NoneType: "nothing",
+}
+
+
+def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], *, of: str) -> None:
+    """Hold keyword arguments to the keyword-only part of a function's signature.
+
+    Args:
+        function: What will be called.
+        arguments: The arguments to come.
+        of: Whose arguments they are, for the message.
+
+    Raises:
+        ValueError: If an argument is unknown, missing, or of another type than its annotation.
+    """
+    hints = annotations(function)
+    known = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    for name, value in arguments.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            raise ValueError(f"{of} has no '{name}'" + (f", did you mean '{near[0]}'?" if near else ""))
+        check_value(value, hints.get(name, Any), name=f"'{name}' of {of}")
+    missing = [
+        name for name, it in known.items() if it.default is inspect.Parameter.empty and name not in arguments
+    ]
+    if missing:
+        raise ValueError(f"{of} needs {', '.join(repr(name) for name in missing)}")
+
+
+def annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of a function's arguments, or of none where a name was imported for type checkers alone."""
+    try:
+        return get_type_hints(function)
+    except NameError:
+        return {}
+
+
+def check_value(value: Any, hint: Any, *, name: str) -> None:
+    """Hold a value to an annotation; what cannot be judged by looking at the value passes.
+
+    Raises:
+        ValueError: If it is of another type.
+    """
+    if not _fits(value, hint):
+        raise ValueError(f"{name} must be {_described(hint)}, but it is {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, items = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, item) for item in items)
+    if origin is Literal:
+        return value in items
+    if origin is Sequence:
+        return (
+            isinstance(value, Sequence)
+            and not isinstance(value, str)
+            and all(_fits(v, items[0]) for v in value)
+        )
+    if isinstance(origin, type):  # of a mapping or a callable, not what it holds or takes
+        return isinstance(value, origin)
+    if hint in _NUMBERS:
+        return isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
+    return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _described(hint: Any) -> str:
+    origin, items = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(_described(item) for item in items)
+    if origin is Literal:
+        return " or ".join(repr(item) for item in items)
+    if origin is Sequence:
+        return f"a list, of which each is {_described(items[0])}"
+    return _NAMES.get(hint) or f"a {getattr(origin or hint, '__name__', hint)}"

@@ -1,0 +1,87 @@
+"""Arguments of recipes and checkpoints against signatures: what passes, and what the errors say."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from pyg_sybio.arguments import annotations, check_arguments, check_value
+
+
+def made(
+    graph: str,
+    *,
+    hops: int,
+    weight: float = 0.5,
+    channels: Sequence[int] = (8,),
+    mode: Literal["fast", "slow"] = "fast",
+    folder: str | Path | None = None,
+    split: float | Mapping[str, Sequence[Any]] = 0.1,
+    change: Callable[[int], int] | None = None,
+    untyped=None,  # type: ignore[no-untyped-def]
+) -> None:
+    """A function as constructors are."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"hops": 2},
+        {"hops": np.int64(2), "weight": 1, "channels": [8, 16]},
+        {"hops": 0, "weight": np.float32(0.5), "channels": (), "mode": "slow"},
+        {"hops": 0, "folder": "runs", "split": {"subject": [1]}, "change": abs},
+        {"hops": 0, "folder": Path("runs"), "split": 0, "change": None, "untyped": object()},
+    ],
+)
+def test_what_fits_passes(arguments: dict[str, Any]) -> None:
+    check_arguments(made, arguments, of="the model")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "the model needs 'hops'"),
+        ({"hops": 1, "chanels": 3}, "the model has no 'chanels', did you mean 'channels'?"),
+        ({"hops": 1, "zoo": 3}, "the model has no 'zoo'"),
+        ({"hops": 1, "graph": "ntu25"}, "the model has no 'graph'"),
+        ({"hops": "2"}, "'hops' of the model must be a whole number, but it is '2'"),
+        ({"hops": 2.0}, "'hops' of the model must be a whole number, but it is 2.0"),
+        ({"hops": True}, "'hops' of the model must be a whole number, but it is True"),
+        ({"hops": None}, "'hops' of the model must be a whole number, but it is None"),
+        ({"hops": 1, "weight": False}, "'weight' of the model must be a number, but it is False"),
+        (
+            {"hops": 1, "channels": "88"},
+            "'channels' of the model must be a list, of which each is a whole number, but it is '88'",
+        ),
+        (
+            {"hops": 1, "channels": [8, None]},
+            "'channels' of the model must be a list, of which each is a whole number, but it is [8, None]",
+        ),
+        ({"hops": 1, "mode": "slo"}, "'mode' of the model must be 'fast' or 'slow', but it is 'slo'"),
+        ({"hops": 1, "folder": 3}, "'folder' of the model must be text or a Path or nothing, but it is 3"),
+        ({"hops": 1, "split": "all"}, "'split' of the model must be a number or a Mapping, but it is 'all'"),
+        ({"hops": 1, "change": 3}, "'change' of the model must be a Callable or nothing, but it is 3"),
+    ],
+)
+def test_what_does_not_fit_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        check_arguments(made, arguments, of="the model")
+    assert str(error.value) == message
+
+
+def test_a_type_that_only_checkers_know_judges_nothing() -> None:
+    def foreign(*, clips: "Unknown") -> None:  # type: ignore[name-defined]  # noqa: F821
+        """As in a module that imports a type under TYPE_CHECKING."""
+
+    check_arguments(foreign, {"clips": 3}, of="the data")
+    assert annotations(foreign) == {}
+
+
+def test_a_value_has_the_name_it_is_given() -> None:
+    check_value(3, int, name="'data.settings.num_observed'")
+    with pytest.raises(
+        ValueError, match=r"^'data\.settings\.num_observed' must be a whole number, but it is 'x'$"
+    ):
+        check_value("x", int, name="'data.settings.num_observed'")
