@@ -22,8 +22,8 @@ class NWUCLA(MotionDataset):
         root: The folder of the files, in subfolders or not.
         protocol: `"cross-view"` or `"cross-subject"`.
         split: `"train"`, `"val"` or `"test"`.
-        test_views: For `"cross-view"`: the views that test; all others train.
-        test_subjects: For `"cross-subject"`: the subjects that test; all others train.
+        test_views: For `"cross-view"`: the views that test, `"3"` or `3`; all others train.
+        test_subjects: For `"cross-subject"`: the subjects that test, likewise; all others train.
         validation: What is held out of training as `"val"`: a share of the clips of each class, or groups
             such as `{"subject": ["10"]}`; None trains on all, as published figures do.
         num_observed: Frames in `x`.
@@ -68,8 +68,8 @@ class NWUCLA(MotionDataset):
         root: str | Path,
         protocol: str = "cross-view",
         split: str = "train",
-        test_views: Sequence[str] = ("3",),
-        test_subjects: Sequence[str] = (),
+        test_views: Sequence[str | int] = ("3",),
+        test_subjects: Sequence[str | int] = (),
         validation: Validation = 0.05,
         num_observed: int = 40,
         num_future: int = 10,

@@ -10,8 +10,9 @@ import pytest
 import torch
 from tiny_recipe import TINY
 
-from pyg_sybio.experiments.runs import Run, finish, identify, identity, that_matter
+from pyg_sybio.experiments.runs import Run, data_of, finish, identify, identity, that_matter
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
+from pyg_sybio.training.recipes import recipe_names
 
 
 def run_of(folder: Path, *overrides: str, recipe: str = "synthetic") -> Run:
@@ -166,3 +167,8 @@ def test_averaged_weights_are_what_is_measured(tmp_path: Path) -> None:
     weights = [name for name, value in measured.items() if value.is_floating_point()]
     assert all(measured[name].equal(average[f"model.{name}"]) for name in weights)
     assert any(not measured[name].equal(last[f"model.{name}"]) for name in weights)
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_the_data_of_every_recipe_are_described_without_reading_any(recipe: str) -> None:
+    assert data_of(recipe, ["--data.batch_size", "3"]).batch_size == 3
