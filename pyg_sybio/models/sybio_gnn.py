@@ -246,7 +246,7 @@ class SybioGNN(nn.Module):
 
     @classmethod
     def _from_arguments(cls, skeleton: Skeleton, arguments: Mapping[str, Any]) -> Self:
-        check_arguments(cls.__init__, arguments, of="the model")
+        check_arguments(SybioGNN.__init__, arguments, of="the model")
         return cls(skeleton, **arguments)
 
     @property
