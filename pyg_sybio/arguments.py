@@ -4,16 +4,20 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 _NUMBERS: Mapping[Any, type] = {int: Integral, float: Real}  # NumPy's count as well, but no booleans
+_LISTS = (Sequence, list, tuple)  # YAML and JSON have but one kind
 _NAMES: Mapping[Any, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
     str: "text",
     NoneType: "nothing",
+    Path: "a path",
 }
 
 
@@ -70,17 +74,21 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, item) for item in items)
     if origin is Literal:
         return value in items
-    if origin is Sequence:
+    if origin in _LISTS:
         return (
             isinstance(value, Sequence)
             and not isinstance(value, str)
-            and all(_fits(v, items[0]) for v in value)
+            and (origin is tuple or all(_fits(item, items[0]) for item in value))
         )
-    if isinstance(origin, type):  # of a mapping or a callable, not what it holds or takes
-        return isinstance(value, origin)
+    if origin in (Mapping, dict):
+        return isinstance(value, Mapping)
+    if origin is Callable:
+        return callable(value)
     if hint in _NUMBERS:
         return isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
-    return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
+    if hint is Path:
+        return isinstance(value, str | PathLike)
+    return hint not in (bool, str, NoneType) or isinstance(value, hint)
 
 
 def _described(hint: Any) -> str:
@@ -89,6 +97,8 @@ def _described(hint: Any) -> str:
         return " or ".join(_described(item) for item in items)
     if origin is Literal:
         return " or ".join(repr(item) for item in items)
-    if origin is Sequence:
+    if origin in (Sequence, list):
         return f"a list, of which each is {_described(items[0])}"
+    if origin is tuple:
+        return "a list"
     return _NAMES.get(hint) or f"a {getattr(origin or hint, '__name__', hint)}"

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 
 from pyg_sybio.arguments import annotations, check_arguments, check_value
 
@@ -20,6 +21,9 @@ def made(
     folder: str | Path | None = None,
     split: float | Mapping[str, Sequence[Any]] = 0.1,
     change: Callable[[int], int] | None = None,
+    size: tuple[int, int] = (2, 3),
+    names: list[str] | None = None,
+    device: torch.device | None = None,
     untyped=None,  # type: ignore[no-untyped-def]
 ) -> None:
     """A function as constructors are."""
@@ -32,6 +36,7 @@ def made(
         {"hops": np.int64(2), "weight": 1, "channels": [8, 16]},
         {"hops": 0, "weight": np.float32(0.5), "channels": (), "mode": "slow"},
         {"hops": 0, "folder": "runs", "split": {"subject": [1]}, "change": abs},
+        {"hops": 0, "size": [2, 3], "names": ["a"], "device": "cpu"},
         {"hops": 0, "folder": Path("runs"), "split": 0, "change": None, "untyped": object()},
     ],
 )
@@ -60,8 +65,13 @@ def test_what_fits_passes(arguments: dict[str, Any]) -> None:
             "'channels' of the model must be a list, of which each is a whole number, but it is [8, None]",
         ),
         ({"hops": 1, "mode": "slo"}, "'mode' of the model must be 'fast' or 'slow', but it is 'slo'"),
-        ({"hops": 1, "folder": 3}, "'folder' of the model must be text or a Path or nothing, but it is 3"),
+        ({"hops": 1, "folder": 3}, "'folder' of the model must be text or a path or nothing, but it is 3"),
         ({"hops": 1, "split": "all"}, "'split' of the model must be a number or a Mapping, but it is 'all'"),
+        ({"hops": 1, "size": 3}, "'size' of the model must be a list, but it is 3"),
+        (
+            {"hops": 1, "names": [1]},
+            "'names' of the model must be a list, of which each is text or nothing, but it is [1]",
+        ),
         ({"hops": 1, "change": 3}, "'change' of the model must be a Callable or nothing, but it is 3"),
     ],
 )
