@@ -18,6 +18,7 @@ _NAMES: Mapping[Any, str] = {
     str: "text",
     NoneType: "nothing",
     Path: "a path",
+    tuple: "a list",
 }
 
 
@@ -99,6 +100,4 @@ def _described(hint: Any) -> str:
         return " or ".join(repr(item) for item in items)
     if origin in (Sequence, list):
         return f"a list, of which each is {_described(items[0])}"
-    if origin is tuple:
-        return "a list"
-    return _NAMES.get(hint) or f"a {getattr(origin or hint, '__name__', hint)}"
+    return _NAMES.get(origin or hint) or f"a {getattr(origin or hint, '__name__', hint)}"
