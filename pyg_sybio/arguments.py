@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -49,6 +49,24 @@ def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], 
     ]
     if missing:
         raise ValueError(f"{of} needs {', '.join(repr(name) for name in missing)}")
+
+
+def check_known(key: str, known: Iterable[str], *, place: str, of: str) -> None:
+    """Hold a key of a recipe to the arguments of what it is for.
+
+    Args:
+        key: The key.
+        known: Names of the arguments.
+        place: Where the key stands, for the message.
+        of: What has these arguments, for the message.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    names = list(known)
+    if key not in names:
+        expected = ", ".join(names) or "no arguments"
+        raise ValueError(f"{place} has the unknown key {key!r}: {of} knows {expected}")
 
 
 def annotations(function: Callable[..., Any]) -> dict[str, Any]:

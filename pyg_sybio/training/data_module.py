@@ -14,7 +14,7 @@ from torch.utils.data import WeightedRandomSampler
 from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
-from pyg_sybio.arguments import annotations, check_value
+from pyg_sybio.arguments import annotations, check_known, check_value
 from pyg_sybio.data.shuffled_futures import ShuffledFutures, check_share
 from pyg_sybio.data.transforms.random_mirror import RandomMirror
 from pyg_sybio.skeleton import Skeleton
@@ -202,11 +202,7 @@ class ClipDataModule(L.LightningDataModule):
         arguments: dict[str, Any] = {}
         for place, values in (("settings", self.settings), (split, self.splits[split])):
             for key, value in values.items():
-                if key not in known:
-                    raise ValueError(
-                        f"'data.{place}' has the unknown key {key!r}: "
-                        f"{self.dataset.__name__} knows {', '.join(known)}"
-                    )
+                check_known(key, known, place=f"'data.{place}'", of=self.dataset.__name__)
                 if key in RANDOM and place != "train":
                     raise ValueError(
                         f"'data.{place}' has {key!r}, expected it in 'data.train' alone: "

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch_geometric.transforms import BaseTransform
 
+from pyg_sybio.arguments import annotations, check_known, check_value
 from pyg_sybio.training.named_class import named_class
 
 Plain = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -22,7 +23,7 @@ def build_transforms(plain: Plain, where: str) -> BaseTransform | list[BaseTrans
     Raises:
         ValueError: If it is of neither form, the class cannot be imported or is no transform (a checkpoint
             may come from someone else: it may name a transform, and nothing else), or an argument is unknown,
-            missing or refused.
+            missing, of another type than its annotation, or refused.
     """
     if isinstance(plain, Mapping):
         return _build_one(plain, where)
@@ -38,11 +39,10 @@ def _build_one(plain: Any, where: str) -> BaseTransform:
     arguments = plain.get("init_args") or {}
     if not isinstance(arguments, Mapping):
         raise ValueError(f"'{where}.init_args' is {arguments!r}, expected arguments by name")
-    known = inspect.signature(transform).parameters
-    for key in arguments:
-        if key not in known:
-            expected = ", ".join(known) or "no arguments"
-            raise ValueError(f"'{where}' has the unknown key {key!r}: {transform.__name__} knows {expected}")
+    known, hints = inspect.signature(transform).parameters, annotations(transform.__init__)
+    for key, value in arguments.items():
+        check_known(key, known, place=f"'{where}'", of=transform.__name__)
+        check_value(value, hints.get(key, Any), name=f"'{where}.init_args.{key}'")
     try:
         return transform(**arguments)
     except (TypeError, ValueError) as error:

@@ -76,7 +76,15 @@ def test_one_transform_and_a_list_of_them() -> None:
         ),
         (
             CENTER | {"init_args": {"frame": "last"}},
-            "'fill': Center cannot be made: 'frame' is 'last', expected one of",
+            "^'fill.init_args.frame' must be 'first' or 'each', but it is 'last'$",
+        ),
+        (
+            {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": "1"}},
+            "^'fill.init_args.std' must be a number, but it is '1'$",
+        ),
+        (
+            {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": -1.0}},
+            "^'fill': Smooth cannot be made: 'std'",
         ),
         ({"class_path": "pyg_sybio.data.transforms.Shift"}, "Shift cannot be made: .*'offset'"),
         ({"class_path": "pyg_sybio.data.transforms.MotionTransform"}, "MotionTransform cannot be made"),
