@@ -1,0 +1,173 @@
+"""Muon's steps, against singular value decompositions, PyTorch's own Muon and AdamW."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from pyg_sybio.training.muon import Muon, orthogonal
+
+
+def network() -> nn.Module:
+    """A convolution and two layers, of which the last has few outputs."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(20, 24, (5, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(24 * 6, 32), nn.ReLU(), nn.Linear(32, 4)
+    ).double()
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        clips = torch.randn(8, 20, 10, 1, generator=generator, dtype=torch.double)
+        optimizer.zero_grad()
+        (model(clips) - clips.mean(dim=(2, 3))[:, :4]).square().mean().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("shape", [(30, 70), (70, 30), (3, 40, 40)])
+def test_singular_vectors_stay_and_values_come_to_about_one(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    u, _, vh = torch.linalg.svd(torch.randn(shape, dtype=torch.double), full_matrices=False)
+    # Of a norm of three, between a tenth and one: all above a hundredth of it.
+    values = torch.linspace(0.1, 1, u.size(-1), dtype=torch.double)
+    found = u.mT @ orthogonal(7 * u @ torch.diag(values) @ vh) @ vh.mT
+    on_diagonal = found.diagonal(dim1=-2, dim2=-1)
+    assert torch.allclose(found, torch.diag_embed(on_diagonal), atol=1e-12)
+    assert on_diagonal.min() > 0.68 and on_diagonal.max() < 1.14
+
+
+def test_orthogonal_of_zero_is_zero() -> None:
+    assert orthogonal(torch.zeros(2, 5, 4)).eq(0).all()
+
+
+def stepped(optimizer: torch.optim.Optimizer, weight: Tensor, gradients: list[Tensor]) -> Tensor:
+    for gradient in gradients:
+        weight.grad = gradient
+        optimizer.step()
+    return weight.detach()
+
+
+def test_a_matrix_steps_as_with_pytorchs_muon() -> None:
+    torch.manual_seed(0)
+    start, gradients = torch.randn(40, 25), [torch.randn(40, 25) for _ in range(3)]
+    ours, theirs = (nn.Parameter(start.clone()) for _ in range(2))
+    found = stepped(Muon([ours], lr=0.1, weight_decay=0.3, momentum=0.8), ours, gradients)
+    expected = stepped(
+        torch.optim.Muon([theirs], lr=0.1, weight_decay=0.3, momentum=0.8, adjust_lr_fn="match_rms_adamw"),
+        theirs,
+        gradients,
+    )
+    # Theirs multiplies in bfloat16, which has eight bits.
+    assert (found - expected).abs().max() < 0.02 * (expected - start).abs().max()
+
+
+def test_a_convolution_steps_as_the_matrix_of_its_channels_and_taps() -> None:
+    torch.manual_seed(0)
+    start, gradients = torch.randn(24, 20, 5, 1), [torch.randn(24, 20, 5, 1) for _ in range(3)]
+    conv, matrix = nn.Parameter(start.clone()), nn.Parameter(start.clone().flatten(1))
+    found = stepped(Muon([conv]), conv, gradients)
+    expected = stepped(Muon([matrix]), matrix, [gradient.flatten(1) for gradient in gradients])
+    assert torch.equal(found.flatten(1), expected)
+
+
+def test_matrices_of_one_shape_do_not_mix() -> None:
+    torch.manual_seed(0)
+    starts, gradients = torch.randn(2, 20, 30), torch.randn(2, 20, 30)
+    together = [nn.Parameter(start.clone()) for start in starts]
+    optimizer = Muon(together)
+    for weight, gradient in zip(together, gradients, strict=True):
+        weight.grad = gradient
+    optimizer.step()
+    for weight, start, gradient in zip(together, starts, gradients, strict=True):
+        alone = nn.Parameter(start.clone())
+        assert torch.allclose(weight, stepped(Muon([alone]), alone, [gradient]), atol=1e-6)
+
+
+def test_what_is_no_large_matrix_steps_as_with_adamw() -> None:
+    model = network()
+    adamws = [model[0].bias, model[3].bias, model[5].weight, model[5].bias]
+    twin = copy.deepcopy(model)
+    twins = [twin[0].bias, twin[3].bias, twin[5].weight, twin[5].bias]
+    matrices = [twin[0].weight, twin[3].weight]
+    settings = {"lr": 0.01, "weight_decay": 0.2, "betas": (0.8, 0.9)}
+    ours = Muon(model.parameters(), **settings)
+    both = (Muon(matrices, **settings), AdamW(twins, **settings))
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        clips = torch.randn(8, 20, 10, 1, generator=generator, dtype=torch.double)
+        for it in (model, twin):
+            it.zero_grad()
+            it(clips).square().mean().backward()
+        for optimizer in (ours, *both):
+            optimizer.step()
+    for weight, other in zip(adamws, twins, strict=True):
+        assert torch.equal(weight, other)
+
+
+def test_schedules_reach_both_kinds() -> None:
+    model = network()
+    optimizer = Muon(model.parameters(), lr=0.5)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.0)
+    before = copy.deepcopy(model.state_dict())
+    train(model, optimizer, 2)
+    schedule.step()
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+
+
+def test_a_saved_state_goes_on_where_it_stood(tmp_path: Path) -> None:
+    whole, stopped = network(), network()
+    optimizer = Muon(whole.parameters(), lr=0.01)
+    train(whole, optimizer, 3)
+    train(whole, optimizer, 3)
+
+    first = Muon(stopped.parameters(), lr=0.01)
+    train(stopped, first, 3)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    resumed = Muon(stopped.parameters(), lr=0.9, momentum=0.1)
+    resumed.load_state_dict(torch.load(tmp_path / "state.pt"))
+    train(stopped, resumed, 3)
+    for weight, expected in zip(stopped.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(weight, expected)
+
+
+def test_parameters_without_gradients_stay() -> None:
+    model = network()
+    before = copy.deepcopy(model.state_dict())
+    model[0](torch.randn(1, 20, 10, 1, dtype=torch.double)).sum().backward()
+    Muon(model.parameters(), lr=0.1, weight_decay=0.5).step()
+    moved = [name for name, weight in model.state_dict().items() if not torch.equal(before[name], weight)]
+    assert moved == ["0.weight", "0.bias"]
+
+
+def test_the_closure_is_run_with_gradients() -> None:
+    model = network()
+    clips = torch.randn(8, 20, 10, 1, dtype=torch.double)
+
+    def closure() -> Tensor:
+        model.zero_grad()
+        loss = model(clips).square().mean()
+        loss.backward()
+        return loss
+
+    optimizer = Muon(model.parameters(), lr=0.01)
+    first = optimizer.step(closure)
+    assert all(optimizer.step(closure) < first for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"momentum": 1.0}, r"'momentum' must be in \[0, 1\), but is 1.0"),
+        ({"momentum": -0.1}, "'momentum' must be in"),
+        ({"min_side": 0}, "'min_side' must be at least 1, but is 0"),
+        ({"min_side": 200}, "no parameter is a matrix of at least 200 by 200 entries"),
+        ({"lr": -1.0}, "Invalid learning rate"),
+    ],
+)
+def test_settings_out_of_range(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Muon(network().parameters(), **settings)
