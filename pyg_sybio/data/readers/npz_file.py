@@ -25,7 +25,8 @@ _DAMAGE = (
     zlib.error,
     EOFError,
     ValueError,
-    RuntimeError,  # of which NotImplementedError is one: a method of compression that zipfile does not have
+    NotImplementedError,  # zipfile's: of a version or with flags that it does not know
+    RecursionError,  # of Python's compiler: a header that is nested too deep
     OSError,
     TypeError,
     KeyError,

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -337,6 +338,24 @@ def test_an_archive_of_other_things(tmp_path: Path) -> None:
         read(path, STICK)
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "missing.npz", STICK)
+
+
+@pytest.mark.parametrize(
+    ("header", "flag", "message"),
+    [
+        ("1" + "+1" * 4000, 0x00, "array 'poses': "),  # versions of Python say it in their own ways
+        ("{}", 0x20, r"array 'poses': compressed patched data \(flag bit 5\)"),
+    ],
+)
+def test_an_archive_that_python_cannot_unpack(tmp_path: Path, header: str, flag: int, message: str) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("poses.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= flag  # in the archive's directory
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a.npz, {message}"):
+        read(path, STICK)
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
