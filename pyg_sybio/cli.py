@@ -13,6 +13,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,11 +152,17 @@ def _parser() -> argparse.ArgumentParser:
         help="evaluate as if only this share of what could be observed had been, above 0 and at most 1 "
         "(default: as the recipe has it)",
     )
-    evaluate.add_argument(
+    looks = evaluate.add_mutually_exclusive_group()
+    looks.add_argument(
         "--mirror",
         action="store_true",
-        help="show the model the mirror image of each clip, too, and take the mean of both answers: the "
-        "model runs twice; for trainings with RandomMirror",
+        help="look at the mirror image of each clip, too, and take the mean of both answers: the model runs "
+        "twice; for trainings with RandomMirror",
+    )
+    looks.add_argument(
+        "--one-look",
+        action="store_true",
+        help="look at each clip once, whatever 'data.looks' of the recipe says",
     )
     evaluate.add_argument(
         "--output", type=Path, metavar="FILE.json", help="the report (default: beside the checkpoint)"
@@ -238,6 +245,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from pyg_sybio.training.checkpoint import load_checkpoint
     from pyg_sybio.training.data_module import ClipDataModule
     from pyg_sybio.training.evaluation import evaluate, format_report, write_report
+    from pyg_sybio.training.looks import ONE_LOOK
 
     checkpoint = load_checkpoint(args.checkpoint)
     description, name, facts = checkpoint.data, args.split, {"split": args.split}
@@ -245,11 +253,14 @@ def _evaluate(args: argparse.Namespace) -> None:
         description = description | {args.split: description[args.split] | {"observation_ratio": ratio}}
         name, facts = f"{args.split}-{ratio:g}", facts | {"observation_ratio": ratio}
     data = ClipDataModule.from_description(description, root=args.data_root)
-    axis = None
-    if args.mirror:
-        name, facts, axis = f"{name}-mirror", facts | {"mirrored": True}, data.mirror_axis
-        if axis is None:
+    looks = data.looks
+    if args.one_look:
+        name, looks = f"{name}-one-look", ONE_LOOK
+    elif args.mirror:
+        name, looks = f"{name}-mirror", replace(looks, mirror=data.mirror_axis)
+        if looks.mirror is None:
             raise ValueError(f"{args.checkpoint} was trained without RandomMirror, which '--mirror' is for")
+    facts |= {"looks": looks.count, "mirrored": looks.mirror is not None}
     actions = args.actions.split(",") if args.actions else None
     report = evaluate(
         checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu"),
@@ -257,7 +268,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         seen_classes=checkpoint.seen_classes,
         batch_size=data.batch_size,
         actions=actions,
-        mirror=axis,
+        looks=looks,
     )
     report = {"checkpoint": str(args.checkpoint)} | facts | report
     print(format_report(report))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import Dataset
 
     from pyg_sybio.training.checkpoint import Checkpoint
+    from pyg_sybio.training.data_module import ClipDataModule
     from pyg_sybio.visualization.experiment_figures import Series
     from pyg_sybio.visualization.forecast import Forecast
 
@@ -432,10 +433,14 @@ def _fast(checkpoint: "Checkpoint") -> Any:
     return checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _clips(checkpoint: "Checkpoint", args: argparse.Namespace) -> "Dataset":
+def _data(checkpoint: "Checkpoint", args: argparse.Namespace) -> "ClipDataModule":
     from pyg_sybio.training.data_module import ClipDataModule
 
-    return ClipDataModule.from_description(checkpoint.data, root=args.data_root).clips(args.split)
+    return ClipDataModule.from_description(checkpoint.data, root=args.data_root)
+
+
+def _clips(checkpoint: "Checkpoint", args: argparse.Namespace) -> "Dataset":
+    return _data(checkpoint, args).clips(args.split)
 
 
 def _of_classes(checkpoint: "Checkpoint", dataset: "Dataset", class_name: str | None) -> Any:
@@ -487,8 +492,9 @@ def _evaluated(args: argparse.Namespace) -> dict[str, Any]:
     from pyg_sybio.training.evaluation import answers, summary
 
     checkpoint = load_checkpoint(args.source)
-    dataset = _clips(checkpoint, args)
-    found = answers(_fast(checkpoint), dataset, progress=True)
+    data = _data(checkpoint, args)
+    dataset = data.clips(args.split)
+    found = answers(_fast(checkpoint), dataset, progress=True, looks=data.looks)
     return {"split": args.split} | summary(found, dataset, seen_classes=checkpoint.seen_classes)
 
 

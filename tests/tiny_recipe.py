@@ -1,6 +1,6 @@
 """The synthetic recipe cut down to a second of work, for the tests of training and of the command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -58,7 +58,11 @@ def tiny(folder: Path, *, steps: int) -> list[str]:
 
 
 def fit_whole_clips(
-    made: SyntheticMotions, split_of: Callable[[int], str], recordings: Path, run: Path
+    made: SyntheticMotions,
+    split_of: Callable[[int], str],
+    recordings: Path,
+    run: Path,
+    overrides: Sequence[str] = (),
 ) -> Path:
     """Write clips as files with a table, and train on them for two steps: the last checkpoint."""
     recordings.mkdir()
@@ -70,5 +74,8 @@ def fit_whole_clips(
         rows.append(f"{number}.npz,{made.class_names[int(clip.y)]},{split_of(number)}")
     (recordings / "clips.csv").write_text("\n".join(rows))
     windows = [f"--data.{split}.window_stride=null" for split in ("train", "val", "test")]
-    assert cli.main(["fit", "motion_folder", *two_steps(recordings, run), *TINY_TRAINER, *windows]) == 0
+    assert (
+        cli.main(["fit", "motion_folder", *two_steps(recordings, run), *TINY_TRAINER, *windows, *overrides])
+        == 0
+    )
     return next(run.rglob("last.ckpt"))

@@ -1,11 +1,12 @@
 r"""Clips of a store as samples for both tasks: what the dataset classes of the benchmarks have in common."""
 
+import copy
 import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -16,7 +17,14 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store import MotionStore
 from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.data.transforms.resample import at_times
-from pyg_sybio.data.two_tasks import ObservationRatio, check_split, ratio_range, split_tasks
+from pyg_sybio.data.two_tasks import (
+    WHOLE,
+    ObservationRatio,
+    check_part,
+    check_split,
+    ratio_range,
+    split_tasks,
+)
 from pyg_sybio.metrics import position_errors
 
 Transform = Callable[[Motion], Motion]
@@ -185,6 +193,7 @@ class MotionDataset(Dataset):
         self.observation_ratio = observation_ratio
         self.padding = padding
         self.window_tempo = window_tempo
+        self._part = WHOLE
         self.augment = composed(augment)
         self.corrupt = composed(corrupt)
         self.fill = composed(self.default_fill if fill is None else fill)
@@ -252,6 +261,7 @@ class MotionDataset(Dataset):
             observation_ratio=self._ratio(),
             padding=self.padding,
             split=None if span.split is None else span.split - span.start,
+            part=self._part,
         )
         observed = self._seen(sample.observed)
         persons = observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0]
@@ -306,6 +316,20 @@ class MotionDataset(Dataset):
         in_class = Counter(self._labels[clip] for clip in in_clip)
         weights = [1 / (len(in_class) * in_class[self._labels[clip]] * in_clip[clip]) for clip in clips]
         return torch.tensor(weights, dtype=torch.float64)
+
+    def in_part(self, part: tuple[float, float]) -> Self:
+        """The same clips, whose observed frames are seen between two shares of them alone.
+
+        Args:
+            part: As in :func:`~pyg_sybio.data.two_tasks.split_tasks`; futures stay as they are.
+
+        Raises:
+            ValueError: If these are no two shares, the lower one first.
+        """
+        check_part(part)
+        clips = copy.copy(self)
+        clips._part = part
+        return clips
 
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
         """Poses `[..., M, D]` of these clips as :class:`~pyg_sybio.data.transforms.Mirror` reflects them."""

@@ -12,6 +12,9 @@ from pyg_sybio.data.motion import Motion
 ObservationRatio = float | Sequence[float]
 """A share of what could be observed, or a range of them: the lowest and the highest."""
 
+WHOLE = (0.0, 1.0)
+"""The part of the observed frames that is all of them."""
+
 
 @dataclass(frozen=True, eq=False)
 class TwoTaskSample:
@@ -40,6 +43,7 @@ def split_tasks(
     observation_ratio: float = 1.0,
     padding: str = "repeat",
     split: int | None = None,
+    part: tuple[float, float] = WHOLE,
 ) -> TwoTaskSample:
     r"""Split a clip of any length into observed and future frames.
 
@@ -70,6 +74,8 @@ def split_tasks(
             and at most 1: 0.2 recognises an action by its first fifth.
         padding: `"repeat"` or `"hold"`.
         split: The frame :math:`s` where the future begins, for windows whose two parts are fixed.
+        part: The shares of the frames before :math:`s_\rho` between which the model sees them; `(0.2, 1)`
+            hides the first fifth. The future stays where it is. (default: all of them)
 
     Returns:
         The sample. Where nothing is filled, `observed` shares its memory with `motion`.
@@ -85,8 +91,11 @@ def split_tasks(
     elif not 1 <= split <= num_frames:
         raise ValueError(f"'split' is {split}, expected 1 to {num_frames}, the number of frames")
     split = max(1, round(observation_ratio * split))
+    check_part(part)
+    first = min(round(part[0] * split), split - 1)
+    shown = motion.frames(slice(first, max(first + 1, round(part[1] * split))))
     future = _future(motion, split, num_future)
-    return TwoTaskSample(_observed(motion, split, num_observed, padding), future, future.present)
+    return TwoTaskSample(_observed(shown, num_observed, padding), future, future.present)
 
 
 def check_split(
@@ -106,6 +115,12 @@ def check_split(
         raise ValueError(f"'padding' is {padding!r}, expected 'repeat' or 'hold'")
 
 
+def check_part(part: tuple[float, float]) -> None:
+    """Raise a :class:`ValueError` unless these are two shares, the lower one first."""
+    if len(part) != 2 or not 0 <= part[0] < part[1] <= 1:
+        raise ValueError(f"'part' is {part!r}, expected two shares from 0 to 1, the lower one first")
+
+
 def ratio_range(observation_ratio: ObservationRatio) -> tuple[float, float]:
     """The lowest and the highest share that a sample may be given, which are one unless it is a range.
 
@@ -122,13 +137,13 @@ def ratio_range(observation_ratio: ObservationRatio) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-def _observed(motion: Motion, split: int, num_observed: int, padding: str) -> Motion:
-    if split >= num_observed:
-        return motion.frames(slice(split - num_observed, split))
-    # Places relative to the split: the last observed frame is at -1.
+def _observed(shown: Motion, num_observed: int, padding: str) -> Motion:
+    count = shown.num_frames
+    if count >= num_observed:
+        return shown.frames(slice(count - num_observed, count))
+    # Places relative to the end: the last frame that is shown is at -1.
     places = torch.arange(-num_observed, 0)
-    index = places % split if padding == "repeat" else (places + split).clamp(min=0)
-    return motion.frames(index)
+    return shown.frames(places % count if padding == "repeat" else (places + count).clamp(min=0))
 
 
 def _future(motion: Motion, split: int, num_future: int) -> Motion:

@@ -82,8 +82,13 @@ class OtherRate:
         seen = _every(motion, 1 / self.rate)
         if self.resampled:
             seen = _every(seen, self.rate)
-        place = {"num_observed": motion.num_frames, "num_future": 1, "split": seen.num_frames}
-        return split_tasks(seen, padding=self.padding, **place).observed
+        return split_tasks(
+            seen,
+            num_observed=motion.num_frames,
+            num_future=1,
+            padding=self.padding,
+            split=seen.num_frames,
+        ).observed
 
 
 def _every(motion: Motion, step: float) -> Motion:

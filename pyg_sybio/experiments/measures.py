@@ -284,8 +284,7 @@ def _clips(trained: Trained) -> Dataset:
 
 def _answers(trained: Trained) -> Answers:
     if trained not in _answers_of:
-        batch_size = trained.data.batch_size
-        _answers_of[trained] = answers(trained.model, _clips(trained), batch_size=batch_size)
+        _answers_of[trained] = _answers_on(trained, _clips(trained))
     return _answers_of[trained]
 
 
@@ -293,8 +292,13 @@ def _report(trained: Trained) -> Report:
     return summary(_answers(trained), _clips(trained), seen_classes=trained.seen_classes)
 
 
+def _answers_on(trained: Trained, dataset: Dataset) -> Answers:
+    data = trained.data
+    return answers(trained.model, dataset, batch_size=data.batch_size, looks=data.looks)
+
+
 def _report_on(trained: Trained, dataset: Dataset) -> Report:
-    found = answers(trained.model, dataset, batch_size=trained.data.batch_size)
+    found = _answers_on(trained, dataset)
     return summary(found, dataset, seen_classes=trained.seen_classes)
 
 

@@ -18,6 +18,7 @@ from pyg_sybio.data.transforms import (
     FillNullFrames,
     InvertibleTransform,
     JoinTracks,
+    LimitLength,
     LinearTransform,
     Mirror,
     Pad,
@@ -40,7 +41,7 @@ _KEEP_COORDINATES = (
 
 # Those that do to each person what they would do to it alone, and those that can, if asked to.
 _EACH_ALONE = (
-    Crop, FillMissing, FillNullFrames, Mirror, Pad, ResampleLength, Shift, Smooth, Standardize,
+    Crop, FillMissing, FillNullFrames, LimitLength, Mirror, Pad, ResampleLength, Shift, Smooth, Standardize,
 )  # fmt: skip
 _APART = (Center, LinearTransform)
 

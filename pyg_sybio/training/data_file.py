@@ -41,6 +41,7 @@ _DATA = {
     "folder": {"type": "string", "description": "the name of a folder"},
     "batch_size": _FROM_ONE,
     "shuffled_futures": {"type": "number", "minimum": 0, "maximum": 1, "description": "a share"},
+    "looks": {"type": ["object", "null"], "description": "an object, or null"},
     "class_names": {
         "type": "array",
         "minItems": 1,
@@ -58,12 +59,12 @@ _DATA = {
 }
 
 
-def _object(properties: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The schema of an object that has all of these and nothing else."""
+def _object(properties: Mapping[str, Any], what: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The schema of an object that has all of these, but for the optional ones, and nothing else."""
     return {
         "type": "object",
         "properties": properties,
-        "required": list(properties),
+        "required": [name for name in properties if name not in optional],
         "additionalProperties": False,
         "description": f"{what} with {', '.join(properties)}",
     }
@@ -75,7 +76,7 @@ _SCHEMA = _object(
             "const": FORMAT,
             "description": f"format {FORMAT}: a later version of the package reads it",
         },
-        "data": _object(_DATA, "the data"),
+        "data": _object(_DATA, "the data", optional=("looks",)),  # earlier versions did not write it
         "seen_classes": {
             "type": "array",
             "items": {"type": "boolean", "description": "true or false"},

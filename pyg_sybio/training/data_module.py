@@ -19,6 +19,7 @@ from pyg_sybio.data.shuffled_futures import ShuffledFutures, check_share
 from pyg_sybio.data.transforms.random_mirror import RandomMirror
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.training.checkpoint import dataset_class
+from pyg_sybio.training.looks import Looks
 from pyg_sybio.training.recipe_transforms import build_transforms
 
 DATA_ROOT_VARIABLE = "PYG_SYBIO_DATA"
@@ -54,12 +55,14 @@ class ClipDataModule(L.LightningDataModule):
         shuffled_futures: The share of the training clips that have the future of another one among them, the
             same ones in every run (:class:`~pyg_sybio.data.shuffled_futures.ShuffledFutures`): noise in what
             prediction is taught, as in the paper's Table 8. :meth:`clips` has the clips as they are.
+        looks: How clips are looked at when a trained model is judged, ``{mirror: true, parts: [[0.2, 1.0]]}``
+            (:class:`~pyg_sybio.training.looks.Looks`). (default: once)
 
     Raises:
         ValueError: If a split has an argument that the dataset class does not know, a transform is wrong, or
             clips other than training clips are to be augmented, corrupted, or observed to a random share
-            (a range as ``observation_ratio``), ``shuffled_futures`` is not between 0 and 1, or no folder of
-            recordings is named and the dataset class needs one.
+            (a range as ``observation_ratio``), ``shuffled_futures`` is not between 0 and 1, ``looks`` are
+            wrong, or no folder of recordings is named and the dataset class needs one.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class ClipDataModule(L.LightningDataModule):
         num_workers: int = 0,
         weighted_sampling: bool = False,
         shuffled_futures: float = 0.0,
+        looks: dict[str, Any] | None = None,
     ) -> None:
         check_share(shuffled_futures)
         super().__init__()
@@ -87,8 +91,10 @@ class ClipDataModule(L.LightningDataModule):
         self.num_workers = num_workers
         self.weighted_sampling = weighted_sampling
         self.shuffled_futures = shuffled_futures
+        self._look_settings = _plain(looks)
         self._built: dict[str, Dataset] = {}
         self._arguments = {split: self._dataset_arguments(split) for split in SPLITS}
+        self.looks = Looks.from_settings(self._look_settings, mirror_axis=self.mirror_axis)
 
     def clips(self, split: str) -> Dataset:
         """The dataset of one split (``train``, ``val`` or ``test``)."""
@@ -159,6 +165,7 @@ class ClipDataModule(L.LightningDataModule):
             "folder": self.folder,
             "batch_size": self.batch_size,
             "shuffled_futures": self.shuffled_futures,
+            "looks": self._look_settings,
             "class_names": list(clips.class_names),
             "frame_rate": float(clips.frame_rate),
             "num_observed": int(clips.num_observed),
@@ -174,8 +181,9 @@ class ClipDataModule(L.LightningDataModule):
             root=root or description["root"],
             folder=description["folder"],
             batch_size=description["batch_size"],
-            # Not in checkpoints of before there was this choice.
+            # Not in checkpoints of before there were these choices.
             shuffled_futures=description.get("shuffled_futures", 0.0),
+            looks=description.get("looks"),
             **splits,
         )
 

@@ -3,9 +3,8 @@ r"""Accuracy and motion errors of a model over a data set, beside zero velocity,
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,18 +14,15 @@ from tqdm import tqdm
 from pyg_sybio.files import write_whole
 from pyg_sybio.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
 from pyg_sybio.models.baselines import ZeroVelocity
-from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
+from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.training.looks import ONE_LOOK, Looks, Model
 from pyg_sybio.training.metrics import ErrorByHorizon
-
-if TYPE_CHECKING:
-    from pyg_sybio.inference.onnx_model import OnnxModel
 
 # The horizons at which the field reports motion errors, in milliseconds.
 HORIZONS_MS = (80, 160, 320, 400, 560, 1000)
 PREDICTORS = ("model", "zero_velocity")
 
 Report = dict[str, Any]
-Model: TypeAlias = "SybioGNN | OnnxModel"
 
 
 class Motions(NamedTuple):
@@ -112,7 +108,7 @@ def answers(
     *,
     batch_size: int = 32,
     progress: bool = False,
-    mirror: str | None = None,
+    looks: Looks = ONE_LOOK,
 ) -> Answers:
     r"""Show every clip of a data set to a model.
 
@@ -124,19 +120,16 @@ def answers(
         dataset: Clips with labels and futures.
         batch_size: Clips in a batch; it does not change the result.
         progress: Whether to show a progress bar on stderr.
-        mirror: The axis from one side of the body to the other: the model is shown the mirror image of each
-            clip, too, and its answer is the mean of both, the second mirrored back. (default: no image)
+        looks: The looks at each clip, whose mean is the answer. (default: one)
 
     Raises:
-        ValueError: If skeleton or classes of the data are not those of the model, or mirror images are asked
-            for and the data set has no method ``mirrored(poses, axis)``.
+        ValueError: If skeleton or classes of the data are not those of the model, or the data set cannot be
+            looked at so (:meth:`~pyg_sybio.training.looks.Looks.versions`).
     """
     _check_fit(model, dataset)
-    if mirror is not None and not hasattr(dataset, "mirrored"):
-        raise ValueError(f"{type(dataset).__name__} has no method 'mirrored(poses, axis)' for mirror images")
     errors: dict[str, dict[str, ErrorByHorizon]] = {}
     logits, labels = [], []
-    for batch, out in _run(model, dataset, batch_size, progress, mirror):
+    for batch, out in _run(model, dataset, batch_size, progress, looks):
         labels.append(batch.y.cpu())
         if out.logits is not None:
             logits.append(out.logits.cpu())
@@ -165,7 +158,7 @@ def evaluate(
     seen_classes: Tensor | None = None,
     batch_size: int = 32,
     actions: Sequence[str] | None = None,
-    mirror: str | None = None,
+    looks: Looks = ONE_LOOK,
 ) -> Report:
     r"""Accuracy and motion errors over a data set.
 
@@ -176,7 +169,7 @@ def evaluate(
             since no model can name what it was never shown. (default: all)
         batch_size: Clips in a batch; it does not change the result.
         actions: Names of the classes to restrict to. (default: all)
-        mirror: As in :func:`answers`. (default: no mirror images)
+        looks: As in :func:`answers`. (default: one)
 
     Returns:
         Plain values, ready for JSON; see :func:`summary`.
@@ -186,7 +179,7 @@ def evaluate(
             in `actions`.
     """
     _chosen_classes(list(dataset.class_names), actions)  # a wrong name is told before the pass
-    found = answers(model, dataset, batch_size=batch_size, mirror=mirror)
+    found = answers(model, dataset, batch_size=batch_size, looks=looks)
     return summary(found, dataset, seen_classes=seen_classes, actions=actions)
 
 
@@ -235,8 +228,9 @@ def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
     lines = [f"{report['dataset']}: {report['clips']} clips"]
     if "observation_ratio" in report:
         lines[0] += f", of which the first {report['observation_ratio']:.0%} was observed"
-    if report.get("mirrored"):
-        lines[0] += ", each with its mirror image: the mean of both answers"
+    if (looks := report.get("looks", 1)) > 1:
+        which = " (half of them at its mirror image)" if report["mirrored"] else ""
+        lines[0] += f", the mean of {looks} looks at each{which}"
     if recognition := report.get("recognition"):
         lines += ["", _recognition_line(recognition)]
     if "motion" in report and not report["motion"]:
@@ -281,42 +275,22 @@ def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[
 
 @torch.no_grad()
 def _run(
-    model: Model, dataset: Dataset, batch_size: int, progress: bool, mirror: str | None
+    model: Model, dataset: Dataset, batch_size: int, progress: bool, looks: Looks
 ) -> Iterator[tuple[Batch, SybioOutput]]:
     model.eval()
     # An exported model has no weights that torch sees, and takes its inputs from the CPU.
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
+    versions = looks.versions(dataset)
     # Not a loader, which draws from torch's generator even where nothing is random.
     hidden = None if progress else True  # None: shown on a terminal alone
     for numbers in tqdm(
         torch.arange(len(dataset)).split(batch_size), unit="batch", disable=hidden, leave=False
     ):
-        batch = Batch.from_data_list([numbered_clip(dataset, number) for number in numbers.tolist()])
-        out = model(batch.to(device))
-        yield batch, out if mirror is None else _with_image(model, dataset, batch, out, mirror)
-
-
-def _with_image(model: Model, dataset: Dataset, batch: Batch, out: SybioOutput, axis: str) -> SybioOutput:
-    r"""The mean of what a model says of clips, and of what it says of their mirror images.
-
-    With :math:`m` the reflection, which is its own inverse,
-
-    .. math::
-        \bar y = \tfrac12 \big(\hat y(X) + \hat y(m X)\big), \qquad
-        \bar X_{pred} = \tfrac12 \big(\hat X_{pred}(X) + m \hat X_{pred}(m X)\big),
-
-    so that neither side of the body is preferred, and the errors of the two in part cancel.
-    """
-    image = batch.clone()
-    frames = batch.x.unflatten(0, (-1, model.skeleton.num_joints)).transpose(1, 2)
-    image.x = dataset.mirrored(frames, axis).transpose(1, 2).flatten(0, 1)
-    of_image = model(image)
-    logits, future = out.logits, out.future
-    if logits is not None:
-        logits = torch.logaddexp(logits.log_softmax(-1), of_image.logits.log_softmax(-1))
-    if future is not None:
-        future = (future + dataset.mirrored(of_image.future, axis)) / 2
-    return replace(out, logits=logits, future=future)
+        batches = [
+            Batch.from_data_list([numbered_clip(each, number) for number in numbers.tolist()]).to(device)
+            for each in versions
+        ]
+        yield batches[0], looks.answer(model, dataset, batches)
 
 
 def _check_fit(model: Model, dataset: Dataset) -> None:

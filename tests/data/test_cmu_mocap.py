@@ -23,6 +23,7 @@ from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.training.checkpoint import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.evaluation import evaluate
+from pyg_sybio.training.looks import Looks
 from pyg_sybio.training.recipes import fit
 
 CONSTANT = (11, 28, 100)  # used columns that do not vary in the made-up files
@@ -293,12 +294,12 @@ def test_evaluation_with_mirror_images(
     path = next(tmp_path.rglob("last.ckpt"))
     capsys.readouterr()
     assert main(["evaluate", str(path), "--mirror"]) == 0
-    assert "each with its mirror image: the mean of both answers" in capsys.readouterr().out
+    assert "the mean of 2 looks at each (half of them at its mirror image)" in capsys.readouterr().out
     saved = json.loads(path.with_suffix(".test-mirror.json").read_text())
     assert saved["mirrored"]
     checkpoint = load_checkpoint(path)
     clips = ClipDataModule.from_description(checkpoint.data).clips("test")
-    motion = evaluate(checkpoint.model, clips, batch_size=4, mirror="x")["motion"]
+    motion = evaluate(checkpoint.model, clips, batch_size=4, looks=Looks(mirror="x"))["motion"]
     assert saved["motion"] == motion != evaluate(checkpoint.model, clips, batch_size=4)["motion"]
 
 

@@ -125,6 +125,17 @@ def test_early_recognition_sees_less() -> None:
     torch.testing.assert_close(frames_first(sample.x), motion.poses[:, [0, 0, 0, 0, 0, 1]])
 
 
+def test_clips_in_part_keep_their_futures_and_leave_the_others_whole() -> None:
+    motion = clip(14)
+    clips = dataset([motion], num_observed=4)
+    part = clips.in_part((0.2, 0.6))
+    torch.testing.assert_close(frames_first(part[0].x), motion.poses[:, 2:6])
+    torch.testing.assert_close(frames_first(clips[0].x), motion.poses[:, 6:10])
+    assert torch.equal(part[0].future, clips[0].future)
+    with pytest.raises(ValueError, match=r"'part' is \(0\.6, 0\.2\), expected two shares"):
+        clips.in_part((0.6, 0.2))
+
+
 def test_what_is_reserved_is_never_observed() -> None:
     motions = [clip(24), clip(3)]
     clips = dataset(motions, reserved=1)

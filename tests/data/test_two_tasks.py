@@ -70,6 +70,38 @@ def test_every_length_follows_the_rule(padding: str, ratio: float) -> None:
         assert frames(sample.future) == future
 
 
+@pytest.mark.parametrize(
+    ("part", "padding", "observed"),
+    [
+        ((0.0, 1.0), "hold", [3, 4, 5, 6, 7]),
+        ((0.0, 0.75), "hold", [1, 2, 3, 4, 5]),
+        ((0.5, 1.0), "hold", [4, 4, 5, 6, 7]),
+        ((0.25, 0.5), "hold", [2, 2, 2, 2, 3]),
+        ((0.25, 0.5), "repeat", [3, 2, 3, 2, 3]),
+        ((0.0, 0.01), "hold", [0, 0, 0, 0, 0]),
+        ((0.99, 1.0), "hold", [7, 7, 7, 7, 7]),
+    ],
+)
+def test_a_part_of_what_is_observed(part: tuple[float, float], padding: str, observed: list[int]) -> None:
+    sample = split_tasks(clip(11), num_observed=5, num_future=3, padding=padding, part=part)
+    assert frames(sample.observed) == observed
+    assert frames(sample.future) == [8, 9, 10]
+
+
+def test_a_part_is_of_what_has_been_seen_so_far() -> None:
+    sample = split_tasks(clip(20), num_observed=4, num_future=4, observation_ratio=0.5, part=(0.25, 1.0))
+    assert frames(sample.observed) == [4, 5, 6, 7]
+    assert max(frames(split_tasks(clip(20), num_observed=4, num_future=4, part=(0.5, 1.0)).observed)) == 15
+
+
+@pytest.mark.parametrize("part", [(0.5, 0.5), (0.6, 0.5), (-0.1, 1.0), (0.0, 1.1), (0.0, float("nan"))])
+def test_a_part_that_is_none(part: tuple[float, float]) -> None:
+    with pytest.raises(
+        ValueError, match=r"'part' is .*, expected two shares from 0 to 1, the lower one first"
+    ):
+        split_tasks(clip(11), num_observed=5, num_future=3, part=part)
+
+
 def test_the_earlier_the_less_is_seen_and_the_future_follows_at_once() -> None:
     sample = split_tasks(clip(30), num_observed=10, num_future=10, observation_ratio=0.5)
     assert frames(sample.observed) == list(range(10))

@@ -12,6 +12,7 @@ from pyg_sybio.data.motion_folder import MotionFolder
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.looks import ONE_LOOK, Looks
 from pyg_sybio.training.recipes import fit, prepare
 
 
@@ -104,6 +105,34 @@ def test_a_checkpoint_knows_of_shuffled_futures(folder: Path) -> None:
 def test_a_share_of_shuffled_futures_out_of_its_range(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"'shuffled_futures' is 1\.1, expected a share between 0 and 1"):
         data_of(folder, shuffled_futures=1.1)
+
+
+def test_a_checkpoint_knows_how_clips_are_looked_at(folder: Path) -> None:
+    mirrors = {"class_path": "pyg_sybio.data.transforms.RandomMirror", "init_args": {"axis": "x"}}
+    looks = {"mirror": True, "parts": [[0.0, 0.8], [0.2, 1.0]]}
+    data = data_of(folder, train={"augment": mirrors}, looks=looks)
+    assert data.looks == Looks(mirror="x", parts=((0.0, 0.8), (0.2, 1.0)))
+    description = json.loads(json.dumps(data.describe()))
+    assert ClipDataModule.from_description(description).looks == data.looks
+    del description["looks"]
+    assert ClipDataModule.from_description(description).looks == ONE_LOOK == data_of(folder).looks
+
+
+@pytest.mark.parametrize(
+    ("looks", "message"),
+    [
+        ({"mirror": True}, "'data.looks.mirror' is true, but training clips are without RandomMirror"),
+        ({"mirror": "x"}, "'data.looks.mirror' is 'x', expected true or false"),
+        ({"parts": [[0.2]]}, r"'data.looks.parts' is \[\[0.2\]\], expected a list of pairs of shares"),
+        ({"parts": 0.2}, "'data.looks.parts' is 0.2, expected a list of pairs of shares"),
+        ({"parts": [[0.8, 0.2]]}, r"'part' is \(0.8, 0.2\), expected two shares from 0 to 1"),
+        ([], r"'data.looks' is \[\], expected 'mirror', 'parts', or both"),
+        ({"crops": []}, "'data.looks' has the unknown key 'crops': Looks knows mirror, parts"),
+    ],
+)
+def test_looks_that_are_none(folder: Path, looks: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        data_of(folder, looks=looks)
 
 
 def test_a_run_with_shuffled_futures_trains(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from pyg_sybio.training.evaluation import (
     motions,
     write_report,
 )
+from pyg_sybio.training.looks import Looks
 
 SMALL = {
     "channels": [8, 8],
@@ -65,7 +66,9 @@ def test_with_mirror_images_the_answer_is_the_mean_and_takes_no_side(
 
     images = copy.copy(clips)
     images.clips = image(clips.clips.transpose(1, 2)).transpose(1, 2)
-    seen, seen_images = (answers(model, each, batch_size=7, mirror="x") for each in (clips, images))
+    seen, seen_images = (
+        answers(model, each, batch_size=7, looks=Looks(mirror="x")) for each in (clips, images)
+    )
     with torch.no_grad():
         observed = torch.stack([clip.x.transpose(0, 1) for clip in clips])
         direct, reflected = model(observed), model(image(observed))
@@ -86,9 +89,9 @@ def test_mirror_images_are_what_the_data_set_says(model: SybioGNN, clips: Synthe
         skeleton, class_names = clips.skeleton, clips.class_names
 
     with pytest.raises(ValueError, match=r"Unmirrored has no method 'mirrored\(poses, axis\)'"):
-        answers(model, Unmirrored(), mirror="x")  # type: ignore[arg-type]
+        answers(model, Unmirrored(), looks=Looks(mirror="x"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'axis' is 'w', but skeleton 'ntu25' has coordinates 'xyz'"):
-        answers(model, clips, mirror="w")
+        answers(model, clips, looks=Looks(mirror="w"))
 
 
 def test_horizon_frames() -> None:

@@ -216,6 +216,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
+        (lambda d: d["data"].update(looks=[]), r"'data\.looks': .*; expected an object, or null"),
         (lambda d: d.update(format=2), "'format': .*; expected format 1"),
         (lambda d: d.pop("epoch"), "'epoch' is a required property; expected a document with format, data"),
         (lambda d: d.update(more=1), r"\('more' was unexpected\)"),
@@ -247,6 +248,14 @@ def test_wrong_facts(edit: EDITS, message: str, document: str) -> None:
     edit(facts)
     with pytest.raises(ValueError, match=f"^their.json: .*{message}"):
         from_document(facts, where="their.json")
+
+
+def test_looks_come_along_and_earlier_versions_wrote_none(document: str) -> None:
+    facts = json.loads(document)
+    assert "looks" not in facts["data"] and "looks" not in from_document(facts, where="old.json").data
+    for looks in (None, {"mirror": True}):
+        facts["data"]["looks"] = looks
+        assert from_document(facts, where="new.json").data["looks"] == looks
 
 
 def test_wrong_folders(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pyg_sybio.data.transforms.fill_missing import FillMissing
 from pyg_sybio.data.transforms.fill_null_frames import FillNullFrames
 from pyg_sybio.data.transforms.jitter_joints import JitterJoints
 from pyg_sybio.data.transforms.join_tracks import JoinTracks
+from pyg_sybio.data.transforms.limit_length import LimitLength
 from pyg_sybio.data.transforms.mirror import Mirror
 from pyg_sybio.data.transforms.pad import Pad
 from pyg_sybio.data.transforms.random_crop import RandomCrop
@@ -41,6 +42,7 @@ __all__ = [
     "InvertibleTransform",
     "JitterJoints",
     "JoinTracks",
+    "LimitLength",
     "LinearTransform",
     "Mirror",
     "MotionTransform",

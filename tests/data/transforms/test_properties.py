@@ -23,6 +23,7 @@ from pyg_sybio.data.transforms import (
     InvertibleTransform,
     JitterJoints,
     JoinTracks,
+    LimitLength,
     Mirror,
     MotionTransform,
     Pad,
@@ -53,6 +54,7 @@ TRANSFORMS: list[MotionTransform] = [
     FillNullFrames(mode="hold"),
     JitterJoints(std=0.2),
     JoinTracks(),
+    LimitLength(num_frames=17),
     Mirror(axis="y"),
     Pad(num_frames=70, mode="hold", side="start"),
     RandomCrop(min_share=0.2, max_share=0.7),
@@ -72,7 +74,15 @@ TRANSFORMS: list[MotionTransform] = [
 POSITIONS_ONLY = (AlignView, Center, RandomRotation, RandomScale, RandomShear, SelectBodies, Shift, Smooth)
 FIRST_PERSON = (AlignView, Center)  # persons do not count alike
 NOISE = (DropJoints, JitterJoints)  # each person and joint has its own draw
-SCORES_CHANGE = (DropFrames, DropJoints, FillNullFrames, RandomTimeWarp, Resample, ResampleLength)
+SCORES_CHANGE = (
+    DropFrames,
+    DropJoints,
+    FillNullFrames,
+    LimitLength,
+    RandomTimeWarp,
+    Resample,
+    ResampleLength,
+)
 
 
 def cases(transforms: Iterable[MotionTransform], kinds: Iterable[str] = NAMES) -> pytest.MarkDecorator:

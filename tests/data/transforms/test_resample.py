@@ -7,7 +7,7 @@ from random_motions import random_motion
 from scipy.spatial.transform import Rotation, Slerp
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms import RandomTimeWarp, Resample, ResampleLength
+from pyg_sybio.data.transforms import LimitLength, RandomTimeWarp, Resample, ResampleLength
 
 
 def check_against_loop(motion: Motion, result: Motion, times: np.ndarray) -> None:
@@ -82,6 +82,15 @@ def test_the_same_length_and_single_frames() -> None:
     assert Resample(frame_rate=100.0)(still).equal(still.replace(frame_rate=100.0))
     unknown = motion.replace(frame_rate=None)
     assert ResampleLength(num_frames=5)(unknown).frame_rate is None
+
+
+def test_short_motions_keep_their_tempo_where_lengths_are_limited() -> None:
+    limit = LimitLength(num_frames=15)
+    for num_frames in (1, 2, 14, 15):
+        motion = random_motion(num_frames=num_frames, missing=0.0)
+        assert limit(motion).equal(motion)
+    motion = random_motion(num_frames=16)
+    assert limit(motion).equal(ResampleLength(num_frames=15)(motion))
 
 
 def test_a_frame_rate_is_needed() -> None:
