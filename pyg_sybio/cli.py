@@ -281,7 +281,7 @@ def _predict(args: argparse.Namespace) -> None:
     from pyg_sybio.data.reading import is_readable
     from pyg_sybio.training.checkpoint import load_checkpoint
     from pyg_sybio.training.observation import observe_one
-    from pyg_sybio.training.prediction import predict, write_prediction
+    from pyg_sybio.training.prediction import predict_recording, write_prediction
 
     checkpoint = load_checkpoint(args.checkpoint)
     if args.path.is_dir() and not is_readable(args.path):
@@ -290,7 +290,7 @@ def _predict(args: argparse.Namespace) -> None:
     observation = observe_one(args.path, checkpoint, root=args.data_root)
     for notice in observation.notices:
         print(f"sybio: note: {args.path} {notice}", file=sys.stderr)
-    prediction = predict(checkpoint, observation.x)
+    prediction = predict_recording(checkpoint, observation, root=args.data_root)
     output = args.output or Path(f"{args.path.stem}_future.npz")
     write_prediction(prediction, observation, output)
     for name, probability in prediction.ranked():

@@ -160,7 +160,7 @@ def test_clips_are_looked_at_as_the_recipe_says_or_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mirrors = "{class_path: pyg_sybio.data.transforms.RandomMirror, init_args: {axis: x}}"
-    wanted = [f"--data.train.augment={mirrors}", "--data.looks={mirror: true}"]
+    wanted = [f"--data.train.augment={mirrors}", "--data.looks={mirror: x}"]
     made = SyntheticMotions(num_clips=24, num_observed=8, num_future=9)
     clips, run = tmp_path / "clips", tmp_path / "run"
     path = fit_whole_clips(made, lambda number: ("train", "val", "test")[number % 3], clips, run, wanted)

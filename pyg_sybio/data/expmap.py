@@ -161,6 +161,14 @@ class Standardize(BaseTransform):
             poses=scores.masked_fill(~chosen.present[..., None], 0.0), translation=None, check_values=False
         )
 
+    def mirrored(self, scores: Tensor, axis: str) -> Tensor:
+        """z-scores `[..., T, M, 3]` of the mirror image (:class:`~pyg_sybio.data.transforms.Mirror`)."""
+        frames = self.normalisation.restore(scores, keep_constant=True)
+        columns = list(self.normalisation.used)
+        rotations = frames[..., columns].unflatten(-1, (-1, 3))
+        frames[..., columns] = mirrored_poses(rotations, self.skeleton, axis).flatten(-2)
+        return self.normalisation.normalise(frames).to(scores)
+
     def invert(self, motion: Motion, skeleton: Skeleton) -> Motion:
         """The motion of all joints of `skeleton`: what is not in the z-scores takes its mean in training."""
         frames = self.normalisation.restore(motion.poses)  # [P, T, V]
@@ -401,11 +409,7 @@ class ExpmapDataset(MotionDataset):
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
         """z-scores `[..., T, M, 3]` of the mirror image (:class:`~pyg_sybio.data.transforms.Mirror`)."""
         self._check_joints("poses", poses)
-        frames = self.normalisation.restore(poses, keep_constant=True)
-        columns = list(self.normalisation.used)
-        rotations = frames[..., columns].unflatten(-1, (-1, 3))
-        frames[..., columns] = mirrored_poses(rotations, self.skeleton, axis).flatten(-2)
-        return self.normalisation.normalise(frames).to(poses)
+        return Standardize(self.normalisation, self.skeleton).mirrored(poses, axis)
 
     def motion_errors(
         self, prediction: Tensor, target: Tensor, mask: Tensor | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
 from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.expmap import Standardize
@@ -29,8 +30,9 @@ from pyg_sybio.data.transforms import (
     Smooth,
     TrimNullFrames,
 )
+from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.data.transforms.resample import at_times
-from pyg_sybio.data.two_tasks import split_tasks
+from pyg_sybio.data.two_tasks import WHOLE, split_tasks
 from pyg_sybio.skeleton import Skeleton
 
 # Transforms that choose, repeat or smooth persons and frames, and leave space as it is.
@@ -92,13 +94,17 @@ class Preparation:
     fill: tuple[Transform, ...] = ()
     padding: str | None = "repeat"
 
-    def __call__(self, motion: Motion, *, apart: bool = False) -> Prepared:
+    def __call__(self, motion: Motion, *, apart: bool = False, part: tuple[float, float] = WHOLE) -> Prepared:
         """Prepare a motion, which ends with the newest frame.
 
         Args:
             motion: The motion.
             apart: Whether each person is a clip of its own. Then all steps have to be able to
                 (:attr:`can_apart`).
+            part: What of it is seen (:func:`~pyg_sybio.data.two_tasks.split_tasks`).
+
+        Raises:
+            ValueError: If a part is asked for, and the data set of the model has none.
         """
         motion = at_rate(motion, self.frame_rate)
         undone: list[WayBack] = []
@@ -106,6 +112,8 @@ class Preparation:
             motion, back = _applied(step, motion, apart)
             undone += [] if back is None else [back]
         if self.padding is None:
+            if part != WHOLE:
+                raise ValueError(f"'part' is {part}, but the clips of this model's data set have no parts")
             observed = motion.frames(slice(-self.num_observed, None))
         else:
             observed = split_tasks(
@@ -114,10 +122,18 @@ class Preparation:
                 num_future=1,
                 padding=self.padding,
                 split=motion.num_frames,
+                part=part,
             ).observed
         for step in self.fill:
             observed = step(observed)
         return Prepared(observed, tuple(reversed(undone)))
+
+    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
+        """Poses `[..., T, M, D]` as the model sees them, of the mirror image of a motion."""
+        for step in reversed(self.preprocess):
+            if isinstance(step, Standardize):
+                return step.mirrored(poses, axis)
+        return mirrored_poses(poses, self.skeleton, axis)
 
     @property
     def can_apart(self) -> bool:

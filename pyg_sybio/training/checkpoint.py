@@ -16,6 +16,7 @@ from pyg_sybio.data.readers.json_file import read_json
 from pyg_sybio.inference import hub
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.training.data_file import DATA_FILE, Facts, from_document
+from pyg_sybio.training.looks import Looks
 from pyg_sybio.training.named_class import named_class
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Checkpoint:
 
             self._preparations[root] = preparation_of(self, root=root)
         return self._preparations[root]
+
+    @property
+    def looks(self) -> Looks:
+        """How clips are looked at when the model is judged, and recordings when it is asked."""
+        return Looks.from_settings(self.data.get("looks"))
 
     @cached_property
     def _preparations(self) -> dict[str | None, "Preparation"]:

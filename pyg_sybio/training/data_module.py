@@ -55,7 +55,7 @@ class ClipDataModule(L.LightningDataModule):
         shuffled_futures: The share of the training clips that have the future of another one among them, the
             same ones in every run (:class:`~pyg_sybio.data.shuffled_futures.ShuffledFutures`): noise in what
             prediction is taught, as in the paper's Table 8. :meth:`clips` has the clips as they are.
-        looks: How clips are looked at when a trained model is judged, ``{mirror: true, parts: [[0.2, 1.0]]}``
+        looks: How clips are looked at when a trained model is judged, ``{mirror: x, parts: [[0.2, 1.0]]}``
             (:class:`~pyg_sybio.training.looks.Looks`). (default: once)
 
     Raises:
@@ -94,7 +94,7 @@ class ClipDataModule(L.LightningDataModule):
         self._look_settings = _plain(looks)
         self._built: dict[str, Dataset] = {}
         self._arguments = {split: self._dataset_arguments(split) for split in SPLITS}
-        self.looks = Looks.from_settings(self._look_settings, mirror_axis=self.mirror_axis)
+        self.looks = Looks.from_settings(self._look_settings)
 
     def clips(self, split: str) -> Dataset:
         """The dataset of one split (``train``, ``val`` or ``test``)."""

@@ -2,10 +2,11 @@ r"""How a clip is looked at when a model is judged: once, or several times for a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 import torch
-from torch_geometric.data import Batch, Dataset
+from torch import Tensor
+from torch_geometric.data import Data, Dataset
 
 from pyg_sybio.arguments import check_known
 from pyg_sybio.data.two_tasks import check_part
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from pyg_sybio.models.sybio_gnn import SybioGNN
 
 Model: TypeAlias = "SybioGNN | OnnxModel"
+
+
+class Mirrors(Protocol):
+    """What knows the mirror image of poses as a model sees them."""
+
+    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
+        """Poses `[..., M, D]` reflected across an axis, left and right swapped."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +57,26 @@ class Looks:
             check_part(part)
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any] | None, *, mirror_axis: str | None) -> Self:
-        """The looks that a recipe or a checkpoint describes as ``{mirror: true, parts: [[0.2, 1.0]]}``.
+    def from_settings(cls, settings: Mapping[str, Any] | None) -> Self:
+        """The looks that a recipe or a checkpoint describes as ``{mirror: x, parts: [[0.2, 1.0]]}``.
 
         Args:
             settings: Either key may be missing; None is one look alone.
-            mirror_axis: The axis across which training clips were mirrored; None if they were not.
 
         Raises:
-            ValueError: If a setting is unknown or wrong, or there is no axis to mirror across.
+            ValueError: If a setting is unknown or wrong.
         """
         settings = {} if settings is None else settings
         if not isinstance(settings, Mapping):
             raise ValueError(f"'data.looks' is {settings!r}, expected 'mirror', 'parts', or both")
         for key in settings:
             check_known(key, ("mirror", "parts"), place="'data.looks'", of=cls.__name__)
-        mirror, parts = settings.get("mirror", False), settings.get("parts", [])
-        if not isinstance(mirror, bool):
-            raise ValueError(f"'data.looks.mirror' is {mirror!r}, expected true or false")
-        if mirror and mirror_axis is None:
-            raise ValueError("'data.looks.mirror' is true, but training clips are without RandomMirror")
+        mirror, parts = settings.get("mirror"), settings.get("parts", [])
+        if mirror not in (None, "x", "y", "z"):
+            raise ValueError(f"'data.looks.mirror' is {mirror!r}, expected x, y, z or null")
         if not isinstance(parts, Sequence) or not all(_is_pair(part) for part in parts):
             raise ValueError(f"'data.looks.parts' is {parts!r}, expected a list of pairs of shares")
-        return cls(mirror_axis if mirror else None, tuple((float(low), float(high)) for low, high in parts))
+        return cls(mirror, tuple((float(low), float(high)) for low, high in parts))
 
     @property
     def count(self) -> int:
@@ -93,12 +98,12 @@ class Looks:
                 raise ValueError(f"{type(dataset).__name__} has no method '{method}' for {what}")
         return [dataset, *(dataset.in_part(part) for part in self.parts)]
 
-    def answer(self, model: Model, dataset: Dataset, versions: Sequence[Batch]) -> SybioOutput:
+    def answer(self, model: Model, space: Mirrors, versions: Sequence[Data]) -> SybioOutput:
         r"""What a model says of clips.
 
         Args:
             model: The model, in evaluation mode.
-            dataset: The clips' data set, which mirrors them.
+            space: What mirrors poses as the model sees them: the clips' data set.
             versions: A batch of each of :meth:`versions`, of the same clips.
 
         Returns:
@@ -110,9 +115,9 @@ class Looks:
             return whole
         future = whole.future
         if self.mirror is not None:
-            images = [model(_image(model, dataset, batch, self.mirror)) for batch in versions]
+            images = [model(_image(model, space, batch, self.mirror)) for batch in versions]
             if future is not None:
-                future = (future + dataset.mirrored(images[0].future, self.mirror)) / 2
+                future = (future + space.mirrored(images[0].future, self.mirror)) / 2
             outs += images
         logits = whole.logits
         if logits is not None:
@@ -124,11 +129,11 @@ ONE_LOOK = Looks()
 """At all of a clip, as it is."""
 
 
-def _image(model: Model, dataset: Dataset, batch: Batch, axis: str) -> Batch:
+def _image(model: Model, space: Mirrors, batch: Data, axis: str) -> Data:
     """The mirror images of a batch's observed frames."""
     image = batch.clone()
     frames = batch.x.unflatten(0, (-1, model.skeleton.num_joints)).transpose(1, 2)
-    image.x = dataset.mirrored(frames, axis).transpose(1, 2).flatten(0, 1)
+    image.x = space.mirrored(frames, axis).transpose(1, 2).flatten(0, 1)
     return image
 
 

@@ -1,6 +1,6 @@
 r"""A recording as a trained model wants to see it, and the way back to the recording's own space."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,8 @@ class Observation:
     Args:
         recorded: The recording, as its file has it.
         observed: The observed frames, prepared as those of the training clips were.
+        parts: What is seen in a look at each part of it (:attr:`Checkpoint.looks
+            <pyg_sybio.training.checkpoint.Checkpoint.looks>`).
         to_recording: Takes a motion in the space of `observed` back to the recording's.
         notices: What a user should know of the way there, beginning with a verb: a changed frame rate, a
             step that has no way back.
@@ -37,6 +39,7 @@ class Observation:
 
     recorded: Motion
     observed: Motion
+    parts: tuple[Motion, ...]
     to_recording: Callable[[Motion], Motion]
     notices: tuple[str, ...] = ()
 
@@ -75,7 +78,7 @@ def observe(path: str | Path, checkpoint: Checkpoint, *, root: str | None = None
     for recorded in read_motions(path, skeleton=preparation.skeleton):
         if of_rotations:
             _check_length(recorded, preparation.num_observed)
-        yield _observe(recorded, preparation)
+        yield _observe(recorded, preparation, checkpoint.looks.parts)
 
 
 def observe_one(path: str | Path, checkpoint: Checkpoint, *, root: str | None = None) -> Observation:
@@ -143,17 +146,22 @@ def _transforms(name: str, checkpoint: Checkpoint) -> tuple[Transform, ...]:
     return steps_of(composed(getattr(dataset_class(checkpoint.data), f"default_{name}", None)))
 
 
-def _observe(recorded: Motion, preparation: Preparation) -> Observation:
+def _observe(recorded: Motion, preparation: Preparation, parts: Sequence[tuple[float, float]]) -> Observation:
     notice = rate_notice(recorded.frame_rate, preparation.frame_rate)
     notices = (() if notice is None else (notice,)) + preparation.notices
     prepared = preparation(recorded)
     observed = prepared.observed
-    seen = observed.present.flatten(1).any(1).nonzero().flatten().tolist()
-    if not seen:
+    if not observed.present.any():
         raise ValueError(
             f"{recorded.source} shows nobody in its last {observed.num_frames} frames, expected somebody"
         )
-    return Observation(recorded, observed.persons(seen), prepared.to_recording, notices)
+    looks = tuple(_seen(preparation(recorded, part=part).observed) for part in parts)
+    return Observation(recorded, _seen(observed), looks, prepared.to_recording, notices)
+
+
+def _seen(observed: Motion) -> Motion:
+    """The persons who are ever seen in it; of a part without anybody the first, as data sets have it."""
+    return observed.persons(observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0])
 
 
 def _check_length(recorded: Motion, num_observed: int) -> None:

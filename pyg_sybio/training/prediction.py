@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from pyg_sybio.data.clip_table import match_clip_pattern
 from pyg_sybio.data.motion import Motion
@@ -81,9 +82,40 @@ def predict(checkpoint: Checkpoint, x: Tensor) -> Prediction:
     present = torch.ones(1, len(observed), dtype=torch.bool) if observed.dim() == 4 else None
     with torch.no_grad():
         out = checkpoint.model(observed[None], present=present)
+    return _prediction(checkpoint, out.logits, None if out.future is None else out.future[0])
+
+
+def predict_recording(
+    checkpoint: Checkpoint, observation: Observation, *, root: str | None = None
+) -> Prediction:
+    r"""Recognise and forecast a recording, with all the looks that the model's recipe takes at a clip.
+
+    Args:
+        checkpoint: The trained model.
+        observation: What it is to see (:func:`~pyg_sybio.training.observation.observe`).
+        root: Folder of the training recordings, whose statistics normalise exponential maps. (default: as in
+            training)
+
+    Returns:
+        The prediction, its future `[P, T_future, M, D]`.
+    """
+    looks, preparation = checkpoint.looks, checkpoint.preparation(root=root)
+    versions = [
+        Data(x=each.poses.float().transpose(1, 2).flatten(0, 1))
+        for each in (observation.observed, *observation.parts)
+    ]
+    with torch.no_grad():
+        out = looks.answer(checkpoint.model, preparation, versions)
+    num_persons, future = observation.observed.num_persons, out.future
+    return _prediction(
+        checkpoint, out.logits, future[0] if num_persons > 1 and future is not None else future
+    )
+
+
+def _prediction(checkpoint: Checkpoint, logits: Tensor | None, future: Tensor | None) -> Prediction:
     return Prediction(
-        probabilities=None if out.logits is None else out.logits[0].softmax(-1),
-        future=None if out.future is None else out.future[0],
+        probabilities=None if logits is None else logits[0].softmax(-1),
+        future=future,
         class_names=tuple(checkpoint.data["class_names"]),
         frame_rate=checkpoint.data["frame_rate"],
     )
@@ -119,7 +151,7 @@ def predict_folder(
                 name=f"{name}: {number}" if number else name,
                 label=observation.recorded.label if said is None else said,
                 observation=observation,
-                prediction=predict(checkpoint, observation.x),
+                prediction=predict_recording(checkpoint, observation, root=root),
             )
 
 

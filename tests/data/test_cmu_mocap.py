@@ -301,6 +301,8 @@ def test_evaluation_with_mirror_images(
     clips = ClipDataModule.from_description(checkpoint.data).clips("test")
     motion = evaluate(checkpoint.model, clips, batch_size=4, looks=Looks(mirror="x"))["motion"]
     assert saved["motion"] == motion != evaluate(checkpoint.model, clips, batch_size=4)["motion"]
+    poses = torch.randn(2, 7, 26, 3)
+    torch.testing.assert_close(checkpoint.preparation().mirrored(poses, "x"), clips.mirrored(poses, "x"))
 
 
 def test_missing_files_are_named_in_one_warning(root: Path) -> None:

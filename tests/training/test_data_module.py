@@ -108,9 +108,7 @@ def test_a_share_of_shuffled_futures_out_of_its_range(folder: Path) -> None:
 
 
 def test_a_checkpoint_knows_how_clips_are_looked_at(folder: Path) -> None:
-    mirrors = {"class_path": "pyg_sybio.data.transforms.RandomMirror", "init_args": {"axis": "x"}}
-    looks = {"mirror": True, "parts": [[0.0, 0.8], [0.2, 1.0]]}
-    data = data_of(folder, train={"augment": mirrors}, looks=looks)
+    data = data_of(folder, looks={"mirror": "x", "parts": [[0.0, 0.8], [0.2, 1.0]]})
     assert data.looks == Looks(mirror="x", parts=((0.0, 0.8), (0.2, 1.0)))
     description = json.loads(json.dumps(data.describe()))
     assert ClipDataModule.from_description(description).looks == data.looks
@@ -121,8 +119,8 @@ def test_a_checkpoint_knows_how_clips_are_looked_at(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("looks", "message"),
     [
-        ({"mirror": True}, "'data.looks.mirror' is true, but training clips are without RandomMirror"),
-        ({"mirror": "x"}, "'data.looks.mirror' is 'x', expected true or false"),
+        ({"mirror": True}, "'data.looks.mirror' is True, expected x, y, z or null"),
+        ({"mirror": "w"}, "'data.looks.mirror' is 'w', expected x, y, z or null"),
         ({"parts": [[0.2]]}, r"'data.looks.parts' is \[\[0.2\]\], expected a list of pairs of shares"),
         ({"parts": 0.2}, "'data.looks.parts' is 0.2, expected a list of pairs of shares"),
         ({"parts": [[0.8, 0.2]]}, r"'part' is \(0.8, 0.2\), expected two shares from 0 to 1"),

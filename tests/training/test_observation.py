@@ -15,11 +15,20 @@ from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.readers.ntu import read_ntu
 from pyg_sybio.data.reading import read_motion
 from pyg_sybio.data.transforms import AlignView, Center
+from pyg_sybio.inference.preparation import Preparation
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.checkpoint import Checkpoint, dataset_class
+from pyg_sybio.training.evaluation import answers
+from pyg_sybio.training.looks import Looks
 from pyg_sybio.training.observation import observe, observe_one
-from pyg_sybio.training.prediction import future_motion, predict, predict_folder, write_prediction
+from pyg_sybio.training.prediction import (
+    future_motion,
+    predict,
+    predict_folder,
+    predict_recording,
+    write_prediction,
+)
 
 NTU = load_skeleton("ntu25")
 CENTER = {"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint": "spine"}}
@@ -84,6 +93,55 @@ def test_a_file_looks_as_in_training(
     back = observation.to_recording(observation.observed)
     if num_frames == 40 and preprocess is not EACH:
         torch.testing.assert_close(back.poses, whole.poses[:, 15:35], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_persons", [1, 2])
+def test_a_recording_is_looked_at_as_clips_are_where_the_model_is_judged(
+    num_persons: int, tmp_path: Path
+) -> None:
+    parts = ((0.0, 0.7), (0.4, 1.0))
+    checkpoint = _checkpoint(preprocess=CENTER, padding="hold")
+    checkpoint.data["looks"] = {"mirror": "x", "parts": [list(part) for part in parts]}
+    # The second person leaves before the second part begins.
+    present = torch.ones(num_persons, 24, 25, dtype=torch.bool)
+    present[1:, 9:] = False
+    motion = _walk(24, num_persons, label="a")
+    motion = motion.replace(poses=motion.poses * present[..., None], present=present)
+    write_motion(motion, tmp_path / "1.npz")
+    recordings = tmp_path / "of training"
+    for label in "abc":
+        write_motion(motion.replace(label=label), recordings / f"{label}.npz")
+    (recordings / "clips.csv").write_text("file,split\na.npz,test\nb.npz,train\nc.npz,train\n")
+    clips = MotionFolder(
+        root=recordings,
+        split="test",
+        num_observed=20,
+        num_future=5,
+        reserved=0,
+        padding="hold",
+        preprocess=Center(joint="spine"),
+        progress=False,
+    )
+    judged = answers(checkpoint.model, clips, looks=Looks(mirror="x", parts=parts))
+    observation = observe_one(tmp_path / "1.npz", checkpoint)
+    assert [part.num_persons for part in observation.parts] == [num_persons, 1]
+    asked = predict_recording(checkpoint, observation)
+    assert asked.probabilities is not None and judged.logits is not None
+    torch.testing.assert_close(asked.probabilities, judged.logits[0].softmax(-1))
+
+    once, of_image = (predict(checkpoint, x) for x in (observation.x, clips.mirrored(observation.x, "x")))
+    assert asked.future is not None and once.future is not None and of_image.future is not None
+    assert asked.future.shape == (num_persons, 5, 25, 3)
+    torch.testing.assert_close(asked.future, (once.future + clips.mirrored(of_image.future, "x")) / 2)
+    in_folder = next(predict_folder(checkpoint, recordings))
+    assert in_folder.prediction.ranked() == asked.ranked()
+
+
+def test_of_a_data_set_without_parts_none_is_seen() -> None:
+    preparation = Preparation(NTU, num_observed=5, frame_rate=30.0, padding=None)
+    assert preparation(_walk(9)).observed.num_frames == 5
+    with pytest.raises(ValueError, match=r"'part' is \(0\.5, 1\.0\), but the clips of this model's data set"):
+        preparation(_walk(9), part=(0.5, 1.0))
 
 
 def test_centred_in_each_frame_the_future_stays_where_the_last_frame_was(tmp_path: Path) -> None:
