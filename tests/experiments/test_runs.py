@@ -11,6 +11,7 @@ import torch
 from tiny_recipe import TINY
 
 from pyg_sybio.experiments.runs import Run, data_of, finish, identify, identity, that_matter
+from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
 from pyg_sybio.training.recipes import recipe_names
 
@@ -64,7 +65,7 @@ def test_a_setting_of_one_split_that_equals_the_default_is_no_default_where_all_
 
 def test_arms_keep_what_the_recipe_has_in_its_variant() -> None:
     arguments = identity("nw_ucla", ["--model.variant.bones", "false"])["model"]["arguments"]
-    assert arguments["dropout"] == 0.1
+    assert arguments["head_channels"] == 64 != PRESETS["mocap"]["head_channels"]
     assert arguments["bones"] is False
 
 
