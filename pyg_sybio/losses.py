@@ -20,6 +20,8 @@ class _Output(Protocol):
     def bone_future(self) -> Tensor | None: ...
     @property
     def present(self) -> Tensor: ...
+    @property
+    def network_logits(self) -> Tensor | None: ...
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,16 @@ class SymbioticLoss(nn.Module):
         time_exponent: :math:`p` of the weight :math:`t^{-p}` that frame :math:`t = 1, 2, \dots` of the future
             has in the prediction loss. Errors grow with time, so that without weights, as in the paper, the
             last frames are most of the loss. (default: :obj:`0.0`)
+        separate_networks: Train each network's own probabilities,
+
+            .. math::
+                \mathcal{L}_{recg} = -\frac{1}{2N} \sum_n y_n^\top
+                    \big(\log \hat{y}_{joint, n} + \log \hat{y}_{bone, n}\big),
+
+            and not their mean, as the paper does. The gradient of the mean's loss reaches a network in
+            proportion to the probability that it gives the true class: what one network knows, the other is
+            not asked to learn. In evaluation, where outputs have no ``network_logits``, the loss is the
+            mean's. (default: :obj:`False`)
 
     Shapes:
         - **feature_scale:** :math:`(M, D)`, or what broadcasts to it
@@ -79,6 +91,7 @@ class SymbioticLoss(nn.Module):
         label_smoothing: float = 0.0,
         feature_scale: Tensor | None = None,
         time_exponent: float = 0.0,
+        separate_networks: bool = False,
     ) -> None:
         super().__init__()
         for name, share in (("alpha", alpha), ("label_smoothing", label_smoothing)):
@@ -89,6 +102,7 @@ class SymbioticLoss(nn.Module):
         self.alpha = alpha
         self.label_smoothing = label_smoothing
         self.time_exponent = time_exponent
+        self.separate_networks = separate_networks
         self.register_buffer("feature_scale", feature_scale, persistent=False)
         self.bone_vectors = BoneVectors(skeleton)
 
@@ -98,8 +112,7 @@ class SymbioticLoss(nn.Module):
         """Return the loss of a model's output; without a mask, everything of the future was recorded."""
         recognition, prediction = None, None
         if output.logits is not None:
-            logits = _precise(output.logits)
-            recognition = F.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
+            recognition = self._recognition(output, output.logits, y)
         if output.future is not None or output.bone_future is not None:
             mask = self._counted(future, future_mask, output.present)
             distances = []
@@ -116,6 +129,12 @@ class SymbioticLoss(nn.Module):
         else:
             total = self.alpha * recognition + (1 - self.alpha) * prediction
         return LossTerms(total=total, recognition=recognition, prediction=prediction)
+
+    def _recognition(self, output: _Output, logits: Tensor, y: Tensor) -> Tensor:
+        """The cross-entropy of the mean of the networks' probabilities, or the mean of theirs."""
+        if self.separate_networks and output.network_logits is not None:
+            logits, y = output.network_logits.flatten(0, 1), y.repeat(len(output.network_logits))
+        return F.cross_entropy(_precise(logits), y, label_smoothing=self.label_smoothing)
 
     @staticmethod
     def _counted(future: Tensor, future_mask: Tensor | None, present: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class Output:
     future: Tensor | None
     bone_future: Tensor | None
     present: Tensor
+    network_logits: Tensor | None = None
 
 
 def output(*, persons: int | None = 2) -> Output:
@@ -205,6 +206,52 @@ def test_a_frame_counts_by_the_power_of_its_time() -> None:
 def test_the_near_future_cannot_count_less() -> None:
     with pytest.raises(ValueError, match="'time_exponent' must not be negative, but it is -1"):
         SymbioticLoss(SKELETON, time_exponent=-1)
+
+
+def of_two_networks() -> Output:
+    """An output whose fused probabilities are the mean of two networks'."""
+    out = output()
+    out.network_logits = torch.randn(2, 3, 5, dtype=torch.float64).log_softmax(-1)
+    out.logits = out.network_logits.exp().mean(0).log()
+    return out
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_networks_may_be_trained_on_their_own_probabilities(smoothing: float) -> None:
+    out = of_two_networks()
+    y, future = target(out)
+    assert out.network_logits is not None
+    own = [SymbioticLoss(SKELETON, label_smoothing=smoothing) for _ in range(2)]
+    expected = np.mean(
+        [
+            loss(Output(each, None, None, out.present), y=y, future=future).total.item()
+            for loss, each in zip(own, out.network_logits, strict=True)
+        ]
+    )
+    loss = SymbioticLoss(SKELETON, label_smoothing=smoothing, separate_networks=True)
+    terms = loss(out, y=y, future=future)
+    assert terms.recognition is not None
+    assert terms.recognition.item() == pytest.approx(expected, abs=1e-12)
+    fused = SymbioticLoss(SKELETON, label_smoothing=smoothing)(out, y=y, future=future).recognition
+    assert fused is not None and fused < terms.recognition - 1e-3  # -log is convex
+    out.network_logits = None  # as in evaluation
+    assert loss(out, y=y, future=future).recognition == fused
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_only_separate_networks_learn_what_the_other_knows(separate: bool) -> None:
+    logits = torch.tensor([[[4.0, 0, 0, 0, 0]], [[0, 4.0, 0, 0, 0]]], requires_grad=True)
+    each = logits.log_softmax(-1)
+    out = Output(each.exp().mean(0).log(), None, None, torch.ones(1, 1), each)
+    loss = SymbioticLoss(SKELETON, separate_networks=separate)
+    loss(out, y=torch.tensor([0]), future=torch.zeros(0)).total.backward()
+    assert logits.grad is not None
+    right, wrong = logits.grad[:, 0, 0].abs().tolist()
+    share = math.exp(each[1, 0, 0].item()) / each[:, 0, 0].exp().sum().item()
+    # Of the mean's loss a network has the part that its probability has of the sum.
+    expected = (1 - math.exp(each[1, 0, 0].item())) * (0.5 if separate else share)
+    assert wrong == pytest.approx(expected, rel=1e-5)
+    assert (wrong > right) == separate
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1])

@@ -42,6 +42,8 @@ class SybioOutput:
         bone_future: The bone network's predicted bones, :math:`(N, (P,) T_{future}, B, D)`; beside a joint
             network in training only.
         present: Which persons are present, :math:`(N, P)`.
+        network_logits: Log of the class probabilities of each network, the joint network's first,
+            :math:`(K, N, C)`, of which ``logits`` is the mean's; in training only.
     """
 
     logits: Tensor | None
@@ -49,6 +51,7 @@ class SybioOutput:
     actional: Tensor | None
     bone_future: Tensor | None
     present: Tensor
+    network_logits: Tensor | None = None
 
 
 class SybioGNN(nn.Module):
@@ -288,7 +291,12 @@ class SybioGNN(nn.Module):
         bones_matter = bones_predict or self.num_classes > 0
         if self.bone_network is not None and self.bone_vectors is not None and bones_matter:
             bones = self.bone_network.encode(self.bone_vectors(persons.x))
-        logits = self._recognize([each.features for each in (joints, bones) if each is not None], persons)
+        network_logits = self._recognize(
+            [each.features for each in (joints, bones) if each is not None], persons
+        )
+        logits = None  # of the mean of the networks' probabilities
+        if network_logits is not None:
+            logits = network_logits.logsumexp(dim=0) - math.log(len(network_logits))
         probabilities = None if logits is None else persons.from_clips(logits.softmax(dim=-1))  # [G, C]
 
         def predicted(network: SymbioticNetwork | None, encoded: Encoded | None) -> Tensor | None:
@@ -309,10 +317,11 @@ class SybioGNN(nn.Module):
             actional=None if actional is None else persons.dense(actional),
             bone_future=bone_future,
             present=persons.present,
+            network_logits=network_logits if self.training else None,
         )
 
     def _recognize(self, features: list[Tensor], persons: Persons) -> Tensor | None:
-        """Return the log of the mean of the networks' probabilities, ``[N, C]``."""
+        """Return the log of each network's probabilities, ``[K, N, C]``."""
         if not self.num_classes:
             return None
         networks = [network for network in (self.joint_network, self.bone_network) if network is not None]
@@ -322,7 +331,7 @@ class SybioGNN(nn.Module):
             logits = network.recognition_head(each, persons.clip, persons.num_groups)[: persons.num_clips]
             precise = torch.promote_types(logits.dtype, torch.float32)
             log_probabilities.append(logits.log_softmax(dim=-1, dtype=precise))
-        return torch.stack(log_probabilities).logsumexp(dim=0) - math.log(len(log_probabilities))
+        return torch.stack(log_probabilities)
 
     def folded(self, dtype: torch.dtype = torch.float32) -> FoldedSybioGNN:
         """Return a copy for evaluation alone that answers the same, sooner.

@@ -40,6 +40,8 @@ class SybioModule(L.LightningModule):
             angles, the second measured better. (default: ``l1``)
         time_exponent: The power of its inverse distance from now by which a future frame counts (default:
             ``0.0``: all alike, as in the paper).
+        separate_networks: Train each network's own class probabilities, not their mean, as the paper does:
+            on Northwestern-UCLA both recognised more, each alone and together. (default: :obj:`False`)
         optimizer: Makes the optimiser from the parameters.
         lr_scheduler: Makes the schedule from the optimiser and the number of steps of the whole run, as
             ``Trainer.estimated_stepping_batches`` counts them, and is stepped once an optimiser step. Any
@@ -66,6 +68,7 @@ class SybioModule(L.LightningModule):
         label_smoothing: float = 0.0,
         distance: Literal["l1", "joint"] = "l1",
         time_exponent: float = 0.0,
+        separate_networks: bool = False,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] = WarmupCosine,
         compile: bool = False,
@@ -85,6 +88,7 @@ class SybioModule(L.LightningModule):
             label_smoothing=label_smoothing,
             feature_scale=feature_scale if distance == "joint" else None,
             time_exponent=time_exponent,
+            separate_networks=separate_networks,
         )
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 from pyg_sybio.bone_correction import BoneCorrection
+from pyg_sybio.bone_vectors import BoneVectors
 from pyg_sybio.graphs import dense_adjacency, skeleton_graph
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import VARIANTS
@@ -82,6 +83,22 @@ def test_probabilities_are_the_mean_of_both_networks_and_enter_the_prediction() 
     orders, features, actional = model.joint_network.encode(x)
     close(out.actional, actional, 1e-9)
     close(out.future, model.joint_network.predict(orders, features, actional, mean, 3), 1e-9)
+
+
+@pytest.mark.parametrize("left_out", [{}, {"joints": False}, {"bones": False}])
+def test_in_training_each_network_says_what_it_recognises(left_out: dict[str, bool]) -> None:
+    model, x = build(**left_out).double().train(), motion(5, T).double()
+    twin = copy.deepcopy(model)
+    out = model(x)
+    expected = []
+    for network, each in ((twin.joint_network, x), (twin.bone_network, BoneVectors(SKELETON)(x))):
+        if network is not None:
+            features = network.encode(each).features
+            expected.append(network.recognition_head(features, torch.arange(5), 5).softmax(dim=-1))
+    close(out.network_logits.exp(), torch.stack(expected), 1e-9)
+    close(out.logits.exp(), torch.stack(expected).mean(0), 1e-9)
+    assert model.eval()(x).network_logits is None
+    assert build(**left_out, recognition=False).train()(x.float()).network_logits is None
 
 
 def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardised_inputs() -> None:

@@ -166,6 +166,17 @@ def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch:
     torch.testing.assert_close(module.training_step(batch, 0), expected.total)
 
 
+def test_trained_on_the_classes_of_each_network(tmp_path: Path) -> None:
+    loss = {}
+    for separate in (False, True):
+        overrides = [f"--model.separate_networks={separate}".lower(), "--trainer.precision=32-true"]
+        cli = fit("synthetic", [*tiny(tmp_path / str(separate), steps=1), *overrides])
+        assert cli.model.loss.separate_networks == separate
+        loss[separate] = cli.trainer.callback_metrics["train_recognition_loss"].item()
+    # Of the same weights and clips: the mean of two logarithms is less than the logarithm of the mean.
+    assert loss[True] > loss[False] + 1e-4
+
+
 def test_trained_on_the_distance_of_joints(tmp_path: Path) -> None:
     overrides = ["--model.distance=joint", "--model.variant.bones=false", "--trainer.precision=32-true"]
     cli = fit("synthetic", [*tiny(tmp_path, steps=2), *overrides])
