@@ -102,10 +102,12 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     """What a recipe and overrides train, said in one way only.
 
     The preset's arguments are written out, those of all splits are joined with their own, and what equals a
-    default is left out: an option that later versions add changes no digest of a run that does not use it.
+    default is left out: an option of model or data set that later versions add changes no digest of a run
+    that does not use it.
 
     Note:
-        A change of a default, or of the code, does not show.
+        Transforms are written with their defaults: an option that one is given later changes the digests of
+        runs that use it. A change of a default of model or data set, or of the code, does not show.
     """
     given = settings(recipe, overrides)
     model, data, trainer = given["model"], given["data"], given.get("trainer", {})

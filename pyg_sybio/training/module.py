@@ -141,7 +141,17 @@ class SybioModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make the checkpoint complete in itself: the model's arguments with the skeleton, and the data's."""
+        """Make the checkpoint complete in itself: the model's arguments with the skeleton, and the data's.
+
+        Raises:
+            FloatingPointError: If training has diverged: the checkpoint of before stays.
+        """
+        diverged = [name for name, weight in self.model.named_parameters() if not weight.isfinite().all()]
+        if diverged:
+            raise FloatingPointError(
+                f"training has diverged: after step {self.global_step} the model's '{diverged[0]}' and "
+                f"{len(diverged) - 1} more weights are not finite numbers"
+            )
         checkpoint["model_config"] = self.model.config
         checkpoint["data"] = self.trainer.datamodule.describe()
 

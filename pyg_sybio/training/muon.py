@@ -13,6 +13,9 @@ from torch.optim import AdamW, Optimizer
 # first, the faster the small ones grow.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
+# The norm below which a direction fades. A weight that no gradient reaches has a momentum that halves every
+# fourteen steps: at full length it would be followed for a thousand, until its squares underflow.
+_LEAST_NORM = 1e-7
 # Root mean square of an entry of AdamW's steps, as Liu et al. found it: one learning rate then serves both.
 _ADAMW_RMS = 0.2
 
@@ -110,7 +113,7 @@ class Muon(Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     r"""Matrices with the singular vectors of those given, and singular values of about one.
 
-    With :math:`X_0 = M / \|M\|_F`, five times
+    With :math:`X_0 = M / \max(\|M\|_F, 10^{-7})`, five times
 
     .. math::
         X \leftarrow a X + b \, (X X^\top) X + c \, (X X^\top)^2 X
@@ -122,11 +125,12 @@ def orthogonal(matrices: Tensor) -> Tensor:
         matrices: Any matrices of one size. Shape: :math:`(..., m, n)`.
 
     Returns:
-        The orthogonal ones; zero for zero. Shape: :math:`(..., m, n)`.
+        The orthogonal ones; zero for zero, and the smaller a norm below the least, the nearer to zero.
+        Shape: :math:`(..., m, n)`.
     """
     tall = matrices.size(-2) > matrices.size(-1)
     x = matrices.mT if tall else matrices
-    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=_LEAST_NORM)
     a, b, c = _COEFFICIENTS
     for _ in range(_ITERATIONS):
         squared = x @ x.mT

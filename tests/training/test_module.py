@@ -8,7 +8,7 @@ from statistics import fmean
 import pytest
 import torch
 from tiny_recipe import TINY, tiny
-from torch import nn
+from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 from pyg_sybio.data.motion import Motion
@@ -20,6 +20,7 @@ from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.checkpoint import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.prediction import predict
 from pyg_sybio.training.recipes import RecipeCLI, RecipeError, fit, prepare, recipe_names, recipe_path
 
@@ -336,6 +337,21 @@ def test_interrupting_is_not_an_ordinary_end(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr("pyg_sybio.training.module.SybioModule.training_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fit("synthetic", tiny(tmp_path, steps=1))
+
+
+def test_weights_that_are_not_numbers_are_not_saved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = SybioModule.training_step
+
+    def diverge(module: SybioModule, batch: Batch, batch_idx: int) -> Tensor:
+        loss = own(module, batch, batch_idx)
+        return loss * float("nan") if module.global_step >= 2 else loss
+
+    monkeypatch.setattr(SybioModule, "training_step", diverge)
+    with pytest.raises(FloatingPointError, match=r"training has diverged: after step 4 the model's '.*' and"):
+        fit("synthetic", tiny(tmp_path, steps=4))  # two steps an epoch
+    kept = load_checkpoint(next(tmp_path.rglob("last.ckpt")))
+    assert kept.global_step == 2
+    assert all(weight.isfinite().all() for weight in kept.model.parameters())
 
 
 def test_a_recipe_changes_its_base_and_an_override_both(tmp_path: Path) -> None:

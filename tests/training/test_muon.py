@@ -44,6 +44,23 @@ def test_orthogonal_of_zero_is_zero() -> None:
     assert orthogonal(torch.zeros(2, 5, 4)).eq(0).all()
 
 
+@pytest.mark.parametrize("size", [1e-13, 1e-19, 1e-22, 1e-25, 1e-38])
+def test_what_is_nearly_zero_comes_out_as_nearly_none(size: float) -> None:
+    torch.manual_seed(0)
+    assert orthogonal(size * torch.randn(16, 30)).norm() < 0.1  # ones alone would be 4
+
+
+def test_a_weight_that_no_gradient_reaches_any_more_rests() -> None:
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(20, 25))
+    optimizer = Muon([weight], lr=0.01, weight_decay=0.0)
+    stepped(optimizer, weight, [torch.randn(20, 25)])
+    # Momentum decays by a twentieth a step: through all that single precision can say.
+    nothing = [torch.zeros(20, 25)] * 1000
+    after = stepped(optimizer, weight, nothing).clone()
+    assert torch.allclose(stepped(optimizer, weight, nothing), after, atol=1e-6)
+
+
 def stepped(optimizer: torch.optim.Optimizer, weight: Tensor, gradients: list[Tensor]) -> Tensor:
     for gradient in gradients:
         weight.grad = gradient
