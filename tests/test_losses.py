@@ -221,18 +221,18 @@ def test_networks_may_be_trained_on_their_own_probabilities(smoothing: float) ->
     out = of_two_networks()
     y, future = target(out)
     assert out.network_logits is not None
-    own = [SymbioticLoss(SKELETON, label_smoothing=smoothing) for _ in range(2)]
+    mean_of_both = SymbioticLoss(SKELETON, label_smoothing=smoothing)
     expected = np.mean(
         [
-            loss(Output(each, None, None, out.present), y=y, future=future).total.item()
-            for loss, each in zip(own, out.network_logits, strict=True)
+            mean_of_both(Output(each, None, None, out.present), y=y, future=future).total.item()
+            for each in out.network_logits
         ]
     )
     loss = SymbioticLoss(SKELETON, label_smoothing=smoothing, separate_networks=True)
     terms = loss(out, y=y, future=future)
     assert terms.recognition is not None
     assert terms.recognition.item() == pytest.approx(expected, abs=1e-12)
-    fused = SymbioticLoss(SKELETON, label_smoothing=smoothing)(out, y=y, future=future).recognition
+    fused = mean_of_both(out, y=y, future=future).recognition
     assert fused is not None and fused < terms.recognition - 1e-3  # -log is convex
     out.network_logits = None  # as in evaluation
     assert loss(out, y=y, future=future).recognition == fused
