@@ -46,7 +46,7 @@ def add_reproduce_command(
         "--minutes",
         type=_minutes,
         metavar="M",
-        help="start nothing after M minutes, and stop a training at a checkpoint",
+        help="start nothing after M minutes, and stop a training at a checkpoint; 0 shows what there is",
     )
     parser.add_argument(
         "--report", action="store_true", help="only write table and pictures again, as last asked for"
@@ -87,7 +87,7 @@ def reproduce_command(args: argparse.Namespace, usage_error: Callable[[str], Exc
     experiment = EXPERIMENTS[args.name]
     try:
         if args.report:
-            if overrides or args.seeds or args.split or args.minutes:
+            if overrides or args.seeds or args.split or args.minutes is not None:
                 raise usage_error("--report shows what was asked for last, expected only --output beside it")
             text = report(experiment, args.recipe, output=args.output)
         else:
@@ -122,6 +122,6 @@ def _settings_alone(words: Sequence[str], usage_error: Callable[[str], Exception
 
 def _minutes(text: str) -> float:
     minutes = number(text)
-    if not 0 < minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
+    if not 0 <= minutes < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes from 0 on")
     return minutes

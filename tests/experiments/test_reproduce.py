@@ -135,6 +135,15 @@ def test_the_report_needs_neither_runs_nor_pictures(tmp_path: Path, trained_runs
         report(experiment_of("other"), "synthetic", output=tmp_path)
 
 
+def test_no_time_at_all_shows_what_there_is(tmp_path: Path, trained_runs: list[str]) -> None:
+    text, said = go(experiment_of(), tmp_path, minutes=0)
+    assert said[-1] == "the time is over: 2 runs are left; the same command goes on"
+    assert "0 of 2 runs are there" in text
+    go(experiment_of(), tmp_path)
+    assert "2 of 4 runs are there" in go(experiment_of(), tmp_path, seeds=(0, 1), minutes=0)[0]
+    assert len(trained_runs) == 2
+
+
 def test_no_place_of_this_machine_is_written(tmp_path: Path, trained_runs: list[str]) -> None:
     text, _ = go(experiment_of(), tmp_path, "--data.root", "/home/me")
     for kind in ("csv", "json"):
