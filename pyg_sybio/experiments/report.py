@@ -120,10 +120,10 @@ def _caption(
     spread = "mean ± sample deviation over" if len(seeds) > 1 else "a single"
     lines += [
         f"Ours: {_said(r['dataset'] for r in runs)} (recipe `{results.recipe}`), "
-        f"{_said(r['training_clips'] for r in runs)} training clips, measured on the "
-        f"{_said(r['measured'][asked['split']]['clips'] for r in runs)} clips of '{asked['split']}'; preset "
-        f"{_said('`' + r['preset'] + '`' for r in runs)}, {_said(r['steps'] for r in runs)} steps of "
-        f"{_said(r['batch_size'] for r in runs)} clips, precision {_said(r['precision'] for r in runs)}; "
+        f"{_number(r['training_clips'] for r in runs)} training clips, measured on the "
+        f"{_number(r['measured'][asked['split']]['clips'] for r in runs)} clips of '{asked['split']}'; "
+        f"preset {_said('`' + r['preset'] + '`' for r in runs)}, {_number(r['steps'] for r in runs)} steps "
+        f"of {_said(r['batch_size'] for r in runs)} clips, precision {_said(r['precision'] for r in runs)}; "
         f"{spread} seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; {count}. "
         f"Trained in {_range(r['seconds'] for r in runs)} a run on {_said(map(_machine, runs))}."
     ]
@@ -153,6 +153,12 @@ def _machine(run: dict[str, Any]) -> str:
 def _said(values: Iterable[Any]) -> str:
     """All different values, the most frequent first."""
     return " or ".join(str(value) for value, _ in Counter(values).most_common())
+
+
+def _number(values: Iterable[int]) -> str:
+    """One or two numbers as they are, of more the least and the greatest."""
+    different = set(all_ := list(values))
+    return _said(all_) if len(different) <= 2 else f"{min(different)} to {max(different)}"
 
 
 def _range(seconds: Iterable[float]) -> str:

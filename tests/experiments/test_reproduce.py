@@ -135,6 +135,17 @@ def test_the_report_needs_neither_runs_nor_pictures(tmp_path: Path, trained_runs
         report(experiment_of("other"), "synthetic", output=tmp_path)
 
 
+def test_of_many_counts_the_caption_has_the_least_and_the_greatest(
+    tmp_path: Path, trained_runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish: Callable[..., Any] = engine.finish
+    counts = iter((30, 20, 25))
+    monkeypatch.setattr(engine, "finish", lambda *a, **k: finish(*a, **k) | {"training_clips": next(counts)})
+    experiment = experiment_of("many", Arm("full"))
+    assert "30 or 20 training clips" in go(experiment, tmp_path, seeds=(0, 1))[0]
+    assert "20 to 30 training clips" in go(experiment, tmp_path, seeds=(2,))[0]
+
+
 def test_no_time_at_all_shows_what_there_is(tmp_path: Path, trained_runs: list[str]) -> None:
     text, said = go(experiment_of(), tmp_path, minutes=0)
     assert said[-1] == "the time is over: 2 runs are left; the same command goes on"
