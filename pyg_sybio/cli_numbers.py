@@ -26,6 +26,14 @@ def above_zero(text: str) -> float:
     return value
 
 
+def number_from_zero(text: str) -> float:
+    """A number from 0."""
+    value = number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
+    return value
+
+
 def number(text: str) -> float:
     """Any number; what is none is NaN, which lies within no bounds."""
     try:

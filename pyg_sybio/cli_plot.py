@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyg_sybio.cli_data import add_up
-from pyg_sybio.cli_numbers import from_one, from_zero, number
+from pyg_sybio.cli_numbers import from_one, from_zero, number_from_zero
 
 if TYPE_CHECKING:
     from torch_geometric.data import Dataset
@@ -66,7 +66,7 @@ def add_plot_command(
         help="draw so many edges a graph (default: %(default)s)",
     )
     edges.add_argument(
-        "--threshold", type=_number_from_zero, metavar="T", help="draw the edges heavier than this"
+        "--threshold", type=number_from_zero, metavar="T", help="draw the edges heavier than this"
     )
     add_up(actional)
     _add_output(actional, "actional.png", _PICTURES)
@@ -85,7 +85,7 @@ def add_plot_command(
     )
     embedding.add_argument(
         "--perplexity",
-        type=_number_from_zero,
+        type=number_from_zero,
         metavar="P",
         help="about how many neighbours stay near (default: 30, a third of the graphs if they are few)",
     )
@@ -114,7 +114,7 @@ def add_plot_command(
     )
     prediction.add_argument(
         "--times",
-        type=_number_from_zero,
+        type=number_from_zero,
         nargs="+",
         metavar="MS",
         help="future frames of a strip (default: those of 80, 160, 320, 400, 560 and 1000 that there are)",
@@ -166,7 +166,7 @@ def add_plot_command(
     )
     training.add_argument(
         "--smoothing",
-        type=_number_from_zero,
+        type=number_from_zero,
         default=0.9,
         metavar="A",
         help="of training curves, from 0 (none) to below 1; as logged they stay faintly visible "
@@ -202,13 +202,6 @@ def _add_output(parser: argparse.ArgumentParser, default: str, kinds: Sequence[s
 def _or(kinds: Sequence[str]) -> str:
     named = [f".{kind}" for kind in kinds]
     return f"{', '.join(named[:-1])} or {named[-1]}"
-
-
-def _number_from_zero(text: str) -> float:
-    value = number(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
-    return value
 
 
 def _checked(

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pyg_sybio.cli_numbers import from_zero, number
+from pyg_sybio.cli_numbers import from_zero, number_from_zero
 
 
 def add_reproduce_command(
@@ -44,7 +44,7 @@ def add_reproduce_command(
     parser.add_argument("--split", choices=("test", "val"), help="what is measured (default: test)")
     parser.add_argument(
         "--minutes",
-        type=_minutes,
+        type=number_from_zero,
         metavar="M",
         help="start nothing after M minutes, and stop a training at a checkpoint; 0 shows what there is",
     )
@@ -118,10 +118,3 @@ def _settings_alone(words: Sequence[str], usage_error: Callable[[str], Exception
         if key.startswith("--print_config") or key in ("--help", "-h"):
             raise usage_error(f"{key} belongs to 'sybio fit'")
     return tuple(words)
-
-
-def _minutes(text: str) -> float:
-    minutes = number(text)
-    if not 0 <= minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes from 0 on")
-    return minutes

@@ -40,8 +40,8 @@ class SybioModule(L.LightningModule):
             angles, the second measured better. (default: ``l1``)
         time_exponent: The power of its inverse distance from now by which a future frame counts (default:
             ``0.0``: all alike, as in the paper).
-        separate_networks: Train each network's own class probabilities, and not their mean, as the paper
-            does. (default: :obj:`False`)
+        separate_networks: Train each network's own class probabilities in place of their mean, which the
+            paper trains. (default: :obj:`False`)
         optimizer: Makes the optimiser from the parameters.
         lr_scheduler: Makes the schedule from the optimiser and the number of steps of the whole run, as
             ``Trainer.estimated_stepping_batches`` counts them, and is stepped once an optimiser step. Any
