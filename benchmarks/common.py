@@ -181,7 +181,7 @@ def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Callable[[], SybioOutput]:
         if kind == "compiled":
             called = compiled(called)
         if kind == "graph":
-            from pyg_sybio.inference.cuda_graph import Graphed
+            from pyg_sybio.accelerate.cuda_graph import Graphed
 
             called = Graphed(called, x)
 

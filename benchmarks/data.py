@@ -31,16 +31,16 @@ from torch_geometric.data import Batch
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio import SybioGNN
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset
+from pyg_sybio.data.datasets.motion_folder import find_motion_files
+from pyg_sybio.data.datasets.ntu_rgbd import NTURGBD
+from pyg_sybio.data.datasets.ntu_samples import missing_skeletons
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.motion_dataset import MotionDataset
-from pyg_sybio.data.motion_folder import find_motion_files
-from pyg_sybio.data.ntu_rgbd import NTURGBD
-from pyg_sybio.data.ntu_samples import missing_skeletons
 from pyg_sybio.data.reading import read_motions
-from pyg_sybio.data.store import prepare
+from pyg_sybio.data.store.store import prepare
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
-from pyg_sybio.training.evaluation import future_mask
+from pyg_sybio.trained.evaluation import future_mask
 
 NTU_FILES = 56_880
 """Files of NTU RGB+D (60 classes), to which times are extrapolated."""

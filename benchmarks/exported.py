@@ -34,10 +34,10 @@ from common import (
     whole_number,
 )
 
-from pyg_sybio.inference.export import Exported, export_onnx
-from pyg_sybio.inference.onnx_model import OnnxModel
+from pyg_sybio.export import Exported, export_onnx
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.trained.onnx_model import OnnxModel
 
 COLUMNS = {
     "preset": "<9",

@@ -14,7 +14,8 @@ directions       in training, forward and backward
 
 A call's time is the median over the recorded runs. Its FLOPs are those of products and convolutions, two a
 multiply-add, as torch's FlopCounterMode counts them: those that are executed, which are fewer than the
-equation's in wide temporal convolutions of long clips (pyg_sybio.nn.minimal_filtering). Its bytes are its
+equation's in wide temporal convolutions of long clips (pyg_sybio.accelerate.minimal_filtering). Its bytes
+are its
 tensors' (inputs, weights, outputs), each once, and none for a view: what has to be moved if nothing stays in
 a cache. `share` is the rate of FLOPs over the convolution's ceiling in the precision of the mode. To time a
 call by itself costs time between the calls, which is counted nowhere, and what is outside of torch's
@@ -59,11 +60,11 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from pyg_sybio import SybioGNN
+from pyg_sybio.accelerate.folded_block import FoldedBlock, PreparedBlock
 from pyg_sybio.files import write_whole
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.nn.blocks import GraphTemporalBlock
-from pyg_sybio.nn.folded_block import FoldedBlock, PreparedBlock
 
 # What runs as torch operators; what is compiled or captured is a single call from outside.
 MODES = ("plain", "eager", "bf16", "folded", "folded-bf16")

@@ -163,7 +163,7 @@ def write_checkpoint(preset: str, path: Path) -> Skeleton:
         "state_dict": weights | {"seen_classes": torch.ones(sample.classes, dtype=torch.bool)},
         "model_config": model.config,
         "data": {
-            "dataset": "pyg_sybio.data.motion_folder.MotionFolder",
+            "dataset": "pyg_sybio.data.datasets.motion_folder.MotionFolder",
             "settings": {},
             "class_names": [f"action {number}" for number in range(sample.classes)],
             "frame_rate": 30.0,

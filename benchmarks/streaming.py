@@ -45,12 +45,12 @@ from common import (
 )
 from torch import Tensor, nn
 
+from pyg_sybio.accelerate.folded import FoldedSybioGNN
 from pyg_sybio.data.transforms import Center, FillMissing
-from pyg_sybio.inference.preparation import Preparation
-from pyg_sybio.inference.streaming import MotionStream
-from pyg_sybio.models.folded import FoldedSybioGNN
 from pyg_sybio.models.presets import PRESETS, VARIANTS
 from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.streaming.streaming import MotionStream
+from pyg_sybio.trained.preparation import Preparation
 
 RATE = 30.0
 """Frames a second."""

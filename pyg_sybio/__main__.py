@@ -2,7 +2,7 @@
 
 import sys
 
-from pyg_sybio.cli import main
+from pyg_sybio.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,7 +10,7 @@ from torch_geometric.data import Batch, Dataset
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.sybio_gnn import SybioGNN
-from pyg_sybio.training.evaluation import Report, evaluate, format_report, write_report
+from pyg_sybio.trained.evaluation import Report, evaluate, format_report, write_report
 from pyg_sybio.training.recipes import fit
 from pyg_sybio.visualization.actional_figure import draw_actional
 from pyg_sybio.visualization.forecast import Forecast

@@ -1,7 +1,7 @@
 r"""Errors of recognition and motion prediction, as pure functions.
 
 Errors of motion are a value a clip and frame; their averages over clips, classes and horizons are the
-caller's (:mod:`pyg_sybio.training.metrics` keeps them over a whole data set). What is said of recognition is
+caller's (:mod:`pyg_sybio.trained.metrics` keeps them over a whole data set). What is said of recognition is
 said of all clips together.
 """
 

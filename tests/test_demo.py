@@ -8,9 +8,9 @@ import torch
 from tiny_recipe import TINY
 
 from pyg_sybio import SybioGNN
-from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.demo import run_demo
-from pyg_sybio.training.evaluation import evaluate
+from pyg_sybio.trained.evaluation import evaluate
 
 
 def test_demo_writes_report_pictures_and_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

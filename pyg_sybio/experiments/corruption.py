@@ -9,16 +9,17 @@ import torch
 from torch_geometric.data import Data, Dataset
 from torch_geometric.transforms import Compose
 
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transform
+from pyg_sybio.data.datasets.two_tasks import split_tasks
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.motion_dataset import MotionDataset, Transform
 from pyg_sybio.data.transforms.resample import at_times
-from pyg_sybio.data.two_tasks import split_tasks
 
 
 def corrupted(dataset: Dataset, corrupt: Transform) -> Dataset:
     """The same clips, their observed frames changed.
 
-    Of a :class:`~pyg_sybio.data.motion_dataset.MotionDataset`, this takes the place of `corrupt`: what is
+    Of a :class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`, this takes the place of `corrupt`:
+    what is
     missing then is filled by its `fill`. The samples of any other dataset are taken to lack nothing, and what
     the transform takes away from them stays zero.
 
@@ -57,7 +58,7 @@ class OtherRate:
 
     A camera of `rate` times the rate takes a frame every :math:`1 / rate` frames, the last one at the same
     moment. Of too many frames the last ones count; too few are filled at the front, as those of a short clip
-    are (:func:`~pyg_sybio.data.two_tasks.split_tasks`).
+    are (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
 
     Args:
         rate: In multiples of the rate of the motion.

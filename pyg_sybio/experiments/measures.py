@@ -6,7 +6,7 @@ clip `n` is corrupted by the random numbers of the seed `n`, the same at every s
 Times (:func:`cost`) alone are another every time.
 
 A clip of a class that training has not shown does not count for recognition, as in
-:func:`~pyg_sybio.training.evaluation.evaluate`; accuracies are shares from 0 to 1. :func:`recognition`,
+:func:`~pyg_sybio.trained.evaluation.evaluate`; accuracies are shares from 0 to 1. :func:`recognition`,
 :func:`motion` and the corruptions have no rows of a task that the model lacks; what is about one task alone
 raises :class:`ValueError` then.
 """
@@ -22,7 +22,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Dataset
 from tqdm import tqdm
 
-from pyg_sybio.data.motion_dataset import MotionDataset, Transform
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transform
 from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
 from pyg_sybio.experiments.corruption import OtherRate, corrupted
 from pyg_sybio.experiments.experiment import Row, Trained
@@ -34,8 +34,8 @@ from pyg_sybio.metrics import (
     negative_log_likelihood,
     reliability_bins,
 )
+from pyg_sybio.trained.evaluation import Answers, Report, answers, numbered_clip, summary
 from pyg_sybio.training.data_module import ClipDataModule
-from pyg_sybio.training.evaluation import Answers, Report, answers, numbered_clip, summary
 
 SHORT_TERM_MS = 400  # the field's "short-term prediction" ends here
 

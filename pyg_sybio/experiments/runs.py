@@ -28,7 +28,7 @@ from pyg_sybio.experiments.experiment import Trained
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.models.sybio_gnn import SybioGNN
-from pyg_sybio.training.checkpoint import load_checkpoint
+from pyg_sybio.trained.trained import load_checkpoint
 from pyg_sybio.training.data_module import SPLITS, ClipDataModule
 from pyg_sybio.training.keep_checkpoint import SECONDS_BETWEEN_CHECKPOINTS, KeepCheckpoint, Say
 from pyg_sybio.training.module import SybioModule

@@ -13,19 +13,19 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from pyg_sybio.accelerate.folded import FoldedSybioGNN
 from pyg_sybio.arguments import check_arguments
-from pyg_sybio.bone_correction import BoneCorrection
-from pyg_sybio.bone_vectors import BoneVectors
 from pyg_sybio.files import write_whole
-from pyg_sybio.models.folded import FoldedSybioGNN
+from pyg_sybio.models.bone_correction import BoneCorrection
 from pyg_sybio.models.network import Encoded, SymbioticNetwork
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.nn.backbone import MultiscaleGCN
+from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.skeleton import Skeleton
 
 if TYPE_CHECKING:
-    from pyg_sybio.inference.streaming import MotionStream
+    from pyg_sybio.streaming.streaming import MotionStream
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -363,10 +363,10 @@ class SybioGNN(nn.Module):
             class_names: Names of the classes. (default: their numbers)
             missing: What becomes of joints that were not seen: ``"hold"``, ``"interpolate"`` or ``"mask"``.
             padding: How a window is filled while there are too few frames: ``"repeat"`` or ``"hold"``.
-            **settings: Of :class:`~pyg_sybio.inference.streaming.MotionStream`.
+            **settings: Of :class:`~pyg_sybio.streaming.streaming.MotionStream`.
         """
-        from pyg_sybio.inference.preparation import Preparation
-        from pyg_sybio.inference.streaming import MotionStream
+        from pyg_sybio.streaming.streaming import MotionStream
+        from pyg_sybio.trained.preparation import Preparation
 
         preparation = Preparation(
             skeleton=self.skeleton,
@@ -411,14 +411,14 @@ class SybioGNN(nn.Module):
 
         Args:
             folder: The folder; where there is none, and ``huggingface_hub`` is installed, the name of one on
-                the hub, ``owner/name`` (:func:`~pyg_sybio.inference.hub.pull`).
+                the hub, ``owner/name`` (:func:`~pyg_sybio.trained.hub.pull`).
 
         Raises:
             FileNotFoundError: If the folder lacks one of the two files, or the hub has none of that name.
             ValueError: If a file is broken, or the weights are of another model.
         """
         # Imported here: it stands above this module, and knows nothing of it.
-        from pyg_sybio.inference import hub
+        from pyg_sybio.trained import hub
 
         folder = Path(folder)
         if not folder.exists() and hub.is_hub_name(folder.as_posix()) and hub.is_installed():

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
+from pyg_sybio.accelerate.chunks import how_many_pieces, in_pieces
 from pyg_sybio.graphs import complete_graph
 from pyg_sybio.nn.dropout import Dropout
 from pyg_sybio.nn.joint_conv import transform
-from pyg_sybio.nn.pieces import how_many_pieces, in_pieces
 from pyg_sybio.skeleton import Skeleton
 
 

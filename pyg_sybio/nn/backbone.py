@@ -6,12 +6,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from pyg_sybio.accelerate.chunks import how_many_pieces, in_pieces
+from pyg_sybio.accelerate.folded_block import PreparedBlock
 from pyg_sybio.nn.blocks import GraphTemporalBlock
-from pyg_sybio.nn.folded_block import PreparedBlock
 from pyg_sybio.nn.fusion import Joint2Part, Part2Joint
 from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.nn.part_conv import PartConv
-from pyg_sybio.nn.pieces import how_many_pieces, in_pieces
 from pyg_sybio.nn.recompute import recompute
 from pyg_sybio.skeleton import Skeleton
 

@@ -3,10 +3,10 @@ r"""Graph and temporal convolution blocks, J-GTC and P-GTC (sections 4.1.4 and 4
 import torch
 from torch import Tensor, nn
 
+from pyg_sybio.accelerate.folded_block import FoldedBlock
+from pyg_sybio.accelerate.minimal_filtering import can_be_tiled, tile_kernels
 from pyg_sybio.nn.dropout import Dropout
-from pyg_sybio.nn.folded_block import FoldedBlock
 from pyg_sybio.nn.joint_conv import JointConv, fused_transform
-from pyg_sybio.nn.minimal_filtering import can_be_tiled, tile_kernels
 from pyg_sybio.nn.part_conv import PartConv
 from pyg_sybio.nn.temporal_conv import TemporalConv
 
@@ -102,7 +102,7 @@ class GraphTemporalBlock(nn.Module):
     Note:
         The paper writes the output's width as :math:`s D_{x'}`; its settings (section 6.1.2) give the width
         of each block, which is what is built here. In evaluation the batch norms are folded into the
-        convolutions before them (:class:`~pyg_sybio.nn.folded_block.FoldedBlock`).
+        convolutions before them (:class:`~pyg_sybio.accelerate.folded_block.FoldedBlock`).
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class GraphTemporalBlock(nn.Module):
             own_channels: How many of ``in_channels`` come in as ``x``; the rest as ``other``. (default: all
                 but ``other_channels``)
             tiled: Prepare the temporal convolution for long clips, where that takes fewer multiplications
-                (:mod:`~pyg_sybio.nn.minimal_filtering`).
+                (:mod:`~pyg_sybio.accelerate.minimal_filtering`).
         """
         conv = self.graph_conv
         own_channels = self.own_channels if own_channels is None else own_channels

@@ -21,8 +21,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.inference.messages import Frame, encode, error_message, hello_message, parse_message
-from pyg_sybio.inference.streaming import MotionStream
 from pyg_sybio.serving.access import SiteCheck, knows_token
 from pyg_sybio.serving.hub import Viewer
 from pyg_sybio.serving.limits import (
@@ -41,6 +39,8 @@ from pyg_sybio.serving.limits import (
 from pyg_sybio.serving.page_messages import page_hello
 from pyg_sybio.serving.playback import Playback
 from pyg_sybio.serving.source import Service, Source, one_line
+from pyg_sybio.streaming.messages import Frame, encode, error_message, hello_message, parse_message
+from pyg_sybio.streaming.streaming import MotionStream
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@ r"""What the page is told: numbers to draw, as few as a drawing needs.
 
 The page gets a few poses of a forecast instead of all, rounded to what can be seen, and the directions in
 which to draw them. Whoever sends poses gets whole results instead
-(:func:`~pyg_sybio.inference.messages.result_message`).
+(:func:`~pyg_sybio.streaming.messages.result_message`).
 """
 
 import math
@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.inference.streaming import StreamOutput
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.streaming.streaming import StreamOutput
 from pyg_sybio.visualization.view import View, view_of
 
 HORIZONS = 5
@@ -28,7 +28,7 @@ def page_hello(hello: Mapping[str, Any], skeleton: Skeleton) -> dict[str, Any]:
     """The hello of the page: that of a producer, with what a drawing needs to know of the skeleton.
 
     Args:
-        hello: From :func:`~pyg_sybio.inference.messages.hello_message`.
+        hello: From :func:`~pyg_sybio.streaming.messages.hello_message`.
         skeleton: Of the poses.
     """
     side = np.zeros(skeleton.num_joints, dtype=int)

@@ -9,9 +9,9 @@ import numpy as np
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.reading import read_motions
-from pyg_sybio.inference.messages import Frame, Reset
 from pyg_sybio.serving.source import Service, Source
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.streaming.messages import Frame, Reset
 from pyg_sybio.visualization.view import view_of
 
 logger = logging.getLogger(__name__)

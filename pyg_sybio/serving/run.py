@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from pyg_sybio.inference.streaming import MotionStream
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.serving.access import LOOPBACK
 from pyg_sybio.serving.app import create_app
@@ -20,7 +19,8 @@ from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.listening import listen, make_server
 from pyg_sybio.serving.playback import read_recordings
 from pyg_sybio.serving.source import one_line
-from pyg_sybio.training.checkpoint import Checkpoint
+from pyg_sybio.streaming.streaming import MotionStream
+from pyg_sybio.trained.trained import Checkpoint
 
 logger = logging.getLogger(__name__)
 

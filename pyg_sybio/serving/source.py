@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from pyg_sybio.inference.messages import Frame, Reset, encode, error_message, result_message
-from pyg_sybio.inference.streaming import MotionStream, Update
 from pyg_sybio.serving.hub import Hub
 from pyg_sybio.serving.limits import BAD_MESSAGES, Limits, Refusal
 from pyg_sybio.serving.page_messages import (
@@ -23,6 +21,8 @@ from pyg_sybio.serving.page_messages import (
 from pyg_sybio.serving.recent_times import RecentTimes
 from pyg_sybio.serving.turns import Outputs, Turns
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.streaming.messages import Frame, Reset, encode, error_message, result_message
+from pyg_sybio.streaming.streaming import MotionStream, Update
 from pyg_sybio.visualization.view import View
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-from pyg_sybio.inference.streaming import StreamOutput, Update, update_together
+from pyg_sybio.streaming.streaming import StreamOutput, Update, update_together
 
 Outputs = dict[int, StreamOutput]
 

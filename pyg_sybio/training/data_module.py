@@ -15,11 +15,11 @@ from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.arguments import annotations, check_known, check_value
-from pyg_sybio.data.shuffled_futures import ShuffledFutures, check_share
+from pyg_sybio.data.datasets.shuffled_futures import ShuffledFutures, check_share
 from pyg_sybio.data.transforms.random_mirror import RandomMirror
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.training.checkpoint import dataset_class
-from pyg_sybio.training.looks import Looks
+from pyg_sybio.trained.trained import dataset_class
+from pyg_sybio.trained.views import Looks
 from pyg_sybio.training.recipe_transforms import build_transforms
 
 DATA_ROOT_VARIABLE = "PYG_SYBIO_DATA"
@@ -53,10 +53,11 @@ class ClipDataModule(L.LightningDataModule):
             ``sample_weights`` (with replacement, as many clips an epoch as there are) instead of
             shuffling them.
         shuffled_futures: The share of the training clips that have the future of another one among them, the
-            same ones in every run (:class:`~pyg_sybio.data.shuffled_futures.ShuffledFutures`): noise in what
+            same ones in every run (:class:`~pyg_sybio.data.datasets.shuffled_futures.ShuffledFutures`):
+            noise in what
             prediction is taught, as in the paper's Table 8. :meth:`clips` has the clips as they are.
         looks: How clips are looked at when a trained model is judged, ``{mirror: x, parts: [[0.2, 1.0]]}``
-            (:class:`~pyg_sybio.training.looks.Looks`). (default: once)
+            (:class:`~pyg_sybio.trained.views.Looks`). (default: once)
 
     Raises:
         ValueError: If a split has an argument that the dataset class does not know, a transform is wrong, or

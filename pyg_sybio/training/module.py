@@ -16,8 +16,8 @@ from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.metrics import top_k_accuracy
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.training.evaluation import future_mask, motion_errors, motions
-from pyg_sybio.training.metrics import ErrorByHorizon
+from pyg_sybio.trained.evaluation import future_mask, motion_errors, motions
+from pyg_sybio.trained.metrics import ErrorByHorizon
 from pyg_sybio.training.schedule import WarmupCosine
 
 

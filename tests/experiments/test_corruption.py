@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import DropJoints
 from pyg_sybio.experiments.corruption import OtherRate, corrupted
 from pyg_sybio.skeleton import load_skeleton

@@ -12,10 +12,10 @@ import torch
 from memory_store import Store
 from torch import Tensor
 
-from pyg_sybio.data.cmu_mocap import NUM_VALUES, USED_COLUMNS, CMUMocap
+from pyg_sybio.data.datasets.cmu_mocap import NUM_VALUES, USED_COLUMNS, CMUMocap
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.motion_dataset import MotionDataset
-from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import FillMissing
 from pyg_sybio.experiments import measures
 from pyg_sybio.experiments.experiment import Row, Trained

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tiny_recipe import TINY
 
-from pyg_sybio import cli
+from pyg_sybio.cli import main as cli
 from pyg_sybio.experiments import reproduce as engine
 from pyg_sybio.experiments.catalogue import EXPERIMENTS
 from pyg_sybio.experiments.experiment import Arm, Experiment, Row, Trained

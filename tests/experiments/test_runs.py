@@ -133,7 +133,7 @@ assert kills
 
 def test_a_run_survives_being_killed_at_random_moments(tmp_path: Path) -> None:
     # From a process of its own with a single thread: a fork of one with more of them may wait for ever.
-    tests = Path(__file__).parents[1]
+    tests = Path(__file__).parents[1] / "helpers"
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), str(tests)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},

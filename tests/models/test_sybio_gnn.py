@@ -12,12 +12,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from pyg_sybio.bone_correction import BoneCorrection
-from pyg_sybio.bone_vectors import BoneVectors
 from pyg_sybio.graphs import dense_adjacency, skeleton_graph
 from pyg_sybio.losses import SymbioticLoss
+from pyg_sybio.models.bone_correction import BoneCorrection
 from pyg_sybio.models.presets import VARIANTS
 from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.nn.joint_conv import StructuralConv
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 from pyg_sybio.testing import (

@@ -8,7 +8,6 @@ import torch
 from served import CLASSES, SKELETON, Streams, made_up_pose, made_up_recording
 
 from pyg_sybio import load_skeleton
-from pyg_sybio.inference.messages import hello_message
 from pyg_sybio.serving.page_messages import (
     HORIZONS,
     decimals,
@@ -17,6 +16,7 @@ from pyg_sybio.serving.page_messages import (
     page_view,
     view_of_frames,
 )
+from pyg_sybio.streaming.messages import hello_message
 from pyg_sybio.visualization.view import view_of
 
 

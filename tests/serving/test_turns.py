@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from served import Streams, made_up_pose
 
-from pyg_sybio.inference.streaming import Update
 from pyg_sybio.serving import turns
 from pyg_sybio.serving.turns import Turns
+from pyg_sybio.streaming.streaming import Update
 
 
 @pytest.fixture

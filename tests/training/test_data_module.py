@@ -7,12 +7,12 @@ import pytest
 import torch
 from tiny_recipe import tiny
 
+from pyg_sybio.data.datasets.motion_folder import MotionFolder
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.motion_folder import MotionFolder
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.trained.views import ONE_LOOK, Looks
 from pyg_sybio.training.data_module import ClipDataModule
-from pyg_sybio.training.looks import ONE_LOOK, Looks
 from pyg_sybio.training.recipes import fit, prepare
 
 

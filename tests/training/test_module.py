@@ -11,17 +11,17 @@ from tiny_recipe import TINY, tiny
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from pyg_sybio.data.datasets.motion_folder import MotionFolder
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.motion_folder import MotionFolder
 from pyg_sybio.data.readers.motion_file import write_motion
-from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
-from pyg_sybio.training.checkpoint import load_checkpoint
+from pyg_sybio.trained.prediction import predict
+from pyg_sybio.trained.trained import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.module import SybioModule
-from pyg_sybio.training.prediction import predict
 from pyg_sybio.training.recipes import RecipeCLI, RecipeError, fit, prepare, recipe_names, recipe_path
 
 

@@ -7,7 +7,7 @@ import pytest
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from pyg_sybio.data.synthetic import SyntheticMotions
+from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import Center, RandomRotation
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.recipe_transforms import build_transforms

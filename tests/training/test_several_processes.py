@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tiny_recipe import TINY
 
-from pyg_sybio.training.checkpoint import load_checkpoint
+from pyg_sybio.trained.evaluation import answers
+from pyg_sybio.trained.trained import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
-from pyg_sybio.training.evaluation import answers
 
 
 def test_two_processes_judge_the_saved_model_on_all_clips(tmp_path: Path) -> None:

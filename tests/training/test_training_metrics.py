@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.training.metrics import ErrorByHorizon
+from pyg_sybio.trained.metrics import ErrorByHorizon
 
 
 def test_means_are_numpys_and_a_class_without_clips_is_nan() -> None:

@@ -11,8 +11,8 @@ import torch
 from mutations import assert_safe, mutations
 from ntu_files import BODY, Body, write_ntu_file
 
+from pyg_sybio.data.datasets.ntu_samples import missing_skeletons
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.ntu_samples import missing_skeletons
 from pyg_sybio.data.readers.ntu import ACTION_NUMBERS, ACTIONS, read_ntu
 from pyg_sybio.skeleton import load_skeleton
 

@@ -1,0 +1,535 @@
+r"""What the angle-space benchmarks share (CMU Mocap, Human3.6M): statistics, windows, test clips, the error.
+
+A frame is a row of `V = 3 + 3·joints` values: the translation of the root, then an exponential map (rotation
+axis times angle, radians) for every joint. Both benchmarks take every second frame, which makes 25 a second.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.transforms import BaseTransform
+
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Span, Transforms, composed, windows
+from pyg_sybio.data.datasets.protocols import check_split_name
+from pyg_sybio.data.datasets.two_tasks import ObservationRatio
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.expmap import read_expmap
+from pyg_sybio.data.store.store import MotionStore, prepare
+from pyg_sybio.data.transforms.mirror import mirrored_poses
+from pyg_sybio.metrics import angle_error
+from pyg_sybio.skeleton import Skeleton
+
+DOWNSAMPLING = 2
+FRAME_RATE = 25.0  # after it
+# A column varies if its standard deviation over all training frames is at least this (the benchmarks' value).
+MIN_DEVIATION = 1e-4
+# Every published table draws its test clips with this seed, anew for each action.
+TEST_SEED = 1234567890
+NUM_TEST_CLIPS = 8  # for each action
+TEST_OBSERVED = 50  # frames before the published targets
+
+
+def frames_of(motion: Motion) -> Tensor:
+    r"""The rows of a file `[T, V]`: translation, and all rotations, of the first person."""
+    assert motion.translation is not None
+    return torch.cat([motion.translation[0], motion.poses[0].flatten(1)], dim=-1)
+
+
+def used_columns(skeleton: Skeleton, used: Skeleton) -> tuple[int, ...]:
+    """The columns of some joints, found by their names, in a file of all joints."""
+    joints = [skeleton.joint_index(name) for name in used.joints]
+    return tuple(3 + 3 * joint + axis for joint in joints for axis in range(3))
+
+
+def read_phases(path: Path, *, skeleton: Skeleton, label: str, ids: Mapping[str, str]) -> Iterator[Motion]:
+    r"""Even and odd frames of a file, both at 25 Hz: two motions, with the id `phase` `"0"` and `"1"`."""
+    motion = read_expmap(path, skeleton=skeleton)
+    for phase in range(min(DOWNSAMPLING, motion.num_frames)):
+        frames = motion.frames(slice(phase, None, DOWNSAMPLING))
+        yield frames.replace(
+            frame_rate=FRAME_RATE, label=label, ids={**ids, "phase": str(phase)}, check_values=False
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Normalisation:
+    r"""z-scores of the used columns, and the way back to all columns.
+
+    Args:
+        mean: Mean of each column over the training frames.
+        deviation: Standard deviation of each column over them, 1 where the column is constant (the rotations
+            of a hinge have constant columns).
+        used: Columns that a model sees, three for each of its joints.
+        varying: Those of the used columns that vary in training.
+
+    Shapes:
+        - **mean, deviation:** `[V]`
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    used: tuple[int, ...]
+    varying: tuple[int, ...]
+
+    @cached_property
+    def _columns(self) -> Tensor:
+        return torch.tensor(self.used)
+
+    @cached_property
+    def _of_used(self) -> tuple[Tensor, Tensor]:
+        return self.mean[self._columns], self.deviation[self._columns]
+
+    @classmethod
+    def fit(cls, files: Iterable[Tensor], used: Sequence[int]) -> "Normalisation":
+        r"""The statistics of training files `[T, V]`, over all their frames together.
+
+        The files are looked at one by one: the mean of two sets of :math:`n` and :math:`k` frames and their
+        sum of squares about it follow from those of each,
+
+        .. math::
+            m = m_n + \tfrac{k}{n + k} (m_k - m_n), \qquad
+            S = S_n + S_k + \tfrac{n k}{n + k} (m_k - m_n)^2.
+        """
+        count, mean, square = 0, torch.zeros(()), torch.zeros(())
+        for frames in files:
+            here, total = frames.mean(0), count + len(frames)
+            step = here - mean
+            square = square + (frames - here).square().sum(0) + step.square() * (count * len(frames) / total)
+            mean = mean + step * (len(frames) / total)
+            count = total
+        deviation = (square / count).sqrt()
+        constant = deviation < MIN_DEVIATION
+        varying = tuple(column for column in used if not constant[column])
+        return cls(mean, deviation.masked_fill(constant, 1.0), tuple(used), varying)
+
+    def normalise(self, frames: Tensor) -> Tensor:
+        r"""Raw frames `[..., T, V]` as the z-scores of the used joints, `[..., T, M, 3]`."""
+        mean, deviation = (of_used.to(frames.device) for of_used in self._of_used)
+        scores = (frames.index_select(-1, self._columns.to(frames.device)) - mean) / deviation
+        return scores.unflatten(-1, (-1, 3))
+
+    def restore(self, scores: Tensor, *, keep_constant: bool = False) -> Tensor:
+        r"""z-scores `[..., T, M, 3]` as raw frames `[..., T, V]`, in double precision.
+
+        Columns that are not used take their mean over the training frames. So do the used columns that are
+        constant in training, as a model has nothing to say about them, unless `keep_constant` asks for what
+        the scores hold (right for a recorded target).
+        """
+        mean, deviation = self.mean.to(scores.device), self.deviation.to(scores.device)
+        frames = mean.expand(*scores.shape[:-2], -1).clone()
+        columns = list(self.used)
+        frames[..., columns] += scores.flatten(-2).double() * deviation[columns]
+        if not keep_constant:
+            constant = sorted(set(self.used) - set(self.varying))
+            frames[..., constant] = mean[constant]
+        return frames
+
+
+class Standardize(BaseTransform):
+    r"""Rotations as z-scores of the joints that a model sees; the translation is left out.
+
+    Args:
+        normalisation: Statistics of the training files.
+        skeleton: The joints of its used columns. A joint that is not present stays zero, which is the mean.
+
+    Raises:
+        ValueError: If the skeleton does not have the joints of the used columns.
+    """
+
+    def __init__(self, normalisation: Normalisation, skeleton: Skeleton) -> None:
+        if 3 * skeleton.num_joints != len(normalisation.used):
+            raise ValueError(
+                f"'skeleton' {skeleton.name!r} has {skeleton.num_joints} joints, "
+                f"expected {len(normalisation.used) // 3}"
+            )
+        self.normalisation = normalisation
+        self.skeleton = skeleton
+
+    def forward(self, motion: Motion) -> Motion:
+        """z-scores of a motion of all joints."""
+        chosen = motion.joints(self.skeleton)
+        # Rows of a file, but for the translation, which may not be known: it is no used column.
+        frames = torch.nn.functional.pad(motion.poses.flatten(2), (3, 0))
+        scores = self.normalisation.normalise(frames)
+        return chosen.replace(
+            poses=scores.masked_fill(~chosen.present[..., None], 0.0), translation=None, check_values=False
+        )
+
+    def mirrored(self, scores: Tensor, axis: str) -> Tensor:
+        """z-scores `[..., T, M, 3]` of the mirror image (:class:`~pyg_sybio.data.transforms.Mirror`)."""
+        frames = self.normalisation.restore(scores, keep_constant=True)
+        columns = list(self.normalisation.used)
+        rotations = frames[..., columns].unflatten(-1, (-1, 3))
+        frames[..., columns] = mirrored_poses(rotations, self.skeleton, axis).flatten(-2)
+        return self.normalisation.normalise(frames).to(scores)
+
+    def invert(self, motion: Motion, skeleton: Skeleton) -> Motion:
+        """The motion of all joints of `skeleton`: what is not in the z-scores takes its mean in training."""
+        frames = self.normalisation.restore(motion.poses)  # [P, T, V]
+        return motion.replace(
+            poses=frames[..., 3:].unflatten(-1, (-1, 3)),
+            translation=frames[..., :3],
+            present=None,
+            confidence=None,
+            skeleton=skeleton,
+        )
+
+
+def seeded_starts(bounds: Sequence[tuple[int, int]], num_clips: int = NUM_TEST_CLIPS) -> list[int]:
+    r"""First frames of the fixed test clips of one action.
+
+    Args:
+        bounds: Lowest start and end (exclusive) of the starts for each file of the action; the files take
+            turns.
+        num_clips: How many clips.
+
+    Raises:
+        ValueError: If a file leaves no room.
+    """
+    for low, high in bounds:
+        if low >= high:
+            raise ValueError(f"'bounds' has {(low, high)}, expected a start below the end")
+    # The legacy generator is the protocol: another one would draw other clips.
+    generator = np.random.RandomState(TEST_SEED)
+    return [int(generator.randint(*bounds[clip % len(bounds)])) for clip in range(num_clips)]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    r"""What tells the angle-space benchmarks apart.
+
+    Args:
+        layout: The files below the folder, in words.
+        train: Names of the training files.
+        test: Names of the test files, by action; the files of an action take turns.
+        skeleton: All joints of a file.
+        used: The joints that a model sees.
+        read: Gives the phases of a file, with its action as label and the ids `split` (`"train"` or
+            `"test"`), `phase`, and `validation_id`.
+        validation_id: The id by which files are held out for validation.
+        validation_choices: Its values in the training files.
+        first_start: The lowest start of a test clip.
+        test_future: Frames that are kept free after the observed ones where test clips start.
+        cut_to_varying: Whether only columns that vary in training count in the error.
+    """
+
+    layout: str
+    train: tuple[str, ...]
+    test: Mapping[str, tuple[str, ...]]
+    skeleton: Skeleton
+    used: Skeleton
+    read: Callable[[Path], Iterator[Motion]]
+    validation_id: str
+    validation_choices: tuple[int, ...]
+    first_start: int
+    test_future: int
+    cut_to_varying: bool
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        return tuple(self.test)
+
+    def find(self, root: Path, part: str) -> tuple[list[Path], list[str]]:
+        """The files of `"train"` or `"test"` that are there, and the names of those that are not."""
+        names = self.train if part == "train" else [name for names in self.test.values() for name in names]
+        if not root.is_dir():
+            raise FileNotFoundError(f"{root} is not a folder, expected {self.layout} there")
+        found = [root / name for name in names if (root / name).is_file()]
+        return found, [name for name in names if not (root / name).is_file()]
+
+
+class ExpmapDataset(MotionDataset):
+    r"""A benchmark in angle space: z-scored joint angles, with what leads back to the file's own values.
+
+    Args:
+        benchmark: Files and protocol.
+        root: Folder of the files.
+        split: `"train"`, `"val"` or `"test"`.
+        num_observed: Frames in `x`.
+        num_future: Frames in `future`.
+        validation: Which training files make up `"val"`: the value of the benchmark's `validation_id`. With
+            `None`, `"train"` has all files.
+        window_stride: Frames from one window of `"train"` and `"val"` to the next.
+        actions: The actions to take clips from.
+        window_tempo: How much faster or slower windows may be played, drawn for each sample anew
+            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`). (default: 1, as recorded)
+        augment: Changes a clip of all joints, in radians, before it becomes z-scores.
+        corrupt: Changes the observed z-scores alone.
+        fill: Fills what is missing in them, after `corrupt`.
+        observation_ratio: The share of the observed frames that is seen, or a range of shares
+            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`).
+        padding: How the rest is filled: `"repeat"` or `"hold"`.
+        cache: Folder of prepared files, as :func:`~pyg_sybio.data.store.store.prepare` has it.
+        num_processes: How many processes may read files.
+        progress: Whether to show a progress bar while they do.
+
+    Attributes:
+        benchmark: Files and protocol, which a subclass has without an instance.
+        missing: Files of the benchmark that are not there, relative to `root`.
+        normalisation: Statistics of the training files.
+
+    Raises:
+        FileNotFoundError: If `root`, or all files for training (for the test split also for testing), are
+            missing.
+        ValueError: If an argument is not one of those above, a file is damaged, or a test file is too short.
+    """
+
+    benchmark: Benchmark
+
+    def __init__(
+        self,
+        *,
+        benchmark: Benchmark,
+        root: str | Path,
+        split: str,
+        num_observed: int,
+        num_future: int,
+        validation: int | None,
+        window_stride: int,
+        actions: Sequence[str],
+        augment: Transforms | None,
+        corrupt: Transforms | None,
+        fill: Transforms | None,
+        observation_ratio: ObservationRatio,
+        padding: str,
+        window_tempo: float,
+        cache: str | Path | None,
+        num_processes: int | None,
+        progress: bool,
+    ) -> None:
+        _check_arguments(benchmark, split, num_observed, num_future, validation, window_stride, actions)
+        root, length = Path(root), num_observed + num_future
+        self.benchmark, self.split = benchmark, split
+        train, missing = benchmark.find(root, "train")
+        test, missing_test = benchmark.find(root, "test")
+        for part, files in (("train", train), ("test", test)):
+            if not files and part in ("train", split):
+                raise FileNotFoundError(
+                    f"{root} has no file of the benchmark for {part!r}, expected {benchmark.layout} there"
+                )
+        self.missing = tuple(missing + missing_test if split == "test" else missing)
+        store = prepare(
+            files=train + test,
+            read=benchmark.read,
+            settings={},
+            root=root,
+            cache=cache,
+            num_processes=num_processes,
+            progress=progress,
+        )
+        recorded = (
+            frames_of(store.motion(index))
+            for index, clip in enumerate(store.clips)
+            if clip.ids["split"] == "train"
+        )
+        self.normalisation = Normalisation.fit(recorded, used_columns(benchmark.skeleton, benchmark.used))
+        if split == "test":
+            spans, too_short = _test_spans(store, benchmark, actions, num_observed, num_future), []
+        else:
+            held_out = (benchmark.validation_id, None if validation is None else str(validation))
+            chosen = _training_clips(store, held_out, split, actions)
+            fit = [index for index in chosen if store.clips[index].num_frames >= length]
+            too_short = [store.clips[index].source for index in sorted(set(chosen) - set(fit))]
+            spans = windows(
+                store, fit, num_observed=num_observed, num_future=num_future, stride=window_stride
+            )
+        _warn(root, self.missing, too_short, length)
+        if not spans:
+            raise ValueError(
+                f"{root} has no clip of {length} frames for split {split!r} and actions {', '.join(actions)}"
+            )
+        standardize = Standardize(self.normalisation, benchmark.used)
+        first = composed(augment)
+        super().__init__(
+            store=store,
+            spans=spans,
+            class_names=benchmark.actions,
+            num_observed=num_observed,
+            num_future=num_future,
+            frame_rate=FRAME_RATE,
+            observation_ratio=observation_ratio,
+            padding=padding,
+            window_tempo=window_tempo,
+            augment=standardize if first is None else [first, standardize],
+            corrupt=corrupt,
+            fill=fill,
+        )
+        self.skeleton = benchmark.used
+
+    @property
+    def feature_scale(self) -> Tensor:
+        r"""What a z-score of 1 is in radians `[M, 3]`; 0 for what is constant in training."""
+        normalisation = self.normalisation
+        varying = torch.tensor([column in normalisation.varying for column in normalisation.used])
+        scale = normalisation.deviation[list(normalisation.used)] * varying
+        return scale.unflatten(0, (-1, 3)).float()
+
+    def frames(self, idx: int) -> Tensor:
+        r"""The raw frames `[T + T_future, V]` of item `idx`, in double precision."""
+        return frames_of(self.motion(idx))
+
+    def read_clip(self, path: str | Path) -> Tensor:
+        r"""The last `num_observed` frames of a recording as a model wants them: z-scores `[M, T, 3]`.
+
+        Every second frame is taken, counted back from the last one, so that a prediction goes on where the
+        file ends. :meth:`to_frames` leads back to the file's own values.
+
+        Args:
+            path: A file of the benchmark's format.
+
+        Raises:
+            ValueError: If the file is damaged or too short.
+            FileNotFoundError: If there is no such file.
+        """
+        frames = frames_of(read_expmap(path, skeleton=self.benchmark.skeleton))
+        kept = frames[(len(frames) - 1) % DOWNSAMPLING :: DOWNSAMPLING]
+        if len(kept) < self.num_observed:
+            raise ValueError(
+                f"{path} has {len(frames)} frames, expected at least "
+                f"{DOWNSAMPLING * (self.num_observed - 1) + 1} to observe {self.num_observed}"
+            )
+        scores = self.normalisation.normalise(kept[-self.num_observed :])
+        return scores.transpose(0, 1).float().contiguous()
+
+    def to_frames(self, normalised: Tensor) -> Tensor:
+        r"""Predicted z-scores `[..., T, M, 3]` as raw frames `[..., T, V]` in the file's own values.
+
+        What a model does not predict (root, unused joints, columns that are constant in training) takes its
+        mean over the training frames.
+        """
+        self._check_joints("normalised", normalised)
+        return self.normalisation.restore(normalised)
+
+    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
+        """z-scores `[..., T, M, 3]` of the mirror image (:class:`~pyg_sybio.data.transforms.Mirror`)."""
+        self._check_joints("poses", poses)
+        return Standardize(self.normalisation, self.skeleton).mirrored(poses, axis)
+
+    def motion_errors(
+        self, prediction: Tensor, target: Tensor, mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        r"""The benchmark's angle error of normalised futures (:func:`~pyg_sybio.metrics.angle_error`).
+
+        Args:
+            prediction: Predicted z-scores.
+            target: Recorded z-scores, an item's `future` with frames first.
+            mask: Which joints were recorded: all, as in every clip of these benchmarks.
+
+        Shapes:
+            - **prediction, target:** `[N, T, M, 3]`
+            - **mask:** `[N, T, M]`
+            - **output:** `{"angle_mae": [N, T]}`, radians
+
+        Raises:
+            ValueError: If a shape does not fit, or something was not recorded: which columns count depends on
+                the whole target.
+
+        Note:
+            Only the z-scores of the used joints are needed, and yet the result is what the raw files give:
+            the Euler angles of a joint depend on its own three columns alone, a used joint has all three (the
+            constant ones have deviation 1 and keep their own value), and the columns of all other joints and
+            of the root never count in the error.
+        """
+        self._check_joints("prediction", prediction)
+        self._check_joints("target", target)
+        if mask is not None and not mask.all():
+            raise ValueError("'mask' has joints that were not recorded, expected whole targets")
+        predicted = self.normalisation.restore(prediction)
+        recorded = self.normalisation.restore(target, keep_constant=True)
+        columns = self.normalisation.varying if self.benchmark.cut_to_varying else None
+        return {"angle_mae": angle_error(predicted, recorded, columns)}
+
+    def _check_joints(self, name: str, value: Tensor) -> None:
+        num_joints = self.skeleton.num_joints
+        if value.dim() < 3 or tuple(value.shape[-2:]) != (num_joints, 3):
+            raise ValueError(f"'{name}' has shape {list(value.shape)}, expected [..., T, {num_joints}, 3]")
+
+
+def _check_arguments(
+    benchmark: Benchmark,
+    split: str,
+    num_observed: int,
+    num_future: int,
+    validation: int | None,
+    window_stride: int,
+    actions: Sequence[str],
+) -> None:
+    check_split_name(split)
+    name, choices = f"validation_{benchmark.validation_id}", benchmark.validation_choices
+    if validation is not None and validation not in choices:
+        raise ValueError(f"'{name}' is {validation}, expected one of {choices} or None")
+    if split == "val" and validation is None:
+        raise ValueError(f"'{name}' is None, expected a number for split 'val'")
+    lengths = {"num_observed": num_observed, "num_future": num_future, "window_stride": window_stride}
+    for name, value in lengths.items():
+        if value < 1:
+            raise ValueError(f"'{name}' is {value}, expected at least 1")
+    unknown = sorted(set(actions) - set(benchmark.actions))
+    if unknown:
+        raise ValueError(f"'actions' has {unknown[0]!r}, expected some of {', '.join(benchmark.actions)}")
+
+
+def _training_clips(
+    store: MotionStore, held_out: tuple[str, str | None], split: str, actions: Sequence[str]
+) -> list[int]:
+    """Clips for training, or the even phases of those held out, as the test has even frames alone."""
+    key, value = held_out
+    return [
+        index
+        for index, clip in enumerate(store.clips)
+        if clip.ids["split"] == "train"
+        and clip.label in actions
+        and (clip.ids[key] == value) == (split == "val")
+        and (split == "train" or clip.ids["phase"] == "0")
+    ]
+
+
+def _test_spans(
+    store: MotionStore, benchmark: Benchmark, actions: Sequence[str], num_observed: int, num_future: int
+) -> list[Span]:
+    """The eight fixed clips of each action, from the even frames of its test files in turn.
+
+    Longer clips than the published ones are drawn for their own length; shorter ones are cut out of those, so
+    that `future` begins at the same frame.
+    """
+    length = max(num_observed, TEST_OBSERVED), max(num_future, benchmark.test_future)
+    spans = []
+    for action in benchmark.actions:
+        clips = [
+            index
+            for index, clip in enumerate(store.clips)
+            if clip.ids["split"] == "test" and clip.ids["phase"] == "0" and clip.label == action
+        ]
+        # Without one of its files, an action has none of the published clips: they take turns.
+        if action not in actions or len(clips) < len(benchmark.test[action]):
+            continue
+        ends = [store.clips[index].num_frames - sum(length) for index in clips]
+        for index, end in zip(clips, ends, strict=True):
+            if end <= benchmark.first_start:
+                clip, least = store.clips[index], benchmark.first_start + sum(length)
+                raise ValueError(
+                    f"{clip.source} has {clip.num_frames} frames at {FRAME_RATE:g} Hz, "
+                    f"expected more than {least} for test clips"
+                )
+        for turn, start in enumerate(seeded_starts([(benchmark.first_start, end) for end in ends])):
+            split = start + length[0]
+            spans.append(Span(clips[turn % len(clips)], split - num_observed, split + num_future, split))
+    return spans
+
+
+def _warn(root: Path, missing: Sequence[str], too_short: Sequence[str], length: int) -> None:
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} files of the benchmark are missing: {', '.join(missing)}")
+    if too_short:
+        names = sorted({str(Path(source).relative_to(root)) for source in too_short})
+        parts.append(f"too short for {length} frames at {FRAME_RATE:g} Hz: {', '.join(names)}")
+    if parts:
+        # The caller of the benchmark's own class.
+        warnings.warn(f"{root}: {'; '.join(parts)}", stacklevel=4)

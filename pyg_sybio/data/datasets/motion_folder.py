@@ -1,0 +1,298 @@
+"""A user's own recordings: any folder of files that can be read."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyg_sybio.data.datasets.clip_table import ClipEntry, match_clip_pattern, read_clip_table
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transforms
+from pyg_sybio.data.datasets.protocols import (
+    SPLITS,
+    Described,
+    Validation,
+    check_split_name,
+    leave_out,
+    select,
+)
+from pyg_sybio.data.datasets.protocols import hold_out as held_out
+from pyg_sybio.data.datasets.two_tasks import ObservationRatio
+from pyg_sybio.data.folder_walk import paths_below
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.natural_order import natural
+from pyg_sybio.data.reading import FORMATS, FRAME_FILES, is_readable, read_motions
+from pyg_sybio.data.store.fingerprint import listing
+from pyg_sybio.data.store.store import prepare
+from pyg_sybio.data.transforms import Resample
+from pyg_sybio.skeleton import Skeleton, load_skeleton
+
+SAME_RATE = 1e-3
+"""Frame rates that differ by less than this share are the same: files round 0.033333 s."""
+
+
+class MotionFolder(MotionDataset):
+    r"""Any folder of motion files, with a CSV file of labels or a pattern of the files' names.
+
+    Every file below `root` that can be read (:data:`~pyg_sybio.data.reading.FORMATS`) is a clip, or several,
+    and so is a folder of OpenPose's frames; hidden files and folders do not count. What is said of a file,
+    from the first of these that there is:
+
+    * `pattern`, whose named groups are the label, the split and the ids of a file
+      (:func:`~pyg_sybio.data.datasets.clip_table.match_clip_pattern`);
+    * the CSV file `labels`, with a line for every file
+    (:func:`~pyg_sybio.data.datasets.clip_table.read_clip_table`);
+    * what the files hold themselves.
+
+    The split is the id `split` of the clips (a column of the CSV file, say), unless `hold_out` makes one.
+    Classes are sorted by name, numbers by value, over the whole folder, so that all splits have the same.
+
+    Args:
+        root: The folder.
+        split: `"train"`, `"val"` or `"test"`.
+        skeleton: A shipped skeleton's name, or the path of a JSON file; joints are found in the files by
+            their names, and bare columns are taken to be in its order. (default: that of the files, the same
+            in all)
+        labels: The CSV file, relative to `root`; it need not be there.
+        pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
+        hold_out: What is kept for the test: an id and its values, such as `{"style": ["youthful"]}` (leave
+            one style out), or a share of the clips of each class.
+        validation: What is kept of the rest for validation, unless the clips say it: ids and values, or a
+            share of the clips of each class (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
+        num_observed: Frames in `x`.
+        num_future: Frames in `future`.
+        window_stride: Frames from one window to the next. (default: a clip is one sample)
+        frame_rate: In Hz. Clips of another rate are resampled, and files that do not say theirs are taken to
+            have it. (default: that of the files, the same in all)
+        preprocess: Transform, or several, of a clip before it is stored, such as `Center`.
+        window_tempo: How much faster or slower windows may be played, drawn for each sample anew
+            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`). (default: 1, as recorded)
+        augment: Those of a clip before it is split, such as `RandomRotation`.
+        corrupt: Those of the observed frames, such as `DropJoints`.
+        fill: Those of the observed frames after that, such as `FillMissing`.
+        reserved: Frames at the end of a whole clip that are never observed. (default: `num_future`)
+        observation_ratio: The share of what could be observed that is, or a range of shares
+            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`).
+        padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
+        cache: The folder of prepared clips (:func:`~pyg_sybio.data.store.store.prepare`).
+        num_processes: How many processes may read.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        FileNotFoundError: If `root` is not a folder, or has no file that can be read.
+        ValueError: If an argument or the CSV file is wrong, the message naming line and column; if a file
+            cannot be read or has another skeleton or frame rate, or a clip has no label or split.
+
+    Note:
+        Where both say something, the CSV file or the pattern prevails over the file itself. Files whose
+        suffix says that they cannot be read are counted in one warning.
+
+        Rotations (exponential maps) need the statistics and the error of their benchmark: see
+        :class:`~pyg_sybio.data.datasets.cmu_mocap.CMUMocap`. Here they are refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        split: str = "train",
+        skeleton: str | None = None,
+        labels: str = "clips.csv",
+        pattern: str | None = None,
+        hold_out: float | Mapping[str, Sequence[Any]] | None = None,
+        validation: Validation = None,
+        num_observed: int = 30,
+        num_future: int = 30,
+        window_stride: int | None = None,
+        window_tempo: float = 1.0,
+        frame_rate: float | None = None,
+        preprocess: Transforms | None = None,
+        augment: Transforms | None = None,
+        corrupt: Transforms | None = None,
+        fill: Transforms | None = None,
+        reserved: int | None = None,
+        observation_ratio: ObservationRatio = 1.0,
+        padding: str = "repeat",
+        cache: str | None = None,
+        num_processes: int | None = None,
+        progress: bool = True,
+    ) -> None:
+        root = Path(root)
+        files = find_motion_files(root, besides=(root / labels, *([Path(skeleton)] if skeleton else [])))
+        entries = describe_files(files, root, labels=labels, pattern=pattern)
+        read = ReadEntries(root, entries, load_skeleton(skeleton) if skeleton else None, frame_rate)
+        store = prepare(
+            files=files,
+            read=read,
+            preprocess=self.preparation(preprocess),
+            # The store looks at the files that it is given, of which some may be folders.
+            settings={"frames": [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]},
+            root=root,
+            cache=cache,
+            num_processes=num_processes,
+            progress=progress,
+        )
+        if store.skeleton.coordinates == "expmap":
+            raise ValueError(
+                f"{root} has rotations (skeleton '{store.skeleton.name}'), expected positions: "
+                "MotionFolder knows neither their statistics nor their error"
+            )
+        self.split = split
+        super().__init__(
+            store=store,
+            clips=choose_clips(store.clips, split, hold_out=hold_out, validation=validation),
+            class_names=sorted({clip.label for clip in store.clips if clip.label is not None}, key=natural),
+            num_observed=num_observed,
+            num_future=num_future,
+            window_stride=window_stride,
+            frame_rate=frame_rate,
+            reserved=reserved,
+            observation_ratio=observation_ratio,
+            padding=padding,
+            window_tempo=window_tempo,
+            augment=augment,
+            corrupt=corrupt,
+            fill=fill,
+        )
+
+
+@dataclass(frozen=True)
+class ReadEntries:
+    """Reads a file of a folder, and adds what is said of it.
+
+    Args:
+        root: The folder.
+        entries: What is said of each file, by its path relative to the folder.
+        skeleton: The skeleton wanted. (default: the file's)
+        frame_rate: In Hz; motions of another rate are resampled, and those that do not say theirs are taken
+            to have it. (default: the file's)
+    """
+
+    root: Path
+    entries: Mapping[str, ClipEntry]
+    skeleton: Skeleton | None
+    frame_rate: float | None
+
+    def __call__(self, path: Path) -> Iterator[Motion]:
+        """The motions of the file."""
+        entry = self.entries.get(path.relative_to(self.root).as_posix(), ClipEntry())
+        for motion in read_motions(path, skeleton=self.skeleton):
+            motion = motion.replace(
+                # A store has numbers of one kind, and a user's arrays may have any.
+                poses=motion.poses.float(),
+                confidence=None if motion.confidence is None else motion.confidence.float(),
+                label=motion.label if entry.label is None else entry.label,
+                ids={**motion.ids, **entry.ids},
+                # The file itself, not what it was once made from.
+                source=motion.source if motion.source.startswith(str(path)) else str(path),
+            )
+            yield motion if self.frame_rate is None else at_rate(motion, self.frame_rate)
+
+
+def at_rate(motion: Motion, frame_rate: float) -> Motion:
+    """The motion at a frame rate (Hz), resampled only if it has another one."""
+    rate = motion.frame_rate
+    if rate is None or abs(rate - frame_rate) <= SAME_RATE * frame_rate:
+        return motion.replace(frame_rate=frame_rate)
+    return Resample(frame_rate=frame_rate)(motion)
+
+
+def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:
+    r"""The files below a folder that can be read, in the order of their paths, with a warning for all others.
+
+    A folder of OpenPose's frames counts as a file.
+
+    Args:
+        root: The folder.
+        besides: Files that are no motions, and no reason for a warning.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or nothing in it that can be read.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder, expected one of motion files")
+    left_out = {path.resolve() for path in besides}
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    paths = paths_below(root)
+    frames = {path.parent for path in paths if path.match(FRAME_FILES)}
+    for path in paths:
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if hidden or path.resolve() in left_out or path.parent in frames:
+            continue
+        suffix = path.suffix.lower()
+        # A text may be a note as well as a motion; a look at its first line tells.
+        if path in frames or (
+            path.is_file() and suffix in FORMATS and (suffix != ".txt" or is_readable(path))
+        ):
+            found.append(path)
+        elif path.is_file() and suffix != ".asf":  # read with the .amc beside it
+            others[suffix or path.name] += 1
+    if others:
+        shown = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+        warnings.warn(f"{root}: files that are not read as motions: {shown}", stacklevel=3)
+    if not found:
+        raise FileNotFoundError(f"{root} has no motion file, expected some of {', '.join(FORMATS)}")
+    return found
+
+
+def describe_files(
+    files: Sequence[Path], root: Path, *, labels: str, pattern: str | None
+) -> dict[str, ClipEntry]:
+    """What the pattern, or else the CSV file if it is there, says of the files, by their relative paths."""
+    names = [path.relative_to(root).as_posix() for path in files]
+    if pattern is not None:
+        return match_clip_pattern(pattern, names)
+    table = root / labels
+    return read_clip_table(table, names) if table.is_file() else {}
+
+
+def choose_clips(
+    clips: Sequence[Described],
+    split: str,
+    *,
+    hold_out: float | Mapping[str, Sequence[Any]] | None,
+    validation: Validation,
+) -> list[int]:
+    r"""The clips of one split, by their place in `clips`; arguments and errors of :class:`MotionFolder`."""
+    check_split_name(split)
+    if isinstance(hold_out, Mapping):
+        if len(hold_out) != 1:
+            raise ValueError(f"'hold_out' names {len(hold_out)} ids, expected one: {dict(hold_out)}")
+        ((name, values),) = hold_out.items()
+        rule = leave_out(name, values)
+        known = {clip.ids[name] for clip in clips if name in clip.ids}
+        if known and (unknown := sorted(rule.values - known, key=natural)):
+            raise ValueError(
+                f"'hold_out' has {name!r} {unknown[0]!r}, which is that of no clip, "
+                f"expected some of {', '.join(sorted(known, key=natural))}"
+            )
+        return select(clips, rule, split, validation=validation)
+    everything = range(len(clips))
+    if hold_out is None:
+        parts = [_split_of(clip) for clip in clips]
+        training = [index for index in everything if parts[index] == "train"]
+        chosen = {name: [index for index in everything if parts[index] == name] for name in SPLITS}
+    else:
+        training, test = held_out(clips, everything, hold_out)
+        chosen = {"train": training, "val": [], "test": test}
+    if validation is not None and not chosen["val"]:
+        chosen["train"], chosen["val"] = held_out(clips, training, validation)
+    if not chosen[split]:
+        remedy = "give 'validation', or" if split == "val" else "give 'hold_out', or"
+        raise ValueError(
+            f"split {split!r} has no clip: {remedy} say it of some clips ('split' in the CSV file)"
+        )
+    return chosen[split]
+
+
+def _split_of(clip: Described) -> str:
+    split = clip.ids.get("split")
+    if split not in SPLITS:
+        came = "no split" if split is None else f"the split {split!r}"
+        raise ValueError(
+            f"{clip.source} has {came}, expected train, val or test: add a column 'split' to the CSV file, "
+            "or give 'hold_out', such as 0.2 or {subject: [3]}"
+        )
+    return split

@@ -1,0 +1,226 @@
+r"""The files of a motion store: written motion by motion, and checked when they are read.
+
+| file | content |
+|---|---|
+| `poses.bin` | the frames of all persons of all clips, one after the other, `[rows, M, D]` |
+| `present.bin` | likewise, `[rows, M]`, a byte each |
+| `confidence.bin`, `translation.bin` | likewise, of the clips that have them |
+| `index.json` | what is known about each clip besides, a column each |
+| `meta.json` | skeleton, number types, what the store was made from, sizes and checksums, its own included |
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, overload
+
+import numpy as np
+import xxhash
+
+from pyg_sybio.data.store.fingerprint import digest
+from pyg_sybio.data.store.pool import LeftOut, Record
+from pyg_sybio.skeleton import Skeleton
+
+INDEX, META = "index.json", "meta.json"
+ARRAYS = ("poses", "present", "confidence", "translation")
+COLUMNS = ("num_persons", "num_frames", "label", "source", "inside", "frame_rate", "tracks")
+TYPES = {"float16": "<f2", "float32": "<f4", "float64": "<f8", "bool": "|b1"}
+
+
+class DamagedStoreError(ValueError):
+    """A store whose files are not what was written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipInfo:
+    """What is known about a motion, without its arrays: see :class:`~pyg_sybio.data.motion.Motion`."""
+
+    num_persons: int
+    num_frames: int
+    label: str | None
+    ids: Mapping[str, str]
+    source: str
+    frame_rate: float | None
+    tracks: tuple[int, ...]
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes()
+        document = json.loads(text)
+        whole = isinstance(document, dict) and text == _meta_text(document)
+    except OSError as error:
+        raise DamagedStoreError(f"{path} cannot be read ({error.strerror})") from None
+    except ValueError:
+        whole = False
+    if not whole:
+        raise DamagedStoreError(f"{path} is not what was written")
+    return document
+
+
+def _meta_text(document: Mapping[str, Any]) -> bytes:
+    content = {key: value for key, value in document.items() if key != "checksum"}
+    return (json.dumps(content | {"checksum": digest(content)}, indent=1) + "\n").encode()
+
+
+def check_file(path: Path, written: Mapping[str, Any], *, content: bool) -> None:
+    try:
+        size = path.stat().st_size
+        if size != written["bytes"]:
+            raise DamagedStoreError(f"{path} has {size} bytes, but {written['bytes']} were written")
+        if content and _checksum(path) != written["xxh3_128"]:
+            raise DamagedStoreError(f"{path} is not what was written")
+    except OSError as error:
+        raise DamagedStoreError(f"{path} cannot be read ({error.strerror})") from None
+
+
+def _checksum(path: Path) -> str:
+    checksum = xxhash.xxh3_128()
+    buffer = memoryview(bytearray(2**20))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            checksum.update(buffer[:count])
+    return checksum.hexdigest()
+
+
+def mapped(path: Path, kind: str, row: tuple[int, ...]) -> np.ndarray:
+    # As a plain array: a memmap costs a few microseconds more in each slice.
+    return np.memmap(path, dtype=TYPES[kind], mode="r").view(np.ndarray).reshape(-1, *row)
+
+
+class Clips(Sequence[ClipInfo]):
+    """What is known about each clip, made when it is asked for: there may be a hundred thousand of them."""
+
+    def __init__(self, columns: Mapping[str, Any], root: str) -> None:
+        self._columns = [columns[name] for name in COLUMNS]
+        # Few different texts, many clips.
+        self._ids = {
+            name: [text if text is None else sys.intern(text) for text in column]
+            for name, column in columns["ids"].items()
+        }
+        self._root = root
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    @overload
+    def __getitem__(self, index: int) -> ClipInfo: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ClipInfo]: ...
+    def __getitem__(self, index: int | slice) -> ClipInfo | list[ClipInfo]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        persons, frames, label, source, inside, rate, tracks = (column[index] for column in self._columns)
+        texts = ((name, column[index]) for name, column in self._ids.items())
+        return ClipInfo(
+            num_persons=persons,
+            num_frames=frames,
+            label=label,
+            ids={name: text for name, text in texts if text is not None},
+            source=outside(source, inside, self._root),
+            frame_rate=rate,
+            tracks=tuple(tracks),
+        )
+
+
+def first_rows(columns: Mapping[str, Any], name: str) -> list[int]:
+    """The first row of each clip in an array, -1 for a clip that is not in it."""
+    counts = np.array(columns["num_persons"]) * np.array(columns["num_frames"])
+    there = np.array(columns["has"][name], dtype=bool)
+    counts = np.where(there, counts, 0)
+    return np.where(there, np.cumsum(counts) - counts, -1).tolist()
+
+
+def _inside(source: str, root: str) -> tuple[str, bool]:
+    prefix = root + os.sep
+    return source.removeprefix(prefix), source.startswith(prefix)
+
+
+def outside(source: str, inside: bool, root: str) -> str:
+    return root + os.sep + source if inside else source
+
+
+class StoreWriter:
+    """Writes motions one after the other into the files of a store."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder, self.root = folder, str(root)
+        self.files: dict[str, BinaryIO] = {}
+        self.checksums: dict[str, Any] = {}
+        self.types: dict[str, tuple[str, str]] = {}  # and the source that set it
+        self.skeleton: tuple[Skeleton, str] | None = None
+        self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self.has: dict[str, list[int]] = {name: [] for name in ARRAYS}
+        self.ids: dict[str, list[str | None]] = {}
+        self.skipped: list[tuple[str, bool, str]] = []
+
+    def __enter__(self) -> "StoreWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self.files.values():
+            file.close()
+
+    def add(self, item: Record | LeftOut) -> None:
+        if isinstance(item, LeftOut):
+            self.skipped.append((*_inside(item.source, self.root), item.reason))
+            return
+        source = item.values["source"]
+        self._check_skeleton(item.skeleton, source)
+        for name in ARRAYS:
+            self.has[name].append(int(name in item.arrays))
+            if name in item.arrays:
+                self._add_rows(name, item.arrays[name], source)
+        values = dict(item.values)
+        values["source"], values["inside"] = _inside(source, self.root)
+        for name, column in self.columns.items():
+            column.append(values[name])
+        count = len(self.columns["source"])
+        for name, text in values["ids"].items():
+            column = self.ids.setdefault(name, [])
+            column += [None] * (count - 1 - len(column)) + [text]
+
+    def finish(self, made_from: Mapping[str, Any]) -> None:
+        if self.skeleton is None:
+            source, _, reason = self.skipped[0]
+            raise ValueError(f"{self.root} has no motion left: {source} {reason}")
+        count = len(self.columns["source"])
+        ids = {name: column + [None] * (count - len(column)) for name, column in self.ids.items()}
+        index = {**self.columns, "has": self.has, "ids": ids, "skipped": self.skipped}
+        self._write(INDEX, json.dumps(index, separators=(",", ":")).encode())
+        meta = {
+            "made_from": dict(made_from),
+            "skeleton": self.skeleton[0].to_dict(),
+            "types": {name: kind for name, (kind, _) in self.types.items()},
+            "files": {
+                name: {"bytes": file.tell(), "xxh3_128": self.checksums[name].hexdigest()}
+                for name, file in self.files.items()
+            },
+        }
+        (self.folder / META).write_bytes(_meta_text(meta))
+
+    def _add_rows(self, name: str, array: np.ndarray, source: str) -> None:
+        kind, first = self.types.setdefault(name, (array.dtype.name, source))
+        if array.dtype.name != kind:
+            raise ValueError(f"'{name}' is {array.dtype.name} in {source}, but {kind} in {first}")
+        self._write(f"{name}.bin", array.astype(TYPES[kind], copy=False).data)
+
+    def _write(self, name: str, content: bytes | memoryview) -> None:
+        if name not in self.files:
+            self.files[name] = (self.folder / name).open("wb")
+            self.checksums[name] = xxhash.xxh3_128()
+        self.files[name].write(content)
+        self.checksums[name].update(content)
+
+    def _check_skeleton(self, skeleton: Skeleton, source: str) -> None:
+        if self.skeleton is None:
+            self.skeleton = skeleton, source
+        elif skeleton != self.skeleton[0]:
+            first, first_source = self.skeleton
+            raise ValueError(
+                f"{source} has skeleton '{skeleton.name}' ({skeleton.num_joints} joints), but {first_source} "
+                f"has '{first.name}' ({first.num_joints} joints): expected one skeleton"
+            )

@@ -1,0 +1,307 @@
+"""Motions prepared once: read from their files, preprocessed, and kept as memory-mapped arrays.
+
+:func:`prepare` makes a :class:`MotionStore`, or opens the one that an earlier run has made.
+"""
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+from tqdm import tqdm
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.store.files import (
+    ARRAYS,
+    INDEX,
+    META,
+    ClipInfo,
+    Clips,
+    DamagedStoreError,
+    StoreWriter,
+    check_file,
+    first_rows,
+    mapped,
+    outside,
+    read_meta,
+)
+from pyg_sybio.data.store.fingerprint import described, digest, listing
+from pyg_sybio.data.store.pool import Preprocess, Read, read_files
+from pyg_sybio.skeleton import Skeleton
+
+__all__ = ["ClipInfo", "DamagedStoreError", "MotionStore", "prepare"]
+
+FORMAT = 1
+"""Raised whenever stores are written or motions are read in another way: older stores are then made anew."""
+
+CACHE_VARIABLE = "PYG_SYBIO_CACHE"
+
+
+class MotionStore:
+    """Prepared motions, memory-mapped and read only.
+
+    A pickled store is a reference: unpickled, in another process, it opens the same folder.
+
+    Args:
+        folder: The store's folder.
+        root: The folder of the raw files, where the motions' sources lie.
+        verify: Whether to compare the arrays with their checksums.
+
+    Attributes:
+        skeleton: The skeleton of all motions.
+        clips: What is known about each motion.
+        skipped: Source and reason of each motion that was left out.
+
+    Raises:
+        DamagedStoreError: If a file of the store is missing or is not what was written.
+    """
+
+    def __init__(self, folder: str | Path, *, root: str | Path, verify: bool = True) -> None:
+        self.folder, self.root = Path(folder), Path(root)
+        meta = read_meta(self.folder / META)
+        for name, written in meta["files"].items():
+            # The index is small and read whole anyway.
+            check_file(self.folder / name, written, content=verify or name == INDEX)
+        self.skeleton = Skeleton.from_dict(meta["skeleton"])
+        columns = json.loads((self.folder / INDEX).read_bytes())
+        self.clips: Sequence[ClipInfo] = Clips(columns, str(self.root))
+        self.skipped: tuple[tuple[str, str], ...] = tuple(
+            (outside(source, inside, str(self.root)), reason) for source, inside, reason in columns["skipped"]
+        )
+        self._arrays = {
+            name: mapped(self.folder / f"{name}.bin", kind, self._row_shape(name))
+            for name, kind in meta["types"].items()
+        }
+        self._first = {name: first_rows(columns, name) for name in self._arrays}
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __repr__(self) -> str:
+        return f"MotionStore({len(self)} clips, {self.skeleton.name!r}, {str(self.folder)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (self.folder, self.root)
+
+    def motion(self, index: int, frames: slice = slice(None)) -> Motion:
+        """A copy of one motion, or of some of its frames.
+
+        Args:
+            index: Which motion; negative numbers count from the end.
+            frames: Which frames.
+
+        Raises:
+            IndexError: If there is no such motion.
+            ValueError: If `frames` selects none.
+        """
+        clip = self.clips[index]
+        poses, present, confidence, translation = (self._part(name, index, clip, frames) for name in ARRAYS)
+        assert poses is not None and present is not None
+        if not poses.numel():
+            raise ValueError(f"'frames' is {frames}, but {clip.source} has {clip.num_frames} frames")
+        return Motion(
+            poses=poses,
+            present=present,
+            confidence=confidence,
+            translation=translation,
+            skeleton=self.skeleton,
+            frame_rate=clip.frame_rate,
+            label=clip.label,
+            ids=clip.ids,
+            tracks=clip.tracks,
+            source=clip.source,
+            # They were checked when the motion was prepared, and the checksums say that they are the same.
+            check_values=False,
+        )
+
+    def _part(self, name: str, index: int, clip: ClipInfo, frames: slice) -> Tensor | None:
+        if name not in self._arrays or (first := self._first[name][index]) < 0:
+            return None
+        rows = self._arrays[name]
+        shape = (clip.num_persons, clip.num_frames, *rows.shape[1:])
+        block = rows[first : first + shape[0] * shape[1]].reshape(shape)
+        return torch.from_numpy(np.array(block[:, frames], order="C"))
+
+    def _row_shape(self, name: str) -> tuple[int, ...]:
+        joints, features = self.skeleton.num_joints, self.skeleton.num_features
+        return {"poses": (joints, features), "translation": (3,)}.get(name, (joints,))
+
+
+def prepare(
+    *,
+    files: Sequence[Path],
+    read: Read,
+    preprocess: Preprocess | None = None,
+    settings: Mapping[str, Any],
+    root: str | Path,
+    cache: str | Path | None = None,
+    num_processes: int | None = None,
+    progress: bool = True,
+) -> MotionStore:
+    """The prepared motions of files: made now, or opened if that was done before.
+
+    A store is made in a hidden folder and renamed when it is whole; another process that wants the same one
+    waits, and then opens it. It is made anew, and the one before removed, if a file was added, removed or
+    changed (by size or modification time), or by a package of another format; also, with a warning, if it is
+    damaged. Stores of other settings stay beside it, since another run may be using them: the cache folder
+    may be emptied at any time.
+
+    Args:
+        files: The raw files, whose order is that of the clips.
+        read: Gives the motion or motions of a file. An iterator is not collected in memory.
+        preprocess: Applied to each motion before it is stored; None leaves the motion out. Both functions
+            must be picklable: functions of a module, `functools.partial` of one, transforms.
+        settings: Whatever else the result depends on, such as the version of a user's function: changed code
+            is not noticed. Name here also what chooses the files, if several choices are in use: there is one
+            store for each `root`, `settings`, `read` and `preprocess`.
+        root: The folder of the raw files.
+        cache: The folder of all stores. (default: the environment variable `PYG_SYBIO_CACHE`, else
+            `~/.cache/pyg_sybio`)
+        num_processes: How many processes may read. Few or small files are read in this process, however many
+            are allowed. (default: one for each core)
+        progress: Whether to show a progress bar, where standard error is a terminal.
+
+    Raises:
+        ValueError: If a file cannot be read, with the file's message (several, if the next files fail too),
+            or motions have different skeletons or number types, or none is left.
+        OSError: If the cache folder cannot be written.
+        RuntimeError: If a worker process died.
+    """
+    if not files:
+        raise ValueError(f"'files' is empty, expected files of {root}")
+    if num_processes is not None and num_processes < 1:
+        raise ValueError(f"'num_processes' is {num_processes}, expected at least 1")
+    root = Path(root)
+    for name, function in (("read", read), ("preprocess", preprocess)):
+        _check_picklable(name, function)
+    # Absolute: a store may be opened again by a process that works in another folder.
+    cache = Path(cache or os.environ.get(CACHE_VARIABLE) or "~/.cache/pyg_sybio").expanduser().absolute()
+    made_from = {
+        "root": str(root.resolve()),
+        "settings": described(settings),
+        "read": described(read),
+        "preprocess": described(preprocess),
+    }
+    family = f"{root.resolve().name[:40]}-{digest(made_from)[:16]}"
+    made_from |= {"format": FORMAT, "files": listing(files, root)}
+    folder = cache / f"{family}-{digest(made_from)[:16]}"
+    try:
+        return MotionStore(folder, root=root)
+    except (DamagedStoreError, OSError):
+        pass  # or not there, or just being removed: looked at once more when nobody else is at it
+    with _writing(cache), _alone(cache / f"{family}.lock", root, progress):
+        _remove(cache, f".{family}.")  # what a killed process has left
+        if folder.exists():
+            try:
+                return MotionStore(folder, root=root)
+            except DamagedStoreError as error:
+                warnings.warn(f"{error}: {root} is prepared again", stacklevel=2)
+        part = cache / f".{family}.{os.getpid()}"
+        try:
+            part.mkdir()
+            _fill(
+                part, files, read, preprocess, root, made_from, num_processes or os.cpu_count() or 1, progress
+            )
+            _remove(cache, f"{family}-")
+            part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return MotionStore(folder, root=root)
+
+
+def _fill(
+    folder: Path,
+    files: Sequence[Path],
+    read: Read,
+    preprocess: Preprocess | None,
+    root: Path,
+    made_from: Mapping[str, Any],
+    num_processes: int,
+    progress: bool,
+) -> None:
+    bar = tqdm(
+        total=len(files),
+        desc=f"preparing {root.name}",
+        unit="file",
+        disable=None if progress else True,  # None: shown on a terminal alone
+    )
+    with bar, StoreWriter(folder, root) as writer:
+        items = read_files(
+            files, read, preprocess, num_processes=num_processes, folder=folder, advance=bar.update
+        )
+        with closing(items):
+            for item in items:
+                writer.add(item)
+        writer.finish(made_from)
+    try:
+        unchanged = listing(files, root) == made_from["files"]
+    except OSError:
+        unchanged = False
+    if not unchanged:
+        raise ValueError(f"files of {root} changed while they were prepared: prepare them again")
+
+
+def _reopened(folder: Path, root: Path) -> MotionStore:
+    return MotionStore(folder, root=root, verify=False)
+
+
+# The cache folder -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _writing(cache: Path) -> Iterator[None]:
+    """Where an error of the file system is one of the cache folder: those of raw files are `ValueError`."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(
+            f"the cache folder {cache} cannot be written ({error.strerror or error}): set the environment "
+            f"variable {CACHE_VARIABLE} (or 'cache') to a folder that can"
+        ) from None
+
+
+@contextmanager
+def _alone(lock_file: Path, root: Path, progress: bool) -> Iterator[None]:
+    """Where one process at a time prepares a store."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A worker that imports the script which started it would wait for its own parent.
+        raise RuntimeError("a script that prepares data must do so under `if __name__ == '__main__':`")
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if progress:
+            print(f"waiting for another process that prepares {root}", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _remove(cache: Path, prefix: str) -> None:
+    for path in cache.iterdir():
+        if path.name.startswith(prefix):
+            shutil.rmtree(path)
+
+
+def _check_picklable(name: str, function: Any) -> None:
+    try:
+        pickle.dumps(function)
+    except Exception as error:
+        raise ValueError(
+            f"'{name}' is {function!r}, which cannot be sent to another process ({error}): expected a "
+            "function of a module, functools.partial of one, or a transform"
+        ) from None

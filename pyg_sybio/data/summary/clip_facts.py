@@ -1,0 +1,107 @@
+r"""What counts of a clip, and of all clips in a file.
+
+Worker processes import this module, so it imports what reads files and no more.
+"""
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pyg_sybio.data.datasets.protocols import SPLITS
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.annotations import load_annotations
+from pyg_sybio.data.reading import read_motions
+from pyg_sybio.skeleton import Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class ClipFacts:
+    r"""What counts of one motion.
+
+    Args:
+        format: Suffix of its file; `folder` for one of frames.
+        label: Its class.
+        splits: The splits that it belongs to; in an annotation file they may be several.
+        ids: Its other ids.
+        num_frames: Its length.
+        frame_rate: In Hz.
+        num_persons: How many persons are seen anywhere in it.
+        skeleton: Its name.
+        joints: Of the skeleton.
+        missing: In how many of the frames that show a person is each joint of theirs missing, `[M]`.
+        seen: Frames in which a person is seen, summed over persons.
+        empty: Frames in which nobody is seen.
+    """
+
+    format: str
+    label: str | None
+    splits: tuple[str, ...]
+    ids: Mapping[str, str]
+    num_frames: int
+    frame_rate: float | None
+    num_persons: int
+    skeleton: str
+    joints: tuple[str, ...]
+    missing: np.ndarray
+    seen: int
+    empty: int
+
+    @classmethod
+    def of(cls, motion: Motion, format: str, splits: tuple[str, ...] = ()) -> "ClipFacts":
+        """The facts of a motion; its id `split`, if it has one, is its split."""
+        ids = dict(motion.ids)
+        if "split" in ids:
+            splits = (ids.pop("split"),)
+        seen = motion.seen
+        return cls(
+            format=format,
+            label=motion.label,
+            splits=splits,
+            ids=ids,
+            num_frames=motion.num_frames,
+            frame_rate=motion.frame_rate,
+            num_persons=int(seen.any(dim=1).sum()),
+            skeleton=motion.skeleton.name,
+            joints=motion.skeleton.joints,
+            missing=(seen[..., None] & ~motion.present).sum(dim=(0, 1)).numpy(),
+            seen=int(seen.sum()),
+            empty=int((~seen.any(dim=0)).sum()),
+        )
+
+
+Result = tuple[list[ClipFacts], str | None]
+"""What there is in a file, and the error that ended the reading."""
+
+
+def facts_of_file(file: Path, root: Path, skeleton: Skeleton | None) -> Result:
+    """The facts of a file's motions, and the error that ended the reading."""
+    clips: list[ClipFacts] = []
+    suffix = "folder" if file.is_dir() else file.suffix.lower()
+    inner = file.relative_to(root).parts[:-1]
+    folder = tuple(part.lower() for part in inner if part.lower() in SPLITS)[-1:]
+    try:
+        splits: dict[str, list[str]] = {}
+        if suffix == ".pkl":
+            annotations = load_annotations(file)
+            motions = annotations.motions(skeleton=skeleton)
+            for split, names in annotations.splits.items():
+                for name in names:
+                    splits.setdefault(f"{file}: {name}", []).append(split)
+        else:
+            motions = read_motions(file, skeleton=skeleton)
+        for motion in motions:
+            in_splits = tuple(splits.get(motion.source, folder))
+            clips.append(ClipFacts.of(motion, suffix, in_splits))
+    except (ValueError, OSError) as error:
+        return clips, str(error)
+    return clips, None
+
+
+def start_worker() -> None:
+    """What a process does that reads files for another one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends the workers
+    torch.set_num_threads(1)

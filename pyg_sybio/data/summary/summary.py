@@ -1,0 +1,221 @@
+r"""What is in a folder of recordings: clips, classes, lengths, frame rates, persons, and what is missing."""
+
+import multiprocessing
+import os
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pyg_sybio.data.datasets.clip_table import ClipEntry, match_clip_pattern
+from pyg_sybio.data.datasets.motion_folder import describe_files, find_motion_files
+from pyg_sybio.data.datasets.protocols import SPLITS
+from pyg_sybio.data.folder_walk import paths_below
+from pyg_sybio.data.natural_order import natural
+from pyg_sybio.data.reading import is_readable
+from pyg_sybio.data.summary.clip_facts import ClipFacts, Result, facts_of_file, start_worker
+from pyg_sybio.data.summary.tally import Tally
+from pyg_sybio.skeleton import Skeleton
+
+TABLE = "clips.csv"
+
+_TRIAL_SECONDS = 1.0
+_START_UP_SECONDS = 3.0  # of a worker process, most of it the import of torch
+_FILES_AT_ONCE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What is in a folder or a file.
+
+    Args:
+        path: The folder or file.
+        all: Counts over all clips.
+        splits: Counts of each split.
+        num_files: Files with motions.
+        failures: Files that cannot be read, with the error of each.
+        others: How many files of which suffix are not read as motions.
+    """
+
+    path: Path
+    all: Tally
+    splits: Mapping[str, Tally]
+    num_files: int
+    failures: Mapping[str, str]
+    others: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON."""
+        return {
+            "path": str(self.path),
+            "files": self.num_files,
+            "other_files": dict(self.others),
+            "failures": dict(self.failures),
+            "all": self.all.to_dict(),
+            "splits": {name: tally.to_dict() for name, tally in self.splits.items()},
+        }
+
+
+def summarise(
+    path: str | Path,
+    *,
+    skeleton: Skeleton | None = None,
+    labels: str | Path | None = None,
+    pattern: str | None = None,
+    besides: Sequence[Path] = (),
+    num_processes: int | None = None,
+    progress: bool = True,
+) -> Summary:
+    """Read all motions of a folder, or of one file, and count what is in them.
+
+    One motion at a time is in memory, in every process. The split of a clip is what `labels` or `pattern`
+    says, or its file does, or the folder of that name does in which the file lies.
+
+    Args:
+        path: The folder, with all folders in it, or the file.
+        skeleton: The joints wanted (:func:`~pyg_sybio.data.reading.read_motions`).
+        labels: A CSV file with class, split and ids of every file (:func:`read_clip_table`). (default:
+            `clips.csv` in the folder, if there is one)
+        pattern: A regular expression that says the same of the files' names (:func:`match_clip_pattern`).
+        besides: Files in the folder that are no motions, such as the skeleton's.
+        num_processes: How many processes may read. (default: one a core, if they save time)
+        progress: Whether to show a progress bar on stderr.
+
+    Raises:
+        FileNotFoundError: If there is no such folder or file, or nothing in it that can be read.
+        ValueError: If `labels` or `pattern` does not fit the files.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no folder {path}: expected a folder of motion files, or a motion file")
+    if path.is_file() or is_readable(path):  # a folder of frames is read as a file
+        folder, files, entries = path.parent, [path], _entry(path, labels, pattern)
+    else:
+        folder = path
+        files = _files(path, besides if labels is None else (*besides, Path(labels)))
+        entries = _entries(files, path, labels, pattern)
+    read = partial(facts_of_file, root=folder, skeleton=skeleton)
+    every = Tally()
+    splits: dict[str, Tally] = {}
+    failures: dict[str, str] = {}
+    names: dict[tuple[str, tuple[str, ...]], str] = {}
+    results = _results(files, read, num_processes)
+    hidden = None if progress else True  # None: shown on a terminal alone
+    bar = tqdm(results, total=len(files), unit="file", disable=hidden, leave=False)
+    for file, (clips, failure) in zip(files, bar, strict=True):
+        if failure is not None:
+            failures[str(file)] = failure
+        for clip in clips:
+            entry = entries.get(file.relative_to(folder).as_posix(), ClipEntry())
+            described = replace(_described(clip, entry), skeleton=_name_of_skeleton(clip, names))
+            every.add(described)
+            for split in described.splits:
+                splits.setdefault(split, Tally()).add(described)
+    order = sorted(splits, key=lambda name: (_split_place(name), natural(name)))
+    in_order = {name: splits[name] for name in order}
+    others = _others(path, files) if folder == path else {}
+    return Summary(path, every, in_order, len(files), failures, others)
+
+
+def _files(path: Path, besides: Sequence[Path]) -> list[Path]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other files, which the summary counts
+        return find_motion_files(path, besides=(path / TABLE, *besides))
+
+
+def _others(path: Path, files: Sequence[Path]) -> dict[str, int]:
+    """How many visible files of each suffix are not among `files`."""
+    looked_at = set(files)
+    others = Counter(
+        file.suffix.lower() or file.name
+        for file in paths_below(path)
+        if file.is_file()
+        and not looked_at & {file, file.parent}
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    return dict(sorted(others.items()))
+
+
+def _entry(path: Path, labels: str | Path | None, pattern: str | None) -> dict[str, ClipEntry]:
+    """What its name says of a single file."""
+    if labels is not None:
+        raise ValueError(f"'labels' is {labels}, but {path} is a single file: expected a folder")
+    return {} if pattern is None else match_clip_pattern(pattern, [path.name])
+
+
+def _entries(
+    files: Sequence[Path], path: Path, labels: str | Path | None, pattern: str | None
+) -> dict[str, ClipEntry]:
+    """What a table, or the files' names, say of them, by their paths relative to the folder."""
+    if labels is not None and pattern is not None:
+        raise ValueError("'labels' and 'pattern' are both given, expected one of them")
+    if labels is not None and not Path(labels).is_file():
+        raise FileNotFoundError(f"no file {labels}: expected a CSV file with the columns file and label")
+    table = str(TABLE if labels is None else Path(labels).absolute())
+    return describe_files(files, path, labels=table, pattern=pattern)
+
+
+def _described(clip: ClipFacts, entry: ClipEntry) -> ClipFacts:
+    """A clip as a table describes it, which counts more than the file."""
+    ids = dict(entry.ids)
+    splits = (ids.pop("split"),) if "split" in ids else clip.splits
+    label = clip.label if entry.label is None else entry.label
+    return replace(clip, label=label, splits=splits, ids={**clip.ids, **ids})
+
+
+def _name_of_skeleton(clip: ClipFacts, names: dict[tuple[str, tuple[str, ...]], str]) -> str:
+    """The skeleton's name, with a number if another one has it: all rigs of 21 joints are called rig21."""
+    key = clip.skeleton, clip.joints
+    if key not in names:
+        number = 1 + sum(name == clip.skeleton for name, _ in names)
+        names[key] = clip.skeleton if number == 1 else f"{clip.skeleton} ({number})"
+    return names[key]
+
+
+# Many cores ------------------------------------------------------------------------------------------------
+
+
+def _results(
+    files: Sequence[Path],
+    read: Callable[[Path], Result],
+    num_processes: int | None,
+) -> Iterator[Result]:
+    """The results in the order of the files: from this process, and from workers once those pay."""
+    available = num_processes or os.cpu_count() or 1
+    begin = time.perf_counter()
+    for done, file in enumerate(files):
+        elapsed = time.perf_counter() - begin
+        if done and available > 1 and elapsed > _TRIAL_SECONDS:
+            saved = elapsed / done * (len(files) - done) * (1 - 1 / available)
+            if saved > 2 * _START_UP_SECONDS:
+                yield from _from_workers(files[done:], read, available)
+                return
+        yield read(file)
+
+
+def _from_workers(
+    files: Sequence[Path],
+    read: Callable[[Path], Result],
+    num_processes: int,
+) -> Iterator[Result]:
+    executor = ProcessPoolExecutor(
+        num_processes,
+        mp_context=multiprocessing.get_context("spawn"),  # a forked torch may hang in its threads' locks
+        initializer=start_worker,
+    )
+    try:
+        yield from executor.map(read, files, chunksize=_FILES_AT_ONCE)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _split_place(name: str) -> int:
+    places = [place for place, split in enumerate(SPLITS) if split in name.lower()]
+    return places[0] if places else len(SPLITS)

@@ -1,0 +1,100 @@
+r"""Counts over clips: classes, lengths, frame rates, persons, ids, and what is missing."""
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pyg_sybio.data.natural_order import natural
+from pyg_sybio.data.summary.clip_facts import ClipFacts
+
+_UNKNOWN = "unknown"
+
+
+@dataclass(eq=False)
+class Tally:
+    """Counts over clips, such as those of one split."""
+
+    lengths: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    empty: int = 0
+    unlabelled: int = 0
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    """Class, frame rate, persons, skeleton and format -> value -> clips."""
+    ids: dict[str, Counter[str]] = field(default_factory=dict)
+    """Id -> value -> clips."""
+    joints: dict[str, tuple[tuple[str, ...], np.ndarray, int]] = field(default_factory=dict)
+    """Skeleton -> its joints, frames in which each is missing, frames that show a person."""
+
+    def add(self, clip: ClipFacts) -> None:
+        """Count one more clip."""
+        rate = clip.frame_rate
+        self.lengths.append(clip.num_frames)
+        if rate is not None:
+            self.seconds.append(clip.num_frames / rate)
+        self.empty += clip.empty
+        self.unlabelled += clip.label is None
+        values = {
+            "class": clip.label,
+            "frame rate": _UNKNOWN if rate is None else f"{rate:g} Hz",
+            "persons": str(clip.num_persons),
+            "skeleton": clip.skeleton,
+            "format": clip.format,
+        }
+        for name, value in values.items():
+            if value is not None:
+                self.counts.setdefault(name, Counter())[value] += 1
+        for name, value in clip.ids.items():
+            self.ids.setdefault(name, Counter())[value] += 1
+        joints, missing, seen = self.joints.get(clip.skeleton, (clip.joints, 0, 0))
+        self.joints[clip.skeleton] = joints, missing + clip.missing, seen + clip.seen
+
+    def of(self, name: str) -> dict[str, int]:
+        """Clips of each value of a count, values in the order of people: 2 before 10."""
+        return _in_order(self.counts.get(name, Counter()))
+
+    def of_id(self, name: str) -> dict[str, int]:
+        """Clips of each value of an id."""
+        return _in_order(self.ids.get(name, Counter()))
+
+    def missing(self, skeleton: str) -> dict[str, float]:
+        """Share of the frames that show a person in which each of their joints is missing."""
+        joints, missing, seen = self.joints.get(skeleton, ((), np.zeros(0), 0))
+        return {joint: float(count) / max(seen, 1) for joint, count in zip(joints, missing, strict=True)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON."""
+        return {
+            "clips": len(self.lengths),
+            "unlabelled": self.unlabelled,
+            "classes": self.of("class"),
+            "frames": spread(self.lengths),
+            "seconds": spread(self.seconds),
+            "frames_with_nobody": self.empty,
+            "frame_rates": self.of("frame rate"),
+            "persons": self.of("persons"),
+            "skeletons": self.of("skeleton"),
+            "formats": self.of("format"),
+            "ids": {name: self.of_id(name) for name in sorted(self.ids)},
+            "missing_joints": {name: self.missing(name) for name in sorted(self.joints)},
+        }
+
+
+def spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Smallest, middle and largest of some numbers, and their sum; None without any."""
+    if not values:
+        return None
+    return {
+        "min": min(values),
+        "median": statistics.median(values),
+        "max": max(values),
+        "total": math.fsum(values),
+    }
+
+
+def _in_order(counter: Counter[str]) -> dict[str, int]:
+    return {value: counter[value] for value in sorted(counter, key=natural)}

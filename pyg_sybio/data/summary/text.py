@@ -1,0 +1,119 @@
+"""A summary of recordings as tables for a terminal."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pyg_sybio.data.summary.summary import Summary
+from pyg_sybio.data.summary.tally import Tally, spread
+
+_ROWS_SHOWN, _JOINTS_SHOWN, _FAILURES_SHOWN = 20, 8, 20
+_KINDS = ("frame rate", "persons", "skeleton")
+
+Columns = Sequence[tuple[str, Tally]]
+
+
+def summary_text(summary: Summary) -> str:
+    """Aligned tables with a column for all clips and one for each split; long lists are cut."""
+    columns = [("all", summary.all), *summary.splits.items()]
+    several = [name for name in _KINDS if len(summary.all.of(name)) > 1]
+    tables = [_overview(columns, [name for name in _KINDS if name not in several])]
+    # An id may be called like one of the others.
+    counted = {name: [tally.of(name) for _, tally in columns] for name in ("class", *several)}
+    counted |= {f"id {name}": [tally.of_id(name) for _, tally in columns] for name in sorted(summary.all.ids)}
+    tables += [
+        _counts(name.removeprefix("id "), columns, counts) for name, counts in counted.items() if counts[0]
+    ]
+    tables += [_missing(name, columns) for name in sorted(summary.all.joints)]
+    # A row of a single cell is a remark, and as long as it likes.
+    cells = [row for table in tables for row in table if len(row) > 1]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    blocks = ["\n".join(_line(row, widths) for row in table) for table in tables]
+    return "\n\n".join([_heading(summary), *blocks, *_failures(summary)])
+
+
+def _heading(summary: Summary) -> str:
+    formats = ", ".join(f"{count} {suffix}" for suffix, count in summary.all.of("format").items())
+    files = f"{summary.num_files} file{'s' if summary.num_files != 1 else ''}"
+    lines = [f"{summary.path}: {files}, {len(summary.all.lengths)} clips ({formats or 'none'})"]
+    if summary.others:
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in summary.others.items())
+        lines.append(f"not read as motions: {counts}")
+    return "\n".join(lines)
+
+
+def _failures(summary: Summary) -> list[str]:
+    if not summary.failures:
+        return []
+    shown = [f"  {message}" for message in list(summary.failures.values())[:_FAILURES_SHOWN]]
+    rest = [row for (row,) in _more(len(summary.failures) - _FAILURES_SHOWN)]
+    return ["\n".join(["cannot be read", *shown, *rest])]
+
+
+def _overview(columns: Columns, kinds: Sequence[str]) -> list[list[str]]:
+    """Sizes, and of `kinds`, of which all clips have the same one, which it is."""
+
+    def row(name: str, cell: Callable[[Tally], str]) -> list[str]:
+        return [name, *(cell(tally) for _, tally in columns)]
+
+    def range_of(name: str, values: Callable[[Tally], Sequence[float]], form: str) -> list[list[str]]:
+        found = [spread(values(tally)) for _, tally in columns]
+        return [
+            [
+                f"{name}, {which}",
+                *("-" if numbers is None else format(numbers[which], form) for numbers in found),
+            ]
+            for which in ("min", "median", "max")
+        ]
+
+    rows = [["", *(name for name, _ in columns)], row("clips", lambda tally: str(len(tally.lengths)))]
+    if columns[0][1].unlabelled:
+        rows.append(row("  without a class", lambda tally: str(tally.unlabelled)))
+    rows.append(row("classes", lambda tally: str(len(tally.of("class")))))
+    rows += range_of("frames", lambda tally: tally.lengths, ".10g")
+    if columns[0][1].seconds:
+        rows += range_of("seconds", lambda tally: tally.seconds, ".2f")
+    rows += [[kind, *(", ".join(tally.of(kind)) or "-" for _, tally in columns)] for kind in kinds]
+    rows.append(row("frames with nobody", lambda tally: _percent(tally.empty / max(sum(tally.lengths), 1))))
+    return rows
+
+
+def _counts(name: str, columns: Columns, counts: Sequence[Mapping[str, int]]) -> list[list[str]]:
+    values = list(counts[0])
+    return [
+        [f"clips by {name}", *(name for name, _ in columns)],
+        *([f"  {value}", *(str(count.get(value, 0)) for count in counts)] for value in values[:_ROWS_SHOWN]),
+        *_more(len(values) - _ROWS_SHOWN),
+    ]
+
+
+def _missing(skeleton: str, columns: Columns) -> list[list[str]]:
+    shares = [tally.missing(skeleton) for _, tally in columns]
+    worst = [
+        joint for joint in sorted(shares[0], key=lambda joint: -shares[0][joint]) if shares[0][joint] > 0
+    ]
+    if not worst:
+        return [[f"no joint of {skeleton} is missing where somebody is seen"]]
+    return [
+        [f"missing joints of {skeleton}", *(name for name, _ in columns)],
+        *(
+            [f"  {joint}", *(_percent(share[joint]) if share else "-" for share in shares)]
+            for joint in worst[:_JOINTS_SHOWN]
+        ),
+        *_more(len(worst) - _JOINTS_SHOWN),
+    ]
+
+
+def _more(number: int) -> list[list[str]]:
+    return [[f"  and {number} more"]] if number > 0 else []
+
+
+def _percent(share: float) -> str:
+    """A share as a percentage; what is not nothing never reads as 0."""
+    return "0 %" if share == 0 else "<0.01 %" if share < 1e-4 else f"{100 * share:.2f} %"
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    if len(row) == 1:
+        return row[0]
+    return f"{row[0]:<{widths[0]}}" + "".join(
+        f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)
+    )

@@ -1,0 +1,350 @@
+r"""Built-in synthetic human motions, for demonstrations, tests and benchmarks without a download."""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, Dataset
+
+from pyg_sybio.data.synthetic.actions import ACTIONS, NUM_HARMONICS
+from pyg_sybio.data.synthetic.body import (
+    CONTACTS,
+    FREEDOM_REGIONS,
+    FREEDOMS,
+    REGIONS,
+    check_landmarks,
+    mirrored,
+    pose_body,
+)
+from pyg_sybio.data.transforms.mirror import mirrored_poses
+from pyg_sybio.metrics import position_errors
+from pyg_sybio.skeleton import Skeleton, load_skeleton
+
+GRAVITY = 9.81  # m/s²
+CLIPS_AT_ONCE = 64  # bounds the memory of the generation, changes no clip
+
+# Standard deviation of everybody's slow swaying in degrees: of the body, and of each joint of the arms.
+WHOLE_BODY_SWAY = {
+    "shift": 2.5, "sway": 1.2, "turn": 2.5, "bow": 2.0, "twist": 3.5, "lean": 2.0, "nod": 3.0, "look": 5.0,
+    "left_crouch": 2.0, "right_crouch": 2.0,
+}  # fmt: skip
+ARM_SWAY = 4.0
+
+_SERIES = torch.stack([action.fourier_series() for action in ACTIONS])  # [actions, harmonics, freedoms]
+_IMAGES = [mirrored(name) for name in FREEDOMS]
+_IMAGE_INDEX = torch.tensor([FREEDOMS.index(image) for image, _ in _IMAGES])
+_IMAGE_SIGN = torch.tensor([sign for _, sign in _IMAGES], dtype=torch.float64)
+_REGION_INDEX = torch.tensor([REGIONS.index(region) for region in FREEDOM_REGIONS])
+# The legs of a cycle fit together so that the soles are flat: personal variations are for the other regions.
+_VARIABLE = torch.tensor([region != "leg" for region in FREEDOM_REGIONS], dtype=torch.float64)
+_SWAY = torch.tensor(
+    [
+        WHOLE_BODY_SWAY.get(name, ARM_SWAY if region == "arm" else 0.0)
+        for name, region in zip(FREEDOMS, FREEDOM_REGIONS, strict=True)
+    ],
+    dtype=torch.float64,
+)
+
+
+@dataclass
+class Performance:
+    """How one clip performs its action: everything random about it but the sensor's noise.
+
+    Each field is drawn for one clip; stacked over clips, it has a first dimension `[N]`.
+    """
+
+    tempo: Tensor  # 0 is the action's longest period, 1 its shortest
+    phase: Tensor  # of the first frame, in cycles
+    drift: Tensor  # relative change of the tempo in a second
+    left_handed: Tensor
+    heading: Tensor  # about the vertical, radians; 0 faces +z
+    height: Tensor  # factor on all lengths
+    proportions: Tensor  # [regions], factors on top
+    amplitude: Tensor  # [regions]
+    variation: Tensor  # [4, freedoms], of the first two harmonics, relative to how far a freedom moves
+    posture: Tensor  # [freedoms], degrees
+    sway_frequency: Tensor  # [2], Hz
+    sway: Tensor  # [4, freedoms], relative
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> "Performance":
+        values = {
+            "tempo": rng.uniform(),
+            "phase": rng.uniform(),
+            "drift": rng.uniform(-0.05, 0.05),
+            "left_handed": rng.integers(2),
+            "heading": math.radians(rng.uniform(-60, 60)),
+            "height": rng.uniform(0.88, 1.12),
+            "proportions": rng.uniform(0.93, 1.07, len(REGIONS)),
+            "amplitude": rng.uniform(0.85, 1.15, len(REGIONS)),
+            "variation": 0.1 * rng.standard_normal((4, len(FREEDOMS))),
+            "posture": 3.0 * rng.standard_normal(len(FREEDOMS)),
+            "sway_frequency": rng.uniform((0.3, 0.6), (0.6, 1.0)),
+            "sway": math.sqrt(0.5) * rng.standard_normal((4, len(FREEDOMS))),
+        }
+        return cls(**{name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()})
+
+    @classmethod
+    def stack(cls, performances: list["Performance"]) -> "Performance":
+        return cls(**{f.name: torch.stack([getattr(p, f.name) for p in performances]) for f in fields(cls)})
+
+    @property
+    def sizes(self) -> dict[str, Tensor]:
+        """Region of the body -> factor on its lengths, `[N]` each."""
+        return dict(zip(REGIONS, (self.height.unsqueeze(-1) * self.proportions).unbind(-1), strict=True))
+
+    def phases(self, labels: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+        """Phase (cycles) and tempo (cycles a second) over `time` (seconds), `[N, T]` each."""
+        shortest, longest = torch.tensor([a.period for a in ACTIONS], dtype=torch.float64)[labels].unbind(-1)
+        tempo = 1 / (longest + self.tempo * (shortest - longest))
+        tempo, drift, phase = (x.unsqueeze(-1) for x in (tempo, self.drift, self.phase))
+        return phase + tempo * (time + drift * time**2 / 2), tempo * (1 + drift * time)
+
+    def freedoms(self, labels: Tensor, phases: Tensor, time: Tensor) -> Tensor:
+        """Angles of the body in degrees, `[N, T, F]`."""
+        series = _SERIES[labels] * self.amplitude[:, None, _REGION_INDEX]
+        reach = series[:, 1:].norm(dim=1, keepdim=True) * _VARIABLE
+        series[:, 1:5] += self.variation * reach
+        series[:, 0] += self.posture * _VARIABLE
+        angles = _waves(phases, NUM_HARMONICS) @ series
+        # Left-handers do the mirror image; the swaying need not be mirrored, it has no side.
+        image = angles[..., _IMAGE_INDEX] * _IMAGE_SIGN
+        angles = torch.where(self.left_handed.bool()[:, None, None], image, angles)
+        turns = 2 * math.pi * self.sway_frequency.unsqueeze(1) * time.unsqueeze(-1)  # [N, T, 2]
+        return angles + torch.cat([turns.cos(), turns.sin()], dim=-1) @ (self.sway * _SWAY)
+
+
+def _waves(phases: Tensor, num_harmonics: int) -> Tensor:
+    """1, cos, sin, cos of twice the phase, ..., `[N, T, 1 + 2 harmonics]`."""
+    turns = 2 * math.pi * phases.unsqueeze(-1) * torch.arange(1, num_harmonics + 1)
+    waves = torch.stack([turns.cos(), turns.sin()], dim=-1).flatten(-2)
+    return torch.cat([torch.ones_like(waves[..., :1]), waves], dim=-1)
+
+
+def _flight_heights(labels: Tensor, phases: Tensor, tempo: Tensor) -> Tensor:
+    """Height of the lowest sole above the ground (metres): a ballistic parabola in each flight, `[N, T]`."""
+    heights = torch.zeros_like(phases)
+    for label, action in enumerate(ACTIONS):
+        for start, end in action.flights:
+            elapsed = ((phases - start) % 1.0) / tempo
+            remaining = (end - start) / tempo - elapsed
+            height = (GRAVITY / 2 * elapsed * remaining).clamp(min=0)
+            heights = torch.where((labels == label).unsqueeze(-1), heights + height, heights)
+    return heights
+
+
+def _root_path(labels: Tensor, soles: Tensor, flight: Tensor) -> Tensor:
+    """Path of the pelvis that leaves the soles on the ground and, while they carry the body, in place.
+
+    Args:
+        labels: Actions.
+        soles: Places of the soles relative to the pelvis.
+        flight: Height of the lowest sole above the ground.
+
+    Shapes:
+        - **labels:** `[N]`
+        - **soles:** `[N, T, K, 3]`, metres
+        - **flight:** `[N, T]`, metres
+        - **output:** `[N, T, 3]`, metres
+    """
+    low = soles[..., 1]
+    # A smooth minimum never lies above the lowest sole, and at most 4 mm times log K below it.
+    height = 0.004 * torch.logsumexp(-low / 0.004, dim=-1) + flight
+
+    load = torch.softmax(-low / 0.015, dim=-1).unsqueeze(-1)
+    steps = -((load[:, 1:] + load[:, :-1]) / 2 * soles.diff(dim=1)).sum(dim=2)  # [N, T - 1, 3]
+    grounded = ((flight[:, 1:] == 0) & (flight[:, :-1] == 0)).to(steps).unsqueeze(-1)
+    steady = (grounded * steps).sum(dim=1, keepdim=True) / grounded.sum(dim=1, keepdim=True).clamp(min=1)
+    travels = torch.tensor([action.travels for action in ACTIONS])[labels]
+    steps = torch.where(travels[:, None, None], steady.expand_as(steps), steps)
+    path = torch.cat([torch.zeros_like(steps[:, :1]), steps.cumsum(dim=1)], dim=1)
+    return torch.stack([path[..., 0], height, path[..., 2]], dim=-1)
+
+
+def perform(labels: Tensor, performance: Performance, time: Tensor, landmarks: tuple[str, ...]) -> Tensor:
+    """Motions of landmarks without noise, on the ground `y = 0`.
+
+    Args:
+        labels: Index of each clip's action in :data:`~pyg_sybio.data.synthetic.actions.ACTIONS`.
+        performance: How the clips perform them.
+        time: Times of the frames, in seconds.
+        landmarks: Names of :data:`~pyg_sybio.data.synthetic.body.LANDMARKS`.
+
+    Shapes:
+        - **labels:** `[N]`
+        - **time:** `[T]`
+        - **output:** `[N, T, L, 3]`, L landmarks, metres
+    """
+    phases, tempo = performance.phases(labels, time)
+    freedoms = performance.freedoms(labels, phases, time)
+    # Single precision is exact to a micrometre, and half the time.
+    places = pose_body(freedoms.float(), performance.sizes, (*landmarks, *CONTACTS))
+    soles = places[:, :, len(landmarks) :]
+    path = _root_path(labels, soles, _flight_heights(labels, phases, tempo).float())
+    x, y, z = (places[:, :, : len(landmarks)] + path.unsqueeze(2)).unbind(-1)
+    heading = performance.heading.float()[:, None, None]
+    cos, sin = heading.cos(), heading.sin()
+    return torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1)
+
+
+class SyntheticMotions(Dataset):
+    r"""Synthetic human motions, made by forward kinematics on a chosen skeleton.
+
+    Twelve cyclic actions (:data:`~pyg_sybio.data.synthetic.actions.ACTIONS`) of a person of random size and
+    proportions, at a random phase, tempo (slowly drifting), amplitude and personal variation, left- or
+    right-handed, facing up to 60 degrees away from `+z`, who always sways a little. An action keeps its
+    rhythm through the whole clip, so that the future follows from what was observed. The soles stay on the
+    ground except in jumps and running steps, whose flights are ballistic; walkers and runners travel.
+
+    An item is a `Data` with `x` (observed), `future` and `y` (class).
+
+    - `xyz` skeletons: metres, `y` up.
+    - `xy` skeletons: orthographic view from the front (`x` right, `y` down as in images), in units of the
+      person's standing height.
+    - `xy+score` skeletons: the same and a score in `(0, 1]`; the noise of each joint and frame varies between
+      half and one and a half times `noise`, and the score is lower where it is larger.
+
+    Each clip is centred on the skeleton's center joint in the last observed frame (before noise), in all
+    directions, so that the absolute place says nothing.
+
+    Args:
+        skeleton: A shipped skeleton's name, the path of a JSON file, or a :class:`Skeleton`, with positions
+            and with joints among :data:`~pyg_sybio.data.synthetic.body.LANDMARKS`.
+        num_clips: Number of clips. Every run of twelve clips has each class once.
+        num_observed: Observed frames.
+        num_future: Future frames.
+        frame_rate: Frames a second.
+        noise: Standard deviation of the sensor's noise in each coordinate, in metres; a recording is noisy
+            throughout, so it is in the future, too.
+        seed: Clip `i` depends on `(seed, i)` and the other settings, never on the number of clips.
+
+    Shapes:
+        - **x:** `[M, T, D]`
+        - **future:** `[M, T_future, D]`
+        - **y:** `[1]`
+
+    Raises:
+        ValueError: An argument is out of its range, or the body lacks joints of the skeleton.
+
+    Note:
+        The clips have the units above whatever `skeleton.units` says about real recordings. The labels are
+        about what the body does, not where: of two clips of one class, one may begin before the onset of a
+        kick and the other in its middle, but 40 frames at 25 Hz hold at least 0.65 of every cycle.
+    """
+
+    def __init__(
+        self,
+        *,
+        skeleton: str | Path | Skeleton = "ntu25",
+        num_clips: int = 2000,
+        num_observed: int = 40,
+        num_future: int = 15,
+        frame_rate: float = 25.0,
+        noise: float = 0.002,
+        seed: int = 0,
+    ) -> None:
+        for name, value, least in (
+            ("num_clips", num_clips, 1),
+            ("num_observed", num_observed, 2),
+            ("num_future", num_future, 1),
+            ("noise", noise, 0),
+            ("seed", seed, 0),
+        ):
+            if value < least:
+                raise ValueError(f"'{name}' must be at least {least}, but is {value}")
+        if frame_rate <= 0:
+            raise ValueError(f"'frame_rate' must be positive, but is {frame_rate}")
+        super().__init__()
+        self.skeleton = skeleton if isinstance(skeleton, Skeleton) else load_skeleton(skeleton)
+        check_landmarks(self.skeleton)
+        self.num_observed = num_observed
+        self.num_future = num_future
+        self.frame_rate = float(frame_rate)
+        self.noise = noise
+        self.seed = seed
+        self.class_names = tuple(action.name for action in ACTIONS)
+        self.labels = torch.from_numpy(_balanced_labels(seed, num_clips))
+        clips = [self._make_clips(index) for index in torch.arange(num_clips).split(CLIPS_AT_ONCE)]
+        self.clips = torch.cat(clips)  # [N, M, T, D]
+
+    def len(self) -> int:
+        return self.clips.size(0)
+
+    def get(self, idx: int) -> Data:
+        clip = self.clips[idx]
+        return Data(
+            x=clip[:, : self.num_observed], future=clip[:, self.num_observed :], y=self.labels[idx : idx + 1]
+        )
+
+    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
+        """Poses `[..., M, D]` as :class:`~pyg_sybio.data.transforms.Mirror` reflects them."""
+        return mirrored_poses(poses, self.skeleton, axis)
+
+    def motion_errors(
+        self, prediction: Tensor, target: Tensor, mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        r"""Errors of predicted frames (:func:`~pyg_sybio.metrics.position_errors`).
+
+        Args:
+            prediction: Predicted frames, in the space of the clips.
+            target: Recorded frames.
+            mask: Which joints count. (default: all; these clips lack none)
+
+        Shapes:
+            - **prediction, target:** `[N, T, M, D]`
+            - **mask:** `[N, T, M]`
+            - **output:** `[N, T]` each: `mpjpe_mm` (or `mpjpe` in standing heights for images), `pck@0.05`
+        """
+        spatial = self.skeleton.coordinates.partition("+")[0]
+        units = "m" if spatial == "xyz" else "standing heights"
+        return position_errors(prediction, target, mask, num_spatial=len(spatial), units=units)
+
+    def _make_clips(self, index: Tensor) -> Tensor:
+        """The clips of the given indices, `[N, M, T, D]`."""
+        rngs = [np.random.default_rng((self.seed, i)) for i in index.tolist()]
+        performance = Performance.stack([Performance.draw(rng) for rng in rngs])
+        num_frames = self.num_observed + self.num_future
+        time = torch.arange(num_frames, dtype=torch.float64) / self.frame_rate
+        places = perform(self.labels[index], performance, time, self.skeleton.joints)
+        center = self.skeleton.joint_index(self.skeleton.center)
+        places = places - places[:, self.num_observed - 1, center, None, None]
+
+        noise = (
+            torch.from_numpy(np.stack([rng.standard_normal(places.shape[1:]) for rng in rngs])) * self.noise
+        )
+        if self.skeleton.coordinates == "xyz":
+            return (places + noise).transpose(1, 2).float()
+        flip = torch.tensor([1.0, -1.0], dtype=torch.float64)
+        stature = _statures(performance)[:, None, None, None]
+        if self.skeleton.coordinates == "xy":
+            image = (places + noise)[..., :2] * flip / stature
+            return image.transpose(1, 2).float()
+        level = torch.from_numpy(np.stack([rng.uniform(0.5, 1.5, (*places.shape[1:3], 1)) for rng in rngs]))
+        image = (places + level * noise)[..., :2] * flip / stature
+        score = torch.exp(-level * self.noise / 0.01)  # a deviation of 1 cm has the score 1/e
+        return torch.cat([image, score], dim=-1).transpose(1, 2).float()
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.__class__.__name__}({len(self)}, skeleton={self.skeleton.name!r}, "
+            f"classes={len(self.class_names)}, frames={self.num_observed}+{self.num_future} "
+            f"at {self.frame_rate:g} Hz, noise={self.noise:g} m, seed={self.seed})"
+        )
+
+
+def _balanced_labels(seed: int, num_clips: int) -> np.ndarray:
+    """Every run of as many clips as there are actions holds each action once, in an order of its own."""
+    num_runs = math.ceil(num_clips / len(ACTIONS))
+    # The third number keeps these generators apart from those of the clips.
+    runs = [np.random.default_rng((seed, run, 1)).permutation(len(ACTIONS)) for run in range(num_runs)]
+    return np.concatenate(runs)[:num_clips]
+
+
+def _statures(performance: Performance) -> Tensor:
+    """Standing height of each performer, `[N]`, metres."""
+    upright = torch.zeros(len(performance.height), 1, len(FREEDOMS), dtype=torch.float64)
+    ends = pose_body(upright, performance.sizes, ("head_top", "left_heel"))[:, 0, :, 1]
+    return ends[:, 0] - ends[:, 1]

@@ -1,0 +1,400 @@
+r"""Accuracy and motion errors of a model over a data set, beside zero velocity, from one pass."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, Data, Dataset
+from tqdm import tqdm
+
+from pyg_sybio.files import write_whole
+from pyg_sybio.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
+from pyg_sybio.models.baselines import ZeroVelocity
+from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.trained.metrics import ErrorByHorizon
+from pyg_sybio.trained.views import ONE_LOOK, Looks, Model
+
+# The horizons at which the field reports motion errors, in milliseconds.
+HORIZONS_MS = (80, 160, 320, 400, 560, 1000)
+PREDICTORS = ("model", "zero_velocity")
+
+Report = dict[str, Any]
+
+
+class Motions(NamedTuple):
+    r"""Predicted and recorded futures, a person each.
+
+    Args:
+        model: What the model predicts.
+        zero_velocity: The last observed pose, again and again.
+        target: What was recorded.
+        recorded: Where that is; None if everywhere.
+        y: The class of each.
+
+    Shapes:
+        - **model, zero_velocity, target:** `[n, T, M, D]`
+        - **recorded:** `[n, T, M]`
+        - **y:** `[n]`
+    """
+
+    model: Tensor
+    zero_velocity: Tensor
+    target: Tensor
+    recorded: Tensor | None
+    y: Tensor
+
+
+def motions(model: Model, out: Any, batch: Batch) -> Motions:
+    """The futures of a batch as a list of the persons who are present: an absent one has no error."""
+    target, observed = model.dense(batch, "future"), model.dense(batch, "x")
+    still, recorded = ZeroVelocity()(observed, target.shape[-3]), future_mask(model, batch)
+    if out.future.dim() == 4:
+        return Motions(out.future, still, target, recorded, batch.y)
+    clip, person = out.present.nonzero(as_tuple=True)
+    predicted, still, target = (future[clip, person] for future in (out.future, still, target))
+    recorded = None if recorded is None else recorded[clip, person]
+    return Motions(predicted, still, target, recorded, batch.y[clip])
+
+
+def future_mask(model: Model, batch: Batch) -> Tensor | None:
+    """Which joints of the future were recorded `[N, (P,) T, M]`; None from a dataset that does not say."""
+    if "future_mask" not in batch:
+        return None
+    return model.dense(batch, "future_mask").squeeze(-1)
+
+
+def motion_errors(
+    dataset: Dataset, prediction: Tensor, target: Tensor, recorded: Tensor | None
+) -> dict[str, Tensor]:
+    """What a dataset reports `[n, T]` of predictions, NaN in a frame without a recorded joint.
+
+    A prediction that is not a number is infinitely wrong: it must not pass for a frame without an error.
+    """
+    if recorded is None:  # a dataset whose clips lack nothing need not know of masks
+        measured = torch.ones(target.shape[:2], dtype=torch.bool, device=target.device)
+        errors = dataset.motion_errors(prediction, target)
+    else:
+        measured = recorded.any(-1)
+        errors = dataset.motion_errors(prediction, target, recorded)
+    return {name: error.masked_fill(error.isnan() & measured, torch.inf) for name, error in errors.items()}
+
+
+class Answers(NamedTuple):
+    r"""What a model said of every clip of a data set, from one pass.
+
+    Args:
+        y: The class of each clip.
+        logits: What the model said of it; None from a model without recognition.
+        errors: Name of an error -> predictor (:data:`PREDICTORS`) -> its means; empty from a model without
+            prediction.
+
+    Shapes:
+        - **y:** `[N]`
+        - **logits:** `[N, C]`
+    """
+
+    y: Tensor
+    logits: Tensor | None
+    errors: Mapping[str, Mapping[str, ErrorByHorizon]]
+
+
+def answers(
+    model: Model,
+    dataset: Dataset,
+    *,
+    batch_size: int = 32,
+    progress: bool = False,
+    looks: Looks = ONE_LOOK,
+) -> Answers:
+    r"""Show every clip of a data set to a model.
+
+    What is random in a clip is drawn from its number alone, whatever else torch's generator has been asked
+    for, and the generator is left as it was.
+
+    Args:
+        model: The model, on the device to use; it is left in evaluation mode.
+        dataset: Clips with labels and futures.
+        batch_size: Clips in a batch; it does not change the result.
+        progress: Whether to show a progress bar on stderr.
+        looks: The looks at each clip, whose mean is the answer. (default: one)
+
+    Raises:
+        ValueError: If skeleton or classes of the data are not those of the model, or the data set cannot be
+            looked at so (:meth:`~pyg_sybio.trained.views.Looks.versions`).
+    """
+    _check_fit(model, dataset)
+    errors: dict[str, dict[str, ErrorByHorizon]] = {}
+    logits, labels = [], []
+    for batch, out in _run(model, dataset, batch_size, progress, looks):
+        labels.append(batch.y.cpu())
+        if out.logits is not None:
+            logits.append(out.logits.cpu())
+        if out.future is not None:
+            _add_motion_errors(errors, dataset, motions(model, out, batch), len(dataset.class_names))
+    return Answers(torch.cat(labels), torch.cat(logits) if logits else None, errors)
+
+
+def numbered_clip(dataset: Dataset, number: int) -> Data:
+    """A clip; what is random in it is drawn from its number alone, and torch's generator left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(number)
+        return dataset[number]
+
+
+def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
+    """Horizon in milliseconds -> index of the predicted frame, for the horizons within the future."""
+    frames = {ms: round(ms / 1000 * frame_rate) - 1 for ms in HORIZONS_MS}
+    return {ms: frame for ms, frame in frames.items() if 0 <= frame < num_future}
+
+
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    *,
+    seen_classes: Tensor | None = None,
+    batch_size: int = 32,
+    actions: Sequence[str] | None = None,
+    looks: Looks = ONE_LOOK,
+) -> Report:
+    r"""Accuracy and motion errors over a data set.
+
+    Args:
+        model: The model, on the device to use; it is left in evaluation mode.
+        dataset: Clips with labels and futures.
+        seen_classes: Which classes occurred in training [C]: clips of others do not count for recognition,
+            since no model can name what it was never shown. (default: all)
+        batch_size: Clips in a batch; it does not change the result.
+        actions: Names of the classes to restrict to. (default: all)
+        looks: As in :func:`answers`. (default: one)
+
+    Returns:
+        Plain values, ready for JSON; see :func:`summary`.
+
+    Raises:
+        ValueError: If skeleton or classes of the data are not those of the model, or no class has a name
+            in `actions`.
+    """
+    _chosen_classes(list(dataset.class_names), actions)  # a wrong name is told before the pass
+    found = answers(model, dataset, batch_size=batch_size, looks=looks)
+    return summary(found, dataset, seen_classes=seen_classes, actions=actions)
+
+
+def summary(
+    found: Answers,
+    dataset: Dataset,
+    *,
+    seen_classes: Tensor | None = None,
+    actions: Sequence[str] | None = None,
+) -> Report:
+    r"""Accuracy and motion errors from what a model said; the other arguments are those of :func:`evaluate`.
+
+    Returns:
+        Plain values, ready for JSON. ``recognition`` has the number of clips and the classes they come from,
+        and, if there is a clip, ``top1``, ``top5`` (from five classes on), ``mean_class_accuracy`` (every
+        class weighs the same), ``ece`` (:func:`~pyg_sybio.metrics.expected_calibration_error`), the
+        ``recall`` of each class, and ``confusion``: how many clips of each class were taken for which.
+        ``motion`` has, for every error that the data set reports, the error a horizon of the model, of zero
+        velocity and their ratio, for each class and for the mean of the classes, which all weigh the same; it
+        is empty where nothing of any future was recorded.
+
+    Raises:
+        ValueError: If no class, or no clip, has a name in `actions`.
+    """
+    class_names = list(dataset.class_names)
+    chosen = _chosen_classes(class_names, actions)
+    seen = torch.ones(len(class_names), dtype=torch.bool) if seen_classes is None else seen_classes.cpu()
+    report: Report = {"dataset": type(dataset).__name__, "clips": int(chosen[found.y].sum())}
+    if not report["clips"]:
+        raise ValueError(f"no clip is of the actions {', '.join(actions or class_names)}")
+    if found.logits is not None:
+        report["recognition"] = _recognition(found.logits, found.y, chosen & seen, class_names)
+    if found.errors:
+        frames = horizon_frames(dataset.frame_rate, dataset.num_future)
+        report["horizons_ms"] = list(frames)
+        report["motion"] = {
+            name: _motion(by_predictor, list(frames.values()), chosen, class_names)
+            for name, by_predictor in found.errors.items()
+            if by_predictor["model"].count[chosen].any()
+        }
+    return report
+
+
+def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
+    """The report as text for a terminal, whose tables are Markdown; without `by_class`, their means alone."""
+    lines = [f"{report['dataset']}: {report['clips']} clips"]
+    if "observation_ratio" in report:
+        lines[0] += f", of which the first {report['observation_ratio']:.0%} was observed"
+    if (looks := report.get("looks", 1)) > 1:
+        which = " (half of them at its mirror image)" if report["mirrored"] else ""
+        lines[0] += f", the mean of {looks} looks at each{which}"
+    if recognition := report.get("recognition"):
+        lines += ["", _recognition_line(recognition)]
+    if "motion" in report and not report["motion"]:
+        lines += ["", "motion: no error, as nothing of the future of these clips was recorded"]
+    for name, errors in report.get("motion", {}).items():
+        lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
+    return "\n".join(lines)
+
+
+def write_report(report: Mapping[str, Any], path: str | Path) -> None:
+    """Write the report as JSON."""
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[list[int]], list[str]]:
+    r"""How many clips of each class were taken for which, as a table `[C, C]`, and the classes.
+
+    Args:
+        report: As :func:`summary` makes it, perhaps read back from its file.
+        where: What to call it in an error.
+
+    Raises:
+        ValueError: If the report has no confusion: of a model without recognition, without a clip of a class
+            that training has shown, or something else altogether.
+    """
+    recognition = report.get("recognition")
+    confusion = recognition.get("confusion") if isinstance(recognition, Mapping) else None
+    if not isinstance(confusion, Mapping) or not confusion:
+        raise ValueError(
+            f"{where} has no confusion, expected a report of 'sybio evaluate' on a model that recognises"
+        )
+    try:
+        # Classes that were only named by mistake come last.
+        names = list(dict.fromkeys([*confusion, *(guess for row in confusion.values() for guess in row)]))
+        return [[int(confusion.get(name, {}).get(guess, 0)) for guess in names] for name in names], names
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{where} has a confusion that is not understood, expected counts by class: {error}"
+        ) from error
+
+
+@torch.no_grad()
+def _run(
+    model: Model, dataset: Dataset, batch_size: int, progress: bool, looks: Looks
+) -> Iterator[tuple[Batch, SybioOutput]]:
+    model.eval()
+    # An exported model has no weights that torch sees, and takes its inputs from the CPU.
+    device = next((each.device for each in model.parameters()), torch.device("cpu"))
+    versions = looks.versions(dataset)
+    # Not a loader, which draws from torch's generator even where nothing is random.
+    hidden = None if progress else True  # None: shown on a terminal alone
+    for numbers in tqdm(
+        torch.arange(len(dataset)).split(batch_size), unit="batch", disable=hidden, leave=False
+    ):
+        batches = [
+            Batch.from_data_list([numbered_clip(each, number) for number in numbers.tolist()]).to(device)
+            for each in versions
+        ]
+        yield batches[0], looks.answer(model, dataset, batches)
+
+
+def _check_fit(model: Model, dataset: Dataset) -> None:
+    if dataset.skeleton != model.skeleton:
+        raise ValueError(
+            f"the model has skeleton '{model.skeleton.name}', but the data has '{dataset.skeleton.name}'"
+        )
+    # Not model.num_classes, which is 0 for a model without recognition.
+    num_classes = model.config["num_classes"]
+    if len(dataset.class_names) != num_classes:
+        raise ValueError(f"the model has {num_classes} classes, but the data has {len(dataset.class_names)}")
+
+
+def _chosen_classes(class_names: list[str], actions: Sequence[str] | None) -> Tensor:
+    for action in actions or ():
+        if action not in class_names:
+            raise ValueError(f"'actions' has {action!r}, expected some of {', '.join(class_names)}")
+    return torch.tensor([actions is None or name in actions for name in class_names])
+
+
+def _recognition(logits: Tensor, y: Tensor, counted: Tensor, class_names: list[str]) -> Report:
+    logits, y = logits[counted[y]], y[counted[y]]
+    names = [class_names[i] for i in y.unique().tolist()]
+    result: Report = {"clips": len(y), "classes": names}
+    if not len(y):
+        return result
+    result["top1"] = float(top_k_accuracy(logits, y))
+    if len(class_names) >= 5:
+        result["top5"] = float(top_k_accuracy(logits, y, k=5))
+    counts = confusion_matrix(logits, y).tolist()
+    confusion = {
+        name: {guess: count for guess, count in zip(class_names, row, strict=True) if count}
+        for name, row in zip(class_names, counts, strict=True)
+        if any(row)
+    }
+    recall = {name: row.get(name, 0) / sum(row.values()) for name, row in confusion.items()}
+    result["mean_class_accuracy"] = sum(recall.values()) / len(recall)
+    result["ece"] = float(expected_calibration_error(logits, y))
+    return result | {"recall": recall, "confusion": confusion}
+
+
+def _add_motion_errors(
+    errors: dict[str, dict[str, ErrorByHorizon]], dataset: Dataset, clips: Motions, num_classes: int
+) -> None:
+    for predictor in PREDICTORS:
+        prediction = getattr(clips, predictor)
+        for name, error in motion_errors(dataset, prediction, clips.target, clips.recorded).items():
+            by_predictor = errors.setdefault(
+                name, {p: ErrorByHorizon(error.shape[1], num_classes) for p in PREDICTORS}
+            )
+            by_predictor[predictor].update(error, clips.y)
+
+
+def _motion(
+    by_predictor: Mapping[str, ErrorByHorizon], frames: list[int], chosen: Tensor, class_names: list[str]
+) -> Report:
+    means = {predictor: metric.means() for predictor, metric in by_predictor.items()}
+    count = means["model"]["count"]
+    present = ((count > 0) & chosen).nonzero().flatten().tolist()
+    by_class = {predictor: mean["by_class"][present][:, frames] for predictor, mean in means.items()}
+    classes = {
+        class_names[i]: _row({p: errors[row] for p, errors in by_class.items()}) | {"clips": int(count[i])}
+        for row, i in enumerate(present)
+    }
+    return {
+        "classes": classes,
+        "mean_of_classes": _row({p: errors.nanmean(0) for p, errors in by_class.items()}),
+    }
+
+
+def _row(errors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Errors of both predictors at each horizon, and their ratio.
+
+    None stands where nothing was recorded; for the ratio also where zero velocity has no error.
+    """
+    rows = dict(errors) | {"ratio": errors["model"] / errors["zero_velocity"]}
+    return {
+        name: [
+            None if math.isnan(value) or (name == "ratio" and math.isinf(value)) else value for value in row
+        ]
+        for name, row in ((name, row.tolist()) for name, row in rows.items())
+    }
+
+
+def _recognition_line(recognition: Mapping[str, Any]) -> str:
+    clips = f"{recognition['clips']} clips of {len(recognition['classes'])} classes seen in training"
+    if "top1" not in recognition:
+        return f"recognition: {clips}"
+    top5 = f", top-5 {recognition['top5']:.2%}" if "top5" in recognition else ""
+    mean = f", mean class accuracy {recognition['mean_class_accuracy']:.2%}"
+    return f"recognition: top-1 {recognition['top1']:.2%}{top5}{mean} ({clips})"
+
+
+def _motion_table(name: str, errors: Mapping[str, Any], horizons: Sequence[int], by_class: bool) -> list[str]:
+    lines = [
+        f"| {name:<18} | predictor     | " + " | ".join(f"{ms:>4} ms" for ms in horizons) + " |",
+        f"|{'-' * 20}|{'-' * 15}|" + "|".join("-" * 8 + ":" for _ in horizons) + "|",
+    ]
+    rows = [("mean of classes", errors["mean_of_classes"])]
+    if by_class:
+        rows = [*errors["classes"].items(), *rows]
+    for label, row in rows:
+        for predictor in (*PREDICTORS, "ratio"):
+            values = ("      –" if value is None else f"{value:7.3f}" for value in row[predictor])
+            shown = predictor.replace("_", " ")
+            lines.append(f"| {label:<18} | {shown:<13} | " + " | ".join(values) + " |")
+    return lines

@@ -1,0 +1,191 @@
+r"""An exported model, run by onnxruntime in place of PyTorch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnxruntime  # type: ignore[import-untyped]
+import torch
+from onnxruntime.capi import onnxruntime_pybind11_state as native  # type: ignore[import-untyped]
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from pyg_sybio.data.readers.json_file import parse_json
+from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
+from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.skeleton import Skeleton
+
+FORMAT_VERSION = 1
+"""Of what :func:`~pyg_sybio.export.export_onnx` writes beside the graph."""
+
+FORMAT, CONFIG, ABOUT = "pyg_sybio.format", "pyg_sybio.model", "pyg_sybio.about"
+"""The names of its metadata: this format's version, the model's config, and what else is to be known."""
+
+POSES, PRESENT, PROBABILITIES = "poses", "present", "probabilities"
+FIELDS = ("logits", "future", "actional", "bone_future")
+"""Outputs that :class:`~pyg_sybio.models.sybio_gnn.SybioOutput` has; beside them are ``probabilities``."""
+
+# What onnxruntime raises of a file that is none, damaged, or made for a later version of it.
+_UNREADABLE = (
+    native.InvalidProtobuf, native.InvalidGraph, native.InvalidArgument, native.NoSuchFile, native.NoModel,
+    native.NotImplemented, native.RuntimeException, native.Fail,
+)  # fmt: skip
+
+
+class OnnxModel(nn.Module):
+    r"""A model that ``sybio export onnx`` wrote, called as :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
+
+    It has no weights that PyTorch sees, and cannot be trained. What was not exported is None in its output.
+
+    Args:
+        content: The bytes of the file. Only onnxruntime reads the graph, which holds nothing but its standard
+            operators and its own weights: a file from someone else runs no code and opens no other file.
+        where: What errors call it.
+        num_threads: Threads of one operator. (default: as many as torch uses)
+
+    Attributes:
+        skeleton, in_channels, num_future, config: As the exported model's; no more than ``num_future`` frames
+            are to be had.
+        num_classes: The number of classes; 0 where recognition was not exported.
+        persons: Whether clips may have several persons.
+        about: What the file says beside the model (data, class names, ...); empty if nothing.
+
+    Shapes:
+        As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`'s; with one person a clip unless :attr:`persons`.
+
+    Raises:
+        ValueError: If the file is not what :func:`~pyg_sybio.export.export_onnx` wrote; if the
+            input does not fit the model, or asks for persons or frames that were not exported.
+
+    Note:
+        Threads wait for work asleep. onnxruntime's own way, to keep them spinning, holds the cores that
+        readers, trackers and the next model need.
+    """
+
+    def __init__(self, content: bytes, *, where: str = "the model", num_threads: int | None = None) -> None:
+        super().__init__()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads() if num_threads is None else num_threads
+        options.inter_op_num_threads = 1  # the graph is a chain of small operators
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3  # errors, which are raised as well
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except _UNREADABLE as error:
+            raise ValueError(f"{where} is not an ONNX file that can be run: {error}") from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if metadata.get(FORMAT) != str(FORMAT_VERSION):
+            came = repr(metadata[FORMAT]) if FORMAT in metadata else "none"
+            raise ValueError(
+                f"{where} is not an ONNX file that 'sybio export onnx' wrote: "
+                f"expected '{FORMAT}' {FORMAT_VERSION} in its metadata, but found {came}"
+            )
+        self.config = _object(metadata, CONFIG, where)
+        self.about = _object(metadata, ABOUT, where) if ABOUT in metadata else {}
+        self.skeleton = Skeleton.from_dict(self.config.get("skeleton"), where=f"{where}: the model's config")
+        self.in_channels = _whole_number(self.config, "in_channels", where)
+
+        shapes = {each.name: list(each.shape) for each in self._session.get_inputs()}
+        self.persons = PRESENT in shapes
+        expected = [self.skeleton.num_joints, self.in_channels]
+        if len(shapes.get(POSES, ())) != 4 + self.persons or shapes[POSES][-2:] != expected:
+            raise ValueError(
+                f"{where}: expected an input '{POSES}' that ends in {expected}, the joints and features of "
+                f"its skeleton '{self.skeleton.name}', but its inputs are {shapes}"
+            )
+        outputs = {each.name: list(each.shape) for each in self._session.get_outputs()}
+        self._outputs = [name for name in FIELDS if name in outputs]
+        if not self._outputs:
+            raise ValueError(f"{where}: expected outputs among {FIELDS}, but it has {tuple(outputs)}")
+        self.num_classes = _whole_number(self.config, "num_classes", where) if "logits" in outputs else 0
+        # How many frames were exported; without a future, what the config says, and nobody can ask for it.
+        frames = [outputs[name][-3:][0] for name in ("future", "bone_future") if name in outputs]
+        exported = {"num_future": frames[0]} if frames else self.config
+        self.num_future = _whole_number(exported, "num_future", where)
+        self.train(False)
+
+    @classmethod
+    def load(cls, path: str | Path, *, num_threads: int | None = None) -> "OnnxModel":
+        """Read a file that ``sybio export onnx`` wrote.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is not such a file.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}: expected an .onnx file that 'sybio export onnx' wrote")
+        return cls(path.read_bytes(), where=str(path), num_threads=num_threads)
+
+    def forward(
+        self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None
+    ) -> SybioOutput:
+        """Recognise and predict, as :meth:`~pyg_sybio.models.sybio_gnn.SybioGNN.forward` does."""
+        persons, x = self._persons(batch, present)
+        num_future = self.num_future if num_future is None else num_future
+        if not 1 <= num_future <= self.num_future:
+            raise ValueError(
+                f"'num_future' is {num_future}, expected 1 to {self.num_future}, as many as were exported"
+            )
+        if self.persons:
+            inputs = {POSES: x if persons.has_slots else x[:, None], PRESENT: persons.present}
+        elif persons.has_slots and x.size(1) != 1:
+            raise ValueError(
+                f"'x' has {x.size(1)} persons a clip, but the model was exported for one: "
+                "export it with --persons"
+            )
+        else:
+            inputs = {POSES: x[:, 0] if persons.has_slots else x}
+        arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
+        values = map(torch.from_numpy, self._session.run(self._outputs, arrays))
+        came: dict[str, Tensor] = dict(zip(self._outputs, values, strict=True))
+        for name in came.keys() - {"logits"}:
+            if self.persons and not persons.has_slots:
+                came[name] = came[name].squeeze(1)
+            elif persons.has_slots and not self.persons:
+                came[name] = came[name].unsqueeze(1)
+        for name in came.keys() & {"future", "bone_future"}:
+            came[name] = came[name][..., :num_future, :, :]  # each frame follows from those before it
+        return SybioOutput(**{name: came.get(name) for name in FIELDS}, present=persons.present)
+
+    def dense(self, batch: Data, key: str) -> Tensor:
+        """A node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""
+        persons = persons_of_data(batch, self.skeleton.num_joints, key)
+        return persons.dense(persons.x)
+
+    def train(self, mode: bool = True) -> "OnnxModel":
+        """Raise, unless ``mode`` is :obj:`False`."""
+        if mode:
+            raise ValueError("an exported model is for evaluation alone: train the model it was made from")
+        return super().train(mode)
+
+    def extra_repr(self) -> str:
+        """What tells two of these apart."""
+        return f"{self.skeleton.name!r}, outputs={self._outputs}, persons={self.persons}"
+
+    def _persons(self, batch: Data | Tensor, present: Tensor | None) -> tuple[Persons, Tensor]:
+        """The persons of a batch, and all of it as a dense tensor."""
+        if isinstance(batch, Tensor):
+            persons, x = persons_of_tensor(batch, present), batch
+        elif present is not None:
+            raise ValueError("'present' goes with a dense tensor; a PyG batch holds no absent persons")
+        else:
+            persons = persons_of_data(batch, self.skeleton.num_joints)
+            x = persons.dense(persons.x)
+        check_poses(persons.x, self.skeleton, self.in_channels)
+        return persons, x.float()
+
+
+def _object(metadata: Mapping[str, str], key: str, where: str) -> dict[str, Any]:
+    """A JSON object of the file's metadata."""
+    value = parse_json(metadata.get(key, ""), f"{where}, '{key}' of its metadata")
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: '{key}' of its metadata must be an object, but it is {value!r:.60}")
+    return value
+
+
+def _whole_number(config: Mapping[str, Any], key: str, where: str) -> int:
+    value = config.get(key)
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{where}: '{key}' of the model's config is {value!r:.60}, expected a whole number")
+    return value

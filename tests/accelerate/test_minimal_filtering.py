@@ -1,0 +1,34 @@
+"""Minimal filtering against the direct convolution."""
+
+import pytest
+import torch
+
+from pyg_sybio.accelerate.minimal_filtering import can_be_tiled, convolve_in_tiles, tile_kernels
+from pyg_sybio.nn.temporal_conv import convolve_in_time
+
+
+@pytest.mark.parametrize("kernel_size", [3, 9, 15])
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 4, 10, 73])
+def test_equals_the_direct_convolution(kernel_size: int, num_frames: int) -> None:
+    x = torch.randn(2, num_frames, 3, 4, dtype=torch.float64)
+    weight, bias = torch.randn(5, 4, kernel_size, 1, dtype=torch.float64), torch.randn(5, dtype=torch.float64)
+    out = convolve_in_tiles(x, tile_kernels(weight), bias)
+    torch.testing.assert_close(out, convolve_in_time(x, weight, bias), atol=1e-11, rtol=0)
+    assert out.is_contiguous()
+
+
+def test_in_single_precision_it_is_about_as_exact_as_the_direct_convolution() -> None:
+    x, weight = torch.randn(1, 60, 4, 256), torch.randn(256, 256, 9, 1) / 48  # outputs of about one
+    bias = torch.randn(256)
+    exact = convolve_in_time(x.double(), weight.double(), bias.double())
+    error = (convolve_in_tiles(x, tile_kernels(weight), bias) - exact).abs().max()
+    assert error < 1e-5 * exact.abs().max()
+
+
+def test_only_what_has_the_form_is_tiled() -> None:
+    wide = torch.randn(128, 128, 9, 1)
+    assert can_be_tiled(wide, 1)
+    assert not can_be_tiled(wide, 2)
+    assert not can_be_tiled(wide[:, :, :5], 1)
+    assert not can_be_tiled(wide[:64], 1)
+    assert not can_be_tiled(wide.bfloat16(), 1)

@@ -1,0 +1,77 @@
+"""The benchmark of streams: it runs as a script, and its parts add up."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+CEILING = 100.0  # GFLOP/s
+
+
+@pytest.fixture(autouse=True)
+def streaming(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The script, on a machine whose ceiling is known at once."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import common
+    import streaming
+
+    for name in ("convolution_ceiling", "product_ceiling"):
+        for module in (common, streaming):
+            monkeypatch.setattr(module, name, lambda *arguments: CEILING, raising=False)
+    yield streaming
+
+
+def test_the_parts_of_an_update_add_up(streaming: ModuleType, tmp_path: Path) -> None:
+    output = tmp_path / "figures.json"
+    argv = ["--presets", "demo", "--variants", "full", "only structural", "--tracks", "1", "3"]
+    streaming.main([*argv, "--poses", "irregular", "--seconds", "0", "--output", str(output)])
+    rows = json.loads(output.read_text())["rows"]
+    assert [(row["variant"], row["tracks"]) for row in rows] == [
+        ("full", 1), ("full", 3), ("only structural", 1), ("only structural", 3)
+    ]  # fmt: skip
+    for row in rows:
+        assert row["runs"] == 5 and row["frames"] == 25
+        assert row["p50 ms"] <= row["p95 ms"] <= row["p99 ms"]
+        parts = [row[name] for name in ("prepare ms", "model ms", "rest ms")]
+        assert all(part > 0 for part in parts)
+        assert sum(parts) <= 1.05 * row["p99 ms"]  # their mean
+        shares = [row[name] for name in ("graph", "backbone", "heads")]
+        assert (shares[0] > 0) == (row["variant"] == "full")
+        # What the model's parts take is most of its time, and no more than all of it.
+        assert 0.5 < sum(shares) / (row["model ms"] / sum(parts)) < 1
+        assert row["time x ceiling"] == pytest.approx(row["p50 ms"] / 1e3 * CEILING)
+        assert 0 <= row["over"] <= 1
+
+
+def test_a_feed_is_the_same_in_every_run(streaming: ModuleType) -> None:
+    regular, irregular, again = (
+        streaming.Feed(kind, 2, 25, 3) for kind in ("regular", "irregular", "irregular")
+    )
+    missing, times = 0.0, []
+    for frame in range(50):
+        poses, moment = regular.next()
+        assert moment == pytest.approx(frame / 30) and set(poses) == {0, 1}
+        assert np.isfinite(poses[0]).all()
+        poses, moment = irregular.next()
+        same, at = again.next()
+        assert moment == at and np.array_equal(poses[1], same[1], equal_nan=True)
+        missing += float(np.isnan(poses[0]).any(-1).mean()) / 50
+        times.append(moment)
+    assert 0.02 < missing < 0.06
+    assert np.all(np.diff(times) > 0) and not np.allclose(np.diff(times), 1 / 30)
+
+
+def test_a_model_asleep_answers_with_zeros(streaming: ModuleType) -> None:
+    model, x = streaming.build("demo")
+    sleeper = streaming.Asleep(model.folded())
+    with torch.inference_mode():
+        awake = sleeper(x.squeeze(1))
+        sleeper.asleep = True
+        out = sleeper(x.squeeze(1))
+    assert out.logits.shape == awake.logits.shape and out.future.shape == awake.future.shape
+    assert not out.future.any() and awake.future.any()

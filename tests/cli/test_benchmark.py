@@ -1,0 +1,114 @@
+"""``sybio benchmark``: it lists the scripts, hands options on, and says what is wrong."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyg_sybio.cli import benchmark as cli_benchmark
+from pyg_sybio.cli import main as cli
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of two made-up benchmarks and of what they share."""
+    (tmp_path / "shared_by_made_up.py").write_text("def shout(text):\n    print(text.upper())\n")
+    (tmp_path / "loud.py").write_text(
+        '"""Shouts.\n\nAnd more.\n"""\n'
+        "import sys\n"
+        "from shared_by_made_up import shout\n"
+        "def main():\n"
+        "    shout(' '.join(sys.argv[1:]))\n"
+        "if __name__ == '__main__':\n"
+        "    main()\n"
+    )
+    (tmp_path / "broken.py").write_text("def main():\n    raise ValueError('no figures')\nmain()\n")
+    monkeypatch.setattr(cli_benchmark, "_FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+def test_lists_the_benchmarks(folder: Path, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["benchmark", *argv]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: sybio benchmark [NAME [OPTIONS ...]]")
+    assert "  broken  \n  loud    Shouts.\n" in shown
+    assert "shared_by_made_up" not in shown
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--seconds", "1", "x y"], ["--help"], ["-h", "--debug"], ["demo", "--unknown=1"]]
+)
+def test_hands_all_options_on(folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = list(sys.argv), list(sys.path)
+    assert cli.main(["benchmark", "loud", *options]) == 0
+    assert capsys.readouterr().out == " ".join(options).upper() + "\n"
+    assert (sys.argv, sys.path) == before
+
+
+def test_an_unknown_name_is_wrong_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["benchmark", "quiet"])
+    assert end.value.code == 2
+    assert "there is no benchmark 'quiet'; there are broken, loud" in capsys.readouterr().err
+
+
+def test_an_option_without_a_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["benchmark", "--seconds"])
+    assert end.value.code == 2
+    assert "unrecognized arguments: --seconds" in capsys.readouterr().err
+
+
+def test_a_failure_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = list(sys.argv), list(sys.path)
+    assert cli.main(["benchmark", "broken"]) == 1
+    assert capsys.readouterr().err == "sybio: error: no figures\n"
+    assert (sys.argv, sys.path) == before
+
+
+def test_the_benchmarks_that_ship(capsys: pytest.CaptureFixture[str]) -> None:
+    summaries = cli_benchmark.benchmarks()
+    assert {"latency", "throughput", "training", "actional", "iterations", "scaling"} <= summaries.keys()
+    assert not {"common", "equations"} & summaries.keys()
+    assert all(summary.endswith(".") for summary in summaries.values())
+
+
+def test_every_benchmark_runs_as_a_script() -> None:
+    for name in cli_benchmark.benchmarks():
+        last = ast.parse((BENCHMARKS / f"{name}.py").read_text()).body[-1]
+        assert isinstance(last, ast.If), name
+        assert ast.unparse(last.test) == "__name__ == '__main__'"
+
+
+def test_no_script_hides_a_module_of_python() -> None:
+    assert not {path.stem for path in BENCHMARKS.glob("*.py")} & sys.stdlib_module_names
+
+
+def test_the_wheel_carries_them() -> None:
+    import tomllib
+
+    project = tomllib.loads((BENCHMARKS.parent / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"]["benchmarks"] == "pyg_sybio/benchmarks"
+
+
+def test_measures(tmp_path: Path) -> None:
+    """A benchmark that starts a process of its own, from the command line to the file."""
+    argv = ["throughput", "--presets", "demo", "--modes", "eager", "--batch", "1", "--seconds", "0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pyg_sybio", "benchmark", *argv, "--output", str(tmp_path / "out.json")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "out.json").read_text())
+    (row,) = document["rows"]
+    assert row["clips/s"] > 0
+    assert document["environment"]["convolution ceiling in fp32, GFLOP/s"] > 0
+    assert (row["peak MB"] is None) == (sys.platform != "linux")

@@ -1,0 +1,418 @@
+"""``sybio plot``: every picture from a trained model, what is in it, a line for each thing that is wrong."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+from PIL import Image
+from player_page import data_of
+from tiny_recipe import fit_whole_clips
+from torch_geometric.data import Batch
+
+from pyg_sybio import SybioGNN, cli
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.motion_file import write_motion
+from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
+from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.trained.trained import Checkpoint, load_checkpoint
+from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.visualization import (
+    actional_figure,
+    embedding_figure,
+    experiment_figures,
+    motion_figure,
+    training_figure,
+)
+
+
+class Trained(NamedTuple):
+    """A model that has been trained for two steps, and the folder of its recordings."""
+
+    checkpoint: str
+    recordings: Path
+
+    @property
+    def run(self) -> Path:
+        return Path(self.checkpoint).parents[1]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    made = SyntheticMotions(num_clips=36, num_observed=24, num_future=12)
+    folder = tmp_path_factory.mktemp("plot")
+    # Every class is there three times, the third of the classes with two clips in the test.
+    checkpoint = fit_whole_clips(
+        made,
+        lambda number: "train" if number < 12 else "val" if number < 16 else "test",
+        folder / "clips",
+        folder / "run",
+    )
+    return Trained(str(checkpoint), folder / "clips")
+
+
+def plot(*argv: object) -> None:
+    assert cli.main(["plot", *map(str, argv)]) == 0
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *argv: object, code: int = 1) -> str:
+    """The error of a command: the last thing on stderr, and the only line that speaks of one."""
+    capsys.readouterr()
+    assert cli.main(["plot", *map(str, argv)]) == code
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert [line for line in lines if line.startswith("sybio: error: ")] == lines[-1:]
+    return lines[-1]
+
+
+def clips_of(trained: Trained) -> tuple[Checkpoint, Any]:
+    checkpoint = load_checkpoint(trained.checkpoint)
+    return checkpoint, ClipDataModule.from_description(checkpoint.data).clips("test")
+
+
+def spied(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple[tuple[Any, ...], dict]]:
+    """What a function was called with; it runs all the same."""
+    calls: list[tuple[tuple[Any, ...], dict]] = []
+    real = getattr(module, name)
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        calls.append((args, kwargs))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, spy)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "action", ["", "actional", "embedding", "prediction", "confusion", "observation", "training"]
+)
+def test_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["plot", *action.split(), "--help"])
+    assert end.value.code == 0
+    assert f"usage: sybio plot {action}".strip() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["actional"],
+        ["actional", "a", "--clip", "1", "--class", "b"],
+        ["actional", "a", "--strongest", "0"],
+        ["actional", "a", "--threshold", "x"],
+        ["prediction", "a"],
+        ["confusion", "a", "--sort", "b"],
+        ["training"],
+        ["training", "a", "--smoothing", "-1"],
+    ],
+)
+def test_wrong_usage_is_code_2(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["plot", *argv])
+    assert end.value.code == 2
+
+
+# Actional graphs ------------------------------------------------------------------------------------------
+
+
+def test_means_of_classes_equal_a_loop(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = spied(monkeypatch, actional_figure, "draw_actional")
+    plot("actional", trained.checkpoint, "--output", tmp_path / "a.png")
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "a.png")
+    assert imread(tmp_path / "a.png").shape[1] > 900
+    checkpoint, clips = clips_of(trained)
+    ((_, shown, _), options) = calls[0]
+    own: dict[str, list[torch.Tensor]] = {}
+    last: dict[str, torch.Tensor] = {}
+    for clip in clips:
+        name = clips.class_names[int(clip.y)]
+        with torch.no_grad():
+            own.setdefault(name, []).append(checkpoint.model(Batch.from_data_list([clip])).actional[0])
+        last.setdefault(name, clip.x[:, -1])
+    assert shown.keys() == own.keys()
+    assert {len(graphs) for graphs in own.values()} == {1, 2}
+    for name, graphs in own.items():
+        torch.testing.assert_close(shown[name], sum(graphs) / len(graphs))
+        torch.testing.assert_close(options["poses"][name], last[name])
+    assert "mean of each class over its 1 to 2 graphs of test" in options["title"]
+
+    name = next(iter(own))
+    plot("actional", trained.checkpoint, "--class", name, "--output", tmp_path / "b.svg")
+    assert list(calls[1][0][1]) == [name]
+    torch.testing.assert_close(calls[1][0][1][name], shown[name])
+
+
+def test_the_graph_of_a_clip_and_of_a_file(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = spied(monkeypatch, actional_figure, "draw_actional")
+    plot("actional", trained.checkpoint, "--clip", 3, "--strongest", 5, "--output", tmp_path / "a.png")
+    file = trained.recordings / "20.npz"
+    output = ["--output", tmp_path / "b.pdf"]
+    plot("actional", trained.checkpoint, "--file", file, "--threshold", 0.04, *output)
+    checkpoint, clips = clips_of(trained)
+    with torch.no_grad():
+        expected = checkpoint.model(Batch.from_data_list([clips[3]])).actional[0]
+        # The file is observed to its end, centred as the training clips were.
+        poses = torch.from_numpy(np.load(file)["poses"])[0]
+        centre = checkpoint.model.skeleton.joint_index(checkpoint.model.skeleton.center)
+        of_file = checkpoint.model((poses - poses[0, centre])[-12:][None]).actional[0]
+    torch.testing.assert_close(next(iter(calls[0][0][1].values())), expected)
+    torch.testing.assert_close(next(iter(calls[1][0][1].values())), of_file)
+    assert (calls[0][1]["strongest"], calls[1][1]["threshold"]) == (5, 0.04)
+
+
+def test_the_map_is_of_the_graphs_of_all_clips(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = spied(monkeypatch, embedding_figure, "draw_embedding")
+    for name, options in (("a", []), ("b", []), ("c", ["--clips", "9", "--perplexity", "3"])):
+        plot("embedding", trained.checkpoint, "--seed", 4, *options, "--output", tmp_path / f"{name}.png")
+    _, clips = clips_of(trained)
+    (first, labels, names, _), options = calls[0]
+    assert labels.tolist() == [int(clip.y) for clip in clips]
+    assert tuple(names) == tuple(clips.class_names)
+    np.testing.assert_array_equal(first, calls[1][0][0])  # the same seed, the same map
+    assert "20 actional graphs of all 20 clips of test" in options["title"]
+    assert "(perplexity 3, seed 4)" in calls[2][1]["title"]
+    assert "9 of 20 clips" in calls[2][1]["title"]
+    assert "nearest other graph of the same class: " in capsys.readouterr().out
+
+
+# Predictions ----------------------------------------------------------------------------------------------
+
+
+def test_a_prediction_in_every_kind_of_file(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = spied(monkeypatch, motion_figure, "draw_forecast")
+    for name, options in (("a.png", []), ("a.svg", ["--times", "40", "360"]), ("a.gif", []), ("a.html", [])):
+        plot("prediction", trained.checkpoint, 2, *options, "--output", tmp_path / name)
+    assert imread(tmp_path / "a.png").shape[1] > 900
+    assert [options["times"] for _, options in calls] == [[80, 160, 320], [40, 360]]
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 9 + 9
+    checkpoint, clips = clips_of(trained)
+    data, clip = data_of(tmp_path / "a.html"), clips[2]
+    with torch.no_grad():
+        out = checkpoint.model(Batch.from_data_list([clip]))
+    named = clips.class_names[int(out.logits[0].argmax())]
+    assert any(fact.startswith(f"recognised as {named} (") for fact in data["facts"])
+    assert f"class {clips.class_names[int(clip.y)]}" in data["facts"]
+    # The view turns bodies, so what does not change are the distances between joints.
+    for frame in (0, 8):
+        body, true, guess = data["frames"][9 + frame]
+        assert body == [None] * 25
+        away = np.linalg.norm(np.array(true) - np.array(guess), axis=-1)
+        expected = (out.future[0, frame] - clip.future[:, frame]).norm(dim=-1)
+        np.testing.assert_allclose(away, expected.numpy(), atol=2e-3)
+
+
+def test_the_end_of_a_file_is_kept_from_the_model(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = trained.recordings / "30.npz"
+    plot("prediction", trained.checkpoint, file, "--output", tmp_path / "a.html")
+    data = data_of(tmp_path / "a.html")
+    # The same recording as a clip of the test: split alike, but for the label, which the file does not hold.
+    plot("prediction", trained.checkpoint, 30 - 16, "--output", tmp_path / "b.html")
+    clip = data_of(tmp_path / "b.html")
+    assert data["frames"] == clip["frames"]
+    assert set(clip["facts"]) - set(data["facts"]) == {
+        next(f for f in clip["facts"] if f.startswith("class "))
+    }
+    # Twice as fast: resampled, which is said.
+    poses = torch.from_numpy(np.load(file)["poses"])
+    motion = Motion(poses=poses, skeleton=load_skeleton("ntu25"), frame_rate=50.0)
+    write_motion(motion, tmp_path / "fast.npz")
+    plot("prediction", trained.checkpoint, tmp_path / "fast.npz", "--output", tmp_path / "c.html")
+    assert "fast.npz is resampled from 50 Hz to 25 Hz" in capsys.readouterr().err
+
+
+# Measurements ---------------------------------------------------------------------------------------------
+
+
+def test_confusion_of_a_report_and_of_a_checkpoint_agree(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report.json"
+    assert cli.main(["evaluate", trained.checkpoint, "--output", str(report)]) == 0
+    calls = spied(monkeypatch, experiment_figures, "confusion_figure")
+    plot("confusion", report, "--output", tmp_path / "a.png")
+    plot("confusion", trained.checkpoint, "--sort", "name", "--counts", "--output", tmp_path / "b.png")
+    cells = []
+    for (counts, names, _), _ in calls:
+        rows = zip(names, np.asarray(counts).tolist(), strict=True)
+        cells.append(
+            {(true, guess): n for true, row in rows for guess, n in zip(names, row, strict=True) if n}
+        )
+    confusion = json.loads(report.read_text())["recognition"]["confusion"]
+    expected = {(true, guess): n for true, row in confusion.items() for guess, n in row.items()}
+    assert cells == [expected, expected]
+    assert list(calls[1][0][1]) == sorted(calls[1][0][1])
+    right = sum(n for (true, guess), n in expected.items() if true == guess) / sum(expected.values())
+    assert f"on {sum(expected.values())} clips of test: {right:.1%} right" in calls[0][1]["title"]
+    assert [options["written"] for _, options in calls] == ["percent", "clips"]
+
+
+def test_observation_of_a_checkpoint_and_of_results(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyg_sybio.experiments.measures.OBSERVATION_RATIOS", (0.25, 1.0))
+    header = "recipe,run,arm,seed,split,metric,group,at,value\n"
+    rows = [
+        f"r,{seed}x,all,{seed},test,top1,,{at},{at / 2 + seed / 10}\n" for seed in (0, 1) for at in (0.25, 1)
+    ]
+    results = tmp_path / "observation-r.csv"
+    results.write_text(header + "".join(rows) + "r,0x,all,0,test,parameters,,,5\n")
+    calls = spied(monkeypatch, experiment_figures, "line_figure")
+    plot("observation", results, trained.checkpoint, "--output", tmp_path / "a.png")
+    series = calls[0][0][0]
+    name = f"run/{trained.run.name}"
+    assert list(series) == ["all", name]
+    np.testing.assert_allclose(series["all"].x, [0.25, 1])
+    np.testing.assert_allclose(series["all"].mean, [12.5 + 5, 50 + 5])
+    np.testing.assert_allclose(series["all"].deviation, [10 / np.sqrt(2)] * 2)
+    for ratio, accuracy in zip(series[name].x, series[name].mean, strict=True):
+        report = tmp_path / "report.json"
+        command = ["evaluate", trained.checkpoint, "--observation-ratio", str(ratio), "--output", str(report)]
+        assert cli.main(command) == 0
+        assert 100 * json.loads(report.read_text())["recognition"]["top1"] == pytest.approx(accuracy)
+
+
+def test_training_curves_are_what_was_logged(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = spied(monkeypatch, training_figure, "draw_training")
+    plot("training", trained.run, "--smoothing", 0, "--output", tmp_path / "a.png")
+    plot("training", trained.run, trained.run.parent, "--log", "--output", tmp_path / "b.png")
+    assert "version_0 is shown" in capsys.readouterr().err
+    (curves,) = calls[0][0][0].values()
+    # Lightning's CSV file has the same values, by another way.
+    lines = [line.split(",") for line in (trained.run / "metrics.csv").read_text().splitlines()]
+    table = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+    for name in ("train_loss", "val_loss", "val_accuracy"):
+        expected = {int(row["step"]): float(row[name]) for row in table if row[name]}
+        assert dict(
+            zip(curves[name].steps.tolist(), curves[name].values.tolist(), strict=True)
+        ) == pytest.approx(expected, rel=1e-5)
+    assert list(calls[1][0][0]) == [str(trained.run), str(trained.run.parent)]
+    assert calls[1][1]["logarithmic"] is True
+
+
+# What is refused ------------------------------------------------------------------------------------------
+
+
+def test_what_is_wrong_is_said_in_a_line(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--output", tmp_path / "a.png"]
+    path = trained.checkpoint
+
+    def error(*argv: object, code: int = 1) -> str:
+        return error_of(capsys, *argv, code=code)
+
+    assert "there is no clip 20, expected 0 to 19" in error("actional", path, "--clip", 20, *out)
+    assert "'--class' is 'flying', expected one of" in error("actional", path, "--class", "flying", *out)
+    assert "'threshold' is 1, but the heaviest edge is" in error("actional", path, "--threshold", 1, *out)
+    assert "'perplexity' is 20, expected above 0 and below the 20 graphs" in error(
+        "embedding", path, "--perplexity", 20, *out
+    )
+    assert "there are 3 actional graphs, expected at least 5" in error("embedding", path, "--clips", 3, *out)
+    assert "there is no clip 99, expected 0 to 19" in error("prediction", path, 99, *out)
+    assert "no file absent.npz: expected a recording" in error("prediction", path, "absent.npz", *out)
+    assert "has 1 motions, but motion 4 is asked for" in error(
+        "prediction", path, trained.recordings / "1.npz", "--entry", 4, *out
+    )
+    assert "400 ms is not within the future, expected 40 to 360 ms" in error(
+        "prediction", path, 1, "--times", 400, *out
+    )
+    gone = ["--output", tmp_path / "absent" / "a.png"]
+    assert "absent: no such folder; expected one in which to write a.png" in error("embedding", path, *gone)
+    jpeg = ["--output", tmp_path / "a.jpg"]
+    assert "expected a name that ends in .png, .svg or .pdf" in error("actional", path, *jpeg, code=2)
+    assert ".svg, .pdf, .gif, .mp4 or .html" in error("prediction", path, 1, *jpeg, code=2)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    film = ["--output", tmp_path / "a.mp4"]
+    assert "no program ffmpeg, which an .mp4 needs; try .gif or .html" in error("prediction", path, 1, *film)
+
+    report = tmp_path / "report.json"
+    assert "no file" in error("confusion", report, *out)
+    report.write_text("{")
+    assert "report.json is not JSON" in error("confusion", report, *out)
+    report.write_text('{"motion": {}}')
+    assert "report.json has no confusion, expected a report of 'sybio evaluate'" in error(
+        "confusion", report, *out
+    )
+    report.write_text('{"recognition": {"confusion": {"a": {"a": "many"}}}}')
+    assert "has a confusion that is not understood" in error("confusion", report, *out)
+
+    results = tmp_path / "observation-r.csv"
+    assert "no file" in error("observation", results, *out)
+    results.write_text("recipe,run,arm,seed,split,metric,group,at,value\n")
+    assert "has no accuracy by observed share" in error("observation", results, *out)
+    with results.open("a") as file:
+        file.writelines(f"r,{run},all,0,test,top1,,0.5,0.5\n" for run in "xy")
+    assert "has several runs of 'all', seed 0, on test" in error("observation", results, *out)
+    (tmp_path / "other.csv").write_text(results.read_text())
+    assert "is not named observation-RECIPE.csv" in error("observation", tmp_path / "other.csv", *out)
+
+    assert "no folder" in error("training", tmp_path / "absent", *out)
+    assert "has no event file" in error("training", tmp_path, *out)
+    assert "'smoothing' is 1, expected from 0 to below 1" in error(
+        "training", trained.run, "--smoothing", 1, *out
+    )
+    assert not list(tmp_path.glob("a.*"))
+
+
+@pytest.mark.parametrize(
+    ("variant", "argv", "message"),
+    [
+        ({"actional": False}, ["actional"], "the model has no actional graphs"),
+        ({"prediction": False}, ["prediction", "1"], "the model does not predict"),
+        ({"recognition": False}, ["confusion"], "has no confusion"),
+        ({"recognition": False}, ["observation"], "the model does not recognise"),
+    ],
+)
+def test_a_model_that_lacks_what_is_asked_for(
+    variant: dict[str, bool],
+    argv: list[str],
+    message: str,
+    trained: Trained,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = torch.load(trained.checkpoint, weights_only=True)
+    content["model_config"] |= variant
+    own = SybioGNN.from_config(content["model_config"])
+    content["state_dict"] = {f"model.{key}": value for key, value in own.state_dict().items()} | {
+        "seen_classes": content["state_dict"]["seen_classes"]
+    }
+    torch.save(content, tmp_path / "a.ckpt")
+    message_said = error_of(capsys, argv[0], tmp_path / "a.ckpt", *argv[1:], "--output", tmp_path / "a.png")
+    assert message in message_said
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.real_data
+def test_z_scores_are_rotations_again(data_root: Path, tmp_path: Path) -> None:
+
+    from pyg_sybio.data.datasets.cmu_mocap import CMUMocap
+    from pyg_sybio.trained.forecast import forecast_clip
+
+    clips = CMUMocap(root=data_root / "cmu_mocap", split="test", validation_file=None, progress=False)
+    model = SybioGNN.from_preset("realtime", skeleton=clips.skeleton, num_classes=8, num_future=25).eval()
+    data = {"class_names": list(clips.class_names), "frame_rate": 25.0, "num_observed": 50}
+    forecast = forecast_clip(Checkpoint(model, data, torch.ones(8).bool(), 0, 0), clips, 11)
+    raw = clips.frames(11)[:, list(clips.normalisation.used)].unflatten(-1, (-1, 3))
+    torch.testing.assert_close(forecast.observed.poses[0], raw[:50], atol=1e-5, rtol=0, check_dtype=False)
+    torch.testing.assert_close(forecast.future.poses[0], raw[50:], atol=1e-5, rtol=0, check_dtype=False)
+    with torch.no_grad():
+        scores = model(Batch.from_data_list([clips[11]])).future
+    predicted = clips.to_frames(scores)[0][:, list(clips.normalisation.used)].unflatten(-1, (-1, 3))
+    torch.testing.assert_close(forecast.prediction.poses[0], predicted, atol=1e-5, rtol=0, check_dtype=False)

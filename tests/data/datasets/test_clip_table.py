@@ -1,0 +1,152 @@
+"""The table of a folder's files: what it may say, and the line and column of what is wrong."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from mutations import mutations
+
+from pyg_sybio.data.datasets.clip_table import ClipEntry, match_clip_pattern, read_clip_table
+from pyg_sybio.data.natural_order import natural
+
+FILES = ["a/1.npz", "a/2.npz", "b c.bvh"]
+TABLE = """file,label,split,subject,style
+a/1.npz,"wave, both",train,3,old
+a/2.npz,kick,test,3,
+b c.bvh,kick,train,12,young
+"""
+
+
+def _table(folder: Path, text: str | bytes) -> Path:
+    path = folder / "clips.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+ENTRIES = {
+    "a/1.npz": ClipEntry("wave, both", {"split": "train", "subject": "3", "style": "old"}),
+    "a/2.npz": ClipEntry("kick", {"split": "test", "subject": "3"}),
+    "b c.bvh": ClipEntry("kick", {"split": "train", "subject": "12", "style": "young"}),
+}
+
+
+def test_a_table(tmp_path: Path) -> None:
+    assert read_clip_table(_table(tmp_path, TABLE), FILES) == ENTRIES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbf" + TABLE.encode(),  # as spreadsheets write it
+        TABLE.replace("\n", "\r\n"),
+        TABLE.replace("\n", "\n\n"),
+        TABLE.rstrip("\n"),
+        TABLE.replace(",", ", ").replace('"wave,  both"', '"wave, both"'),
+        TABLE.replace("a/1", "./a/1"),
+    ],
+    ids=["byte order mark", "DOS", "blank lines", "no end", "spaces", "dots"],
+)
+def test_the_same_table_in_other_forms(text: str | bytes, tmp_path: Path) -> None:
+    assert read_clip_table(_table(tmp_path, text), FILES) == ENTRIES
+
+
+def test_labels_may_be_left_to_the_files(tmp_path: Path) -> None:
+    path = _table(tmp_path, "file,subject\n" + "".join(f"{name},1\n" for name in FILES))
+    assert read_clip_table(path, FILES) == dict.fromkeys(FILES, ClipEntry(None, {"subject": "1"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((TABLE, ""), "line 0 has the columns nothing, expected 'file'"),
+        (("file,label", "name,label"), "line 1 has the columns 'name', 'label', 'split'"),
+        (("subject,style", "style,style"), "line 1 has the column 'style' 2 times"),
+        (("subject,style", "subject,"), "line 1 has the column '' 1 times"),
+        (("a/2.npz", "a/3.npz"), "line 3, column 'file': 'a/3.npz' is none of the 3 motion files below"),
+        (("a/2.npz", "../2.npz"), "line 3, column 'file': '../2.npz' is none of"),
+        (("a/2.npz", "clips.csv"), "line 3, column 'file': 'clips.csv' is none of"),
+        (("a/2.npz", "a/1.npz"), "line 3, column 'file': 'a/1.npz' stands in line 2 already"),
+        (("a/2.npz", "./a//1.npz"), "line 3, column 'file': 'a/1.npz' stands in line 2 already"),
+        (
+            ("a/2.npz,kick,test,3,\n", ""),
+            "column 'file' lacks a/2.npz, expected a line for every motion file",
+        ),
+        (("kick,test", ",test"), "line 3, column 'label' is empty"),
+        (("kick,test", "kick,tst"), "line 3, column 'split' is 'tst', expected train, val or test"),
+        (("kick,test", "kick,"), "line 3, column 'split' is '', expected train, val or test"),
+        (("test,3,", "test,3"), "line 3 has 4 fields, expected 5: file, label, split, subject, style"),
+        (('"wave, both"', '"wave"x'), "line 2: .* expected a CSV file"),
+        (('"wave, both"', '"wave'), "line 4: .* expected a CSV file"),
+        (("kick", "k\xff"), "not UTF-8 text, expected a CSV file"),
+        (("kick", "x" * 200_000), "line 3: field larger than field limit .* expected a CSV file"),
+    ],
+)
+def test_errors_name_line_and_column(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    text = TABLE.replace(*change, 1)
+    path = _table(tmp_path, text.encode("latin-1" if "\xff" in text else "utf-8"))
+    with pytest.raises(ValueError, match=message) as error:
+        read_clip_table(path, FILES)
+    assert str(path) in str(error.value)
+
+
+def test_damaged_tables(tmp_path: Path) -> None:
+    refused = 0
+    for mutation in mutations(TABLE.encode(), count=300):
+        path = _table(tmp_path, mutation.content)
+        try:
+            entries = read_clip_table(path, FILES)
+        except ValueError as error:
+            refused += 1
+            assert path.name in str(error) and len(str(error)) < 1000, mutation.name
+        else:
+            assert entries == _second_parse(mutation.content), mutation.name
+    assert refused > 150
+
+
+def _second_parse(content: bytes) -> dict[str, ClipEntry]:
+    entries = {}
+    for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")):
+        assert set(row) - {None} == set(row) and None not in row.values()
+        said = {key.strip(): value.strip() for key, value in row.items() if value.strip()}
+        name = re.sub(r"/+", "/", said.pop("file")).replace("./", "")
+        assert name not in entries
+        entries[name] = ClipEntry(said.pop("label", None), said)
+    return entries
+
+
+def test_patterns() -> None:
+    files = ["train/walk/s1_2.bvh", "test/jump up/s10_3.bvh"]
+    entries = match_clip_pattern(r"(?P<split>\w+)/(?P<label>[^/]+)/s(?P<subject>\d+)_\d+\.bvh", files)
+    assert entries == {
+        files[0]: ClipEntry("walk", {"split": "train", "subject": "1"}),
+        files[1]: ClipEntry("jump up", {"split": "test", "subject": "10"}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("(?P<label>", "'pattern' .* is no regular expression"),
+        (".*", "has no named group"),
+        (
+            r"(?P<label>walk).*",
+            "does not match jump_1.bvh, expected it to match the path of every motion file",
+        ),
+        (r"(?P<label>[a-z]+)_\d", "does not match walk_1.bvh, jump_1.bvh, expected"),
+        (r"(?P<label>x?).*", "column 'label' is empty"),
+        (r"(?P<label>\w+)_(?P<split>\d)\.bvh", "file 'walk_1.bvh', column 'split' is '1', expected train"),
+    ],
+)
+def test_wrong_patterns(pattern: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        match_clip_pattern(pattern, ["walk_1.bvh", "jump_1.bvh"])
+
+
+def test_natural_order() -> None:
+    names = ["A010", "2", "walk 10", "10", "walk", "walk 2", "1", "A9"]
+    assert sorted(names, key=natural) == ["1", "2", "10", "A9", "A010", "walk", "walk 2", "walk 10"]
+    # Numbers with zeros before them are equal: the text decides, whatever the order they come in.
+    for names in (["012", "11", "01", "1"], ["1", "01", "11", "012"]):
+        assert sorted(names, key=natural) == ["01", "1", "11", "012"]

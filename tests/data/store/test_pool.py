@@ -1,0 +1,138 @@
+"""Reading many files: in order, on several cores, and with errors that say which file."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_up_motions import (
+    Scale,
+    files_of,
+    made_up,
+    read,
+    read_file_that_went,
+    read_here_or_there,
+    read_no_motion,
+    read_some_bad,
+    read_with_mistake,
+    reads,
+)
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.store import pool
+from pyg_sybio.data.store.pool import LeftOut, Record, items_of, name_of, read_files, record_of
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for seed in range(60):
+        (tmp_path / f"{seed}.txt").write_text(str(seed))
+    reads.clear()
+    return tmp_path
+
+
+def reading(root: Path, read: Callable, **changes: object) -> list[Record | LeftOut]:
+    arguments: dict[str, object] = {
+        "preprocess": None,
+        "num_processes": 1,
+        "folder": root,
+        "advance": lambda: None,
+    }
+    return list(read_files(files_of(root), read, **(arguments | changes)))  # type: ignore[arg-type]
+
+
+def test_workers_read_in_order_until_one_dies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "TRIAL_SECONDS", 0)
+    monkeypatch.setattr(pool, "START_UP_SECONDS", 0)
+    os.mkfifo(root / "go")
+    pipe = os.open(root / "go", os.O_RDWR)
+    items, advanced = [], []
+
+    def advance() -> None:
+        advanced.append(len(items))
+        if len(advanced) == 59:  # all others are here: now the last one may kill its process
+            os.write(pipe, b"go\n")
+
+    results = read_files(
+        files_of(root), read_here_or_there, None, num_processes=2, folder=root, advance=advance
+    )
+    with pytest.raises(RuntimeError, match=r"a worker process died while it read \S*/59\.txt: it crashed"):
+        items.extend(results)  # grows item by item
+    os.close(pipe)
+
+    expected = [path for path in files_of(root)[:-1] for _ in range(20 if path.name == "5.txt" else 1)]
+    assert [item.values["source"] for item in items] == [str(path) for path in expected]
+    processes = [item.values["ids"]["process"] for item in items]
+    assert processes[0] == str(os.getpid())  # this process tries the first file, then lets the workers read
+    assert str(os.getpid()) not in processes[1:]
+    for item, path in zip(items, expected, strict=True):
+        motion = made_up(int(path.stem))
+        repeats = 100 if path.name == "5.txt" else 1
+        poses = motion.poses.repeat(1, repeats, 1, 1).flatten(0, 1).numpy()
+        assert (item.arrays["poses"] == poses).all()
+    assert sum(item.num_bytes for item in items) > 2 * pool.MAX_RESULT_BYTES
+    assert not list(root.glob("file-*"))  # through which the many motions of the sixth file went
+
+
+def test_few_files_are_read_in_this_process(root: Path) -> None:
+    assert len(reading(root, read, num_processes=64)) == 60
+    assert reads == [path.name for path in files_of(root)]
+
+
+def test_errors_name_the_first_files_and_count_the_rest(root: Path) -> None:
+    with pytest.raises(ValueError) as caught:
+        reading(root, read_some_bad)
+    shown = "".join(
+        f"\n  {root / f'{seed}.txt'}, line {seed} has 'x', expected a number" for seed in range(11, 16)
+    )
+    # 11 is the first, and the next 32 files, to 43, were tried: all but 20, 30 and 40 are bad.
+    assert (
+        str(caught.value)
+        == f"30 files cannot be prepared (found after 44 of 60 files):{shown}\n  and 25 more"
+    )
+
+
+def test_errors_say_the_file_even_where_the_code_does_not(root: Path) -> None:
+    place = f"{root / '4.txt'}: "
+    with pytest.raises(ValueError) as mistake:
+        reading(root, read_with_mistake)
+    assert str(mistake.value) == f"{place}KeyError: '4'"
+    assert "in read_with_mistake" in mistake.value.__notes__[0]
+    with pytest.raises(ValueError) as missing:
+        reading(root, read_file_that_went)
+    assert str(missing.value).startswith(f"{place}[Errno 2] No such file") and not hasattr(
+        missing.value, "__notes__"
+    )
+    with pytest.raises(ValueError, match=r"0\.txt: TypeError: 'read' gave str, expected motions"):
+        reading(root, read_no_motion)
+    with pytest.raises(ValueError, match=r"0\.txt: TypeError: 'preprocess' gave str, expected a motion or N"):
+        reading(root, read, preprocess=repr)
+    with pytest.raises(ValueError, match=r"here\.txt has 3 as its 'view', expected text"):
+        record_of(made_up(1, "here.txt").replace(ids={"view": 3}))
+
+
+def test_motions_are_not_collected(root: Path) -> None:
+    """A file of many motions is read motion by motion."""
+    given: list[Motion] = []
+
+    def endless(path: Path):  # type: ignore[no-untyped-def]
+        while True:
+            given.append(made_up(len(given), f"{path}: {len(given)}"))
+            yield given[-1]
+
+    items = items_of(root / "0.txt", endless, None)
+    for count in range(1, 4):
+        item = next(items)
+        assert isinstance(item, Record) and item.values["source"] == given[-1].source
+        assert len(given) == count
+
+
+def test_functions_that_a_worker_cannot_load(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool._Worker, "pickled", b"cno_such_module\nread\n.", raising=False)
+    with pytest.raises(ValueError, match=r"cannot load 'read' or 'preprocess' .*no_such_module"):
+        pool._work(0, root / "0.txt")
+
+
+def test_names() -> None:
+    assert name_of(made_up) == "made_up"
+    assert name_of(Scale(2.0)) == "Scale"

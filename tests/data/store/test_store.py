@@ -1,0 +1,439 @@
+"""The store of prepared motions: what goes in comes out, once, whole, and never anything else."""
+
+import functools
+import json
+import multiprocessing
+import os
+import pickle
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import made_up_motions
+import pytest
+import torch
+from made_up_motions import (
+    KINECT,
+    Scale,
+    files_of,
+    made_up,
+    made_up_rotations,
+    only_labelled,
+    read,
+    read_and_touch,
+    read_nothing,
+    read_one_bad,
+    read_pair,
+    read_two_skeletons,
+    read_two_types,
+    reads,
+    touch,
+)
+
+from pyg_sybio.data.store.store import DamagedStoreError, MotionStore, prepare
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for seed in range(8):
+        (folder / f"{seed}.txt").write_text(str(seed))
+    reads.clear()
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache folder, found by its environment variable as a user would set it."""
+    monkeypatch.setenv("PYG_SYBIO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def prepared(root: Path, read: Callable[[Path], object] = read, **changes: object) -> MotionStore:
+    arguments: dict[str, object] = {"files": files_of(root), "settings": {}, "root": root, "progress": False}
+    return prepare(read=read, **(arguments | changes))  # type: ignore[arg-type]
+
+
+def folders_of(cache: Path) -> list[Path]:
+    """Whatever lies in the cache but the locks."""
+    return [path for path in cache.iterdir() if path.suffix != ".lock"]
+
+
+# What goes in comes out --------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("cache")
+def test_motions_come_back_to_the_last_bit(root: Path) -> None:
+    for seed in range(8, 40):
+        (root / f"{seed}.txt").write_text(str(seed))
+    store = prepared(root)
+    assert repr(store).startswith("MotionStore(40 clips, 'ntu25', ")
+    assert len(store) == len(store.clips) == 40 and store.skeleton == KINECT and store.skipped == ()
+    for index, path in enumerate(files_of(root)):
+        motion, info = made_up(index, str(path)), store.clips[index]
+        assert store.motion(index).equal(motion) and store.motion(index - 40).equal(motion)
+        for name in ("num_persons", "num_frames", "label", "ids", "source", "frame_rate", "tracks"):
+            assert getattr(info, name) == getattr(motion, name)
+        part = slice(motion.num_frames // 3, motion.num_frames // 2 + 1)
+        assert store.motion(index, part).equal(motion.frames(part))
+    assert store.clips[-1] == store.clips[39] == list(store.clips)[39] == store.clips[38:][1]
+    with pytest.raises(IndexError):
+        store.motion(40)
+    with pytest.raises(ValueError, match=r"'frames' is slice\(900, None, None\), but .*0.txt has"):
+        store.motion(0, slice(900, None))
+
+
+@pytest.mark.usefixtures("cache")
+def test_double_precision_and_translation_are_kept(root: Path) -> None:
+    store = prepared(root, made_up_rotations)
+    for index, path in enumerate(files_of(root)):
+        assert store.motion(index).poses.dtype == torch.float64
+        assert store.motion(index).equal(made_up_rotations(path))
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_is_done_to_a_motion_does_not_reach_the_store(root: Path) -> None:
+    store = prepared(root)
+    for name in ("poses", "present", "confidence"):
+        getattr(store.motion(0), name).zero_()
+    assert store.motion(0).equal(made_up(0, str(root / "0.txt")))
+
+
+@pytest.mark.usefixtures("cache")
+def test_pickled_store_opens_the_same_folder(root: Path) -> None:
+    store = prepared(root)
+    content = pickle.dumps(store)
+    assert len(content) < 1000
+    assert pickle.loads(content).motion(5).equal(store.motion(5))
+
+
+def test_store_in_a_relative_cache_opens_in_another_working_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = prepared(root, cache=Path("here"))
+    monkeypatch.chdir("/")
+    again = pickle.loads(pickle.dumps(store))
+    assert store.folder.parent == tmp_path / "here" and again.motion(3).equal(store.motion(3))
+
+
+@pytest.mark.usefixtures("cache")
+def test_several_motions_a_file_and_none(root: Path) -> None:
+    store = prepared(root, read_pair)
+    assert [clip.source for clip in store.clips[:3]] == [
+        f"{root / '0.txt'}: first",
+        f"{root / '0.txt'}: second",
+        f"{root / '1.txt'}: first",
+    ]
+    with pytest.raises(ValueError, match=r"raw has no motion left: .*0\.txt has no motion"):
+        prepared(root, read_nothing)
+
+
+@pytest.mark.usefixtures("cache")
+def test_left_out_motions_are_listed(root: Path) -> None:
+    for _ in ("made", "opened"):
+        store = prepared(root, preprocess=only_labelled)
+        assert store.skipped == tuple(
+            (str(root / name), "left out by only_labelled") for name in ("0.txt", "5.txt")
+        )
+        assert [Path(clip.source).stem for clip in store.clips] == ["1", "2", "3", "4", "6", "7"]
+
+
+@pytest.mark.usefixtures("cache")
+def test_motions_that_do_not_go_together_are_refused(root: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"2\.txt has skeleton 'cmu38' \(38 joints\), but .*0\.txt has 'ntu25'"
+    ):
+        prepared(root, read_two_skeletons)
+    with pytest.raises(ValueError, match=r"'poses' is float64 in .*1\.txt, but float32 in .*0\.txt"):
+        prepared(root, read_two_types)
+
+
+# Once, and again when something changed ----------------------------------------------------------------
+
+
+def test_prepared_once(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(root)
+    assert len(reads) == 8
+    monkeypatch.chdir(root.parent)
+    store = prepared(Path("raw"))  # the same folder by another name
+    assert len(reads) == 8 and len(folders_of(cache)) == 1
+    assert store.clips[0].source == str(Path("raw") / "0.txt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "3.txt").write_text("17"),
+        lambda root: (root / "9.txt").write_text("9"),
+        lambda root: (root / "7.txt").unlink(),
+        lambda root: (root / "6.txt").rename(root / "16.txt"),
+        lambda root: touch(root / "0.txt"),
+    ],
+    ids=["changed", "added", "removed", "renamed", "touched"],
+)
+def test_changed_folder_is_prepared_again_and_the_stale_store_removed(
+    root: Path, cache: Path, change: Callable[[Path], object]
+) -> None:
+    before = prepared(root).folder
+    change(root)
+    store = prepared(root)
+    assert folders_of(cache) == [store.folder] != [before]
+    assert all(
+        store.motion(index).equal(made_up(int(path.read_text()), str(path)))
+        for index, path in enumerate(files_of(root))
+    )
+
+
+def test_other_settings_and_parameters_have_stores_of_their_own(root: Path, cache: Path) -> None:
+    variants: list[dict[str, object]] = [
+        {},
+        {"settings": {"version": 2}},
+        {"preprocess": Scale(2.0)},
+        {"preprocess": Scale(3.0)},
+        {"read": functools.partial(read)},
+    ]
+    for _ in ("made", "opened"):
+        stores = [prepared(root, **variant) for variant in variants]  # type: ignore[arg-type]
+        assert len(reads) == 8 * len(variants)
+    assert sorted(folders_of(cache)) == sorted({store.folder for store in stores})
+    original = made_up(1, str(root / "1.txt"))
+    for store, factor in zip(stores, (1.0, 1.0, 2.0, 3.0, 1.0), strict=True):
+        assert store.motion(1).equal(original.replace(poses=original.poses * factor))
+
+
+# Whole or absent ---------------------------------------------------------------------------------------
+
+
+def _damages(path: Path) -> Iterator[Callable[[], object]]:
+    content = path.read_bytes()
+    for position in {*range(0, len(content), len(content) // 60 + 1), len(content) - 1}:
+        flipped = content[position] ^ (1 << position % 8)
+        yield functools.partial(
+            path.write_bytes, content[:position] + bytes([flipped]) + content[position + 1 :]
+        )
+    yield functools.partial(path.write_bytes, content[:-1])
+    yield functools.partial(path.write_bytes, content + b"\0")
+    yield functools.partial(path.write_bytes, b"")
+    yield path.unlink
+
+
+@pytest.mark.usefixtures("cache")
+def test_any_damage_is_noticed(root: Path, tmp_path: Path) -> None:
+    """Flipped bits, files that are too short, too long, empty, gone."""
+    folder = prepared(root).folder
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["confidence.bin", "index.json", "meta.json", "poses.bin", "present.bin"]
+    for name in names:
+        content = (folder / name).read_bytes()
+        for damage in _damages(folder / name):
+            damage()
+            with pytest.raises(DamagedStoreError, match=name):
+                MotionStore(folder, root=root)
+            (folder / name).write_bytes(content)
+    MotionStore(folder, root=root)
+
+
+@pytest.mark.parametrize("name", ["confidence.bin", "index.json", "meta.json", "poses.bin", "present.bin"])
+def test_damaged_store_is_prepared_again(root: Path, cache: Path, name: str) -> None:
+    file = prepared(root).folder / name
+    content = file.read_bytes()
+    middle = len(content) // 2
+    for damaged in (
+        content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+        content[:middle],
+    ):
+        file.write_bytes(damaged)
+        with pytest.warns(UserWarning, match=rf"{name} .*: .*raw is prepared again"):
+            store = prepared(root)
+        assert file.read_bytes() == content and folders_of(cache) == [file.parent]
+        assert all(
+            store.motion(index).equal(made_up(index, str(root / f"{index}.txt"))) for index in range(8)
+        )
+
+
+@pytest.mark.usefixtures("cache")
+def test_damage_under_a_reference_is_reported(root: Path) -> None:
+    """Another process compares the index and all sizes; the arrays were looked at when it was opened."""
+    store = prepared(root)
+    content = pickle.dumps(store)
+    index, poses = store.folder / "index.json", store.folder / "poses.bin"
+    text = index.read_text()
+    index.write_text(text.replace("30", "60", 1))
+    with pytest.raises(DamagedStoreError, match=r"index\.json is not what was written"):
+        pickle.loads(content)
+    index.write_text(text)
+    poses.write_bytes(poses.read_bytes()[:-4])
+    with pytest.raises(DamagedStoreError, match=r"poses\.bin has \d+ bytes, but \d+ were written"):
+        pickle.loads(content)
+    shutil.rmtree(store.folder)
+    with pytest.raises(DamagedStoreError, match=r"meta\.json cannot be read"):
+        pickle.loads(content)
+
+
+def test_error_in_a_file_leaves_nothing(root: Path, cache: Path) -> None:
+    with pytest.raises(ValueError, match="2 files cannot be prepared") as caught:
+        prepared(root, read_one_bad)
+    for name in ("3.txt", "5.txt"):
+        assert f"{root / name}, line 1 has 'x', expected a number" in str(caught.value)
+    assert folders_of(cache) == []
+
+
+def test_files_that_change_meanwhile_are_noticed(root: Path, cache: Path) -> None:
+    with pytest.raises(ValueError, match=r"files of .*raw changed while they were prepared"):
+        prepared(root, read_and_touch)
+    assert folders_of(cache) == []
+
+
+def test_cache_folder_that_cannot_be_written(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=r"the cache folder .*file/cache cannot be written .*PYG_SYBIO_CACHE"):
+        prepared(root, cache=tmp_path / "file" / "cache")
+
+
+@pytest.mark.usefixtures("cache")
+def test_wrong_arguments(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"'files' is empty, expected files of .*raw"):
+        prepared(root, files=[])
+    with pytest.raises(ValueError, match="'num_processes' is 0, expected at least 1"):
+        prepared(root, num_processes=0)
+    with pytest.raises(ValueError, match=r"'read' is <function .*cannot be sent to another process"):
+        prepared(root, lambda path: read(path))
+    with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
+        prepared(root, files=[root / "gone.txt"])
+
+
+# Processes beside each other ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def go(root: Path) -> Iterator[Callable[[], object]]:
+    """Lets the processes go on that wait at the third file."""
+    os.mkfifo(root / "go")
+    pipe = os.open(root / "go", os.O_RDWR)
+    yield lambda: os.write(pipe, b"go\n")
+    os.close(pipe)
+
+
+@pytest.fixture
+def start(root: Path, cache: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
+    """Starts processes that prepare `root` in `cache`."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(num_processes: int) -> subprocess.Popen[str]:
+        command = "import sys, made_up_motions; made_up_motions.prepare_from_command_line(*sys.argv[1:])"
+        running.append(
+            subprocess.Popen(
+                # What a library has to say of its own future is not of what is tested.
+                [sys.executable, "-W", "ignore", "-c", command, str(root), str(num_processes)],
+                env=os.environ | {"PYTHONPATH": str(Path(made_up_motions.__file__).parent)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+        return running[-1]
+
+    yield run
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def first_lines(*pipes: IO[str]) -> list[str]:
+    """The first line of each pipe that says something, until two have."""
+    lines: list[str] = []
+    with selectors.DefaultSelector() as selector:
+        for pipe in pipes:
+            selector.register(pipe, selectors.EVENT_READ)
+        while len(lines) < 2:
+            for key, _ in selector.select():
+                lines.append(key.fileobj.readline())  # type: ignore[union-attr]
+                selector.unregister(key.fileobj)
+    return sorted(lines)
+
+
+def test_second_process_waits_and_uses_the_result(
+    root: Path,
+    cache: Path,
+    start: Callable[[int], subprocess.Popen[str]],
+    go: Callable[[], object],
+) -> None:
+    processes = [start(1), start(1)]
+    pipes = [pipe for process in processes for pipe in (process.stdout, process.stderr) if pipe]
+    assert first_lines(*pipes) == ["started\n", f"waiting for another process that prepares {root}\n"]
+    go()
+    for process in processes:
+        assert process.communicate(timeout=60)[0].endswith("8 clips\n")
+        assert process.returncode == 0
+    assert (root / "count").read_text().split() == [f"{seed}.txt" for seed in range(8)]
+    assert len(folders_of(cache)) == 1
+
+
+def test_killed_process_leaves_nothing_that_counts(
+    root: Path,
+    cache: Path,
+    start: Callable[[int], subprocess.Popen[str]],
+    go: Callable[[], object],
+) -> None:
+    killed = start(2)
+    assert killed.stdout is not None and killed.stdout.readline() == "started\n"
+    [part] = folders_of(cache)
+    assert part.name.startswith(".")
+    killed.kill()
+    killed.communicate(timeout=60)  # returns when its workers, which hold the pipe too, have ended as well
+    assert folders_of(cache) == [part]
+
+    go()
+    store = prepared(root, made_up_motions.read_and_wait)
+    assert folders_of(cache) == [store.folder] and len(store) == 8
+
+
+@pytest.mark.usefixtures("go")
+def test_interrupted_process_ends_in_order(
+    cache: Path, start: Callable[[int], subprocess.Popen[str]]
+) -> None:
+    process = start(2)
+    assert process.stdout is not None and process.stdout.readline() == "started\n"
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl+C does: to the process and its workers
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT, errors
+    assert "SpawnProcess" not in errors and errors.count("Traceback") == 1
+    assert folders_of(cache) == []
+
+
+def test_script_without_guard_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker imports the script that started it: there it must not wait for its own parent."""
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(RuntimeError, match="under `if __name__ == '__main__':`"):
+        prepared(root)
+
+
+@pytest.mark.usefixtures("cache")
+def test_opening_is_quiet_and_needs_no_writing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(root)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("read only")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr("pyg_sybio.data.store.store.FileLock", refuse)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(prepared(root)) == 8
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_store_says_what_it_was_made_from(root: Path) -> None:
+    store = prepared(root, preprocess=Scale(2.0), settings={"split": "all"})
+    made_from = json.loads((store.folder / "meta.json").read_text())["made_from"]
+    assert made_from["root"] == str(root.resolve()) and "split" in str(made_from["settings"])
+    assert "Scale" in str(made_from["preprocess"]) and "2.0" in str(made_from["preprocess"])

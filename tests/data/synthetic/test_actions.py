@@ -1,0 +1,63 @@
+"""The key poses of the actions and the Fourier series that they become."""
+
+import numpy as np
+import pytest
+import torch
+
+from pyg_sybio.data.synthetic.actions import ACTIONS, NUM_HARMONICS, Action, alternating, body, left
+from pyg_sybio.data.synthetic.body import FREEDOMS, mirrored
+
+
+def _curve(action: Action, phases: np.ndarray, freedom: str) -> np.ndarray:
+    """The rounded curve of one freedom, summed harmonic by harmonic."""
+    series = action.fourier_series()[:, FREEDOMS.index(freedom)].numpy()
+    curve = np.full_like(phases, series[0])
+    for k in range(1, NUM_HARMONICS + 1):
+        curve += series[2 * k - 1] * np.cos(2 * np.pi * k * phases) + series[2 * k] * np.sin(
+            2 * np.pi * k * phases
+        )
+    return curve
+
+
+def test_there_are_ten_actions_of_different_names() -> None:
+    assert len({action.name for action in ACTIONS}) == len(ACTIONS) >= 10
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_key_poses_are_poses_of_the_body(action: Action) -> None:
+    assert all(0 <= phase < 1 for phase in action.keys)
+    assert {name for pose in action.keys.values() for name in pose} <= set(FREEDOMS)
+    assert 0 < action.period[0] < action.period[1]
+    assert all(0 <= start < end <= 1 for start, end in action.flights)
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_series_follows_the_keys(action: Action) -> None:
+    phases = np.linspace(0, 1, 500, endpoint=False)
+    times = sorted(action.keys)
+    for freedom in FREEDOMS:
+        keys = [action.keys[t].get(freedom, 0.0) for t in times]
+        straight = np.interp(phases, times, keys, period=1.0)
+        error = np.abs(_curve(action, phases, freedom) - straight)
+        # Rounding with a window of 0.03 cycles moves a curve by its slope's change times that width, at most.
+        closed = np.diff([*keys, keys[0]]) / np.diff([*times, times[0] + 1])
+        steepest = np.abs(closed).max()
+        assert error.max() <= 2 * steepest * 0.03 + 1e-3
+        assert abs(error.mean()) <= steepest * 0.03 + 1e-3
+
+
+def test_second_half_of_an_alternating_cycle_is_the_mirror_image() -> None:
+    action = Action("hop", (1.0, 2.0), alternating({0.0: left(hip=30, spread=10) | body(twist=20), 0.2: {}}))
+    phases = np.linspace(0, 1, 50, endpoint=False)
+    for freedom in ("left_hip", "left_spread", "twist"):
+        image, sign = mirrored(freedom)
+        np.testing.assert_allclose(
+            _curve(action, phases + 0.5, image), sign * _curve(action, phases, freedom), atol=0.2
+        )
+
+
+def test_a_constant_pose_is_the_constant_of_the_series() -> None:
+    series = Action("still", (1.0, 2.0), {0.0: body(bow=12.0)}).fourier_series()
+    expected = torch.zeros_like(series)
+    expected[0, FREEDOMS.index("bow")] = 12.0
+    torch.testing.assert_close(series, expected)

@@ -1,0 +1,49 @@
+"""The table in docs/equations.md: every equation is there, and every name is where it says."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+GUIDE = Path(__file__).parents[2] / "docs" / "equations.md"
+LINK = re.compile(r"\[`([^`]+)`\]\(([^)]+)\)")
+TEXT = GUIDE.read_text(encoding="utf-8")
+ROWS = [line.strip("|").split("|") for line in TEXT.splitlines() if line.startswith("|")]
+# What of the paper, and the name and file of a class that computes it.
+COMPUTED = [(row[0], *link) for row in ROWS if "Eq." in row[0] for link in LINK.findall(row[2])]
+
+
+def names_of(path: Path) -> set[str]:
+    """What a module defines at its top."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+@pytest.mark.parametrize(("name", "target"), LINK.findall(TEXT))
+def test_the_name_is_where_the_guide_says(name: str, target: str) -> None:
+    path = (GUIDE.parent / target).resolve()
+    assert path.is_file()
+    assert path.as_posix().endswith(name) if "/" in name else name in names_of(path)
+
+
+def test_every_equation_is_in_the_guide() -> None:
+    there = [int(number) for row in ROWS for number in re.findall(r"Eq\. (\d+)", row[0])]
+    assert there == list(range(1, 13))
+    assert any("Theorem 1" in row[0] for row in ROWS)
+
+
+@pytest.mark.parametrize(("equations", "name", "target"), COMPUTED)
+def test_what_computes_an_equation_says_so(equations: str, name: str, target: str) -> None:
+    tree = ast.parse((GUIDE.parent / target).read_text(encoding="utf-8"))
+    (node,) = [node for node in tree.body if getattr(node, "name", None) == name]
+    assert isinstance(node, ast.ClassDef)
+    stated = ast.get_docstring(node) or ""
+    for number in re.findall(r"Eq\. (\d+)", equations):
+        assert re.search(rf"Eq\. (\d+ and )?{number}\b", stated), f"{name} does not name Eq. {number}"

@@ -1,0 +1,217 @@
+"""An exported model is called as the model that it was made from; a wrong file is an error in one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from exported_models import ABOUT, FUTURE, OnnxFile, onnx_file
+from torch import Tensor
+from torch_geometric.data import Batch, Data
+
+from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.trained.onnx_model import OnnxModel
+
+FIELDS = ("logits", "future", "actional")
+
+
+@pytest.fixture(scope="module")
+def single() -> tuple[OnnxFile, OnnxModel]:
+    file = onnx_file("joints alone")
+    return file, OnnxModel(file.content)
+
+
+@pytest.fixture(scope="module")
+def several() -> tuple[OnnxFile, OnnxModel]:
+    file = onnx_file("persons")
+    return file, OnnxModel(file.content)
+
+
+def assert_same(came: SybioOutput, expected: SybioOutput) -> None:
+    for name in FIELDS:
+        torch.testing.assert_close(getattr(came, name), getattr(expected, name), atol=1e-4, rtol=1e-4)
+    assert came.bone_future is None
+    assert torch.equal(came.present, expected.present)
+
+
+def test_has_what_the_model_has(single: tuple[OnnxFile, OnnxModel]) -> None:
+    (model, _, _), exported = single
+    for name in ("skeleton", "in_channels", "num_classes", "num_future", "config"):
+        assert getattr(exported, name) == getattr(model, name)
+    assert exported.about == ABOUT
+    assert not exported.persons
+    assert not exported.training
+    assert repr(exported) == "OnnxModel('jhmdb15', outputs=['logits', 'future', 'actional'], persons=False)"
+
+
+@pytest.mark.parametrize("kind", ["joints alone", "persons"])
+@pytest.mark.parametrize("shape", [(1, 30), (7, 50), (1, 1, 40), (3, 1, 64)])
+def test_one_person_a_clip(kind: str, shape: tuple[int, ...]) -> None:
+    model, content, _ = onnx_file(kind)
+    x = torch.randn(*shape, model.skeleton.num_joints, model.in_channels)
+    with torch.no_grad():
+        assert_same(OnnxModel(content)(x), model(x))
+
+
+def test_persons_a_clip(several: tuple[OnnxFile, OnnxModel]) -> None:
+    (model, _, _), exported = several
+    x = torch.randn(3, 2, 30, 26, 3)
+    x[1, 1] = 0
+    with torch.no_grad():
+        assert_same(exported(x), model(x))
+        assert not exported(x).present[1, 1]
+        everyone = torch.ones(3, 2, dtype=torch.bool)
+        assert_same(exported(x, everyone), model(x, everyone))
+
+
+def test_a_batch_of_graphs(single: tuple[OnnxFile, OnnxModel], several: tuple[OnnxFile, OnnxModel]) -> None:
+    for (model, _, _), exported in (single, several):
+        joints, features = model.skeleton.num_joints, model.in_channels
+        persons = (1, 2, 1) if exported.persons else (1, 1)
+        batch = Batch.from_data_list([Data(x=torch.randn(each * joints, 30, features)) for each in persons])
+        with torch.no_grad():
+            assert_same(exported(batch), model(batch))
+        assert torch.equal(exported.dense(batch, "x"), model.dense(batch, "x"))
+
+
+def test_double_precision_is_rounded(single: tuple[OnnxFile, OnnxModel]) -> None:
+    x = torch.randn(2, 30, 15, 2)
+    torch.testing.assert_close(single[1](x.double()).future, single[1](x).future, atol=0, rtol=0)
+
+
+def test_fewer_frames_of_the_future(single: tuple[OnnxFile, OnnxModel]) -> None:
+    (model, _, _), exported = single
+    x = torch.randn(2, 30, 15, 2)
+    with torch.no_grad():
+        assert_same(exported(x, num_future=2), model(x, num_future=2))
+
+
+def test_what_was_not_exported_is_none() -> None:
+    out = OnnxModel(onnx_file("recognition").content)(torch.randn(2, 30, 15, 2))
+    assert out.logits is not None
+    assert (out.future, out.actional) == (None, None)
+    predictor = OnnxModel(onnx_file("prediction").content)
+    out = predictor(torch.randn(2, 30, 15, 2))
+    assert (out.logits, out.actional) == (None, None)
+    assert out.future is not None
+    # Two frames were exported, and no classes.
+    assert (out.future.shape[1], predictor.num_future, predictor.num_classes) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_threads_change_no_number(num_threads: int) -> None:
+    model, content, _ = onnx_file("joints alone")
+    x = torch.randn(4, 30, 15, 2)
+    with torch.no_grad():
+        assert_same(OnnxModel(content, num_threads=num_threads)(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("x", "arguments", "message"),
+    [
+        (torch.zeros(2, 30, 25, 2), {}, "'x' has 25 joints, but skeleton 'jhmdb15' has 15"),
+        (torch.zeros(2, 30, 15, 3), {}, "'x' has 3 features a joint, but the model takes 2"),
+        (torch.zeros(2, 0, 15, 2), {}, "'x' is empty"),
+        (torch.zeros(30, 15, 2), {}, r"'x' must be \[N, T, M, D\]"),
+        (torch.full((2, 30, 15, 2), torch.nan), {}, "'x' holds a NaN"),
+        (torch.ones(2, 3, 30, 15, 2), {}, "'x' has 3 persons a clip, but the model was exported for one"),
+        (torch.zeros(2, 1, 30, 15, 2), {}, "none is present in clip 0"),
+        (torch.zeros(2, 30, 15, 2), {"num_future": 4}, f"'num_future' is 4, expected 1 to {FUTURE}"),
+        (torch.zeros(2, 30, 15, 2), {"num_future": 0}, f"'num_future' is 0, expected 1 to {FUTURE}"),
+        (
+            torch.zeros(2, 30, 15, 2),
+            {"present": torch.ones(2, 1)},
+            "'present' is given, but 'x' has no person",
+        ),
+    ],
+)
+def test_refuses(
+    x: Tensor, arguments: dict[str, Any], message: str, single: tuple[OnnxFile, OnnxModel]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        single[1](x, **arguments)
+
+
+def test_is_not_trained(single: tuple[OnnxFile, OnnxModel]) -> None:
+    with pytest.raises(ValueError, match="an exported model is for evaluation alone"):
+        single[1].train()
+
+
+# Files ----------------------------------------------------------------------------------------------------
+
+
+def changed(**metadata: str | None) -> bytes:
+    """A good file with other metadata; None takes one away."""
+    proto = onnx.load_model_from_string(onnx_file("joints alone").content)
+    values = {each.key: each.value for each in proto.metadata_props}
+    values |= {f"pyg_sybio.{key}": value for key, value in metadata.items()}  # type: ignore[misc]
+    del proto.metadata_props[:]
+    for key, value in values.items():
+        if value is not None:
+            proto.metadata_props.add(key=key, value=value)
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def config(**changes: Any) -> str:
+    return json.dumps(onnx_file("joints alone").model.config | changes)
+
+
+def other_skeleton() -> dict[str, Any]:
+    skeleton: dict[str, Any] = onnx_file("both networks").model.config["skeleton"]
+    return skeleton
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"format": None}, "not an ONNX file that 'sybio export onnx' wrote: .* but found none"),
+        ({"format": "2"}, "expected 'pyg_sybio.format' 1 in its metadata, but found '2'"),
+        ({"model": None}, "'pyg_sybio.model' of its metadata, line 1, column .* expected JSON"),
+        ({"model": "{"}, "'pyg_sybio.model' of its metadata, line 1, column .* expected JSON"),
+        ({"model": "[1]"}, "'pyg_sybio.model' of its metadata must be an object"),
+        ({"model": "[" * 100_000}, "'pyg_sybio.model' of its metadata: nested too deeply"),
+        ({"model": "{}"}, "the model's config"),
+        ({"about": "3"}, "'pyg_sybio.about' of its metadata must be an object"),
+        ({"model": lambda: config(in_channels="2")}, "'in_channels' of the model's config is '2'"),
+        ({"model": lambda: config(num_classes=-1)}, "'num_classes' of the model's config is -1"),
+        ({"model": lambda: config(in_channels=3)}, r"expected an input 'poses' that ends in \[15, 3\]"),
+        ({"model": lambda: config(skeleton=other_skeleton())}, r"expected an input .* skeleton 'ntu25'"),
+    ],
+)
+def test_metadata_from_others(metadata: dict[str, Any], message: str) -> None:
+    values = {key: value() if callable(value) else value for key, value in metadata.items()}
+    with pytest.raises(ValueError, match=message):
+        OnnxModel(changed(**values), where="their.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"no protobuf", b"\x08\x07" * 50])
+def test_no_onnx_at_all(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "their.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"their\.onnx is not an ONNX file"):
+        OnnxModel.load(path)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_half_a_file(share: float, tmp_path: Path) -> None:
+    content = onnx_file("joints alone").content
+    path = tmp_path / "half.onnx"
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=r"half\.onnx is not an ONNX file"):
+        OnnxModel.load(path)
+
+
+def test_weights_in_another_file_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proto = onnx.load_model_from_string(onnx_file("joints alone").content)
+    onnx.save(proto, str(tmp_path / "their.onnx"), save_as_external_data=True, location="w", size_threshold=0)
+    monkeypatch.chdir(tmp_path)  # where it lies
+    with pytest.raises(ValueError, match=r"their\.onnx is not an ONNX file that can be run"):
+        OnnxModel.load("their.onnx")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file .*missing\.onnx: expected an \.onnx file"):
+        OnnxModel.load(tmp_path / "missing.onnx")

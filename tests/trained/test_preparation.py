@@ -1,0 +1,109 @@
+"""Persons who are prepared at once, as if each were alone, and the way back of all of them."""
+
+from typing import Any
+
+import pytest
+import torch
+from random_motions import random_motion
+
+from pyg_sybio.data.datasets.expmap import Normalisation, Standardize, used_columns
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms import (
+    AlignView,
+    Center,
+    Crop,
+    FillMissing,
+    FillNullFrames,
+    JitterJoints,
+    JoinTracks,
+    LimitLength,
+    Mirror,
+    Pad,
+    ResampleLength,
+    SelectBodies,
+    Shift,
+    TrimNullFrames,
+)
+from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notice, steps_of
+
+STEPS = [
+    AlignView(),
+    Center(),
+    Center(joint="left_knee", frame="each"),
+    Crop(num_frames=11, position="center"),
+    FillMissing(),
+    FillNullFrames(),
+    LimitLength(num_frames=17),
+    Mirror(axis="y"),
+    Pad(num_frames=50, side="start"),
+    ResampleLength(num_frames=17),
+    Shift(offset=[0.5, 1, -2]),
+]
+NOT_APART = [JitterJoints(std=0.1), JoinTracks(), SelectBodies(), TrimNullFrames()]
+
+
+def equal(one: Motion, other: Motion) -> bool:
+    close = torch.allclose(one.poses, other.poses, rtol=0, atol=1e-9)
+    return close and one.replace(poses=other.poses, tracks=other.tracks).equal(other)
+
+
+def check_apart(preparation: Preparation, motion: Motion) -> None:
+    assert preparation.can_apart
+    together = preparation(motion, apart=True)
+    future = together.observed.frames(slice(0, 4))
+    back = together.to_recording(future)
+    for person in range(motion.num_persons):
+        alone = preparation(motion.persons([person]))
+        assert equal(together.observed.persons([person]), alone.observed)
+        assert equal(back.persons([person]), alone.to_recording(future.persons([person])))
+
+
+@pytest.mark.parametrize("step", STEPS, ids=repr)
+def test_each_person_as_if_alone(step: Any) -> None:
+    motion = random_motion("ntu25", num_frames=30, dtype=torch.float64)
+    check_apart(Preparation(motion.skeleton, 20, 30.0, preprocess=(step,)), motion)
+
+
+def test_several_steps_and_another_rate() -> None:
+    motion = random_motion("ntu25", num_frames=40, dtype=torch.float64)
+    steps = (Center(), AlignView(), Mirror(axis="x"))
+    preparation = Preparation(motion.skeleton, 30, 20.0, steps, fill=(FillMissing(mode="hold"),))
+    check_apart(preparation, motion)
+    check_apart(preparation, motion.frames(slice(0, 9)))
+
+
+def test_rotations() -> None:
+    motion = random_motion("h36m32", dtype=torch.float64)
+    used = load_skeleton("h36m32").subset("used")
+    columns = used_columns(motion.skeleton, used)
+    normalisation = Normalisation.fit([torch.randn(50, 99, dtype=torch.float64)], columns)
+    preparation = Preparation(motion.skeleton, 20, 30.0, preprocess=(Standardize(normalisation, used),))
+    assert preparation.model_skeleton == used
+    check_apart(preparation, motion)
+
+
+@pytest.mark.parametrize("step", NOT_APART, ids=repr)
+def test_a_step_that_looks_at_all_persons_cannot(step: Any) -> None:
+    skeleton = load_skeleton("ntu25")
+    assert not Preparation(skeleton, 20, 30.0, preprocess=(Center(), step)).can_apart
+    assert not Preparation(skeleton, 20, 30.0, fill=(step,)).can_apart
+
+
+def test_resampled_from_the_last_frame_backwards() -> None:
+    motion = random_motion("ntu25", num_frames=10, missing=0.0, dtype=torch.float64)
+    half = at_rate(motion, 15.0)
+    assert torch.equal(half.poses, motion.poses[:, 1::2]) and half.frame_rate == 15
+    assert at_rate(motion, 30.01) is motion
+    assert at_rate(motion.replace(frame_rate=None), 15.0).frame_rate == 15
+    assert rate_notice(30.0, 30.01) is None
+    assert rate_notice(30.0, 15.0) == "is resampled from 30 Hz to 15 Hz"
+    assert rate_notice(None, 15.0) == "does not say its frame rate: taken for 15 Hz, as in training"
+
+
+def test_steps_of_what_is_composed() -> None:
+    from torch_geometric.transforms import Compose
+
+    one, two, three = Center(), Mirror(axis="x"), AlignView()
+    assert steps_of(Compose([one, Compose([two, three])])) == (one, two, three)
+    assert steps_of(one) == (one,) and steps_of(None) == ()
