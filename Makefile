@@ -3,16 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+WORKERS ?= logical
+# A test file stays with one worker, so that what its tests share is made once.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
 
-.PHONY: help install demo test lint message-passing benchmark clean
+.PHONY: help install demo test slow lint message-passing benchmark clean
 
 help:
-	@echo "make demo             train and judge the model on built-in motions (pictures in demo_output/)"
-	@echo "make test             run the tests (with PYG_SYBIO_DATA set, those on real recordings too)"
+	@echo "make demo             train and evaluate the model on built-in motions (pictures in demo_output/)"
+	@echo "make test             run the tests, one process per core (WORKERS=1: in one process)"
+	@echo "make slow             run the exhaustive tests, which \`make test\` leaves out"
 	@echo "make lint             ruff and mypy"
 	@echo "make message-passing  build torch-scatter and run the message-passing tests with it"
 	@echo "make benchmark        latency of every preset and variant (more: sybio benchmark)"
 	@echo "make clean            remove the environment and what the targets made"
+	@echo "PYG_SYBIO_DATA=FOLDER make test runs the tests on real recordings as well."
 
 install: $(INSTALLED)
 
@@ -27,7 +32,11 @@ demo: $(INSTALLED)
 	$(BIN)/sybio demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+	@echo "Left out: the exhaustive tests (make slow)$(if $(PYG_SYBIO_DATA),,, those on real recordings (set PYG_SYBIO_DATA))."
+
+slow: $(INSTALLED)
+	$(PYTEST) -m slow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

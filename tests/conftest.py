@@ -1,16 +1,37 @@
-"""What every test shares: determinism, a cache folder of its own, and the folder of real recordings."""
+"""Fixtures of every test: one thread, seeds, a cache folder, and the process restored afterwards."""
 
 import os
+import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+# Workers and the processes that tests start share the cores. torch reads this variable when it is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
 import pytest
 import torch
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _isolated() -> Iterator[None]:
+    """Tests pass in any order: each starts from the same seeds, and leaves the process as it found it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
+    folder, environment, path = Path.cwd(), dict(os.environ), list(sys.path)
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    yield
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:] = path
+    torch.set_default_dtype(dtype)
+    torch.set_num_threads(threads)
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+        pyplot.rcdefaults()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,6 +39,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test leaves prepared data in the user's cache; processes that a test starts inherit this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYG_SYBIO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MPLBACKEND", "agg")
         yield
 
 
