@@ -95,7 +95,16 @@ def test_the_wheel_carries_them() -> None:
 
     project = tomllib.loads((BENCHMARKS.parent / "pyproject.toml").read_text())
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["force-include"]["benchmarks"] == "pyg_sybio/benchmarks"
+    assert "benchmarks" in wheel["only-include"]
+    assert wheel["sources"]["benchmarks"] == "pyg_sybio/benchmarks"
+
+
+def test_nothing_in_the_wheel_imports_what_is_left_out_of_it() -> None:
+    for path in BENCHMARKS.glob("*.py"):
+        if not path.stem.startswith("peers"):
+            nodes = ast.walk(ast.parse(path.read_text()))
+            imported = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+            assert not any(name.startswith("peers") for name in imported), path.name
 
 
 def test_measures(tmp_path: Path) -> None:
