@@ -1,16 +1,18 @@
-"""Files that are whole or absent."""
+"""Files that are whole or absent, and strict JSON."""
 
+import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 
 def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file beside `path` and rename it: a reader sees the whole file or the one before."""
+    """Let `write` fill a file next to `path` and rename it: readers see a whole file, old or new."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, and a name of its own for each process, so that two of them never fill the same file.
+    # Hidden, with a separate name per process, so that two processes never fill the same file.
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
@@ -18,3 +20,47 @@ def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_json(path: Path, *, expected: str = "JSON") -> Any:
+    """The document of a JSON file.
+
+    Args:
+        path: The file.
+        expected: What error messages say was expected.
+
+    Raises:
+        ValueError: If the file is not UTF-8 text or not JSON, contains `NaN` or `Infinity` (which JSON does
+            not have), an object with the same key twice, or is nested too deeply.
+        FileNotFoundError: If there is no such file.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # Windows writes a byte order mark
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}, byte {error.start}: not UTF-8 text, expected {expected}") from None
+    return parse_json(text, str(path), expected=expected)
+
+
+def parse_json(text: str, where: str, *, expected: str = "JSON") -> Any:
+    """The document in a text, by the rules of :func:`read_json`; errors begin with `where`."""
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{where}, {place}: {error.msg}, expected {expected}") from None
+    except RecursionError:
+        raise ValueError(f"{where}: nested too deeply, expected {expected}") from None
+    except ValueError as error:  # a repeated key, a constant, an integer of thousands of digits
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice!r} twice in one object, expected it once")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON, expected a finite number")

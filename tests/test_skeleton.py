@@ -340,11 +340,11 @@ def test_constructor_checks_too() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"name": "x",\n "joints": [}', r"f\.json: not JSON \(Expecting value at line 2, column 13\)"),
-        (b"", r"f\.json: not JSON \(Expecting value at line 1, column 1\)"),
-        (b'{"name": "\xff"}', r"f\.json: not UTF-8 text"),
+        (b'{\n "joints": [}', r"f\.json, line 2, column 13: Expecting value, expected a skeleton's JSON"),
+        (b"", r"f\.json, line 1, column 1: Expecting value, expected a skeleton's JSON"),
+        (b'{"name": "\xff"}', r"f\.json, byte 10: not UTF-8 text"),
         (b"[" * 10**5, r"f\.json: nested too deeply, expected a skeleton's JSON file"),
-        (b'{"name": "x", "name": "y"}', r"f\.json' has 'name' 2 times, expected every key once"),
+        (b'{"name": "x", "name": "y"}', r"f\.json: the key 'name' twice in one object, expected it once"),
     ],
 )
 def test_file_that_is_not_json(content: bytes, message: str, tmp_path: Path) -> None:

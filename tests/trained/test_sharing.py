@@ -269,7 +269,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
             load_checkpoint(folder)
 
     assert_refused("{", r"data\.json, line 1, column 2: .*expected JSON")
-    assert_refused(good.replace("30.0", "NaN"), r"data\.json: NaN is no JSON")
+    assert_refused(good.replace("30.0", "NaN"), r"data\.json: NaN is not JSON")
     fewer = json.loads(good)
     fewer["data"]["class_names"], fewer["seen_classes"] = ["a", "b"], [True, True]
     assert_refused(json.dumps(fewer), r"data\.json: there are 2 class names, but the model has 3 classes")

@@ -1,0 +1,74 @@
+"""What a JSON Schema cannot say: names that refer to each other, partitions, connected graphs."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import networkx as nx
+
+from pyg_sybio.skeleton.contraction import Pair, graph_of
+
+
+def check_known(where: str, names: Iterable[str], known: Sequence[str], kind: str) -> None:
+    """Every name is one of the known ones."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"'{where}' has '{name}', expected one of the {kind}s {listed(known)}")
+
+
+def check_distinct(where: str, names: Iterable[str], expected: str) -> None:
+    """No name appears twice."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"'{where}' has '{name}' {count} times, expected {expected}")
+
+
+def check_edges(edges_of: Mapping[str, Sequence[Pair]], nodes: Sequence[str], kind: str) -> None:
+    """Every pair joins two known, different nodes, and appears once in all fields together."""
+    found: dict[frozenset[str], str] = {}
+    for field_name, edges in edges_of.items():
+        for index, (a, b) in enumerate(edges):
+            where = f"{field_name}[{index}]"
+            check_known(where, (a, b), nodes, kind)
+            if a == b:
+                raise ValueError(f"'{where}' joins '{a}' to itself, expected two different {kind}s")
+            pair = frozenset((a, b))
+            if pair in found:
+                raise ValueError(f"'{where}' repeats {a} - {b} of '{found[pair]}', expected every pair once")
+            found[pair] = where
+
+
+def check_connected(where: str, nodes: Sequence[str], edges: Iterable[Pair], remedy: str) -> None:
+    """The graph is in one piece."""
+    graph = graph_of(nodes, edges)
+    pieces = [sorted(piece, key=nodes.index) for piece in nx.connected_components(graph)]
+    if len(pieces) != 1:
+        shown = "; ".join(listed(piece) for piece in pieces)
+        raise ValueError(
+            f"'{where}' leaves the graph in {len(pieces)} pieces ({shown}), expected one: {remedy}"
+        )
+
+
+def check_partition(parts: Mapping[str, Sequence[str]], joints: Sequence[str]) -> None:
+    """Every joint is in exactly one part."""
+    owners: dict[str, str] = {}
+    for part, members in parts.items():
+        check_known(f"parts.{part}", members, joints, "joint")
+        for joint in members:
+            if joint in owners:
+                other = owners[joint]
+                twice = f"twice in '{part}'" if other == part else f"in '{other}' and in '{part}'"
+                raise _not_partitioned(joint, twice)
+            owners[joint] = part
+    for joint in joints:
+        if joint not in owners:
+            raise _not_partitioned(joint, "in no part")
+
+
+def _not_partitioned(joint: str, found: str) -> ValueError:
+    return ValueError(f"'parts' has joint '{joint}' {found}, expected every joint in exactly one part")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in an error message: at most forty."""
+    names = list(names)
+    return ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")

@@ -1,0 +1,49 @@
+"""The shipped skeletons, and those of users' files."""
+
+from functools import cache
+from pathlib import Path
+
+from pyg_sybio.files import read_json
+from pyg_sybio.skeleton.document import FOLDER
+from pyg_sybio.skeleton.skeleton import Skeleton
+
+
+def load_skeleton(name_or_path: str | Path) -> Skeleton:
+    """Load a shipped skeleton or one from a file.
+
+    Args:
+        name_or_path: ``"ntu25"``, ``"cmu38:used"`` (a subset), or the path of a ``.json`` file, also with a
+            subset (``"mine.json:upper_body"``).
+
+    Raises:
+        ValueError: If no skeleton or subset has that name, or the file is not a valid skeleton.
+        FileNotFoundError: If the path does not exist.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or ".json" in text:
+        stem, colon, subset = text.rpartition(".json:")
+        path = Path(f"{stem}.json" if colon else text)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file; expected a skeleton's JSON file")
+        skeleton = _read(path)
+    else:
+        name, colon, subset = text.partition(":")
+        if name not in available_skeletons():
+            known = ", ".join(available_skeletons())
+            raise ValueError(f"no skeleton '{name}'; available: {known}, or the path of a .json file")
+        skeleton = _read_shipped(name)
+    return skeleton.subset(subset) if colon else skeleton
+
+
+def available_skeletons() -> tuple[str, ...]:
+    """Names of the shipped skeletons, sorted."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json") if path.stem != "schema"))
+
+
+@cache
+def _read_shipped(name: str) -> Skeleton:
+    return _read(FOLDER / f"{name}.json")
+
+
+def _read(path: Path) -> Skeleton:
+    return Skeleton.from_dict(read_json(path, expected="a skeleton's JSON file"), where=str(path))

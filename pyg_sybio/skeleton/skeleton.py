@@ -1,0 +1,359 @@
+"""The skeleton as a value."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+from pyg_sybio.files import write_whole
+from pyg_sybio.skeleton.checks import (
+    check_connected,
+    check_distinct,
+    check_edges,
+    check_known,
+    check_partition,
+    listed,
+)
+from pyg_sybio.skeleton.contraction import Pair, between_cells, contract, graph_of
+from pyg_sybio.skeleton.document import check_schema, to_text
+
+COORDINATES = {"xyz": 3, "xy": 2, "xy+score": 3, "expmap": 3}
+"""Number of features of a joint, by kind of coordinates."""
+
+# The fields in the order of the JSON document.
+_KEYS = (
+    *("name", "description", "source", "joints", "bones", "bridges", "center"),
+    *("parts", "part_bones", "mirror", "coordinates", "units", "subsets"),
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Skeleton:
+    r"""A body's topology (the skeleton graph of §3 of the paper, and the parts of §4.2), compared by value.
+
+    The order of ``joints``, ``parts`` and ``bones`` is the order of the tensors. The constructor checks what
+    the fields say about each other; :meth:`from_dict` also checks their types.
+
+    Args:
+        name: Name of the topology.
+        joints: Joint names, in the order of the data.
+        bones: Pairs of joints that carry a bone.
+        center: The joint from which bones are oriented outwards.
+        parts: Part name to its joints; every joint belongs to exactly one part.
+        part_bones: Pairs of parts that are linked in the part-scale graph.
+        mirror: Pairs (left, right) of joints that are swapped in a mirror.
+        coordinates: One of :data:`COORDINATES`.
+        units: Unit of the coordinates, for display.
+        bridges: Edges without a bone, which connect the graph of detectors with separate groups of landmarks.
+        subsets: Name to the joints that :meth:`subset` keeps.
+        description: What the topology is.
+        source: Where the joint list is documented.
+
+    Raises:
+        ValueError: If the fields contradict each other, naming the field, the value and what was expected.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    bones: tuple[Pair, ...]
+    center: str
+    parts: Mapping[str, tuple[str, ...]]
+    part_bones: tuple[Pair, ...]
+    mirror: tuple[Pair, ...]
+    coordinates: str
+    units: str
+    bridges: tuple[Pair, ...] = ()
+    subsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    description: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        joints, parts = self.joints, tuple(self.parts)
+        check_distinct("joints", joints, "every joint name once")
+        if self.coordinates not in COORDINATES:
+            raise ValueError(f"'coordinates' is '{self.coordinates}', expected one of {listed(COORDINATES)}")
+        if self.center not in joints:
+            raise ValueError(f"'center' is '{self.center}', expected one of the joints {listed(joints)}")
+        check_edges({"bones": self.bones, "bridges": self.bridges}, joints, "joint")
+        check_connected("bones", joints, (*self.bones, *self.bridges), "add the missing bones or bridges")
+        check_partition(self.parts, joints)
+        check_edges({"part_bones": self.part_bones}, parts, "part")
+        check_connected("part_bones", parts, self.part_bones, "add the missing part bones")
+        check_edges({"mirror": self.mirror}, joints, "joint")
+        check_distinct("mirror", self._paired_joints, "a joint in one pair at most")
+        for name, members in self.subsets.items():
+            check_known(f"subsets.{name}", members, joints, "joint")
+            check_distinct(f"subsets.{name}", members, "every joint once")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Skeleton) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return (
+            f"Skeleton({self.name!r}: {self.num_joints} joints, {self.num_bones} bones, "
+            f"{self.num_parts} parts, {self.coordinates})"
+        )
+
+    @cached_property
+    def _text(self) -> str:
+        # The text, not the fields: dictionaries compare equal in any order, but order has a meaning here.
+        return to_text(self.to_dict())
+
+    # Sizes and indices ------------------------------------------------------------------------------------
+
+    @property
+    def num_joints(self) -> int:
+        return len(self.joints)
+
+    @property
+    def num_bones(self) -> int:
+        return len(self.bones)
+
+    @property
+    def num_parts(self) -> int:
+        return len(self.parts)
+
+    @property
+    def num_features(self) -> int:
+        """Number of features of a joint, given by the coordinates."""
+        return COORDINATES[self.coordinates]
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {joint: index for index, joint in enumerate(self.joints)}
+
+    def joint_index(self, name: str) -> int:
+        """Index of a joint.
+
+        Args:
+            name: Name of the joint.
+
+        Raises:
+            ValueError: If the skeleton has no such joint.
+        """
+        if name not in self._index:
+            raise ValueError(
+                f"skeleton '{self.name}' has no joint '{name}'; its joints: {listed(self.joints)}"
+            )
+        return self._index[name]
+
+    # Derived structure ------------------------------------------------------------------------------------
+
+    @cached_property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """Joint indices of every edge: bones, then bridges, as listed."""
+        return tuple((self._index[a], self._index[b]) for a, b in (*self.bones, *self.bridges))
+
+    @cached_property
+    def bone_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Joint indices ``(inner, outer)`` of each bone.
+
+        The outer joint is the one with more hops to the center; in a tie, the second of the listed pair.
+        """
+        hops = nx.single_source_shortest_path_length(self.graph(), self._index[self.center])
+        listed = self.edges[: self.num_bones]
+        return tuple((a, b) if hops[a] <= hops[b] else (b, a) for a, b in listed)
+
+    @cached_property
+    def joint_parts(self) -> tuple[int, ...]:
+        """Part index of each joint."""
+        part_of = {joint: part for part, joints in enumerate(self.parts.values()) for joint in joints}
+        return tuple(part_of[joint] for joint in self.joints)
+
+    @cached_property
+    def part_edges(self) -> tuple[tuple[int, int], ...]:
+        """Part indices of each part bone, as listed."""
+        index = {part: position for position, part in enumerate(self.parts)}
+        return tuple((index[a], index[b]) for a, b in self.part_bones)
+
+    @cached_property
+    def mirror_permutation(self) -> tuple[int, ...]:
+        """Index of each joint's mirror image; a joint without a mirror pair is its own image.
+
+        Note:
+            In a skeleton from :meth:`dual`, a bone across the body (shoulder to shoulder) is its own image,
+            but mirroring also reverses its vector, in addition to the sign change of the axis.
+        """
+        image = dict(self.mirror) | {b: a for a, b in self.mirror}
+        return tuple(self._index[image.get(joint, joint)] for joint in self.joints)
+
+    def graph(self) -> nx.Graph:
+        """The undirected graph of joint indices, with bones and bridges as its edges."""
+        return graph_of(range(self.num_joints), self.edges)
+
+    # Skeletons from this one ------------------------------------------------------------------------------
+
+    def subset(self, name: str) -> "Skeleton":
+        r"""The skeleton of the joints that the file lists under ``subsets``.
+
+        Every dropped joint is merged into the nearest kept one (:func:`contract`), so that its neighbours
+        stay connected. Joints keep their order in this skeleton, whatever the order of the list.
+
+        Args:
+            name: Name of the subset.
+
+        Raises:
+            ValueError: If the skeleton has no such subset.
+        """
+        if name not in self.subsets:
+            known = listed(self.subsets) if self.subsets else "none"
+            raise ValueError(f"skeleton '{self.name}' has no subset '{name}'; its subsets: {known}")
+        kept = [joint for joint in self.joints if joint in self.subsets[name]]
+        cell = self._contracted(kept)
+        bones = between_cells(self.bones, cell)
+        parts = {
+            part: tuple(joint for joint in joints if joint in kept) for part, joints in self.parts.items()
+        }
+        return replace(
+            self,
+            name=f"{self.name}:{name}",
+            description=f"Joints '{name}' of {self.name}",
+            joints=tuple(kept),
+            bones=bones,
+            bridges=between_cells(self.bridges, cell, already=bones),
+            center=cell[self.center],
+            parts={part: joints for part, joints in parts.items() if joints},
+            part_bones=self._part_bones_without_empty(parts),
+            mirror=tuple(pair for pair in self.mirror if set(pair) <= set(kept)),
+            subsets={},
+        )
+
+    def dual(self) -> "Skeleton":
+        r"""The bone-dual (§5.5): its joints are this skeleton's bones, named ``inner-outer``.
+
+        Two bones are linked if they share a joint (the line graph) or if a bridge joins them; the links of
+        the second kind are bridges of the dual. The center of the dual is the first bone at this center. A
+        bone belongs to the part of its outer joint, and parts without a bone are contracted away.
+
+        Raises:
+            ValueError: If the skeleton has no bone.
+        """
+        if not self.bones:
+            raise ValueError(f"skeleton '{self.name}' has no bones, so it has no bone-dual")
+        pairs = [(self.joints[inner], self.joints[outer]) for inner, outer in self.bone_pairs]
+        name_of = {frozenset(pair): "-".join(pair) for pair in pairs}
+        order = {name: position for position, name in enumerate(name_of.values())}
+
+        def in_order(links: Iterable[frozenset[str]]) -> tuple[Pair, ...]:
+            named = (sorted(link, key=order.__getitem__) for link in links)
+            return tuple((a, b) for a, b in sorted(named, key=lambda link: [order[name] for name in link]))
+
+        line_graph = nx.line_graph(nx.Graph(self.bones))
+        links = {frozenset(name_of[frozenset(bone)] for bone in link) for link in line_graph.edges}
+
+        # A joint that only bridges touch has no bone: its bridges move to the nearest joint that has one.
+        touching: dict[str, list[str]] = {joint: [] for bone in self.bones for joint in bone}
+        for pair, name in zip(pairs, order, strict=True):
+            for joint in pair:
+                touching[joint].append(name)
+        cell = self._contracted(list(touching))
+        bridged = {
+            frozenset((one, other))
+            for a, b in between_cells(self.bridges, cell, already=self.bones)
+            for one in touching[a]
+            for other in touching[b]
+            if one != other
+        }
+
+        parts: dict[str, tuple[str, ...]] = dict.fromkeys(self.parts, ())
+        part_names = tuple(self.parts)
+        for (_, outer), name in zip(self.bone_pairs, order, strict=True):
+            parts[part_names[self.joint_parts[outer]]] += (name,)
+
+        # Left stays first: the bone with more joints that come first in their mirror pairs.
+        image = {a: self.joints[b] for a, b in zip(self.joints, self.mirror_permutation, strict=True)}
+        firsts = {first for first, _ in self.mirror}
+        side = {name: len(firsts.intersection(bone)) for bone, name in name_of.items()}
+        mirror: dict[Pair, None] = {}
+        for bone, name in name_of.items():
+            other = name_of.get(frozenset(image[joint] for joint in bone), name)
+            if other != name:
+                first, second = sorted((name, other), key=lambda bone: (-side[bone], order[bone]))
+                mirror[first, second] = None
+        return replace(
+            self,
+            name=f"{self.name}:dual",
+            description=f"Bones of {self.name}",
+            joints=tuple(order),
+            bones=in_order(links),
+            bridges=in_order(bridged - links),
+            center=touching[cell[self.center]][0],
+            parts={part: bones for part, bones in parts.items() if bones},
+            part_bones=self._part_bones_without_empty(parts),
+            mirror=tuple(mirror),
+            subsets={},
+        )
+
+    @property
+    def _paired_joints(self) -> list[str]:
+        return [joint for pair in self.mirror for joint in pair]
+
+    def _contracted(self, kept: Sequence[str]) -> dict[str, str]:
+        """Each joint's kept joint (:func:`contract`)."""
+        edges = (*self.bones, *self.bridges)
+        return contract(self.joints, edges, kept, self.center, self._paired_joints)
+
+    def _part_bones_without_empty(self, parts: Mapping[str, Sequence[str]]) -> tuple[Pair, ...]:
+        """The part bones after the parts that are empty in ``parts`` are contracted away."""
+        names = tuple(self.parts)
+        center = names[self.joint_parts[self._index[self.center]]]
+        paired = {
+            names[part]
+            for joint, part in enumerate(self.joint_parts)
+            if self.joint_parts[self.mirror_permutation[joint]] != part
+        }
+        kept = [part for part in names if parts[part]]
+        return between_cells(self.part_bones, contract(names, self.part_bones, kept, center, paired))
+
+    # JSON -------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document (``skeletons/schema.json``), without empty optional fields."""
+        document = {key: _plain(getattr(self, key)) for key in _KEYS}
+        return {key: value for key, value in document.items() if value or key not in ("bridges", "subsets")}
+
+    @classmethod
+    def from_dict(cls, document: Any, where: str = "skeleton") -> "Skeleton":
+        """Build a skeleton from a JSON document and check it fully.
+
+        Args:
+            document: The result of :meth:`to_dict`, or the JSON of a file.
+            where: The name of the document in error messages, such as its file.
+
+        Raises:
+            ValueError: If a field is missing, unknown, of the wrong type, or contradicts another.
+        """
+        check_schema(document, where)
+        values: dict[str, Any] = {
+            key: {name: tuple(joints) for name, joints in value.items()} if isinstance(value, dict) else value
+            for key, value in document.items()
+        }
+        for key in ("bones", "bridges", "part_bones", "mirror"):
+            values[key] = tuple((a, b) for a, b in document.get(key, ()))
+        values["joints"] = tuple(document["joints"])
+        try:
+            return cls(**values)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the skeleton as JSON, so that :func:`load_skeleton` returns an equal one.
+
+        Args:
+            path: File to write.
+        """
+        text = to_text(self.to_dict())
+        write_whole(path, lambda file: file.write(text.encode()))
+
+
+def _plain(value: Any) -> Any:
+    """A field as JSON has it."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
