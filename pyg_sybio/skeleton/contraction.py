@@ -1,13 +1,15 @@
 """Graphs of names with some nodes merged into others."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import networkx as nx
 
 Pair = tuple[str, str]
+Node = TypeVar("Node", bound=Hashable)
 
 
-def graph_of(nodes: Iterable[str], edges: Iterable[Pair]) -> nx.Graph:
+def graph_of(nodes: Iterable[Node], edges: Iterable[tuple[Node, Node]]) -> nx.Graph:
     """The undirected graph of some nodes and edges."""
     graph: nx.Graph = nx.Graph()
     graph.add_nodes_from(nodes)
