@@ -283,7 +283,7 @@ def test_a_recording_of_rotations(data_root: Path) -> None:
     (recorded,) = read_motions(path)
     used = recorded.skeleton.subset("used")
     normalisation = Normalisation.fit([frames_of(recorded)], used_columns(recorded.skeleton, used))
-    made = replace(small_checkpoint("cmu_mocap.CMUMocap", used), normalisation=normalisation)
+    made = replace(small_checkpoint("datasets.cmu_mocap.CMUMocap", used), normalisation=normalisation)
     made.data["frame_rate"] = 25.0
     stream = made.stream(fps=50)
     for pose in recorded.poses[0]:

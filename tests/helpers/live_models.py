@@ -49,7 +49,7 @@ def small_model(skeleton: Skeleton = NTU, **variant: Any) -> SybioGNN:
 
 
 def small_checkpoint(
-    dataset: str = "motion_folder.MotionFolder", skeleton: Skeleton = NTU, **settings: Any
+    dataset: str = "datasets.motion_folder.MotionFolder", skeleton: Skeleton = NTU, **settings: Any
 ) -> Checkpoint:
     """What `sybio fit` would have left of a small model, with some settings of its data."""
     data = {

@@ -118,7 +118,7 @@ def test_what_lies_before_the_window_has_no_influence() -> None:
 
 
 def test_a_data_set_that_fills_nothing_leaves_short_windows_short() -> None:
-    checkpoint = small_checkpoint("synthetic.SyntheticMotions")
+    checkpoint = small_checkpoint("synthetic.synthetic.SyntheticMotions")
     stream, poses = checkpoint.stream(), walk(9)
     for frame, pose in enumerate(poses):
         # Windows of two lengths in one update.
