@@ -16,7 +16,7 @@ The ceiling of a machine is what the temporal convolution of the widest use reac
 channels over 2×150×25 positions, channels last. It is measured before and after every model in the same
 process, because a machine's speed drifts, and `time × ceiling`, the median time by the mean of both in
 single precision, is the work in GFLOP that the machine could have done meanwhile: it can be compared
-between machines and days.
+between machines and days. A device without native bfloat16 has no ceiling in it, and its shares are dashes.
 """
 
 import argparse
@@ -54,6 +54,7 @@ from pyg_sybio.models.sybio_gnn import SybioOutput
 from pyg_sybio.nn.input_norm import InputNorm
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.testing import randomize
+from pyg_sybio.training.precision import has_native_bf16
 
 Row = Mapping[str, Any]
 Run = Callable[[], object]
@@ -321,7 +322,7 @@ class Measured:
 
     times: Sequence[float]
     ceiling_fp32: float
-    ceiling_bf16: float
+    ceiling_bf16: float | None  # None: the device has no native bfloat16
 
     @property
     def p50(self) -> float:
@@ -343,9 +344,10 @@ class Measured:
         """Time × ceiling: the median time by the ceiling in single precision, in GFLOP."""
         return self.p50 * self.ceiling_fp32
 
-    def share(self, flop: float, *, bf16: bool = False) -> float:
-        """Rate of so many FLOPs in the median time, over the ceiling of a precision."""
-        return flop / 1e9 / self.p50 / (self.ceiling_bf16 if bf16 else self.ceiling_fp32)
+    def share(self, flop: float, *, bf16: bool = False) -> float | None:
+        """Rate of so many FLOPs in the median time, over the ceiling of a precision if there is one."""
+        ceiling = self.ceiling_bf16 if bf16 else self.ceiling_fp32
+        return None if ceiling is None else flop / 1e9 / self.p50 / ceiling
 
     def _quantile(self, share: float) -> float:
         return float(torch.quantile(torch.tensor(self.times, dtype=torch.float64), share))
@@ -361,12 +363,18 @@ def around_in_turn(runs: Sequence[Run], device: torch.device, seconds: float) ->
     """Time several runs in turn, with the ceilings measured before and after all of them."""
     before = _ceilings(device)
     times = timings_in_turn(runs, device, seconds)
-    fp32, bf16 = (statistics.fmean(pair) for pair in zip(before, _ceilings(device), strict=True))
-    return [Measured(own, fp32, bf16) for own in times]
+    fp32, *bf16 = (statistics.fmean(pair) for pair in zip(before, _ceilings(device), strict=True))
+    return [Measured(own, fp32, bf16[0] if bf16 else None) for own in times]
 
 
-def _ceilings(device: torch.device) -> tuple[float, float]:
-    return convolution_ceiling(device), convolution_ceiling(device, torch.bfloat16)
+def _ceilings(device: torch.device) -> list[float]:
+    return [convolution_ceiling(device, dtype) for dtype in native_precisions(device).values()]
+
+
+def native_precisions(device: torch.device) -> dict[str, torch.dtype]:
+    """The precisions whose ceilings are measured: an emulated bfloat16 would take minutes."""
+    bf16 = {"bf16": torch.bfloat16} if has_native_bf16(device.type) else {}
+    return {"fp32": torch.float32, **bf16}
 
 
 # Memory ---------------------------------------------------------------------------------------------------
@@ -431,7 +439,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
     if (commit := _commit()) is not None:
         result["commit"] = commit
-    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+    for name, dtype in native_precisions(device).items():
         result[f"convolution ceiling in {name}, GFLOP/s"] = round(convolution_ceiling(device, dtype), 1)
         result[f"matrix product ceiling in {name}, GFLOP/s"] = round(product_ceiling(device, dtype), 1)
     return result

@@ -427,13 +427,15 @@ def median_calls(runs: Sequence[Sequence[Call]]) -> list[Call]:
     ]
 
 
-def rows(calls: Iterable[Call], key: str, ceiling: float, order: Sequence[str] = ()) -> list[dict[str, Any]]:
+def rows(
+    calls: Iterable[Call], key: str, ceiling: float | None, order: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Add calls up.
 
     Args:
         calls: The calls.
         key: The attribute of a call by which they are added up: ``"operator"``, ``"block"``, ``"function"``.
-        ceiling: The convolution's rate in GFLOP/s.
+        ceiling: The convolution's rate in GFLOP/s; None if it was not measured.
         order: The order of the rows; by default that in which they appear.
 
     Returns:
@@ -450,7 +452,7 @@ def rows(calls: Iterable[Call], key: str, ceiling: float, order: Sequence[str] =
     ]
 
 
-def _row(key: str, name: str, calls: Sequence[Call], total: float, ceiling: float) -> dict[str, Any]:
+def _row(key: str, name: str, calls: Sequence[Call], total: float, ceiling: float | None) -> dict[str, Any]:
     seconds = sum(call.seconds for call in calls)
     flops, moved = sum(call.flops for call in calls), sum(call.bytes for call in calls)
     return {
@@ -463,7 +465,7 @@ def _row(key: str, name: str, calls: Sequence[Call], total: float, ceiling: floa
         "FLOP/byte": flops / moved if moved else None,
         "GFLOP/s": flops / 1e9 / seconds if flops else None,
         "GB/s": moved / 1e9 / seconds if moved else None,
-        "share": flops / 1e9 / seconds / ceiling if flops else None,
+        "share": flops / 1e9 / seconds / ceiling if flops and ceiling else None,
     }
 
 
@@ -581,6 +583,7 @@ def sentence(result: Mapping[str, Any]) -> str:
     clips, persons = result["batch"], result["persons"]
     bf16 = result["mode"].endswith("bf16")
     precision = "bf16" if bf16 else "fp32"
+    share = "no native bf16, so no share" if result["share"] is None else f"{result['share']:.1%}"
     return (
         f"{result['preset']} ({result['mode']}{', a training step' if result['train'] else ''}, "
         f"{clips} clip{'s' * (clips > 1)} of {persons} person{'s' * (persons > 1)} and {result['frames']} "
@@ -588,7 +591,7 @@ def sentence(result: Mapping[str, Any]) -> str:
         f"{result['time x ceiling, GFLOP']:.2f} GFLOP of the fp32 ceiling of "
         f"{result['convolution ceiling in fp32, GFLOP/s']:.0f} GFLOP/s, "
         f"needs {result['GFLOP needed']:.3f} GFLOP and executes {result['GFLOP executed']:.3f}: "
-        f"{result['share']:.1%} of the {precision} ceiling.\n"
+        f"{share} of the {precision} ceiling.\n"
         f"The recorded calls sum to {result['ms of recorded calls']:.2f} ms, "
         f"{result['ms of recorded calls'] / result['ms']:.1%} of the time without recording."
     )

@@ -30,6 +30,7 @@ from common import (
     build,
     compiled,
     environment,
+    native_precisions,
     peak_memory,
     product_ceiling,
     report,
@@ -63,7 +64,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), metavar="PRESET")
     parser.add_argument(
-        "--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS), metavar="PRECISION"
+        "--precisions",
+        nargs="+",
+        choices=PRECISIONS,
+        metavar="PRECISION",
+        help="fp32 or bf16 (default: those that the device computes in natively)",
     )
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["plain"], metavar="WAY")
     parser.add_argument(
@@ -77,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def measure_all(arguments: argparse.Namespace) -> Iterator[Row]:
     """Rows of all that was asked for."""
     for preset, batch in product(arguments.presets, arguments.batch):
-        settings = list(product(arguments.precisions, arguments.ways))
+        precisions = arguments.precisions or native_precisions(arguments.device)
+        settings = list(product(precisions, arguments.ways))
         yield from measure(preset, batch, settings, arguments.device, arguments.seconds)
 
 
@@ -87,13 +93,13 @@ def measure(
     """Measure one model on one batch in some precisions and ways, which are timed in turn."""
     model, x = build(preset, batch=batch)
     flops = training_flops(model, persons=x.size(1), frames=x.size(2), clips=batch)
-    before = {name: product_ceiling(device, dtype) for name, dtype in PRECISIONS.items()}
+    before = {name: product_ceiling(device, dtype) for name, dtype in native_precisions(device).items()}
     steps = [training_step(preset, batch, precision, way, device) for precision, way in settings]
     measured = around_in_turn(steps, device, seconds)
     del steps
-    after = {name: product_ceiling(device, dtype) for name, dtype in PRECISIONS.items()}
+    after = {name: product_ceiling(device, dtype) for name, dtype in native_precisions(device).items()}
     for (precision, way), own in zip(settings, measured, strict=True):
-        products = statistics.fmean((before[precision], after[precision]))
+        products = statistics.fmean((before[precision], after[precision])) if precision in before else None
         prepare = partial(training_step, preset, batch, precision, way, device)
         yield {
             "preset": preset,
@@ -106,7 +112,7 @@ def measure(
             "peak MB": peak_memory(prepare, device),
             "time x ceiling": own.time_ceiling / batch,
             "share": own.share(flops, bf16=precision == "bf16"),
-            "share of product": flops / 1e9 / own.p50 / products,
+            "share of product": None if products is None else flops / 1e9 / own.p50 / products,
             "ceiling fp32": own.ceiling_fp32,
             "ceiling bf16": own.ceiling_bf16,
             "product ceiling": products,

@@ -1,6 +1,7 @@
 """The command that shows live poses on a web page: ``sybio serve CHECKPOINT``."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,11 +101,16 @@ def serve_command(args: argparse.Namespace) -> None:
     from pyg_sybio.serving.limits import Limits
     from pyg_sybio.serving.run import in_bfloat16, log_to_stderr, serve
     from pyg_sybio.trained.trained import load_checkpoint
+    from pyg_sybio.training.precision import has_native_bf16
 
     log_to_stderr(debug=args.debug)
     checkpoint = load_checkpoint(args.checkpoint)
     if args.bf16:
         checkpoint = in_bfloat16(checkpoint)
+        if not has_native_bf16("cpu"):
+            print(
+                "sybio: warning: --bf16 is slow here: this processor has no native bfloat16", file=sys.stderr
+            )
     limits = Limits(
         rate=args.max_rate,
         people=args.max_people,

@@ -5,25 +5,53 @@ up to a class are replaced as a whole.
 """
 
 import difflib
+import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import yaml
 from jsonargparse import set_parsing_settings
+from lightning.pytorch.accelerators import Accelerator
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.keep_checkpoint import KeepCheckpoint
 from pyg_sybio.training.module import SybioModule
+from pyg_sybio.training.precision import resolve_precision
 
 
 class RecipeError(ValueError):
     """A recipe or an override that cannot be understood: wrong usage, and not a failure."""
+
+
+# What Lightning's trainer accepts, and "auto".
+Precision = Literal[
+    "auto", "transformer-engine", "transformer-engine-float16", "16-true", "16-mixed", "bf16-true",
+    "bf16-mixed", "32-true", "64-true", "bf16", "16", "32", "64", 16, 32, 64,
+]  # fmt: skip
+
+
+class RecipeTrainer(L.Trainer):
+    """Lightning's trainer, which resolves ``precision="auto"`` and says to what."""
+
+    def __init__(
+        self,
+        *,
+        accelerator: str | Accelerator = "auto",
+        precision: Precision | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kind = accelerator if isinstance(accelerator, str) else accelerator.name()
+        resolved, reason = resolve_precision(precision, kind)
+        if reason:
+            rank_zero_only(print)(f"precision: {resolved} ({reason})", file=sys.stderr)
+        super().__init__(accelerator=accelerator, precision=resolved, **kwargs)
 
 
 class RecipeCLI(LightningCLI):
@@ -116,6 +144,7 @@ def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) 
     return kind(
         SybioModule,
         ClipDataModule,
+        trainer_class=RecipeTrainer,
         args=[*(part for path in _with_bases(recipe) for part in ("--config", str(path))), *overrides],
         run=False,
         auto_configure_optimizers=False,

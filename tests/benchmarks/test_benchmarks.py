@@ -34,6 +34,7 @@ class Scripts:
         patch.syspath_prepend(str(BENCHMARKS))
         self._patch = patch
         self.common = self["common"]
+        patch.setattr(self.common, "has_native_bf16", lambda device: True)
 
     def __getitem__(self, name: str) -> ModuleType:
         module = importlib.import_module(name)
@@ -435,10 +436,44 @@ def test_what_is_measured(common: ModuleType) -> None:
 
 
 def test_ceilings_of_both_sides_count(common: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    ceilings = iter([10.0, 20.0, 30.0, 60.0])
+    ceilings = iter([10.0, 20.0, 30.0, 60.0])  # in fp32 and bf16, before and after
     monkeypatch.setattr(common, "convolution_ceiling", lambda *arguments: next(ceilings))
     measured = common.around(lambda: None, CPU, seconds=0.0)
     assert (measured.ceiling_fp32, measured.ceiling_bf16) == (20.0, 40.0)
+
+
+def test_without_native_bf16_its_ceiling_is_not_measured(
+    scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceilings = iter([10.0, 30.0])
+    monkeypatch.setattr(scripts.common, "has_native_bf16", lambda device: False)
+    training = scripts["training"]
+    with monkeypatch.context() as patch:
+        patch.setattr(scripts.common, "convolution_ceiling", lambda *arguments: next(ceilings))
+        measured = scripts.common.around(lambda: None, CPU, seconds=0.0)
+    assert (measured.ceiling_fp32, measured.ceiling_bf16) == (20.0, None)
+    assert measured.share(1e9, bf16=True) is None
+    figures = tmp_path / "figures.json"
+    training.main(["--presets", "demo", "--batch", "2", "--seconds", "0", "--output", str(figures)])
+    document = json.loads(figures.read_text())
+    assert [row["precision"] for row in document["rows"]] == ["fp32"]
+    assert not any("bf16" in key for key in document["environment"])
+    training.main(
+        [
+            "--presets",
+            "demo",
+            "--batch",
+            "2",
+            "--seconds",
+            "0",
+            "--precisions",
+            "bf16",
+            "--output",
+            str(figures),
+        ]
+    )
+    (row,) = json.loads(figures.read_text())["rows"]
+    assert (row["precision"], row["share"], row["share of product"]) == ("bf16", None, None)
 
 
 def test_a_ceiling_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,26 @@ def test_who_lets_everybody_in_is_warned(
         assert (warning in capsys.readouterr().err) == warned
 
 
+@pytest.mark.parametrize(
+    ("native", "options", "warned"), [(True, ["--bf16"], 0), (False, ["--bf16"], 1), (False, [], 0)]
+)
+def test_emulated_bfloat16_is_warned_of(
+    native: bool,
+    options: list[str],
+    warned: int,
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
+    monkeypatch.setattr("gc.freeze", lambda: None)  # the tests go on
+    monkeypatch.setattr("pyg_sybio.training.precision.has_native_bf16", lambda device: native)
+    assert main(["serve", str(checkpoint), "--port", "0", *options]) == 0
+    assert (
+        capsys.readouterr().err.count("--bf16 is slow here: this processor has no native bfloat16") == warned
+    )
+
+
 def test_bfloat16_is_for_models_that_can_choose(checkpoint: Path) -> None:
     whole = load_checkpoint(checkpoint)
     half = in_bfloat16(whole)

@@ -1,0 +1,69 @@
+"""What ``precision: auto`` of a recipe means: the precision that a device computes in natively and fast."""
+
+import os
+
+import torch
+
+
+def resolve_precision(precision: str | int | None, accelerator: str = "auto") -> tuple[str | int | None, str]:
+    r"""The precision to train in, and why.
+
+    ``"auto"`` is ``"bf16-mixed"`` on a CUDA device with native bfloat16 and on a processor with AMX, and
+    ``"32-true"`` elsewhere: with only the bfloat16 of AVX-512, the recipes train more slowly than in single
+    precision, and with an emulated one far more slowly.
+
+    Args:
+        precision: ``"auto"``, or a precision of Lightning's trainer, which is returned as it is.
+        accelerator: Name of one of Lightning's accelerators. (default: ``"auto"``)
+
+    Returns:
+        The precision, and the reason in words, which is empty if the precision is given.
+    """
+    if precision != "auto":
+        return precision, ""
+    device = _device_type(accelerator)
+    if device == "cpu":
+        fast = _has_amx()
+        return _choice(fast), "this processor has AMX" if fast else "this processor has no fast bfloat16"
+    fast = has_native_bf16(device)
+    return _choice(fast), f"{device} with{'' if fast else 'out'} native bfloat16"
+
+
+def has_native_bf16(device: str) -> bool:
+    r"""Whether a type of device computes in bfloat16 itself, so that nothing emulates it.
+
+    Args:
+        device: Such as ``"cpu"`` or ``"cuda"``.
+    """
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities.get("architecture") != "x86_64":
+        return bool(capabilities.get("bf16"))
+    return bool(capabilities.get("avx512_bf16")) and _onednn_may_use("bf16", "fp16", "amx", "avx10")
+
+
+def _has_amx() -> bool:
+    available = torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("amx_bf16")
+    return bool(available) and _onednn_may_use("amx")
+
+
+def _onednn_may_use(*names: str) -> bool:
+    """Whether the environment lets oneDNN use instructions of one of the names; torch does not say so."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "default"
+    return any(name in limit.lower() for name in ("all", "default", *names))
+
+
+def _device_type(accelerator: str) -> str:
+    """The type of device that Lightning takes."""
+    if accelerator in ("auto", "gpu"):
+        if torch.backends.mps.is_available():
+            return "mps"
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return accelerator
+
+
+def _choice(fast: bool) -> str:
+    return "bf16-mixed" if fast else "32-true"

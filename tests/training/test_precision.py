@@ -1,0 +1,125 @@
+"""The precision that a recipe's ``auto`` stands for, by what the device says that it can do."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pyg_sybio.training.precision import has_native_bf16, resolve_precision
+from pyg_sybio.training.recipes import RecipeError, prepare, recipe_names, settings
+
+AMX = {"architecture": "x86_64", "avx512_bf16": True, "amx_bf16": True}
+AVX512 = {"architecture": "x86_64", "avx512_bf16": True, "amx_bf16": False}
+AVX2 = {"architecture": "x86_64", "avx512_bf16": False, "amx_bf16": False}
+ARM = {"architecture": "aarch64", "bf16": True}
+
+
+@pytest.fixture(autouse=True)
+def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "limit", "precision", "native"),
+    [
+        (AMX, None, "bf16-mixed", True),
+        (AMX, "default", "bf16-mixed", True),
+        (AMX, "ALL", "bf16-mixed", True),
+        (AMX, "AVX512_CORE_AMX", "bf16-mixed", True),
+        (AMX, "AVX10_1_512_AMX", "bf16-mixed", True),
+        (AMX, "AVX512_CORE_FP16", "32-true", True),
+        (AMX, "AVX512_CORE_BF16", "32-true", True),
+        (AMX, "avx512_core_vnni", "32-true", False),
+        (AMX, "AVX512_CORE", "32-true", False),
+        (AMX, "AVX2_VNNI_2", "32-true", False),
+        (AMX, "AVX2", "32-true", False),
+        (AVX512, None, "32-true", True),
+        (AVX512, "AVX512_CORE", "32-true", False),
+        (AVX2, None, "32-true", False),
+        (ARM, None, "32-true", True),
+    ],
+)
+def test_a_processor(
+    capabilities: dict[str, object],
+    limit: str | None,
+    precision: str,
+    native: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        with monkeypatch.context() as patch:
+            if limit is not None:
+                patch.setenv(name, limit)
+            assert resolve_precision("auto", "cpu")[0] == precision
+            assert has_native_bf16("cpu") == native
+
+
+def test_without_onednn_there_is_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: AMX)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert resolve_precision("auto", "cpu")[0] == "32-true"
+    assert not has_native_bf16("cpu")
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+@pytest.mark.parametrize("accelerator", ["auto", "gpu", "cuda"])
+def test_cuda(accelerator: str, native: bool, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def supported(*, including_emulation: bool) -> bool:
+        return native or including_emulation
+
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert resolve_precision("auto", accelerator)[0] == precision
+
+
+def test_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert resolve_precision("auto")[0] == "32-true"
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed", 32, None])
+def test_a_given_precision_stays(precision: str | int | None) -> None:
+    assert resolve_precision(precision, "cpu") == (precision, "")
+
+
+def test_every_recipe_says_auto() -> None:
+    assert {settings(name)["trainer"]["precision"] for name in recipe_names()} == {"auto"}
+
+
+@pytest.mark.parametrize(("limit", "capabilities"), [("AVX2", AMX), (None, AMX), (None, AVX2)])
+def test_a_trainer_says_its_precision(limit: str | None, capabilities: dict[str, object]) -> None:
+    # In a process of its own, because oneDNN reads the variable once.
+    code = (
+        f"import torch; torch.cpu.get_capabilities = lambda: {capabilities!r}\n"
+        "from pyg_sybio.training.recipes import prepare\n"
+        "trainer = prepare('synthetic', ['--trainer.accelerator=cpu']).trainer\n"
+        "print(trainer.precision)"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("MAX_CPU_ISA")}
+    if limit is not None:
+        environment["ONEDNN_MAX_CPU_ISA"] = limit
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    bf16 = limit is None and capabilities is AMX
+    assert done.stdout.split()[-1] == ("bf16-mixed" if bf16 else "32-true")
+    said = [line for line in done.stderr.splitlines() if line.startswith("precision: ")]
+    assert said == [
+        "precision: bf16-mixed (this processor has AMX)"
+        if bf16
+        else "precision: 32-true (this processor has no fast bfloat16)"
+    ]
+
+
+def test_a_precision_may_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--trainer.accelerator=cpu", "--trainer.precision=64-true"]
+    assert prepare("synthetic", given).trainer.precision == "64-true"
+    assert "precision:" not in capsys.readouterr().err
+    with pytest.raises(RecipeError, match=r"trainer\.precision"):
+        prepare("synthetic", ["--trainer.precision=33"])
