@@ -1,46 +1,44 @@
-"""The command that runs the scripts of ``benchmarks/``: ``sybio benchmark NAME [OPTIONS ...]``."""
+"""``sybio benchmark``: run the scripts of ``benchmarks/``."""
 
 import argparse
 import ast
 import runpy
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from pyg_sybio.cli.arguments import Commands, new_command
+
 _HERE = Path(__file__).parents[1]
-# The wheel carries the scripts inside the package, a checkout has them beside it.
+# The scripts are inside the package in a wheel, and next to it in a checkout.
 _FOLDER = _HERE / "benchmarks" if (_HERE / "benchmarks").is_dir() else _HERE.parent / "benchmarks"
 
 
-def add_benchmark_command(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add ``benchmark``.
-
-    Args:
-        add: Adds a command of a name and a summary, and returns its parser.
-    """
-    parser = add(
+def add_command(commands: Commands) -> None:
+    """Add ``benchmark``."""
+    parser = new_command(
+        commands,
         "benchmark",
-        "Measure speed and memory on this machine, beside what the machine could reach.",
+        "Measure speed and memory on this machine, compared with the limits of the machine.",
         usage="sybio benchmark [NAME [OPTIONS ...]]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,  # the list of the benchmarks is read from their files, when it is asked for
+        add_help=False,  # the help lists the benchmarks, which takes reading their files
     )
     parser.add_argument("-h", "--help", action="store_true", dest="show_help", help="show this message")
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="which benchmark (default: none, list them all)"
+        "name", nargs="?", metavar="NAME", help="name of the benchmark (default: list them all)"
     )
     parser.add_argument(
         "options",
         nargs=argparse.REMAINDER,
         metavar="OPTIONS",
-        help="of the benchmark; 'sybio benchmark NAME --help' shows them",
+        help="options of the benchmark; 'sybio benchmark NAME --help' shows them",
     )
-    parser.set_defaults(run=partial(benchmark, parser))
+    parser.set_defaults(run=partial(run, parser))
 
 
-def benchmark(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """``sybio benchmark``: run a script as if by ``python benchmarks/NAME.py``, or list them."""
+def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Run a script as ``python benchmarks/NAME.py`` does, or list the scripts."""
     summaries = benchmarks()
     if args.name is None:
         width = max(map(len, summaries), default=0)
@@ -49,10 +47,10 @@ def benchmark(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None
         parser.print_help()
         return
     if args.name not in summaries:
-        parser.error(f"there is no benchmark '{args.name}'; there are {', '.join(summaries)}")
+        parser.error(f"no benchmark '{args.name}', expected one of {', '.join(summaries)}")
     before = sys.argv, sys.path
     sys.argv = [f"sybio benchmark {args.name}", *args.options]
-    sys.path = [str(_FOLDER), *sys.path]  # scripts import what they share
+    sys.path = [str(_FOLDER), *sys.path]  # for the modules that the scripts share
     try:
         runpy.run_path(str(_FOLDER / f"{args.name}.py"), run_name="__main__")
     finally:
@@ -60,9 +58,9 @@ def benchmark(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None
 
 
 def benchmarks() -> dict[str, str]:
-    """The name of each benchmark and the first line of what it says about itself.
+    """The name of each benchmark and the first line of its docstring.
 
-    A benchmark is a script with a function ``main``; what they share has none.
+    A benchmark is a script with a function ``main``; the modules that they share have none.
     """
     summaries = {}
     for path in sorted(_FOLDER.glob("*.py")):

@@ -1,100 +1,81 @@
-"""The commands that look at recordings: ``sybio data info | show`` and ``sybio skeleton from``."""
+"""``sybio data info | show``."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pyg_sybio.cli.numbers import from_one, from_zero
+from pyg_sybio.cli.arguments import (
+    Commands,
+    add_skeleton,
+    add_up,
+    new_command,
+    new_group,
+    non_negative_int,
+    positive_int,
+)
+from pyg_sybio.skeleton import Skeleton, load_skeleton
 
-if TYPE_CHECKING:
-    from pyg_sybio.data.motion import Motion
-    from pyg_sybio.skeleton import Skeleton
-
-AddCommand = Callable[..., argparse.ArgumentParser]
+_SKELETON = "joints of the files, or the joints to select (default: the files' own)"
 
 
-def add_data_command(add: AddCommand) -> None:
-    """Add ``data info`` and ``data show``.
+def add_command(commands: Commands) -> None:
+    """Add ``data``."""
+    actions = new_group(commands, "data", "Inspect recordings: summarise a folder, or draw a motion.")
 
-    Args:
-        add: Adds a command of a name and a summary, and returns its parser.
-    """
-    data = add("data", "Look at recordings: what is in a folder, and how a motion looks.")
-    actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    info = add("info", "Count clips, classes, lengths, frame rates, and what is missing.", among=actions)
-    info.add_argument("folder", type=Path, metavar="FOLDER", help="with all folders in it; or one file")
-    _add_skeleton(info)
-    said = info.add_mutually_exclusive_group()
-    said.add_argument(
+    parser = new_command(
+        actions, "info", "Count clips, classes, lengths, frame rates and missing values.", info
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder, read with its subfolders; or one file"
+    )
+    add_skeleton(parser, _SKELETON)
+    labels = parser.add_mutually_exclusive_group()
+    labels.add_argument(
         "--labels",
         type=Path,
         metavar="CSV",
-        help="a table with the columns file, label, and perhaps split and others (default: FOLDER/clips.csv)",
+        help="table with the columns file, label, and optionally split and others "
+        "(default: FOLDER/clips.csv)",
     )
-    said.add_argument(
+    labels.add_argument(
         "--pattern",
         metavar="REGEX",
-        help=r"what file names say, such as '(?P<label>[^/]+)/(?P<subject>\d+)_.*'",
+        help=r"regular expression that reads labels from file names, such as "
+        r"'(?P<label>[^/]+)/(?P<subject>\d+)_.*'",
     )
-    info.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON too")
-    info.set_defaults(run=data_info)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the summary as JSON")
 
-    show = add(
-        "show", "Draw a motion as a strip of frames, a GIF, a film, or a page with a player.", among=actions
+    parser = new_command(
+        actions, "show", "Draw a motion: a strip of frames, a GIF, a film, or a page with a player.", show
     )
-    show.add_argument("file", type=Path, metavar="FILE", help="any motion file")
-    _add_skeleton(show)
-    show.add_argument(
-        "--entry", type=from_zero, metavar="N", help="which motion of the file, from 0 (default: 0)"
+    parser.add_argument("file", type=Path, metavar="FILE", help="a motion file")
+    add_skeleton(parser, _SKELETON)
+    parser.add_argument(
+        "--entry",
+        type=non_negative_int,
+        metavar="N",
+        help="number of the motion in the file, from 0 (default: 0)",
     )
-    show.add_argument(
+    parser.add_argument(
         "--output",
         type=Path,
         metavar="OUT",
-        help=".png, .gif, .mp4 or .html (default: the file's name and .png)",
+        help=".png, .gif, .mp4 or .html (default: the file's name with .png)",
     )
-    show.add_argument(
-        "--frames", type=from_one, default=8, metavar="N", help="in a .png (default: %(default)s)"
-    )
-    add_up(show)
-    show.set_defaults(run=data_show)
-
-
-def add_skeleton_from(add: AddCommand, actions: Any) -> None:
-    """Add ``skeleton from`` among the actions of ``skeleton``."""
-    command = add("from", "Write the skeleton of a BVH or ASF file as JSON.", among=actions)
-    command.add_argument("file", type=Path, metavar="FILE", help="a .bvh or .asf file")
-    command.add_argument("--name", help="of the skeleton (default: rig and the number of its joints)")
-    command.add_argument("--units", help="of a .bvh file, such as cm (default: unnamed)")
-    command.add_argument(
-        "--end-sites", action="store_true", help="make joints of the end sites of a .bvh file"
-    )
-    command.add_argument("--output", type=Path, metavar="JSON", help="the file to write (default: NAME.json)")
-    command.set_defaults(run=skeleton_from)
-
-
-def add_up(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says which way is up in a picture."""
     parser.add_argument(
-        "--up",
-        choices=("x", "y", "z", "-x", "-y", "-z"),
-        help="axis that points up; write --up=-y (default: found)",
+        "--frames",
+        type=positive_int,
+        default=8,
+        metavar="N",
+        help="number of frames in a .png (default: %(default)s)",
     )
+    add_up(parser)
 
 
-def _add_skeleton(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--skeleton",
-        metavar="NAME_OR_JSON",
-        help="the joints of the files, or those wanted (default: the files')",
-    )
-
-
-def data_info(args: argparse.Namespace) -> None:
-    """``sybio data info``."""
+def info(args: argparse.Namespace) -> None:
+    """Run ``sybio data info``."""
     import json
 
     from pyg_sybio.data.summary.summary import summarise
@@ -119,8 +100,8 @@ def data_info(args: argparse.Namespace) -> None:
         raise ValueError(f"{count} of {summary.num_files} files cannot be read, such as {first}")
 
 
-def data_show(args: argparse.Namespace) -> None:
-    """``sybio data show``."""
+def show(args: argparse.Namespace) -> None:
+    """Run ``sybio data show``."""
     from pyg_sybio.data.reading import read_motions
 
     if not args.file.exists():
@@ -135,7 +116,7 @@ def data_show(args: argparse.Namespace) -> None:
     print(output)
 
 
-def _entry(motions: Iterator["Motion"], index: int, path: Path) -> "Motion":
+def _entry(motions: Iterator[Any], index: int, path: Path) -> Any:
     number = -1
     for number, motion in enumerate(islice(motions, index + 1)):
         if number == index:
@@ -144,7 +125,7 @@ def _entry(motions: Iterator["Motion"], index: int, path: Path) -> "Motion":
     raise ValueError(f"'--entry' is {index}, but {path} has {number + 1} motions, counted from 0")
 
 
-def _draw(motion: "Motion", output: Path, args: argparse.Namespace) -> str:
+def _draw(motion: Any, output: Path, args: argparse.Namespace) -> str:
     """Draw a motion in the kind of file that `output` names; returns a remark on the view."""
     from pyg_sybio.visualization.clip_animation import write_gif, write_html, write_mp4
     from pyg_sybio.visualization.clip_figure import draw_clip
@@ -169,42 +150,5 @@ def _draw(motion: "Motion", output: Path, args: argparse.Namespace) -> str:
     return write(motion, output, up=args.up, progress=True).note
 
 
-def skeleton_from(args: argparse.Namespace) -> None:
-    """``sybio skeleton from``."""
-    from pyg_sybio.data.readers.rig import skeleton_from_file
-
-    if not args.file.is_file():
-        raise FileNotFoundError(f"no file {args.file}: expected a .bvh or .asf file")
-    skeleton = skeleton_from_file(args.file, name=args.name, units=args.units, end_sites=args.end_sites)
-    output = args.output or Path(f"{skeleton.name}.json")
-    if output.exists():
-        raise FileExistsError(f"{output} is there already: expected another name as '--output'")
-    skeleton.save(output)
-    print(_description(skeleton))
-    print(f"\nskeleton: {output}; it may be edited")
-    print(f"next: sybio skeleton show {output}")
-    print(f"      sybio data info FOLDER --skeleton {output}")
-    print(f"      sybio fit motion_folder --data.root FOLDER --data.settings.skeleton {output}")
-
-
-def _description(skeleton: "Skeleton") -> str:
-    pairs = ", ".join(f"{left} - {right}" for left, right in skeleton.mirror)
-    width = max(len(name) for name in skeleton.parts)
-    return "\n".join(
-        [
-            skeleton.description,
-            "",
-            f"bones   {skeleton.num_bones}",
-            f"units   {skeleton.units}",
-            f"centre  {skeleton.center}",
-            f"mirror  {pairs or 'no pairs found'}",
-            f"parts   {skeleton.num_parts}",
-            *(f"  {name:<{width}}  {', '.join(joints)}" for name, joints in skeleton.parts.items()),
-        ]
-    )
-
-
-def _skeleton(name: str | None) -> "Skeleton | None":
-    from pyg_sybio.skeleton import load_skeleton
-
+def _skeleton(name: str | None) -> Skeleton | None:
     return None if name is None else load_skeleton(name)

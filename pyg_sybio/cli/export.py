@@ -1,80 +1,81 @@
-"""The commands that hand a model on: ``sybio export onnx | pretrained | hub``."""
+"""``sybio export onnx | pretrained | hub``."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-from pyg_sybio.cli.numbers import from_one
+from pyg_sybio.cli.arguments import Commands, add_model, new_command, new_group, positive_int
 
 
-def add_export_command(
-    add: Callable[..., argparse.ArgumentParser], checkpoint: argparse.ArgumentParser
-) -> None:
-    """Add ``export``.
-
-    Args:
-        add: Adds a command of a name and a summary, and returns its parser.
-        checkpoint: Has the arguments of all commands that read a checkpoint.
-    """
-    parser = add("export", "Hand a trained model on: as an ONNX file, as a folder, or on the hub.")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    onnx = add(
-        "onnx",
-        "Write a model as an ONNX file, checked against PyTorch on fresh motions.",
-        checkpoint,
-        among=actions,
+def add_command(commands: Commands) -> None:
+    """Add ``export``."""
+    actions = new_group(
+        commands,
+        "export",
+        "Export a trained model: as an ONNX file, as a folder, or to the Hugging Face hub.",
     )
-    onnx.add_argument("--output", type=Path, required=True, metavar="FILE.onnx", help="the file")
-    onnx.add_argument(
+
+    parser = new_command(
+        actions, "onnx", "Write a model as an ONNX file and compare it with PyTorch on new motions.", onnx
+    )
+    add_model(parser)
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")
+    parser.add_argument(
         "--task",
         choices=("all", "recognition", "prediction"),
         default="all",
-        help="what the file can do; the rest is left out of it (default: %(default)s)",
+        help="outputs of the file; the rest of the model is left out (default: %(default)s)",
     )
-    onnx.add_argument(
+    parser.add_argument(
         "--persons",
         action="store_true",
-        help="for clips of several persons: poses [N, P, T, M, D], and who is present [N, P] "
-        "(default: one person a clip, [N, T, M, D])",
+        help="for clips of several persons: inputs are the poses [N, P, T, M, D] and the mask of present "
+        "persons [N, P] (default: one person per clip, [N, T, M, D])",
     )
-    onnx.add_argument(
-        "--num-future", type=from_one, metavar="FRAMES", help="to predict (default: as in training)"
+    parser.add_argument(
+        "--num-future",
+        type=positive_int,
+        metavar="FRAMES",
+        help="number of frames to forecast (default: as in training)",
     )
-    onnx.set_defaults(run=_onnx)
 
-    pretrained = add(
+    parser = new_command(
+        actions,
         "pretrained",
-        "Write a model with its model card into a folder, for others and for the hub.",
-        checkpoint,
-        among=actions,
+        "Write a model and its model card into a folder, to share or to upload to the hub.",
+        pretrained,
     )
-    pretrained.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="the folder")
-    pretrained.add_argument(
+    add_model(parser)
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="the folder to write")
+    parser.add_argument(
         "--report",
         type=Path,
         metavar="FILE.json",
-        help="report of 'sybio evaluate' for the card (default: none, and the card says so)",
+        help="report of 'sybio evaluate' for the model card (default: none, and the card says so)",
     )
-    pretrained.add_argument(
-        "--title", metavar="TEXT", help="name of the model in its card (default: that of the folder)"
+    parser.add_argument(
+        "--title", metavar="TEXT", help="title of the model card (default: the folder's name)"
     )
-    pretrained.set_defaults(run=_pretrained)
 
-    hub = add("hub", "Put a folder of 'sybio export pretrained' on the Hugging Face hub.", among=actions)
-    hub.add_argument("folder", type=Path, metavar="FOLDER", help="that 'sybio export pretrained' wrote")
-    hub.add_argument("name", metavar="OWNER/NAME", help="of the repository; made if it does not exist")
-    hub.add_argument("--private", action="store_true", help="make it a private one")
-    hub.set_defaults(run=_hub)
+    parser = new_command(
+        actions, "hub", "Upload a folder written by 'sybio export pretrained' to the Hugging Face hub.", hub
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder written by 'sybio export pretrained'"
+    )
+    parser.add_argument(
+        "name", metavar="OWNER/NAME", help="name of the repository, which is created if it does not exist"
+    )
+    parser.add_argument("--private", action="store_true", help="create a private repository")
 
 
-def _onnx(args: argparse.Namespace) -> None:
+def onnx(args: argparse.Namespace) -> None:
+    """Run ``sybio export onnx``."""
     from pyg_sybio.trained.sharing import export_checkpoint
     from pyg_sybio.trained.trained import load_checkpoint
 
     if args.output.suffix.lower() != ".onnx":
-        raise ValueError(f"--output is {args.output}, expected a file that ends in .onnx")
-    checkpoint = load_checkpoint(args.checkpoint)
+        raise ValueError(f"--output is {args.output}, expected a name that ends in .onnx")
+    checkpoint = load_checkpoint(args.model)
     exported = export_checkpoint(
         checkpoint,
         args.output,
@@ -89,18 +90,20 @@ def _onnx(args: argparse.Namespace) -> None:
     print(f"model: {args.output} ({exported.num_bytes / 1e6:.1f} MB)")
 
 
-def _pretrained(args: argparse.Namespace) -> None:
+def pretrained(args: argparse.Namespace) -> None:
+    """Run ``sybio export pretrained``."""
     from pyg_sybio.data.readers.json_file import read_json
     from pyg_sybio.trained.sharing import share
     from pyg_sybio.trained.trained import load_checkpoint
 
     report = None if args.report is None else read_json(args.report)
-    checkpoint = load_checkpoint(args.checkpoint)
+    checkpoint = load_checkpoint(args.model)
     share(checkpoint, args.output, report=report, title=args.title, root=args.data_root)
     print(f"model: {args.output}")
 
 
-def _hub(args: argparse.Namespace) -> None:
+def hub(args: argparse.Namespace) -> None:
+    """Run ``sybio export hub``."""
     from pyg_sybio.trained.hub import push_to_hub
 
     print(push_to_hub(args.folder, args.name, private=args.private or None))

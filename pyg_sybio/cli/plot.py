@@ -1,218 +1,195 @@
-"""The commands that draw what a model has learned and said: ``sybio plot ...``."""
+"""``sybio plot actional | embedding | prediction | confusion | observation | training``."""
 
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pyg_sybio.cli.data import add_up
-from pyg_sybio.cli.numbers import from_one, from_zero, number_from_zero
-
-if TYPE_CHECKING:
-    from torch_geometric.data import Dataset
-
-    from pyg_sybio.trained.trained import Checkpoint
-    from pyg_sybio.training.data_module import ClipDataModule
-    from pyg_sybio.visualization.experiment_figures import Series
-    from pyg_sybio.visualization.forecast import Forecast
-
-AddCommand = Callable[..., argparse.ArgumentParser]
+from pyg_sybio.cli.arguments import (
+    Commands,
+    Run,
+    add_data_root,
+    add_model,
+    add_split,
+    add_up,
+    alternatives,
+    new_command,
+    new_group,
+    non_negative_float,
+    non_negative_int,
+    positive_int,
+)
+from pyg_sybio.cli.errors import UsageError
 
 _PICTURES = ("png", "svg", "pdf")
 _FILMS = ("gif", "mp4", "html")
 _STRONGEST = 12
-_MAPPED = 2000  # clips, of which a map takes well below a minute
+_MAPPED = 2000  # clips that t-SNE maps in well below a minute
 
 
-def add_plot_command(
-    add: AddCommand, checkpoint: argparse.ArgumentParser, usage_error: Callable[[str], Exception]
-) -> None:
-    """Add ``plot`` with its pictures.
-
-    Args:
-        add: Adds a command of a name and a summary, and returns its parser.
-        checkpoint: Parent of the commands that read a model: the arguments for it and for its data.
-        usage_error: Makes the error of wrong usage.
-    """
-    plot = add("plot", "Draw what a model has learned and predicts, how it errs, and how its training went.")
-    actions = plot.add_subparsers(dest="action", required=True, metavar="PICTURE")
-
-    def command(
-        name: str,
-        summary: str,
-        run: Callable[[argparse.Namespace], None],
-        *parents: argparse.ArgumentParser,
-    ) -> argparse.ArgumentParser:
-        parser = add(name, summary, *parents, among=actions)
-        parser.set_defaults(run=lambda args: _checked(args, run, usage_error))
-        return parser
-
-    actional = command(
-        "actional", "The actional graph of a clip, or the mean of each class.", plot_actional, checkpoint
+def add_command(commands: Commands) -> None:
+    """Add ``plot``."""
+    actions = new_group(
+        commands,
+        "plot",
+        "Draw what a model has learned, its predictions and errors, and the course of its training.",
+        metavar="PICTURE",
     )
-    _add_split(actional)
-    shown = actional.add_mutually_exclusive_group()
-    shown.add_argument("--clip", type=from_zero, metavar="N", help="of a clip of the split, from 0")
+
+    parser = _new_picture(
+        actions, "actional", "The actional graph of a clip, or the mean of each class.", actional
+    )
+    add_model(parser)
+    add_split(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--clip", type=non_negative_int, metavar="N", help="of one clip of the split, counted from 0"
+    )
     shown.add_argument("--class", dest="class_name", metavar="NAME", help="the mean of one class")
     shown.add_argument("--file", type=Path, metavar="FILE", help="of a recording")
-    edges = actional.add_mutually_exclusive_group()
+    edges = parser.add_mutually_exclusive_group()
     edges.add_argument(
         "--strongest",
-        type=from_one,
+        type=positive_int,
         default=_STRONGEST,
         metavar="K",
-        help="draw so many edges a graph (default: %(default)s)",
+        help="number of edges to draw per graph (default: %(default)s)",
     )
     edges.add_argument(
-        "--threshold", type=number_from_zero, metavar="T", help="draw the edges heavier than this"
+        "--threshold", type=non_negative_float, metavar="T", help="draw the edges whose weight is above T"
     )
-    add_up(actional)
-    _add_output(actional, "actional.png", _PICTURES)
+    add_up(parser)
+    _add_output(parser, _PICTURES)
 
-    embedding = command(
-        "embedding", "A map (t-SNE) of the actional graphs of all clips.", plot_embedding, checkpoint
-    )
-    _add_split(embedding)
-    embedding.add_argument("--seed", type=from_zero, default=0, metavar="N", help="default: %(default)s")
-    embedding.add_argument(
+    parser = _new_picture(actions, "embedding", "A t-SNE map of the actional graphs of all clips.", embedding)
+    add_model(parser)
+    add_split(parser)
+    parser.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
+    parser.add_argument(
         "--clips",
-        type=from_one,
+        type=positive_int,
         default=_MAPPED,
         metavar="N",
-        help="map so many clips at most, evenly spread over the split (default: %(default)s)",
+        help="maximum number of clips, spread evenly over the split (default: %(default)s)",
     )
-    embedding.add_argument(
+    parser.add_argument(
         "--perplexity",
-        type=number_from_zero,
+        type=non_negative_float,
         metavar="P",
-        help="about how many neighbours stay near (default: 30, a third of the graphs if they are few)",
+        help="perplexity of t-SNE, about the number of neighbours that stay close (default: 30, or a third "
+        "of the graphs if these are few)",
     )
-    _add_output(embedding, "embedding.png", _PICTURES)
+    _add_output(parser, _PICTURES)
 
-    prediction = command(
+    parser = _new_picture(
+        actions,
         "prediction",
-        "The predicted motion over the true one, with the error of each joint as a line: a strip of poses, "
-        "a GIF, a film, or a page with a player.",
-        plot_prediction,
-        checkpoint,
+        "The forecast drawn over the true motion, with each joint's error as a line: a strip of poses, a "
+        "GIF, a film, or a page with a player.",
+        prediction,
     )
-    _add_split(prediction)
-    prediction.add_argument(
+    add_model(parser)
+    add_split(parser)
+    parser.add_argument(
         "of",
         metavar="FILE_OR_CLIP",
-        help="a recording, whose last frames are kept from the model to compare with, or the number of a "
-        "clip of the split, from 0",
+        help="a recording, whose last frames are hidden from the model and compared with the forecast, or "
+        "the number of a clip of the split, from 0",
     )
-    prediction.add_argument(
+    parser.add_argument(
         "--entry",
-        type=from_zero,
+        type=non_negative_int,
         default=0,
         metavar="N",
-        help="which motion of the file (default: %(default)s)",
+        help="number of the motion in the file, from 0 (default: %(default)s)",
     )
-    prediction.add_argument(
+    parser.add_argument(
         "--times",
-        type=number_from_zero,
+        type=non_negative_float,
         nargs="+",
         metavar="MS",
-        help="future frames of a strip (default: those of 80, 160, 320, 400, 560 and 1000 that there are)",
+        help="times in a strip (default: 80, 160, 320, 400, 560 and 1000, as far as the forecast reaches)",
     )
-    add_up(prediction)
-    _add_output(prediction, "prediction.png", (*_PICTURES, *_FILMS))
+    add_up(parser)
+    _add_output(parser, (*_PICTURES, *_FILMS))
 
-    confusion = command("confusion", "Which classes are taken for which.", plot_confusion)
-    confusion.add_argument(
+    parser = _new_picture(actions, "confusion", "The confusion matrix.", confusion)
+    parser.add_argument(
         "source",
         type=Path,
-        metavar="REPORT.json|CHECKPOINT",
-        help="a report of 'sybio evaluate', or a checkpoint to evaluate",
+        metavar="REPORT.json|MODEL",
+        help="a report of 'sybio evaluate', or a model to evaluate",
     )
-    _add_root(confusion)
-    _add_split(confusion)
-    confusion.add_argument(
+    add_data_root(parser)
+    add_split(parser)
+    parser.add_argument(
         "--sort",
         choices=("data", "name", "recall", "similar"),
         default="data",
-        help="order of the classes; 'similar' puts those side by side that are confused "
+        help="order of the classes; 'similar' puts classes next to each other that are confused "
         "(default: %(default)s)",
     )
-    confusion.add_argument("--counts", action="store_true", help="write numbers of clips, not percent")
-    _add_output(confusion, "confusion.png", _PICTURES)
+    parser.add_argument("--counts", action="store_true", help="show the number of clips instead of percent")
+    _add_output(parser, _PICTURES)
 
-    observation = command(
-        "observation", "Accuracy by the share of the clip that was observed.", plot_observation
-    )
-    observation.add_argument(
+    parser = _new_picture(actions, "observation", "Accuracy by the observed part of the clip.", observation)
+    parser.add_argument(
         "sources",
         type=Path,
         nargs="+",
-        metavar="CSV|CHECKPOINT",
-        help="results of 'sybio reproduce observation', or checkpoints to evaluate at shares of .1 to 1",
+        metavar="CSV|MODEL",
+        help="results of 'sybio reproduce observation', or models to evaluate at ratios of 0.1 to 1",
     )
-    _add_root(observation)
-    _add_split(observation)
-    _add_output(observation, "observation.png", _PICTURES)
+    add_data_root(parser)
+    add_split(parser)
+    _add_output(parser, _PICTURES)
 
-    training = command("training", "Losses, accuracy and errors of one training or several.", plot_training)
-    training.add_argument(
+    parser = _new_picture(
+        actions, "training", "Losses, accuracy and errors over one or more trainings.", training
+    )
+    parser.add_argument(
         "folders",
         type=Path,
         nargs="+",
         metavar="RUN_FOLDER",
-        help="with the TensorBoard files of a run (.../version_0), or with version_N, the last of which "
-        "is shown",
+        help="folder with a run's TensorBoard files (.../version_0), or the folder above it, of which the "
+        "last version is shown",
     )
-    training.add_argument(
+    parser.add_argument(
         "--smoothing",
-        type=number_from_zero,
+        type=non_negative_float,
         default=0.9,
         metavar="A",
-        help="of training curves, from 0 (none) to below 1; as logged they stay faintly visible "
-        "(default: %(default)s)",
+        help="exponential smoothing of training curves, from 0 (none) to below 1; the raw curves remain "
+        "faintly visible (default: %(default)s)",
     )
-    training.add_argument("--log", action="store_true", help="logarithmic losses")
-    _add_output(training, "training.png", _PICTURES)
+    parser.add_argument("--log", action="store_true", help="use a logarithmic axis for losses")
+    _add_output(parser, _PICTURES)
 
 
-def _add_root(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data-root", metavar="DIR", help="folder of the recordings (default: as in training)"
-    )
+def _new_picture(actions: Commands, name: str, summary: str, run: Run) -> argparse.ArgumentParser:
+    return new_command(actions, name, summary, lambda args: _checked(args, run))
 
 
-def _add_split(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--split", choices=("train", "val", "test"), default="test", help="default: %(default)s"
-    )
-
-
-def _add_output(parser: argparse.ArgumentParser, default: str, kinds: Sequence[str]) -> None:
+def _add_output(parser: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
+    name = parser.prog.rpartition(" ")[2]
     parser.set_defaults(kinds=kinds)
     parser.add_argument(
         "--output",
         type=Path,
-        default=Path(default),
+        default=Path(f"{name}.png"),
         metavar="OUT",
-        help=f"{_or(kinds)} (default: %(default)s)",
+        help=f"{alternatives(kinds)} (default: %(default)s)",
     )
 
 
-def _or(kinds: Sequence[str]) -> str:
-    named = [f".{kind}" for kind in kinds]
-    return f"{', '.join(named[:-1])} or {named[-1]}"
-
-
-def _checked(
-    args: argparse.Namespace,
-    run: Callable[[argparse.Namespace], None],
-    usage_error: Callable[[str], Exception],
-) -> None:
-    """Run a command whose output can be written; found out now, not after minutes of work."""
+def _checked(args: argparse.Namespace, run: Run) -> None:
+    """Run a command after checking that its output can be written, which it may need only minutes later."""
     output: Path = args.output
     if output.suffix.lower().removeprefix(".") not in args.kinds:
-        raise usage_error(f"'--output' is {output}, expected a name that ends in {_or(args.kinds)}")
+        raise UsageError(f"'--output' is {output}, expected a name that ends in {alternatives(args.kinds)}")
     if not output.parent.is_dir():
         raise FileNotFoundError(
             f"{output.parent}: no such folder; expected one in which to write {output.name}"
@@ -224,13 +201,13 @@ def _checked(
 # Pictures -------------------------------------------------------------------------------------------------
 
 
-def plot_actional(args: argparse.Namespace) -> None:
-    """``sybio plot actional``."""
+def actional(args: argparse.Namespace) -> None:
+    """Run ``sybio plot actional``."""
     from pyg_sybio.trained.actional import actional_graphs, actional_graphs_of
     from pyg_sybio.trained.trained import load_checkpoint
     from pyg_sybio.visualization.actional_figure import draw_actional
 
-    checkpoint = load_checkpoint(args.checkpoint)
+    checkpoint = load_checkpoint(args.model)
     skeleton = checkpoint.model.skeleton
     if args.file is not None:
         from pyg_sybio.trained.observation import observe_one
@@ -276,8 +253,8 @@ def plot_actional(args: argparse.Namespace) -> None:
     )
 
 
-def plot_embedding(args: argparse.Namespace) -> None:
-    """``sybio plot embedding``."""
+def embedding(args: argparse.Namespace) -> None:
+    """Run ``sybio plot embedding``."""
     import numpy as np
 
     from pyg_sybio.trained.actional import actional_graphs
@@ -289,7 +266,7 @@ def plot_embedding(args: argparse.Namespace) -> None:
         perplexity_of,
     )
 
-    checkpoint = load_checkpoint(args.checkpoint)
+    checkpoint = load_checkpoint(args.model)
     dataset = _clips(checkpoint, args)
     numbers = np.unique(np.linspace(0, len(dataset) - 1, min(args.clips, len(dataset))).round().astype(int))
     found = actional_graphs(_fast(checkpoint), dataset, numbers.tolist(), progress=True)
@@ -310,8 +287,8 @@ def plot_embedding(args: argparse.Namespace) -> None:
     print(f"nearest other graph of the same class: {agreement:.2%} of {count}")
 
 
-def plot_prediction(args: argparse.Namespace) -> None:
-    """``sybio plot prediction``."""
+def prediction(args: argparse.Namespace) -> None:
+    """Run ``sybio plot prediction``."""
     from pyg_sybio.trained.forecast import forecast_clip, forecast_file
     from pyg_sybio.trained.trained import load_checkpoint
 
@@ -320,7 +297,7 @@ def plot_prediction(args: argparse.Namespace) -> None:
         from pyg_sybio.visualization.clip_animation import find_ffmpeg
 
         find_ffmpeg(args.output)  # before minutes of work
-    checkpoint = load_checkpoint(args.checkpoint)
+    checkpoint = load_checkpoint(args.model)
     if Path(args.of).is_file() or not args.of.isdecimal():
         forecast, notices = forecast_file(checkpoint, args.of, root=args.data_root, entry=args.entry)
         _note(args.of, notices)
@@ -329,7 +306,7 @@ def plot_prediction(args: argparse.Namespace) -> None:
     print(_draw(forecast, kind, args))
 
 
-def _draw(forecast: "Forecast", kind: str, args: argparse.Namespace) -> str:
+def _draw(forecast: Any, kind: str, args: argparse.Namespace) -> str:
     """Draw a forecast in the kind of file asked for; returns a remark on the view."""
     from pyg_sybio.trained.evaluation import HORIZONS_MS, horizon_frames
     from pyg_sybio.visualization.clip_animation import write_gif, write_html, write_mp4
@@ -342,7 +319,7 @@ def _draw(forecast: "Forecast", kind: str, args: argparse.Namespace) -> str:
         if kind in _FILMS:
             raise ValueError(
                 f"{args.of} holds rotations without the lengths of bones, from which no body can be drawn: "
-                f"expected {_or(_PICTURES)} as '--output', which shows the angles"
+                f"expected {alternatives(_PICTURES)} as '--output', which shows the angles"
             )
         draw_rotation_forecast(forecast, args.output, times=times)
         return "rotations without the lengths of bones: the angles are shown"
@@ -354,8 +331,8 @@ def _draw(forecast: "Forecast", kind: str, args: argparse.Namespace) -> str:
     return write(forecast.scene(), args.output, up=args.up, progress=True).note
 
 
-def plot_confusion(args: argparse.Namespace) -> None:
-    """``sybio plot confusion``."""
+def confusion(args: argparse.Namespace) -> None:
+    """Run ``sybio plot confusion``."""
     import numpy as np
 
     from pyg_sybio.trained.evaluation import confusion_of_report
@@ -379,12 +356,12 @@ def plot_confusion(args: argparse.Namespace) -> None:
     )
 
 
-def plot_observation(args: argparse.Namespace) -> None:
-    """``sybio plot observation``."""
+def observation(args: argparse.Namespace) -> None:
+    """Run ``sybio plot observation``."""
     from pyg_sybio.experiments.names import OBSERVED_SHARE
     from pyg_sybio.visualization.experiment_figures import line_figure
 
-    series: dict[str, Series] = {}
+    series: dict[str, Any] = {}
     for path in args.sources:
         found = (
             _of_results(path) if path.suffix.lower() == ".csv" else {_name_of(path): _observed(path, args)}
@@ -401,8 +378,8 @@ def plot_observation(args: argparse.Namespace) -> None:
     )
 
 
-def plot_training(args: argparse.Namespace) -> None:
-    """``sybio plot training``."""
+def training(args: argparse.Namespace) -> None:
+    """Run ``sybio plot training``."""
     from pyg_sybio.training.log import Curves, read_log
     from pyg_sybio.visualization.training_figure import draw_training
 
@@ -419,24 +396,24 @@ def plot_training(args: argparse.Namespace) -> None:
 # What they are drawn from ---------------------------------------------------------------------------------
 
 
-def _fast(checkpoint: "Checkpoint") -> Any:
+def _fast(checkpoint: Any) -> Any:
     """The model, on the best device there is."""
     import torch
 
     return checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _data(checkpoint: "Checkpoint", args: argparse.Namespace) -> "ClipDataModule":
+def _data(checkpoint: Any, args: argparse.Namespace) -> Any:
     from pyg_sybio.training.data_module import ClipDataModule
 
     return ClipDataModule.from_description(checkpoint.data, root=args.data_root)
 
 
-def _clips(checkpoint: "Checkpoint", args: argparse.Namespace) -> "Dataset":
+def _clips(checkpoint: Any, args: argparse.Namespace) -> Any:
     return _data(checkpoint, args).clips(args.split)
 
 
-def _of_classes(checkpoint: "Checkpoint", dataset: "Dataset", class_name: str | None) -> Any:
+def _of_classes(checkpoint: Any, dataset: Any, class_name: str | None) -> Any:
     from pyg_sybio.trained.actional import actional_graphs
 
     names = list(dataset.class_names)
@@ -497,7 +474,7 @@ def _name_of(checkpoint: Path) -> str:
     return "/".join(parts[-2:])
 
 
-def _observed(path: Path, args: argparse.Namespace) -> "Series":
+def _observed(path: Path, args: argparse.Namespace) -> Any:
     from pyg_sybio.experiments.experiment import Trained
     from pyg_sybio.experiments.measures import observation_ratios
     from pyg_sybio.trained.trained import load_checkpoint
@@ -510,11 +487,11 @@ def _observed(path: Path, args: argparse.Namespace) -> "Series":
     return Series([row.at for row in rows if row.at is not None], [100 * row.value for row in rows])
 
 
-def _of_results(path: Path) -> dict[str, "Series"]:
+def _of_results(path: Path) -> dict[str, Any]:
     from pyg_sybio.experiments.results import observation_curves
     from pyg_sybio.visualization.experiment_figures import Series
 
-    lines: dict[str, Series] = {}
+    lines: dict[str, Any] = {}
     for arm, values in observation_curves(path).items():
         spread = [math.nan if value.deviation is None else 100 * value.deviation for value in values.values()]
         lines[arm] = Series(list(values), [100 * value.mean for value in values.values()], spread)

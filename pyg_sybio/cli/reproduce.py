@@ -1,65 +1,61 @@
-"""The command that repeats the paper's experiments: ``sybio reproduce [NAME RECIPE]``."""
+"""``sybio reproduce``."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from pyg_sybio.cli.numbers import from_zero, number_from_zero
+from pyg_sybio.cli.arguments import Commands, new_command, non_negative_float, non_negative_int
+from pyg_sybio.cli.errors import UsageError
 
 
-def add_reproduce_command(
-    add: Callable[..., argparse.ArgumentParser], usage_error: Callable[[str], Exception]
-) -> None:
-    """Add ``reproduce``.
-
-    Args:
-        add: Adds a command of a name and a summary, and returns its parser.
-        usage_error: Makes the error of wrong usage.
-    """
-    parser = add(
+def add_command(commands: Commands) -> None:
+    """Add ``reproduce``."""
+    parser = new_command(
+        commands,
         "reproduce",
-        "Repeat an experiment of the paper on any data: train what is missing, measure, show.",
+        "Repeat an experiment of the paper on any data: train missing models, measure, and write a table.",
+        run,
         usage="sybio reproduce [NAME RECIPE [OPTIONS] [--KEY VALUE ...]]\n"
         "       sybio reproduce page [--output DIR]",
-        epilog="Without NAME, all experiments are listed. 'sybio reproduce page' puts all tables of DIR into "
-        "RESULTS.md beside it. Settings of the recipe, such as --trainer.max_steps 500, hold for all runs. "
-        "Everything that was finished stays, and an interrupted run goes on when the command is given again.",
+        epilog="Without NAME, all experiments are listed. 'sybio reproduce page' collects all tables of DIR "
+        "in RESULTS.md next to DIR. Settings of the recipe, such as --trainer.max_steps 500, apply to all "
+        "runs. Finished runs are kept, and interrupted runs continue when the command is repeated.",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="of the experiment (default: list them all)")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="name of the experiment (default: list them all)"
+    )
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="as in 'sybio fit'")
     parser.add_argument(
         "--seeds",
-        type=from_zero,
+        type=non_negative_int,
         nargs="+",
         metavar="N",
-        help="a run of each model a seed (default: 0)",
+        help="train each model once per seed (default: 0)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("reproduced"),
         metavar="DIR",
-        help="results, and the runs in DIR/runs (default: %(default)s)",
+        help="folder of the results; the runs are in DIR/runs (default: %(default)s)",
     )
-    parser.add_argument("--split", choices=("test", "val"), help="what is measured (default: test)")
+    parser.add_argument("--split", choices=("test", "val"), help="split to measure on (default: test)")
     parser.add_argument(
         "--minutes",
-        type=number_from_zero,
+        type=non_negative_float,
         metavar="M",
-        help="start nothing after M minutes, and stop a training at a checkpoint; 0 shows what there is",
+        help="after M minutes, start no other run and stop the running one at a checkpoint; 0 only shows the "
+        "results so far",
     )
     parser.add_argument(
-        "--report", action="store_true", help="only write table and pictures again, as last asked for"
+        "--report",
+        action="store_true",
+        help="only write the table and the figures again, with the options of the last call",
     )
 
-    def run(args: argparse.Namespace) -> None:
-        reproduce_command(args, usage_error)
 
-    parser.set_defaults(run=run)
-
-
-def reproduce_command(args: argparse.Namespace, usage_error: Callable[[str], Exception]) -> None:
-    """``sybio reproduce``."""
+def run(args: argparse.Namespace) -> None:
+    """Run ``sybio reproduce``."""
     from pyg_sybio.experiments.catalogue import EXPERIMENTS
     from pyg_sybio.experiments.report import write_page
     from pyg_sybio.experiments.reproduce import RefusedError, report, reproduce
@@ -72,23 +68,21 @@ def reproduce_command(args: argparse.Namespace, usage_error: Callable[[str], Exc
         return
     if args.name == "page":
         if args.recipe is not None or args.overrides:
-            raise usage_error("'sybio reproduce page' takes no recipe and no settings, only --output")
+            raise UsageError("'sybio reproduce page' takes no recipe and no settings, only --output")
         print(write_page(args.output))
         return
     if args.name not in EXPERIMENTS:
-        raise usage_error(
-            f"there is no experiment '{args.name}', expected one of {', '.join(EXPERIMENTS)}, or page"
-        )
+        raise UsageError(f"no experiment '{args.name}', expected one of {', '.join(EXPERIMENTS)}, or page")
     if args.recipe is None:
-        raise usage_error(
+        raise UsageError(
             f"'{args.name}' needs a recipe, expected one of {', '.join(recipe_names())}, or a YAML file"
         )
-    overrides = _settings_alone(args.overrides, usage_error)
+    overrides = _recipe_settings(args.overrides)
     experiment = EXPERIMENTS[args.name]
     try:
         if args.report:
             if overrides or args.seeds or args.split or args.minutes is not None:
-                raise usage_error("--report shows what was asked for last, expected only --output beside it")
+                raise UsageError("--report repeats the last call: the only other option it takes is --output")
             text = report(experiment, args.recipe, output=args.output)
         else:
             text = reproduce(
@@ -101,20 +95,18 @@ def reproduce_command(args: argparse.Namespace, usage_error: Callable[[str], Exc
                 minutes=args.minutes,
             )
     except (RecipeError, RefusedError) as error:
-        raise usage_error(str(error)) from error
+        raise UsageError(str(error)) from error
     print(f"\n{text}\ntable: {args.output / f'{args.name}-{Path(args.recipe).stem}.md'}")
 
 
-def _settings_alone(words: Sequence[str], usage_error: Callable[[str], Exception]) -> tuple[str, ...]:
-    """Settings of the recipe, none of which is this command's own affair."""
+def _recipe_settings(words: Sequence[str]) -> tuple[str, ...]:
+    """The settings of the recipe, without those that the command sets itself."""
     if words and not words[0].startswith("--"):
-        raise usage_error(f"unrecognized argument {words[0]!r}, expected NAME RECIPE first, then options")
+        raise UsageError(f"unrecognized argument {words[0]!r}, expected NAME RECIPE first, then options")
     for word in words:
         key = word.partition("=")[0]
         if key in ("--seed_everything", "--ckpt_path", "--trainer.default_root_dir", "--config", "--base"):
-            raise usage_error(
-                f"{key} is set for every run by the command itself: there are --seeds and --output for it"
-            )
+            raise UsageError(f"{key} is set by this command for every run: use --seeds and --output")
         if key.startswith("--print_config") or key in ("--help", "-h"):
-            raise usage_error(f"{key} belongs to 'sybio fit'")
+            raise UsageError(f"{key} belongs to 'sybio fit'")
     return tuple(words)

@@ -1,40 +1,42 @@
-"""The command that shows live poses on a web page: ``sybio serve CHECKPOINT``."""
+"""``sybio serve``."""
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from pyg_sybio.cli.numbers import above_zero, from_one
+from pyg_sybio.cli.arguments import (
+    Commands,
+    add_model,
+    add_threads,
+    new_command,
+    port,
+    positive_float,
+    positive_int,
+)
 
 
-def add_serve_command(
-    add: Callable[..., argparse.ArgumentParser], checkpoint: argparse.ArgumentParser
-) -> None:
-    """Add ``serve``.
-
-    Args:
-        add: Adds a command of a name, a summary and parents, and returns its parser.
-        checkpoint: The arguments of commands that read a checkpoint.
-    """
-    parser = add(
+def add_command(commands: Commands) -> None:
+    """Add ``serve``."""
+    parser = new_command(
+        commands,
         "serve",
-        "Take poses by WebSocket, and show them with their label and their forecast on a web page.",
-        checkpoint,
-        epilog="The page is at /, poses go to /ws/poses, and /health says how the server is; docs/serving.md "
-        "describes every message. Only this machine can connect, unless --host says otherwise. Ctrl-C stops "
-        "it.",
+        "Receive poses by WebSocket, and show them with their label and forecast on a web page.",
+        run,
+        epilog="The page is at /, poses go to /ws/poses, and /health reports the state of the server; "
+        "docs/serving.md describes every message. Only this machine can connect, unless --host says "
+        "otherwise. Ctrl-C stops the server.",
     )
+    add_model(parser)
     parser.add_argument(
         "--play", type=Path, nargs="+", default=[], metavar="FILE", help="recordings to play in a loop"
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 for all of this machine's (default: %(default)s)",
+        help="address to listen on; 0.0.0.0 for all addresses of this machine (default: %(default)s)",
     )
-    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="default: %(default)s")
-    parser.add_argument("--token", help="who does not know this may not connect (default: everybody may)")
+    parser.add_argument("--port", type=port, default=8000, metavar="N", help="default: %(default)s")
+    parser.add_argument("--token", help="password for connections (default: none)")
     parser.add_argument(
         "--allow-origin",
         action="append",
@@ -44,58 +46,65 @@ def add_serve_command(
     )
     parser.add_argument(
         "--fps",
-        type=above_zero,
+        type=positive_float,
         metavar="N",
-        help="frames a second that producers send (default: those of the model)",
+        help="frame rate of the poses that producers send (default: the model's frame rate)",
     )
-    parser.add_argument(
-        "--threads",
-        type=from_one,
-        metavar="N",
-        help="on how many processors the model may run (default: half of them)",
-    )
+    add_threads(parser, "half of the processors")
     parser.add_argument(
         "--bf16",
         action="store_true",
-        help="compute in bfloat16: faster for several people on processors that have it, with slightly other "
-        "numbers",
+        help="compute in bfloat16: faster for several people on processors that support it, with slightly "
+        "different results",
     )
-    limits = parser.add_argument_group("limits, of which every connection has its own")
+    limits = parser.add_argument_group("limits per connection")
     limits.add_argument(
-        "--max-rate", type=above_zero, default=120, metavar="N", help="messages a second (default: 120)"
+        "--max-rate",
+        type=positive_float,
+        default=120,
+        metavar="N",
+        help="messages per second (default: %(default)s)",
     )
     limits.add_argument(
-        "--max-people", type=from_one, default=16, metavar="N", help="persons in a frame (default: 16)"
+        "--max-people",
+        type=positive_int,
+        default=16,
+        metavar="N",
+        help="persons per frame (default: %(default)s)",
     )
     limits.add_argument(
         "--max-message",
-        type=from_one,
+        type=positive_int,
         metavar="BYTES",
-        help="size of a message (default: enough for so many persons)",
-    )
-    limits.add_argument(
-        "--max-producers",
-        type=from_one,
-        default=8,
-        metavar="N",
-        help="connections that send poses (default: 8)",
-    )
-    limits.add_argument(
-        "--max-viewers", type=from_one, default=16, metavar="N", help="pages that watch (default: 16)"
+        help="size of a message (default: enough for --max-people)",
     )
     limits.add_argument(
         "--idle",
-        type=above_zero,
+        type=positive_float,
         default=60,
         metavar="SECONDS",
-        help="without a message, a producer is taken for gone after so long (default: 60)",
+        help="disconnect a producer that sends nothing for this long (default: %(default)s)",
     )
-    parser.set_defaults(run=serve_command)
+    limits = parser.add_argument_group("limits of the server")
+    limits.add_argument(
+        "--max-producers",
+        type=positive_int,
+        default=8,
+        metavar="N",
+        help="connections that send poses (default: %(default)s)",
+    )
+    limits.add_argument(
+        "--max-viewers",
+        type=positive_int,
+        default=16,
+        metavar="N",
+        help="connected pages (default: %(default)s)",
+    )
 
 
-def serve_command(args: argparse.Namespace) -> None:
-    """``sybio serve``."""
-    import starlette  # noqa: F401 - before a checkpoint is read for nothing
+def run(args: argparse.Namespace) -> None:
+    """Run ``sybio serve``."""
+    import starlette  # noqa: F401 - a missing package shows before the model is loaded
     import uvicorn  # noqa: F401
 
     from pyg_sybio.serving.limits import Limits
@@ -104,7 +113,7 @@ def serve_command(args: argparse.Namespace) -> None:
     from pyg_sybio.training.precision import has_native_bf16
 
     log_to_stderr(debug=args.debug)
-    checkpoint = load_checkpoint(args.checkpoint)
+    checkpoint = load_checkpoint(args.model)
     if args.bf16:
         checkpoint = in_bfloat16(checkpoint)
         if not has_native_bf16("cpu"):
@@ -121,7 +130,7 @@ def serve_command(args: argparse.Namespace) -> None:
     )
     serve(
         checkpoint,
-        name=args.checkpoint.name,
+        name=args.model.name,
         play=args.play,
         host=args.host,
         port=args.port,
@@ -132,9 +141,3 @@ def serve_command(args: argparse.Namespace) -> None:
         threads=args.threads,
         data_root=args.data_root,
     )
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port, expected a number from 0 to 65535")
-    return int(text)

@@ -1,105 +1,93 @@
-"""The command that answers live poses: ``sybio stream CHECKPOINT [FILE]``."""
+"""``sybio stream``."""
 
 import argparse
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO
 
-from pyg_sybio.cli.numbers import above_zero, from_one, number
+from pyg_sybio.cli.arguments import (
+    Commands,
+    add_model,
+    add_skeleton,
+    add_threads,
+    fraction,
+    new_command,
+    positive_float,
+)
+from pyg_sybio.skeleton import Skeleton, load_skeleton
 
-if TYPE_CHECKING:
-    from pyg_sybio.skeleton import Skeleton
-    from pyg_sybio.streaming.json_lines import Item
-    from pyg_sybio.streaming.streaming import MotionStream
-    from pyg_sybio.trained.trained import Checkpoint
 
-
-def add_stream_command(
-    add: Callable[..., argparse.ArgumentParser], checkpoint: argparse.ArgumentParser
-) -> None:
-    """Add ``stream``.
-
-    Args:
-        add: Adds a command of a name, a summary and parents, and returns its parser.
-        checkpoint: The arguments of commands that read a checkpoint.
-    """
-    parser = add(
+def add_command(commands: Commands) -> None:
+    """Add ``stream``."""
+    parser = new_command(
+        commands,
         "stream",
-        "Recognise and forecast live: frames in, a line of JSON for each out.",
-        checkpoint,
-        epilog='A line that comes in: {"type": "frame", "timestamp": 12.03, "people": [{"track": 0, "joints":'
-        ' [[x, y, z], null, ...]}]}; null is a joint that was not seen. {"type": "reset"} forgets what came. '
-        "All fields are in pyg_sybio/streaming/messages.py. A line that cannot be used is answered with an "
-        "error, and the stream goes on; the exit code is 1 then. A summary comes last, on stderr.",
+        "Recognise and forecast live: read frames, and write one line of JSON for each.",
+        run,
+        epilog='Format of an input line: {"type": "frame", "timestamp": 12.03, "people": [{"track": 0, '
+        '"joints": [[x, y, z], null, ...]}]}, where null is a joint that was not seen. {"type": "reset"} '
+        "clears the window. pyg_sybio/streaming/messages.py describes all fields. An invalid line is "
+        "answered with an error; the stream continues, and the exit code will be 1. A summary "
+        "is written to stderr at the end.",
     )
+    add_model(parser)
     parser.add_argument(
         "path",
         type=Path,
         nargs="?",
         metavar="FILE",
-        help="any motion file, or a .jsonl file of such lines (default: lines from standard input)",
+        help="a motion file, or a .jsonl file of such lines (default: lines from standard input)",
     )
     parser.add_argument(
         "--speed",
-        type=above_zero,
+        type=positive_float,
         metavar="S",
-        help="1 answers frames when they are due by their timestamps, 2 twice as fast, and drops those that "
-        "are too late (default: every frame, as soon as it comes)",
+        help="play at the speed of the timestamps (1), twice as fast (2) and so on, and drop frames that are "
+        "late (default: answer every frame as soon as possible)",
     )
     parser.add_argument(
         "--max-delay",
-        type=above_zero,
+        type=positive_float,
         default=0.1,
         metavar="SECONDS",
-        help="with --speed, frames later than this are dropped (default: %(default)s)",
+        help="with --speed, drop frames that are later than this (default: %(default)s)",
     )
     parser.add_argument(
         "--fps",
-        type=above_zero,
+        type=positive_float,
         metavar="N",
-        help="frames a second that come (default: those of the file, or of the model)",
+        help="frame rate of the input (default: the frame rate of the file, or of the model)",
     )
-    parser.add_argument(
-        "--skeleton",
-        metavar="NAME_OR_JSON",
-        help="the joints that come, among them the model's (default: the model's)",
-    )
+    add_skeleton(parser, "joints of the input, which must include the model's (default: the model's)")
     parser.add_argument(
         "--missing",
         choices=("hold", "interpolate", "mask"),
-        help="what becomes of joints that were not seen (default: as in training)",
+        help="how to fill joints that were not seen (default: as in training)",
     )
     parser.add_argument(
         "--min-confidence",
-        type=_share,
+        type=fraction,
         default=0.0,
         metavar="C",
-        help="a joint with no more confidence was not seen (default: %(default)s)",
+        help="a joint with at most this confidence counts as not seen (default: %(default)s)",
     )
     parser.add_argument(
         "--enough",
-        type=_share,
+        type=fraction,
         default=0.5,
         metavar="SHARE",
-        help="of the window that has to be seen before it is called enough (default: %(default)s)",
+        help="part of the window that must be observed for 'enough' to be true (default: %(default)s)",
     )
-    parser.add_argument(
-        "--threads",
-        type=from_one,
-        metavar="N",
-        help="on how many processors the model may run (default: all, too many where others work)",
-    )
-    parser.set_defaults(run=stream_command)
+    add_threads(parser, "all processors, which is too many if other programs run")
 
 
-def stream_command(args: argparse.Namespace) -> None:
-    """``sybio stream``."""
+def run(args: argparse.Namespace) -> None:
+    """Run ``sybio stream``."""
     import torch
 
-    from pyg_sybio.skeleton import load_skeleton
     from pyg_sybio.streaming.json_lines import Pace, Summary, answer_all
     from pyg_sybio.trained.trained import load_checkpoint
 
@@ -107,7 +95,7 @@ def stream_command(args: argparse.Namespace) -> None:
         raise FileNotFoundError(f"no file {args.path}: expected a motion file, or a .jsonl file of messages")
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    checkpoint = load_checkpoint(args.checkpoint)
+    checkpoint = load_checkpoint(args.model)
     skeleton = None if args.skeleton is None else load_skeleton(args.skeleton)
     of_lines = args.path is None or args.path.suffix.lower() == ".jsonl"
     summary = Summary(what="line" if of_lines else "frame")
@@ -129,15 +117,15 @@ def stream_command(args: argparse.Namespace) -> None:
 
 @contextmanager
 def _items(
-    args: argparse.Namespace, checkpoint: "Checkpoint", skeleton: "Skeleton | None", of_lines: bool
-) -> Iterator[tuple["MotionStream", "Iterator[Item]"]]:
+    args: argparse.Namespace, checkpoint: Any, skeleton: Skeleton | None, of_lines: bool
+) -> Iterator[tuple[Any, Iterator[Any]]]:
     """The stream, and what comes to it."""
     from itertools import chain
 
     from pyg_sybio.data.reading import read_motions
     from pyg_sybio.streaming.json_lines import items_of_lines, items_of_motions
 
-    def stream_at(fps: float | None) -> "MotionStream":
+    def stream_at(fps: float | None) -> Any:
         return checkpoint.stream(
             root=args.data_root,
             fps=args.fps or fps or checkpoint.data["frame_rate"],
@@ -183,10 +171,3 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
 def _print(line: str) -> None:
     # At once: whoever reads it reacts to it.
     print(line, flush=True)
-
-
-def _share(text: str) -> float:
-    share = number(text)
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
-    return share

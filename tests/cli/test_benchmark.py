@@ -55,7 +55,7 @@ def test_an_unknown_name_is_wrong_usage(folder: Path, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as end:
         cli.main(["benchmark", "quiet"])
     assert end.value.code == 2
-    assert "there is no benchmark 'quiet'; there are broken, loud" in capsys.readouterr().err
+    assert "no benchmark 'quiet', expected one of broken, loud" in capsys.readouterr().err
 
 
 def test_an_option_without_a_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

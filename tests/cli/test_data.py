@@ -260,7 +260,7 @@ def test_skeleton_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert ["skeleton", "mine"] in [line.split() for line in capsys.readouterr().out.splitlines()]
     # What somebody may have edited is not overwritten.
     output.write_text(text := output.read_text().replace('"cm"', '"inches"'))
-    assert f"{output} is there already" in error_of(capsys, argv)
+    assert f"{output} already exists" in error_of(capsys, argv)
     assert output.read_text() == text
 
 

@@ -157,7 +157,7 @@ def test_to_the_hub(
     [
         (
             ["onnx", "CKPT", "--output", "model.pt"],
-            "--output is model.pt, expected a file that ends in .onnx",
+            "--output is model.pt, expected a name that ends in .onnx",
         ),
         (
             ["onnx", "none.ckpt", "--output", "model.onnx"],

@@ -144,7 +144,7 @@ def test_a_share_that_cannot_be_observed(checkpoint: Path, capsys: pytest.Captur
         with pytest.raises(SystemExit) as end:
             cli.main(["evaluate", str(checkpoint), "--observation-ratio", share])
         assert end.value.code == 2
-        assert f"'{share}' is not a number above 0 and at most 1" in capsys.readouterr().err
+        assert f"expected a number above 0 and at most 1, got '{share}'" in capsys.readouterr().err
     line = error_of(capsys, ["evaluate", str(checkpoint), "--observation-ratio", "0.5"])
     assert "unknown key 'observation_ratio': SyntheticMotions knows" in line
 

@@ -13,7 +13,8 @@ from player_page import data_of
 from tiny_recipe import fit_whole_clips
 from torch_geometric.data import Batch
 
-from pyg_sybio import SybioGNN, cli
+from pyg_sybio import SybioGNN
+from pyg_sybio.cli import main as cli
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions

@@ -104,10 +104,10 @@ def test_a_recording_that_does_not_fit_is_one_line(
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--port", "65536", "'65536' is no port, expected a number from 0 to 65535"),
-        ("--max-people", "0", "'0' is no whole number from 1"),
-        ("--max-rate", "fast", "'fast' is no number above 0"),
-        ("--idle", "-1", "'-1' is no number above 0"),
+        ("--port", "65536", "expected a port from 0 to 65535, got '65536'"),
+        ("--max-people", "0", "expected a positive integer, got '0'"),
+        ("--max-rate", "fast", "expected a positive number, got 'fast'"),
+        ("--idle", "-1", "expected a positive number, got '-1'"),
     ],
 )
 def test_wrong_usage(option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,11 +249,15 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [
-        (["fly"], 2, "there is no experiment 'fly', expected one of variants, errors"),
+        (["fly"], 2, "no experiment 'fly', expected one of variants, errors"),
         (["networks"], 2, "'networks' needs a recipe, expected one of bandai2"),
         (["networks", "synthetic", "--model.variannt.bones", "false"], 2, "variannt"),
         (["networks", "synthetic", "--seed_everything", "3"], 2, "--seeds"),
-        (["networks", "synthetic", "--report", "--seeds", "3"], 2, "expected only --output"),
+        (
+            ["networks", "synthetic", "--report", "--seeds", "3"],
+            2,
+            "the only other option it takes is --output",
+        ),
         (
             ["networks", "synthetic", "--report", "--output", "nowhere"],
             1,

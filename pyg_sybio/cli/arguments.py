@@ -1,0 +1,169 @@
+"""Arguments that several commands share, and the types of their values."""
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Commands = Any
+"""What :meth:`argparse.ArgumentParser.add_subparsers` returns, a class that argparse keeps private."""
+
+Run = Callable[[argparse.Namespace], None]
+
+
+def new_command(
+    commands: Commands, name: str, summary: str, run: Run | None = None, **kwargs: Any
+) -> argparse.ArgumentParser:
+    """Add a command with the options that every command has.
+
+    Args:
+        commands: Where to add it.
+        name: Name of the command.
+        summary: One sentence for the help texts.
+        run: Runs the command. (default: none, for a command that only groups others)
+        **kwargs: Further arguments of :class:`argparse.ArgumentParser`.
+
+    Returns:
+        The parser of the command.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary, allow_abbrev=False, **kwargs
+    )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show all warnings, and the traceback of an error",
+    )
+    if run is not None:
+        parser.set_defaults(run=run)
+    return parser
+
+
+def new_group(commands: Commands, name: str, summary: str, metavar: str = "ACTION") -> Commands:
+    """Add a command that consists of commands of its own, and return where to add those."""
+    group = new_command(commands, name, summary)
+    return group.add_subparsers(dest="action", required=True, metavar=metavar)
+
+
+# Arguments ------------------------------------------------------------------------------------------------
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add ``MODEL`` and ``--data-root``."""
+    parser.add_argument(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help=".ckpt file written by 'sybio fit', or a folder or .onnx file written by 'sybio export'",
+    )
+    add_data_root(parser)
+
+
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data-root``."""
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="folder with the recordings (default: as in training)"
+    )
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """Add ``--split``."""
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), default="test", help="default: %(default)s"
+    )
+
+
+def add_skeleton(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add ``--skeleton``."""
+    parser.add_argument("--skeleton", metavar="NAME_OR_JSON", help=help)
+
+
+def add_threads(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add ``--threads``."""
+    parser.add_argument(
+        "--threads",
+        type=positive_int,
+        metavar="N",
+        help=f"number of threads for the model (default: {default})",
+    )
+
+
+def add_up(parser: argparse.ArgumentParser) -> None:
+    """Add ``--up``, the vertical axis of a picture."""
+    parser.add_argument(
+        "--up",
+        choices=("x", "y", "z", "-x", "-y", "-z"),
+        help="axis that points up; write --up=-y for a negative one (default: estimated from the poses)",
+    )
+
+
+def alternatives(endings: Sequence[str]) -> str:
+    """File name endings as text, as ``.png, .svg or .pdf``."""
+    named = [f".{ending}" for ending in endings]
+    return f"{', '.join(named[:-1])} or {named[-1]}"
+
+
+# Types of values ------------------------------------------------------------------------------------------
+
+
+def non_negative_int(text: str) -> int:
+    """An integer of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a non-negative integer, got {text!r}")
+    return int(text)
+
+
+def positive_int(text: str) -> int:
+    """An integer of at least 1."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
+    return int(text)
+
+
+def positive_float(text: str) -> float:
+    """A finite number above 0."""
+    value = _float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return value
+
+
+def non_negative_float(text: str) -> float:
+    """A finite number of at least 0."""
+    value = _float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a non-negative number, got {text!r}")
+    return value
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    value = _float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+    return value
+
+
+def positive_fraction(text: str) -> float:
+    """A number above 0 and at most 1."""
+    value = _float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, got {text!r}")
+    return value
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    """A number; NaN, which lies within no bounds, if the text is not one."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,78 @@
+"""``sybio evaluate``."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from pyg_sybio.cli.arguments import Commands, add_model, add_split, new_command, positive_fraction
+
+
+def add_command(commands: Commands) -> None:
+    """Add ``evaluate``."""
+    parser = new_command(
+        commands, "evaluate", "Measure a model's accuracy and motion errors, next to zero velocity.", run
+    )
+    add_model(parser)
+    add_split(parser)
+    parser.add_argument("--actions", metavar="A,B,...", help="only clips of these classes (default: all)")
+    parser.add_argument(
+        "--observation-ratio",
+        type=positive_fraction,
+        metavar="RATIO",
+        help="let the model observe only this part of each clip, above 0 and at most 1 "
+        "(default: as in the recipe)",
+    )
+    looks = parser.add_mutually_exclusive_group()
+    looks.add_argument(
+        "--mirror",
+        action="store_true",
+        help="test-time augmentation with the mirror image: average the predictions for each clip and its "
+        "mirror image, which takes twice the time; for models trained with RandomMirror",
+    )
+    looks.add_argument(
+        "--one-look",
+        action="store_true",
+        help="without test-time augmentation, whatever 'data.looks' of the recipe says",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE.json", help="the report (default: next to the model)"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run ``sybio evaluate``."""
+    import torch
+
+    from pyg_sybio.trained.evaluation import evaluate, format_report, write_report
+    from pyg_sybio.trained.trained import load_checkpoint
+    from pyg_sybio.trained.views import ONE_LOOK
+    from pyg_sybio.training.data_module import ClipDataModule
+
+    checkpoint = load_checkpoint(args.model)
+    description, name, facts = checkpoint.data, args.split, {"split": args.split}
+    if (ratio := args.observation_ratio) is not None:
+        description = description | {args.split: description[args.split] | {"observation_ratio": ratio}}
+        name, facts = f"{args.split}-{ratio:g}", facts | {"observation_ratio": ratio}
+    data = ClipDataModule.from_description(description, root=args.data_root)
+    looks = data.looks
+    if args.one_look:
+        name, looks = f"{name}-one-look", ONE_LOOK
+    elif args.mirror:
+        name, looks = f"{name}-mirror", replace(looks, mirror=data.mirror_axis)
+        if looks.mirror is None:
+            raise ValueError(f"{args.model} was trained without RandomMirror, which '--mirror' is for")
+    facts |= {"looks": looks.count, "mirrored": looks.mirror is not None}
+    actions = args.actions.split(",") if args.actions else None
+    report = evaluate(
+        checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu"),
+        data.clips(args.split),
+        seen_classes=checkpoint.seen_classes,
+        batch_size=data.batch_size,
+        actions=actions,
+        looks=looks,
+    )
+    report = {"checkpoint": str(args.model)} | facts | report
+    print(format_report(report))
+    output = args.output or args.model.with_suffix(f".{name}.json")
+    write_report(report, output)
+    print(f"\nreport: {output}")

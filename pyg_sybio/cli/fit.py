@@ -1,0 +1,36 @@
+"""``sybio fit``."""
+
+import argparse
+
+from pyg_sybio.cli.arguments import Commands, new_command
+from pyg_sybio.cli.errors import UsageError
+
+
+def add_command(commands: Commands) -> None:
+    """Add ``fit``."""
+    parser = new_command(
+        commands,
+        "fit",
+        "Train a model from a recipe.",
+        run,
+        usage="sybio fit RECIPE [--KEY VALUE ...]",
+        epilog="Every setting of the recipe can be overridden: --trainer.max_epochs 3, --model.preset ntu, "
+        "--data.batch_size 16, --ckpt_path last. 'sybio fit RECIPE --print_config' shows all settings.",
+    )
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        help="name of a shipped recipe (synthetic, motion_folder, ...) or a YAML file",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run ``sybio fit``."""
+    from pyg_sybio.training.recipes import RecipeError, fit
+
+    try:
+        cli = fit(args.recipe, args.overrides)
+    except RecipeError as error:
+        raise UsageError(str(error)) from error
+    if cli.trainer.checkpoint_callback is not None:
+        print(f"checkpoints: {cli.trainer.checkpoint_callback.dirpath}")

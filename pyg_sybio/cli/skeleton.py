@@ -1,0 +1,96 @@
+"""``sybio skeleton list | show | validate | from``."""
+
+import argparse
+from pathlib import Path
+
+from pyg_sybio import skeleton as skeletons
+from pyg_sybio.cli.arguments import Commands, new_command, new_group
+
+
+def add_command(commands: Commands) -> None:
+    """Add ``skeleton``."""
+    actions = new_group(commands, "skeleton", "List, draw, check and convert skeletons.")
+    new_command(actions, "list", "List the skeletons that ship with the package.", list_all)
+
+    parser = new_command(actions, "show", "Draw a skeleton.", show)
+    parser.add_argument(
+        "name", metavar="NAME_OR_JSON", help="such as ntu25 or cmu38:used, or the path of a JSON file"
+    )
+    parser.add_argument("--output", type=Path, metavar="PNG", help="the picture (default: NAME.png)")
+
+    parser = new_command(actions, "validate", "Check the JSON file of a skeleton.", validate)
+    parser.add_argument("file", type=Path, metavar="FILE")
+
+    parser = new_command(actions, "from", "Write the skeleton of a BVH or ASF file as JSON.", convert)
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .bvh or .asf file")
+    parser.add_argument("--name", help="name of the skeleton (default: rig and the number of its joints)")
+    parser.add_argument("--units", help="length unit of a .bvh file, such as cm (default: unnamed)")
+    parser.add_argument(
+        "--end-sites", action="store_true", help="turn the end sites of a .bvh file into joints"
+    )
+    parser.add_argument("--output", type=Path, metavar="JSON", help="the file to write (default: NAME.json)")
+
+
+def list_all(args: argparse.Namespace) -> None:
+    """Run ``sybio skeleton list``."""
+    row = "{:<14}{:>7}{:>7}{:>7}  {:<12}{}"
+    print(row.format("name", "joints", "bones", "parts", "coordinates", "description"))
+    for name in skeletons.available_skeletons():
+        shipped = skeletons.load_skeleton(name)
+        for s in (shipped, *map(shipped.subset, shipped.subsets)):
+            description = s.description if s is shipped else f"a subset of {name}"
+            print(row.format(s.name, s.num_joints, s.num_bones, s.num_parts, s.coordinates, description))
+
+
+def show(args: argparse.Namespace) -> None:
+    """Run ``sybio skeleton show``."""
+    from pyg_sybio.visualization.skeleton_figure import draw_skeleton
+
+    skeleton = skeletons.load_skeleton(args.name)
+    output = args.output or Path(f"{skeleton.name.replace(':', '_')}.png")
+    draw_skeleton(skeleton, output)
+    print(output)
+
+
+def validate(args: argparse.Namespace) -> None:
+    """Run ``sybio skeleton validate``."""
+    if not args.file.is_file():
+        raise FileNotFoundError(f"no file {args.file}: expected a skeleton's JSON file")
+    skeleton = skeletons.load_skeleton(args.file)
+    counts = f"{skeleton.num_joints} joints, {skeleton.num_bones} bones, {skeleton.num_parts} parts"
+    print(f"OK: {skeleton.name}, {counts}")
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Run ``sybio skeleton from``."""
+    from pyg_sybio.data.readers.rig import skeleton_from_file
+
+    if not args.file.is_file():
+        raise FileNotFoundError(f"no file {args.file}: expected a .bvh or .asf file")
+    skeleton = skeleton_from_file(args.file, name=args.name, units=args.units, end_sites=args.end_sites)
+    output = args.output or Path(f"{skeleton.name}.json")
+    if output.exists():
+        raise FileExistsError(f"{output} already exists: expected another name as '--output'")
+    skeleton.save(output)
+    print(_description(skeleton))
+    print(f"\nskeleton: {output}; it may be edited")
+    print(f"next: sybio skeleton show {output}")
+    print(f"      sybio data info FOLDER --skeleton {output}")
+    print(f"      sybio fit motion_folder --data.root FOLDER --data.settings.skeleton {output}")
+
+
+def _description(skeleton: skeletons.Skeleton) -> str:
+    pairs = ", ".join(f"{left} - {right}" for left, right in skeleton.mirror)
+    width = max(len(name) for name in skeleton.parts)
+    return "\n".join(
+        [
+            skeleton.description,
+            "",
+            f"bones   {skeleton.num_bones}",
+            f"units   {skeleton.units}",
+            f"centre  {skeleton.center}",
+            f"mirror  {pairs or 'no pairs found'}",
+            f"parts   {skeleton.num_parts}",
+            *(f"  {name:<{width}}  {', '.join(joints)}" for name, joints in skeleton.parts.items()),
+        ]
+    )
