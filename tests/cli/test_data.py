@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_line import error_of
 from matplotlib.image import imread
 from ntu_files import BODY, Body, write_ntu_file
 from PIL import Image
 from stick_body import STICK, stick_motion
 
-from pyg_sybio.cli import main as cli
+from pyg_sybio.cli.main import main
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.skeleton import load_skeleton
@@ -50,15 +51,6 @@ Frame Time: 0.04
 """
 
 
-def error_of(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
-    """The error of a command that exits with 1: the last line on stderr, and the only one of an error."""
-    assert cli.main(argv) == 1
-    lines = [line for line in capsys.readouterr().err.splitlines() if line]
-    assert [line for line in lines if line.startswith("sybio: error: ")] == lines[-1:]
-    assert not any("Traceback" in line for line in lines)
-    return lines[-1]
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three clips of two classes."""
@@ -70,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("argv", [["data"], ["data", "info"], ["data", "show"], ["skeleton", "from"]])
 def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main([*argv, "--help"])
+        main([*argv, "--help"])
     assert end.value.code == 0
     assert f"usage: sybio {' '.join(argv)}" in capsys.readouterr().out
 
@@ -90,7 +82,7 @@ def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_wrong_usage_is_code_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(argv)
+        main(argv)
     assert end.value.code == 2
 
 
@@ -100,7 +92,7 @@ def test_wrong_usage_is_code_2(argv: list[str]) -> None:
 def test_info_prints_tables_and_writes_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = folder / "report.json"
     for _ in range(2):  # the report is no motion, the second time either
-        assert cli.main(["data", "info", str(folder), "--json", str(report)]) == 0
+        assert main(["data", "info", str(folder), "--json", str(report)]) == 0
         printed = capsys.readouterr()
         assert "3 files, 3 clips (3 .npz)" in printed.out
         assert f"report: {report}" in printed.out
@@ -121,12 +113,12 @@ def test_info_takes_a_skeleton_labels_and_a_pattern(folder: Path, capsys: pytest
     }
     (folder / "legs.json").write_text(json.dumps(small))
     argv = ["data", "info", str(folder), "--skeleton", str(folder / "legs.json")]
-    assert cli.main([*argv, "--pattern", r"(?P<label>.)\.npz"]) == 0
+    assert main([*argv, "--pattern", r"(?P<label>.)\.npz"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["skeleton", "legs"] in rows
     assert ["classes", "3"] in rows
     (folder / "my.csv").write_text("file,label,split\na.npz,x,train\nb.npz,x,val\nc.npz,y,test\n")
-    assert cli.main([*argv, "--labels", str(folder / "my.csv")]) == 0
+    assert main([*argv, "--labels", str(folder / "my.csv")]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["all", "train", "val", "test"] in rows
     assert ["x", "2", "1", "1", "0"] in rows
@@ -134,7 +126,7 @@ def test_info_takes_a_skeleton_labels_and_a_pattern(folder: Path, capsys: pytest
 
 def test_info_reports_bad_files_and_then_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "bad.bvh").write_text("HIERARCHY\nROOT")
-    assert cli.main(["data", "info", str(folder), "--json", str(folder.parent / "a.json")]) == 1
+    assert main(["data", "info", str(folder), "--json", str(folder.parent / "a.json")]) == 1
     printed = capsys.readouterr()
     assert "cannot be read" in printed.out
     assert "3 clips" in printed.out
@@ -146,10 +138,10 @@ def test_info_reports_bad_files_and_then_fails(folder: Path, capsys: pytest.Capt
 
 
 def test_info_says_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no folder" in error_of(capsys, ["data", "info", str(folder / "absent")])
-    assert "no skeleton 'ntu99'" in error_of(capsys, ["data", "info", str(folder), "--skeleton", "ntu99"])
+    assert "no folder" in error_of(capsys, "data", "info", str(folder / "absent"))
+    assert "no skeleton 'ntu99'" in error_of(capsys, "data", "info", str(folder), "--skeleton", "ntu99")
     (folder / "clips.csv").write_text("file,label\na.npz,x\n")
-    assert "column 'file' lacks b.npz, c.npz" in error_of(capsys, ["data", "info", str(folder)])
+    assert "column 'file' lacks b.npz, c.npz" in error_of(capsys, "data", "info", str(folder))
 
 
 # Files ----------------------------------------------------------------------------------------------------
@@ -158,7 +150,7 @@ def test_info_says_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str
 def test_show_draws_every_kind(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.png", "a.gif", "a.html"):
         output = folder.parent / name
-        assert cli.main(["data", "show", str(folder / "a.npz"), "--output", str(output)]) == 0
+        assert main(["data", "show", str(folder / "a.npz"), "--output", str(output)]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines == [repr(stick_motion(label="wave")), "up is y (where the head points)", str(output)]
     assert min(imread(folder.parent / "a.png").shape[:2]) > 300
@@ -171,17 +163,17 @@ def test_show_draws_as_asked(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder.parent)
-    assert cli.main(["data", "show", str(folder / "a.npz"), "--frames", "2", "--up=y"]) == 0
+    assert main(["data", "show", str(folder / "a.npz"), "--frames", "2", "--up=y"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == ["up is y (as asked)", "a.png"]
     two = imread(folder.parent / "a.png").shape
-    assert cli.main(["data", "show", str(folder / "a.npz"), "--frames", "5", "--up=y"]) == 0
+    assert main(["data", "show", str(folder / "a.npz"), "--frames", "5", "--up=y"]) == 0
     assert imread(folder.parent / "a.png").shape[1] > two[1]
 
 
 def test_show_two_of_ntu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "S001C002P003R002A050.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 20, [Body(), Body(BODY + 1, start=5, stop=15)])
-    assert cli.main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
+    assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
     assert "up is y (where the head points)" in capsys.readouterr().out
 
 
@@ -191,24 +183,24 @@ def test_show_an_entry_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[
     path = tmp_path / "NTU.npz"
     np.savez(path, x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
     output = tmp_path / "a.html"
-    assert cli.main(["data", "show", str(path), "--output", str(output)]) == 0
+    assert main(["data", "show", str(path), "--output", str(output)]) == 0
     assert "the first of several motions" in capsys.readouterr().out
     first = output.read_text()
-    assert cli.main(["data", "show", str(path), "--output", str(output), "--entry", "2"]) == 0
+    assert main(["data", "show", str(path), "--output", str(output), "--entry", "2"]) == 0
     assert "first of several" not in capsys.readouterr().out
     assert output.read_text() != first
     argv = ["data", "show", str(path), "--output", str(output), "--entry", "4"]
-    assert "'--entry' is 4, but" in (error := error_of(capsys, argv))
+    assert "'--entry' is 4, but" in (error := error_of(capsys, *argv))
     assert "has 4 motions, counted from 0" in error
 
 
 def test_show_rotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.txt"
     np.savetxt(path, np.random.default_rng(0).random((4, 117)), delimiter=",")
-    assert cli.main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
+    assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
     assert "the angles are shown" in capsys.readouterr().out
     assert (tmp_path / "a.png").is_file()
-    line = error_of(capsys, ["data", "show", str(path), "--output", str(tmp_path / "a.gif")])
+    line = error_of(capsys, "data", "show", str(path), "--output", str(tmp_path / "a.gif"))
     assert "holds rotations without the lengths of bones" in line
 
 
@@ -233,7 +225,7 @@ def test_show_says_what_is_wrong(
         ([*show, "--skeleton", "coco17"], "coco17"),
         (["data", "show", str(folder / "image.npz"), "--up", "y"], "where y points down"),
     ):
-        assert message in error_of(capsys, argv)
+        assert message in error_of(capsys, *argv)
     assert set(folder.iterdir()) == before
 
 
@@ -244,7 +236,7 @@ def test_skeleton_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     bvh, output = tmp_path / "a.bvh", tmp_path / "mine.json"
     bvh.write_text(BVH)
     argv = ["skeleton", "from", str(bvh), "--name", "mine", "--units", "cm", "--output", str(output)]
-    assert cli.main(argv) == 0
+    assert main(argv) == 0
     printed = capsys.readouterr().out
     skeleton = load_skeleton(output)
     assert (skeleton.name, skeleton.units) == ("mine", "cm")
@@ -255,12 +247,12 @@ def test_skeleton_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert any(line.split() == [part, *", ".join(joints).split()] for line in printed.splitlines())
     assert f"sybio data info FOLDER --skeleton {output}" in printed
     # It is what the next commands take.
-    assert cli.main(["skeleton", "validate", str(output)]) == 0
-    assert cli.main(["data", "info", str(bvh), "--skeleton", str(output)]) == 0
+    assert main(["skeleton", "validate", str(output)]) == 0
+    assert main(["data", "info", str(bvh), "--skeleton", str(output)]) == 0
     assert ["skeleton", "mine"] in [line.split() for line in capsys.readouterr().out.splitlines()]
     # What somebody may have edited is not overwritten.
     output.write_text(text := output.read_text().replace('"cm"', '"inches"'))
-    assert f"{output} already exists" in error_of(capsys, argv)
+    assert f"{output} already exists" in error_of(capsys, *argv)
     assert output.read_text() == text
 
 
@@ -269,7 +261,7 @@ def test_skeleton_from_takes_end_sites_and_the_name_of_the_rig(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.bvh").write_text(BVH)
-    assert cli.main(["skeleton", "from", "a.bvh", "--end-sites"]) == 0
+    assert main(["skeleton", "from", "a.bvh", "--end-sites"]) == 0
     (written,) = tmp_path.glob("*.json")
     assert load_skeleton(written).num_joints == 5
     assert f"skeleton: {written.name}" in capsys.readouterr().out
@@ -283,7 +275,7 @@ def test_skeleton_from_says_what_is_wrong(tmp_path: Path, capsys: pytest.Capture
         ("a.npz", "is no rig"),
         ("a.bvh", "a.bvh ends after line 1"),
     ):
-        assert message in error_of(capsys, ["skeleton", "from", str(tmp_path / name)])
+        assert message in error_of(capsys, "skeleton", "from", str(tmp_path / name))
     assert not list(tmp_path.glob("*.json"))
 
 
@@ -298,13 +290,13 @@ def test_real_files_are_drawn_upright(
     pattern: str, data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (path,) = data_root.glob(pattern)
-    assert cli.main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
+    assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
     assert "up is y (where the head points)" in capsys.readouterr().out
 
 
 @pytest.mark.real_data
 def test_real_folder(data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["data", "info", str(data_root / "nw_ucla")]) == 0
+    assert main(["data", "info", str(data_root / "nw_ucla")]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["clips", "1020"] in rows
     assert ["classes", "10"] in rows

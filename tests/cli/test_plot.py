@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from command_line import error_of
 from matplotlib.image import imread
 from PIL import Image
 from player_page import data_of
@@ -14,7 +15,7 @@ from tiny_recipe import fit_whole_clips
 from torch_geometric.data import Batch
 
 from pyg_sybio import SybioGNN
-from pyg_sybio.cli import main as cli
+from pyg_sybio.cli.main import main
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
@@ -56,16 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def plot(*argv: object) -> None:
-    assert cli.main(["plot", *map(str, argv)]) == 0
-
-
-def error_of(capsys: pytest.CaptureFixture[str], *argv: object, code: int = 1) -> str:
-    """The error of a command: the last thing on stderr, and the only line that speaks of one."""
-    capsys.readouterr()
-    assert cli.main(["plot", *map(str, argv)]) == code
-    lines = [line for line in capsys.readouterr().err.splitlines() if line]
-    assert [line for line in lines if line.startswith("sybio: error: ")] == lines[-1:]
-    return lines[-1]
+    assert main(["plot", *map(str, argv)]) == 0
 
 
 def clips_of(trained: Trained) -> tuple[Checkpoint, Any]:
@@ -91,7 +83,7 @@ def spied(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple
 )
 def test_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(["plot", *action.split(), "--help"])
+        main(["plot", *action.split(), "--help"])
     assert end.value.code == 0
     assert f"usage: sybio plot {action}".strip() in capsys.readouterr().out
 
@@ -112,7 +104,7 @@ def test_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_wrong_usage_is_code_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.main(["plot", *argv])
+        main(["plot", *argv])
     assert end.value.code == 2
 
 
@@ -242,7 +234,7 @@ def test_confusion_of_a_report_and_of_a_checkpoint_agree(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = tmp_path / "report.json"
-    assert cli.main(["evaluate", trained.checkpoint, "--output", str(report)]) == 0
+    assert main(["evaluate", trained.checkpoint, "--output", str(report)]) == 0
     calls = spied(monkeypatch, experiment_figures, "confusion_figure")
     plot("confusion", report, "--output", tmp_path / "a.png")
     plot("confusion", trained.checkpoint, "--sort", "name", "--counts", "--output", tmp_path / "b.png")
@@ -282,7 +274,7 @@ def test_observation_of_a_checkpoint_and_of_results(
     for ratio, accuracy in zip(series[name].x, series[name].mean, strict=True):
         report = tmp_path / "report.json"
         command = ["evaluate", trained.checkpoint, "--observation-ratio", str(ratio), "--output", str(report)]
-        assert cli.main(command) == 0
+        assert main(command) == 0
         assert 100 * json.loads(report.read_text())["recognition"]["top1"] == pytest.approx(accuracy)
 
 
@@ -316,7 +308,7 @@ def test_what_is_wrong_is_said_in_a_line(
     path = trained.checkpoint
 
     def error(*argv: object, code: int = 1) -> str:
-        return error_of(capsys, *argv, code=code)
+        return error_of(capsys, "plot", *argv, code=code)
 
     assert "there is no clip 20, expected 0 to 19" in error("actional", path, "--clip", 20, *out)
     assert "'--class' is 'flying', expected one of" in error("actional", path, "--class", "flying", *out)
@@ -395,8 +387,8 @@ def test_a_model_that_lacks_what_is_asked_for(
         "seen_classes": content["state_dict"]["seen_classes"]
     }
     torch.save(content, tmp_path / "a.ckpt")
-    message_said = error_of(capsys, argv[0], tmp_path / "a.ckpt", *argv[1:], "--output", tmp_path / "a.png")
-    assert message in message_said
+    said = error_of(capsys, "plot", argv[0], tmp_path / "a.ckpt", *argv[1:], "--output", tmp_path / "a.png")
+    assert message in said
     assert not (tmp_path / "a.png").exists()
 
 

@@ -1,0 +1,135 @@
+"""``sybio evaluate``: the report that it writes and prints, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import error_of
+from tiny_recipe import fit_whole_clips
+
+from pyg_sybio.cli.main import main
+from pyg_sybio.data.datasets.two_tasks import split_tasks
+from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
+from pyg_sybio.trained.trained import load_checkpoint
+from pyg_sybio.training.data_module import ClipDataModule
+
+
+def test_evaluate_saves_what_it_prints(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(checkpoint)]) == 0
+    printed = capsys.readouterr().out
+    report = json.loads(checkpoint.with_suffix(".test.json").read_text())
+    assert report["clips"] == 24
+    assert f"top-1 {report['recognition']['top1']:.2%}" in printed
+    for errors in report["motion"].values():
+        for row in (*errors["classes"].values(), errors["mean_of_classes"]):
+            for predictor in ("model", "zero_velocity"):
+                for value in row[predictor]:
+                    assert f"{value:.3f}" in printed
+
+
+def test_evaluate_another_split_and_actions(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "report.json"
+    argv = [
+        "evaluate",
+        str(checkpoint),
+        "--split",
+        "val",
+        "--actions",
+        "walking,kicking",
+        "--output",
+        str(output),
+    ]
+    assert main(argv) == 0
+    report = json.loads(output.read_text())
+    assert list(report["motion"]["mpjpe_mm"]["classes"]) == ["walking", "kicking"]
+    assert report["split"] == "val"
+    assert report["clips"] == 2  # twelve validation clips have each class once
+
+
+def test_evaluate_what_only_a_share_was_observed_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = SyntheticMotions(num_clips=24, num_observed=24, num_future=12)
+    path = fit_whole_clips(
+        made,
+        lambda number: "train" if number < 12 else "val" if number < 18 else "test",
+        tmp_path / "clips",
+        tmp_path / "run",
+    )
+    capsys.readouterr()
+
+    assert main(["evaluate", str(path), "--observation-ratio", "0.25"]) == 0
+    assert "6 clips, of which the first 25% was observed" in capsys.readouterr().out
+    report = json.loads(path.with_suffix(".test-0.25.json").read_text())
+    assert report["observation_ratio"] == 0.25
+    checkpoint = load_checkpoint(path)
+    data = ClipDataModule.from_description(checkpoint.data)
+    folder = data.clips("test")
+    shares = [split_tasks(folder.motion(i), num_observed=12, num_future=9, split=7) for i in range(6)]
+    observed = torch.stack([share.observed.poses[0] for share in shares])
+    with torch.no_grad():
+        out = checkpoint.model(observed)
+    target = torch.stack([share.future.poses[0] for share in shares])
+    y = torch.tensor([int(clip.y) for clip in folder])
+    assert report["recognition"]["clips"] == int(checkpoint.seen_classes[y].sum())
+    right = (out.logits.argmax(-1) == y)[checkpoint.seen_classes[y]]
+    assert report["recognition"]["top1"] == pytest.approx(right.float().mean().item())
+    errors = 1000 * (out.future - target).norm(dim=-1).mean(-1)[:, [1, 3, 7]]  # 80, 160 and 320 ms
+    means = torch.stack([errors[y == label].mean(0) for label in y.unique()]).mean(0)
+    assert report["motion"]["mpjpe_mm"]["mean_of_classes"]["model"] == pytest.approx(means.tolist(), rel=1e-3)
+
+
+def test_a_share_that_cannot_be_observed(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for share in ("0", "1.5", "half"):
+        with pytest.raises(SystemExit) as end:
+            main(["evaluate", str(checkpoint), "--observation-ratio", share])
+        assert end.value.code == 2
+        assert f"expected a number above 0 and at most 1, got '{share}'" in capsys.readouterr().err
+    line = error_of(capsys, "evaluate", str(checkpoint), "--observation-ratio", "0.5")
+    assert "unknown key 'observation_ratio': SyntheticMotions knows" in line
+
+
+def test_mirror_images_are_for_models_that_have_seen_some(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = error_of(capsys, "evaluate", str(checkpoint), "--mirror")
+    assert "was trained without RandomMirror, which '--mirror' is for" in line
+
+
+def test_clips_are_looked_at_as_the_recipe_says_or_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mirrors = "{class_path: pyg_sybio.data.transforms.RandomMirror, init_args: {axis: x}}"
+    wanted = [f"--data.train.augment={mirrors}", "--data.looks={mirror: x}"]
+    made = SyntheticMotions(num_clips=24, num_observed=8, num_future=9)
+    clips, run = tmp_path / "clips", tmp_path / "run"
+    path = fit_whole_clips(made, lambda number: ("train", "val", "test")[number % 3], clips, run, wanted)
+    capsys.readouterr()
+    shown = {}
+    for option in ([], ["--one-look"], ["--mirror"]):
+        assert main(["evaluate", str(path), *option]) == 0
+        shown[" ".join(option)] = capsys.readouterr().out
+    of_both = ", the mean of 2 looks at each (half of them at its mirror image)"
+    assert of_both in shown[""] and of_both in shown["--mirror"] and "looks" not in shown["--one-look"]
+    reports = [
+        json.loads(path.with_suffix(f".{name}.json").read_text())
+        for name in ("test", "test-one-look", "test-mirror")
+    ]
+    assert [(each["looks"], each["mirrored"]) for each in reports] == [(2, True), (1, False), (2, True)]
+    assert reports[0]["motion"] == reports[2]["motion"] != reports[1]["motion"]
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", str(path), "--one-look", "--mirror"])
+    assert end.value.code == 2
+
+
+def test_checkpoint_of_another_skeleton(
+    checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    content["data"]["settings"]["skeleton"] = "smpl24"
+    torch.save(content, tmp_path / "other.ckpt")
+    message = "the model has skeleton 'ntu25', but the data has 'smpl24'"
+    assert message in error_of(capsys, "evaluate", str(tmp_path / "other.ckpt"))
+    assert not list(tmp_path.glob("*.json"))

@@ -1,0 +1,152 @@
+"""``sybio predict``: the same numbers as the model, for files and folders, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import error_of
+from tiny_recipe import tiny
+
+from pyg_sybio.cli.main import main
+from pyg_sybio.data.datasets.cmu_mocap import USED_COLUMNS
+from pyg_sybio.data.reading import read_motion
+from pyg_sybio.trained.trained import load_checkpoint
+from pyg_sybio.training.data_module import ClipDataModule
+
+
+def write_clip(folder: Path, clip: np.ndarray) -> str:
+    np.savez(folder / "clip.npz", poses=clip)
+    return str(folder / "clip.npz")
+
+
+def test_predict_writes_what_the_model_says(
+    checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.npz"
+    # Frames before the observed ones do not count.
+    longer = np.concatenate([np.ones_like(clip), clip])
+    assert main(["predict", str(checkpoint), write_clip(tmp_path, longer), "--output", str(output)]) == 0
+    with torch.no_grad():
+        out = load_checkpoint(checkpoint).model(torch.from_numpy(clip)[None])
+    future = read_motion(output)
+    np.testing.assert_allclose(future.poses[0], out.future[0], rtol=1e-5, atol=1e-6)
+    assert (future.skeleton.name, future.frame_rate) == ("ntu25", 25.0)
+    assert future.source == str(tmp_path / "clip.npz")
+    with np.load(output) as written:
+        np.testing.assert_allclose(written["probabilities"], out.logits[0].softmax(-1).numpy(), rtol=1e-5)
+        names = written["class_names"].tolist()
+    printed = capsys.readouterr()
+    assert "clip.npz does not say its frame rate: taken for 25 Hz, as in training" in printed.err
+    rows = [line.split() for line in printed.out.splitlines()[: len(names)]]
+    shown = {name: float(probability) for name, probability in rows}
+    assert list(shown.values()) == sorted(shown.values(), reverse=True)
+    assert shown == pytest.approx(dict(zip(names, out.logits[0].softmax(-1).tolist(), strict=True)), abs=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_predict_takes_fewer_frames_and_persons(
+    frames: int, checkpoint: Path, clip: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pair = np.stack([clip[:frames], 0.9 * clip[:frames]])
+    assert main(["predict", str(checkpoint), write_clip(tmp_path, pair)]) == 0
+    assert read_motion(tmp_path / "clip_future.npz").poses.shape == (2, 9, 25, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:, :20], "'poses' has shape [8, 20, 3], expected [T, 25, 3] or [P, T, 25, 3]"),
+        (lambda x: x[..., :2], "'poses' has shape [8, 25, 2], expected [T, 25, 3] or [P, T, 25, 3]"),
+        (lambda x: np.where(x == x.max(), np.nan, x), "'poses' is NaN in a part of person 0, frame"),
+        (lambda x: x * np.nan, "clip.npz shows nobody in its last 8 frames"),
+        (lambda x: x[:0], "expected a person and a frame"),
+        (lambda x: x[0], "'poses' has shape [25, 3]"),
+        (lambda x: x.astype(str), "array 'poses' holds <U"),
+    ],
+    ids=["joints", "features", "half a joint", "nobody", "empty", "dimensions", "text"],
+)
+def test_predict_turns_wrong_clips_away(
+    change: object,
+    message: str,
+    checkpoint: Path,
+    clip: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert callable(change)
+    file = write_clip(tmp_path, change(clip))
+    assert message in error_of(capsys, "predict", str(checkpoint), file)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.npz"]
+
+
+def test_predict_a_folder(
+    checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = tmp_path / "clips", tmp_path / "futures"
+    (folder / "b").mkdir(parents=True)
+    for name, scale in (("a", 1), ("b/c", 2), ("d", -1), ("e", 3)):
+        np.savez(folder / f"{name}.npz", poses=scale * clip)
+    names = load_checkpoint(checkpoint).data["class_names"]
+    assert main(["predict", str(checkpoint), str(folder), "--output", str(output)]) == 0
+    printed = capsys.readouterr()
+    rows = [line.split() for line in printed.out.splitlines()]
+    assert [row[0] for row in rows[:4]] == ["a.npz", "b/c.npz", "d.npz", "e.npz"]
+    assert printed.err.count("does not say its frame rate") == 1
+    assert read_motion(output / "b" / "c.npz_future.npz").num_frames == 9
+    # One right, one wrong, one of a class that the model does not know, one right.
+    said = [rows[0][1], next(name for name in names if name != rows[1][1]), "other", rows[3][1]]
+    table = "file,label\n" + "".join(f"{row[0]},{label}\n" for row, label in zip(rows, said, strict=False))
+    (folder / "clips.csv").write_text(table)
+    assert main(["predict", str(checkpoint), str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[:4]] == said
+    assert lines[4:] == ["accuracy: 66.67% of 3 clips with a known label"]
+
+
+@pytest.mark.real_data
+def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Path) -> None:
+    small = [override for override in tiny(tmp_path, steps=1) if "--data." not in override]
+    data = [f"--data.root={data_root}", "--data.train.window_stride=100", "--data.val.window_stride=100"]
+    assert main(["fit", "cmu_mocap", *small, *data]) == 0
+    checkpoint = tmp_path / "version_0" / "checkpoints" / "last.ckpt"
+    recording = data_root / "cmu_mocap" / "test" / "walking" / "walking_1.txt"
+    output = tmp_path / "out.npz"
+    assert main(["predict", str(checkpoint), str(recording), "--output", str(output)]) == 0
+    values = np.concatenate(
+        [
+            np.loadtxt(file, delimiter=",")
+            for file in sorted((data_root / "cmu_mocap" / "train").glob("*/*.txt"))
+        ]
+    )
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    used = list(USED_COLUMNS)
+    varying = [column for column in used if deviation[column] > 1e-4]
+    # The last 50 frames of every second one are observed, as z-scores of the columns in use.
+    observed = np.loadtxt(recording, delimiter=",")[::-2][:50][::-1] - mean
+    observed[:, varying] /= deviation[varying]
+    x = torch.from_numpy(observed[:, used]).view(50, 26, 3).float()
+    trained = load_checkpoint(checkpoint)
+    clips = ClipDataModule.from_description(trained.data).clips("test")
+    with torch.no_grad():
+        of_image = trained.model(clips.mirrored(x, "x")[None]).future[0]
+        future = (trained.model(x[None]).future[0] + clips.mirrored(of_image, "x")) / 2
+    scores = future.reshape(25, -1).numpy()
+    # The recording's own columns: those that vary in training as predicted, the rest at their means.
+    expected = np.tile(mean, (25, 1))
+    expected[:, varying] += scores[:, [used.index(column) for column in varying]] * deviation[varying]
+    with np.load(output) as written:
+        frames = written["future_frames"]
+    np.testing.assert_allclose(frames, expected, atol=1e-3)
+    future = read_motion(output)
+    assert future.skeleton.name == "cmu38" and future.frame_rate == 25.0
+    assert np.array_equal(future.translation[0], frames[:, :3])
+    assert np.array_equal(future.poses[0], frames[:, 3:].reshape(25, 38, 3))
+    assert main(["evaluate", str(checkpoint), "--actions", "walking,running"]) == 0
+    report = json.loads(checkpoint.with_suffix(".test.json").read_text())
+    # Zero velocity at 80 ms is 0.407 over all columns; those that never vary in training are left out, which
+    # can only lower it, and there is little in them.
+    row = report["motion"]["angle_mae"]["classes"]["walking"]["zero_velocity"]
+    assert 0.98 * 0.407 < row[0] <= 0.407
