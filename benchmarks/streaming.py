@@ -49,7 +49,7 @@ from pyg_sybio.accelerate.folded import FoldedSybioGNN
 from pyg_sybio.data.transforms import Center, FillMissing
 from pyg_sybio.models.presets import PRESETS, VARIANTS
 from pyg_sybio.models.sybio_gnn import SybioOutput
-from pyg_sybio.streaming.streaming import MotionStream
+from pyg_sybio.streaming.motion_stream import MotionStream
 from pyg_sybio.trained.preparation import Preparation
 
 RATE = 30.0
@@ -189,8 +189,8 @@ def measure(preset: str, variant: str, poses: str, tracks: int, device: torch.de
         class_names=list(map(str, range(model.num_classes))),
         max_tracks=tracks,
     )
-    stream._prepared = watch.timed("prepare", stream._prepared)  # type: ignore[method-assign]
-    stream._model = watch.timed("model", stream._model)
+    stream.windows = watch.timed("prepare", stream.windows)  # type: ignore[method-assign]
+    stream.model = watch.timed("model", stream.model)
     feed = Feed(poses, tracks, skeleton.num_joints, model.in_channels)
 
     def update() -> float:

@@ -25,7 +25,7 @@ from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.skeleton import Skeleton
 
 if TYPE_CHECKING:
-    from pyg_sybio.streaming.streaming import MotionStream
+    from pyg_sybio.streaming.motion_stream import MotionStream
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -363,9 +363,9 @@ class SybioGNN(nn.Module):
             class_names: Names of the classes. (default: their numbers)
             missing: What becomes of joints that were not seen: ``"hold"``, ``"interpolate"`` or ``"mask"``.
             padding: How a window is filled while there are too few frames: ``"repeat"`` or ``"hold"``.
-            **settings: Of :class:`~pyg_sybio.streaming.streaming.MotionStream`.
+            **settings: Of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
         """
-        from pyg_sybio.streaming.streaming import MotionStream
+        from pyg_sybio.streaming.motion_stream import MotionStream
         from pyg_sybio.trained.preparation import Preparation
 
         preparation = Preparation(

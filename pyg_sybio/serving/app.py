@@ -40,7 +40,7 @@ from pyg_sybio.serving.page_messages import page_hello
 from pyg_sybio.serving.playback import Playback
 from pyg_sybio.serving.source import Service, Source, one_line
 from pyg_sybio.streaming.messages import Frame, encode, error_message, hello_message, parse_message
-from pyg_sybio.streaming.streaming import MotionStream
+from pyg_sybio.streaming.motion_stream import MotionStream
 
 logger = logging.getLogger(__name__)
 

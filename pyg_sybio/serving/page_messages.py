@@ -14,7 +14,7 @@ import torch
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.streaming.streaming import StreamOutput
+from pyg_sybio.streaming.motion_stream import StreamOutput
 from pyg_sybio.visualization.view import View, view_of
 
 HORIZONS = 5

@@ -19,7 +19,7 @@ from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.listening import listen, make_server
 from pyg_sybio.serving.playback import read_recordings
 from pyg_sybio.serving.source import one_line
-from pyg_sybio.streaming.streaming import MotionStream
+from pyg_sybio.streaming.motion_stream import MotionStream
 from pyg_sybio.trained.trained import Checkpoint
 
 logger = logging.getLogger(__name__)

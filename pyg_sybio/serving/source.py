@@ -22,7 +22,8 @@ from pyg_sybio.serving.recent_times import RecentTimes
 from pyg_sybio.serving.turns import Outputs, Turns
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.streaming.messages import Frame, Reset, encode, error_message, result_message
-from pyg_sybio.streaming.streaming import MotionStream, Update
+from pyg_sybio.streaming.motion_stream import MotionStream
+from pyg_sybio.streaming.updates import Update
 from pyg_sybio.visualization.view import View
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-from pyg_sybio.streaming.streaming import StreamOutput, Update, update_together
+from pyg_sybio.streaming.motion_stream import StreamOutput
+from pyg_sybio.streaming.updates import Update, update_together
 
 Outputs = dict[int, StreamOutput]
 

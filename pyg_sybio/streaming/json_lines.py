@@ -21,7 +21,7 @@ from pyg_sybio.streaming.messages import (
     parse_message,
     result_message,
 )
-from pyg_sybio.streaming.streaming import MotionStream
+from pyg_sybio.streaming.motion_stream import MotionStream
 
 MAX_LINE = 2**20
 """A line of more bytes is refused."""

@@ -32,7 +32,7 @@ import orjson
 from torch import Tensor
 
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.streaming.streaming import MotionStream, StreamOutput
+from pyg_sybio.streaming.motion_stream import MotionStream, StreamOutput
 
 # Numbers of poses are written with so many digits, the largest of them; single precision has seven.
 _DIGITS = 6
@@ -111,7 +111,7 @@ def hello_message(stream: MotionStream) -> dict[str, Any]:
 
 
 def result_message(outputs: Mapping[int, StreamOutput]) -> dict[str, Any]:
-    """What :meth:`~pyg_sybio.streaming.streaming.MotionStream.update_many` returned, all of one moment.
+    """What :meth:`~pyg_sybio.streaming.motion_stream.MotionStream.update_many` returned, all of one moment.
 
     Poses have six digits. What a model does not say is null.
     """

@@ -20,7 +20,7 @@ from pyg_sybio.trained.views import Looks
 from pyg_sybio.training.named_class import named_class
 
 if TYPE_CHECKING:
-    from pyg_sybio.streaming.streaming import MotionStream
+    from pyg_sybio.streaming.motion_stream import MotionStream
     from pyg_sybio.trained.onnx_model import OnnxModel
     from pyg_sybio.trained.preparation import Preparation
 
@@ -53,9 +53,9 @@ class Checkpoint:
         Args:
             root: Folder of the training recordings, whose statistics normalise exponential maps. (default: as
                 in training)
-            **settings: Of :class:`~pyg_sybio.streaming.streaming.MotionStream`.
+            **settings: Of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
         """
-        from pyg_sybio.streaming.streaming import MotionStream
+        from pyg_sybio.streaming.motion_stream import MotionStream
 
         preparation = self.preparation(root=root)
         return MotionStream(self._fast, preparation, class_names=self.data["class_names"], **settings)

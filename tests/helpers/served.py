@@ -18,7 +18,7 @@ from pyg_sybio import SybioGNN
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.listening import listen, make_server
-from pyg_sybio.streaming.streaming import MotionStream
+from pyg_sybio.streaming.motion_stream import MotionStream
 
 CLASSES = ("walk", "wave", "sit")
 

@@ -10,7 +10,7 @@ from served import Streams, made_up_pose
 
 from pyg_sybio.serving import turns
 from pyg_sybio.serving.turns import Turns
-from pyg_sybio.streaming.streaming import Update
+from pyg_sybio.streaming.updates import Update
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_an_error_of_the_model_reaches_all_who_waited(pool: ThreadPoolExecutor) 
     async def run() -> None:
         service = Turns(pool)
         stream = streams()
-        stream._model = lambda x: None  # type: ignore[assignment, return-value]
+        stream.model = lambda x: None  # type: ignore[assignment, return-value]
         with pytest.raises(AttributeError):
             await service.answer(Update(stream, {0: made_up_pose()}))
         assert list(await service.answer(Update(streams(), {0: made_up_pose()}))) == [0]

@@ -21,7 +21,7 @@ from pyg_sybio.streaming.messages import (
     parse_message,
     result_message,
 )
-from pyg_sybio.streaming.streaming import MotionStream, StreamOutput
+from pyg_sybio.streaming.motion_stream import MotionStream, StreamOutput
 from pyg_sybio.trained.preparation import Preparation
 
 JOINTS: list[Any] = [[0.5, -1, 2e-3]] * 25

@@ -18,7 +18,8 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.transforms import Center, JitterJoints, SelectByConfidence
 from pyg_sybio.skeleton import load_skeleton
-from pyg_sybio.streaming.streaming import MotionStream, StreamOutput, Update, update_together
+from pyg_sybio.streaming.motion_stream import MotionStream, StreamOutput
+from pyg_sybio.streaming.updates import Update, update_together
 from pyg_sybio.testing import permuted_skeleton
 from pyg_sybio.trained.observation import observe_one
 from pyg_sybio.trained.prediction import future_motion, predict
@@ -191,7 +192,7 @@ def test_timestamps_on_the_grid_give_the_poses_as_they_came() -> None:
 def test_a_rate_that_was_not_announced_is_warned_of_once() -> None:
     stream, _ = echo(fps=30)
     with pytest.warns(
-        UserWarning, match="poses come at 20 a second, but 'fps' is 30: the timestamps are"
+        UserWarning, match="poses come at 20 Hz, but 'fps' is 30: the timestamps are used"
     ) as told:
         feed(stream, walk(60), np.arange(60) / 20)
     assert len(told) == 1 and told[0].filename == __file__
@@ -207,7 +208,8 @@ def test_a_timestamp_that_is_not_later_is_refused_and_nothing_taken_in() -> None
     feed(stream, poses[:4], np.arange(4) / 30)
     for late in (0.1, 3 / 30, -5):
         with pytest.raises(
-            ValueError, match=r"'timestamp' is \S+ s, expected one later than 0.1 s, the last of"
+            ValueError,
+            match=r"is \S+ s, but the newest pose of track 0 is at 0.1 s: expected a later time",
         ):
             stream.update_many({7: poses[0], 0: poses[0]}, timestamp=late)
     with pytest.raises(ValueError, match="'timestamp' is nan, expected a finite number of seconds"):
@@ -381,8 +383,8 @@ def test_tracks_are_answered_together_as_if_alone() -> None:
     alone = {track_id: feed(checkpoint.stream(), poses[:25]) for track_id, poses in motions.items()}
     stream = checkpoint.stream()
     calls: list[int] = []
-    model = stream._model
-    stream._model = lambda x: (calls.append(len(x)), model(x))[1]
+    model = stream.model
+    stream.model = lambda x: (calls.append(len(x)), model(x))[1]
     for frame in range(25):
         out = stream.update_many({track_id: poses[frame] for track_id, poses in motions.items()})
     assert calls == [3] * 25
@@ -399,14 +401,14 @@ def test_streams_are_updated_together_as_if_alone() -> None:
     alone = [feed(checkpoint.stream(), poses[:25]) for poses in motions]
     streams, (apart, _) = [checkpoint.stream() for _ in motions], echo()
     calls: list[int] = []
-    model = streams[0]._model
+    model = streams[0].model
 
     def counted(x: Tensor) -> Any:
         calls.append(len(x))
         return model(x)
 
     for stream in streams:
-        stream._model = counted
+        stream.model = counted
     for frame in range(25):
         updates = [Update(stream, {0: poses[frame]}) for stream, poses in zip(streams, motions, strict=True)]
         *answers, other, wrong = update_together(
@@ -422,7 +424,7 @@ def test_streams_are_updated_together_as_if_alone() -> None:
     assert len({answer[0].latency for answer in answers}) == 1
 
     before = streams[0].update(motions[0][25]).timestamp
-    with pytest.raises(ValueError, match="'updates' has 2 of 1 streams, expected one of each"):
+    with pytest.raises(ValueError, match="'updates' has 2 of 1 streams, expected one per stream"):
         update_together([Update(streams[0], {0: motions[0][26]})] * 2)
     assert streams[0].update(motions[0][26]).timestamp == pytest.approx(before + 1 / streams[0].fps)
 
@@ -478,7 +480,7 @@ def test_threads_do_not_disturb_one_another() -> None:
 def test_streams_of_a_checkpoint_share_its_model() -> None:
     checkpoint = small_checkpoint()
     one, other = checkpoint.stream(), checkpoint.stream(fps=15)
-    assert one._model is other._model
+    assert one.model is other.model
     one.update(walk(1)[0])
     assert other.track_ids == ()
 
@@ -525,12 +527,12 @@ def test_skeletons_that_do_not_fit() -> None:
     [
         (torch.zeros(24, 3), None, r"'pose' has shape \[24, 3\], expected \[25, 3\] for skeleton 'ntu25'"),
         (torch.zeros(25, 2), None, r"'pose' has shape \[25, 2\], expected \[25, 3\]"),
-        (torch.full((25, 3), math.inf), None, r"'pose' has inf, expected numbers of a size up to 1e\+09"),
-        (torch.full((25, 3), -2e9), None, r"'pose' has -2e\+09, expected numbers of a size"),
-        ([[0, 1, 2], [3]], None, "'pose' is no array of numbers"),
-        ("wave", None, "'pose' is no array of numbers"),
+        (torch.full((25, 3), math.inf), None, r"'pose' has inf, expected numbers between -1e\+09 and 1e\+09"),
+        (torch.full((25, 3), -2e9), None, r"'pose' has -2e\+09, expected numbers between"),
+        ([[0, 1, 2], [3]], None, "'pose' is not an array of numbers"),
+        ("wave", None, "'pose' is not an array of numbers"),
         (torch.zeros(25, 3), [1.0], r"'confidence' has shape \[1\], expected \[25\]"),
-        (torch.zeros(25, 3), {"a": 1}, "'confidence' is no array of numbers"),
+        (torch.zeros(25, 3), {"a": 1}, "'confidence' is not an array of numbers"),
     ],
 )
 def test_poses_that_are_none(pose: Any, confidence: Any, message: str) -> None:
@@ -541,7 +543,7 @@ def test_poses_that_are_none(pose: Any, confidence: Any, message: str) -> None:
 
 
 def test_a_confidence_of_nobody() -> None:
-    with pytest.raises(ValueError, match="'confidences' has track 4, which 'poses' has not"):
+    with pytest.raises(ValueError, match="'confidences' has track 4, but 'poses' does not"):
         echo()[0].update_many({1: walk(1)[0]}, {4: [1.0] * 25})
 
 
@@ -551,7 +553,7 @@ def test_a_confidence_of_nobody() -> None:
         ({"fps": 0}, "'fps' is 0, expected a positive number"),
         ({"max_gap": math.inf}, "'max_gap' is inf, expected a positive number"),
         ({"forget_after": -1}, "'forget_after' is -1"),
-        ({"enough": 1.5}, "'enough' is 1.5, expected a share from 0 to 1"),
+        ({"enough": 1.5}, "'enough' is 1.5, expected a number from 0 to 1"),
         ({"max_tracks": 0}, "'max_tracks' is 0, expected at least 1"),
         ({"fps": 0.5}, "'max_gap' is 1 s, expected at least 2 s, the time between two poses"),
     ],
@@ -567,7 +569,7 @@ def test_a_bare_model() -> None:
     assert (stream.num_observed, stream.frame_rate, stream.class_names) == (50, 30.0, ("0", "1", "2"))
     assert stream.notices == ()
     assert model.stream(fps=60, frame_rate=25).notices == ("is resampled from 60 Hz to 25 Hz",)
-    with pytest.raises(ValueError, match="'class_names' has 2 names, but the model knows 3 classes"):
+    with pytest.raises(ValueError, match="'class_names' has 2 names, but the model has 3 classes"):
         model.stream(class_names=["a", "b"])
     only = small_model(prediction=False).stream(num_observed=8)
     assert feed(only, walk(3)).future is None
