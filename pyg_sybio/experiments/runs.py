@@ -22,7 +22,6 @@ import lightning as L
 import torch
 from filelock import FileLock
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
-from torch_geometric.data import Dataset
 
 from pyg_sybio.experiments.experiment import Trained
 from pyg_sybio.files import write_whole
@@ -32,7 +31,7 @@ from pyg_sybio.trained.trained import load_checkpoint
 from pyg_sybio.training.data_module import SPLITS, ClipDataModule
 from pyg_sybio.training.keep_checkpoint import SECONDS_BETWEEN_CHECKPOINTS, KeepCheckpoint, Say
 from pyg_sybio.training.module import SybioModule
-from pyg_sybio.training.named_class import named_class
+from pyg_sybio.training.named_class import recipe_dataset
 from pyg_sybio.training.recipes import prepare, settings, train
 
 # Settings that say where a run is written, read or computed, and not what is trained.
@@ -115,7 +114,7 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     if preset not in PRESETS:
         raise ValueError(f"there is no preset '{preset}'; there are {', '.join(PRESETS)}")
     arguments = {**PRESETS[preset], **(model.get("variant") or {})}
-    dataset = named_class(data["dataset"], Dataset, where="the recipe", expected="dataset class")
+    dataset = recipe_dataset(data["dataset"])
     return {
         "model": {
             **{key: value for key, value in model.items() if key not in ("preset", "variant")},
@@ -160,7 +159,7 @@ def setting(recipe: str, overrides: Sequence[str], name: str) -> Any:
 def data_of(recipe: str, overrides: Sequence[str]) -> ClipDataModule:
     """The data of a recipe, without a model."""
     data = settings(recipe, overrides)["data"]
-    dataset = named_class(data.pop("dataset"), Dataset, where="the recipe", expected="dataset class")
+    dataset = recipe_dataset(data.pop("dataset"))
     return ClipDataModule(dataset, **data)
 
 

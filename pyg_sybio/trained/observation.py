@@ -17,10 +17,10 @@ from pyg_sybio.data.datasets.expmap import (
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transform, composed
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.reading import read_motions
+from pyg_sybio.data.transforms.from_settings import build_transforms, steps_of
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.trained.preparation import Preparation, rate_notice, steps_of
+from pyg_sybio.trained.preparation import Preparation, rate_notice
 from pyg_sybio.trained.trained import Checkpoint, dataset_class
-from pyg_sybio.training.recipe_transforms import build_transforms
 
 
 @dataclass(frozen=True)

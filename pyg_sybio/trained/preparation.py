@@ -1,12 +1,11 @@
 r"""Recorded frames as a trained model wants to see them, and the way back to the space they came in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
-from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.datasets.expmap import Standardize
 from pyg_sybio.data.datasets.motion_dataset import Transform
@@ -182,16 +181,6 @@ def rate_notice(rate: float | None, frame_rate: float) -> str | None:
     if abs(rate - frame_rate) <= SAME_RATE * frame_rate:
         return None
     return f"is resampled from {rate:g} Hz to {frame_rate:g} Hz"
-
-
-def steps_of(transform: Transform | None) -> tuple[Transform, ...]:
-    """The steps of a transform that may be composed of others, in their order."""
-    if transform is None:
-        return ()
-    if isinstance(transform, Compose):
-        steps: Sequence[Transform] = transform.transforms
-        return tuple(inner for step in steps for inner in steps_of(step))
-    return (transform,)
 
 
 def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion, WayBack | None]:

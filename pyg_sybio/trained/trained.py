@@ -17,7 +17,7 @@ from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained import hub
 from pyg_sybio.trained.document import DATA_FILE, Facts, from_document
 from pyg_sybio.trained.views import Looks
-from pyg_sybio.training.named_class import named_class
+from pyg_sybio.training.named_class import recipe_dataset
 
 if TYPE_CHECKING:
     from pyg_sybio.streaming.motion_stream import MotionStream
@@ -175,4 +175,4 @@ def dataset_class(description: Mapping[str, Any]) -> type[Dataset]:
         ValueError: If it names something else: a checkpoint may come from someone else.
     """
     path = description["dataset"]
-    return named_class(path, Dataset, where="the checkpoint", expected="dataset class")
+    return recipe_dataset(path, where="the checkpoint")

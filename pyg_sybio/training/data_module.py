@@ -16,11 +16,12 @@ from torch_geometric.loader import DataLoader
 
 from pyg_sybio.arguments import annotations, check_known, check_value
 from pyg_sybio.data.datasets.shuffled_futures import ShuffledFutures, check_share
+from pyg_sybio.data.transforms.from_settings import build_transforms
 from pyg_sybio.data.transforms.random_mirror import RandomMirror
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.trained.trained import dataset_class
 from pyg_sybio.trained.views import Looks
-from pyg_sybio.training.recipe_transforms import build_transforms
+from pyg_sybio.training.named_class import recipe_transform
 
 DATA_ROOT_VARIABLE = "PYG_SYBIO_DATA"
 SPLITS = ("train", "val", "test")
@@ -223,7 +224,7 @@ class ClipDataModule(L.LightningDataModule):
                         "a range belongs in 'data.train' alone, as each sample draws from it at random"
                     )
                 if key in TRANSFORMS and value is not None:
-                    value = build_transforms(value, f"data.{place}.{key}")
+                    value = build_transforms(value, f"data.{place}.{key}", recipe_transform)
                 check_value(value, hints.get(key, Any), name=f"'data.{place}.{key}'")
                 arguments[key] = value
         return arguments

@@ -1,29 +1,40 @@
-"""A class by the path that a recipe or a checkpoint has of it."""
+"""The data set and transform classes that a recipe names: any class, as a recipe is code of its user."""
 
 import importlib
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
+from torch_geometric.data import Dataset
+from torch_geometric.transforms import BaseTransform
+
+from pyg_sybio.data.registry import dataset_named, transform_named
 
 
-def named_class(path: Any, base: type[T], *, where: str, expected: str) -> type[T]:
-    r"""The class at a path such as `"pyg_sybio.data.transforms.Center"`.
-
-    Args:
-        path: Module and name.
-        base: What it has to be a subclass of. A checkpoint may come from someone else: it may name such a
-            class, and nothing else.
-        where: What errors call the place of the path.
-        expected: What errors call the base.
+def recipe_dataset(path: Any, *, where: str = "the recipe") -> type[Dataset]:
+    r"""The data set class of a registered name (``NWUCLA``), or at a path (``my_package.module.MyClips``).
 
     Raises:
-        ValueError: If it cannot be imported, or is something else.
+        ValueError: If it is not registered, cannot be imported, or is something else.
     """
+    return dataset_named(path, where=where) if _is_ours(path) else _imported(path, Dataset, where, "data set")
+
+
+def recipe_transform(path: Any, *, where: str = "the recipe") -> type[BaseTransform]:
+    """The transform class of a registered name or at a path; errors of :func:`recipe_dataset`."""
+    if _is_ours(path):
+        return transform_named(path, where=where)
+    return _imported(path, BaseTransform, where, "transform")
+
+
+def _is_ours(path: Any) -> bool:
+    return "." not in str(path) or str(path).startswith("pyg_sybio.")
+
+
+def _imported(path: Any, base: type, where: str, expected: str) -> type:
     module_name, _, class_name = str(path).rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{where} names {path!r}, which cannot be imported ({error})") from error
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise ValueError(f"{where} names {path!r}, which is not a {expected}")
+        raise ValueError(f"{where} names {path!r}, which is not a {expected} class")
     return found

@@ -29,4 +29,3 @@ def write_cmu_files(
                 steps = 0.03 * generator.normal(size=(len(frames), len(moving)))
                 frames[:, moving] = 0.3 * generator.normal(size=len(moving)) + steps.cumsum(0)
                 np.savetxt(folder / f"{action}_{number}.txt", frames, delimiter=",", fmt="%.5g")
-

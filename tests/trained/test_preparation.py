@@ -24,8 +24,9 @@ from pyg_sybio.data.transforms import (
     Shift,
     TrimNullFrames,
 )
+from pyg_sybio.data.transforms.from_settings import steps_of
 from pyg_sybio.skeleton import load_skeleton
-from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notice, steps_of
+from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notice
 
 STEPS = [
     AlignView(),

@@ -283,8 +283,8 @@ def test_names_no_class_but_of_data_and_transforms(tmp_path: Path) -> None:
     share(trained(preprocess=[CENTER]), folder)
     good = (folder / "data.json").read_text()
     for honest, evil, what in (
-        ("pyg_sybio.data.datasets.motion_folder.MotionFolder", "subprocess.Popen", "dataset class"),
-        ("pyg_sybio.data.transforms.Center", "subprocess.Popen", "transform"),
+        ("pyg_sybio.data.datasets.motion_folder.MotionFolder", "subprocess.Popen", "data set class"),
+        ("pyg_sybio.data.transforms.Center", "subprocess.Popen", "registered transform"),
     ):
         (folder / "data.json").write_text(good.replace(honest, evil))
         checkpoint = load_checkpoint(folder)  # a name until it is used

@@ -10,7 +10,6 @@ from torch_geometric.transforms import BaseTransform
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import Center, RandomRotation
 from pyg_sybio.training.data_module import ClipDataModule
-from pyg_sybio.training.recipe_transforms import build_transforms
 from pyg_sybio.training.recipes import prepare
 
 CENTER = {"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint": "spine"}}
@@ -34,65 +33,6 @@ class Transformed(SyntheticMotions):
 
     def get(self, idx: int) -> Data:
         return super().get(idx)
-
-
-def test_one_transform_and_a_list_of_them() -> None:
-    center = build_transforms(CENTER, "augment")
-    assert isinstance(center, Center) and center.joint == "spine"
-    assert isinstance(build_transforms(ROTATION | {"init_args": None}, "augment"), RandomRotation)
-    both = build_transforms([CENTER, CENTER | {"init_args": {"frame": "each"}}], "augment")
-    assert isinstance(both, list)
-    assert list(map(repr, both)) == [repr(Center(joint="spine")), repr(Center(frame="each"))]
-    assert build_transforms([], "augment") == []
-
-
-@pytest.mark.parametrize(
-    ("plain", "message"),
-    [
-        ("Center", "'fill' is 'Center', expected class_path and init_args, or a list"),
-        (7, "'fill' is 7, expected class_path"),
-        ({"init_args": {}}, "'fill' is .*, expected class_path and, if need be, init_args"),
-        (CENTER | {"args": {}}, "expected class_path and, if need be, init_args"),
-        ([CENTER, "x"], r"'fill\[1\]' is 'x', expected class_path"),
-        (
-            {"class_path": "os.system", "init_args": {"command": "true"}},
-            "names 'os.system', which is not a tr",
-        ),
-        ({"class_path": "pyg_sybio.data.motion.Motion"}, "which is not a transform"),
-        (
-            {"class_path": "pyg_sybio.data.transforms.Middle"},
-            "'pyg_sybio.data.transforms.Middle', which cannot",
-        ),
-        ({"class_path": "Center"}, "names 'Center', which cannot be imported"),
-        ({"class_path": None}, "names None, which cannot be imported"),
-        (CENTER | {"init_args": ["spine"]}, r"'fill.init_args' is \['spine'\], expected arguments by name"),
-        (
-            CENTER | {"init_args": {"joints": 1}},
-            "'fill' has the unknown key 'joints': Center knows joint, frame",
-        ),
-        (
-            {"class_path": "pyg_sybio.data.transforms.TrimNullFrames", "init_args": {"a": 1}},
-            "TrimNullFrames knows no arguments",
-        ),
-        (
-            CENTER | {"init_args": {"frame": "last"}},
-            "^'fill.init_args.frame' must be 'first' or 'each', but it is 'last'$",
-        ),
-        (
-            {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": "1"}},
-            "^'fill.init_args.std' must be a number, but it is '1'$",
-        ),
-        (
-            {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": -1.0}},
-            "^'fill': Smooth cannot be made: 'std'",
-        ),
-        ({"class_path": "pyg_sybio.data.transforms.Shift"}, "Shift cannot be made: .*'offset'"),
-        ({"class_path": "pyg_sybio.data.transforms.MotionTransform"}, "MotionTransform cannot be made"),
-    ],
-)
-def test_what_is_no_transform_is_refused(plain: object, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        build_transforms(plain, "fill")  # type: ignore[arg-type]
 
 
 def test_each_split_gets_its_transforms_and_the_description_stays_plain() -> None:
