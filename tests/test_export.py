@@ -1,6 +1,7 @@
 """An ONNX file answers as its model and holds what was asked for, or is not written."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from exported_models import ABOUT, FUTURE, onnx_file, small_model
+from marks import slow
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
@@ -19,12 +21,19 @@ from pyg_sybio.export import ExportError, export_onnx
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
 from pyg_sybio.testing import randomize
 
-WHOLE = ["both networks", "joints alone", "persons"]
+WHOLE = ["joints alone", "persons", slow("both networks")]
+
+
+@cache
+def session_of(content: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def run(content: bytes, **inputs: Tensor) -> dict[str, Tensor]:
     """What onnxruntime makes of a file by itself, by the names of the outputs."""
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = session_of(content)
     names = [output.name for output in session.get_outputs()]
     values = session.run(names, {name: value.numpy() for name, value in inputs.items()})
     return dict(zip(names, map(torch.from_numpy, values), strict=True))

@@ -107,6 +107,7 @@ def test_nothing_in_the_wheel_imports_what_is_left_out_of_it() -> None:
             assert not any(name.startswith("peers") for name in imported), path.name
 
 
+@pytest.mark.slow
 def test_measures(tmp_path: Path) -> None:
     """A benchmark that starts a process of its own, from the command line to the file."""
     argv = ["throughput", "--presets", "demo", "--modes", "eager", "--batch", "1", "--seconds", "0"]

@@ -393,6 +393,7 @@ def test_a_model_that_lacks_what_is_asked_for(
 
 
 @pytest.mark.real_data
+@pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
 def test_z_scores_are_rotations_again(data_root: Path, tmp_path: Path) -> None:
 
     from pyg_sybio.data.datasets.cmu_mocap import CMUMocap

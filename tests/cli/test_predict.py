@@ -107,6 +107,7 @@ def test_predict_a_folder(
 
 
 @pytest.mark.real_data
+@pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
 def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Path) -> None:
     small = [override for override in tiny(tmp_path, steps=1) if "--data." not in override]
     data = [f"--data.root={data_root}", "--data.train.window_stride=100", "--data.val.window_stride=100"]

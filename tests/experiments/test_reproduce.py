@@ -209,6 +209,7 @@ def test_refused_before_anything_is_trained(tmp_path: Path, trained_runs: list[s
     assert not list(tmp_path.glob("*.json"))
 
 
+@pytest.mark.slow
 def test_every_experiment_whose_data_is_the_recipes_shares_the_full_run() -> None:
     full = plan_runs(experiment_of("one", Arm("full")), "synthetic", (), (0,))[0].run
     for experiment in EXPERIMENTS.values():

@@ -15,6 +15,10 @@ from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
 from pyg_sybio.training.recipes import recipe_names
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:You're resuming from a checkpoint that ended before the epoch"
+)
+
 
 def run_of(folder: Path, *overrides: str, recipe: str = "synthetic") -> Run:
     words = (*TINY, *overrides, "--seed_everything=0")
@@ -108,7 +112,7 @@ from pathlib import Path
 import torch
 
 sys.path[:0] = sys.argv[2:]
-from experiments.test_runs import quiet, run_of
+from test_runs import quiet, run_of
 
 from pyg_sybio.experiments import runs
 from pyg_sybio.experiments.runs import finish
@@ -131,11 +135,12 @@ assert kills
 """
 
 
+@pytest.mark.slow
 def test_a_run_survives_being_killed_at_random_moments(tmp_path: Path) -> None:
     # From a process of its own with a single thread: a fork of one with more of them may wait for ever.
-    tests = Path(__file__).parents[1] / "helpers"
+    here = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), str(tests)],
+        [sys.executable, "-c", KILLED, str(tmp_path), str(here), str(here.parent / "helpers")],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

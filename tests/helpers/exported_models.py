@@ -1,10 +1,13 @@
-"""Small models as ONNX files, each exported once in a test session, as that takes seconds."""
+"""Small models as ONNX files. An export takes seconds, so a test session makes each of them once."""
 
 import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import torch
+from once import once
 
 from pyg_sybio.export import Exported, export_onnx
 from pyg_sybio.models.sybio_gnn import SybioGNN
@@ -51,9 +54,14 @@ def small_model(skeleton: str = "jhmdb15", **variant: Any) -> SybioGNN:
 @cache
 def onnx_file(kind: str) -> OnnxFile:
     """The file of one of :data:`KINDS`."""
+    return once(f"{kind}.onnx", lambda: _export(kind))
+
+
+def _export(kind: str) -> OnnxFile:
     skeleton, variant, settings = KINDS[kind]
-    model = small_model(skeleton, **variant)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = small_model(skeleton, **variant)
         path = Path(folder) / "deeper" / "model.onnx"
         exported = export_onnx(model, path, **settings)
         assert [each.name for each in path.parent.iterdir()] == ["model.onnx"]

@@ -47,6 +47,7 @@ def two_steps(root: Path, folder: Path) -> list[str]:
         "--data.settings.num_future=9",
         "--trainer.max_epochs=1",
         "--trainer.limit_train_batches=2",
+        "--trainer.log_every_n_steps=1",
         "--trainer.precision=32-true",
         f"--trainer.default_root_dir={folder}",
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from marks import slow
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
@@ -124,14 +125,14 @@ def test_absent_persons_in_their_places_take_part_in_nothing(
 # As one graph -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("kind", ["batch of persons", slow("clips"), slow("persons"), slow("batch")])
 def test_compiled_evaluation_gives_the_same_numbers(kind: str) -> None:
     model, x = build(), clips(kind)
     with torch.inference_mode():
         check_same(compiled(model)(x), model(x))
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", [False, slow(True)])
 def test_the_bone_network_alone_is_one_graph_too(training: bool) -> None:
     model, x = build(joints=False, training=training).double(), clips("clips")
     twin = copy.deepcopy(model)
@@ -140,7 +141,7 @@ def test_the_bone_network_alone_is_one_graph_too(training: bool) -> None:
     assert out.bone_future is not None
 
 
-@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("kind", ["clips", slow("persons"), slow("batch"), slow("batch of persons")])
 def test_compiled_training_gives_the_same_numbers_gradients_and_statistics(kind: str) -> None:
     # In float64, so that only another computation would show, not another order of sums.
     model, x = build(training=True).double(), clips(kind)
@@ -157,7 +158,7 @@ def test_compiled_training_gives_the_same_numbers_gradients_and_statistics(kind:
         torch.testing.assert_close(value, twin.state_dict()[name], atol=1e-9, rtol=1e-9, msg=name)
 
 
-@pytest.mark.parametrize(("kind", "training"), [("batch of persons", False), ("persons", True)])
+@pytest.mark.parametrize(("kind", "training"), [("batch of persons", False), slow("persons", True)])
 def test_there_is_one_graph_and_it_serves_the_same_shapes_again(kind: str, training: bool) -> None:
     model = build(training=training, bones=False)
     torch._dynamo.reset()
@@ -173,7 +174,7 @@ def test_there_is_one_graph_and_it_serves_the_same_shapes_again(kind: str, train
 
 
 @pytest.mark.parametrize(
-    ("kind", "training"), [("clips", False), ("batch of persons", False), ("persons", True)]
+    ("kind", "training"), [("clips", False), slow("batch of persons", False), slow("persons", True)]
 )
 def test_other_batch_sizes_cost_one_recompilation(kind: str, training: bool) -> None:
     model = build(training=training, bones=False)
@@ -188,6 +189,8 @@ def test_other_batch_sizes_cost_one_recompilation(kind: str, training: bool) -> 
             check_same(run(x), twin(x))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch._prims_common.check. is deprecated")  # of torch itself
 @pytest.mark.skipif(not shutil.which("g++"), reason="inductor needs a C++ compiler, and there is no g++")
 def test_inductor_gives_the_same_numbers() -> None:
     model, x = build(bones=False, channels=(4,), strides=(2,), fusions=(), hops=1), clips("persons")

@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
-from exported_models import ABOUT, FUTURE, OnnxFile, onnx_file
+from exported_models import ABOUT, FUTURE, OnnxFile, onnx_file, small_model
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
@@ -160,7 +160,7 @@ def config(**changes: Any) -> str:
 
 
 def other_skeleton() -> dict[str, Any]:
-    skeleton: dict[str, Any] = onnx_file("both networks").model.config["skeleton"]
+    skeleton: dict[str, Any] = small_model("ntu25").config["skeleton"]
     return skeleton
 
 

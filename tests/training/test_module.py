@@ -83,6 +83,7 @@ def test_the_last_checkpoint_is_the_end_and_not_the_best(tmp_path: Path) -> None
         assert torch.equal(weight, weights[name]), name
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:`ModelCheckpoint.* could not find")
 def test_resume_goes_on_from_the_last_step(trained: RecipeCLI) -> None:
     root = Path(trained.trainer.default_root_dir)
     resumed = fit("synthetic", [*tiny(root, steps=4), "--ckpt_path=last"])
@@ -123,6 +124,7 @@ def test_the_bone_network_alone_trains(tmp_path: Path) -> None:
     assert prediction.future is None and prediction.probabilities is not None
 
 
+@pytest.mark.slow
 def test_a_compiled_run_trains_the_same_weights_under_the_same_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +169,7 @@ def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch:
     torch.testing.assert_close(module.training_step(batch, 0), expected.total)
 
 
+@pytest.mark.filterwarnings("ignore:`ModelCheckpoint.* could not find the monitored key")  # no validation
 def test_trained_on_the_classes_of_each_network(tmp_path: Path) -> None:
     loss = {}
     for separate in (False, True):

@@ -13,6 +13,7 @@ from pyg_sybio.trained.trained import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
 
 
+@pytest.mark.slow
 def test_two_processes_judge_the_saved_model_on_all_clips(tmp_path: Path) -> None:
     words = [
         *TINY,

@@ -92,6 +92,9 @@ def test_wrong_folders(tmp_path: Path) -> None:
         NWUCLA(root=tmp_path)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:`ModelCheckpoint.* could not find the monitored key"
+)  # without validation
 def test_the_recipe_trains_with_and_without_clips_for_validation(made: Path, tmp_path: Path) -> None:
     words = [*two_steps(made, tmp_path / "runs"), *TINY_TRAINER, "--trainer.check_val_every_n_epoch=1"]
     held_out = fit("nw_ucla", [*words, '--data.settings.validation={"subject": ["2"]}'])

@@ -397,6 +397,7 @@ def test_killed_process_leaves_nothing_that_counts(
     assert folders_of(cache) == [store.folder] and len(store) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("go")
 def test_interrupted_process_ends_in_order(
     cache: Path, start: Callable[[int], subprocess.Popen[str]]

@@ -1,0 +1,10 @@
+"""Marks that test files share."""
+
+from typing import Any
+
+import pytest
+
+
+def slow(*values: Any) -> Any:
+    """Return a case of a parametrised test that only `make slow` runs."""
+    return pytest.param(*values, marks=pytest.mark.slow)

@@ -1,0 +1,23 @@
+"""What a test session makes once, for all of its workers."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock
+
+T = TypeVar("T")
+
+folder = Path()
+"""Where the session keeps what its workers share; `conftest.py` sets it."""
+
+
+def once(name: str, make: Callable[[], T]) -> T:
+    """Return what `make` returns, from a file if a worker has made it already."""
+    path = folder / f"{name}.pickle"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            path.write_bytes(pickle.dumps(make()))
+        made: T = pickle.loads(path.read_bytes())
+    return made
