@@ -4,7 +4,6 @@ Everywhere ``adj[i, j]`` weighs what node ``i`` receives from node ``j``, which 
 (source) to ``i`` (target): the column ``(j, i)`` of ``edge_index``. Edges are sorted by target, then source.
 """
 
-import networkx as nx
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -52,15 +51,13 @@ def structural_graph(skeleton: Skeleton, hops: int, *, dtype: torch.dtype | None
         raise ValueError(f"'hops' is {hops}, expected at least 1")
     adj = _normalised_adjacency(skeleton.num_joints, skeleton.edges)
     powers = torch.stack([torch.linalg.matrix_power(adj, gamma) for gamma in range(1, hops + 1)], dim=-1)
-    distance = torch.full_like(adj, hops + 1)
-    for i, lengths in nx.all_pairs_shortest_path_length(skeleton.graph(), cutoff=hops):
-        for j, length in lengths.items():
-            distance[i, j] = length
+    # Because of the self-loops, the powers from a pair's distance on are not zero there.
+    distance = 1 + (powers == 0).sum(dim=-1).fill_diagonal_(-1)
     near = distance <= hops
     graph = _sparse(adj, near)
     del graph.edge_weight
     graph.edge_attr = powers[near].to(dtype or torch.get_default_dtype())  # [E, hops]
-    graph.hop = distance[near].long()
+    graph.hop = distance[near]
     return graph
 
 

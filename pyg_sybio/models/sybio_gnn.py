@@ -17,6 +17,7 @@ from pyg_sybio.accelerate.folded import FoldedSybioGNN
 from pyg_sybio.arguments import check_arguments
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.bone_correction import BoneCorrection
+from pyg_sybio.models.bounds import check_config_bounds, read_document
 from pyg_sybio.models.network import Encoded, SymbioticNetwork
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
@@ -415,7 +416,8 @@ class SybioGNN(nn.Module):
 
         Raises:
             FileNotFoundError: If the folder lacks one of the two files, or the hub has none of that name.
-            ValueError: If a file is broken, or the weights are of another model.
+            ValueError: If a file is broken, a value of the config is out of its bounds
+                (:mod:`~pyg_sybio.models.bounds`), or the weights are of another model.
         """
         # Imported here: it stands above this module, and knows nothing of it.
         from pyg_sybio.trained import hub
@@ -426,10 +428,8 @@ class SybioGNN(nn.Module):
         for name in (CONFIG_FILE, WEIGHTS_FILE):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder}: no pretrained model here, expected the file {name}")
-        try:
-            config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{folder / CONFIG_FILE}: not valid JSON: {error}") from error
+        config = read_document(folder / CONFIG_FILE)
+        check_config_bounds(config, str(folder / CONFIG_FILE), weights_file=folder / WEIGHTS_FILE)
         model = cls.from_config(config)
         try:
             weights = load_file(folder / WEIGHTS_FILE)

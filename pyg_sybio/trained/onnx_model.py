@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_sybio.data.readers.json_file import parse_json
+from pyg_sybio.models.bounds import check_config_bounds, check_plain
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.sybio_gnn import SybioOutput
 from pyg_sybio.skeleton import Skeleton
@@ -82,6 +83,7 @@ class OnnxModel(nn.Module):
             )
         self.config = _object(metadata, CONFIG, where)
         self.about = _object(metadata, ABOUT, where) if ABOUT in metadata else {}
+        check_config_bounds(self.config, where)
         self.skeleton = Skeleton.from_dict(self.config.get("skeleton"), where=f"{where}: the model's config")
         self.in_channels = _whole_number(self.config, "in_channels", where)
 
@@ -178,7 +180,9 @@ class OnnxModel(nn.Module):
 
 def _object(metadata: Mapping[str, str], key: str, where: str) -> dict[str, Any]:
     """A JSON object of the file's metadata."""
-    value = parse_json(metadata.get(key, ""), f"{where}, '{key}' of its metadata")
+    place = f"{where}, '{key}' of its metadata"
+    value = parse_json(metadata.get(key, ""), place)
+    check_plain(value, place)
     if not isinstance(value, dict):
         raise ValueError(f"{where}: '{key}' of its metadata must be an object, but it is {value!r:.60}")
     return value

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Dataset
 
 from pyg_sybio.data.datasets.expmap import Normalisation
-from pyg_sybio.data.readers.json_file import read_json
+from pyg_sybio.models.bounds import check_config_bounds, check_plain, read_document
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained import hub
 from pyg_sybio.trained.document import DATA_FILE, Facts, from_document
@@ -112,7 +112,9 @@ def _of_training(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
         weights = content["state_dict"]
         prefix = "model."
+        check_config_bounds(content["model_config"], str(path), weights_file=path)
         model = SybioGNN.from_config(content["model_config"])
+        check_plain(content["data"], str(path))
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         model.load_weights(own, where=str(path))
         return Checkpoint(
@@ -133,7 +135,7 @@ def _shared(folder: Path) -> Checkpoint:
             f"{folder}: the model is here, but not what it was trained on, expected the file {DATA_FILE}"
         )
     where = str(folder / DATA_FILE)
-    return _with_facts(model, from_document(read_json(folder / DATA_FILE), where=where), where)
+    return _with_facts(model, from_document(read_document(folder / DATA_FILE), where=where), where)
 
 
 def _exported(path: Path) -> Checkpoint:

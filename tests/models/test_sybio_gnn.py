@@ -529,8 +529,8 @@ def test_no_folder_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"{", r"config\.json: not valid JSON"),
-        (b"\xff\xfe", r"config\.json: not valid JSON"),
+        (b"{", r"config\.json, line 1, column 2: .*, expected JSON"),
+        (b"\xff\xfe", r"config\.json, byte 0: not UTF-8 text, expected JSON"),
         (b"[]", r"the model's config must be an object, but it is \[\]"),
         (b"5", r"the model's config must be an object, but it is 5"),
         (b"{}", "the model's config has no 'skeleton'"),

@@ -1,0 +1,249 @@
+r"""Bounds for a model's config that comes from a file: checked before anything is built from it.
+
+A file from someone else may ask for any model. What it asks for is compared with the bounds below, with the
+memory that the model would need, and with the size of the file that holds its weights. A model that is made
+by a call of its constructor has no such bounds.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyg_sybio.files import read_json
+from pyg_sybio.skeleton import Skeleton
+
+MAX_NUMBERS = 2**27
+"""The most numbers that a model may hold: 512 MiB in float32, three times the largest model of the paper."""
+
+_MAX_GRAPH_ENTRIES = 2**23  # of the structural graphs of all layers
+_MAX_JOINTS = 512
+_MAX_EDGES = 1024  # of the skeleton
+_MAX_BONE_LINKS = 4096  # pairs of bones with a common joint
+_MAX_BLOCKS = 64
+
+# The smallest and the largest value, and whether it is an integer.
+_RANGES: Mapping[str, tuple[float, float, bool]] = {
+    "num_classes": (0, 100_000, True),
+    "num_future": (1, 1000, True),
+    "in_channels": (1, 64, True),
+    "channels": (1, 4096, True),
+    "strides": (1, 64, True),
+    "fusions": (0, _MAX_BLOCKS, True),
+    "kernel_size": (1, 255, True),
+    "hops": (0, 32, True),
+    "actional_weight": (0, 1e6, False),
+    "head_channels": (1, 4096, True),
+    "actional_channels": (1, 4096, True),
+    "actional_iterations": (0, 32, True),
+    "actional_frames": (1, 1000, True),
+    "dropout": (0, 1, False),
+    "bone_weight": (0, 1e6, False),
+}
+_LISTS = ("channels", "strides", "fusions")  # of such numbers
+_CHOICES = (
+    "shared_branches",
+    "actional",
+    "structural",
+    "parts",
+    "joints",
+    "bones",
+    "prediction",
+    "recognition",
+)
+
+_MAX_VALUES, _MAX_DEPTH, _MAX_TEXT, _MAX_CHARACTERS = 100_000, 32, 1000, 1_000_000
+_MAX_BYTES = 4 * 2**20  # of a JSON document
+
+
+def read_document(path: Path) -> Any:
+    """Read a JSON document of a model, of bounded size.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is too large, not JSON, or does not pass :func:`check_plain`.
+    """
+    if (size := path.stat().st_size) > _MAX_BYTES:
+        raise ValueError(f"{path}: {size} bytes, expected at most {_MAX_BYTES}")
+    document = read_json(path)
+    check_plain(document, str(path))
+    return document
+
+
+def check_plain(document: Any, where: str) -> None:
+    """Raise unless a document from a file consists of a bounded number of plain values, as JSON has them.
+
+    Values that appear in several places count each time: a small pickle can hold one list a billion times.
+
+    Args:
+        document: The document.
+        where: What error messages call it.
+
+    Raises:
+        ValueError: If a value has another type, is not finite or too large, or there are too many of them.
+    """
+    num_values, num_characters = 0, 0
+    waiting = [(document, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        num_values += 1
+        items: list[Any] = []
+        match value:
+            case None | bool():
+                pass
+            case int() if abs(value) < 2**63:
+                pass
+            case float() if math.isfinite(value):
+                pass
+            case str() if len(value) <= _MAX_TEXT:
+                num_characters += len(value)
+            case list() | tuple():
+                items = list(value) if len(value) <= _MAX_VALUES else [None] * (_MAX_VALUES + 1)
+            case dict() if all(type(key) is str for key in value):
+                items = [*value, *value.values()]
+            case str():
+                raise ValueError(f"{where}: a text of {len(value)} characters, expected at most {_MAX_TEXT}")
+            case int() | float():
+                raise ValueError(
+                    f"{where}: a number that is not finite or too large, expected one below 2^63"
+                )
+            case _:
+                raise ValueError(f"{where}: a value of type {type(value).__name__}, expected plain values")
+        if depth == _MAX_DEPTH:
+            raise ValueError(f"{where}: nested too deeply, expected at most {_MAX_DEPTH} levels")
+        waiting += [(item, depth + 1) for item in items]
+        if num_values + len(waiting) > _MAX_VALUES or num_characters > _MAX_CHARACTERS:
+            raise ValueError(
+                f"{where}: too long, expected at most {_MAX_VALUES} values and {_MAX_CHARACTERS} characters"
+            )
+
+
+def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = None) -> None:
+    """Raise unless a model's config that comes from a file describes a model of a reasonable size.
+
+    Args:
+        config: What :attr:`SybioGNN.config <pyg_sybio.models.sybio_gnn.SybioGNN>` holds, complete.
+        where: What error messages call it.
+        weights_file: The file that holds the weights, whose size is compared: a small file cannot make a
+            large model. (default: not compared)
+
+    Raises:
+        ValueError: If a value is missing, of another type, or out of its range; if the model would need too
+            much memory, or more weights than the file can hold.
+    """
+    check_plain(config, where)
+    if not isinstance(config, Mapping):
+        raise ValueError(f"{where}: the model's config must be an object, but it is {config!r:.60}")
+    if missing := [name for name in ("skeleton", *_RANGES, *_CHOICES) if name not in config]:
+        raise ValueError(f"{where}: the model's config has no '{missing[0]}'")
+    for name, (low, high, whole) in _RANGES.items():
+        value, listed = config[name], name in _LISTS
+        kind = f"a number from {low:g} to {high:g}"
+        if whole:
+            kind = kind.replace("a number", "an integer")
+        values: list[Any] | tuple[Any, ...] = [value]
+        if listed:
+            kind = f"up to {_MAX_BLOCKS} of {kind}"
+            values = value if isinstance(value, list | tuple) and len(value) <= _MAX_BLOCKS else [None]
+        if not all(_is_number(each, whole) and low <= each <= high for each in values):
+            raise ValueError(f"{where}: '{name}' is {value!r:.60}, expected {kind}")
+    if not len(config["strides"]) == len(config["channels"]) > 0:
+        raise ValueError(
+            f"{where}: 'strides' has {len(config['strides'])} entries, but 'channels' has "
+            f"{len(config['channels'])}, expected as many, at least one"
+        )
+    for name in _CHOICES:
+        if not isinstance(config[name], bool):
+            raise ValueError(f"{where}: '{name}' is {config[name]!r:.60}, expected true or false")
+    weights, graph_entries, pairs = _sizes(config, bounded_skeleton(config["skeleton"], where))
+    if weights + 3 * graph_entries + pairs > MAX_NUMBERS or graph_entries > _MAX_GRAPH_ENTRIES:
+        raise ValueError(
+            f"{where}: the config describes a model of about {weights:.3g} weights and {graph_entries:.3g} "
+            f"entries of graphs, expected at most {MAX_NUMBERS:.3g} and {_MAX_GRAPH_ENTRIES:.3g}"
+        )
+    # A weight takes at least two bytes. Small models pass: loading names the first tensor that differs.
+    if weights_file is not None and weights > (size := weights_file.stat().st_size) // 2 + 2**20:
+        raise ValueError(
+            f"{where}: the config describes a model of about {weights:.3g} weights, "
+            f"but {weights_file.name} has only {size:.3g} bytes"
+        )
+
+
+def bounded_skeleton(document: Any, where: str) -> Skeleton:
+    """The skeleton that a file describes, unless it is larger than any body.
+
+    Raises:
+        ValueError: If it is too large, or is not a skeleton.
+    """
+    if isinstance(document, Mapping):
+        lists = {"joints": _MAX_JOINTS, "parts": _MAX_JOINTS, "mirror": _MAX_JOINTS, "subsets": _MAX_JOINTS}
+        lists |= {"bones": _MAX_EDGES, "bridges": _MAX_EDGES, "part_bones": _MAX_EDGES}
+        for name, most in lists.items():
+            value = document.get(name)
+            if isinstance(value, list | tuple | Mapping) and len(value) > most:
+                raise ValueError(
+                    f"{where}: '{name}' of the skeleton has {len(value)} entries, expected at most {most}"
+                )
+    skeleton = Skeleton.from_dict(document, where=where)
+    degree = [0] * skeleton.num_joints
+    for joint in (joint for bone in skeleton.bones for joint in bone):
+        degree[skeleton.joint_index(joint)] += 1
+    links = sum(count * (count - 1) // 2 for count in degree)
+    links += sum(degree[a] * degree[b] for a, b in skeleton.edges[skeleton.num_bones :])
+    if links > _MAX_BONE_LINKS:
+        raise ValueError(
+            f"{where}: the skeleton has {links} pairs of bones that meet, expected at most {_MAX_BONE_LINKS}"
+        )
+    return skeleton
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    return isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+
+
+def _sizes(config: Mapping[str, Any], skeleton: Skeleton) -> tuple[int, int, int]:
+    """Estimate the numbers of weights, of entries of structural graphs, and of features of pairs of joints.
+
+    The biases and the norms, which are small, are left out.
+    """
+    features, width, classes = config["in_channels"], config["head_channels"], config["num_classes"]
+    hidden, iterations = config["actional_channels"], config["actional_iterations"]
+    actional = config["actional"] and config["actional_weight"] > 0
+    hops = config["hops"] if config["structural"] else 0
+    head_hops = config["hops"] if config["structural"] or not config["actional"] else 0
+    branches = 1 if config["shared_branches"] else 3
+    weights, graph_entries, pairs = 0, 0, 0
+    for num_nodes in [skeleton.num_joints] * config["joints"] + [skeleton.num_bones] * config["bones"]:
+        branch, width_in = (
+            _branch_weights(config, skeleton.num_parts, hops + actional),
+            3 * config["channels"][-1],
+        )
+        weights += branches * branch + 6 * num_nodes * features
+        if actional:
+            weights += hidden * (config["actional_frames"] * features + 5 * (1 + iterations) * hidden)
+            pairs = max(pairs, num_nodes**2 * (4 + 2 * hidden))
+        if config["recognition"]:
+            weights += width * (width_in + width + classes)
+        if config["prediction"]:
+            gru_inputs = 3 * features + (classes if config["recognition"] else 0)
+            weights += width * (width_in + (head_hops + actional + 5) * width + 3 * gru_inputs + features)
+            graph_entries += num_nodes**2 * head_hops
+        graph_entries += num_nodes**2 * branches * len(config["channels"]) * hops
+    return weights + graph_entries, graph_entries, pairs
+
+
+def _branch_weights(config: Mapping[str, Any], num_parts: int, terms: int) -> int:
+    """Estimate the weights of one branch, whose joint-scale convolutions have ``terms`` terms each."""
+    weights, width_in = 0, config["in_channels"]
+    for block, width_out in enumerate(config["channels"]):
+        fused = block in config["fusions"] and terms > 0 and config["parts"]
+        for is_part in range(2):
+            # The part scale starts with block 1 if there is a joint scale, and is not fused there yet.
+            if (not config["parts"] or (block == 0 and terms)) if is_part else not terms:
+                continue
+            inputs = 2 * width_in if fused and not (is_part and block == 1) else width_in
+            residual = inputs != width_out or config["strides"][block] != 1
+            weights += (1 if is_part else terms) * inputs * width_out + num_parts**2 * is_part
+            weights += config["kernel_size"] * width_out**2 + inputs * width_out * residual
+        width_in = width_out
+    return weights
