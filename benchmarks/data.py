@@ -35,8 +35,10 @@ from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.motion_folder import find_motion_files
 from pyg_sybio.data.datasets.ntu_rgbd import NTURGBD
 from pyg_sybio.data.datasets.ntu_samples import missing_skeletons
+from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.reading import read_motions
+from pyg_sybio.data.store.storage import Storage
 from pyg_sybio.data.store.store import prepare
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
@@ -151,8 +153,8 @@ def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Preparation, Moti
     write_ntu_files(root, arguments.ntu)
 
     def run() -> NTURGBD:
-        cache = str(scratch / "cache")
-        return NTURGBD(root=root, validation=None, cache=cache, num_processes=arguments.processes)
+        storage = Storage(cache=scratch / "cache", num_processes=arguments.processes)
+        return NTURGBD(root=root, validation=None, storage=storage)
 
     return preparation("NTU RGB+D, made up", sorted(root.iterdir()), run, arguments.processes)
 
@@ -170,14 +172,12 @@ def folder_of(root: Path) -> Callable[[Path, argparse.Namespace], tuple[Preparat
                 preprocess=with_label,
                 settings={},
                 root=root,
-                cache=scratch / "cache",
-                num_processes=arguments.processes,
+                storage=Storage(cache=scratch / "cache", num_processes=arguments.processes),
             )
             return MotionDataset(
                 store=store,
                 class_names=sorted({str(clip.label) for clip in store.clips}),
-                num_observed=30,
-                num_future=30,
+                sampling=Sampling(num_observed=30, num_future=30),
             )
 
         return preparation(root.name, files, run, arguments.processes)

@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ import torch
 from filelock import FileLock
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
+from pyg_sybio.data.datasets.settings import flat_parameters
 from pyg_sybio.experiments.experiment import Trained
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.presets import PRESETS
@@ -115,10 +116,11 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
         raise ValueError(f"there is no preset '{preset}'; there are {', '.join(PRESETS)}")
     arguments = {**PRESETS[preset], **(model.get("variant") or {})}
     dataset = recipe_dataset(data["dataset"])
+    known = flat_parameters(dataset)
     return {
         "model": {
             **{key: value for key, value in model.items() if key not in ("preset", "variant")},
-            "arguments": _without_defaults(arguments, SybioGNN),
+            "arguments": _without_defaults(arguments, inspect.signature(SybioGNN).parameters),
         },
         "data": {
             **{
@@ -127,7 +129,7 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
                 if key not in ("settings", *SPLITS, *_INCIDENTAL["data"])
             },
             **{
-                split: _without_defaults({**(data.get("settings") or {}), **(data.get(split) or {})}, dataset)
+                split: _without_defaults({**(data.get("settings") or {}), **(data.get(split) or {})}, known)
                 for split in SPLITS
             },
         },
@@ -230,9 +232,10 @@ def _facts(
     }
 
 
-def _without_defaults(arguments: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
-    """Keyword arguments without those that equal the function's defaults."""
-    parameters = inspect.signature(function).parameters
+def _without_defaults(
+    arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+) -> dict[str, Any]:
+    """Keyword arguments without those that equal the defaults."""
     plain = json.loads(json.dumps(dict(arguments), default=str))  # a tuple is a list in YAML
     return {
         key: value

@@ -14,7 +14,8 @@ from torch.utils.data import WeightedRandomSampler
 from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
-from pyg_sybio.arguments import annotations, check_known, check_value
+from pyg_sybio.arguments import check_known, check_value
+from pyg_sybio.data.datasets.settings import flat_parameters, with_value_objects
 from pyg_sybio.data.datasets.shuffled_futures import ShuffledFutures, check_share
 from pyg_sybio.data.transforms.from_settings import build_transforms
 from pyg_sybio.data.transforms.random_mirror import RandomMirror
@@ -104,7 +105,7 @@ class ClipDataModule(L.LightningDataModule):
             arguments = self._arguments[split]
             if self._needs_root:
                 arguments = {"root": str(Path(self._root()) / self.folder)} | arguments
-            self._built[split] = self.dataset(**arguments)
+            self._built[split] = self.dataset(**with_value_objects(self.dataset, arguments))
         return self._built[split]
 
     @property
@@ -208,7 +209,7 @@ class ClipDataModule(L.LightningDataModule):
 
     def _dataset_arguments(self, split: str) -> dict[str, Any]:
         """The arguments of a split's dataset, its transforms made."""
-        known, hints = inspect.signature(self.dataset).parameters, annotations(self.dataset.__init__)
+        known = flat_parameters(self.dataset)
         arguments: dict[str, Any] = {}
         for place, values in (("settings", self.settings), (split, self.splits[split])):
             for key, value in values.items():
@@ -225,7 +226,7 @@ class ClipDataModule(L.LightningDataModule):
                     )
                 if key in TRANSFORMS and value is not None:
                     value = build_transforms(value, f"data.{place}.{key}", recipe_transform)
-                check_value(value, hints.get(key, Any), name=f"'data.{place}.{key}'")
+                check_value(value, known[key].annotation, name=f"'data.{place}.{key}'")
                 arguments[key] = value
         return arguments
 

@@ -399,7 +399,9 @@ def test_z_scores_are_rotations_again(data_root: Path, tmp_path: Path) -> None:
     from pyg_sybio.data.datasets.cmu_mocap import CMUMocap
     from pyg_sybio.trained.forecast import forecast_clip
 
-    clips = CMUMocap(root=data_root / "cmu_mocap", split="test", validation_file=None, progress=False)
+    clips = CMUMocap.from_settings(
+        root=data_root / "cmu_mocap", split="test", validation_file=None, progress=False
+    )
     model = SybioGNN.from_preset("realtime", skeleton=clips.skeleton, num_classes=8, num_future=25).eval()
     data = {"class_names": list(clips.class_names), "frame_rate": 25.0, "num_observed": 50}
     forecast = forecast_clip(Checkpoint(model, data, torch.ones(8).bool(), 0, 0), clips, 11)
@@ -408,5 +410,7 @@ def test_z_scores_are_rotations_again(data_root: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(forecast.future.poses[0], raw[50:], atol=1e-5, rtol=0, check_dtype=False)
     with torch.no_grad():
         scores = model(Batch.from_data_list([clips[11]])).future
-    predicted = clips.to_frames(scores)[0][:, list(clips.normalisation.used)].unflatten(-1, (-1, 3))
+    predicted = clips.normalisation.restore(scores)[0][:, list(clips.normalisation.used)].unflatten(
+        -1, (-1, 3)
+    )
     torch.testing.assert_close(forecast.prediction.poses[0], predicted, atol=1e-5, rtol=0, check_dtype=False)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pyg_sybio.data.datasets.cmu_mocap import NUM_VALUES, USED_COLUMNS, CMUMocap
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
+from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import FillMissing
@@ -72,10 +73,12 @@ class Recorded(MotionDataset):
         super().__init__(
             store=Store([recording(number, names, skeleton, scale) for number in range(23)]),  # type: ignore[arg-type]
             class_names=names,
-            num_observed=OBSERVED,
-            num_future=num_future,
-            reserved=reserved,
-            observation_ratio=observation_ratio,
+            sampling=Sampling(
+                num_observed=OBSERVED,
+                num_future=num_future,
+                reserved=reserved,
+                observation_ratio=observation_ratio,
+            ),
         )
 
 

@@ -12,6 +12,7 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store import pool
+from pyg_sybio.data.store.storage import Storage
 from pyg_sybio.data.store.store import prepare
 from pyg_sybio.skeleton import load_skeleton
 
@@ -154,7 +155,7 @@ def prepare_from_command_line(root: str, num_processes: str) -> None:
         read=read_and_wait,
         settings={},
         root=root,
-        num_processes=int(num_processes),
+        storage=Storage(num_processes=int(num_processes)),
     )
     print(f"{len(store)} clips")
 

@@ -82,7 +82,7 @@ def test_a_file_looks_as_in_training(
     write_motion(whole, tmp_path / "clips" / "1.npz")
     write_motion(_walk(num_frames, label="b"), tmp_path / "clips" / "2.npz")
     (tmp_path / "clips" / "clips.csv").write_text("file,split\n1.npz,train\n2.npz,test\n")
-    item = MotionFolder(
+    item = MotionFolder.from_settings(
         root=tmp_path / "clips", num_observed=20, num_future=5, preprocess=transforms, progress=False
     )[0]
     # The file that a user has ends where the observed part of the clip does.
@@ -112,7 +112,7 @@ def test_a_recording_is_looked_at_as_clips_are_where_the_model_is_judged(
     for label in "abc":
         write_motion(motion.replace(label=label), recordings / f"{label}.npz")
     (recordings / "clips.csv").write_text("file,split\na.npz,test\nb.npz,train\nc.npz,train\n")
-    clips = MotionFolder(
+    clips = MotionFolder.from_settings(
         root=recordings,
         split="test",
         num_observed=20,

@@ -39,7 +39,9 @@ def poses() -> list[Tensor]:
 def clips(poses: list[Tensor]) -> MotionDataset:
     motions = [Motion(poses=each, skeleton=NTU, frame_rate=30.0, label="wave") for each in poses]
     names = {"class_names": ("sit", "wave")}
-    return MotionDataset(store=Store(motions), num_observed=8, num_future=4, padding="hold", **names)  # type: ignore[arg-type]
+    return MotionDataset.from_settings(
+        store=Store(motions), num_observed=8, num_future=4, padding="hold", **names
+    )  # type: ignore[arg-type]
 
 
 def said_of(model: SybioGNN, shown: Tensor) -> Any:

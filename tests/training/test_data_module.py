@@ -50,7 +50,7 @@ def test_training_clips_alone_are_observed_to_a_random_share(folder: Path) -> No
     assert {int(data.clips(split)[0].x[0, -1, 0]) for split in ("val", "test")} == {39}
     description = json.loads(json.dumps(data.describe()))
     again = ClipDataModule.from_description(description).clips("train")
-    assert again.observation_ratio == [0.1, 1.0] and again.reserved == 0
+    assert again.sampling.observation_ratio == [0.1, 1.0] and again.sampling.reserved == 0
 
 
 @pytest.mark.parametrize("place", ["settings", "val", "test"])
@@ -72,7 +72,7 @@ def test_the_command_line_takes_a_range(folder: Path) -> None:
         "--trainer.precision=32-true",
     ]
     clips = prepare("motion_folder", overrides).datamodule.clips("train")
-    assert (clips.observation_ratio, clips.reserved) == ([0.1, 1.0], 0)
+    assert (clips.sampling.observation_ratio, clips.sampling.reserved) == ([0.1, 1.0], 0)
 
 
 @pytest.mark.parametrize("weighted_sampling", [False, True])

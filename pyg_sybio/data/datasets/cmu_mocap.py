@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
 from pyg_sybio.data.datasets.expmap import Benchmark, ExpmapDataset, read_phases, used_columns
-from pyg_sybio.data.datasets.motion_dataset import Transforms
-from pyg_sybio.data.datasets.two_tasks import ObservationRatio
+from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.skeleton import load_skeleton
 
 ACTIONS = (
@@ -22,7 +23,7 @@ ACTIONS = (
 SKELETON = load_skeleton("cmu38")
 NUM_VALUES = 3 + 3 * SKELETON.num_joints
 USED_COLUMNS = used_columns(SKELETON, SKELETON.subset("used"))
-FILE_NUMBERS = (1, 2, 3, 4, 5)  # for training; there is one test file for each action
+FILE_NUMBERS = (1, 2, 3, 4, 5)  # for training; each action has one test file
 
 
 def _read(path: Path) -> Iterator[Motion]:
@@ -49,56 +50,42 @@ BENCHMARK = Benchmark(
 class CMUMocap(ExpmapDataset):
     r"""The CMU Mocap benchmark in angle space: recognise one of eight actions, predict the next second.
 
-    `x` and `future` are the z-scores of the exponential maps of 26 joints, 25 frames a second. The label of
-    an action is its place in :data:`ACTIONS`, whichever files exist.
+    `x` and `future` are the z-scores of the exponential maps of 26 joints, at 25 frames per second. The label
+    of an action is its index in :data:`ACTIONS`, whichever files exist.
 
-    * **train**: windows of the files `train/{action}/{action}_{i}.txt` but for the validation file. Every
-      second frame makes a sequence; the even and the odd frames are equally valid data, so both are used.
-    * **val**: windows of the validation files, even frames alone, as in the test.
-    * **test**: the eight fixed clips an action of all published tables, from the even frames of
+    * **train**: windows of the files `train/{action}/{action}_{i}.txt`, without the validation files. Every
+      second frame is taken; the even and the odd frames are both valid recordings, and both are used.
+    * **val**: windows of the validation files, even frames only, as in the test.
+    * **test**: the eight fixed windows per action of all published tables, from the even frames of
       `test/{action}/{action}_1.txt`.
 
     Args:
         root: The folder that contains `train` and `test`.
         split: `"train"`, `"val"` or `"test"`.
-        num_observed: Frames in `x`.
-        num_future: Frames in `future`.
-        validation_file: The number of the file of each action that is held out of `"train"` and makes up
+        validation_file: The number of the file of each action that is held out of `"train"` and forms
             `"val"`. With `None`, `"train"` has all files.
-        window_stride: Frames from one window of `"train"` and `"val"` to the next.
         actions: The actions to take clips from.
-        window_tempo: How much faster or slower windows may be played, drawn for each sample anew
-            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`). (default: 1, as recorded)
-        augment: Changes a clip of all 38 joints, in radians, before it becomes z-scores.
-        corrupt: Changes the observed z-scores alone.
-        fill: Fills what is missing in them, after `corrupt`.
-        observation_ratio: The share of the observed frames that is seen, or a range of shares
-            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`).
-        padding: How the rest is filled: `"repeat"` or `"hold"`.
-        cache: Folder of prepared files, as :func:`~pyg_sybio.data.store.store.prepare` has it.
-        num_processes: How many processes may read files.
-        progress: Whether to show a progress bar while they do.
+        sampling, transforms, storage: As in :class:`~pyg_sybio.data.datasets.expmap.ExpmapDataset`.
 
     Attributes:
-        missing: Files of the benchmark that are not there, relative to `root`. Some are missing in what is
-            public. One warning names them; the rest is loaded.
-        sample_weights: Probability of each item for a sampler that draws the actions evenly.
+        missing: Files of the benchmark that do not exist, relative to `root`; some are missing in what is
+            public. One warning names them, and the others are loaded.
 
     Raises:
         FileNotFoundError: If `root`, or all its files for training (for the test split also for testing), are
             missing.
-        ValueError: If an argument is not one of those above, a file is damaged, or a test file is too short.
+        ValueError: If an argument is out of its range, a file is damaged, or a test file is too short.
 
     Note:
-        Mean and deviation are taken over every frame of all files in `train`, the validation files and those
-        of unselected actions included, so that all splits share one space and it is the published one. A
-        training file too short for one window is left out, with the warning.
+        Mean and deviation are taken over all frames of all files in `train`, including the validation files
+        and those of unselected actions, so that all splits share one space, the published one. A training
+        file that is too short for one window is left out, and named in the warning.
 
-        Where the lengths are not 50 and 25, the test clips are drawn for the longer of these and the given
+        For lengths other than 50 and 25, the test windows are drawn for the longer of these and the given
         ones, and `future` begins at the same frame: a shorter horizon or observation keeps the published
         targets.
 
-        The first frame of each file is a rest pose with no rotation of the root. It is part of the published
+        The first frame of each file is a rest pose without rotation of the root. It is part of the published
         statistics and is kept.
     """
 
@@ -109,37 +96,18 @@ class CMUMocap(ExpmapDataset):
         *,
         root: str | Path,
         split: str = "train",
-        num_observed: int = 50,
-        num_future: int = 25,
         validation_file: int | None = 5,
-        window_stride: int = 5,
-        window_tempo: float = 1.0,
         actions: Sequence[str] = ACTIONS,
-        augment: Transforms | None = None,
-        corrupt: Transforms | None = None,
-        fill: Transforms | None = None,
-        observation_ratio: ObservationRatio = 1.0,
-        padding: str = "repeat",
-        cache: str | None = None,
-        num_processes: int | None = None,
-        progress: bool = True,
+        sampling: Sampling = ExpmapDataset.default_sampling,
+        transforms: ClipTransforms = DEFAULT_TRANSFORMS,
+        storage: Storage = DEFAULT_STORAGE,
     ) -> None:
         super().__init__(
-            benchmark=BENCHMARK,
             root=root,
             split=split,
-            num_observed=num_observed,
-            num_future=num_future,
             validation=validation_file,
-            window_stride=window_stride,
             actions=actions,
-            augment=augment,
-            corrupt=corrupt,
-            fill=fill,
-            observation_ratio=observation_ratio,
-            padding=padding,
-            window_tempo=window_tempo,
-            cache=cache,
-            num_processes=num_processes,
-            progress=progress,
+            sampling=sampling,
+            transforms=transforms,
+            storage=storage,
         )

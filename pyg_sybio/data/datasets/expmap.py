@@ -6,20 +6,23 @@ axis times angle, radians) for every joint. Both benchmarks take every second fr
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
-from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Span, Transforms, composed, windows
+from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms, composed
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.protocols import check_split_name
-from pyg_sybio.data.datasets.two_tasks import ObservationRatio
+from pyg_sybio.data.datasets.sampling import Sampling, Span, spans_of
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.expmap import read_expmap
+from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.data.store.store import MotionStore, prepare
 from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.metrics import angle_error
@@ -245,67 +248,51 @@ class Benchmark:
 
 
 class ExpmapDataset(MotionDataset):
-    r"""A benchmark in angle space: z-scored joint angles, with what leads back to the file's own values.
+    r"""A benchmark in angle space: z-scored joint angles, and the way back to the file's own values.
 
     Args:
-        benchmark: Files and protocol.
         root: Folder of the files.
         split: `"train"`, `"val"` or `"test"`.
-        num_observed: Frames in `x`.
-        num_future: Frames in `future`.
-        validation: Which training files make up `"val"`: the value of the benchmark's `validation_id`. With
+        validation: The training files that form `"val"`, by their `validation_id` in the benchmark. With
             `None`, `"train"` has all files.
-        window_stride: Frames from one window of `"train"` and `"val"` to the next.
         actions: The actions to take clips from.
-        window_tempo: How much faster or slower windows may be played, drawn for each sample anew
-            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`). (default: 1, as recorded)
-        augment: Changes a clip of all joints, in radians, before it becomes z-scores.
-        corrupt: Changes the observed z-scores alone.
-        fill: Fills what is missing in them, after `corrupt`.
-        observation_ratio: The share of the observed frames that is seen, or a range of shares
-            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`).
-        padding: How the rest is filled: `"repeat"` or `"hold"`.
-        cache: Folder of prepared files, as :func:`~pyg_sybio.data.store.store.prepare` has it.
-        num_processes: How many processes may read files.
-        progress: Whether to show a progress bar while they do.
+        sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
+            (default: 25 frames after 50, windows at a distance of 5 frames in training and validation)
+        transforms: What is done to the clips
+            (:class:`~pyg_sybio.data.datasets.clip_transforms.ClipTransforms`): `augment` changes all joints
+            of a file, in radians, before they become z-scores; `corrupt` and `fill` change observed z-scores.
+            There is no `preprocess`.
+        storage: Where prepared clips are stored (:class:`~pyg_sybio.data.store.storage.Storage`).
 
     Attributes:
-        benchmark: Files and protocol, which a subclass has without an instance.
-        missing: Files of the benchmark that are not there, relative to `root`.
+        benchmark: Class attribute: files and protocol.
+        missing: Files of the benchmark that do not exist, relative to `root`.
         normalisation: Statistics of the training files.
 
     Raises:
         FileNotFoundError: If `root`, or all files for training (for the test split also for testing), are
             missing.
-        ValueError: If an argument is not one of those above, a file is damaged, or a test file is too short.
+        ValueError: If an argument is out of its range, a file is damaged, or a test file is too short.
     """
 
-    benchmark: Benchmark
+    benchmark: ClassVar[Benchmark]
+    default_sampling = Sampling(num_observed=50, num_future=25, window_stride=5)
 
     def __init__(
         self,
         *,
-        benchmark: Benchmark,
         root: str | Path,
         split: str,
-        num_observed: int,
-        num_future: int,
         validation: int | None,
-        window_stride: int,
         actions: Sequence[str],
-        augment: Transforms | None,
-        corrupt: Transforms | None,
-        fill: Transforms | None,
-        observation_ratio: ObservationRatio,
-        padding: str,
-        window_tempo: float,
-        cache: str | Path | None,
-        num_processes: int | None,
-        progress: bool,
+        sampling: Sampling = default_sampling,
+        transforms: ClipTransforms = DEFAULT_TRANSFORMS,
+        storage: Storage = DEFAULT_STORAGE,
     ) -> None:
-        _check_arguments(benchmark, split, num_observed, num_future, validation, window_stride, actions)
-        root, length = Path(root), num_observed + num_future
-        self.benchmark, self.split = benchmark, split
+        benchmark = self.benchmark
+        _check_arguments(benchmark, split, validation, actions, sampling, transforms)
+        root, length = Path(root), sampling.length
+        self.split = split
         train, missing = benchmark.find(root, "train")
         test, missing_test = benchmark.find(root, "test")
         for part, files in (("train", train), ("test", test)):
@@ -314,97 +301,48 @@ class ExpmapDataset(MotionDataset):
                     f"{root} has no file of the benchmark for {part!r}, expected {benchmark.layout} there"
                 )
         self.missing = tuple(missing + missing_test if split == "test" else missing)
-        store = prepare(
-            files=train + test,
-            read=benchmark.read,
-            settings={},
-            root=root,
-            cache=cache,
-            num_processes=num_processes,
-            progress=progress,
-        )
+        store = prepare(files=train + test, read=benchmark.read, settings={}, root=root, storage=storage)
         recorded = (
             frames_of(store.motion(index))
             for index, clip in enumerate(store.clips)
             if clip.ids["split"] == "train"
         )
         self.normalisation = Normalisation.fit(recorded, used_columns(benchmark.skeleton, benchmark.used))
+        too_short: list[str] = []
         if split == "test":
-            spans, too_short = _test_spans(store, benchmark, actions, num_observed, num_future), []
+            spans = _test_spans(store, benchmark, actions, sampling)
         else:
             held_out = (benchmark.validation_id, None if validation is None else str(validation))
             chosen = _training_clips(store, held_out, split, actions)
             fit = [index for index in chosen if store.clips[index].num_frames >= length]
             too_short = [store.clips[index].source for index in sorted(set(chosen) - set(fit))]
-            spans = windows(
-                store, fit, num_observed=num_observed, num_future=num_future, stride=window_stride
-            )
+            spans = spans_of(store, fit, sampling)
         _warn(root, self.missing, too_short, length)
         if not spans:
             raise ValueError(
                 f"{root} has no clip of {length} frames for split {split!r} and actions {', '.join(actions)}"
             )
         standardize = Standardize(self.normalisation, benchmark.used)
-        first = composed(augment)
+        augment = composed(transforms.augment)
         super().__init__(
             store=store,
             spans=spans,
             class_names=benchmark.actions,
-            num_observed=num_observed,
-            num_future=num_future,
             frame_rate=FRAME_RATE,
-            observation_ratio=observation_ratio,
-            padding=padding,
-            window_tempo=window_tempo,
-            augment=standardize if first is None else [first, standardize],
-            corrupt=corrupt,
-            fill=fill,
+            sampling=sampling,
+            transforms=replace(
+                transforms, augment=standardize if augment is None else [augment, standardize]
+            ),
         )
         self.skeleton = benchmark.used
 
     @property
     def feature_scale(self) -> Tensor:
-        r"""What a z-score of 1 is in radians `[M, 3]`; 0 for what is constant in training."""
+        r"""The angle of a z-score of 1, in radians, `[M, 3]`; 0 for columns that are constant in training."""
         normalisation = self.normalisation
         varying = torch.tensor([column in normalisation.varying for column in normalisation.used])
         scale = normalisation.deviation[list(normalisation.used)] * varying
         return scale.unflatten(0, (-1, 3)).float()
-
-    def frames(self, idx: int) -> Tensor:
-        r"""The raw frames `[T + T_future, V]` of item `idx`, in double precision."""
-        return frames_of(self.motion(idx))
-
-    def read_clip(self, path: str | Path) -> Tensor:
-        r"""The last `num_observed` frames of a recording as a model wants them: z-scores `[M, T, 3]`.
-
-        Every second frame is taken, counted back from the last one, so that a prediction goes on where the
-        file ends. :meth:`to_frames` leads back to the file's own values.
-
-        Args:
-            path: A file of the benchmark's format.
-
-        Raises:
-            ValueError: If the file is damaged or too short.
-            FileNotFoundError: If there is no such file.
-        """
-        frames = frames_of(read_expmap(path, skeleton=self.benchmark.skeleton))
-        kept = frames[(len(frames) - 1) % DOWNSAMPLING :: DOWNSAMPLING]
-        if len(kept) < self.num_observed:
-            raise ValueError(
-                f"{path} has {len(frames)} frames, expected at least "
-                f"{DOWNSAMPLING * (self.num_observed - 1) + 1} to observe {self.num_observed}"
-            )
-        scores = self.normalisation.normalise(kept[-self.num_observed :])
-        return scores.transpose(0, 1).float().contiguous()
-
-    def to_frames(self, normalised: Tensor) -> Tensor:
-        r"""Predicted z-scores `[..., T, M, 3]` as raw frames `[..., T, V]` in the file's own values.
-
-        What a model does not predict (root, unused joints, columns that are constant in training) takes its
-        mean over the training frames.
-        """
-        self._check_joints("normalised", normalised)
-        return self.normalisation.restore(normalised)
 
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
         """z-scores `[..., T, M, 3]` of the mirror image (:class:`~pyg_sybio.data.transforms.Mirror`)."""
@@ -454,11 +392,10 @@ class ExpmapDataset(MotionDataset):
 def _check_arguments(
     benchmark: Benchmark,
     split: str,
-    num_observed: int,
-    num_future: int,
     validation: int | None,
-    window_stride: int,
     actions: Sequence[str],
+    sampling: Sampling,
+    transforms: ClipTransforms,
 ) -> None:
     check_split_name(split)
     name, choices = f"validation_{benchmark.validation_id}", benchmark.validation_choices
@@ -466,10 +403,13 @@ def _check_arguments(
         raise ValueError(f"'{name}' is {validation}, expected one of {choices} or None")
     if split == "val" and validation is None:
         raise ValueError(f"'{name}' is None, expected a number for split 'val'")
-    lengths = {"num_observed": num_observed, "num_future": num_future, "window_stride": window_stride}
-    for name, value in lengths.items():
-        if value < 1:
-            raise ValueError(f"'{name}' is {value}, expected at least 1")
+    if sampling.window_stride is None:
+        raise ValueError("'window_stride' is None, expected at least 1: the benchmark has windows")
+    if transforms.preprocess is not None:
+        raise ValueError(
+            f"'preprocess' is {transforms.preprocess!r}, expected none: the benchmark's statistics are those "
+            "of its files ('augment' changes their clips)"
+        )
     unknown = sorted(set(actions) - set(benchmark.actions))
     if unknown:
         raise ValueError(f"'actions' has {unknown[0]!r}, expected some of {', '.join(benchmark.actions)}")
@@ -491,14 +431,15 @@ def _training_clips(
 
 
 def _test_spans(
-    store: MotionStore, benchmark: Benchmark, actions: Sequence[str], num_observed: int, num_future: int
+    store: MotionStore, benchmark: Benchmark, actions: Sequence[str], sampling: Sampling
 ) -> list[Span]:
-    """The eight fixed clips of each action, from the even frames of its test files in turn.
+    """The eight fixed windows of each action, from the even frames of its test files in turn.
 
-    Longer clips than the published ones are drawn for their own length; shorter ones are cut out of those, so
-    that `future` begins at the same frame.
+    Windows longer than the published ones are drawn for their own length. Shorter ones are cut out of the
+    published ones, so that `future` begins at the same frame.
     """
-    length = max(num_observed, TEST_OBSERVED), max(num_future, benchmark.test_future)
+    observed, future = sampling.num_observed, sampling.num_future
+    length = max(observed, TEST_OBSERVED), max(future, benchmark.test_future)
     spans = []
     for action in benchmark.actions:
         clips = [
@@ -519,7 +460,7 @@ def _test_spans(
                 )
         for turn, start in enumerate(seeded_starts([(benchmark.first_start, end) for end in ends])):
             split = start + length[0]
-            spans.append(Span(clips[turn % len(clips)], split - num_observed, split + num_future, split))
+            spans.append(Span(clips[turn % len(clips)], split - observed, split + future, split))
     return spans
 
 

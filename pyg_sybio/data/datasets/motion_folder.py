@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.data.datasets.clip_table import ClipEntry, match_clip_pattern, read_clip_table
-from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transforms
+from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.protocols import (
     SPLITS,
     Described,
@@ -18,12 +19,13 @@ from pyg_sybio.data.datasets.protocols import (
     select,
 )
 from pyg_sybio.data.datasets.protocols import hold_out as held_out
-from pyg_sybio.data.datasets.two_tasks import ObservationRatio
+from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.reading import FORMATS, FRAME_FILES, is_readable, read_motions
 from pyg_sybio.data.store.fingerprint import listing
+from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.data.store.store import prepare
 from pyg_sybio.data.transforms import Resample
 from pyg_sybio.skeleton import Skeleton, load_skeleton
@@ -33,64 +35,57 @@ SAME_RATE = 1e-3
 
 
 class MotionFolder(MotionDataset):
-    r"""Any folder of motion files, with a CSV file of labels or a pattern of the files' names.
+    r"""Any folder of motion files, with a CSV file of labels or a pattern of the file names.
 
-    Every file below `root` that can be read (:data:`~pyg_sybio.data.reading.FORMATS`) is a clip, or several,
-    and so is a folder of OpenPose's frames; hidden files and folders do not count. What is said of a file,
-    from the first of these that there is:
+    Every file below `root` in a format of :data:`~pyg_sybio.data.reading.FORMATS` is a recording of one or
+    more clips, and so is a folder of OpenPose frames. Hidden files and folders are ignored. Labels, splits
+    and ids come from the first of these that is given:
 
     * `pattern`, whose named groups are the label, the split and the ids of a file
       (:func:`~pyg_sybio.data.datasets.clip_table.match_clip_pattern`);
-    * the CSV file `labels`, with a line for every file
-    (:func:`~pyg_sybio.data.datasets.clip_table.read_clip_table`);
-    * what the files hold themselves.
+    * the CSV file `labels`, with a line per file
+      (:func:`~pyg_sybio.data.datasets.clip_table.read_clip_table`);
+    * the files themselves.
 
-    The split is the id `split` of the clips (a column of the CSV file, say), unless `hold_out` makes one.
-    Classes are sorted by name, numbers by value, over the whole folder, so that all splits have the same.
+    The split is the id `split` of a clip (a column of the CSV file, for instance), unless `hold_out` is
+    given. Classes are sorted by name, numbers by value, over the whole folder, so that all splits have the
+    same.
 
     Args:
         root: The folder.
         split: `"train"`, `"val"` or `"test"`.
-        skeleton: A shipped skeleton's name, or the path of a JSON file; joints are found in the files by
-            their names, and bare columns are taken to be in its order. (default: that of the files, the same
-            in all)
-        labels: The CSV file, relative to `root`; it need not be there.
+        skeleton: A shipped skeleton's name, or the path of a JSON file. Joints are found in the files by
+            their names; files without joint names have to have its joints in its order. (default: the files'
+            own, the same in all)
+        labels: The CSV file, relative to `root`; it does not have to exist.
         pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
-        hold_out: What is kept for the test: an id and its values, such as `{"style": ["youthful"]}` (leave
-            one style out), or a share of the clips of each class.
-        validation: What is kept of the rest for validation, unless the clips say it: ids and values, or a
-            share of the clips of each class (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
-        num_observed: Frames in `x`.
-        num_future: Frames in `future`.
-        window_stride: Frames from one window to the next. (default: a clip is one sample)
-        frame_rate: In Hz. Clips of another rate are resampled, and files that do not say theirs are taken to
-            have it. (default: that of the files, the same in all)
-        preprocess: Transform, or several, of a clip before it is stored, such as `Center`.
-        window_tempo: How much faster or slower windows may be played, drawn for each sample anew
-            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`). (default: 1, as recorded)
-        augment: Those of a clip before it is split, such as `RandomRotation`.
-        corrupt: Those of the observed frames, such as `DropJoints`.
-        fill: Those of the observed frames after that, such as `FillMissing`.
-        reserved: Frames at the end of a whole clip that are never observed. (default: `num_future`)
-        observation_ratio: The share of what could be observed that is, or a range of shares
-            (:class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`).
-        padding: How too few observed frames are filled: `"repeat"` or `"hold"`.
-        cache: The folder of prepared clips (:func:`~pyg_sybio.data.store.store.prepare`).
-        num_processes: How many processes may read.
-        progress: Whether to show a progress bar.
+        hold_out: What is held out for the test: an id and its values, such as `{"style": ["youthful"]}`
+            (leave one style out), or a share of the clips of each class.
+        validation: What is held out of the rest for validation, unless the clips have a split `val`: ids and
+            values, or a share of the clips of each class
+            (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
+        frame_rate: In Hz. Recordings at another rate are resampled, and files without a frame rate are
+            assumed to have it. (default: the files' own, the same in all)
+        sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
+            (default: 30 observed and 30 future frames of whole clips)
+        transforms: What is done to the clips
+            (:class:`~pyg_sybio.data.datasets.clip_transforms.ClipTransforms`).
+        storage: Where prepared clips are stored (:class:`~pyg_sybio.data.store.storage.Storage`).
 
     Raises:
         FileNotFoundError: If `root` is not a folder, or has no file that can be read.
-        ValueError: If an argument or the CSV file is wrong, the message naming line and column; if a file
-            cannot be read or has another skeleton or frame rate, or a clip has no label or split.
+        ValueError: If an argument or the CSV file is wrong (the message names line and column), a file cannot
+            be read or has another skeleton or frame rate, or a clip has no label or split.
 
     Note:
-        Where both say something, the CSV file or the pattern prevails over the file itself. Files whose
-        suffix says that they cannot be read are counted in one warning.
+        The CSV file or the pattern overrides the file itself. Files whose suffix is not that of a format are
+        counted in one warning.
 
-        Rotations (exponential maps) need the statistics and the error of their benchmark: see
-        :class:`~pyg_sybio.data.datasets.cmu_mocap.CMUMocap`. Here they are refused.
+        Rotations (exponential maps) are refused: they need the statistics and the error of their benchmark,
+        see :class:`~pyg_sybio.data.datasets.cmu_mocap.CMUMocap`.
     """
+
+    default_sampling = Sampling(num_observed=30, num_future=30)
 
     def __init__(
         self,
@@ -102,21 +97,10 @@ class MotionFolder(MotionDataset):
         pattern: str | None = None,
         hold_out: float | Mapping[str, Sequence[Any]] | None = None,
         validation: Validation = None,
-        num_observed: int = 30,
-        num_future: int = 30,
-        window_stride: int | None = None,
-        window_tempo: float = 1.0,
         frame_rate: float | None = None,
-        preprocess: Transforms | None = None,
-        augment: Transforms | None = None,
-        corrupt: Transforms | None = None,
-        fill: Transforms | None = None,
-        reserved: int | None = None,
-        observation_ratio: ObservationRatio = 1.0,
-        padding: str = "repeat",
-        cache: str | None = None,
-        num_processes: int | None = None,
-        progress: bool = True,
+        sampling: Sampling = default_sampling,
+        transforms: ClipTransforms = DEFAULT_TRANSFORMS,
+        storage: Storage = DEFAULT_STORAGE,
     ) -> None:
         root = Path(root)
         files = find_motion_files(root, besides=(root / labels, *([Path(skeleton)] if skeleton else [])))
@@ -125,13 +109,11 @@ class MotionFolder(MotionDataset):
         store = prepare(
             files=files,
             read=read,
-            preprocess=self.preparation(preprocess),
-            # The store looks at the files that it is given, of which some may be folders.
+            preprocess=self.preparation(transforms),
+            # The store notices changes of the files that it is given; some of them may be folders.
             settings={"frames": [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]},
             root=root,
-            cache=cache,
-            num_processes=num_processes,
-            progress=progress,
+            storage=storage,
         )
         if store.skeleton.coordinates == "expmap":
             raise ValueError(
@@ -143,17 +125,9 @@ class MotionFolder(MotionDataset):
             store=store,
             clips=choose_clips(store.clips, split, hold_out=hold_out, validation=validation),
             class_names=sorted({clip.label for clip in store.clips if clip.label is not None}, key=natural),
-            num_observed=num_observed,
-            num_future=num_future,
-            window_stride=window_stride,
             frame_rate=frame_rate,
-            reserved=reserved,
-            observation_ratio=observation_ratio,
-            padding=padding,
-            window_tempo=window_tempo,
-            augment=augment,
-            corrupt=corrupt,
-            fill=fill,
+            sampling=sampling,
+            transforms=transforms,
         )
 
 

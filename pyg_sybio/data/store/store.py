@@ -38,6 +38,7 @@ from pyg_sybio.data.store.files import (
 )
 from pyg_sybio.data.store.fingerprint import described, digest, listing
 from pyg_sybio.data.store.pool import Preprocess, Read, read_files
+from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.skeleton import Skeleton
 
 __all__ = ["ClipInfo", "DamagedStoreError", "MotionStore", "prepare"]
@@ -145,9 +146,7 @@ def prepare(
     preprocess: Preprocess | None = None,
     settings: Mapping[str, Any],
     root: str | Path,
-    cache: str | Path | None = None,
-    num_processes: int | None = None,
-    progress: bool = True,
+    storage: Storage = DEFAULT_STORAGE,
 ) -> MotionStore:
     """The prepared motions of files: made now, or opened if that was done before.
 
@@ -166,11 +165,7 @@ def prepare(
             is not noticed. Name here also what chooses the files, if several choices are in use: there is one
             store for each `root`, `settings`, `read` and `preprocess`.
         root: The folder of the raw files.
-        cache: The folder of all stores. (default: the environment variable `PYG_SYBIO_CACHE`, else
-            `~/.cache/pyg_sybio`)
-        num_processes: How many processes may read. Few or small files are read in this process, however many
-            are allowed. (default: one for each core)
-        progress: Whether to show a progress bar, where standard error is a terminal.
+        storage: The folder of the stores, and how they are made.
 
     Raises:
         ValueError: If a file cannot be read, with the file's message (several, if the next files fail too),
@@ -180,13 +175,12 @@ def prepare(
     """
     if not files:
         raise ValueError(f"'files' is empty, expected files of {root}")
-    if num_processes is not None and num_processes < 1:
-        raise ValueError(f"'num_processes' is {num_processes}, expected at least 1")
     root = Path(root)
     for name, function in (("read", read), ("preprocess", preprocess)):
         _check_picklable(name, function)
     # Absolute: a store may be opened again by a process that works in another folder.
-    cache = Path(cache or os.environ.get(CACHE_VARIABLE) or "~/.cache/pyg_sybio").expanduser().absolute()
+    folder = storage.cache or os.environ.get(CACHE_VARIABLE) or "~/.cache/pyg_sybio"
+    cache = Path(folder).expanduser().absolute()
     made_from = {
         "root": str(root.resolve()),
         "settings": described(settings),
@@ -200,7 +194,7 @@ def prepare(
         return MotionStore(folder, root=root)
     except (DamagedStoreError, OSError):
         pass  # or not there, or just being removed: looked at once more when nobody else is at it
-    with _writing(cache), _alone(cache / f"{family}.lock", root, progress):
+    with _writing(cache), _alone(cache / f"{family}.lock", root, storage.progress):
         _remove(cache, f".{family}.")  # what a killed process has left
         if folder.exists():
             try:
@@ -210,9 +204,7 @@ def prepare(
         part = cache / f".{family}.{os.getpid()}"
         try:
             part.mkdir()
-            _fill(
-                part, files, read, preprocess, root, made_from, num_processes or os.cpu_count() or 1, progress
-            )
+            _fill(part, files, read, preprocess, root, made_from, storage)
             _remove(cache, f"{family}-")
             part.rename(folder)
         finally:
@@ -227,15 +219,15 @@ def _fill(
     preprocess: Preprocess | None,
     root: Path,
     made_from: Mapping[str, Any],
-    num_processes: int,
-    progress: bool,
+    storage: Storage,
 ) -> None:
     bar = tqdm(
         total=len(files),
         desc=f"preparing {root.name}",
         unit="file",
-        disable=None if progress else True,  # None: shown on a terminal alone
+        disable=None if storage.progress else True,  # None: shown only on a terminal
     )
+    num_processes = storage.num_processes or os.cpu_count() or 1
     with bar, StoreWriter(folder, root) as writer:
         items = read_files(
             files, read, preprocess, num_processes=num_processes, folder=folder, advance=bar.update

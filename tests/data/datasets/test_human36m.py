@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch_geometric.loader import DataLoader
 
+from pyg_sybio.data.datasets.expmap import frames_of
 from pyg_sybio.data.datasets.human36m import ACTIONS, NUM_VALUES, USED_COLUMNS, Human36M
 from pyg_sybio.data.transforms import DropJoints
 from pyg_sybio.metrics import angle_error
@@ -58,7 +59,7 @@ def long_horizon(complete_root: Path) -> Human36M:
 
 @pytest.fixture(scope="module")
 def short_horizon(complete_root: Path) -> Human36M:
-    return Human36M(root=complete_root, split="test", num_future=10)
+    return Human36M.from_settings(root=complete_root, split="test", num_future=10)
 
 
 def read(path: Path) -> np.ndarray:
@@ -82,9 +83,9 @@ def test_used_columns_are_the_published_ones() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_a_complete_folder_gives_all_clips_without_a_warning(complete_root: Path) -> None:
-    train = Human36M(root=complete_root, window_stride=1)
-    val = Human36M(root=str(complete_root), split="val", window_stride=1)
-    everything = Human36M(root=complete_root, window_stride=1, validation_subject=None)
+    train = Human36M.from_settings(root=complete_root, window_stride=1)
+    val = Human36M.from_settings(root=str(complete_root), split="val", window_stride=1)
+    everything = Human36M.from_settings(root=complete_root, window_stride=1, validation_subject=None)
     assert train.missing == val.missing == ()
     assert train.class_names == ACTIONS and train.num_classes == 15 and train.frame_rate == 25.0
     assert train.skeleton == load_skeleton("h36m32:used")
@@ -121,7 +122,7 @@ def test_items_are_z_scored_frames_of_the_files(complete_root: Path) -> None:
         item, span = dataset[index], dataset.spans[index]
         clip = dataset.store.clips[span.clip]
         raw = read(Path(clip.source))[int(clip.ids["phase"]) :: 2][span.start :][:75]
-        np.testing.assert_array_equal(dataset.frames(index), raw)
+        np.testing.assert_array_equal(frames_of(dataset.motion(index)), raw)
         scores = ((raw - mean) / deviation)[:, USED].reshape(75, 20, 3).swapaxes(0, 1)
         np.testing.assert_allclose(item.x, scores[:, :50], atol=1e-5)
         np.testing.assert_allclose(item.future, scores[:, 50:], atol=1e-5)
@@ -178,7 +179,7 @@ def test_the_evaluator_is_the_naive_one(
     assert len(dataset) == 8 * 15 and dataset.num_future == num_future
     x, future = stacked(dataset)
     errors = dataset.motion_errors(ZeroVelocity()(x, num_future), future)["angle_mae"]
-    raw = torch.stack([dataset.frames(index) for index in range(len(dataset))])
+    raw = torch.stack([frames_of(dataset.motion(index)) for index in range(len(dataset))])
     scores = dataset.normalisation.normalise(raw)
     exact = dataset.motion_errors(scores[:, 49:50].expand(-1, num_future, -1, -1), scores[:, 50:])[
         "angle_mae"
@@ -204,20 +205,22 @@ def test_both_horizons_have_the_same_clips(long_horizon: Human36M, short_horizon
 def test_a_shorter_observation_keeps_the_published_targets(
     complete_root: Path, long_horizon: Human36M
 ) -> None:
-    other = Human36M(root=complete_root, split="test", num_observed=20, actions=["posing"])
+    other = Human36M.from_settings(root=complete_root, split="test", num_observed=20, actions=["posing"])
     assert len(other) == 8 and other[0].x.shape == (20, 20, 3)
     for index in range(8):
-        assert torch.equal(other.frames(index), long_horizon.frames(7 * 8 + index)[30:])
+        assert torch.equal(frames_of(other.motion(index)), frames_of(long_horizon.motion(7 * 8 + index))[30:])
 
 
 def test_longer_clips_are_drawn_for_their_own_length(complete_root: Path) -> None:
-    longer = Human36M(root=complete_root, split="test", num_observed=60, num_future=110, actions=["posing"])
+    longer = Human36M.from_settings(
+        root=complete_root, split="test", num_observed=60, num_future=110, actions=["posing"]
+    )
     files = [read(complete_root / "S5" / f"posing_{i}.txt")[::2] for i in (1, 2)]
     generator = np.random.RandomState(1234567890)
     for index in range(8):
         frames = files[index % 2]
         start = generator.randint(16, len(frames) - 170)
-        np.testing.assert_array_equal(longer.frames(index), frames[start : start + 170])
+        np.testing.assert_array_equal(frames_of(longer.motion(index)), frames[start : start + 170])
 
 
 def test_no_column_that_moves_in_the_target_is_cut(long_horizon: Human36M) -> None:
@@ -233,7 +236,7 @@ def test_no_column_that_moves_in_the_target_is_cut(long_horizon: Human36M) -> No
 
 def test_a_prediction_puts_the_training_value_of_constant_columns_back(long_horizon: Human36M) -> None:
     prediction = torch.randn(2, 25, 20, 3)
-    frames = long_horizon.to_frames(prediction)
+    frames = long_horizon.normalisation.restore(prediction)
     mean = long_horizon.normalisation.mean
     assert frames.shape == (2, 25, 99)
     rest = [column for column in range(99) if column not in USED or column in CONSTANT]
@@ -242,25 +245,19 @@ def test_a_prediction_puts_the_training_value_of_constant_columns_back(long_hori
     assert (frames[..., varying] != mean[varying]).all()
 
 
-def test_a_recording_is_read_as_a_clip(complete_root: Path, long_horizon: Human36M) -> None:
-    path = complete_root / "S5" / "eating_2.txt"
-    clip = long_horizon.read_clip(path)
-    assert clip.shape == (20, 50, 3)
-    frames = long_horizon.to_frames(clip.transpose(0, 1))
-    np.testing.assert_allclose(frames[:, USED], read(path)[-99::2][:, USED], atol=1e-6)
-
-
 def test_transforms_before_and_after_the_z_scores(complete_root: Path) -> None:
     torch.manual_seed(0)
     whole = Human36M(root=complete_root, split="val")
-    dropped = Human36M(root=complete_root, split="val", corrupt=DropJoints(p=0.5))
+    dropped = Human36M.from_settings(root=complete_root, split="val", corrupt=DropJoints(p=0.5))
     one, other = whole[3], dropped[3]
     assert torch.equal(one.future, other.future)
     gone = ~other.x.flatten(1).any(1)
     assert 0 < gone.sum() < 20 and torch.equal(one.x[~gone], other.x[~gone])
-    augmented = Human36M(root=complete_root, split="val", augment=[lambda motion: motion.frames(slice(None))])
+    augmented = Human36M.from_settings(
+        root=complete_root, split="val", augment=[lambda motion: motion.frames(slice(None))]
+    )
     assert torch.equal(augmented[3].x, one.x)
-    early = Human36M(root=complete_root, split="val", observation_ratio=0.2, padding="hold")[3]
+    early = Human36M.from_settings(root=complete_root, split="val", observation_ratio=0.2, padding="hold")[3]
     assert torch.equal(early.x[:, -10:], one.x[:, :10]) and torch.equal(early.x[:, 0], one.x[:, 0])
     assert torch.equal(early.future, one.x[:, 10:35])
 
@@ -268,7 +265,7 @@ def test_transforms_before_and_after_the_z_scores(complete_root: Path) -> None:
 def test_another_process_gets_the_same_items(long_horizon: Human36M) -> None:
     copy = pickle.loads(pickle.dumps(long_horizon))
     assert len(copy) == 120 and torch.equal(copy[77].future, long_horizon[77].future)
-    assert torch.equal(copy.frames(77), long_horizon.frames(77))
+    assert torch.equal(frames_of(copy.motion(77)), frames_of(long_horizon.motion(77)))
 
 
 @pytest.fixture
@@ -328,7 +325,7 @@ def test_a_wrong_folder_is_named_with_the_expected_layout(tmp_path: Path) -> Non
 )
 def test_wrong_arguments_are_named(complete_root: Path, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Human36M(root=complete_root, **arguments)  # type: ignore[arg-type]
+        Human36M.from_settings(root=complete_root, **arguments)  # type: ignore[arg-type]
 
 
 def test_a_target_with_gaps_has_no_error(long_horizon: Human36M) -> None:
@@ -357,7 +354,7 @@ def test_zero_velocity_on_the_real_files_has_the_published_errors(data_root: Pat
     assert dataset.normalisation.varying == tuple(column for column in USED if column not in CONSTANT)
     x, future = stacked(dataset)
     errors = dataset.motion_errors(ZeroVelocity()(x, 25), future)["angle_mae"]
-    raw = torch.stack([dataset.frames(index) for index in range(len(dataset))])
+    raw = torch.stack([frames_of(dataset.motion(index)) for index in range(len(dataset))])
     from_files = angle_error(raw[:, 49:50].expand(-1, 25, -1), raw[:, 50:])
     label = torch.tensor([int(item.y) for item in dataset])
     for action, expected in PUBLISHED.items():

@@ -51,7 +51,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(root: Path, **arguments: object) -> KineticsSkeleton:
-    return KineticsSkeleton(**({"root": root, "num_observed": 15, "num_future": 5} | arguments))  # type: ignore[arg-type]
+    return KineticsSkeleton.from_settings(**({"root": root, "num_observed": 15, "num_future": 5} | arguments))  # type: ignore[arg-type]
 
 
 def sources(clips: KineticsSkeleton) -> list[Path]:
@@ -143,7 +143,7 @@ def test_wrong_arguments_and_folders(root: Path, tmp_path: Path) -> None:
         make(tmp_path)
     labels = {"gone": {"has_skeleton": True, "label": "yoga", "label_index": 2}}
     (tmp_path / "kinetics_train_label.json").write_text(json.dumps(labels))
-    with pytest.raises(FileNotFoundError, match="has no file of its list of labels, expected 1 of them"):
+    with pytest.raises(FileNotFoundError, match="has none of the 1 files of its list of labels"):
         make(tmp_path)
 
 

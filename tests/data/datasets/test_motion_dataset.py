@@ -6,7 +6,9 @@ from memory_store import Store
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from pyg_sybio.data.datasets.motion_dataset import MotionDataset, SomebodySeen, Span
+from pyg_sybio.data.datasets.clip_transforms import ClipTransforms, SomebodySeen
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset
+from pyg_sybio.data.datasets.sampling import Span
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms import Crop, Pad
 from pyg_sybio.skeleton import load_skeleton
@@ -28,7 +30,7 @@ def clip(num_frames: int, label: str | None = "wave", *, num_persons: int = 1, d
 
 def dataset(motions: list[Motion], **arguments: object) -> MotionDataset:
     settings = {"class_names": ("sit", "wave"), "num_observed": 6, "num_future": 4}
-    return MotionDataset(store=Store(motions), **(settings | arguments))  # type: ignore[arg-type]
+    return MotionDataset.from_settings(store=Store(motions), **(settings | arguments))  # type: ignore[arg-type]
 
 
 def frames_first(values: Tensor, num_persons: int = 1) -> Tensor:
@@ -242,13 +244,17 @@ def test_a_class_has_its_own_preparation_and_filling_unless_others_are_asked_for
 
     motion = clip(10, drop=0.5)
     settings = {"store": Store([motion]), "class_names": ["wave"], "num_observed": 6, "num_future": 4}
-    filled = Benchmark(**settings)[0]
+    filled = Benchmark.from_settings(**settings)[0]
     assert (frames_first(filled.x)[~motion.present[:, :6]] == 1).all()
-    unfilled = Benchmark(**settings, fill=[])[0]
+    unfilled = Benchmark.from_settings(**settings, fill=[])[0]
     assert torch.equal(frames_first(unfilled.x), motion.poses[:, :6])
-    assert Benchmark.preparation(None)(motion).equal(hide_first_joint(double(motion)))
-    assert Benchmark.preparation([])(motion) is motion
-    assert torch.equal(Benchmark.preparation(double)(motion).poses, 2 * motion.poses)
+    assert Benchmark.preparation(ClipTransforms(preprocess=None))(motion).equal(
+        hide_first_joint(double(motion))
+    )
+    assert Benchmark.preparation(ClipTransforms(preprocess=[]))(motion) is motion
+    assert torch.equal(
+        Benchmark.preparation(ClipTransforms(preprocess=double))(motion).poses, 2 * motion.poses
+    )
 
 
 def test_transforms_of_the_observed_part_keep_persons_and_frames() -> None:
@@ -319,7 +325,7 @@ def test_frame_rates_agree() -> None:
         ({"padding": "zero"}, "'padding' is 'zero'"),
         ({"window_stride": 0}, "'window_stride' is 0, expected at least 1"),
         ({"window_tempo": 0.9, "window_stride": 1}, "'window_tempo' is 0.9, expected a factor of at least 1"),
-        ({"window_tempo": 1.2}, "'window_tempo' is 1.2, expected 1: whole clips are no windows"),
+        ({"window_tempo": 1.2}, "'window_tempo' is 1.2, expected 1 for whole clips"),
         ({"clips": []}, "there is no clip to take samples from"),
     ],
 )
@@ -331,7 +337,9 @@ def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> N
 def test_what_preparation_left_out_is_named_once() -> None:
     skipped = tuple((f"file {i}", "nobody") for i in range(5))
     with pytest.warns(UserWarning, match=r"5 clips are left out: file 0 \(nobody\); .* file 2 \(nobody\); …"):
-        MotionDataset(store=Store([clip(10)], skipped), class_names=["wave"], num_observed=5, num_future=2)  # type: ignore[arg-type]
+        MotionDataset.from_settings(
+            store=Store([clip(10)], skipped), class_names=["wave"], num_observed=5, num_future=2
+        )  # type: ignore[arg-type]
 
 
 def test_a_clip_without_anybody_is_left_out_by_preparation() -> None:

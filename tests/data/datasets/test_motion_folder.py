@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 def _make(root: Path, **changes: Any) -> MotionFolder:
     settings = {"root": root, "num_observed": 20, "num_future": 5, "progress": False, "num_processes": 1}
-    return MotionFolder(**(settings | changes))
+    return MotionFolder.from_settings(**(settings | changes))
 
 
 def _names(clips: MotionFolder) -> list[str]:

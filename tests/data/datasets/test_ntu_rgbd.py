@@ -54,7 +54,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(root: Path) -> Callable[..., NTURGBD]:
     def build(**arguments: object) -> NTURGBD:
         settings = {"root": root, "num_observed": 12, "num_future": 4, "validation": None}
-        return NTURGBD(**(settings | arguments))  # type: ignore[arg-type]
+        return NTURGBD.from_settings(**(settings | arguments))  # type: ignore[arg-type]
 
     return build
 
@@ -136,7 +136,7 @@ def test_two_persons_and_one_who_comes_late(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     bodies = (Body(11), Body(22, start=14), Body(33, start=0, stop=3))  # the last is seen too briefly
     write_ntu_file(tmp_path / f"{name(1, 1, 1, 1, 58)}.skeleton", rng, num_frames=40, bodies=bodies)
-    clips = NTURGBD(root=tmp_path, num_observed=30, num_future=10, validation=None)
+    clips = NTURGBD.from_settings(root=tmp_path, num_observed=30, num_future=10, validation=None)
     motion, sample = clips.motion(0), clips[0]
     assert set(motion.tracks) == {11, 22}
     late = motion.tracks.index(22)
@@ -147,7 +147,7 @@ def test_two_persons_and_one_who_comes_late(tmp_path: Path) -> None:
     # Before it comes, its own sequence is repeated so that it ends where it begins.
     torch.testing.assert_close(x[late, :14], motion.poses[late, [14 + (t - 14) % 16 for t in range(14)]])
     assert sample.future_mask.all()
-    hidden = NTURGBD(root=tmp_path, num_observed=30, num_future=10, validation=None, fill=[])[0]
+    hidden = NTURGBD.from_settings(root=tmp_path, num_observed=30, num_future=10, validation=None, fill=[])[0]
     assert not hidden.x.unflatten(0, (2, 25))[late, :, :14].any()
 
 
@@ -155,7 +155,7 @@ def test_a_body_that_comes_back_with_another_number_is_one_person(tmp_path: Path
     bodies = (Body(11, stop=20), Body(22, start=22))
     path = tmp_path / f"{name(1, 1, 1, 1, 1)}.skeleton"
     write_ntu_file(path, np.random.default_rng(2), num_frames=40, bodies=bodies)
-    motion = NTURGBD(root=tmp_path, validation=None).motion(0)
+    motion = NTURGBD.from_settings(root=tmp_path, validation=None).motion(0)
     assert motion.num_persons == 1
     assert motion.seen[0].tolist() == [True] * 20 + [False] * 2 + [True] * 18
 
@@ -164,8 +164,8 @@ def test_three_bodies_at_once_are_two_persons_in_the_frames_that_show_somebody(t
     bodies = [Body(number, start=5, stop=35) for number in (11, 22, 33)]
     path = tmp_path / f"{name(1, 1, 1, 1, 1)}.skeleton"
     write_ntu_file(path, np.random.default_rng(3), num_frames=40, bodies=bodies)
-    raw = NTURGBD(root=tmp_path, validation=None, preprocess=[]).motion(0)
-    motion = NTURGBD(root=tmp_path, validation=None).motion(0)
+    raw = NTURGBD.from_settings(root=tmp_path, validation=None, preprocess=[]).motion(0)
+    motion = NTURGBD.from_settings(root=tmp_path, validation=None).motion(0)
     assert (raw.num_persons, raw.num_frames, motion.num_persons, motion.num_frames) == (3, 40, 2, 30)
     variance = raw.poses[:, 5:35].double().var(1, correction=0).sum((1, 2))
     order = variance.argsort(descending=True).tolist()
@@ -175,7 +175,7 @@ def test_three_bodies_at_once_are_two_persons_in_the_frames_that_show_somebody(t
 def test_both_sizes_keep_a_store_of_their_own(root: Path, tmp_path: Path) -> None:
     for _ in range(2):
         for classes in (60, 120):
-            NTURGBD(root=root, classes=classes, validation=None, cache=str(tmp_path))
+            NTURGBD.from_settings(root=root, classes=classes, validation=None, cache=str(tmp_path))
     # One that went by the files alone would be made anew each time, and remove the other one.
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
@@ -210,18 +210,18 @@ def test_wrong_arguments(make: Callable[..., NTURGBD], arguments: dict[str, obje
 
 def test_wrong_folders(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere is not a folder, expected files such as S001"):
-        NTURGBD(root=tmp_path / "nowhere")
+        NTURGBD.from_settings(root=tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"has no file of NTU RGB\+D with 60 classes"):
-        NTURGBD(root=tmp_path)
+        NTURGBD.from_settings(root=tmp_path)
     file = tmp_path / f"{name(1, 1, 1, 1, 1)}.skeleton"
     write_ntu_file(file, np.random.default_rng(0), num_frames=13)
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(ValueError, match="is there a second time"):
-        NTURGBD(root=tmp_path)
+    with pytest.raises(ValueError, match="is a second file of the sample in"):
+        NTURGBD.from_settings(root=tmp_path)
     file.rename(tmp_path / "walk.skeleton")
-    with pytest.raises(ValueError, match=r"walk\.skeleton has another name than the benchmark's"):
-        NTURGBD(root=tmp_path)
+    with pytest.raises(ValueError, match=r"walk\.skeleton is not named like a file of the benchmark"):
+        NTURGBD.from_settings(root=tmp_path)
 
 
 @pytest.mark.parametrize("recipe", ["ntu_cross_subject", "ntu_cross_view"])

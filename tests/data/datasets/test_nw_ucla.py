@@ -46,7 +46,7 @@ def test_views_and_subjects_divide_the_clips(made: Path) -> None:
         ({"protocol": "cross-subject", "test_subjects": ["2"]}, {"s02"}),
     ):
         for split in ("train", "test"):
-            clips = NWUCLA(root=made, split=split, validation=None, **arguments)  # type: ignore[arg-type]
+            clips = NWUCLA.from_settings(root=made, split=split, validation=None, **arguments)  # type: ignore[arg-type]
             in_test = [bool(test & set(path.stem.split("_"))) for path in sources(clips)]
             assert in_test == [split == "test"] * len(clips)
             assert len(clips) == sum(
@@ -55,7 +55,9 @@ def test_views_and_subjects_divide_the_clips(made: Path) -> None:
 
 
 def test_a_sample_is_the_file(made: Path) -> None:
-    clips = NWUCLA(root=made, split="test", num_observed=10, num_future=8, preprocess=[], fill=[])
+    clips = NWUCLA.from_settings(
+        root=made, split="test", num_observed=10, num_future=8, preprocess=[], fill=[]
+    )
     assert (clips.num_classes, clips.frame_rate, clips.class_names[9]) == (10, 30.0, "carry")
     for sample, path in zip(clips, sources(clips), strict=True):
         document = json.loads(path.read_text())
@@ -63,7 +65,7 @@ def test_a_sample_is_the_file(made: Path) -> None:
         torch.testing.assert_close(sample.x.transpose(0, 1), frames[2:12])
         torch.testing.assert_close(sample.future.transpose(0, 1), frames[12:])
         assert int(sample.y) == document["label"] - 1
-    whole = NWUCLA(root=made, split="test", num_observed=20, preprocess=[], fill=[], reserved=0)
+    whole = NWUCLA.from_settings(root=made, split="test", num_observed=20, preprocess=[], fill=[], reserved=0)
     torch.testing.assert_close(whole[0].x[:, 2:12], clips[0].x)
     assert not whole[0].future_mask.any()
 
@@ -82,14 +84,14 @@ def test_a_sample_is_the_file(made: Path) -> None:
 )
 def test_wrong_arguments(made: Path, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        NWUCLA(root=made, **arguments)  # type: ignore[arg-type]
+        NWUCLA.from_settings(root=made, **arguments)  # type: ignore[arg-type]
 
 
 def test_wrong_folders(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder, expected files such as a01_s01"):
-        NWUCLA(root=tmp_path / "nowhere")
+        NWUCLA.from_settings(root=tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="has no file of Northwestern-UCLA"):
-        NWUCLA(root=tmp_path)
+        NWUCLA.from_settings(root=tmp_path)
 
 
 @pytest.mark.filterwarnings(
@@ -112,7 +114,7 @@ def test_splits_of_the_real_files_are_those_of_their_names(data_root: Path) -> N
     root = data_root / "nw_ucla"
     files = list(root.glob("*.json"))
     splits = {
-        split: NWUCLA(
+        split: NWUCLA.from_settings(
             root=root, split=split, test_views=["2"], validation={"subject": ["10"]}, num_processes=1
         )
         for split in ("train", "val", "test")
@@ -131,7 +133,7 @@ def test_splits_of_the_real_files_are_those_of_their_names(data_root: Path) -> N
 
 @pytest.mark.real_data
 def test_real_clips_of_any_length_become_samples(data_root: Path) -> None:
-    clips = NWUCLA(root=data_root / "nw_ucla", split="test", test_views=["2"], num_processes=1)
+    clips = NWUCLA.from_settings(root=data_root / "nw_ucla", split="test", test_views=["2"], num_processes=1)
     complete = Counter()
     for index, path in enumerate(sources(clips)):
         sample = clips.get(index)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +37,7 @@ from made_up_motions import (
     touch,
 )
 
+from pyg_sybio.data.store.storage import Storage
 from pyg_sybio.data.store.store import DamagedStoreError, MotionStore, prepare
 
 
@@ -57,7 +59,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def prepared(root: Path, read: Callable[[Path], object] = read, **changes: object) -> MotionStore:
-    arguments: dict[str, object] = {"files": files_of(root), "settings": {}, "root": root, "progress": False}
+    names = {field.name for field in fields(Storage)}
+    storage = {"progress": False} | {name: changes.pop(name) for name in names & changes.keys()}
+    arguments = {"files": files_of(root), "settings": {}, "root": root, "storage": Storage(**storage)}
     return prepare(read=read, **(arguments | changes))  # type: ignore[arg-type]
 
 

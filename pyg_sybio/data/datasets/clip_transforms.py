@@ -1,0 +1,62 @@
+"""The transforms of a data set: what is done to a clip, and when."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch_geometric.transforms import Compose
+
+from pyg_sybio.data.motion import Motion
+
+Transform = Callable[[Motion], Motion]
+Transforms = Transform | Sequence[Transform]
+
+
+def composed(transforms: Transforms | None) -> Transform | None:
+    """One transform that applies all of them in order; None if there is nothing to do."""
+    if not isinstance(transforms, Sequence):
+        return transforms
+    return Compose(list(transforms)) if transforms else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTransforms:
+    r"""What a data set does to its clips. Each field is one transform or a list of them, applied in order.
+
+    Args:
+        preprocess: Applied once, before a clip is stored. (default: the class's `default_preprocess`; an
+            empty list does nothing)
+        augment: Applied to a clip, or to a window, before it is split into observed and future frames. A
+            window has to keep its length.
+        corrupt: Applied to the observed frames only, to imitate a bad sensor.
+        fill: Applied to the observed frames after `corrupt`, to fill missing joints and frames. A clip that
+            is filled before it is split would have targets that were never recorded. (default: the class's
+            `default_fill`; an empty list fills nothing)
+    """
+
+    preprocess: Transforms | None = None
+    augment: Transforms | None = None
+    corrupt: Transforms | None = None
+    fill: Transforms | None = None
+
+
+DEFAULT_TRANSFORMS = ClipTransforms()
+
+
+@dataclass(frozen=True)
+class SomebodySeen:
+    r"""The preparation of a clip, which leaves out clips without any person: they cannot teach anything.
+
+    Args:
+        transform: Applied to the clip. (default: nothing)
+
+    Returns:
+        The transformed clip; None if nobody is seen in any frame.
+    """
+
+    transform: Transform | None = None
+
+    def __call__(self, motion: Motion) -> Motion | None:
+        """Transform a clip, or leave it out."""
+        if motion.present.any() and self.transform is not None:
+            motion = self.transform(motion)
+        return motion if motion.present.any() else None

@@ -1,0 +1,31 @@
+"""Where prepared clips are stored, and by how many processes they are made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """Where prepared clips are stored, and how they are made (:func:`~pyg_sybio.data.store.store.prepare`).
+
+    Args:
+        cache: The folder of all stores. (default: the environment variable `PYG_SYBIO_CACHE`, else
+            `~/.cache/pyg_sybio`)
+        num_processes: Largest number of processes that read files. Few or small files are read in this
+            process, whatever the number. (default: one per core)
+        progress: Whether to show a progress bar, if standard error is a terminal.
+
+    Raises:
+        ValueError: If `num_processes` is not positive.
+    """
+
+    cache: str | Path | None = None
+    num_processes: int | None = None
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.num_processes is not None and self.num_processes < 1:
+            raise ValueError(f"'num_processes' is {self.num_processes}, expected at least 1")
+
+
+DEFAULT_STORAGE = Storage()
