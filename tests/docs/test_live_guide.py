@@ -17,7 +17,10 @@ from tiny_recipe import TINY_MODEL, TINY_TRAINER
 from pyg_sybio.cli import main as cli
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "live.md").read_text(encoding="utf-8")
-SHORTER = [*TINY_MODEL, *TINY_TRAINER, "--trainer.max_epochs=1"]
+SHORTER = {
+    "fit": [*TINY_MODEL, *TINY_TRAINER, "--trainer.max_epochs=1"],
+    "export": ["--num-future", "2"],  # each frame takes the exporter half a second
+}
 
 
 def _commands(text: str) -> list[list[str]]:
@@ -67,7 +70,7 @@ def test_five_steps_from_poses_to_a_live_forecast(
         else:
             for program, *argv in _commands(text):
                 assert program == "sybio"
-                assert cli.main([*argv, *(SHORTER if argv[0] == "fit" else [])]) == 0, argv
+                assert cli.main([*argv, *SHORTER.get(argv[0], [])]) == 0, argv
         printed = capsys.readouterr().out
         if "update" in text:  # the stream in Python
             enough, shape = printed.splitlines()
