@@ -1,7 +1,6 @@
-"""The server behind ``sybio serve``: poses come in by WebSocket, a page shows what a model makes of them.
+"""The server behind ``sybio serve``: it receives poses by WebSocket, and shows the answers on a page.
 
-Read :mod:`~pyg_sybio.serving.app` first, for what can be asked of it; then
-:mod:`~pyg_sybio.serving.source`, the way of a frame from whoever sent it through the model to everybody who
-watches; :mod:`~pyg_sybio.serving.hub`, who watches what; and :mod:`~pyg_sybio.serving.limits`, how much one
-of them may ask for.
+Start with :mod:`~pyg_sybio.serving.app`, the routes. Then read :mod:`~pyg_sybio.serving.source`, the path of
+a frame through the model to its producer and to the viewers; :mod:`~pyg_sybio.serving.audience`, who watches
+what; and :mod:`~pyg_sybio.serving.limits` and :mod:`~pyg_sybio.serving.listening`, the limits.
 """

@@ -1,4 +1,4 @@
-"""How much one connection may ask of the server, and with which words it is refused."""
+"""Limits of the server and of its connections, and the codes with which it closes a connection."""
 
 import time
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from pyg_sybio.skeleton import Skeleton
 
-# Close codes of WebSockets; those from 4000 are free for applications, and here recall HTTP's of 400.
+# Close codes of WebSockets. Applications may use those from 4000 on; these resemble HTTP status codes.
 UNSUPPORTED, TOO_BIG, INTERNAL_ERROR = 1003, 1009, 1011
 BAD_MESSAGES, WRONG_TOKEN, IDLE, TOO_FAST, TOO_MANY = 4400, 4401, 4408, 4429, 4503
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of this program
-    """A connection is not to go on.
+    """The server closes a connection.
 
     Args:
         code: Close code of the WebSocket.
-        message: What was expected, and what came; one line.
+        message: What was expected, and what came, in one line.
     """
 
     def __init__(self, code: int, message: str) -> None:
@@ -26,21 +26,21 @@ class Refusal(Exception):  # noqa: N818 - not an error of this program
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a server takes.
+    """The limits of a server.
 
     Args:
-        rate: Messages a second from one producer; so many as come in two seconds may come at once.
-        people: Persons in a frame.
-        producers: Connections that send poses, at the same time.
-        viewers: Pages that watch, at the same time.
-        message_bytes: Size of a message. (default: enough for so many persons, with numbers of 30 characters)
-        idle: Seconds without a message after which a producer is taken for gone.
-        waiting: Frames of one source that wait for the model; when one more comes, the oldest is dropped.
-        mistakes: Messages of one producer that are answered with an error; one more, and it is closed.
-        handshake: Seconds that a connection has to say what it wants.
+        rate: Messages per second from one producer, on average; a burst may have twice as many.
+        people: Persons per frame.
+        producers: Connections that send poses.
+        viewers: Connected pages.
+        message_bytes: Size of a message. (default: enough for `people`, with 30 characters per number)
+        idle: A producer is disconnected after this many seconds without a message.
+        waiting: Frames of one source that wait for the model; one more drops the oldest.
+        mistakes: Invalid messages per connection that are answered with an error; one more closes it.
+        handshake: Seconds that a connection has for its request.
 
     Raises:
-        ValueError: If one of them is not above 0.
+        ValueError: If a limit is not a positive number.
     """
 
     rate: float = 120.0
@@ -56,41 +56,41 @@ class Limits:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"'{name}' is {value}, expected a number above 0")
+                raise ValueError(f"'{name}' is {value}, expected a positive number")
 
     def bytes_of_message(self, skeleton: Skeleton) -> int:
-        """The largest message: as given, or enough for any frame of the skeleton."""
+        """Return the maximum size of a message: as given, or enough for any frame of the skeleton."""
         if self.message_bytes is not None:
             return self.message_bytes
-        numbers = self.people * skeleton.num_joints * (skeleton.num_features + 1)  # and one of confidence
+        numbers = self.people * skeleton.num_joints * (skeleton.num_features + 1)  # one is the confidence
         return 4096 + 32 * numbers
 
     @property
     def connections(self) -> int:
-        """Of any kind, those that have not said what they want included."""
+        """Open connections of any kind, including those without a request."""
         return self.producers + self.viewers + 32
 
 
 class Allowance:
-    """So many a second on average, and as many as come in two seconds at once (a token bucket).
+    """A token bucket: a number of messages per second on average, and twice as many in a burst.
 
     Args:
-        rate: How many a second.
-        clock: Seconds, which only grow.
+        rate: Messages per second.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.rate = rate
         self._clock = clock
-        self._most = max(2 * rate, 1.0)
-        self._left = self._most
-        self._then = clock()
+        self._capacity = max(2 * rate, 1.0)
+        self._left = self._capacity
+        self._updated = clock()
 
     def take(self) -> bool:
-        """Take one, if there is one left."""
+        """Take one message, if any is left."""
         now = self._clock()
-        self._left = min(self._most, self._left + (now - self._then) * self.rate)
-        self._then = now
+        self._left = min(self._capacity, self._left + (now - self._updated) * self.rate)
+        self._updated = now
         if self._left < 1:
             return False
         self._left -= 1

@@ -1,93 +1,129 @@
-"""The network side: the socket, uvicorn around the application, and connections that say nothing."""
+"""The network side: the listening socket, limits for connections without a request, and uvicorn."""
 
 import asyncio
+import contextlib
 import logging
 import socket
+from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound.
+class Listener(socket.socket):
+    """A listening socket that limits the connections which it accepts.
+
+    uvicorn waits forever for the request of a connection. A client that opens connections and sends nothing,
+    or sends its request byte by byte, would use all of them up.
 
     Args:
-        host: Name or address of this machine's interface.
-        port: 0 chooses a free one.
+        family: Address family.
+        connections: Maximum number of open connections.
+        handshake: Seconds that a connection has for its request.
+
+    Note:
+        The limits need an event loop that accepts connections by :meth:`accept`, as asyncio's does except on
+        Windows.
+    """
+
+    def __init__(self, family: int, *, connections: int, handshake: float) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        self.connections = connections
+        self.handshake = handshake
+        self._open: list[socket.socket] = []
+        self._silent: dict[tuple[str, int], socket.socket] = {}
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection, unless there are too many."""
+        connection, address = super().accept()
+        self._open = [each for each in self._open if each.fileno() != -1]
+        if len(self._open) >= self.connections:
+            connection.close()
+            logger.warning("%s:%d: closed, there are %d connections", *address[:2], self.connections)
+            raise ConnectionAbortedError
+        self._open.append(connection)
+        self._silent[address[:2]] = connection
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.handshake, self._give_up, address[:2], connection)
+        return connection, address
+
+    def _give_up(self, address: tuple[str, int], connection: socket.socket) -> None:
+        if self._silent.get(address) is connection:
+            del self._silent[address]
+            if connection.fileno() != -1:
+                logger.info("%s:%d: closed, no request within %g s", *address, self.handshake)
+                with contextlib.suppress(OSError):  # the client has closed it
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def heard_by(self, app: ASGIApp) -> ASGIApp:
+        """Return the application, which tells this socket of requests, one per connection."""
+
+        async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_and_close(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+                await send(message)
+
+            if scope.get("client"):
+                self._silent.pop(tuple(scope["client"]), None)
+            await app(scope, receive, send_and_close)
+
+        return wrapped
+
+
+def listen(host: str, port: int, *, connections: int = 128, handshake: float = 10.0) -> Listener:
+    """Return a listening socket.
+
+    Args:
+        host: Name or address of an interface of this machine.
+        port: TCP port; 0 selects a free one.
+        connections: Maximum number of open connections.
+        handshake: Seconds that a connection has for its request.
 
     Raises:
-        OSError: If that cannot be had, in one line.
+        OSError: If the address is not available.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, kind, protocol)
+        listener = Listener(family, connections=connections, handshake=handshake)
         try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-            bound.listen(128)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(128)
         except OSError:
-            bound.close()
+            listener.close()
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OSError(f"cannot listen on {host} port {port}: {reason} (--port takes another)") from None
-    return bound
+        raise OSError(f"cannot listen on {host} port {port}: {reason} (--port selects another)") from None
+    return listener
 
 
-def make_server(app: ASGIApp, *, message_bytes: int, handshake: float, connections: int) -> uvicorn.Server:
-    """uvicorn, ready to be run on a socket.
+def make_server(app: ASGIApp, listener: Listener, *, message_bytes: int) -> uvicorn.Server:
+    """Return a uvicorn server, to be run with `sockets=[listener]`.
 
     Args:
         app: The application.
-        message_bytes: Size of the largest WebSocket message.
-        handshake: Seconds that a connection has for its request.
-        connections: How many there may be, whatever they want.
+        listener: The listening socket.
+        message_bytes: Maximum size of a WebSocket message.
     """
-
-    class Impatient(H11Protocol):
-        """HTTP that waits for a request only so long, and for so many only.
-
-        uvicorn waits for the first request of a connection for ever: a client that opens connections and says
-        nothing, or says it byte by byte, would use them all up.
-        """
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if len(self.connections) > connections:
-                logger.warning("%s: closed, there are %d connections", _peer(transport), connections)
-                transport.abort()
-                return
-            self.loop.call_later(handshake, self._give_up)
-
-        def _give_up(self) -> None:
-            is_mine = self.transport.get_protocol() is self  # and not a WebSocket's by now
-            if is_mine and self.cycle is None and not self.transport.is_closing():
-                logger.info("%s: closed, no request in %g s", _peer(self.transport), handshake)
-                self.transport.abort()
-
     config = uvicorn.Config(
-        app,
-        http=Impatient,
+        listener.heard_by(app),
+        loop="asyncio",
+        http="h11",
         ws_max_size=message_bytes,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
-        # What is small when it is packed may be huge when it is not.
-        ws_per_message_deflate=False,
+        ws_per_message_deflate=False,  # a small compressed message may be huge
         lifespan="on",
         log_config=None,
-        access_log=False,  # it would write tokens
+        access_log=False,  # it would contain tokens
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=3,
     )
     return uvicorn.Server(config)
-
-
-def _peer(transport: asyncio.Transport) -> str:
-    peer = transport.get_extra_info("peername")
-    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unknown"

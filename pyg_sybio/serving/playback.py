@@ -1,4 +1,4 @@
-"""A recorded file as a source: played at its own rate, in a loop, while somebody watches."""
+"""Recordings as sources: each plays at its own rate, in a loop, while somebody watches."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.reading import read_motions
@@ -20,15 +21,15 @@ logger = logging.getLogger(__name__)
 def read_recordings(
     paths: Sequence[str | Path], skeleton: Skeleton, frame_rate: float
 ) -> list[tuple[str, Motion]]:
-    """The motions in files, each with the name under which it is played.
+    """Read the motions in files, each with the name under which it is played.
 
     Args:
-        paths: Any files that :func:`~pyg_sybio.data.reading.read_motions` reads.
-        skeleton: Whose joints they have to have.
-        frame_rate: Of a file that does not say its own, Hz.
+        paths: Files that :func:`~pyg_sybio.data.reading.read_motions` reads.
+        skeleton: The skeleton whose joints they must contain.
+        frame_rate: Frame rate of files that do not tell theirs, in Hz.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If a file does not exist.
         ValueError: If a file cannot be read, or does not fit the skeleton.
     """
     recordings = []
@@ -38,62 +39,56 @@ def read_recordings(
             if motion.skeleton != skeleton:
                 motion = motion.joints(skeleton)
             if motion.frame_rate is None:
-                logger.warning("%s does not say its frame rate: taken for %g Hz", name, frame_rate)
+                logger.warning("%s has no frame rate: %g Hz is assumed", name, frame_rate)
                 motion = motion.replace(frame_rate=frame_rate)
             recordings.append((name, motion))
     return recordings
 
 
 class Playback:
-    """Plays a recording to whoever watches; without anybody, it stands still and costs nothing.
+    """Plays a recording while somebody watches; otherwise it rests.
 
     Args:
-        name: For people.
-        motion: What is played; it has a frame rate.
+        name: Name of the recording, for people.
+        motion: The recording, with a frame rate.
         service: What it shares with other sources.
     """
 
     def __init__(self, name: str, motion: Motion, service: Service) -> None:
         assert motion.frame_rate is not None
         self._rate = motion.frame_rate
-        self._poses = motion.poses.double().numpy().copy()  # [P, T, M, D]
-        self._poses[~motion.present.numpy()] = np.nan
+        self._poses = motion.poses.double().masked_fill(~motion.present[..., None], torch.nan).numpy()
         self._seen = motion.seen.numpy()
         self._tracks = motion.tracks
         self._service = service
         view = view_of(motion) if motion.num_spatial else None
-        stream = service.start_stream(self._rate)
-        self.source = Source(name, "recording", stream, service, view=view)
+        self.source = Source(name, "recording", service.start_stream(self._rate), service, view=view)
 
     async def run(self) -> None:
-        """Play for ever."""
-        self._service.hub.add(self.source)
+        """Play forever."""
+        self._service.audience.add(self.source.channel)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.source.run())
                 tasks.create_task(self._play())
         except* Exception:
-            logger.exception("%s: cannot be played any more", self.source.name)
-            self._service.hub.remove(self.source)
+            logger.exception("%s: playback has failed", self.source.name)
+            self._service.audience.remove(self.source.channel)
 
     async def _play(self) -> None:
         loop = asyncio.get_running_loop()
-        number = 0
-        due = loop.time()
+        wanted = self.source.channel.wanted
+        number, due = 0, loop.time()
         while True:
-            if not self.source.wanted:
-                await self.source.wait_until_wanted()
+            if not wanted.is_set():
+                await wanted.wait()
                 due = loop.time()
             index = number % self._poses.shape[1]
             if not index:
-                self.source.put(Reset())  # the end of a recording and its start do not belong together
-            self.source.put(self._frame(index, number / self._rate))
+                self.source.put(Reset())  # the start does not continue the end
+            people = np.flatnonzero(self._seen[:, index]).tolist()
+            poses = {self._tracks[person]: self._poses[person, index] for person in people}
+            self.source.put(Frame(poses, timestamp=number / self._rate))
             number += 1
             due += 1 / self._rate
             await asyncio.sleep(max(0.0, due - loop.time()))
-
-    def _frame(self, index: int, timestamp: float) -> Frame:
-        people = np.flatnonzero(self._seen[:, index]).tolist()
-        return Frame(
-            timestamp=timestamp, poses={self._tracks[person]: self._poses[person, index] for person in people}
-        )

@@ -1,4 +1,4 @@
-"""Whose turn with the model it is: everybody's who waits, in one call."""
+"""One model for many streams: all waiting updates are answered in one call."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ Outputs = dict[int, StreamOutput]
 
 
 class Turns:
-    r"""Updates of all streams, in the order in which they are wanted.
+    r"""Runs the updates of all streams, in the order of their arrival.
 
-    Whoever comes while the model is free has it alone, at once. Those who come while it answers are its next
-    call, together: ten tracks take three times as long as one, not ten times, so that a server that falls
-    behind catches up.
+    An update that arrives while the model is idle runs at once, alone. Updates that arrive while it is busy
+    are its next call, together: ten tracks take three times as long as one, not ten times, so a server that
+    falls behind catches up.
 
     Args:
         pool: Where the model runs, one call at a time.
@@ -24,21 +24,21 @@ class Turns:
     def __init__(self, pool: Executor) -> None:
         self._pool = pool
         self._waiting: list[tuple[Update, asyncio.Future[Outputs]]] = []
-        self._answering: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     async def answer(self, update: Update) -> Outputs:
-        """What the model says; a stream waits for it before it asks again.
+        """Return the answers for an update. A stream must have no more than one update at a time.
 
         Raises:
-            ValueError: If the poses cannot be taken.
+            ValueError: If the poses are invalid.
         """
         answer: asyncio.Future[Outputs] = asyncio.get_running_loop().create_future()
         self._waiting.append((update, answer))
-        if self._answering is None:
-            self._answering = asyncio.create_task(self._answer_all())
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
         return await answer
 
-    async def _answer_all(self) -> None:
+    async def _run(self) -> None:
         """Answer until nobody waits."""
         loop = asyncio.get_running_loop()
         try:
@@ -51,11 +51,11 @@ class Turns:
                 except Exception as error:
                     answers = [error] * len(turn)
                 for (_, waiting), answer in zip(turn, answers, strict=True):
-                    if waiting.done():
-                        continue  # who has gone meanwhile is not told
+                    if waiting.done():  # the client has left
+                        continue
                     if isinstance(answer, Exception):
                         waiting.set_exception(answer)
                     else:
                         waiting.set_result(answer)
         finally:
-            self._answering = None
+            self._running = None

@@ -1,17 +1,16 @@
-r"""A stream from end to end: frames of a recording or of JSON lines, answered as JSON lines."""
+r"""A stream from end to end: frames of recordings or JSON lines, answered as JSON lines."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import numpy as np
 import torch
 
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.streaming.latency import RecentTimes
 from pyg_sybio.streaming.messages import (
     Frame,
     Reset,
@@ -24,15 +23,12 @@ from pyg_sybio.streaming.messages import (
 from pyg_sybio.streaming.motion_stream import MotionStream
 
 MAX_LINE = 2**20
-"""A line of more bytes is refused."""
-
-# Latencies of so many frames are kept for the summary, however long a stream runs.
-_LATENCIES = 100_000
+"""Maximum length of a line in bytes."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """What came: the number of its line or frame, from 1, and a frame, a reset, or what is wrong with it."""
+    """One input: the number of its line or frame, from 1, and a frame, a reset, or an error in it."""
 
     number: int
     content: Frame | Reset | ValueError
@@ -41,47 +37,45 @@ class Item:
 def items_of_motions(
     motions: Iterable[Motion], *, fps: float, same_rate: bool = False, with_confidence: bool = False
 ) -> Iterator[Item]:
-    r"""The frames of recordings, one recording after the other.
+    r"""Yield the frames of recordings, one recording after the other.
 
-    A person of whom no joint was seen is left out of a frame.
+    A frame does not contain persons without an observed joint.
 
     Args:
-        motions: The recordings; persons of each have tracks from 0 on.
-        fps: Frames a second of one that does not say it.
-        same_rate: Whether they are those of all, whatever they say.
-        with_confidence: Whether the frames tell the confidence of joints, where it was recorded.
+        motions: The recordings; the persons of each are tracks from 0 on.
+        fps: Frame rate of recordings that do not tell theirs.
+        same_rate: Use `fps` for every recording, overriding the file's own rate.
+        with_confidence: Include the confidence in joints, if it was recorded.
     """
     number, begin = 0, 0.0
     for index, motion in enumerate(motions):
         if index:
             yield Item(number, Reset())
-        said = None if same_rate else motion.frame_rate
-        rate = fps if said is None or abs(said - fps) <= SAME_RATE * fps else said
+        rate = fps if same_rate or motion.frame_rate is None else motion.frame_rate
+        if abs(rate - fps) <= SAME_RATE * fps:
+            rate = fps
         poses = motion.poses.double().masked_fill(~motion.present[..., None], torch.nan).numpy()
-        seen = motion.seen.numpy()
-        trust = motion.confidence if with_confidence else None
-        for frame in range(motion.num_frames):
+        trust = (
+            motion.confidence.double().numpy() if with_confidence and motion.confidence is not None else None
+        )
+        for frame, seen in enumerate(motion.seen.T.numpy()):
             number += 1
-            people = seen[:, frame].nonzero()[0].tolist()
-            yield Item(
-                number,
-                Frame(
-                    poses={person: poses[person, frame] for person in people},
-                    confidences={}
-                    if trust is None
-                    else {person: trust[person, frame].double().numpy() for person in people},
-                    timestamp=begin + frame / rate,
-                ),
+            people = seen.nonzero()[0].tolist()
+            content = Frame(
+                poses=dict(zip(people, poses[people, frame], strict=True)),
+                confidences={} if trust is None else dict(zip(people, trust[people, frame], strict=True)),
+                timestamp=begin + frame / rate,
             )
+            yield Item(number, content)
         begin += motion.num_frames / rate
 
 
 def items_of_lines(lines: BinaryIO, skeleton: Skeleton) -> Iterator[Item]:
-    r"""The messages of a text, one a line; empty lines do not count.
+    r"""Yield the messages of a text, one per line; empty lines are skipped.
 
     Args:
-        lines: Bytes in UTF-8.
-        skeleton: The joints of the poses.
+        lines: The text, in UTF-8.
+        skeleton: The skeleton of the poses.
     """
     number = 0
     while line := lines.readline(MAX_LINE + 1):
@@ -89,7 +83,7 @@ def items_of_lines(lines: BinaryIO, skeleton: Skeleton) -> Iterator[Item]:
         if len(line) > MAX_LINE:
             while line and not line.endswith(b"\n"):
                 line = lines.readline(MAX_LINE)
-            yield Item(number, ValueError(f"it has more than {MAX_LINE} bytes, expected a shorter line"))
+            yield Item(number, ValueError(f"the line is too long, expected at most {MAX_LINE} bytes"))
         elif line.strip():
             try:
                 yield Item(number, parse_message(line, skeleton))
@@ -99,16 +93,16 @@ def items_of_lines(lines: BinaryIO, skeleton: Skeleton) -> Iterator[Item]:
 
 @dataclass
 class Summary:
-    """How a stream went.
+    """Statistics of a stream.
 
     Args:
-        what: What the items are, for people.
-        frames: Frames that came.
-        dropped: Those that were not answered, as they came too late.
-        refused: Lines or frames that could not be used.
-        first_error: What was wrong with the first of them.
-        latencies: How long each answer took, in seconds.
-        seconds: How long it took from the first item to the end.
+        what: What an item is called, for people.
+        frames: Number of frames.
+        dropped: Number of frames that were too late to be answered.
+        refused: Number of invalid lines or frames.
+        first_error: Error of the first of them.
+        latencies: Durations of the updates.
+        seconds: Time from the start to the end.
     """
 
     what: str = "line"
@@ -116,30 +110,30 @@ class Summary:
     dropped: int = 0
     refused: int = 0
     first_error: str = ""
-    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES))
+    latencies: RecentTimes = field(default_factory=lambda: RecentTimes(100_000))
     seconds: float = 0.0
 
     def text(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         counts = f"{self.frames} frames, {self.dropped} dropped, {self.refused} refused"
-        if not self.latencies:
+        percentiles = self.latencies.percentiles()
+        if percentiles is None:
             return counts
-        p50, p95, p99 = 1e3 * np.quantile(np.array(self.latencies), [0.5, 0.95, 0.99])
-        rate = f", {self.frames / self.seconds:.1f} a second" if self.seconds else ""
-        return f"{counts}{rate}; latency p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms"
+        rate = f", {self.frames / self.seconds:.1f} per second" if self.seconds else ""
+        return f"{counts}{rate}; latency " + ", ".join(f"{p} {ms:.1f} ms" for p, ms in percentiles.items())
 
 
 class Pace:
-    r"""When frames are due, at real speed or a multiple of it.
+    r"""Waits until frames are due, in real time or faster.
 
-    A frame is due as long after the one before it as its timestamp says, divided by the speed.
+    The interval between two frames is that of their timestamps, divided by the speed.
 
     Args:
-        speed: How much faster than real.
-        max_delay: A frame that is late by more seconds is to be dropped.
-        max_pause: No frame is waited for longer (in seconds of timestamps).
-        clock: Tells the time in seconds.
-        sleep: Waits for some seconds.
+        speed: Multiple of real time.
+        max_delay: A frame that is later than this, in seconds, is dropped.
+        max_pause: Maximum interval to wait for, in seconds of timestamps.
+        clock: Returns the time in seconds.
+        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -155,14 +149,12 @@ class Pace:
         self.max_delay = max_delay
         self.max_pause = max_pause
         self._clock, self._sleep = clock, sleep
-        self._last: tuple[float, float] | None = None  # timestamp, when it was due
+        self._last: tuple[float, float] | None = None  # timestamp, and when it was due
 
     def wait(self, timestamp: float) -> bool:
-        """Wait until a frame is due; False if it comes too late to be answered."""
-        now = self._clock()
-        if self._last is None:
-            due = now
-        else:
+        """Wait until a frame is due. Return False if it is too late."""
+        now = due = self._clock()
+        if self._last is not None:
             step = min(max(timestamp - self._last[0], 0.0), self.max_pause)
             due = self._last[1] + step / self.speed
         self._last = timestamp, due
@@ -180,17 +172,17 @@ def answer_all(
     *,
     pace: Pace | None = None,
 ) -> None:
-    r"""Answer what comes, until it ends: a greeting, and then a result or an error for each frame.
+    r"""Answer all input: write a greeting, then a result or an error for each frame.
 
-    A frame without a timestamp is `1 / fps` later than the one before it. What cannot be used is answered
-    with an error, and the stream goes on.
+    A frame without a timestamp is `1 / fps` later than the one before it. Something invalid is answered with
+    an error, and the stream goes on.
 
     Args:
-        stream: Of which all tracks are used.
-        items: Frames, resets, and what is wrong.
-        write: Takes the lines of the answers.
-        summary: Is filled in while it goes.
-        pace: When frames are due. (default: as they come, and none is dropped)
+        stream: The stream.
+        items: Frames, resets, and errors.
+        write: Writes one line.
+        summary: The statistics, updated on the way.
+        pace: When frames are due. (default: answer each frame at once, and drop none)
     """
     write(encode(hello_message(stream)))
     start, now = time.perf_counter(), -1 / stream.fps
@@ -202,18 +194,17 @@ def answer_all(
                 stream.reset(item.content.track)
                 continue
             summary.frames += 1
-            said = item.content.timestamp
-            frame = replace(item.content, timestamp=now + 1 / stream.fps if said is None else said)
-            assert frame.timestamp is not None
-            if pace is not None and not pace.wait(frame.timestamp):
+            frame = item.content
+            timestamp = now + 1 / stream.fps if frame.timestamp is None else frame.timestamp
+            if pace is not None and not pace.wait(timestamp):
                 summary.dropped += 1
-                now = max(now, frame.timestamp)
+                now = max(now, timestamp)
                 continue
             began = time.perf_counter()
-            outputs = stream.update_many(frame.poses, frame.confidences, frame.timestamp)
-            summary.latencies.append(time.perf_counter() - began)
-            now = frame.timestamp
-            message = {**result_message(outputs), "timestamp": frame.timestamp}
+            outputs = stream.update_many(frame.poses, frame.confidences, timestamp)
+            summary.latencies.add(time.perf_counter() - began)
+            now = timestamp
+            message = result_message(outputs) | {"timestamp": timestamp}
         except ValueError as error:
             summary.refused += 1
             message = error_message(f"{summary.what} {item.number}: {error}")

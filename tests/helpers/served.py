@@ -65,15 +65,10 @@ def listening(app: ASGIApp, limits: Limits | None = None, *, send_buffer: int | 
         send_buffer: Bytes that the system holds for a client who does not read them.
     """
     limits = limits or Limits()
-    with listen("127.0.0.1", 0) as bound:
+    with listen("127.0.0.1", 0, connections=limits.connections, handshake=limits.handshake) as bound:
         if send_buffer is not None:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        server = make_server(
-            app,
-            message_bytes=limits.bytes_of_message(SKELETON),
-            handshake=limits.handshake,
-            connections=limits.connections,
-        )
+        server = make_server(app, bound, message_bytes=limits.bytes_of_message(SKELETON))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:

@@ -43,7 +43,7 @@ def test_names_of_this_machine(client: TestClient, host: str) -> None:
 def test_other_names_are_refused(client: TestClient, host: str) -> None:
     reply = client.get("/", headers={"host": host})
     assert reply.status_code == 403
-    assert "this server is called 127.0.0.1 or ::1 or localhost, not" in reply.json()["message"]
+    assert "the server's name is 127.0.0.1 or ::1 or localhost" in reply.json()["message"]
 
 
 @pytest.mark.parametrize("path", ["/ws/poses", "/ws/view"])

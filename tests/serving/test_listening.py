@@ -103,12 +103,12 @@ def test_who_reads_nothing_slows_nobody(streams: Streams) -> None:
             connect(f"ws://127.0.0.1:{port}/ws/view") as viewer,
         ):
             await answered(producer, 0)
-            (number,) = service.hub.sources
+            (number,) = service.audience.channels
             numbers: list[int] = []
             seeing = asyncio.create_task(seen_by(viewer, numbers))
-            others = set(service.hub.viewers)
+            others = set(service.audience.viewers)
             with deaf_viewer(port, number):
-                while not (new := service.hub.viewers - others):
+                while not (new := service.audience.viewers - others):
                     await asyncio.sleep(0.01)
                 (deaf,) = new
                 step, crowd = 0, tuple(range(16))
@@ -122,7 +122,7 @@ def test_who_reads_nothing_slows_nobody(streams: Streams) -> None:
                     assert message["dropped"] == 0
                 while not numbers or numbers[-1] < step:
                     await asyncio.sleep(0.01)
-                assert len(service.hub.viewers) == 2
+                assert len(service.audience.viewers) == 2
             seeing.cancel()
 
     with listening(app, send_buffer=65536) as port:

@@ -101,7 +101,9 @@ def test_the_page_finds_its_way_back(page: Page) -> None:
         assert "Waiting for poses" in text_of(page, "empty")
         with connect(f"ws://127.0.0.1:{port}/ws/poses?token=s%26cret") as producer:
             page.wait_for("watched !== null")
-            while app.state.service.hub.viewers and not page.ask("document.getElementById('empty').hidden"):
+            while app.state.service.audience.viewers and not page.ask(
+                "document.getElementById('empty').hidden"
+            ):
                 producer.send(json.dumps(made_up_frame()))
                 producer.send(json.dumps({"type": "reset"}))
             assert page.ask(LABELS)[0] in CLASSES

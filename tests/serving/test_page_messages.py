@@ -1,4 +1,4 @@
-"""What the page is told, beside what it is made from."""
+"""What the page is told, compared with the poses and answers that it comes from."""
 
 from dataclasses import replace
 
@@ -8,31 +8,8 @@ import torch
 from served import CLASSES, SKELETON, Streams, made_up_pose, made_up_recording
 
 from pyg_sybio import load_skeleton
-from pyg_sybio.serving.page_messages import (
-    HORIZONS,
-    decimals,
-    page_frame,
-    page_hello,
-    page_view,
-    view_of_frames,
-)
-from pyg_sybio.streaming.messages import hello_message
+from pyg_sybio.serving.page_messages import HORIZONS, PageFrames, decimals, view_of_frames
 from pyg_sybio.visualization.view import view_of
-
-
-def test_the_hello_says_which_side_a_bone_is_on() -> None:
-    hello = hello_message(Streams()())
-    told = page_hello(hello, SKELETON)
-    assert {key: told[key] for key in hello if key != "skeleton"} == {
-        key: hello[key] for key in hello if key != "skeleton"
-    }
-    drawn = told["skeleton"]
-    assert drawn["bones"] == hello["skeleton"]["bones"]
-    for (a, b), side in zip(SKELETON.bones, drawn["bone_sides"], strict=True):
-        named = {word for joint in (a, b) for word in joint.split("_")}
-        assert side == ("left" in named) - ("right" in named)
-    ends = {SKELETON.joints[joint] for joint in drawn["ends"]}
-    assert ends == {joint for joint in SKELETON.joints if sum(joint in bone for bone in SKELETON.bones) == 1}
 
 
 def test_a_frame_has_a_few_rounded_poses_of_the_forecast() -> None:
@@ -43,47 +20,76 @@ def test_a_frame_has_a_few_rounded_poses_of_the_forecast() -> None:
         track: replace(output, future=torch.randn(12, 25, 3), future_times=2 + torch.arange(1, 13) / 30)
         for track, output in stream.update_many(poses, timestamp=2.0).items()
     }
-    message = page_frame("7", 2.0, poses, outputs, spatial=3, digits=2)
+    message = PageFrames("7", SKELETON).frame_message(poses, outputs)
+    assert (message["type"], message["source"], message["timestamp"]) == ("frame", "7", 2.0)
     assert [person["track"] for person in message["people"]] == [3, 5]
     assert message["horizons"] == pytest.approx([3 / 30, 6 / 30, 9 / 30, 12 / 30], abs=1e-3)
     assert len(message["horizons"]) <= HORIZONS
+    digits = decimals(poses, 3)
+    assert digits == 4
     for person in message["people"]:
         output = outputs[person["track"]]
         assert person["label"] == output.label
         assert dict(zip(CLASSES, person["probabilities"], strict=True))[output.label] == max(
             person["probabilities"]
         )
-        assert torch.tensor(person["future"]).numpy() == pytest.approx(output.future[2::3].numpy(), abs=0.006)
-        assert all(value == round(value, 2) for joint in person["joints"] if joint for value in joint)
+        assert torch.tensor(person["future"]).numpy() == pytest.approx(output.future[2::3].numpy(), abs=6e-5)
+        assert all(value == round(value, 4) for joint in person["joints"] if joint for value in joint)
     assert message["people"][1]["joints"][2] is None
-    assert np.array(message["people"][0]["joints"]) == pytest.approx(poses[3], abs=0.006)
+    assert np.array(message["people"][0]["joints"]) == pytest.approx(poses[3], abs=6e-5)
 
 
 def test_a_frame_of_a_model_that_does_only_one_thing() -> None:
     poses = {0: made_up_pose()}
     (output,) = Streams()().update_many(poses).values()
     bare = replace(output, probabilities=None, label=None, future=None)
-    message = page_frame("0", 1.0, poses, {0: bare}, spatial=3, digits=3)
+    message = PageFrames("0", SKELETON).frame_message(poses, {0: bare})
     assert message["horizons"] == []
     assert message["people"][0]["probabilities"] is None
     assert message["people"][0]["future"] == []
-    rotations = page_frame("0", 1.0, poses, {0: output}, spatial=0, digits=3)
-    assert rotations["people"][0]["joints"] == rotations["people"][0]["future"] == []
 
 
-def test_live_poses_are_looked_at_as_recordings_are() -> None:
+def test_rotations_are_not_drawn() -> None:
+    skeleton = load_skeleton("cmu38")
+    (output,) = Streams()().update_many({0: made_up_pose()}).values()
+    message = PageFrames("0", skeleton).frame_message({0: np.zeros((38, 3))}, {0: output})
+    assert message["people"][0]["joints"] == message["people"][0]["future"] == message["horizons"] == []
+    assert message["people"][0]["label"] == output.label
+
+
+def test_a_frame_without_anybody_keeps_the_time() -> None:
+    frames = PageFrames("0", SKELETON)
+    poses = {0: made_up_pose()}
+    frames.frame_message(poses, Streams()().update_many(poses, timestamp=3.5))
+    assert frames.frame_message({}, {})["timestamp"] == 3.5
+
+
+def test_the_view_of_live_poses_is_found_at_once_and_again_from_more_frames() -> None:
+    frames, stream = PageFrames("1", SKELETON), Streams()()
+    found = []
+    for step in range(40):
+        poses = {0: made_up_pose(step)}
+        frames.frame_message(poses, stream.update_many(poses))
+        found.append(frames.view)
+    first, second = found[0], found[-1]
+    assert first is not None and second is not None and first is not second
+    assert [view is first for view in found] == [True] * 29 + [False] * 11
+    assert [view is second for view in found] == [False] * 29 + [True] * 11
+    assert frames.view_message() == {
+        "type": "view",
+        "source": "1",
+        "axes": second.axes.round(6).tolist(),
+        "note": "up is y (where the head points)",
+    }
+
+
+def test_live_poses_are_viewed_as_recordings_are() -> None:
     motion = made_up_recording(frames=12, people=2)
     frames = [{p: motion.poses[p, t].numpy() for p in range(2)} for t in range(12)]
     view, whole = view_of_frames(frames, SKELETON), view_of(motion)
     assert view is not None
     assert view.note == whole.note == "up is y (where the head points)"
     assert view.axes == pytest.approx(whole.axes)
-    assert page_view("1", view) == {
-        "type": "view",
-        "source": "1",
-        "axes": view.axes.round(6).tolist(),
-        "note": view.note,
-    }
 
 
 def test_a_view_needs_somebody() -> None:

@@ -80,16 +80,19 @@ def test_resets() -> None:
         ("", "not JSON: Expecting value"),
         ("{", "not JSON: "),
         (b"\xff\xfe{}", "not UTF-8|not JSON"),
-        (b'{"type": "\xff"}', "not UTF-8: byte 10 is wrong"),
+        (b'{"type": "\xff"}', "not UTF-8: byte 10 is invalid"),
         ("[" * 100_000, "nested too deeply"),
-        ("NaN", "NaN is no JSON; a joint that was not seen is null"),
+        ("NaN", "NaN is not a JSON value; use null for a joint that was not observed"),
         ('{"type": "reset", "track": ' + "9" * 5000 + "}", "not JSON: "),
         ("5", "the message is 5, expected an object with 'type'"),
         ("{}", "'type' is null, expected 'frame' or 'reset'"),
         ({"type": ["frame"]}, r"'type' is \[\"frame\"\], expected"),
-        ({"type": "reset", "track": None}, "'track' is null, expected a whole number"),
-        ({"type": "reset", "track": True}, "'track' is true, expected a whole number"),
-        ({"type": "reset", "track": 2**63}, "'track' is 9223372036854775808, expected a whole number"),
+        ({"type": "reset", "track": None}, "'track' is null, expected an integer"),
+        ({"type": "reset", "track": True}, "'track' is true, expected an integer"),
+        (
+            {"type": "reset", "track": 2**63},
+            "'track' is 9223372036854775808, expected an integer of up to 64 bits",
+        ),
         ({"type": "reset", "trakc": 1}, 'the message has the unknown key "trakc", expected track, type'),
         ({"type": "frame"}, "'people' is null, expected a list"),
         ({"type": "frame", "people": {}}, "'people' is {}, expected a list"),
@@ -99,12 +102,12 @@ def test_resets() -> None:
         ('{"type": "frame", "timestamp": 1e999, "people": []}', "'timestamp' has Infinity, expected"),
         (frame() | {"time": 1}, 'unknown key "time", expected people, timestamp, type'),
         (frame(name="x"), r"'people'\[0\] has the unknown key \"name\""),
-        (frame(track="a"), r"'people'\[0\]: 'track' is \"a\", expected a whole number"),
+        (frame(track="a"), r"'people'\[0\]: 'track' is \"a\", expected an integer"),
         (frame(track=1.0), "'track' is 1.0"),
         (frame(joints=None), r"'people'\[0\]: 'joints' is null, expected a list of 25"),
         (
             frame(joints=JOINTS[1:]),
-            "'joints' has 24 joints, expected a list of 25, those of skeleton 'ntu25'",
+            "'joints' has 24 entries, expected a list of 25, one per joint of skeleton 'ntu25'",
         ),
         (
             frame(joints=[[1, 2]] * 25),
@@ -117,12 +120,12 @@ def test_resets() -> None:
             r"'joints'\[24\] .* has true, expected numbers or null",
         ),
         (frame(joints=[*JOINTS[1:], [1, 2, 10**400]]), r"'joints'\[24\] .* has 1000"),
-        (frame(confidence=[1]), "'confidence' has 1 values, expected 25, one a joint"),
-        (frame(confidence=1), "'confidence' is 1, expected 25"),
+        (frame(confidence=[1]), "'confidence' has 1 entries, expected a list of 25, one per joint"),
+        (frame(confidence=1), "'confidence' is 1, expected a list of 25"),
         (frame(confidence=["1"] * 25), "'confidence' has \"1\", expected numbers"),
         (
             {"type": "frame", "people": [frame()["people"][0]] * 2},
-            r"'people'\[1\]: track 3 is there twice, expected each once",
+            r"'people'\[1\]: duplicate track 3, expected different tracks",
         ),
     ],
 )
@@ -169,6 +172,9 @@ def test_hello() -> None:
     assert message["skeleton"]["coordinates"] == "xyz"
     names = [[NTU.joints[i], NTU.joints[j]] for i, j in message["skeleton"]["bones"]]
     assert names == [list(bone) for bone in NTU.bones]
+    for left, right in message["skeleton"]["mirror"]:
+        assert NTU.joints[left] == NTU.joints[right].replace("right", "left")
+    assert (len(message["skeleton"]["mirror"]), message["skeleton"]["units"]) == (len(NTU.mirror), "m")
     assert message["classes"] == ["a", "b", "c"]
     assert [message[key] for key in ("frame_rate", "num_observed", "num_future")] == [30, OBSERVED, FUTURE]
 
@@ -234,13 +240,14 @@ def test_probabilities_that_are_no_numbers_are_no_result() -> None:
         future_times=torch.arange(2).double(),
         latency=0.01,
     )
-    with pytest.raises(ValueError, match="track 3: the model's probabilities are no numbers"):
+    with pytest.raises(ValueError, match="track 3: the model's probabilities are not finite"):
         result_message({3: output})
 
 
 def test_an_error_is_one_line() -> None:
     assert error_message(ValueError("not\n  this")) == {"type": "error", "message": "not this"}
-    assert error_message("no") == {"type": "error", "message": "no"}
+    assert error_message("no\x07") == {"type": "error", "message": "no?"}
+    assert error_message("x" * 301)["message"] == "x" * 297 + "..."
 
 
 def test_what_is_predicted_can_be_sent_back() -> None:

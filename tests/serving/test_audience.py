@@ -1,0 +1,126 @@
+"""Viewers and channels: who gets what, and that nobody waits for anybody."""
+
+import asyncio
+import functools
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from served import run
+
+from pyg_sybio.serving.audience import Audience, Channel, Viewer
+
+
+def in_event_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run a test in an event loop of its own."""
+
+    @functools.wraps(test)
+    def wrapped() -> None:
+        run(test())
+
+    return wrapped
+
+
+async def pending(viewer: Viewer) -> list[str]:
+    """Take what waits for a viewer."""
+    texts = []
+    while True:
+        waiting = asyncio.ensure_future(viewer.next())
+        await asyncio.sleep(0)
+        if not waiting.done():
+            waiting.cancel()
+            return texts
+        texts.append(waiting.result())
+
+
+def sources_of(text: str) -> list[dict[str, object]]:
+    message = json.loads(text)
+    assert message["type"] == "sources"
+    return list(message["sources"])
+
+
+@in_event_loop
+async def test_a_slow_viewer_gets_the_newest_frame_and_holds_no_other() -> None:
+    viewer = Viewer()
+    for number in range(1000):
+        viewer.offer("frame", f"frame {number}")
+    viewer.offer("sources", "old list")
+    viewer.offer("sources", "list")
+    assert await pending(viewer) == ["frame 999", "list"]
+    assert viewer.skipped == 999
+
+    waiting = asyncio.create_task(viewer.next())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    viewer.offer("frame", "frame 1000")
+    assert await waiting == "frame 1000"
+    assert viewer.skipped == 999
+
+
+@in_event_loop
+async def test_viewers_get_their_own_source_only() -> None:
+    audience, one, two = Audience(), Channel("a", "one", "live"), Channel("b", "two", "live")
+    first, second = Viewer(), Viewer()
+    one.show("view", "from the left")
+    audience.add(one)
+    audience.add(two)
+    for viewer in (first, second):
+        audience.enter(viewer)
+        (text,) = await pending(viewer)
+        assert [each["id"] for each in sources_of(text)] == ["a", "b"]
+    audience.watch(first, one)
+    audience.watch(second, two)
+    one.show("frame", "of a")
+    two.show("frame", "of b")
+    assert await pending(first) == ["from the left", "of a"]
+    assert await pending(second) == ["of b"]
+
+    one.show("frame", "late")
+    audience.watch(first, two)  # what waits from the other source is not sent any more
+    assert await pending(first) == ["of b"]  # the newest frame, at once
+    assert (one.viewers, two.viewers) == (set(), {first, second})
+    audience.leave(first)
+    assert (audience.viewers, two.viewers, first.watching) == ({second}, {second}, None)
+
+
+@in_event_loop
+async def test_a_source_is_wanted_while_somebody_watches_and_it_is_not_paused() -> None:
+    audience, recording, viewer = Audience(), Channel("a", "sway", "recording"), Viewer()
+    audience.add(recording)
+    audience.enter(viewer)
+    assert not recording.wanted.is_set()
+    audience.watch(viewer, recording)
+    assert recording.wanted.is_set()
+    audience.pause(recording, True)
+    assert not recording.wanted.is_set()
+    audience.pause(recording, False)
+    assert recording.wanted.is_set()
+    audience.leave(viewer)
+    assert not recording.wanted.is_set()
+
+
+@in_event_loop
+async def test_viewers_hear_when_a_recording_pauses_or_goes() -> None:
+    audience, recording, live = Audience(), Channel("a", "sway", "recording"), Channel("b", "camera", "live")
+    viewer = Viewer()
+    audience.add(recording)
+    audience.enter(viewer)
+    audience.watch(viewer, recording)
+    await pending(viewer)
+    audience.pause(recording, True)
+    (text,) = await pending(viewer)
+    assert sources_of(text) == [{"id": "a", "name": "sway", "kind": "recording", "paused": True}]
+    audience.pause(recording, True)
+    assert await pending(viewer) == []
+    audience.add(live)
+    audience.pause(live, True)
+    assert not live.paused
+    await pending(viewer)
+    recording.show("frame", "the last")
+    audience.remove(recording)
+    (text,) = await pending(viewer)
+    assert [each["id"] for each in sources_of(text)] == ["b"]
+    assert viewer.watching is None
+    with pytest.raises(KeyError):
+        audience.remove(recording)
