@@ -90,7 +90,7 @@ def test_a_port_that_is_taken_is_one_line(checkpoint: Path, capsys: pytest.Captu
         assert main(["serve", str(checkpoint), "--port", str(port)]) == 1
     assert capsys.readouterr().err == (
         f"sybio: error: cannot listen on 127.0.0.1 port {port}: Address already in use "
-        "(--port takes another)\n"
+        "(--port selects another)\n"
     )
 
 
@@ -122,7 +122,7 @@ def test_who_lets_everybody_in_is_warned(
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
     monkeypatch.setattr("gc.freeze", lambda: None)  # the tests go on
-    warning = "sybio: warning: whoever reaches this machine can connect: --token TOKEN keeps others out"
+    warning = "sybio: warning: anybody who can reach this machine can connect (--token prevents that)"
     for options, warned in (
         (["--host", "0.0.0.0"], True),
         (["--host", "0.0.0.0", "--token", "x"], False),
@@ -159,5 +159,5 @@ def test_bfloat16_is_for_models_that_can_choose(checkpoint: Path) -> None:
     one, other = (each.stream().update(pose) for each in (whole, half))
     assert one.probabilities.tolist() != other.probabilities.tolist()
     assert one.probabilities.tolist() == pytest.approx(other.probabilities.tolist(), abs=0.05)
-    with pytest.raises(ValueError, match=r"--bf16 needs a checkpoint of 'sybio fit' or a folder"):
+    with pytest.raises(ValueError, match=r"--bf16 needs a checkpoint or a model folder"):
         in_bfloat16(half)
