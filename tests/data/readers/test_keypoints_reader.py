@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mutations import Mutation, assert_safe, mutations
+from strict_json import strict_json
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.keypoints import read_keypoints
@@ -323,7 +324,7 @@ def second_npy(content: bytes, path: Path) -> list[Motion] | None:
 
 def second_json(content: bytes, path: Path) -> list[Motion] | None:
     try:
-        document = json.loads(content.decode("utf-8"), parse_constant=_refuse)
+        document = strict_json(content)
         values = np.array(document, dtype=object)
     except ValueError:
         return None
@@ -343,7 +344,7 @@ def _sound(values: np.ndarray, path: Path) -> list[Motion] | None:
 def second_coco(content: bytes, path: Path) -> list[Motion] | None:
     """Results whose images are plain numbers, entry by entry."""
     try:
-        document = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        document = strict_json(content)
         frames: dict[int, list[np.ndarray]] = {}
         for entry in document:
             if type(entry["image_id"]) is not int or type(entry["keypoints"]) is not list:
@@ -362,16 +363,6 @@ def second_coco(content: bytes, path: Path) -> list[Motion] | None:
         placed[: len(people), number - first] = people
     with np.errstate(over="ignore"):
         return _sound(placed.astype(np.float32), path)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError
-    return dict(pairs)
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(name)
 
 
 def test_damaged_npy_is_refused_or_read_rightly(tmp_path: Path) -> None:

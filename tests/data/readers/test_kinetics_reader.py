@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mutations import assert_safe, mutations
+from strict_json import strict_json
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.kinetics import KineticsLabel, read_kinetics, read_kinetics_labels
@@ -42,7 +43,7 @@ def write(path: Path, content: Any) -> Path:
 def second_parse(content: bytes, path: Path) -> list[Motion] | None:
     """The motion of a file, joint by joint; None if it is not sound."""
     try:
-        document = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        document = strict_json(content)
         frames = {_integer(frame["frame_index"]): list(frame["skeleton"]) for frame in document["data"]}
         in_order = [frame["frame_index"] for frame in document["data"]]
         if in_order != sorted(set(in_order)) or in_order[0] < 0 or type(document["label"]) is not str:
@@ -76,16 +77,6 @@ def second_parse(content: bytes, path: Path) -> list[Motion] | None:
             frame_rate=30.0, label=label, source=str(path),
         )
     ]  # fmt: skip
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError
-    return dict(pairs)
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(name)
 
 
 def _integer(value: Any) -> int:
