@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch_geometric.transforms import BaseTransform
 
+from pyg_sybio.data import processes
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.store import pool
 from pyg_sybio.data.store.storage import Storage
 from pyg_sybio.data.store.store import prepare
 from pyg_sybio.skeleton import load_skeleton
@@ -147,7 +147,7 @@ def read_no_motion(path: Path) -> object:
 def prepare_from_command_line(root: str, num_processes: str) -> None:
     """Prepare, where the third file waits for a line in the pipe `go`."""
     if num_processes != "1":
-        pool.TRIAL_SECONDS = pool.START_UP_SECONDS = 0
+        processes.TRIAL_SECONDS = processes.START_UP_SECONDS = 0
     # Whoever started the tests in the background may have had the signal ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     store = prepare(

@@ -21,7 +21,7 @@ import numpy as np
 import xxhash
 
 from pyg_sybio.data.store.fingerprint import digest
-from pyg_sybio.data.store.pool import LeftOut, Record
+from pyg_sybio.data.store.records import LeftOut, Record
 from pyg_sybio.skeleton import Skeleton
 
 INDEX, META = "index.json", "meta.json"

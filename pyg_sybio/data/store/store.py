@@ -37,7 +37,7 @@ from pyg_sybio.data.store.files import (
     read_meta,
 )
 from pyg_sybio.data.store.fingerprint import described, digest, listing
-from pyg_sybio.data.store.pool import Preprocess, Read, read_files
+from pyg_sybio.data.store.records import Preprocess, Read, read_files
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.skeleton import Skeleton
 
@@ -227,10 +227,14 @@ def _fill(
         unit="file",
         disable=None if storage.progress else True,  # None: shown only on a terminal
     )
-    num_processes = storage.num_processes or os.cpu_count() or 1
     with bar, StoreWriter(folder, root) as writer:
         items = read_files(
-            files, read, preprocess, num_processes=num_processes, folder=folder, advance=bar.update
+            files,
+            read,
+            preprocess,
+            num_processes=storage.num_processes,
+            folder=folder,
+            advance=bar.update,
         )
         with closing(items):
             for item in items:

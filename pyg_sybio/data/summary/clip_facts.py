@@ -1,15 +1,13 @@
-r"""What counts of a clip, and of all clips in a file.
+r"""The facts about a clip that are counted, and the facts about all clips of a file.
 
-Worker processes import this module, so it imports what reads files and no more.
+Worker processes import this module, so it imports only what reads files.
 """
 
-import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from pyg_sybio.data.datasets.protocols import SPLITS
 from pyg_sybio.data.motion import Motion
@@ -73,13 +71,8 @@ class ClipFacts:
         )
 
 
-Result = tuple[list[ClipFacts], str | None]
-"""What there is in a file, and the error that ended the reading."""
-
-
-def facts_of_file(file: Path, root: Path, skeleton: Skeleton | None) -> Result:
-    """The facts of a file's motions, and the error that ended the reading."""
-    clips: list[ClipFacts] = []
+def facts_of_file(file: Path, root: Path, skeleton: Skeleton | None) -> Iterator[ClipFacts | str]:
+    """The facts of a file's motions; if the file cannot be read to its end, the error is the last item."""
     suffix = "folder" if file.is_dir() else file.suffix.lower()
     inner = file.relative_to(root).parts[:-1]
     folder = tuple(part.lower() for part in inner if part.lower() in SPLITS)[-1:]
@@ -95,13 +88,6 @@ def facts_of_file(file: Path, root: Path, skeleton: Skeleton | None) -> Result:
             motions = read_motions(file, skeleton=skeleton)
         for motion in motions:
             in_splits = tuple(splits.get(motion.source, folder))
-            clips.append(ClipFacts.of(motion, suffix, in_splits))
+            yield ClipFacts.of(motion, suffix, in_splits)
     except (ValueError, OSError) as error:
-        return clips, str(error)
-    return clips, None
-
-
-def start_worker() -> None:
-    """What a process does that reads files for another one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends the workers
-    torch.set_num_threads(1)
+        yield str(error)

@@ -1,12 +1,9 @@
 r"""What is in a folder of recordings: clips, classes, lengths, frame rates, persons, and what is missing."""
 
-import multiprocessing
-import os
-import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,16 +16,13 @@ from pyg_sybio.data.datasets.motion_folder import describe_files, find_motion_fi
 from pyg_sybio.data.datasets.protocols import SPLITS
 from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.natural_order import natural
+from pyg_sybio.data.processes import results_of
 from pyg_sybio.data.reading import is_readable
-from pyg_sybio.data.summary.clip_facts import ClipFacts, Result, facts_of_file, start_worker
+from pyg_sybio.data.summary.clip_facts import ClipFacts, facts_of_file
 from pyg_sybio.data.summary.tally import Tally
 from pyg_sybio.skeleton import Skeleton
 
 TABLE = "clips.csv"
-
-_TRIAL_SECONDS = 1.0
-_START_UP_SECONDS = 3.0  # of a worker process, most of it the import of torch
-_FILES_AT_ONCE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,18 +100,19 @@ def summarise(
     splits: dict[str, Tally] = {}
     failures: dict[str, str] = {}
     names: dict[tuple[str, tuple[str, ...]], str] = {}
-    results = _results(files, read, num_processes)
-    hidden = None if progress else True  # None: shown on a terminal alone
-    bar = tqdm(results, total=len(files), unit="file", disable=hidden, leave=False)
-    for file, (clips, failure) in zip(files, bar, strict=True):
-        if failure is not None:
-            failures[str(file)] = failure
-        for clip in clips:
+    hidden = None if progress else True  # None: shown only on a terminal
+    with closing(results_of(read, files, num_processes=num_processes)) as results:
+        bar = tqdm(results, total=len(files), unit="file", disable=hidden, leave=False)
+        for file, clips in zip(files, bar, strict=True):
             entry = entries.get(file.relative_to(folder).as_posix(), ClipEntry())
-            described = replace(_described(clip, entry), skeleton=_name_of_skeleton(clip, names))
-            every.add(described)
-            for split in described.splits:
-                splits.setdefault(split, Tally()).add(described)
+            for clip in clips:
+                if isinstance(clip, str):
+                    failures[str(file)] = clip
+                    continue
+                described = replace(_described(clip, entry), skeleton=_name_of_skeleton(clip, names))
+                every.add(described)
+                for split in described.splits:
+                    splits.setdefault(split, Tally()).add(described)
     order = sorted(splits, key=lambda name: (_split_place(name), natural(name)))
     in_order = {name: splits[name] for name in order}
     others = _others(path, files) if folder == path else {}
@@ -177,43 +172,6 @@ def _name_of_skeleton(clip: ClipFacts, names: dict[tuple[str, tuple[str, ...]], 
         number = 1 + sum(name == clip.skeleton for name, _ in names)
         names[key] = clip.skeleton if number == 1 else f"{clip.skeleton} ({number})"
     return names[key]
-
-
-# Many cores ------------------------------------------------------------------------------------------------
-
-
-def _results(
-    files: Sequence[Path],
-    read: Callable[[Path], Result],
-    num_processes: int | None,
-) -> Iterator[Result]:
-    """The results in the order of the files: from this process, and from workers once those pay."""
-    available = num_processes or os.cpu_count() or 1
-    begin = time.perf_counter()
-    for done, file in enumerate(files):
-        elapsed = time.perf_counter() - begin
-        if done and available > 1 and elapsed > _TRIAL_SECONDS:
-            saved = elapsed / done * (len(files) - done) * (1 - 1 / available)
-            if saved > 2 * _START_UP_SECONDS:
-                yield from _from_workers(files[done:], read, available)
-                return
-        yield read(file)
-
-
-def _from_workers(
-    files: Sequence[Path],
-    read: Callable[[Path], Result],
-    num_processes: int,
-) -> Iterator[Result]:
-    executor = ProcessPoolExecutor(
-        num_processes,
-        mp_context=multiprocessing.get_context("spawn"),  # a forked torch may hang in its threads' locks
-        initializer=start_worker,
-    )
-    try:
-        yield from executor.map(read, files, chunksize=_FILES_AT_ONCE)
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _split_place(name: str) -> int:

@@ -11,10 +11,10 @@ import pytest
 import torch
 from stick_body import STICK, stick_motion, without
 
+from pyg_sybio.data import processes
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.readers.motion_file import write_motion
-from pyg_sybio.data.summary import summary as summary_module
 from pyg_sybio.data.summary.clip_facts import ClipFacts
 from pyg_sybio.data.summary.summary import summarise
 from pyg_sybio.data.summary.tally import Tally, spread
@@ -100,12 +100,12 @@ def test_the_numbers_are_those_of_a_count_by_hand(
 ) -> None:
     motions = write_folder(tmp_path)
     if num_processes > 1:  # at once, and not once it pays
-        monkeypatch.setattr(summary_module, "_TRIAL_SECONDS", -1.0)
-        monkeypatch.setattr(summary_module, "_START_UP_SECONDS", -1.0)
+        monkeypatch.setattr(processes, "TRIAL_SECONDS", -1.0)
+        monkeypatch.setattr(processes, "START_UP_SECONDS", -1.0)
         workers = []
-        from_workers = summary_module._from_workers
+        from_workers = processes._from_workers
         monkeypatch.setattr(
-            summary_module, "_from_workers", lambda *args: workers.append(args) or from_workers(*args)
+            processes, "_from_workers", lambda *args: workers.append(args) or from_workers(*args)
         )
     found = summarise(tmp_path, num_processes=num_processes)
     if num_processes > 1:

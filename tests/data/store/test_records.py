@@ -1,6 +1,5 @@
 """Reading many files: in order, on several cores, and with errors that say which file."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from made_up_motions import (
     made_up,
     read,
     read_file_that_went,
-    read_here_or_there,
     read_no_motion,
     read_some_bad,
     read_with_mistake,
@@ -19,8 +17,7 @@ from made_up_motions import (
 )
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.store import pool
-from pyg_sybio.data.store.pool import LeftOut, Record, items_of, name_of, read_files, record_of
+from pyg_sybio.data.store.records import LeftOut, Record, items_of, name_of, read_files, record_of
 
 
 @pytest.fixture
@@ -39,39 +36,6 @@ def reading(root: Path, read: Callable, **changes: object) -> list[Record | Left
         "advance": lambda: None,
     }
     return list(read_files(files_of(root), read, **(arguments | changes)))  # type: ignore[arg-type]
-
-
-def test_workers_read_in_order_until_one_dies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "TRIAL_SECONDS", 0)
-    monkeypatch.setattr(pool, "START_UP_SECONDS", 0)
-    os.mkfifo(root / "go")
-    pipe = os.open(root / "go", os.O_RDWR)
-    items, advanced = [], []
-
-    def advance() -> None:
-        advanced.append(len(items))
-        if len(advanced) == 59:  # all others are here: now the last one may kill its process
-            os.write(pipe, b"go\n")
-
-    results = read_files(
-        files_of(root), read_here_or_there, None, num_processes=2, folder=root, advance=advance
-    )
-    with pytest.raises(RuntimeError, match=r"a worker process died while it read \S*/59\.txt: it crashed"):
-        items.extend(results)  # grows item by item
-    os.close(pipe)
-
-    expected = [path for path in files_of(root)[:-1] for _ in range(20 if path.name == "5.txt" else 1)]
-    assert [item.values["source"] for item in items] == [str(path) for path in expected]
-    processes = [item.values["ids"]["process"] for item in items]
-    assert processes[0] == str(os.getpid())  # this process tries the first file, then lets the workers read
-    assert str(os.getpid()) not in processes[1:]
-    for item, path in zip(items, expected, strict=True):
-        motion = made_up(int(path.stem))
-        repeats = 100 if path.name == "5.txt" else 1
-        poses = motion.poses.repeat(1, repeats, 1, 1).flatten(0, 1).numpy()
-        assert (item.arrays["poses"] == poses).all()
-    assert sum(item.num_bytes for item in items) > 2 * pool.MAX_RESULT_BYTES
-    assert not list(root.glob("file-*"))  # through which the many motions of the sixth file went
 
 
 def test_few_files_are_read_in_this_process(root: Path) -> None:
@@ -125,12 +89,6 @@ def test_motions_are_not_collected(root: Path) -> None:
         item = next(items)
         assert isinstance(item, Record) and item.values["source"] == given[-1].source
         assert len(given) == count
-
-
-def test_functions_that_a_worker_cannot_load(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool._Worker, "pickled", b"cno_such_module\nread\n.", raising=False)
-    with pytest.raises(ValueError, match=r"cannot load 'read' or 'preprocess' .*no_such_module"):
-        pool._work(0, root / "0.txt")
 
 
 def test_names() -> None:
