@@ -25,11 +25,11 @@ from typing import Any, Literal
 import numpy as np
 
 _MAX_LONG = 255  # bytes of an integer
-# A container of one byte in the file takes 50 to 200 bytes in memory: beyond the first millions, each needs
-# this many bytes of the file. (An annotation has about 25 containers, and thousands of bytes.)
-_FREE_OBJECTS = 2**22
+# A container of one byte in the file takes 50 to 200 bytes in memory: after the free ones, each needs this
+# many bytes of the file. (An annotation has about 25 containers, and thousands of bytes.)
 _BYTES_PER_OBJECT = 16
 _MAX_DIMENSIONS = 8
+_CORES = ("core", "_core")  # of numpy 1 and numpy 2
 _TYPE = re.compile(r"b1|[iu][1248]|f[248]|U[1-9][0-9]{0,6}")
 
 
@@ -86,8 +86,8 @@ def _array(data: Any, dtype: _DType, shape: tuple[Any, ...], order: Any) -> np.n
 
 
 @dataclass(frozen=True, eq=False)
-class _Global:
-    """A name that a pickle may contain."""
+class Global:
+    """A function or class that a pickle names."""
 
     name: str
 
@@ -116,10 +116,13 @@ class PlainUnpickler(pickle._Unpickler):
     large_instructions = """
         MARK TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST EMPTY_DICT EMPTY_SET SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8
     """
-    names = re.compile(
-        r"numpy\.(dtype|ndarray|_?core\.multiarray\.(_reconstruct|scalar)|_?core\.numeric\._frombuffer)"
-        r"|_codecs\.encode|(builtins|__builtin__)\.(bytes|set)"
+    names = frozenset(
+        ["numpy.dtype", "numpy.ndarray", "_codecs.encode"]
+        + [f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("bytes", "set")]
+        + [f"numpy.{core}.multiarray.{name}" for core in _CORES for name in ("_reconstruct", "scalar")]
+        + [f"numpy.{core}.numeric._frombuffer" for core in _CORES]
     )
+    free_objects = 2**22
 
     pop_mark: Callable[[], list[Any]]
 
@@ -142,7 +145,7 @@ class PlainUnpickler(pickle._Unpickler):
         codes = large | {getattr(pickle, name)[0] for name in self.instructions.split()}
         standard = pickle._Unpickler.dispatch
         instructions = {code: getattr(self, standard[code].__name__) for code in codes}
-        objects, most, start = 0, _FREE_OBJECTS + len(self.content) // _BYTES_PER_OBJECT, 0
+        objects, most, start = 0, self.free_objects + len(self.content) // _BYTES_PER_OBJECT, 0
         try:
             while (code := self.read(1)[0]) != pickle.STOP[0]:
                 if code not in instructions:
@@ -171,7 +174,7 @@ class PlainUnpickler(pickle._Unpickler):
                 return _DType(code)
             case "dtype", (str(code), *_):
                 raise ValueError(f"an array or scalar of type {code[:20]!r}, expected numbers or text")
-            case "_reconstruct", (_Global("numpy.ndarray"), (0,), kind) if kind == b"b":
+            case "_reconstruct", (Global("numpy.ndarray"), (0,), kind) if kind == b"b":
                 return PickledArray()  # its state follows
             case "scalar", (_DType() as dtype, data):
                 return _array(data, dtype, (1,), "C")[0].item()
@@ -210,10 +213,10 @@ class PlainUnpickler(pickle._Unpickler):
             raise ValueError("a line without an end")
         return self.read(end + 1 - self.place)
 
-    def find_class(self, module: str, name: str) -> _Global:
-        if not self.names.fullmatch(full := f"{module}.{name}"):
+    def find_class(self, module: str, name: str) -> Global:
+        if (full := f"{module}.{name}") not in self.names:
             raise ValueError(f"the pickle names {full[:80]!r}, expected only arrays and plain values")
-        return _Global(full)
+        return Global(full)
 
     def load_frame(self) -> None:
         size, place = self.number(8), self.place
@@ -259,7 +262,7 @@ class PlainUnpickler(pickle._Unpickler):
 
     def load_reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, _Global) or type(arguments) is not tuple:
+        if not isinstance(function, Global) or type(arguments) is not tuple:
             raise ValueError("a call of something that is not a function")
         self.append(self.call(function.name, arguments))
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyg_sybio.data.readers.plain_pickle import PickledArray, load_plain_pickle
+from pyg_sybio.data.readers.plain_pickle import PickledArray, PlainUnpickler, load_plain_pickle
 
 PROTOCOLS = range(6)
 ARRAYS = [
@@ -287,7 +287,7 @@ def test_text_cannot_be_encoded_over_and_over(tmp_path: Path) -> None:
 def test_there_are_not_many_more_containers_than_bytes_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bytes
 ) -> None:
-    monkeypatch.setattr("pyg_sybio.data.readers.plain_pickle._FREE_OBJECTS", 1000)
+    monkeypatch.setattr(PlainUnpickler, "free_objects", 1000)
     content = b"\x80\x04" + made * 5000 + b"."
     assert f"container number {1001 + len(content) // 16}, expected arrays" in refusal(content, tmp_path)
     values = [{"id": f"clip {index}", "shape": (3, 4), "values": b"a" * 64} for index in range(1000)]
