@@ -76,11 +76,11 @@ def listening(app: ASGIApp, limits: Limits | None = None, *, send_buffer: int | 
             yield bound.getsockname()[1]
         finally:
             server.should_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=60)
             assert not thread.is_alive()
 
 
-def wait_for(condition: Any, seconds: float = 20) -> None:
+def wait_for(condition: Any, seconds: float = 60) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not condition():
@@ -89,10 +89,10 @@ def wait_for(condition: Any, seconds: float = 20) -> None:
 
 
 def run(coroutine: Any) -> Any:
-    """Run a coroutine, no longer than half a minute."""
+    """Run a coroutine, for a minute at most."""
 
     async def limited() -> Any:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await coroutine
 
     return asyncio.run(limited())
