@@ -22,17 +22,17 @@ def add_command(commands: Commands) -> None:
         help="let the model observe only this part of each clip, above 0 and at most 1 "
         "(default: as in the recipe)",
     )
-    looks = parser.add_mutually_exclusive_group()
-    looks.add_argument(
+    views = parser.add_mutually_exclusive_group()
+    views.add_argument(
         "--mirror",
         action="store_true",
         help="test-time augmentation with the mirror image: average the predictions for each clip and its "
         "mirror image, which takes twice the time; for models trained with RandomMirror",
     )
-    looks.add_argument(
-        "--one-look",
+    views.add_argument(
+        "--one-view",
         action="store_true",
-        help="without test-time augmentation, whatever 'data.looks' of the recipe says",
+        help="without test-time augmentation, whatever 'data.views' of the recipe says",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE.json", help="the report (default: next to the model)"
@@ -54,14 +54,14 @@ def run(args: argparse.Namespace) -> None:
         description = description | {args.split: description[args.split] | {"observation_ratio": ratio}}
         name, facts = f"{args.split}-{ratio:g}", facts | {"observation_ratio": ratio}
     data = ClipDataModule.from_description(description, root=args.data_root)
-    looks = data.looks
-    if args.one_look:
-        name, looks = f"{name}-one-look", ONE_LOOK
+    views = data.views
+    if args.one_view:
+        name, views = f"{name}-one-view", ONE_LOOK
     elif args.mirror:
-        name, looks = f"{name}-mirror", replace(looks, mirror=data.mirror_axis)
-        if looks.mirror is None:
+        name, views = f"{name}-mirror", replace(views, mirror=data.mirror_axis)
+        if views.mirror is None:
             raise ValueError(f"{args.model} was trained without RandomMirror, which '--mirror' is for")
-    facts |= {"looks": looks.count, "mirrored": looks.mirror is not None}
+    facts |= {"looks": views.count, "mirrored": views.mirror is not None}
     actions = args.actions.split(",") if args.actions else None
     report = evaluate(
         checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu"),
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         seen_classes=checkpoint.seen_classes,
         batch_size=data.batch_size,
         actions=actions,
-        looks=looks,
+        looks=views,
     )
     report = {"checkpoint": str(args.model)} | facts | report
     print(format_report(report))

@@ -47,6 +47,9 @@ _COMMANDS = (
 _TAKE_OVERRIDES = ("fit", "reproduce")
 """Commands that pass unknown options on as settings of a recipe."""
 
+_RENAMED_OPTIONS = {"--one-look": "--one-view"}
+"""Options by their old names, which are still understood."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -58,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code. Wrong usage that :mod:`argparse` detects raises :class:`SystemExit`.
     """
     parser = _parser()
-    args, rest = parser.parse_known_args(argv)
+    args, rest = parser.parse_known_args(_renamed(sys.argv[1:] if argv is None else argv))
     if args.command in _TAKE_OVERRIDES:
         args.overrides = rest
     elif rest:
@@ -93,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         command.add_command(commands)
     return parser
+
+
+def _renamed(argv: Sequence[str]) -> list[str]:
+    """The arguments with the new names of options."""
+    for old in _RENAMED_OPTIONS.keys() & set(argv):
+        print(f"sybio: note: {old} is now {_RENAMED_OPTIONS[old]}", file=sys.stderr)
+    return [_RENAMED_OPTIONS.get(word, word) for word in argv]
 
 
 def _silence_libraries() -> None:

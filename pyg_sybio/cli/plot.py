@@ -464,7 +464,7 @@ def _evaluated(args: argparse.Namespace) -> dict[str, Any]:
     checkpoint = load_checkpoint(args.source)
     data = _data(checkpoint, args)
     dataset = data.clips(args.split)
-    found = answers(_fast(checkpoint), dataset, progress=True, looks=data.looks)
+    found = answers(_fast(checkpoint), dataset, progress=True, looks=data.views)
     return {"split": args.split} | summary(found, dataset, seen_classes=checkpoint.seen_classes)
 
 

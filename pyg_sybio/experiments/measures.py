@@ -294,7 +294,7 @@ def _report(trained: Trained) -> Report:
 
 def _answers_on(trained: Trained, dataset: Dataset) -> Answers:
     data = trained.data
-    return answers(trained.model, dataset, batch_size=data.batch_size, looks=data.looks)
+    return answers(trained.model, dataset, batch_size=data.batch_size, looks=data.views)
 
 
 def _report_on(trained: Trained, dataset: Dataset) -> Report:

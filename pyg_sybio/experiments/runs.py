@@ -117,16 +117,19 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     arguments = {**PRESETS[preset], **(model.get("variant") or {})}
     dataset = recipe_dataset(data["dataset"])
     known = flat_parameters(dataset)
-    return {
+    if trainer.get("precision") == "auto":  # depends on the machine
+        del trainer["precision"]
+    identity = {
         "model": {
             **{key: value for key, value in model.items() if key not in ("preset", "variant")},
             "arguments": _without_defaults(arguments, inspect.signature(SybioGNN).parameters),
         },
         "data": {
+            "dataset": dataset.__name__,
             **{
                 key: value
                 for key, value in data.items()
-                if key not in ("settings", *SPLITS, *_INCIDENTAL["data"])
+                if key not in ("dataset", "settings", *SPLITS, *_INCIDENTAL["data"])
             },
             **{
                 split: _without_defaults({**(data.get("settings") or {}), **(data.get(split) or {})}, known)
@@ -139,6 +142,7 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
         },
         "seed": given["seed_everything"],
     }
+    return _with_short_names(identity)
 
 
 def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
@@ -230,6 +234,16 @@ def _facts(
         "parameters": sum(p.numel() for p in module.model.parameters()),
         **machine(),
     }
+
+
+def _with_short_names(settings: Any) -> Any:
+    """Settings in which classes are named without their modules, which may be moved."""
+    if isinstance(settings, Mapping):
+        short = {key: _with_short_names(value) for key, value in settings.items()}
+        return (
+            short | {"class_path": short["class_path"].rpartition(".")[2]} if "class_path" in short else short
+        )
+    return [_with_short_names(value) for value in settings] if isinstance(settings, list) else settings
 
 
 def _without_defaults(

@@ -68,14 +68,14 @@ class Looks:
         """
         settings = {} if settings is None else settings
         if not isinstance(settings, Mapping):
-            raise ValueError(f"'data.looks' is {settings!r}, expected 'mirror', 'parts', or both")
+            raise ValueError(f"'data.views' is {settings!r}, expected 'mirror', 'parts', or both")
         for key in settings:
-            check_known(key, ("mirror", "parts"), place="'data.looks'", of=cls.__name__)
+            check_known(key, ("mirror", "parts"), place="'data.views'", of=cls.__name__)
         mirror, parts = settings.get("mirror"), settings.get("parts", [])
         if mirror not in (None, "x", "y", "z"):
-            raise ValueError(f"'data.looks.mirror' is {mirror!r}, expected x, y, z or null")
+            raise ValueError(f"'data.views.mirror' is {mirror!r}, expected x, y, z or null")
         if not isinstance(parts, Sequence) or not all(_is_pair(part) for part in parts):
-            raise ValueError(f"'data.looks.parts' is {parts!r}, expected a list of pairs of shares")
+            raise ValueError(f"'data.views.parts' is {parts!r}, expected a list of pairs of shares")
         return cls(mirror, tuple((float(low), float(high)) for low, high in parts))
 
     @property

@@ -58,13 +58,13 @@ class ClipDataModule(L.LightningDataModule):
             same ones in every run (:class:`~pyg_sybio.data.datasets.shuffled_futures.ShuffledFutures`):
             noise in what
             prediction is taught, as in the paper's Table 8. :meth:`clips` has the clips as they are.
-        looks: How clips are looked at when a trained model is judged, ``{mirror: x, parts: [[0.2, 1.0]]}``
-            (:class:`~pyg_sybio.trained.views.Looks`). (default: once)
+        views: Test-time augmentation, as ``{mirror: x, parts: [[0.2, 1.0]]}``
+            (:class:`~pyg_sybio.trained.views.Looks`). (default: none)
 
     Raises:
         ValueError: If a split has an argument that the dataset class does not know, a transform is wrong, or
             clips other than training clips are to be augmented, corrupted, or observed to a random share
-            (a range as ``observation_ratio``), ``shuffled_futures`` is not between 0 and 1, ``looks`` are
+            (a range as ``observation_ratio``), ``shuffled_futures`` is not between 0 and 1, ``views`` are
             wrong, or no folder of recordings is named and the dataset class needs one.
     """
 
@@ -81,7 +81,7 @@ class ClipDataModule(L.LightningDataModule):
         num_workers: int = 0,
         weighted_sampling: bool = False,
         shuffled_futures: float = 0.0,
-        looks: dict[str, Any] | None = None,
+        views: dict[str, Any] | None = None,
     ) -> None:
         check_share(shuffled_futures)
         super().__init__()
@@ -94,10 +94,10 @@ class ClipDataModule(L.LightningDataModule):
         self.num_workers = num_workers
         self.weighted_sampling = weighted_sampling
         self.shuffled_futures = shuffled_futures
-        self._look_settings = _plain(looks)
+        self._view_settings = _plain(views)
         self._built: dict[str, Dataset] = {}
         self._arguments = {split: self._dataset_arguments(split) for split in SPLITS}
-        self.looks = Looks.from_settings(self._look_settings)
+        self.views = Looks.from_settings(self._view_settings)
 
     def clips(self, split: str) -> Dataset:
         """The dataset of one split (``train``, ``val`` or ``test``)."""
@@ -168,7 +168,7 @@ class ClipDataModule(L.LightningDataModule):
             "folder": self.folder,
             "batch_size": self.batch_size,
             "shuffled_futures": self.shuffled_futures,
-            "looks": self._look_settings,
+            "looks": self._view_settings,
             "class_names": list(clips.class_names),
             "frame_rate": float(clips.frame_rate),
             "num_observed": int(clips.num_observed),
@@ -186,7 +186,7 @@ class ClipDataModule(L.LightningDataModule):
             batch_size=description["batch_size"],
             # Not in checkpoints of before there were these choices.
             shuffled_futures=description.get("shuffled_futures", 0.0),
-            looks=description.get("looks"),
+            views=description.get("looks"),
             **splits,
         )
 

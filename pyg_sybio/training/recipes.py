@@ -5,9 +5,11 @@ up to a class are replaced as a whole.
 """
 
 import difflib
+import re
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -25,9 +27,12 @@ from pyg_sybio.training.keep_checkpoint import KeepCheckpoint
 from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.precision import resolve_precision
 
+RENAMED_SETTINGS = {"data.looks": "data.views"}
+"""Settings by their old names, which recipes and overrides may still use."""
+
 
 class RecipeError(ValueError):
-    """A recipe or an override that cannot be understood: wrong usage, and not a failure."""
+    """A recipe or an override is invalid."""
 
 
 # What Lightning's trainer accepts, and "auto".
@@ -145,7 +150,7 @@ def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) 
         SybioModule,
         ClipDataModule,
         trainer_class=RecipeTrainer,
-        args=[*(part for path in _with_bases(recipe) for part in ("--config", str(path))), *overrides],
+        args=[*_config_arguments(recipe), *map(_renamed_override, overrides)],
         run=False,
         auto_configure_optimizers=False,
         # Checkpoints hold the model's own arguments; see SybioModule.on_save_checkpoint.
@@ -185,23 +190,56 @@ def train(cli: RecipeCLI, checkpoint: str | None = None) -> None:
         raise
 
 
-def _with_bases(recipe: str) -> list[Path]:
-    """The files of a recipe, those it is based on first."""
-    paths = [recipe_path(recipe)]
-    while (base := _base(paths[0])) is not None:
+def _config_arguments(recipe: str) -> list[str]:
+    """The recipe as options of the command line, after the recipes that it is based on."""
+    arguments: list[str] = []
+    paths: list[Path] = []
+    base: str | None = recipe
+    while base is not None:
         path = recipe_path(base)
         if path in paths:
-            raise RecipeError(f"{paths[0]}: 'base' is {base!r}, which is based on this recipe")
-        paths.insert(0, path)
-    return paths
+            raise RecipeError(f"{paths[-1]}: 'base' is {base!r}, which is based on this recipe")
+        paths.append(path)
+        document = _read_recipe(path)
+        renamed = _rename_settings(document, path)
+        arguments = ["--config", yaml.safe_dump(document) if renamed else str(path), *arguments]
+        base = document.get("base")
+    return arguments
 
 
-def _base(path: Path) -> str | None:
+def _read_recipe(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return document.get("base") if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
+def _rename_settings(document: dict[str, Any], path: Path) -> bool:
+    """Give the settings of a recipe their new names; whether there was an old one."""
+    renamed = False
+    for old, new in RENAMED_SETTINGS.items():
+        (part, key), new_key = old.split("."), new.rpartition(".")[2]
+        values = document.get(part)
+        if isinstance(values, dict) and key in values:
+            _note_renamed(old, new, str(path))
+            values[new_key] = values.pop(key)
+            renamed = True
+    return renamed
+
+
+def _renamed_override(word: str) -> str:
+    """An override with the new name of its setting."""
+    for old, new in RENAMED_SETTINGS.items():
+        if re.match(rf"--{re.escape(old)}(?![^.=])", word):
+            _note_renamed(old, new, "override")
+            return word.replace(old, new, 1)
+    return word
+
+
+@cache  # one line per process
+def _note_renamed(old: str, new: str, where: str) -> None:
+    print(f"note: {where}: '{old}' is now '{new}'", file=sys.stderr)
 
 
 def _configs() -> resources.abc.Traversable:

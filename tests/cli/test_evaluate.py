@@ -102,25 +102,25 @@ def test_clips_are_looked_at_as_the_recipe_says_or_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mirrors = "{class_path: pyg_sybio.data.transforms.RandomMirror, init_args: {axis: x}}"
-    wanted = [f"--data.train.augment={mirrors}", "--data.looks={mirror: x}"]
+    wanted = [f"--data.train.augment={mirrors}", "--data.views={mirror: x}"]
     made = SyntheticMotions(num_clips=24, num_observed=8, num_future=9)
     clips, run = tmp_path / "clips", tmp_path / "run"
     path = fit_whole_clips(made, lambda number: ("train", "val", "test")[number % 3], clips, run, wanted)
     capsys.readouterr()
     shown = {}
-    for option in ([], ["--one-look"], ["--mirror"]):
+    for option in ([], ["--one-view"], ["--mirror"]):
         assert main(["evaluate", str(path), *option]) == 0
         shown[" ".join(option)] = capsys.readouterr().out
     of_both = ", the mean of 2 looks at each (half of them at its mirror image)"
-    assert of_both in shown[""] and of_both in shown["--mirror"] and "looks" not in shown["--one-look"]
+    assert of_both in shown[""] and of_both in shown["--mirror"] and "looks" not in shown["--one-view"]
     reports = [
         json.loads(path.with_suffix(f".{name}.json").read_text())
-        for name in ("test", "test-one-look", "test-mirror")
+        for name in ("test", "test-one-view", "test-mirror")
     ]
     assert [(each["looks"], each["mirrored"]) for each in reports] == [(2, True), (1, False), (2, True)]
     assert reports[0]["motion"] == reports[2]["motion"] != reports[1]["motion"]
     with pytest.raises(SystemExit) as end:
-        main(["evaluate", str(path), "--one-look", "--mirror"])
+        main(["evaluate", str(path), "--one-view", "--mirror"])
     assert end.value.code == 2
 
 

@@ -85,3 +85,8 @@ def test_a_missing_extra_is_named(
     monkeypatch.setattr("pyg_sybio.skeleton.load_skeleton", missing)
     line = error_of(capsys, "skeleton", "show", "ntu25")
     assert line == f'sybio: error: this command needs {package}: pip install "pyg_sybio[{extra}]"'
+
+
+def test_an_old_name_of_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "missing.ckpt", "--one-look"]) == 1
+    assert "note: --one-look is now --one-view" in capsys.readouterr().err

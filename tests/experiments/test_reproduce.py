@@ -18,9 +18,9 @@ from pyg_sybio.experiments.catalogue import EXPERIMENTS
 from pyg_sybio.experiments.experiment import Arm, Experiment, Row, Trained
 from pyg_sybio.experiments.layouts import ArmTable, Column, Curve
 from pyg_sybio.experiments.names import MOTION_ERROR, OF_ZERO_VELOCITY
-from pyg_sybio.experiments.report import BEGIN, END, write_page
+from pyg_sybio.experiments.report import BEGIN, END, current, write_page
 from pyg_sybio.experiments.reproduce import RefusedError, plan_runs, report, reproduce
-from pyg_sybio.experiments.results import Measured, Record
+from pyg_sybio.experiments.results import Measured, Record, Results
 from pyg_sybio.experiments.runs import Run
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
@@ -310,3 +310,14 @@ def test_axes_say_which_error_they_show() -> None:
 def test_a_trained_model_may_be_a_key() -> None:
     trained = Trained(None, None, None, "test")  # type: ignore[arg-type]
     assert {trained: 1}[trained] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"), [("networks", "nw_ucla_slim"), ("errors", "cmu_mocap"), ("folds", "nw_ucla")]
+)
+def test_the_repository_s_results_are_those_of_the_recipes(name: str, recipe: str) -> None:
+    results = Results(Path(__file__).parents[2] / "benchmarks" / "results", name, recipe)
+    asked = results.facts()["asked"]
+    plan = plan_runs(EXPERIMENTS[name], recipe, asked["overrides"], [0])
+    shown = current(results.records(), plan, asked["split"])
+    assert {record.run for record in shown} == {planned.run for planned in plan}

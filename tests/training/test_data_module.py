@@ -107,30 +107,30 @@ def test_a_share_of_shuffled_futures_out_of_its_range(folder: Path) -> None:
         data_of(folder, shuffled_futures=1.1)
 
 
-def test_a_checkpoint_knows_how_clips_are_looked_at(folder: Path) -> None:
-    data = data_of(folder, looks={"mirror": "x", "parts": [[0.0, 0.8], [0.2, 1.0]]})
-    assert data.looks == Looks(mirror="x", parts=((0.0, 0.8), (0.2, 1.0)))
+def test_a_checkpoint_knows_the_views(folder: Path) -> None:
+    data = data_of(folder, views={"mirror": "x", "parts": [[0.0, 0.8], [0.2, 1.0]]})
+    assert data.views == Looks(mirror="x", parts=((0.0, 0.8), (0.2, 1.0)))
     description = json.loads(json.dumps(data.describe()))
-    assert ClipDataModule.from_description(description).looks == data.looks
+    assert ClipDataModule.from_description(description).views == data.views
     del description["looks"]
-    assert ClipDataModule.from_description(description).looks == ONE_LOOK == data_of(folder).looks
+    assert ClipDataModule.from_description(description).views == ONE_LOOK == data_of(folder).views
 
 
 @pytest.mark.parametrize(
-    ("looks", "message"),
+    ("views", "message"),
     [
-        ({"mirror": True}, "'data.looks.mirror' is True, expected x, y, z or null"),
-        ({"mirror": "w"}, "'data.looks.mirror' is 'w', expected x, y, z or null"),
-        ({"parts": [[0.2]]}, r"'data.looks.parts' is \[\[0.2\]\], expected a list of pairs of shares"),
-        ({"parts": 0.2}, "'data.looks.parts' is 0.2, expected a list of pairs of shares"),
+        ({"mirror": True}, "'data.views.mirror' is True, expected x, y, z or null"),
+        ({"mirror": "w"}, "'data.views.mirror' is 'w', expected x, y, z or null"),
+        ({"parts": [[0.2]]}, r"'data.views.parts' is \[\[0.2\]\], expected a list of pairs of shares"),
+        ({"parts": 0.2}, "'data.views.parts' is 0.2, expected a list of pairs of shares"),
         ({"parts": [[0.8, 0.2]]}, r"'part' is \(0.8, 0.2\), expected two shares from 0 to 1"),
-        ([], r"'data.looks' is \[\], expected 'mirror', 'parts', or both"),
-        ({"crops": []}, "'data.looks' has the unknown key 'crops': Looks knows mirror, parts"),
+        ([], r"'data.views' is \[\], expected 'mirror', 'parts', or both"),
+        ({"crops": []}, "'data.views' has the unknown key 'crops': Looks knows mirror, parts"),
     ],
 )
-def test_looks_that_are_none(folder: Path, looks: object, message: str) -> None:
+def test_views_that_are_wrong(folder: Path, views: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        data_of(folder, looks=looks)
+        data_of(folder, views=views)
 
 
 def test_a_run_with_shuffled_futures_trains(tmp_path: Path) -> None:

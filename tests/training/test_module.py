@@ -22,7 +22,7 @@ from pyg_sybio.trained.prediction import predict
 from pyg_sybio.trained.trained import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.module import SybioModule
-from pyg_sybio.training.recipes import RecipeCLI, RecipeError, fit, prepare, recipe_names, recipe_path
+from pyg_sybio.training.recipes import RecipeCLI, fit, prepare
 
 
 class Masked(SyntheticMotions):
@@ -236,68 +236,6 @@ def test_schedule_is_as_long_as_the_run(trained: RecipeCLI) -> None:
     assert trained.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0)
 
 
-def test_shipped_recipes_parse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert {"cmu_mocap", "kinetics", "ntu_cross_subject", "ntu_cross_view", "nw_ucla", "synthetic"} <= set(
-        recipe_names()
-    )
-    monkeypatch.setenv("PYG_SYBIO_DATA", str(tmp_path))
-    for name in recipe_names():
-        # Printing the settings parses all of them and ends there, before any data is read.
-        with pytest.raises(SystemExit) as end:
-            prepare(name, ["--print_config"])
-        assert end.value.code == 0
-
-
-def test_sizes_come_from_the_data() -> None:
-    cli = prepare("synthetic", [*TINY, "--data.settings.skeleton=coco17"])
-    assert cli.model.model.skeleton.name == "coco17"
-    assert cli.model.model.num_future == 9
-    assert cli.model.model.num_classes == len(cli.datamodule.clips("train").class_names)
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("--trainer.max_epoch=3", "max_epoch.*did you mean trainer.max_epochs"),
-        ("--model.presets=ntu", "model.presets.*did you mean model.preset"),
-        ("--trainer.max_epochs=many", "trainer.max_epochs"),
-    ],
-)
-def test_unknown_key_or_value(override: str, message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
-        prepare("synthetic", [override])
-
-
-def test_unknown_key_in_a_file(tmp_path: Path) -> None:
-    recipe = tmp_path / "mine.yaml"
-    recipe.write_text(recipe_path("synthetic").read_text().replace("batch_size:", "batchsize:"))
-    with pytest.raises(RecipeError, match=r"batchsize.*did you mean data\.batch_size"):
-        prepare(str(recipe))
-
-
-def test_unknown_argument_of_the_dataset() -> None:
-    with pytest.raises(ValueError, match=r"'data\.train' has the unknown key 'clips': .* num_clips"):
-        prepare("synthetic", ["--data.train.clips=3"])
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("--data.train.num_clips=few", r"^'data\.train\.num_clips' must be a whole number, but it is 'few'$"),
-        ("--model.variant.dropout=much", r"^'dropout' of the model must be a number, but it is 'much'$"),
-        ("--model.variant.hop=1", r"^the model has no 'hop', did you mean 'hops'\?$"),
-    ],
-)
-def test_a_setting_of_the_wrong_type_is_named(override: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        prepare("synthetic", [override])
-
-
-def test_missing_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"there is no last\.ckpt below"):
-        fit("synthetic", [*tiny(tmp_path, steps=1), "--ckpt_path=last"])
-
-
 def test_weighted_sampling_follows_the_weights() -> None:
     cli = prepare("synthetic", [*TINY, "--data.weighted_sampling=true"])
     clips = cli.datamodule.clips("train")
@@ -355,24 +293,3 @@ def test_weights_that_are_not_numbers_are_not_saved(monkeypatch: pytest.MonkeyPa
     kept = load_checkpoint(next(tmp_path.rglob("last.ckpt")))
     assert kept.global_step == 2
     assert all(weight.isfinite().all() for weight in kept.model.parameters())
-
-
-def test_a_recipe_changes_its_base_and_an_override_both(tmp_path: Path) -> None:
-    first, second, third = (tmp_path / f"{name}.yaml" for name in ("first", "second", "third"))
-    first.write_text("base: synthetic\nmodel: {alpha: 0.7}\ndata: {batch_size: 5}\n")
-    second.write_text(f"base: {first}\ndata: {{batch_size: 6, train: {{num_clips: 36}}}}\n")
-    config = prepare(str(second), [*TINY[1:], "--data.batch_size=7"]).config
-    assert config.model.alpha == 0.7
-    assert config.data.batch_size == 7
-    assert config.data.train["num_clips"] == 36
-    assert config.model.preset == prepare("synthetic", TINY).config.model.preset
-
-    third.write_text(f"base: {third}\n")
-    with pytest.raises(RecipeError, match=r"'base' is .* which is based on this recipe"):
-        prepare(str(third))
-    third.write_text("base: nothing\n")
-    with pytest.raises(FileNotFoundError, match="no recipe 'nothing'"):
-        prepare(str(third))
-    third.write_text("base: [\n")
-    with pytest.raises(RecipeError, match=r"third\.yaml is not YAML"):
-        prepare(str(third))

@@ -1,0 +1,122 @@
+"""Recipes: bases, overrides, their errors, and settings by their old names."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny_recipe import TINY, tiny
+
+from pyg_sybio.training.recipes import RecipeError, fit, prepare, recipe_names, recipe_path, settings
+
+
+def test_an_old_name_of_a_setting_is_translated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "old.yaml"
+    recipe.write_text(yaml.safe_dump({"base": "synthetic", "data": {"looks": {"mirror": "x"}}}))
+    assert settings(str(recipe))["data"]["views"] == {"mirror": "x"}
+    assert f"note: {recipe}: 'data.looks' is now 'data.views'" in capsys.readouterr().err
+    assert yaml.safe_load(recipe.read_text())["data"] == {"looks": {"mirror": "x"}}
+
+    based = tmp_path / "based.yaml"
+    based.write_text(yaml.safe_dump({"base": str(recipe), "data": {"batch_size": 3}}))
+    assert settings(str(based))["data"]["views"] == {"mirror": "x"}
+
+
+@pytest.mark.parametrize("override", [["--data.looks", "{mirror: y}"], ["--data.looks={mirror: y}"]])
+def test_an_old_name_in_an_override(override: list[str]) -> None:
+    data = prepare("synthetic", [*override, "--trainer.logger=false"]).datamodule
+    assert data.views.mirror == "y"
+
+
+def test_a_name_that_only_begins_like_an_old_one() -> None:
+    with pytest.raises(RecipeError, match="looksy"):
+        prepare("synthetic", ["--data.looksy=1"])
+
+
+def test_shipped_recipes_use_new_names(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("cmu_mocap", "nw_ucla"):
+        assert settings(name)["data"]["views"]
+        assert "looks:" not in recipe_path(name).read_text()
+    assert not capsys.readouterr().err
+
+
+def test_shipped_recipes_parse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert {"cmu_mocap", "kinetics", "ntu_cross_subject", "ntu_cross_view", "nw_ucla", "synthetic"} <= set(
+        recipe_names()
+    )
+    monkeypatch.setenv("PYG_SYBIO_DATA", str(tmp_path))
+    for name in recipe_names():
+        # Printing the settings parses all of them and ends there, before any data is read.
+        with pytest.raises(SystemExit) as end:
+            prepare(name, ["--print_config"])
+        assert end.value.code == 0
+
+
+def test_sizes_come_from_the_data() -> None:
+    cli = prepare("synthetic", [*TINY, "--data.settings.skeleton=coco17"])
+    assert cli.model.model.skeleton.name == "coco17"
+    assert cli.model.model.num_future == 9
+    assert cli.model.model.num_classes == len(cli.datamodule.clips("train").class_names)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--trainer.max_epoch=3", "max_epoch.*did you mean trainer.max_epochs"),
+        ("--model.presets=ntu", "model.presets.*did you mean model.preset"),
+        ("--trainer.max_epochs=many", "trainer.max_epochs"),
+    ],
+)
+def test_unknown_key_or_value(override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        prepare("synthetic", [override])
+
+
+def test_unknown_key_in_a_file(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(recipe_path("synthetic").read_text().replace("batch_size:", "batchsize:"))
+    with pytest.raises(RecipeError, match=r"batchsize.*did you mean data\.batch_size"):
+        prepare(str(recipe))
+
+
+def test_unknown_argument_of_the_dataset() -> None:
+    with pytest.raises(ValueError, match=r"'data\.train' has the unknown key 'clips': .* num_clips"):
+        prepare("synthetic", ["--data.train.clips=3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--data.train.num_clips=few", r"^'data\.train\.num_clips' must be a whole number, but it is 'few'$"),
+        ("--model.variant.dropout=much", r"^'dropout' of the model must be a number, but it is 'much'$"),
+        ("--model.variant.hop=1", r"^the model has no 'hop', did you mean 'hops'\?$"),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_named(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        prepare("synthetic", [override])
+
+
+def test_missing_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no last\.ckpt below"):
+        fit("synthetic", [*tiny(tmp_path, steps=1), "--ckpt_path=last"])
+
+
+def test_a_recipe_changes_its_base_and_an_override_both(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / f"{name}.yaml" for name in ("first", "second", "third"))
+    first.write_text("base: synthetic\nmodel: {alpha: 0.7}\ndata: {batch_size: 5}\n")
+    second.write_text(f"base: {first}\ndata: {{batch_size: 6, train: {{num_clips: 36}}}}\n")
+    config = prepare(str(second), [*TINY[1:], "--data.batch_size=7"]).config
+    assert config.model.alpha == 0.7
+    assert config.data.batch_size == 7
+    assert config.data.train["num_clips"] == 36
+    assert config.model.preset == prepare("synthetic", TINY).config.model.preset
+
+    third.write_text(f"base: {third}\n")
+    with pytest.raises(RecipeError, match=r"'base' is .* which is based on this recipe"):
+        prepare(str(third))
+    third.write_text("base: nothing\n")
+    with pytest.raises(FileNotFoundError, match="no recipe 'nothing'"):
+        prepare(str(third))
+    third.write_text("base: [\n")
+    with pytest.raises(RecipeError, match=r"third\.yaml is not YAML"):
+        prepare(str(third))
