@@ -267,7 +267,7 @@ def test_data_with_a_skeleton_s_file_comes_back_in_another_working_folder(
 
 def test_a_checkpoint_names_nothing_but_datasets(trained: RecipeCLI) -> None:
     description = trained.datamodule.describe() | {"dataset": "os.system"}
-    with pytest.raises(ValueError, match="not a dataset class"):
+    with pytest.raises(ValueError, match="not a data set class"):
         ClipDataModule.from_description(description)
 
 
