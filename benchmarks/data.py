@@ -1,32 +1,30 @@
-"""How fast recordings are prepared, opened and loaded, and how much memory that takes.
+"""Preparation, opening and loading of recordings: time and memory.
 
-    python benchmarks/data.py --ntu 2000 --processes 2            files as large as those of NTU RGB+D
+    python benchmarks/data.py --ntu 2000 --processes 2            files of the size of NTU RGB+D
     python benchmarks/data.py --folder recordings/bandai2         any folder of motion files
-    python benchmarks/data.py --ntu 200 --loader 0 2 --step ntu   an epoch and a training step too
+    python benchmarks/data.py --ntu 200 --loader 0 2 --step ntu   also an epoch and a training step
 
-Memory is that of this process and its workers together, sampled twice a second: `PSS` counts each page
-once, pages of the mapped store included (which the system takes back when it needs them), `own` leaves out
-what processes share. Both contain some 200 MB for torch, in each process.
-"""
+Memory is that of this process and its workers together, sampled twice a second: `PSS` counts each page once,
+including pages of the memory-mapped store (which the system reclaims when it needs them); `own` leaves out
+what processes share. Both include about 200 MB for torch in each process. `CPU s` is the time of all cores
+together."""
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import torch
+from common import Report, Row, argument_parser, environment, parsed, positive_int
+from timing import timed
 from torch_geometric.data import Batch
 from torch_geometric.loader import DataLoader
 
@@ -49,106 +47,74 @@ NTU_FILES = 56_880
 NTU_FRAMES = 84
 """Their mean length."""
 NTU_BODIES = (0.78, 0.19, 0.03)
-"""Share of the files with one, two and three bodies: 11 of the 60 classes are those of two persons."""
+"""Share of the files with one, two and three bodies; 11 of the 60 classes have two persons."""
+
+_MEMORY = {"PSS, MB": ">8.0f", "own, MB": ">8.0f"}
+PREPARATION = {
+    "data": "<20",
+    "files": ">6d",
+    "MB": ">7.0f",
+    "clips": ">6d",
+    "processes": ">9d",
+    "seconds": ">8.1f",
+    "CPU s": ">8.1f",
+    "files/s": ">8.1f",
+    **_MEMORY,
+    "store, MB": ">9.0f",
+    "opened in, s": ">12.3f",
+    "all of NTU, min": ">15.1f",
+}
+LOADER = {"data": "<20", "workers": ">7d", "clips/s": ">8.0f", **_MEMORY}
+STEP = {"data": "<20", "preset": "<9", "clips/s": ">8.2f"}
 
 
-@dataclass
-class Memory:
-    """The peak over the processes of a measurement, in bytes."""
-
-    pss: int = 0
-    own: int = 0
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What preparing some files took."""
-
-    data: str
-    files: int
-    megabytes: float
-    clips: int
-    processes: int
-    seconds: float
-    cpu_seconds: float
-    open_seconds: float
-    store_megabytes: float
-    memory: Memory = field(default_factory=Memory)
-
-    @property
-    def ntu_minutes(self) -> float:
-        """The time for all files of NTU RGB+D, start of the workers counted as if it grew too."""
-        return self.seconds / self.files * NTU_FILES / 60
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What loading every clip once took."""
-
-    data: str
-    workers: int
-    clips_per_second: float
-    memory: Memory = field(default_factory=Memory)
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = argument_parser(__doc__, device=torch.device("cpu"), output=None)
+    add = parser.add_argument
+    add("--ntu", type=int, default=0, metavar="N", help="prepare N generated files of NTU RGB+D")
+    add("--folder", type=Path, nargs="+", default=[], help="prepare the files of these folders")
+    add(
+        "--processes",
+        type=positive_int,
+        default=os.cpu_count(),
+        help="reading processes (default: all cores)",
     )
-    parser.add_argument(
-        "--ntu", type=int, default=0, metavar="N", help="prepare N made-up files of NTU RGB+D"
+    add(
+        "--loader",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="WORKERS",
+        help="load with these numbers of workers",
     )
-    parser.add_argument(
-        "--folder", type=Path, nargs="+", default=[], help="prepare the files of these folders"
-    )
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that read")
-    parser.add_argument(
-        "--loader", type=int, nargs="+", default=[], metavar="WORKERS", help="load with so many workers"
-    )
-    parser.add_argument("--batch-size", type=int, default=32, help="clips in a batch of the loader")
-    parser.add_argument("--step", choices=PRESETS, help="time a training step of this preset too")
-    parser.add_argument("--step-clips", type=int, default=4, help="clips in a batch of the training step")
-    parser.add_argument("--device", default="cpu", help="where the training step runs: cpu or cuda")
-    parser.add_argument("--output", type=Path, help="write the figures to this JSON file as well")
-    arguments = parser.parse_args()
+    add("--batch-size", type=positive_int, default=32, help="clips per batch of the loader (default: 32)")
+    add("--step", choices=PRESETS, help="also time a training step of this preset")
+    add("--step-clips", type=positive_int, default=4, help="clips per training step (default: 4)")
+    arguments = parsed(parser, argv)
     if not arguments.ntu and not arguments.folder:
-        parser.error("nothing to prepare: give --ntu or --folder")
-
-    environment = {
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-    print(", ".join(f"{key}: {value}" for key, value in environment.items()))
-    document: dict[str, Any] = {"environment": environment, "preparation": [], "loader": [], "step": []}
-    with tempfile.TemporaryDirectory() as name:
-        for make in [*([ntu] if arguments.ntu else []), *(folder_of(path) for path in arguments.folder)]:
-            row, dataset = make(Path(name), arguments)
-            show_preparation(row)
-            document["preparation"].append(asdict(row))
-            for workers in arguments.loader:
-                epoch = epoch_of(row.data, dataset, workers, arguments.batch_size)
-                show_epoch(epoch)
-                document["loader"].append(asdict(epoch))
+        parser.error("nothing to prepare: expected --ntu or --folder")
+    report = Report(environment(arguments.device), arguments.output)
+    sources: list[Source] = [ntu] if arguments.ntu else []
+    sources += [folder_of(path) for path in arguments.folder]
+    for source in sources:
+        with tempfile.TemporaryDirectory() as scratch:
+            row, dataset = source(Path(scratch), arguments)
+            report.table([row], PREPARATION, "preparation")
+            if arguments.loader:
+                report.table(epochs(row["data"], dataset, arguments), LOADER, "loader")
             if arguments.step:
-                rate = step_rate(
-                    dataset, arguments.step, arguments.step_clips, torch.device(arguments.device)
-                )
-                print(f"\n{row.data}: a training step of '{arguments.step}' takes {rate:.2f} clips/s")
-                document["step"].append(
-                    {"data": row.data, "preset": arguments.step, "clips_per_second": rate}
-                )
-    if arguments.output:
-        arguments.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+                rate = step_rate(dataset, arguments.step, arguments.step_clips, arguments.device)
+                report.table([{"data": row["data"], "preset": arguments.step, "clips/s": rate}], STEP, "step")
 
 
 # Preparation -----------------------------------------------------------------------------------------------
 
+Source = Callable[[Path, argparse.Namespace], tuple[Row, MotionDataset]]
 
-def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Preparation, MotionDataset]:
-    """Prepare made-up files of NTU RGB+D as the benchmark's dataset does."""
+
+def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDataset]:
+    """Prepare generated files of NTU RGB+D with the data set of the benchmark."""
     root = scratch / "ntu"
     write_ntu_files(root, arguments.ntu)
 
@@ -156,13 +122,13 @@ def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Preparation, Moti
         storage = Storage(cache=scratch / "cache", num_processes=arguments.processes)
         return NTURGBD(root=root, validation=None, storage=storage)
 
-    return preparation("NTU RGB+D, made up", sorted(root.iterdir()), run, arguments.processes)
+    return preparation("generated NTU RGB+D", sorted(root.iterdir()), run, arguments.processes)
 
 
-def folder_of(root: Path) -> Callable[[Path, argparse.Namespace], tuple[Preparation, MotionDataset]]:
-    """Preparation of a folder; every clip is one sample, of one class where the files say none."""
+def folder_of(root: Path) -> Source:
+    """Return the preparation of a folder: every clip is a sample, without labels all of one class."""
 
-    def make(scratch: Path, arguments: argparse.Namespace) -> tuple[Preparation, MotionDataset]:
+    def make(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDataset]:
         files = find_motion_files(root)
 
         def run() -> MotionDataset:
@@ -174,11 +140,9 @@ def folder_of(root: Path) -> Callable[[Path, argparse.Namespace], tuple[Preparat
                 root=root,
                 storage=Storage(cache=scratch / "cache", num_processes=arguments.processes),
             )
-            return MotionDataset(
-                store=store,
-                class_names=sorted({str(clip.label) for clip in store.clips}),
-                sampling=Sampling(num_observed=30, num_future=30),
-            )
+            names = sorted({str(clip.label) for clip in store.clips})
+            sampling = Sampling(num_observed=30, num_future=30)
+            return MotionDataset(store=store, class_names=names, sampling=sampling)
 
         return preparation(root.name, files, run, arguments.processes)
 
@@ -186,57 +150,41 @@ def folder_of(root: Path) -> Callable[[Path, argparse.Namespace], tuple[Preparat
 
 
 def with_label(motion: Motion) -> Motion:
-    """The motion with a label, whatever its file says."""
+    """Return the motion with a label, even if its file has none."""
     return motion if motion.label is not None else motion.replace(label="motion")
 
 
 def preparation(
     data: str, files: Sequence[Path], run: Callable[[], MotionDataset], processes: int
-) -> tuple[Preparation, MotionDataset]:
+) -> tuple[Row, MotionDataset]:
     """Prepare files, and open the result once more."""
     before = sum(os.times()[:4])
     with sampled_memory() as memory:
-        seconds, _ = timed(run)
+        seconds = timed(run)
     cpu_seconds = sum(os.times()[:4]) - before
-    open_seconds, dataset = timed(run)
-    row = Preparation(
-        data=data,
-        files=len(files),
-        megabytes=sum(path.stat().st_size for path in files) / 1e6,
-        clips=len(dataset.store),
-        processes=processes,
-        seconds=seconds,
-        cpu_seconds=cpu_seconds,
-        open_seconds=open_seconds,
-        store_megabytes=sum(path.stat().st_size for path in dataset.store.folder.iterdir()) / 1e6,
-        memory=memory,
-    )
+    datasets: list[MotionDataset] = []
+    open_seconds = timed(lambda: datasets.append(run()))
+    (dataset,) = datasets
+    row = {
+        "data": data,
+        "files": len(files),
+        "MB": sum(path.stat().st_size for path in files) / 1e6,
+        "clips": len(dataset.store),
+        "processes": processes,
+        "seconds": seconds,
+        "CPU s": cpu_seconds,
+        "files/s": len(files) / seconds,
+        **memory.figures(),
+        "store, MB": sum(path.stat().st_size for path in dataset.store.folder.iterdir()) / 1e6,
+        "opened in, s": open_seconds,
+        # The start of the workers is counted as if it grew, too.
+        "all of NTU, min": seconds / len(files) * NTU_FILES / 60 if "NTU" in data else None,
+    }
     return row, dataset
 
 
-def show_preparation(row: Preparation) -> None:
-    """Print a table of one line."""
-    print_table(
-        {
-            "data": row.data,
-            "files": row.files,
-            "MB": f"{row.megabytes:.0f}",
-            "clips": row.clips,
-            "processes": row.processes,
-            "prepared in, s": f"{row.seconds:.1f}",
-            "of all cores, s": f"{row.cpu_seconds:.1f}",
-            "files/s": f"{row.files / row.seconds:.1f}",
-            "PSS, MB": f"{row.memory.pss / 1e6:.0f}",
-            "own, MB": f"{row.memory.own / 1e6:.0f}",
-            "store, MB": f"{row.store_megabytes:.0f}",
-            "opened in, s": f"{row.open_seconds:.3f}",
-        }
-        | ({f"{NTU_FILES} files, min": f"{row.ntu_minutes:.1f}"} if "NTU" in row.data else {})
-    )
-
-
 def write_ntu_files(root: Path, count: int) -> None:
-    """Made-up `.skeleton` files of the real length, precision and number of bodies; they show noise."""
+    """Write `.skeleton` files of noise with the length, precision and number of bodies of real ones."""
     root.mkdir()
     rng = np.random.default_rng(0)
     joint = " ".join(["%.7g"] * 11) + " 2\r\n"
@@ -244,11 +192,8 @@ def write_ntu_files(root: Path, count: int) -> None:
     for _ in range(count):
         frames = int(np.clip(rng.gamma(6, NTU_FRAMES / 6), 20, 300))
         bodies = int(rng.choice(3, p=NTU_BODIES)) + 1
-        place = (
-            np.arange(bodies)[:, None, None] * [1.0, 0, 0]
-            + [0, 0, 3.0]
-            + 0.4 * rng.normal(size=(bodies, 25, 3))
-        )
+        place = np.arange(bodies)[:, None, None] * [1.0, 0, 0] + [0, 0, 3.0]
+        place = place + 0.4 * rng.normal(size=(bodies, 25, 3))
         position = place + 0.01 * rng.normal(size=(frames, bodies, 25, 3)).cumsum(0)
         rest = rng.normal(scale=300, size=(frames, bodies, 25, 8))
         numbers = np.concatenate([position, rest], axis=-1).reshape(frames, bodies, -1).tolist()
@@ -262,7 +207,7 @@ def write_ntu_files(root: Path, count: int) -> None:
 
 
 def ntu_names() -> Iterator[str]:
-    """Names of samples that have a skeleton: all actions of a performer first."""
+    """Yield the names of samples that have a skeleton, all actions of a performer first."""
     missing = missing_skeletons(60)
     for setup, camera, performer, repetition, action in product(*map(range, (17, 3, 40, 2, 60))):
         name = f"S{setup + 1:03}C{camera + 1:03}P{performer + 1:03}R{repetition + 1:03}A{action + 1:03}"
@@ -273,37 +218,25 @@ def ntu_names() -> Iterator[str]:
 # Loading and training --------------------------------------------------------------------------------------
 
 
-def epoch_of(data: str, dataset: MotionDataset, workers: int, batch_size: int) -> Epoch:
-    """Load every clip once, in random order, after an epoch that starts the workers and maps the pages."""
-    loader = DataLoader(
-        dataset,
-        batch_size=batch_size,
-        shuffle=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        multiprocessing_context="spawn" if workers else None,
-    )
-    with sampled_memory() as memory:
-        for _ in range(2):
-            seconds, _ = timed(lambda: sum(1 for _ in loader))
-    return Epoch(data, workers, len(dataset) / seconds, memory)
-
-
-def show_epoch(row: Epoch) -> None:
-    """Print a table of one line."""
-    print_table(
-        {
-            "data": row.data,
-            "workers": row.workers,
-            "clips/s": f"{row.clips_per_second:.0f}",
-            "PSS, MB": f"{row.memory.pss / 1e6:.0f}",
-            "own, MB": f"{row.memory.own / 1e6:.0f}",
-        }
-    )
+def epochs(data: str, dataset: MotionDataset, arguments: argparse.Namespace) -> Iterator[Row]:
+    """Load every clip once in random order, after an epoch that starts the workers and maps the pages."""
+    for workers in arguments.loader:
+        loader = DataLoader(
+            dataset,
+            batch_size=arguments.batch_size,
+            shuffle=True,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            multiprocessing_context="spawn" if workers else None,
+        )
+        with sampled_memory() as memory:
+            for _ in range(2):
+                seconds = timed(lambda loader=loader: sum(1 for _ in loader))
+        yield {"data": data, "workers": workers, "clips/s": len(dataset) / seconds, **memory.figures()}
 
 
 def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.device) -> float:
-    """Clips a second of forward pass, loss, backward pass and optimiser, the loader left out."""
+    """Return the clips per second of forward pass, loss, backward pass and optimiser, without the loader."""
     model = SybioGNN.from_preset(
         preset, skeleton=dataset.skeleton, num_classes=len(dataset.class_names), num_future=dataset.num_future
     ).to(device)
@@ -316,43 +249,42 @@ def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.dev
         future = model.dense(batch, "future")
         loss(model(batch), y=batch.y, future=future, future_mask=future_mask(model, batch)).total.backward()
         optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
 
     step()
-    return clips / statistics.median(timed(step)[0] for _ in range(3))
+    return clips / statistics.median(timed(step, device) for _ in range(3))
 
 
-def print_table(row: dict[str, Any]) -> None:
-    """Print a row in Markdown, with its head."""
-    lines = (row, ["---", *["--:"] * (len(row) - 1)], row.values())
-    print("", *("| " + " | ".join(map(str, line)) + " |" for line in lines), sep="\n", flush=True)
+# Memory ----------------------------------------------------------------------------------------------------
 
 
-# Measuring -------------------------------------------------------------------------------------------------
+@dataclass
+class Memory:
+    """Peak memory of all processes of a measurement, in bytes."""
 
+    pss: int = 0
+    own: int = 0
 
-def timed(run: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds, and the result."""
-    start = time.perf_counter()
-    result = run()
-    return time.perf_counter() - start, result
+    def figures(self) -> dict[str, float]:
+        """Return the columns of a table."""
+        return {"PSS, MB": self.pss / 1e6, "own, MB": self.own / 1e6}
 
 
 @contextmanager
 def sampled_memory() -> Iterator[Memory]:
-    """The peak memory of this process and all below it."""
+    """Sample the peak memory of this process and its children."""
     memory, done = Memory(), threading.Event()
 
     def sample() -> None:
         me = psutil.Process()
-        while not done.wait(0.5):
+        while True:
             pss = own = 0
             for process in (me, *me.children(recursive=True)):
                 with suppress(psutil.Error):
                     info = process.memory_full_info()
                     pss, own = pss + info.pss, own + info.uss
             memory.pss, memory.own = max(memory.pss, pss), max(memory.own, own)
+            if done.wait(0.5):
+                return
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()

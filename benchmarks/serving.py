@@ -4,14 +4,13 @@
     python benchmarks/serving.py --minutes 5 --scenarios "three clients"
     python benchmarks/serving.py --preset mocap --threads 2 --output serving.json
 
-The server is `sybio serve` in a process of its own, with a model whose weights are random numbers, and the
-clients are in this one. Each sends frames at `--fps` whether answers come or not, and `ms` is the time from
-the sending of a frame to its result, for the frames of all clients; `model` is the share of it that the
-update of the stream took. `dropped` are frames that the server left out because newer ones had come. With
-viewers, every frame is also sent to so many pages, which draw nothing here. `MB` is the resident memory of
-the server's process at a fifth of the time, when everything has been used once, and at the end; `MB/min` is
-the slope of a line through all values in between, one a second. Only Linux tells memory.
-"""
+The server is `sybio serve` in its own process, with a model of random weights; the clients are in this
+process. Each client sends frames at `--fps` whether answers arrive or not; `ms` is the time from sending a
+frame to its result, over all clients, and `model` the part of it that the update of the stream takes.
+`dropped` are frames that the server skipped because newer ones had arrived. Every frame is also sent to each
+viewer, which draws nothing here. `MB` is the resident memory of the server after a fifth of the time, when
+everything has been used once, and at the end; `MB/min` is the slope of a line through all values in between,
+one per second. Only Linux reports memory."""
 
 import argparse
 import asyncio
@@ -31,7 +30,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import SAMPLES, Row, argument_parser, build, environment, report, whole_number
+from common import Report, Row, argument_parser, environment, parsed, positive_int
+from modes import build
+from samples import SAMPLES
+from timing import process_memory
 from websockets.asyncio.client import ClientConnection, connect
 
 from pyg_sybio.skeleton import Skeleton
@@ -56,12 +58,12 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """Who is connected.
+    """The connections to a server.
 
     Args:
-        name: For people.
+        name: Name in the table.
         clients: Connections that send frames.
-        people: In each frame.
+        people: People per frame.
         viewers: Pages that watch the first client.
     """
 
@@ -81,7 +83,7 @@ SCENARIOS = (
 
 @dataclass
 class Counts:
-    """What the clients saw."""
+    """What the clients counted and timed."""
 
     sent: int = 0
     dropped: int = 0
@@ -92,27 +94,23 @@ class Counts:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argument_parser(__doc__)
+    parser = argument_parser(__doc__, preset="realtime", output=None)
     names = [scenario.name for scenario in SCENARIOS]
-    parser.add_argument("--scenarios", nargs="+", choices=names, default=names, metavar="NAME")
-    parser.add_argument("--preset", choices=SAMPLES, default="realtime", help="default: %(default)s")
     parser.add_argument(
-        "--minutes", type=float, default=0.25, help="for each scenario (default: %(default)s)"
+        "--scenarios", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
     )
-    parser.add_argument("--fps", type=float, default=30.0, help="of each client (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=0.25, help="time per scenario (default: 0.25)")
+    parser.add_argument("--fps", type=float, default=30.0, help="frame rate of each client (default: 30)")
     parser.add_argument(
-        "--threads", type=whole_number, help="of the model (default: as 'sybio serve' has it)"
+        "--threads", type=positive_int, help="threads of the model (default: the default of 'sybio serve')"
     )
-    parser.add_argument("--bf16", action="store_true", help="let the model compute in bfloat16")
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE.json", help="write the figures and the environment here as well"
-    )
-    arguments = parser.parse_args(argv)
-    report(measure_all(arguments), COLUMNS, environment(torch.device("cpu")), arguments.output)
+    parser.add_argument("--bf16", action="store_true", help="compute in bfloat16")
+    arguments = parsed(parser, argv)
+    Report(environment(torch.device("cpu")), arguments.output).table(rows(arguments), COLUMNS)
 
 
-def measure_all(arguments: argparse.Namespace) -> Iterator[Row]:
-    """Rows of all that was asked for."""
+def rows(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row per scenario."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "random.ckpt"
         skeleton = write_checkpoint(arguments.preset, checkpoint)
@@ -127,7 +125,7 @@ def measure_all(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def row_of(scenario: Scenario, counts: Counts) -> Row:
-    """The figures of a scenario."""
+    """Return the figures of a scenario."""
     p50, p95, p99 = 1e3 * np.percentile(counts.times, (50, 95, 99))
     memory = counts.memory[len(counts.memory) // 5 :]
     slope = np.polyfit(np.arange(len(memory)) / 60, memory, 1)[0] if len(memory) > 1 else None
@@ -155,7 +153,7 @@ def row_of(scenario: Scenario, counts: Counts) -> Row:
 
 
 def write_checkpoint(preset: str, path: Path) -> Skeleton:
-    """Write a model of random numbers as 'sybio fit' writes one of its own."""
+    """Write a model of random weights as a checkpoint."""
     model, _ = build(preset)
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
     sample = SAMPLES[preset]
@@ -178,7 +176,7 @@ def write_checkpoint(preset: str, path: Path) -> Skeleton:
 
 @contextlib.contextmanager
 def server(checkpoint: Path, threads: int | None, bf16: bool) -> Iterator[tuple[int, int]]:
-    """Run 'sybio serve'; yields its port and its process's number."""
+    """Run 'sybio serve', and yield its port and its process id."""
     command = [sys.executable, "-m", "pyg_sybio", "serve", str(checkpoint), "--port", "0"]
     if threads is not None:
         command += ["--threads", str(threads)]
@@ -192,20 +190,11 @@ def server(checkpoint: Path, threads: int | None, bf16: bool) -> Iterator[tuple[
             if found is None:
                 process.wait(timeout=60)
                 errors.seek(0)
-                raise RuntimeError(f"'sybio serve' has not started: {errors.read().strip()}")
+                raise RuntimeError(f"'sybio serve' did not start: {errors.read().strip()}")
             yield int(found[1]), process.pid
         finally:
             process.terminate()
             process.wait(timeout=60)
-
-
-def resident_memory(process: int) -> float | None:
-    """Resident memory of a process in MB, where the system tells it."""
-    status = Path(f"/proc/{process}/status")
-    if not status.exists():
-        return None
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024 / 1e6
 
 
 # Clients --------------------------------------------------------------------------------------------------
@@ -214,10 +203,10 @@ def resident_memory(process: int) -> float | None:
 async def converse(
     scenario: Scenario, port: int, process: int, skeleton: Skeleton, fps: float, seconds: float
 ) -> Counts:
-    """Let all clients talk to the server for so long."""
+    """Run all clients of a scenario for a time."""
     counts = Counts()
     gc.collect()
-    gc.freeze()  # a collection in the clients would pass for one in the server
+    gc.freeze()  # a collection in the clients would count as latency
     address = f"ws://127.0.0.1:{port}/ws/"
     settings: dict[str, Any] = {"compression": None, "max_size": None}
     async with contextlib.AsyncExitStack() as stack:
@@ -239,13 +228,13 @@ async def converse(
         await asyncio.gather(*talks)
         for task in (*watching, memory):
             if task.done():
-                task.result()  # a viewer or a sample that failed is to be heard of
+                task.result()  # raises if a viewer or the sampling failed
             task.cancel()
     return counts
 
 
 def made_up_frames(skeleton: Skeleton, people: int, length: int = 90) -> list[dict[str, Any]]:
-    """Frames of people who sway, to be sent in turn."""
+    """Return frames of swaying people, to be sent repeatedly."""
     rng = np.random.default_rng(0)
     size = (people, skeleton.num_joints, skeleton.num_features)
     rest, swing = rng.normal(size=size), 0.1 * rng.normal(size=size)
@@ -269,7 +258,7 @@ async def talk(
     seconds: float,
     offset: float,
 ) -> None:
-    """Send frames at their rate, and note when each is answered."""
+    """Send frames at their rate, and record when each is answered."""
     sent: dict[float, float] = {}
     dropped = 0
 
@@ -279,7 +268,7 @@ async def talk(
             arrived = time.perf_counter()
             message = json.loads(text)
             if message["type"] == "error":
-                raise RuntimeError(f"the server says: {message['message']}")
+                raise RuntimeError(f"the server reports an error: {message['message']}")
             if message["type"] != "result":
                 continue
             counts.times.append(arrived - sent.pop(message["timestamp"]))
@@ -297,7 +286,7 @@ async def talk(
         await client.send(text)
         if listening.done():
             break
-    for _ in range(100):  # the last answers
+    for _ in range(100):  # wait for the last answers
         if listening.done() or len(sent) <= dropped:
             break
         await asyncio.sleep(0.02)
@@ -309,7 +298,7 @@ async def talk(
 
 
 async def watch(viewer: ClientConnection) -> None:
-    """Watch whatever is there, as the page does."""
+    """Watch the first source, as the page does."""
     watched = None
     async for text in viewer:
         message = json.loads(text)
@@ -319,9 +308,9 @@ async def watch(viewer: ClientConnection) -> None:
 
 
 async def sample_memory(process: int, counts: Counts) -> None:
-    """Note the server's memory every second."""
-    while (memory := resident_memory(process)) is not None:
-        counts.memory.append(memory)
+    """Record the server's resident memory every second, where the system reports it."""
+    while Path(f"/proc/{process}/status").exists():
+        counts.memory.append(process_memory(process, "VmRSS"))
         await asyncio.sleep(1)
 
 

@@ -1,34 +1,21 @@
-"""Throughput in evaluation by batch, and the peak memory that it takes.
+"""Throughput of evaluation by batch size, and its peak memory.
 
     python benchmarks/throughput.py --presets mocap realtime --modes eager folded --batch 1 4 16 64
 
-`clips/s` is of whole batches in the median time. `peak MB` on CUDA is what torch had allocated at most,
-weights included; on the CPU it is how far the resident memory of a fresh process rises during a run, after
-one to warm up, weights therefore not included. `time x ceiling` is the time a clip by the ceiling in single
-precision, in GFLOP; the shares of the ceilings are of the FLOPs of the equations as the paper writes them.
-"""
+`clips/s` is the batch size over the median time. `peak MB` on CUDA is the peak that torch has allocated,
+weights included; on the CPU it is the growth of the resident memory of a fresh process during a run that
+follows a warm-up run, so weights are not included. `time x ceiling` is the time per clip times the ceiling in
+single precision, in GFLOP; `share` is the rate of the reference's FLOPs over the ceiling in
+single precision and, if a mode computes in bfloat16, in bfloat16."""
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
 
-import torch
-from common import (
-    Row,
-    add_common_arguments,
-    add_modes_argument,
-    argument_parser,
-    around_in_turn,
-    build,
-    environment,
-    in_mode,
-    needed_flops,
-    parsed,
-    peak_memory,
-    report,
-    whole_number,
-)
+from common import COMMON, Report, Row, argument_parser, environment, parsed
+from modes import Case, measure
+from timing import peak_memory
 
 from pyg_sybio.models.presets import PRESETS
 
@@ -47,55 +34,20 @@ COLUMNS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argument_parser(__doc__)
-    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), metavar="PRESET")
-    add_modes_argument(parser, ["folded"])
-    parser.add_argument(
-        "--batch",
-        nargs="+",
-        type=whole_number,
-        default=[1, 2, 4, 8, 16, 32],
-        help="clips (default: %(default)s)",
-    )
-    add_common_arguments(parser)
+    batch = [1, 2, 4, 8, 16, 32]
+    parser = argument_parser(__doc__, presets=list(PRESETS), modes=["folded"], batch=batch, **COMMON)
     arguments = parsed(parser, argv)
-    report(measure_all(arguments), COLUMNS, environment(arguments.device), arguments.output)
+    Report(environment(arguments.device), arguments.output).table(rows(arguments), COLUMNS)
 
 
-def measure_all(arguments: argparse.Namespace) -> Iterator[Row]:
-    """Rows of all that was asked for."""
+def rows(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row per preset, batch and mode; modes are timed in turn."""
+    device = arguments.device
     for preset, batch in product(arguments.presets, arguments.batch):
-        yield from measure(preset, arguments.modes, batch, arguments.device, arguments.seconds)
-
-
-def measure(
-    preset: str, names: Sequence[str], batch: int, device: torch.device, seconds: float
-) -> Iterator[Row]:
-    """Measure one model on one batch in some modes, which are timed in turn."""
-    model, x = build(preset, device, batch=batch)
-    needed = needed_flops(preset, batch=batch)
-    measured = around_in_turn([in_mode(model, mode, x) for mode in names], device, seconds)
-    del model, x
-    for mode, own in zip(names, measured, strict=True):
-        yield {
-            "preset": preset,
-            "mode": mode,
-            "batch": batch,
-            "p50 ms": 1e3 * own.p50,
-            "clips/s": batch / own.p50,
-            "peak MB": peak_memory(partial(prepared, preset, mode, batch, device), device),
-            "time x ceiling": own.time_ceiling / batch,
-            "share fp32": own.share(needed),
-            "share bf16": own.share(needed, bf16=True) if mode.endswith("bf16") else None,
-            "ceiling fp32": own.ceiling_fp32,
-            "ceiling bf16": own.ceiling_bf16,
-        }
-
-
-def prepared(preset: str, mode: str, batch: int, device: torch.device) -> Callable[[], object]:
-    """A model of its own, ready to run."""
-    model, x = build(preset, device, batch=batch)
-    return in_mode(model, mode, x)
+        cases = [Case(preset, mode, {"batch": batch}) for mode in arguments.modes]
+        for case, row in zip(cases, measure(cases, device, arguments.seconds), strict=True):
+            memory = peak_memory(partial(case.prepared, device), device)
+            yield {**row, "clips/s": 1e3 * batch / row["p50 ms"], "peak MB": memory}
 
 
 if __name__ == "__main__":

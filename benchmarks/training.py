@@ -1,19 +1,19 @@
-"""Training samples a second and the peak memory, by batch, precision, and way of running.
+"""Training throughput and peak memory, by batch size, precision and way to train.
 
     python benchmarks/training.py --presets mocap --batch 32 --precisions fp32 bf16 --ways plain compiled
     python benchmarks/training.py --presets ntu --batch 64 --precisions bf16 --device cuda
 
-A step is all of it: forward pass, the multi-objective loss, backward pass, and a fused step of AdamW, on a
-batch that lies on the device. `bf16` is autocast to bfloat16, of the forward pass and the loss. The ways are
-plain (as `sybio fit` trains by default), compiled (torch.compile of the model), checkpointed (the blocks'
-inner features are computed again in the backward pass) and compiled-checkpointed. All are timed in turn.
+A step is a whole one: forward pass, multi-objective loss, backward pass, and a fused step of AdamW, on a
+batch that is already on the device. `bf16` is autocast to bfloat16 of forward pass and loss; it is left out
+by default where bfloat16 is emulated. The ways are plain (the default of `sybio fit`), compiled
+(torch.compile of the model), checkpointed (activations inside of blocks are recomputed in the backward pass)
+and compiled-checkpointed. All are timed in turn.
 
-`samples/s` counts clips. `time x ceiling` is the time a clip by the ceiling in single precision, in GFLOP.
-The shares are of three times the forward pass's FLOPs, as the paper's equations have them, over the ceiling
-of the precision that a row computes in: the temporal convolution's, and the matrix product's. `peak MB` on
-CUDA is what torch had allocated at most, weights and the optimiser's state included; on the CPU it is how
-far the resident memory of a fresh process rises during a step, after one to warm up, those not included.
-"""
+`samples/s` counts clips. `time x ceiling` is the time per clip times the ceiling in single precision, in
+GFLOP. The shares are the rate of three times the reference's FLOPs, over the
+ceiling of a convolution and of a matrix product in the precision of the row. `peak MB` on CUDA is the peak
+that torch has allocated, with weights and optimiser state; on the CPU it is the growth of the resident memory
+of a fresh process during a step that follows a warm-up step, without them."""
 
 import argparse
 import statistics
@@ -22,27 +22,13 @@ from functools import partial
 from itertools import product
 
 import torch
-from common import (
-    Row,
-    add_common_arguments,
-    argument_parser,
-    around_in_turn,
-    build,
-    compiled,
-    environment,
-    native_precisions,
-    peak_memory,
-    product_ceiling,
-    report,
-    single,
-    whole_number,
-)
-from equations import training_flops
+from common import COMMON, Report, Row, argument_parser, environment, parsed
+from modes import build, compiled, flops, single
+from timing import PRECISIONS, around_in_turn, native_precisions, peak_memory, product_ceiling
 
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 WAYS = ("plain", "compiled", "checkpointed", "compiled-checkpointed")
 
 COLUMNS = {
@@ -61,78 +47,56 @@ COLUMNS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argument_parser(__doc__)
-    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), metavar="PRESET")
+    defaults = {"presets": list(PRESETS), "precisions": list(PRECISIONS), "batch": [8, 32]}
+    parser = argument_parser(__doc__, **defaults, **COMMON)
     parser.add_argument(
-        "--precisions",
-        nargs="+",
-        choices=PRECISIONS,
-        metavar="PRECISION",
-        help="fp32 or bf16 (default: those that the device computes in natively)",
+        "--ways", nargs="+", choices=WAYS, default=["plain"], metavar="WAY", help=", ".join(WAYS)
     )
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["plain"], metavar="WAY")
-    parser.add_argument(
-        "--batch", nargs="+", type=whole_number, default=[8, 32], help="clips (default: %(default)s)"
-    )
-    add_common_arguments(parser)
-    arguments = parser.parse_args(argv)
-    report(measure_all(arguments), COLUMNS, environment(arguments.device), arguments.output)
+    arguments = parsed(parser, argv)
+    Report(environment(arguments.device), arguments.output).table(rows(arguments), COLUMNS)
 
 
-def measure_all(arguments: argparse.Namespace) -> Iterator[Row]:
-    """Rows of all that was asked for."""
+def rows(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row per preset, batch, precision and way; the last two are timed in turn."""
+    device = arguments.device
     for preset, batch in product(arguments.presets, arguments.batch):
-        precisions = arguments.precisions or native_precisions(arguments.device)
-        settings = list(product(precisions, arguments.ways))
-        yield from measure(preset, batch, settings, arguments.device, arguments.seconds)
-
-
-def measure(
-    preset: str, batch: int, settings: Sequence[tuple[str, str]], device: torch.device, seconds: float
-) -> Iterator[Row]:
-    """Measure one model on one batch in some precisions and ways, which are timed in turn."""
-    model, x = build(preset, batch=batch)
-    flops = training_flops(model, persons=x.size(1), frames=x.size(2), clips=batch)
-    before = {name: product_ceiling(device, dtype) for name, dtype in native_precisions(device).items()}
-    steps = [training_step(preset, batch, precision, way, device) for precision, way in settings]
-    measured = around_in_turn(steps, device, seconds)
-    del steps
-    after = {name: product_ceiling(device, dtype) for name, dtype in native_precisions(device).items()}
-    for (precision, way), own in zip(settings, measured, strict=True):
-        products = statistics.fmean((before[precision], after[precision])) if precision in before else None
-        prepare = partial(training_step, preset, batch, precision, way, device)
-        yield {
-            "preset": preset,
-            "precision": precision,
-            "way": way,
-            "batch": batch,
-            "GFLOP": flops / 1e9,
-            "p50 ms": 1e3 * own.p50,
-            "samples/s": batch / own.p50,
-            "peak MB": peak_memory(prepare, device),
-            "time x ceiling": own.time_ceiling / batch,
-            "share": own.share(flops, bf16=precision == "bf16"),
-            "share of product": None if products is None else flops / 1e9 / own.p50 / products,
-            "ceiling fp32": own.ceiling_fp32,
-            "ceiling bf16": own.ceiling_bf16,
-            "product ceiling": products,
-        }
+        settings = list(product(arguments.precisions, arguments.ways))
+        prepared = [partial(training_step, preset, batch, *setting, device) for setting in settings]
+        needed = batch * flops(training_step(preset, 1, "fp32", "plain", device))
+        before = {name: product_ceiling(device, dtype) for name, dtype in native_precisions(device).items()}
+        measured = around_in_turn([prepare() for prepare in prepared], device, arguments.seconds)
+        after = {name: product_ceiling(device, dtype) for name, dtype in native_precisions(device).items()}
+        products = {name: statistics.fmean((before[name], after[name])) for name in before}
+        for (precision, way), prepare, own in zip(settings, prepared, measured, strict=True):
+            ceiling = products.get(precision)
+            yield {
+                "preset": preset,
+                "precision": precision,
+                "way": way,
+                "batch": batch,
+                "GFLOP": needed / 1e9,
+                "samples/s": batch / own.p50,
+                "peak MB": peak_memory(prepare, device),
+                "share of product": None if ceiling is None else needed / 1e9 / own.p50 / ceiling,
+                "product ceiling": ceiling,
+                **own.figures(needed, clips=batch, precision=precision),
+            }
 
 
 def training_step(
     preset: str, batch: int, precision: str, way: str, device: torch.device
-) -> Callable[[], object]:
-    """A step of training of a model of its own, on random motions.
+) -> Callable[[], torch.Tensor]:
+    """Return a training step of a new model on random motions.
 
     Args:
         preset: Size of the model.
         batch: The number of clips.
-        precision: One of :data:`PRECISIONS`.
+        precision: One of :data:`~timing.PRECISIONS`.
         way: One of :data:`WAYS`.
         device: Where it trains.
 
     Returns:
-        What takes a step and returns the loss.
+        A function that takes a step and returns the loss.
     """
     model, x = build(preset, device, batch=batch)
     model.checkpoint_activations = way.endswith("checkpointed")
@@ -151,7 +115,7 @@ def training_step(
             terms = loss(forward(x), y=y, future=future)
         terms.total.backward()
         optimizer.step()
-        # At the end, so that between steps no gradient lies in memory.
+        # At the end of the step, so that no gradient stays in memory between steps.
         optimizer.zero_grad()
         return terms.total.detach()
 

@@ -1,4 +1,4 @@
-"""Peers are imported apart from each other, measured as the file says, and left out with the reason."""
+"""Peers run in processes of their own, are measured as the file says, and left out with the reason."""
 
 import json
 import sys
@@ -10,18 +10,21 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from benchmark_scripts import BENCHMARKS, CEILINGS, Scripts
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-CEILING = 100.0  # GFLOP/s
+CEILING = CEILINGS[torch.float32]
 SHAPE = [2, 3, 6, 25, 1]
 OURS = {"preset": "demo", "frames": 6, "future": 1, "classes": 4}
 CPU = torch.device("cpu")
+SETTING = {"device": "cpu", "bf16": False, "train": False}
 
 # Two checkouts of the same layout: packages `model` and `graph`, the latter without an __init__.py, imported
-# by name when a model is made, and once more when it runs.
+# by name when a model is made, and once more when it runs. `common` has the name of a module of ours.
 MODEL = """
 import torch
-from graph.body import SIZE
+from common import SIZE
 
 class Model(torch.nn.Module):
     def __init__(self, num_class, shape=None, **others):
@@ -30,29 +33,35 @@ class Model(torch.nn.Module):
         self.width = __import__("graph.sizes").sizes.WIDTH
         self.fc = torch.nn.Linear(SIZE, num_class)
         self.shape = shape
-        self.calls = 0
 
     def forward(self, x, scale=1.0):
         from graph.late import NAME
         print("noise")
         assert NAME == "{name}", NAME
         assert self.shape is None or list(x.shape) == self.shape, x.shape
-        self.calls += 1
-        return scale * self.fc(x.flatten(1)[:, :SIZE])
+        return scale * self.fc(x.flatten(1)[:, :self.fc.in_features])
 """
 
 
-@pytest.fixture(autouse=True)
-def peers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The script, on a machine whose ceiling is known at once, with a small model of ours."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import common
-    import peers
+@pytest.fixture
+def peers(scripts: Scripts) -> ModuleType:
+    return scripts["peers"]
 
-    for module in (common, peers):
-        monkeypatch.setattr(module, "convolution_ceiling", lambda *arguments: CEILING)
-    monkeypatch.setattr(common, "product_ceiling", lambda *arguments: CEILING)
-    yield peers
+
+@pytest.fixture
+def file(scripts: Scripts) -> ModuleType:
+    return scripts["peers_file"]
+
+
+@pytest.fixture
+def model(scripts: Scripts) -> Iterator[ModuleType]:
+    """What runs in the process of a peer, here in this one; what it imports is forgotten."""
+    module, path, before = scripts["peers_model"], list(sys.path), set(sys.modules)
+    yield module
+    sys.path[:] = path
+    for name in set(sys.modules) - before:
+        if name.split(".")[0] in ("model", "graph", "net", "around"):
+            del sys.modules[name]
 
 
 def _checkout(folder: Path, name: str, *, size: int = 8, width: int = 5) -> Path:
@@ -60,7 +69,7 @@ def _checkout(folder: Path, name: str, *, size: int = 8, width: int = 5) -> Path
         (folder / package).mkdir(parents=True)
     (folder / "model" / "__init__.py").write_text("")
     (folder / "model" / "net.py").write_text(MODEL.replace("{name}", name))
-    (folder / "graph" / "body.py").write_text(f"SIZE = {size}\n")
+    (folder / "common.py").write_text(f"SIZE = {size}\n")
     (folder / "graph" / "sizes.py").write_text(f"WIDTH = {width}\n")
     (folder / "graph" / "late.py").write_text(f"NAME = '{name}'\n")
     return folder
@@ -85,104 +94,219 @@ def _file(folder: Path, *entries: object) -> Path:
     return path
 
 
-def _read(peers: ModuleType, folder: Path, *entries: object) -> list[Any]:
-    read: list[Any] = peers.read_peers(_file(folder, *entries))
-    return read
-
-
-def _one(peers: ModuleType, folder: Path, /, **fields: Any) -> Any:
-    (peer,) = _read(peers, folder, _entry("a", folder, **fields))
+def _one(file: ModuleType, folder: Path, /, **fields: Any) -> Any:
+    (peer,) = file.read_peers(_file(folder, _entry("a", folder, **fields)))
     return peer
 
 
-def test_two_checkouts_with_the_same_packages_stay_apart(peers: ModuleType, tmp_path: Path) -> None:
-    first = _checkout(tmp_path / "first", "one", size=8, width=5)
-    second = _checkout(tmp_path / "second", "two", size=16, width=7)
-    path, before = list(sys.path), set(sys.modules)
-    loaded = [
-        peers.load(peer, CPU) for peer in _read(peers, tmp_path, _entry("a", first), _entry("b", second))
-    ]
-    assert [each.parameters for each in loaded] == [8 * 4 + 4, 16 * 4 + 4]
-    for each in (*loaded, *reversed(loaded)):
-        with each.within():
-            assert "graph.late" in sys.modules  # known again, and its own: the model asserts the name
-            each.run()
-    assert sys.path == path
-    assert not {name for name in set(sys.modules) - before if name.split(".")[0] in ("model", "graph")}
+def _net(folder: Path, text: str) -> dict[str, Any]:
+    """Write a module `net` with a class `Net`; the fields that name them."""
+    (folder / "net.py").write_text(text)
+    return {"module": "net", "class": "Net"}
 
 
-def test_modules_of_the_same_name_are_back_afterwards(
-    peers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# In processes of their own --------------------------------------------------------------------------------
+
+
+def test_two_checkouts_with_the_same_packages_stay_apart(
+    peers: ModuleType, file: ModuleType, tmp_path: Path, scripts: Scripts
 ) -> None:
-    ours = ModuleType("model")
-    monkeypatch.setitem(sys.modules, "model", ours)
-    isolation = peers.Isolation([_checkout(tmp_path / "first", "one")])
-    with isolation.entered():
-        assert "model" not in sys.modules
-        torch.set_default_dtype(torch.float64)
-        torch.set_grad_enabled(False)
-        sys.path.insert(0, "")
-    assert sys.modules["model"] is ours
-    assert torch.get_default_dtype() == torch.float32
-    assert torch.is_grad_enabled()
+    folders = _checkout(tmp_path / "a", "one", size=8), _checkout(tmp_path / "b", "two", size=16)
+    entries = [_entry(folder.name, folder) for folder in folders]
+    read = file.read_peers(_file(tmp_path, *entries))
+    found = [peers.compare(peer, [], peers.Setting(CPU), seconds=0.0)[0] for peer in read]
+    assert [row["M param"] for row in found] == [36e-6, 68e-6]
+    assert [row["GFLOP"] for row in found] == [2e-9 * 2 * 8 * 4, 2e-9 * 2 * 16 * 4]
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_the_command_measures_what_it_can(
+    peers: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str], dtype: str
+) -> None:
+    good = _entry("good", _checkout(tmp_path / "good", "one"))
+    bad = _entry("bad", _checkout(tmp_path / "bad", "two"), arguments=[])
+    output = tmp_path / "figures.json"
+    argv = ["--peers", str(_file(tmp_path, bad, good)), "--modes", "eager", "--dtype", dtype]
+    peers.main([*argv, "--seconds", "0", "--output", str(output)])
+    printed = capfd.readouterr().out
+    assert "left out, constructor: TypeError" in printed
+    assert "noise" not in printed
+    document = json.loads(output.read_text())
+    assert document["environment"]["torch"] == torch.__version__
+    left_out, theirs, own = document["rows"]
+    assert (left_out["peer"], left_out["GFLOP"]) == ("bad", None)
+    assert (theirs["model"], own["model"]) == ("good", "demo 2x1x6+1")
+    assert own["mode"] == {"fp32": "eager", "bf16": "bf16"}[dtype]
+    assert theirs["GFLOP"] == 2e-9 * 2 * 8 * 4 and theirs["note"] == ""
+    assert own["rounds"] == theirs["rounds"] == len(own["ms"]) >= 5
+    ratios = torch.tensor(own["ms"]) / torch.tensor(theirs["ms"])
+    assert own["ours/peer"] == pytest.approx(float(ratios.quantile(0.5)), rel=1e-5)
+    assert theirs["time x ceiling"] == pytest.approx(theirs["p50 ms"] / 1e3 * CEILING)
+
+
+def test_a_training_step_is_compared_with_ours(peers: ModuleType, tmp_path: Path) -> None:
+    path = _file(tmp_path, _entry("good", _checkout(tmp_path / "good", "one"), copies=2))
+    output = tmp_path / "figures.json"
+    peers.main(["--peers", str(path), "--train", "--seconds", "0", "--output", str(output)])
+    theirs, own = json.loads(output.read_text())["rows"]
+    assert theirs["mode"] == own["mode"] == "train"
+    assert own["GFLOP"] > theirs["GFLOP"] > 0
+
+
+def test_a_peer_whose_flops_cannot_be_counted_is_timed(
+    peers: ModuleType, file: ModuleType, tmp_path: Path
+) -> None:
+    # Timed in inference mode, but not counted in it.
+    named = _net(
+        tmp_path,
+        "import torch\n"
+        "class Net(torch.nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        assert torch.is_inference_mode_enabled(), 'only in inference mode'\n"
+        "        return super().forward(x)\n",
+    )
+    peer = _one(file, tmp_path, **named, arguments=[25, 4], input={"shape": [2, 25], "layout": "NV"})
+    theirs, own = peers.compare(peer, ["eager"], peers.Setting(CPU), seconds=0.0)
+    assert theirs["GFLOP"] is None
+    assert theirs["note"] == "FLOPs not counted: AssertionError: only in inference mode"
+    assert theirs["p50 ms"] > 0 and own["GFLOP"] > 0
+
+
+def test_without_a_peer_that_runs_the_command_fails(
+    peers: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        peers.main(["--peers", str(_file(tmp_path, _entry("a", tmp_path / "nowhere")))])
+    assert end.value.code == 1
+    captured = capsys.readouterr()
+    assert "left out, import: no folder" in captured.out
+    assert "no peer could be measured" in captured.err
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch sees no CUDA device")
+@pytest.mark.parametrize("train", [False, True])
+def test_peers_run_on_cuda(peers: ModuleType, file: ModuleType, tmp_path: Path, train: bool) -> None:
+    peer = _one(file, _checkout(tmp_path, "one"))
+    setting = peers.Setting(torch.device("cuda"), bf16=True, train=train)
+    theirs, own = peers.compare(peer, ["eager"], setting, seconds=0.0)
+    assert theirs["GFLOP"] > 0
+    assert own["ours/peer"] > 0
+
+
+# What a process does --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"folder": "nowhere"}, "import: there is no folder"),
-        ({"module": "net"}, "import: ModuleNotFoundError: No module named 'net'"),
+        ({"folder": "nowhere"}, "import: no folder"),
+        ({"module": "netz"}, "import: ModuleNotFoundError: No module named 'netz'"),
         ({"module": "model.broken"}, "import: ImportError: too old"),
         ({"module": "model.script"}, "import: SystemExit: usage"),
         ({"class": "Modell"}, "import: AttributeError: .*'Modell'"),
         ({"arguments": {}}, "constructor: TypeError: .*'num_class'"),
-        ({"class": "SIZE"}, "constructor: TypeError: 'int' object is not callable"),
-        ({"class": "torch.nn.Linear"}, "import: AttributeError"),
+        ({"module": "model.plain"}, "constructor: expected a torch module, got a dict"),
         ({"arguments": {"num_class": 4, "shape": [1]}}, "forward: AssertionError: torch.Size"),
         ({"call": {"speed": 1}}, "forward: TypeError: .*'speed'"),
     ],
 )
 def test_what_fails_is_left_out_with_the_reason(
-    peers: ModuleType, tmp_path: Path, fields: dict[str, Any], reason: str
+    file: ModuleType, model: ModuleType, tmp_path: Path, fields: dict[str, Any], reason: str
 ) -> None:
     folder = _checkout(tmp_path / "first", "one")
+    (folder / "model" / "net.py").write_text(
+        MODEL.replace("{name}", "one").replace("from common", "from graph.size")
+    )
+    (folder / "graph" / "size.py").write_text("SIZE = 8\n")
     (folder / "model" / "broken.py").write_text("raise ImportError('too\\n old')\n")
     (folder / "model" / "script.py").write_text("raise SystemExit('usage')\n")
-    peer = _read(peers, tmp_path, _entry("a", folder, **fields))[0]
-    with pytest.raises(peers.LeftOutError, match=reason) as error:
-        peers.load(peer, CPU)
-    assert "\n" not in str(error.value)
-    assert str(folder) not in sys.path
-
-
-def test_a_class_that_is_no_torch_module_is_left_out(peers: ModuleType, tmp_path: Path) -> None:
-    folder = _checkout(tmp_path / "first", "one")
     (folder / "model" / "plain.py").write_text("Model = dict\n")
-    peer = _read(peers, tmp_path, _entry("a", folder, module="model.plain"))[0]
-    with pytest.raises(peers.LeftOutError, match="constructor: it makes a dict, expected a torch module"):
-        peers.load(peer, CPU)
+    (peer,) = file.read_peers(_file(tmp_path, _entry("a", folder, **fields)))
+    with pytest.raises(model.WorkerError, match=reason) as error:
+        model.prepare({"peer": peer.description, **SETTING})
+    assert "\n" not in str(error.value)
 
 
-def test_a_folder_of_ones_own_comes_before_theirs(peers: ModuleType, tmp_path: Path) -> None:
-    (own := tmp_path / "own").mkdir()
-    (own / "around.py").write_text(
-        "from model.net import Model\n"
-        "class Around(Model):\n"
-        "    def forward(self, x):\n"
-        "        return super().forward(x, scale=2.0)\n"
+def test_a_folder_of_ones_own_comes_before_theirs(
+    file: ModuleType, model: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "theirs").mkdir()
+    _net(tmp_path / "theirs", "raise ImportError\n")
+    named = _net(tmp_path / "own", "import torch\nclass Net(torch.nn.Linear):\n    pass\n")
+    fields = {**named, "folder": ["own", "theirs"], "arguments": [25, 4], "input": {"shape": [2, 25]}}
+    (peer,) = file.read_peers(_file(tmp_path, _entry("a", tmp_path, **fields)))
+    assert model.prepare({"peer": peer.description, **SETTING})[1]["parameters"] == 25 * 4 + 4
+
+
+def test_several_inputs_of_several_kinds_and_arguments_of_the_call(
+    file: ModuleType, model: ModuleType, tmp_path: Path
+) -> None:
+    named = _net(
+        tmp_path,
+        "import torch\n"
+        "class Net(torch.nn.Linear):\n"
+        "    def forward(self, x, index, *, mask, steps, table):\n"
+        "        assert x.dtype == table.dtype == torch.float32 and steps == 3\n"
+        "        assert index.dtype == torch.long and 0 <= index.min() <= index.max() < 5\n"
+        "        assert mask.dtype == torch.bool and mask.shape == (7,)\n"
+        "        return {'scores': super().forward(x), 'motion': [super().forward(x)[None]]}\n",
     )
-    theirs = _checkout(tmp_path / "theirs", "one")
-    named = {"module": "around", "class": "Around", "folder": ["own", "theirs"]}
-    (peer,) = _read(peers, tmp_path, _entry("a", theirs, **named))
-    assert peers.load(peer, CPU).parameters == 8 * 4 + 4
+    inputs = [
+        {"shape": [2, 3]},
+        {"shape": [40], "kind": "long", "below": 5},
+        {"shape": [7], "kind": "bool", "name": "mask"},
+        {"shape": [1], "name": "table"},
+    ]
+    peer = _one(
+        file, tmp_path, **named, arguments=[3, 6], inputs=inputs, input=None, copies=2, call={"steps": 3}
+    )
+    ways = [model.prepare({"peer": peer.description, **SETTING, "train": train}) for train in (False, True)]
+    facts = [each for _, each in ways]
+    assert facts[0]["parameters"] == 2 * (3 * 6 + 6)
+    assert facts[0]["flops"] == 2 * 2 * (2 * 2 * 3 * 6)
+    # Forward, and the gradient by the weights (the input needs none).
+    assert facts[1]["flops"] == 2 * facts[0]["flops"]
+    for run, _ in ways:
+        run()
 
 
-def test_copies_run_one_after_another(peers: ModuleType, tmp_path: Path) -> None:
-    folder = _checkout(tmp_path / "first", "one")
-    one, two = (peers.load(_one(peers, folder, copies=copies), CPU) for copies in (1, 2))
-    assert two.parameters == 2 * one.parameters
-    assert one.flops == 2 * SHAPE[0] * 8 * 4
-    assert two.flops == 2 * one.flops
+def test_the_loss_is_cross_entropy_of_scores_and_the_sum_of_the_rest(model: ModuleType) -> None:
+    scores, motion = torch.randn(4, 5, requires_grad=True), torch.randn(4, 3, 2, requires_grad=True)
+    expected = -scores.log_softmax(dim=1)[:, 0].mean() + motion.sum()
+    torch.testing.assert_close(model.loss((scores, {"future": motion, "mask": torch.ones(2, 2)})), expected)
+    with pytest.raises(ValueError, match="no output has a gradient"):
+        model.loss(torch.ones(2, 2))
+
+
+class Scaled(nn.Module):
+    def forward(self, x: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+        return x @ x.mT * alpha
+
+
+class TakesParameters(nn.Module):
+    """Hands a parameter to a module of its own, as CTR-GCN does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alpha, self.scaled = nn.Parameter(torch.zeros(1)), Scaled()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scaled(x, self.alpha)
+
+
+def test_flops_of_a_module_that_takes_a_parameter_as_its_input(model: ModuleType) -> None:
+    peer, x = TakesParameters(), torch.ones(3, 5)
+    with pytest.raises(AttributeError, match="next_functions"), FlopCounterMode(display=False):
+        torch.inference_mode()(peer)(x)
+    assert model.count_flops(lambda: torch.no_grad()(peer)(x)) == (2 * 3 * 5 * 3, "")
+    assert model.count_flops(lambda: peer(x).sum().backward()) == (2 * 3 * 5 * 3, "")
+    uncounted, reason = model.count_flops(lambda: torch.inference_mode()(peer)(x))
+    assert uncounted is None
+    assert reason.startswith("AttributeError: 'NoneType' object has no attribute 'next_functions'")
+
+
+# The file -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -195,174 +319,71 @@ def test_copies_run_one_after_another(peers: ModuleType, tmp_path: Path) -> None
         ([2, 6, 25, 3], "N T V C"),
     ],
 )
-def test_a_layout_permutes_letters_and_leaves_the_shape(
-    peers: ModuleType, tmp_path: Path, shape: list[int], layout: object
+def test_ours_follows_from_the_layout(
+    file: ModuleType, tmp_path: Path, shape: list[int], layout: object
 ) -> None:
-    folder = _checkout(tmp_path, "one", size=2)
-    arguments = {"num_class": 4, "shape": shape}
-    peer = _one(peers, folder, input={"shape": shape, "layout": layout}, arguments=arguments, ours=None)
+    peer = _one(file, tmp_path, input={"shape": shape, "layout": layout}, ours=None)
     assert (peer.ours.preset, peer.ours.skeleton) == ("ntu", "ntu25")
     assert (peer.ours.batch, peer.ours.persons, peer.ours.frames) == (2, 1, 6)
-    peers.load(peer, CPU)  # it asserts the shape
+    assert peer.description["inputs"][0]["shape"] == shape
 
 
-def test_ours_can_be_named_in_part(peers: ModuleType, tmp_path: Path) -> None:
+def test_ours_can_be_named_in_part(file: ModuleType, tmp_path: Path) -> None:
     ours = {"preset": "demo", "skeleton": "ucla20", "persons": 2, "frames": 9, "batch": 3}
-    peer = _one(peers, tmp_path, ours=ours)
+    peer = _one(file, tmp_path, ours=ours)
     assert (peer.ours.future, peer.ours.classes) == (10, 12)
     model, x = peer.ours.build(CPU)
     assert model.skeleton.name == "ucla20"
     assert x.shape == (3, 2, 9, 20, 3)
 
 
-def test_several_inputs_of_several_kinds_and_arguments_of_the_call(peers: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "net.py").write_text(
-        "import torch\n"
-        "class Net(torch.nn.Linear):\n"
-        "    def forward(self, x, index, *, mask, steps, table):\n"
-        "        assert x.dtype == table.dtype == torch.float32 and steps == 3\n"
-        "        assert index.dtype == torch.long and 0 <= index.min() <= index.max() < 5\n"
-        "        assert mask.dtype == torch.bool and mask.shape == (7,)\n"
-        "        return {'scores': super().forward(x), 'motion': [super().forward(x)[None]]}\n"
-    )
-    inputs = [
-        {"shape": [2, 3]},
-        {"shape": [40], "kind": "long", "below": 5},
-        {"shape": [7], "kind": "bool", "name": "mask"},
-        {"shape": [1], "name": "table"},
-    ]
-    peer = _one(
-        peers,
-        tmp_path,
-        module="net",
-        arguments=[3, 6],
-        inputs=inputs,
-        input=None,
-        call={"steps": 3},
-        **{"class": "Net"},
-    )
-    assert peers.load(peer, CPU).parameters == 3 * 6 + 6
-    # Forward twice, and of each the gradient by the weights (the input needs none).
-    assert peers.load(peer, CPU, train=True).flops == 2 * peers.load(peer, CPU).flops
-
-
-def test_the_loss_is_cross_entropy_of_scores_and_the_sum_of_the_rest(peers: ModuleType) -> None:
-    scores, motion = torch.randn(4, 5, requires_grad=True), torch.randn(4, 3, 2, requires_grad=True)
-    expected = -scores.log_softmax(dim=1)[:, 0].mean() + motion.sum()
-    torch.testing.assert_close(peers.loss((scores, {"future": motion, "mask": torch.ones(2, 2)})), expected)
-    with pytest.raises(ValueError, match="no output has a gradient"):
-        peers.loss(torch.ones(2, 2))
-
-
-def test_rounds_alternate_and_ratios_are_of_the_same_round(
-    peers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order: list[str] = []
-    runs = [peers.Contestant(name, "", lambda name=name: order.append(name), 0, 0) for name in ("a", "b")]
-    times = peers.in_rounds(runs, CPU, seconds=0.0, at_least=3)
-    assert "".join(order) == "aabb" + "ab" + "ba" + "ab"  # warm-up, then the rounds
-    assert [len(each) for each in times] == [3, 3]
-
-    monkeypatch.setattr(peers, "in_rounds", lambda *arguments: [[1.0, 2.0, 4.0], [0.5, 3.0, 1.0]])
-    peer = _one(peers, _checkout(tmp_path, "one"))
-    theirs, own = peers.compare(peer, ["eager"], CPU)
-    assert (own["ours/peer"], own["quartile 1"], own["quartile 3"]) == (0.5, 0.375, 1.0)
-    assert theirs["ours/peer"] is None
-    assert theirs["p50 ms"] == 2000.0
-    assert theirs["time x ceiling"] == 2.0 * CEILING
-
-
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_the_command_measures_what_it_can(
-    peers: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], dtype: str
-) -> None:
-    good = _entry("good", _checkout(tmp_path / "good", "one"), ours=OURS)
-    bad = _entry("bad", _checkout(tmp_path / "bad", "two"), arguments=[])
-    output = tmp_path / "figures.json"
-    argv = ["--peers", str(_file(tmp_path, bad, good)), "--modes", "eager", "--dtype", dtype]
-    peers.main([*argv, "--seconds", "0", "--output", str(output)])
-    printed = capsys.readouterr().out
-    assert "left out, constructor: TypeError" in printed
-    assert "noise" not in printed
-    document = json.loads(output.read_text())
-    assert document["environment"]["torch"] == torch.__version__
-    left_out, theirs, own = document["rows"]
-    assert (left_out["peer"], left_out["GFLOP"]) == ("bad", None)
-    assert (theirs["model"], own["model"]) == ("good", "demo 2x1x6+1")
-    assert own["mode"] == {"fp32": "eager", "bf16": "bf16"}[dtype]
-    assert own["rounds"] == theirs["rounds"] == len(own["ms"]) >= 5
-    ratios = torch.tensor(own["ms"]) / torch.tensor(theirs["ms"])
-    assert own["ours/peer"] == pytest.approx(float(ratios.quantile(0.5)), rel=1e-5)
-
-
-def test_a_training_step_is_compared_with_ours(peers: ModuleType, tmp_path: Path) -> None:
-    file = _file(tmp_path, _entry("good", _checkout(tmp_path / "good", "one"), copies=2))
-    output = tmp_path / "figures.json"
-    peers.main(["--peers", str(file), "--train", "--seconds", "0", "--output", str(output)])
-    theirs, own = json.loads(output.read_text())["rows"]
-    assert theirs["mode"] == own["mode"] == "train"
-    assert own["GFLOP"] > theirs["GFLOP"] > 0
-
-
-def test_without_a_peer_that_runs_the_command_fails(
-    peers: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as end:
-        peers.main(["--peers", str(_file(tmp_path, _entry("a", tmp_path / "nowhere")))])
-    assert end.value.code == 1
-    captured = capsys.readouterr()
-    assert "left out, import: there is no folder" in captured.out
-    assert "no peer could be measured" in captured.err
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"moduel": "x"}, "peer 'a' has the unknown key 'moduel'; there are name, folder, module"),
-        ({"module": None}, "peer 'a' has no 'module', expected a text"),
-        ({"module": 3}, "peer 'a': 'module' is 3, expected a text"),
-        ({"folder": []}, r"peer 'a': 'folder' is \[\], expected a folder or a list"),
-        ({"folder": [1]}, r"peer 'a': 'folder' is \[1\], expected a folder or a list"),
-        ({"arguments": "x"}, "peer 'a': 'arguments' is 'x', expected a mapping or a list"),
-        ({"copies": 0}, "peer 'a': 'copies' is 0, expected a whole number from 1"),
-        ({"copies": True}, "peer 'a': 'copies' is True, expected a whole number from 1"),
-        ({"call": [1]}, r"peer 'a': 'call' is \[1\], expected a mapping"),
-        ({"input": None}, "peer 'a' must have 'input' or 'inputs', but it has neither"),
-        ({"inputs": [{"shape": [1]}]}, "must have 'input' or 'inputs', but it has both"),
-        ({"input": None, "inputs": []}, r"'inputs' is \[\], expected a list of inputs"),
-        ({"input": [1]}, r"'input' is \[1\], expected a mapping with shape, layout"),
-        ({"input": {"shape": [1, 0]}}, r"'input': 'shape' is \[1, 0\], expected a list of whole numbers"),
-        ({"input": {"shape": [1], "layout": "NC"}}, "'layout' is 'NC', expected a letter of .* 1 dimensions"),
-        ({"input": {"shape": [1, 1], "layout": "NX"}}, "'layout' is 'NX', expected a letter of"),
-        ({"input": {"shape": [1, 1], "layout": "PM"}}, "'layout' is 'PM', expected a letter of"),
-        ({"input": {"shape": [1], "kind": "int8"}}, "'kind' is 'int8', expected one of float, long, bool"),
-        ({"ours": {"preset": "big"}}, "'ours': 'preset' is 'big', expected one of ntu"),
-        ({"ours": {"skeleton": "cat"}}, "'ours': 'skeleton' is 'cat', expected a skeleton"),
-        ({"ours": {"frames": "all"}}, "'ours': 'frames' is 'all', expected a whole number from 1"),
+        ({"moduel": "x"}, r"peers\[0\]: .*'moduel' was unexpected"),
+        ({"module": None}, r"peers\[0\]: 'module' is a required property"),
+        ({"module": 3}, r"peers\[0\].module: 3 is not of type 'string'"),
+        ({"folder": []}, r"peers\[0\].folder: \[\] should be non-empty"),
+        ({"folder": [1]}, r"peers\[0\].folder\[0\]: 1 is not of type 'string'"),
+        ({"arguments": "x"}, r"peers\[0\].arguments: 'x' is not of type 'object', 'array'"),
+        ({"copies": 0}, r"peers\[0\].copies: 0 is less than the minimum of 1"),
+        ({"copies": True}, r"peers\[0\].copies: True is not of type 'integer'"),
+        ({"call": [1]}, r"peers\[0\].call: \[1\] is not of type 'object'"),
+        ({"input": None}, "peer 'a': expected either 'input' or 'inputs'"),
+        ({"inputs": [{"shape": [1]}]}, "peer 'a': expected either 'input' or 'inputs'"),
+        ({"input": None, "inputs": []}, r"peers\[0\].inputs: \[\] should be non-empty"),
+        ({"input": [1]}, r"peers\[0\].input: \[1\] is not of type 'object'"),
+        ({"input": {"shape": [1, 0]}}, r"peers\[0\].input.shape\[1\]: 0 is less than the minimum of 1"),
+        ({"input": {"shape": [1], "layout": "NC"}}, "'layout' is 'NC', expected one of .* 1 dimensions"),
+        ({"input": {"shape": [1, 1], "layout": "NX"}}, "peer 'a': 'layout' is 'NX', expected one of"),
+        ({"input": {"shape": [1, 1], "layout": "PM"}}, "'layout' is 'PM', expected one of"),
+        ({"input": {"shape": [1], "kind": "int8"}}, "input.kind: 'int8' is not one of .*'long', 'bool'"),
+        ({"ours": {"preset": "big"}}, r"peers\[0\].ours.preset: 'big' is not one of \['ntu'"),
+        ({"ours": {"skeleton": "cat"}}, "peer 'a': 'skeleton' is 'cat', expected a skeleton"),
+        ({"ours": {"frames": "all"}}, r"peers\[0\].ours.frames: 'all' is not of type 'integer'"),
         (
             {"ours": None, "input": {"shape": [1, 7], "layout": "NV"}},
-            r"'ours' has no 'preset', and no input's layout has V joints that name one \(18, 20, 25, 26\)",
+            r"'ours' has no 'preset', and no layout has V joints that imply one \(18, 20, 25, 26\)",
         ),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected(
-    peers: ModuleType, tmp_path: Path, fields: dict[str, Any], message: str
+    file: ModuleType, tmp_path: Path, fields: dict[str, Any], message: str
 ) -> None:
-    entry = _entry("a", tmp_path, **fields)
     with pytest.raises(ValueError, match=message) as error:
-        _read(peers, tmp_path, entry)
+        _one(file, tmp_path, **fields)
     assert str(error.value).startswith(str(tmp_path / "peers.yaml"))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("peers: [", "peers.yaml is not YAML"),
-        ("- 1", "expected a mapping with peers"),
-        ("peers: {}", "'peers' is {}, expected a list of peers"),
-        ("peers: []", "'peers' is empty"),
-        ("models: []", "has the unknown key 'models'; there are peers"),
-        ("peers: [1]", "peer 1 is 1, expected a mapping with name, folder"),
+        ("peers: [", "peers.yaml: not YAML"),
+        ("- 1", r"peers.yaml: the document: \[1\] is not of type 'object'"),
+        ("peers: {}", "peers: {} is not of type 'array'"),
+        ("peers: []", r"peers: \[\] should be non-empty"),
+        ("models: []", "the document: .*'models' was unexpected|'peers' is a required property"),
+        ("peers: [1]", r"peers\[0\]: 1 is not of type 'object'"),
     ],
 )
 def test_a_wrong_file_is_named(
@@ -378,17 +399,16 @@ def test_a_wrong_file_is_named(
     assert "peers.yaml" in capsys.readouterr().err
 
 
-def test_two_peers_of_one_name_are_refused(peers: ModuleType, tmp_path: Path) -> None:
+def test_two_peers_of_one_name_are_refused(file: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="two peers have the name 'a'"):
-        _read(peers, tmp_path, _entry("a", tmp_path), _entry("a", tmp_path))
+        file.read_peers(_file(tmp_path, _entry("a", tmp_path), _entry("a", tmp_path)))
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--modes", "fast"], "there is no mode 'fast' on cpu; there are plain, eager"),
-        (["--modes", "plain", "--dtype", "bf16"], "there is no 'plain' in bf16; there are eager, folded"),
-        (["--modes", "eager", "--train"], "--modes: a training step has none"),
+        (["--modes", "fast"], "unknown mode 'fast' on cpu, expected eager"),
+        (["--modes", "eager", "--train"], "argument --modes: a training step has no modes"),
     ],
 )
 def test_modes_that_do_not_fit_are_refused(
@@ -399,31 +419,28 @@ def test_modes_that_do_not_fit_are_refused(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_the_example_can_be_read(peers: ModuleType) -> None:
-    read = {peer.name: peer for peer in peers.read_peers(BENCHMARKS / "peers.example.yaml")}
+def test_the_example_can_be_read(file: ModuleType) -> None:
+    read = {peer.name: peer for peer in file.read_peers(BENCHMARKS / "peers.example.yaml")}
     assert list(read) == ["ST-GCN", "2s-AGCN", "AS-GCN", "CTR-GCN", "MS-G3D", "DMGNN"]
     ours = read["2s-AGCN"].ours
     assert (ours.preset, ours.persons, ours.frames, ours.future) == ("ntu", 2, 290, 10)
     assert read["CTR-GCN"].ours.frames == 64
     assert read["DMGNN"].ours.build(CPU)[1].shape == (8, 1, 50, 20, 3)
-    assert read["DMGNN"].folders[0] == BENCHMARKS / "DMGNN" / "h36m-short"
+    assert read["DMGNN"].description["folders"] == [str(BENCHMARKS / "DMGNN" / "h36m-short")]
+
+
+def test_the_schema_knows_our_presets(scripts: Scripts) -> None:
+    schema = json.loads((BENCHMARKS / "peers.schema.json").read_text())
+    presets = schema["$defs"]["peer"]["properties"]["ours"]["properties"]["preset"]["enum"]
+    assert presets == list(scripts["samples"].SAMPLES) == list(scripts["common"].PRESETS)
 
 
 def test_without_pyyaml_the_command_says_which_extra_has_it(
     peers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = _file(tmp_path, _entry("a", tmp_path))
+    path = _file(tmp_path, _entry("a", tmp_path))
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(SystemExit) as end:
-        peers.main(["--peers", str(file), "--modes", "eager"])
+        peers.main(["--peers", str(path), "--modes", "eager"])
     assert end.value.code == 2
     assert 'this needs yaml: pip install "pyg_sybio[train]"' in capsys.readouterr().err
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch sees no CUDA device")
-@pytest.mark.parametrize("train", [False, True])
-def test_peers_run_on_cuda(peers: ModuleType, tmp_path: Path, train: bool) -> None:
-    peer = _one(peers, _checkout(tmp_path, "one"))
-    theirs, own = peers.compare(peer, ["eager"], torch.device("cuda"), bf16=True, train=train, seconds=0.0)
-    assert theirs["GFLOP"] > 0
-    assert own["ours/peer"] > 0

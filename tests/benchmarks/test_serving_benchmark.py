@@ -1,19 +1,14 @@
-"""The benchmark of the server: it runs as a script would, and its figures are those of what was sent."""
+"""The benchmark of the server: it runs as a script would, and its figures follow from what was sent."""
 
-import importlib
 import json
 from pathlib import Path
 
 import pytest
+from benchmark_scripts import Scripts
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
-
-def test_serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    serving = importlib.import_module("serving")
-    for ceiling in ("convolution_ceiling", "product_ceiling"):
-        monkeypatch.setattr(importlib.import_module("common"), ceiling, lambda *_: 100.0)
+def test_serving(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serving = scripts["serving"]
     monkeypatch.setattr(serving.gc, "freeze", lambda: None)  # the tests go on
     output = tmp_path / "serving.json"
     serving.main(
@@ -21,14 +16,13 @@ def test_serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (row,) = json.loads(output.read_text())["rows"]
     assert (row["clients"], row["people"], row["viewers"]) == (1, 1, 1)
-    assert row["sent"] == 36  # 0.02 minutes at 30 frames a second
+    assert row["sent"] == 36  # 0.02 minutes at 30 frames per second
     assert row["answered"] + row["dropped"] == 36
     assert 0 < row["model p50 ms"] < row["p50 ms"] <= row["p95 ms"] <= row["p99 ms"] <= row["max ms"]
 
 
-def test_growth_is_that_of_the_line_through_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    serving = importlib.import_module("serving")
+def test_growth_is_the_slope_of_the_line_through_the_memory(scripts: Scripts) -> None:
+    serving = scripts["serving"]
     memory = [100.0] * 2 + [200 + 0.5 * second for second in range(8)]  # MB; the first fifth does not count
     counts = serving.Counts(sent=3, dropped=1, times=[0.010, 0.030], model=[4.0, 6.0], memory=memory)
     row = serving.row_of(serving.SCENARIOS[0], counts)

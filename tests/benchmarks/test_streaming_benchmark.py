@@ -1,29 +1,20 @@
 """The benchmark of streams: it runs as a script, and its parts add up."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from benchmark_scripts import CEILINGS, Scripts
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-CEILING = 100.0  # GFLOP/s
+CEILING = CEILINGS[torch.float32]
 
 
-@pytest.fixture(autouse=True)
-def streaming(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The script, on a machine whose ceiling is known at once."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import common
-    import streaming
-
-    for name in ("convolution_ceiling", "product_ceiling"):
-        for module in (common, streaming):
-            monkeypatch.setattr(module, name, lambda *arguments: CEILING, raising=False)
-    yield streaming
+@pytest.fixture
+def streaming(scripts: Scripts) -> ModuleType:
+    return scripts["streaming"]
 
 
 def test_the_parts_of_an_update_add_up(streaming: ModuleType, tmp_path: Path) -> None:

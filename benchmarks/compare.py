@@ -1,0 +1,170 @@
+"""Two checkouts of the package, timed in turn in one run: evaluation, training steps, streams.
+
+    python benchmarks/compare.py OLD NEW
+    python benchmarks/compare.py OLD NEW --presets mocap --batch 1 8 --modes eager folded --threads 1 --cpus 0
+    python benchmarks/compare.py OLD NEW --modes --others training stream --rounds 31 --output compare.json
+
+OLD and NEW are folders that contain a version of the package `pyg_sybio`. Each version has a process of its
+own (`compare_cases.py`, of this checkout). In every round, each process times the case for about `--seconds`,
+one after the other, every other round in reverse, and its time of the round is the median of its runs. `old
+ms` and `new ms` are the medians over the rounds; `new/old` is the median of the ratios of the same round,
+with its quartiles, and is below 1 where NEW is faster. `best/best` is the ratio of the fastest rounds. With
+`--restarts`, all of this is repeated in new processes, and the rounds are joined.
+
+Modes are those of `latency.py`. Others: `training` is a training step of `--training-batch` clips and `agim`
+a forward pass of as many, each with the version's own AGIM, with the dense one, and with message passing;
+`stream` is an update of a stream, and `evaluate` the evaluation of built-in synthetic motions by the `demo`
+preset. What a version cannot run is reported with the reason. Threads and processors are pinned with
+`--threads` and `--cpus`."""
+
+import argparse
+import math
+import os
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from common import Report, Row, argument_parser, commit_of, parsed, positive_int, processor_name
+from samples import SAMPLES
+from timing import timings_in_turn
+from workers import Worker, WorkerError
+
+OTHERS = ("training", "agim", "stream", "evaluate")
+# Clips in a batch of each preset, unless --batch says otherwise.
+BATCH = {"mocap": [1, 8]}
+
+COLUMNS = {
+    "case": "<34",
+    "preset": "<9",
+    "batch": ">5d",
+    "old ms": ">9.2f",
+    "new ms": ">9.2f",
+    "new/old": ">7.3f",
+    "quartile 1": ">10.3f",
+    "quartile 3": ">10.3f",
+    "best/best": ">9.3f",
+    "note": "<1s",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    modes = ["eager", "folded", "folded-bf16", "compiled"]
+    parser = argument_parser(
+        __doc__, presets=["ntu", "mocap", "realtime"], batch=None, seconds=0.3, output=None
+    )
+    add = parser.add_argument
+    add("old", type=Path, metavar="OLD", help="checkout to compare with")
+    add("new", type=Path, metavar="NEW", help="checkout to compare")
+    add(
+        "--modes",
+        nargs="*",
+        choices=modes,
+        default=modes,
+        metavar="MODE",
+        help=f"(default: {' '.join(modes)})",
+    )
+    add("--others", nargs="*", choices=OTHERS, default=list(OTHERS), metavar="CASE", help=", ".join(OTHERS))
+    add("--training-batch", type=positive_int, default=8, help="clips per training step (default: 8)")
+    add("--rounds", type=positive_int, default=11, help="rounds per case (default: 11)")
+    add("--restarts", type=positive_int, default=1, help="processes per version and case (default: 1)")
+    add("--threads", type=positive_int, help="threads of each process (default: torch's)")
+    add("--cpus", type=int, nargs="+", metavar="N", help="processors to use (default: all)")
+    arguments = parsed(parser, argv)
+    for folder in (arguments.old, arguments.new):
+        if not (folder / "pyg_sybio" / "__init__.py").is_file():
+            parser.error(f"{folder} contains no package pyg_sybio")
+    if arguments.cpus:
+        os.sched_setaffinity(0, arguments.cpus)  # the workers inherit it
+    where = {"device": processor_name(), "processors": sorted(os.sched_getaffinity(0))}
+    for name in ("old", "new"):
+        where[name] = commit_of(getattr(arguments, name) / "pyg_sybio" / "__init__.py")
+    where["threads"] = arguments.threads or "torch's default"
+    Report(where, arguments.output).table(rows(arguments), COLUMNS)
+
+
+def cases(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield what to time, as `compare_cases.py` takes it."""
+    for preset in arguments.presets:
+        for batch in arguments.batch or BATCH.get(preset, [1]):
+            for mode in arguments.modes:
+                yield {"kind": mode, "preset": preset, "batch": batch, "actional": ""}
+    for preset in arguments.presets:
+        for kind, name in (("training", "training"), ("eager", "agim")):
+            for form in ("", "dense", "message passing") if name in arguments.others else ():
+                yield {"kind": kind, "preset": preset, "batch": arguments.training_batch, "actional": form}
+        # A window of the largest preset would take minutes to fill.
+        if "stream" in arguments.others and SAMPLES[preset].persons == 1:
+            yield {"kind": "stream", "preset": preset, "batch": 1, "actional": ""}
+    if "evaluate" in arguments.others:
+        yield {"kind": "evaluate", "preset": "demo", "batch": 1, "actional": ""}
+
+
+def rows(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row per case."""
+    for case in cases(arguments):
+        name = case["kind"] + (f", {case['actional']} AGIM" if case["actional"] else "")
+        label = {"case": name, "preset": case["preset"], "batch": case["batch"]}
+        try:
+            old, new = compare({**case, "threads": arguments.threads}, arguments)
+        except WorkerError as error:
+            yield {**dict.fromkeys(COLUMNS), **label, "note": f"left out, {error}"}
+        else:
+            yield {**label, **figures(old, new), "note": ""}
+
+
+def compare(case: dict[str, Any], arguments: argparse.Namespace) -> list[list[float]]:
+    """Return the times of the old and the new version in every round, in seconds.
+
+    Raises:
+        WorkerError: If a version cannot run the case.
+    """
+    rounds: list[list[float]] = [[], []]
+    for _ in range(arguments.restarts):
+        with ExitStack() as stack:
+            timers = []
+            for name in ("old", "new"):
+                folder = getattr(arguments, name).resolve()
+                worker = stack.enter_context(started(folder, arguments.threads))
+                try:
+                    used = worker.ask(prepare=case)["package"]
+                except WorkerError as error:
+                    raise WorkerError(f"{name}: {error}") from error
+                if Path(used) != folder:
+                    raise WorkerError(f"{name}: {used} was imported instead of {folder}")
+                once = worker.seconds()
+                timers.append(partial(worker.seconds, max(1, math.ceil(arguments.seconds / once))))
+            measured = timings_in_turn(timers, seconds=0, at_least=arguments.rounds)
+        for all_of_it, own in zip(rounds, measured, strict=True):
+            all_of_it += own
+    return rounds
+
+
+def started(folder: Path, threads: int | None) -> Worker:
+    """Start a process that uses the package in a folder."""
+    pinned = {} if threads is None else {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    return Worker(Path(__file__).parent / "compare_cases.py", {"PYTHONPATH": str(folder), **pinned})
+
+
+def figures(old: Sequence[float], new: Sequence[float]) -> dict[str, Any]:
+    """Return medians, and the ratio with its spread, of the times of the same rounds."""
+    ratios = [mine / other for mine, other in zip(new, old, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return {
+        "old ms": 1e3 * statistics.median(old),
+        "new ms": 1e3 * statistics.median(new),
+        "new/old": middle,
+        "quartile 1": low,
+        "quartile 3": high,
+        "best/best": min(new) / min(old),
+        "rounds": len(ratios),
+        "old": list(old),
+        "new": list(new),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Attribution of time or FLOPs to the modules of any model, by forward hooks and hooks of the autograd
+graph."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+from torch.utils._pytree import tree_leaves
+
+FORWARD, BACKWARD = "forward", "backward"
+
+
+class Place(NamedTuple):
+    """Where something is spent.
+
+    Args:
+        modules: Names of the running modules, the outermost first; empty outside of all modules.
+        direction: ``"forward"``, or ``"backward"`` for the gradient of what ran there.
+    """
+
+    modules: tuple[str, ...] = ()
+    direction: str = FORWARD
+
+
+class ModuleProfile:
+    r"""Attribute what a meter counts to the modules that run while the profile is entered.
+
+    .. code-block:: python
+
+        with ModuleProfile(dict(model.named_modules()), time.perf_counter) as profile:
+            loss(model(x)).backward()
+        profile.spent[Place(("", "encoder"), "forward")]
+
+    Forward hooks mark where each module begins and ends. When a module ends, the nodes of the autograd graph
+    that it has created get a hook, by which its share of a backward pass is known. What the hooks themselves
+    cost is not counted.
+
+    Args:
+        modules: Name -> module.
+        meter: Returns a number that grows, such as seconds, or FLOPs counted so far.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module], meter: Callable[[], float]) -> None:
+        self.spent: defaultdict[Place, float] = defaultdict(float)
+        self.calls: Counter[str] = Counter()
+        self._modules, self._meter = modules, meter
+        self._handles: list[Any] = []
+        # Names of the running modules, with the autograd nodes of their inputs.
+        self._running: list[tuple[str, Collection[Node]]] = []
+        self._hooked: set[Node] = set()
+
+    def __enter__(self) -> Self:
+        """Register the hooks."""
+        for name, module in self._modules.items():
+            enter = module.register_forward_pre_hook(partial(self._enter, name), with_kwargs=True)
+            leave = module.register_forward_hook(self._leave, always_call=True)
+            self._handles += [enter, leave]
+        self._resume(Place())
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Remove the hooks."""
+        self._pause()
+        for handle in self._handles:
+            handle.remove()
+        self._hooked.clear()
+
+    def _pause(self) -> None:
+        self.spent[self._place] += self._meter() - self._since
+
+    def _resume(self, place: Place) -> None:
+        self._place, self._since = place, self._meter()
+
+    def _enter(self, name: str, module: nn.Module, args: object, kwargs: object) -> None:
+        self._pause()
+        self.calls[name] += 1
+        self._running.append((name, {x.grad_fn for x in _tensors((args, kwargs)) if x.grad_fn is not None}))
+        self._resume(self._here())
+
+    def _leave(self, module: nn.Module, args: object, output: object) -> None:
+        self._pause()
+        place = self._here()
+        _, inputs = self._running.pop()
+        pending, seen = [x.grad_fn for x in _tensors(output)], set(inputs)
+        while pending:
+            node = pending.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            pending += [following for following, _ in node.next_functions]
+            # Modules inside of this one have left before, and keep the nodes that they created.
+            if node not in self._hooked:
+                self._hooked.add(node)
+                self._handles.append(node.register_prehook(partial(self._backward, place)))
+        self._resume(self._here())
+
+    def _backward(self, place: Place, gradients: object) -> None:
+        self._pause()
+        self._resume(Place(place.modules, BACKWARD))
+
+    def _here(self) -> Place:
+        return Place(tuple(name for name, _ in self._running))
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    for leaf in tree_leaves(value):
+        if isinstance(leaf, Tensor):
+            yield leaf
+        elif is_dataclass(leaf):
+            yield from _tensors([getattr(leaf, each.name) for each in fields(leaf)])
+
+
+def synchronised(clock: Callable[[], float], device: torch.device) -> Callable[[], float]:
+    """Return a clock that waits for the device first, which matters only on CUDA."""
+    if device.type != "cuda":
+        return clock
+
+    def read() -> float:
+        torch.cuda.synchronize(device)
+        return clock()
+
+    return read

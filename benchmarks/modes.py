@@ -1,0 +1,176 @@
+"""Samples of each preset, models in every way to evaluate them (:data:`common.MODES`), and their figures."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from common import Row, check_modes
+from samples import SAMPLES
+from timing import Run, around_in_turn
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pyg_sybio import SybioGNN, load_skeleton
+from pyg_sybio.models.presets import PRESETS
+from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.testing import randomize
+
+
+def build(
+    preset: str,
+    device: torch.device | str = "cpu",
+    *,
+    batch: int = 1,
+    persons: int | None = None,
+    observed: int | None = None,
+    skeleton: str | Skeleton | None = None,
+    **overrides: Any,
+) -> tuple[SybioGNN, Tensor]:
+    """Return a model in evaluation mode and motions for it, the same in every run.
+
+    Weights and statistics are random numbers that preserve the scale of a signal, as after training.
+
+    Args:
+        preset: Size of the model and of its sample.
+        device: Where both are placed.
+        batch: The number of clips.
+        persons: Persons per clip, instead of the sample's.
+        observed: Observed frames, instead of the sample's.
+        skeleton: A skeleton or its name, instead of the sample's.
+        **overrides: Arguments of the model's constructor, instead of the preset's.
+
+    Returns:
+        The model, and motions ``[N, P, T, M, D]``.
+
+    Raises:
+        ValueError: If the preset, the skeleton or an argument is unknown.
+    """
+    if preset not in SAMPLES:
+        raise ValueError(f"unknown preset '{preset}', expected {', '.join(PRESETS)}")
+    sample = SAMPLES[preset]
+    body = skeleton if isinstance(skeleton, Skeleton) else load_skeleton(skeleton or sample.skeleton)
+    arguments = {"num_classes": sample.classes, "num_future": sample.future, **overrides}
+    shape = (batch, persons or sample.persons, observed or sample.observed, body.num_joints)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = SybioGNN.from_preset(preset, skeleton=body, **arguments)
+        randomize(model)
+        x = torch.randn(*shape, model.in_channels)
+    return model.eval().to(device), x.to(device)
+
+
+def single(x: Tensor) -> Tensor:
+    """Drop the person dimension of ``[N, P, T, M, D]`` if it is 1, as in live use and on Mocap."""
+    return x.squeeze(1) if x.dim() == 5 else x
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A forward pass of a module without gradients, under autocast to bfloat16 if ``bf16``."""
+
+    module: Callable[[Tensor], SybioOutput]
+    x: Tensor
+    bf16: bool = False
+
+    def __call__(self) -> SybioOutput:
+        """Run the module."""
+        device = self.x.device.type
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=self.bf16):
+            return self.module(self.x)
+
+
+def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Evaluation:
+    """Return the evaluation of ``x`` in a mode, ready to be timed: compiled or captured, and run once.
+
+    Raises:
+        ValueError: If the device does not support the mode.
+    """
+    check_modes([mode], x.device)
+    x = single(x)
+    kind, _, precision = mode.partition("-")
+    called: Any = model
+    if kind not in ("eager", "bf16"):
+        with torch.inference_mode():
+            called = model.folded(dtype=torch.bfloat16 if precision else torch.float32)
+            if kind == "compiled":
+                called = compiled(called)
+            elif kind == "graph":
+                from pyg_sybio.accelerate.cuda_graph import Graphed
+
+                called = Graphed(called, x)
+    run = Evaluation(called, x, bf16=mode == "bf16")
+    run()
+    return run
+
+
+def compiled(model: nn.Module) -> Any:
+    """Compile a model for static shapes, however many models a script compiles.
+
+    All models share the compiled code objects. Beyond torch's limit of recompilations, which is meant for
+    changing shapes, a model would silently run eagerly.
+    """
+    torch._dynamo.config.recompile_limit = 1000
+    torch._dynamo.config.accumulated_recompile_limit = 1000
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+    return torch.compile(model, dynamic=False)
+
+
+def precision_of(mode: str) -> str:
+    """Return the precision that a mode computes in."""
+    return "bf16" if mode.endswith("bf16") else "fp32"
+
+
+def flops(run: Run) -> int:
+    """Count the FLOPs of products and convolutions of one run with torch, two per multiply-add."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model in a mode, with the other arguments of :func:`build`."""
+
+    preset: str
+    mode: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, device: torch.device | str = "cpu") -> tuple[SybioGNN, Tensor]:
+        """Return the model and its input."""
+        return build(self.preset, device, **self.settings)
+
+    def prepared(self, device: torch.device) -> Evaluation:
+        """Return the evaluation of a new model."""
+        model, x = self.build(device)
+        return in_mode(model, self.mode, x)
+
+
+def executed_flops(model: SybioGNN, mode: str, x: Tensor) -> int:
+    """Count the FLOPs that a mode executes.
+
+    Compiled code and CUDA graphs cannot be counted, and execute the products of the folded model. They do not
+    depend on the precision.
+    """
+    return flops(in_mode(model, "eager" if mode in ("eager", "bf16") else "folded", x))
+
+
+def measure(cases: Sequence[Case], device: torch.device, seconds: float) -> Iterator[Row]:
+    """Time several cases in turn, and yield a row for each; ``GFLOP`` is what the reference executes."""
+    measured = around_in_turn([case.prepared(device) for case in cases], device, seconds)
+    for case, own in zip(cases, measured, strict=True):
+        model, x = case.build()
+        clips, persons, frames, joints = x.shape[:4]
+        needed = clips * flops(Case(case.preset, "eager", {**case.settings, "batch": 1}).prepared(device))
+        yield {
+            "preset": case.preset,
+            "mode": case.mode,
+            "batch": clips,
+            "persons": persons,
+            "frames": frames,
+            "joints": joints,
+            "param M": sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+            "GFLOP": needed / 1e9,
+            **own.figures(needed, clips=clips, precision=precision_of(case.mode)),
+        }

@@ -1,0 +1,148 @@
+"""The file that describes peers (`peers.schema.json`), read and checked."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import torch
+from modes import build
+from samples import SAMPLES
+from torch import Tensor
+
+from pyg_sybio import SybioGNN, load_skeleton
+
+# The preset and skeleton that a number of joints stands for, unless the file says otherwise.
+JOINTS = {
+    25: ("ntu", "ntu25"),
+    18: ("ntu", "openpose18"),
+    20: ("mocap", "h36m32:used"),
+    26: ("mocap", "cmu38:used"),
+}
+
+
+@dataclass(frozen=True)
+class Ours:
+    """The model that a peer is compared with, and the size of its input."""
+
+    preset: str
+    skeleton: str
+    persons: int
+    frames: int
+    future: int
+    batch: int
+    classes: int
+
+    def build(self, device: torch.device) -> tuple[SybioGNN, Tensor]:
+        """Return the model and its input."""
+        return build(
+            self.preset,
+            device,
+            batch=self.batch,
+            persons=self.persons,
+            observed=self.frames,
+            skeleton=self.skeleton,
+            num_classes=self.classes,
+            num_future=self.future,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.preset} {self.batch}x{self.persons}x{self.frames}+{self.future}"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A public implementation.
+
+    Args:
+        name: Its name in the table.
+        description: What `peers_model.py` takes: ``folders``, ``module``, ``class``, ``arguments``,
+            ``copies``, ``inputs`` and ``call``.
+        ours: What it is compared with.
+    """
+
+    name: str
+    description: Mapping[str, Any]
+    ours: Ours
+
+
+def read_peers(path: Path) -> list[Peer]:
+    """Read the file; nothing is imported yet.
+
+    Raises:
+        ValueError: If it is not YAML, or a value is missing, unknown or not what was expected.
+        OSError: If it cannot be read.
+    """
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    schema = json.loads((Path(__file__).parent / "peers.schema.json").read_text(encoding="utf-8"))
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(document)
+    if (error := jsonschema.exceptions.best_match(errors)) is not None:
+        # Without '$.', the root of a JSON path.
+        raise ValueError(f"{path}: {error.json_path[2:] or 'the document'}: {error.message:.200}")
+    peers = [_peer(entry, path.parent, f"{path}: peer {entry['name']!r}") for entry in document["peers"]]
+    names = [peer.name for peer in peers]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{path}: two peers have the name {name!r}, expected unique names")
+    return peers
+
+
+def _peer(entry: Mapping[str, Any], beside: Path, where: str) -> Peer:
+    folders = [entry["folder"]] if isinstance(entry["folder"], str) else entry["folder"]
+    if ("input" in entry) == ("inputs" in entry):
+        raise ValueError(f"{where}: expected either 'input' or 'inputs'")
+    inputs = entry.get("inputs") or [entry["input"]]
+    sizes: dict[str, int] = {}
+    for each in inputs:
+        if "layout" in each:
+            sizes = sizes or _sizes(each["layout"], each["shape"], where)
+    defaults = {"arguments": {}, "copies": 1, "call": {}}
+    description = {
+        **{key: entry.get(key, default) for key, default in defaults.items()},
+        "folders": [str((beside / Path(folder).expanduser()).resolve()) for folder in folders],
+        "module": entry["module"],
+        "class": entry["class"],
+        "inputs": [{"kind": "float", "below": 2, "name": None, **each} for each in inputs],
+    }
+    return Peer(entry["name"], description, _ours(entry.get("ours", {}), sizes, where))
+
+
+def _sizes(layout: str | list[str], shape: list[int], where: str) -> dict[str, int]:
+    """Return the size of each letter of a layout."""
+    letters = [letter.replace("M", "P") for letter in layout if letter not in (" ", ",")]
+    if len(letters) != len(shape) or len({*letters}) < len(letters) or not {*letters} <= {*"NCTVP"}:
+        expected = f"one of N, C, T, V, P (or M) for each of {len(shape)} dimensions"
+        raise ValueError(f"{where}: 'layout' is {layout!r}, expected {expected}")
+    return dict(zip(letters, shape, strict=True))
+
+
+def _ours(given: Mapping[str, Any], sizes: Mapping[str, int], where: str) -> Ours:
+    preset, skeleton = JOINTS.get(sizes.get("V", 0), (None, None))
+    preset = given.get("preset", preset)
+    if preset is None:
+        known = ", ".join(map(str, sorted(JOINTS)))
+        raise ValueError(
+            f"{where}: 'ours' has no 'preset', and no layout has V joints that imply one ({known})"
+        )
+    sample = SAMPLES[preset]
+    name = given.get("skeleton", skeleton or sample.skeleton)
+    try:
+        load_skeleton(name)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{where}: 'skeleton' is {name!r}, expected a skeleton: {error}") from error
+    derived = {
+        # A layout without persons is of one person.
+        "persons": sizes.get("P", 1) if sizes else sample.persons,
+        "frames": sizes.get("T", sample.observed),
+        "future": sample.future,
+        "batch": sizes.get("N", 1),
+        "classes": sample.classes,
+    }
+    return Ours(**{**derived, **given, "preset": preset, "skeleton": name})

@@ -1,0 +1,25 @@
+"""The size of a clip of each preset's data; imports nothing, so that any version of the package can use
+it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The size of a clip."""
+
+    skeleton: str
+    persons: int
+    observed: int
+    future: int
+    classes: int
+
+
+SAMPLES: Mapping[str, Sample] = {
+    "ntu": Sample("ntu25", persons=2, observed=290, future=10, classes=60),
+    "mocap": Sample("h36m32:used", persons=1, observed=50, future=10, classes=15),
+    "demo": Sample("ntu25", persons=1, observed=25, future=10, classes=12),
+    "realtime": Sample("ntu25", persons=1, observed=64, future=10, classes=60),
+}
+"""The sample of each preset."""

@@ -1,0 +1,195 @@
+"""Timings of runs, the ceilings of the device around them, and the memory that a run needs.
+
+The ceiling of a device is the rate of the widest temporal convolution in the models: a 9×1 convolution of 128
+channels over 2×150×25 positions, channels last. It is measured before and after every group of timings in the
+same process, because the speed of a machine drifts. `time x ceiling`, the median time times the mean ceiling
+in single precision, is the work in GFLOP that the machine could have done in that time, and can be compared
+across machines and days."""
+
+import ctypes
+import gc
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from pyg_sybio.training.precision import has_native_bf16
+
+Run = Callable[[], object]
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+CEILING_SECONDS = 0.4
+"""Measuring time per ceiling."""
+
+
+def native_precisions(device: torch.device) -> dict[str, torch.dtype]:
+    """Return the precisions that the device computes in natively; emulated bfloat16 can take minutes."""
+    native = has_native_bf16(device.type)
+    return {name: dtype for name, dtype in PRECISIONS.items() if name != "bf16" or native}
+
+
+@torch.inference_mode()
+def convolution_ceiling(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
+    """Return the rate in GFLOP/s of a 9×1 convolution of 128 channels over 2×150×25 positions."""
+    image = torch.randn(2, 128, 150, 25, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    weight = torch.randn(128, 128, 9, 1, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    flop = 2 * 9 * 128 * 128 * 2 * 150 * 25
+    return _rate(lambda: F.conv2d(image, weight, padding=(4, 0)), flop, device)
+
+
+@torch.inference_mode()
+def product_ceiling(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
+    """Return the rate in GFLOP/s of a matrix product, 2048×2048 or, on CUDA, 8192×8192."""
+    size = 8192 if device.type == "cuda" else 2048
+    a, b = torch.randn(2, size, size, device=device, dtype=dtype).unbind()
+    return _rate(lambda: a @ b, 2 * size**3, device)
+
+
+def _rate(run: Run, flop: int, device: torch.device) -> float:
+    # A single launch on CUDA would measure the launch overhead.
+    repeats = 20 if device.type == "cuda" else 1
+
+    def repeated() -> None:
+        for _ in range(repeats):
+            run()
+
+    (times,) = timings_in_turn([partial(timed, repeated, device)], CEILING_SECONDS)
+    return repeats * flop / 1e9 / statistics.median(times)
+
+
+def timings_in_turn(
+    timers: Sequence[Callable[[], float]], seconds: float, at_least: int = 5
+) -> list[list[float]]:
+    """Time several runs in rounds, one of each per round, so that drift affects all of them alike.
+
+    Args:
+        timers: Each runs once and returns the seconds that it took (:func:`timed`). They are called twice to
+            warm up; every other round goes in reverse order.
+        seconds: Average measuring time per run.
+        at_least: Minimum number of rounds.
+
+    Returns:
+        The times of each run in seconds.
+    """
+    for timer in timers:
+        for _ in range(2):
+            timer()
+    times: list[list[float]] = [[] for _ in timers]
+    order, spent = list(range(len(timers))), 0.0
+    while len(times[0]) < at_least or spent < seconds * len(timers):
+        for i in order:
+            times[i].append(timers[i]())
+            spent += times[i][-1]
+        order.reverse()
+    return times
+
+
+def timed(run: Run, device: torch.device | None = None) -> float:
+    """Return the seconds that a run takes, on CUDA until the device has finished."""
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    run()
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Times in seconds, and the mean ceiling of each native precision around them in GFLOP/s."""
+
+    times: Sequence[float]
+    ceilings: Mapping[str, float]
+
+    @property
+    def p50(self) -> float:
+        """The median time in seconds."""
+        return statistics.median(self.times)
+
+    def figures(
+        self, flop: float | None = None, *, clips: int = 1, precision: str = "fp32"
+    ) -> dict[str, Any]:
+        """Return the figures that all tables share.
+
+        Args:
+            flop: FLOPs of the reference; without them there are no shares.
+            clips: Clips per run; ``time x ceiling`` is per clip.
+            precision: The precision of the run, whose ceiling ``share`` refers to.
+        """
+        times = torch.tensor(self.times, dtype=torch.float64)
+        quantiles = {f"p{q} ms": 1e3 * float(times.quantile(q / 100)) for q in (50, 95, 99)}
+        rate = None if flop is None else flop / 1e9 / self.p50
+        shares = {name: rate and rate / ceiling for name, ceiling in self.ceilings.items()}
+        return {
+            "runs": len(self.times),
+            **quantiles,
+            "time x ceiling": self.p50 * self.ceilings["fp32"] / clips,
+            "share": shares.get(precision),
+            "share fp32": shares["fp32"],
+            "share bf16": shares.get("bf16") if precision == "bf16" else None,
+            **{f"ceiling {name}": self.ceilings.get(name) for name in PRECISIONS},
+        }
+
+
+def around_in_turn(runs: Sequence[Run], device: torch.device, seconds: float) -> list[Measured]:
+    """Time several runs in turn (:func:`timings_in_turn`), with the ceilings measured before and after."""
+    precisions = native_precisions(device)
+    before = [convolution_ceiling(device, dtype) for dtype in precisions.values()]
+    times = timings_in_turn([partial(timed, run, device) for run in runs], seconds)
+    after = [convolution_ceiling(device, dtype) for dtype in precisions.values()]
+    ceilings = dict(zip(precisions, map(statistics.fmean, zip(before, after, strict=True)), strict=True))
+    return [Measured(own, ceilings) for own in times]
+
+
+def peak_memory(prepare: Callable[[], Run], device: torch.device) -> float | None:
+    """Return the peak memory of a run in MB.
+
+    On CUDA this is the peak that torch has allocated: weights, optimiser state and activations. On the CPU it
+    is the growth of the resident memory of a fresh process during a run that follows a warm-up run. Only
+    Linux reports it; elsewhere it is :obj:`None`.
+
+    Args:
+        prepare: Builds the run. It is pickled for the fresh process, so it must be a function of a module,
+            or a :func:`functools.partial` of one.
+        device: Where it runs.
+    """
+    if device.type == "cuda":
+        run = prepare()
+        run()
+        torch.cuda.reset_peak_memory_stats(device)
+        timed(run, device)
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    if sys.platform != "linux":
+        return None
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_resident_growth, prepare, torch.get_num_threads()).result()
+
+
+def _resident_growth(prepare: Callable[[], Run], threads: int) -> float:
+    torch.set_num_threads(threads)
+    run = prepare()
+    run()
+    gc.collect()
+    # Memory that was freed but not returned would hide the same amount of the run's need.
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    # Reset this process's own high-water mark; the one of getrusage is inherited from the parent.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = process_memory("self", "VmRSS")
+    run()
+    return process_memory("self", "VmHWM") - before
+
+
+def process_memory(process: int | str, key: str) -> float:
+    """Return a size from ``/proc/PROCESS/status`` in MB, such as ``VmRSS``, the resident memory."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return 1024e-6 * next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
