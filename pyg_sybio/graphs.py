@@ -1,14 +1,42 @@
 r"""The graphs of the paper as PyG :class:`~torch_geometric.data.Data`, made from a skeleton.
 
+Every layer gets its graph from here: a skeleton becomes :func:`skeleton_graph` (the joint network) or
+:func:`bone_graph` (its dual), and from these follow :func:`structural_graph` and :func:`complete_graph`;
+:func:`part_graph` is the part scale of both.
+
 Everywhere ``adj[i, j]`` weighs what node ``i`` receives from node ``j``, which is the edge from ``j``
 (source) to ``i`` (target): the column ``(j, i)`` of ``edge_index``. Edges are sorted by target, then source.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_sybio.skeleton import Skeleton
+
+
+class NetworkGraphs(NamedTuple):
+    """The two graphs that a network is built on.
+
+    Args:
+        nodes: :func:`skeleton_graph`, or :func:`bone_graph` for the dual network.
+        parts: :func:`part_graph` of the skeleton, or of its dual.
+    """
+
+    nodes: Data
+    parts: Data
+
+
+def joint_graphs(skeleton: Skeleton) -> NetworkGraphs:
+    """The graphs of the joint network."""
+    return NetworkGraphs(skeleton_graph(skeleton), part_graph(skeleton, dtype=torch.float64))
+
+
+def dual_graphs(skeleton: Skeleton) -> NetworkGraphs:
+    """The graphs of the dual bone network (§5.5); ``skeleton`` is the one of the joints."""
+    return NetworkGraphs(bone_graph(skeleton), part_graph(skeleton.dual(), dtype=torch.float64))
 
 
 def skeleton_graph(skeleton: Skeleton) -> Data:
@@ -23,59 +51,8 @@ def skeleton_graph(skeleton: Skeleton) -> Data:
     Returns:
         ``edge_index`` ``[2, E]`` in both directions with self-loops, ``edge_weight`` ``[E]``, ``num_nodes``.
     """
-    adj = _normalised_adjacency(skeleton.num_joints, skeleton.edges)
+    adj = _normalized(_self_looped(skeleton.num_joints, skeleton.edges))
     return _sparse(adj, adj != 0)
-
-
-def structural_graph(skeleton: Skeleton, hops: int, *, dtype: torch.dtype | None = None) -> Data:
-    r"""The multi-hop structural graph (Eq. 4): the powers of :math:`\tilde A = D^{-1} A`.
-
-    Args:
-        skeleton: The topology.
-        hops: Number :math:`\Gamma` of powers, at least 1.
-        dtype: Type of the weights. (default: torch's default type)
-
-    Returns:
-        ``edge_index`` ``[2, E]`` of the pairs that are at most ``hops`` apart, self-loops included,
-        ``edge_attr`` ``[E, hops]`` with the values of :math:`\tilde A^\gamma, \gamma = 1..\Gamma`,
-        ``hop`` ``[E]`` with the length of the shortest path, ``num_nodes`` M.
-
-    Raises:
-        ValueError: If ``hops`` is less than 1.
-
-    Note:
-        The weights go with :math:`\gamma`, not with the distance: because of the self-loops
-        :math:`\tilde A^\gamma` also covers pairs that are nearer than :math:`\gamma`, as Eq. 4 has it.
-    """
-    if hops < 1:
-        raise ValueError(f"'hops' is {hops}, expected at least 1")
-    adj = _normalised_adjacency(skeleton.num_joints, skeleton.edges)
-    powers = torch.stack([torch.linalg.matrix_power(adj, gamma) for gamma in range(1, hops + 1)], dim=-1)
-    # Because of the self-loops, the powers from a pair's distance on are not zero there.
-    distance = 1 + (powers == 0).sum(dim=-1).fill_diagonal_(-1)
-    near = distance <= hops
-    graph = _sparse(adj, near)
-    del graph.edge_weight
-    graph.edge_attr = powers[near].to(dtype or torch.get_default_dtype())  # [E, hops]
-    graph.hop = distance[near]
-    return graph
-
-
-def part_graph(skeleton: Skeleton, *, dtype: torch.dtype | None = None) -> Data:
-    r"""The self-looped part-scale graph (§4.2.1), normalised as in Eq. 7: :math:`D_p^{-1} A_p`.
-
-    Args:
-        skeleton: The topology.
-        dtype: Type of the weights. (default: torch's default type)
-
-    Returns:
-        ``edge_index`` ``[2, E]``, ``edge_weight`` ``[E]``, ``num_nodes`` M_p, and ``joint_part`` ``[M]`` with
-        the part of each joint.
-    """
-    adj = _normalised_adjacency(skeleton.num_parts, skeleton.part_edges)
-    graph = _sparse(adj, adj != 0, dtype)
-    graph.joint_part = torch.tensor(skeleton.joint_parts)
-    return graph
 
 
 def bone_graph(skeleton: Skeleton) -> Data:
@@ -91,24 +68,78 @@ def bone_graph(skeleton: Skeleton) -> Data:
         joints of each bone.
     """
     graph = skeleton_graph(skeleton.dual())
-    graph.inner, graph.outer = torch.tensor(skeleton.bone_pairs).T.contiguous()
+    graph.inner, graph.outer = torch.tensor(skeleton.bone_pairs, dtype=torch.long).T.contiguous()
     return graph
 
 
-def complete_graph(skeleton: Skeleton) -> Data:
+def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | None = None) -> Data:
+    r"""The multi-hop structural graph (Eq. 4): the powers of :math:`\tilde A = D^{-1} A`.
+
+    Args:
+        graph: :func:`skeleton_graph` or :func:`bone_graph`, or the skeleton itself.
+        hops: Number :math:`\Gamma` of powers, at least 1.
+        dtype: Type of the weights. (default: torch's default type)
+
+    Returns:
+        ``edge_index`` ``[2, E]`` of the pairs that are at most ``hops`` apart, self-loops included,
+        ``edge_attr`` ``[E, hops]`` with the values of :math:`\tilde A^\gamma, \gamma = 1..\Gamma`,
+        ``hop`` ``[E]`` with the length of the shortest path, ``num_nodes``.
+
+    Raises:
+        ValueError: If ``hops`` is less than 1.
+
+    Note:
+        The weights go with :math:`\gamma`, not with the distance: because of the self-loops
+        :math:`\tilde A^\gamma` also covers pairs that are nearer than :math:`\gamma`, as Eq. 4 has it.
+    """
+    if hops < 1:
+        raise ValueError(f"'hops' is {hops}, expected at least 1")
+    if isinstance(graph, Skeleton):
+        graph = skeleton_graph(graph)
+    # From the edges, not from their weights, which may have been rounded.
+    linked = dense_adjacency(graph, torch.ones(graph.num_edges, dtype=torch.float64))
+    adj = _normalized(linked)
+    powers = torch.stack([torch.linalg.matrix_power(adj, gamma) for gamma in range(1, hops + 1)], dim=-1)
+    # Because of the self-loops, a pair's powers are zero below its distance, and only there.
+    distance = 1 + (powers == 0).sum(dim=-1).fill_diagonal_(-1)
+    near = distance <= hops
+    structural = _sparse(adj, near)
+    del structural.edge_weight
+    structural.edge_attr = powers[near].to(dtype or torch.get_default_dtype())  # [E, hops]
+    structural.hop = distance[near]
+    return structural
+
+
+def part_graph(skeleton: Skeleton, *, dtype: torch.dtype | None = None) -> Data:
+    r"""The self-looped part-scale graph (§4.2.1), normalised as in Eq. 7: :math:`D_p^{-1} A_p`.
+
+    Args:
+        skeleton: The topology.
+        dtype: Type of the weights. (default: torch's default type)
+
+    Returns:
+        ``edge_index`` ``[2, E]``, ``edge_weight`` ``[E]``, ``num_nodes`` M_p, and ``joint_part`` ``[M]`` with
+        the part of each joint.
+    """
+    adj = _normalized(_self_looped(skeleton.num_parts, skeleton.part_edges))
+    graph = _sparse(adj, adj != 0, dtype)
+    graph.joint_part = torch.tensor(skeleton.joint_parts)
+    return graph
+
+
+def complete_graph(graph: Skeleton | Data) -> Data:
     """The complete directed graph without self-loops, over which actional links are inferred (§4.1.1).
 
     Args:
-        skeleton: The topology, for its number of joints.
+        graph: :func:`skeleton_graph` or :func:`bone_graph`, or the skeleton itself, for the number of nodes.
 
     Returns:
         ``edge_index`` ``[2, M * (M - 1)]``, ``num_nodes`` M.
     """
-    graph = _sparse(
-        torch.ones(skeleton.num_joints, skeleton.num_joints), ~torch.eye(skeleton.num_joints).bool()
-    )
-    del graph.edge_weight
-    return graph
+    num_nodes = graph.num_joints if isinstance(graph, Skeleton) else graph.num_nodes
+    complete = _sparse(torch.ones(num_nodes, num_nodes), ~torch.eye(num_nodes).bool())
+    del complete.edge_weight
+    return complete
 
 
 def dense_adjacency(graph: Data, weight: Tensor | None = None) -> Tensor:
@@ -137,11 +168,16 @@ def dense_adjacency(graph: Data, weight: Tensor | None = None) -> Tensor:
     return adj if weight.dim() == 1 else adj.permute(2, 0, 1)
 
 
-def _normalised_adjacency(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> Tensor:
-    """``D^-1 A`` of the self-looped undirected graph, in double precision because its powers are taken."""
+def _self_looped(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> Tensor:
+    """``A``: ones at the edges, in both directions, and on the diagonal."""
     adj = torch.eye(num_nodes, dtype=torch.float64)
     for i, j in edges:
         adj[i, j] = adj[j, i] = 1
+    return adj
+
+
+def _normalized(adj: Tensor) -> Tensor:
+    """``D^-1 A``, in double precision because its powers are taken."""
     return adj / adj.sum(dim=1, keepdim=True)
 
 

@@ -1,27 +1,32 @@
-"""Evaluation motion by motion, where a CPU's caches hold some motions and not all of them."""
+"""Evaluation in chunks of motions that fit a CPU's caches."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-# Bytes that the caches of a CPU core or two keep at hand.
+# Bytes that the caches of one or two CPU cores hold.
 _CACHED = 12 * 2**20
 
 
-def how_many_pieces(x: Tensor, bytes_each: int) -> int:
-    """In how many pieces motions ``[G, ...]`` run best, of which each needs so many bytes.
+def num_chunks(x: Tensor, bytes_each: int) -> int:
+    """Number of chunks of motions ``[G, ...]`` for which one chunk fits the CPU cache.
 
-    On a CPU what fits into its caches runs faster than all at once; elsewhere, and compiled, it is one piece.
+    Args:
+        x: The motions.
+        bytes_each: Bytes that the features of one motion take.
+
+    Returns:
+        1 on other devices, and in compiled graphs.
     """
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return 1
     return min(x.size(0), max(1, -(-x.size(0) * bytes_each // _CACHED)))
 
 
-def in_pieces(function: Callable[..., Tensor], pieces: int, *inputs: Tensor | None) -> Tensor:
-    """Apply a function of motions to so many pieces of its inputs ``[G, ...]``, one after another."""
-    if pieces == 1:
+def apply_in_chunks(function: Callable[..., Tensor], chunks: int, *inputs: Tensor | None) -> Tensor:
+    """Apply a function of motions to chunks of its inputs ``[G, ...]`` and concatenate the results."""
+    if chunks == 1:
         return function(*inputs)
-    chunks = [[None] * pieces if each is None else each.chunk(pieces) for each in inputs]
-    return torch.cat([function(*piece) for piece in zip(*chunks, strict=False)])
+    pieces = [[None] * chunks if each is None else each.chunk(chunks) for each in inputs]
+    return torch.cat([function(*piece) for piece in zip(*pieces, strict=False)])

@@ -1,44 +1,54 @@
-r"""SybioGNN prepared for evaluation alone."""
+r"""SybioGNN prepared for evaluation."""
 
 import copy
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from pyg_sybio.accelerate.folded_block import PreparedBlock
+from pyg_sybio.accelerate.dense_actional import DenseActionalGraph
+from pyg_sybio.accelerate.fast_head import FastPredictionHead
+from pyg_sybio.accelerate.folded_backbone import FoldedMultiscaleGCN
+from pyg_sybio.models.output import SybioOutput
+from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.nn.backbone import MultiscaleGCN
-from pyg_sybio.nn.blocks import GraphTemporalBlock
+from pyg_sybio.nn.prediction_head import PredictionHead
 from pyg_sybio.skeleton import Skeleton
 
-if TYPE_CHECKING:
-    from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
+# What each module of the reference becomes.
+REPLACEMENTS: dict[type[nn.Module], Any] = {
+    ActionalGraphInference: DenseActionalGraph,
+    MultiscaleGCN: FoldedMultiscaleGCN,
+    PredictionHead: FastPredictionHead,
+}
 
 
 class FoldedSybioGNN(nn.Module):
-    r"""A copy of a model for evaluation alone, made by :meth:`SybioGNN.folded`.
+    r"""A copy of a model, only for evaluation, made by :meth:`SybioGNN.folded`.
 
-    What :class:`~pyg_sybio.models.sybio_gnn.SybioGNN` works out in every evaluation, from weights that do not
-    change any more, is worked out once: batch norms are folded into the convolutions before them, and weights
-    are laid out, and rounded, as the products take them. Nothing in it can be trained, and later changes of
-    the model that it was made from do not reach it.
+    Whole submodules of the copy are replaced by faster ones that compute the same (:data:`REPLACEMENTS`):
+    batch norms are folded into the convolutions before them, products are merged, and weights are laid out
+    once. It cannot be trained, and later changes of the original model do not reach it.
 
     Args:
-        model: The model; it stays as it is.
+        model: The model (:class:`~pyg_sybio.models.sybio_gnn.SybioGNN`); it stays as it is.
         dtype: The type in which blocks and linear layers compute: the model's own, or ``torch.bfloat16`` for
-            half of the time and memory. Norms, softmaxes and poses keep the model's own type.
+            half of the time and memory. Norms, softmaxes and poses keep the model's own type. (default: the
+            model's own)
 
     Shapes:
-        As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`'s.
+        As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
 
     Raises:
         ValueError: If ``dtype`` is neither of the two, or :meth:`train` asks for training.
     """
 
-    def __init__(self, model: "SybioGNN", dtype: torch.dtype) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
         super().__init__()
         own = next(model.parameters()).dtype
+        dtype = own if dtype is None else dtype
         if dtype not in (own, torch.bfloat16):
             raise ValueError(f"'dtype' must be {own}, as the model's, or torch.bfloat16, but it is {dtype}")
         self.lowered = dtype != own
@@ -46,35 +56,43 @@ class FoldedSybioGNN(nn.Module):
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         bones = self.model.bone_network
         if bones is not None and self.model.joint_network is not None and self.model.bone_correction is None:
-            bones.prediction_head = None  # beside joints in training only
-        for module in list(self.model.modules()):
-            if isinstance(module, MultiscaleGCN):
-                for blocks in (module.joint_blocks, module.part_blocks):
-                    for i, block in enumerate(blocks):
-                        assert isinstance(block, GraphTemporalBlock)
-                        blocks[i] = PreparedBlock(block, dtype)
-            elif isinstance(module, nn.Linear | nn.GRUCell) and self.lowered:
-                module.to(dtype)
+            bones.prediction_head = None  # next to a joint network it predicts only in training
+        _replace_submodules(self.model)
+        if self.lowered:
+            for module in self.model.modules():
+                if isinstance(module, nn.Linear | nn.GRUCell):
+                    module.to(dtype)
+                elif isinstance(module, FoldedMultiscaleGCN):
+                    module.joint_blocks.to(dtype)
+                    module.part_blocks.to(dtype)
         super().train(False)
 
     @property
     def skeleton(self) -> Skeleton:
-        """That of the model."""
+        """The skeleton of the poses."""
         return self.model.skeleton
 
     @property
     def num_classes(self) -> int:
-        """Those of the model."""
+        """The number of classes."""
         return self.model.num_classes
 
     @property
     def num_future(self) -> int:
-        """The future frames of the model."""
+        """The number of future frames."""
         return self.model.num_future
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model's arguments."""
+        return self.model.config
+
     def forward(
-        self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None
-    ) -> "SybioOutput":
+        self,
+        batch: Data | Tensor | np.ndarray,
+        present: Tensor | None = None,
+        num_future: int | None = None,
+    ) -> SybioOutput:
         """Recognise and predict, as :meth:`SybioGNN.forward`."""
         if not self.lowered:
             return self.model(batch, present, num_future)
@@ -82,12 +100,34 @@ class FoldedSybioGNN(nn.Module):
         with torch.autocast(device, self.dtype, cache_enabled=False):
             return self.model(batch, present, num_future)
 
+    def dense(self, batch: Data, key: str) -> Tensor:
+        """Return a node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""
+        return self.model.dense(batch, key)
+
+    def folded(self, dtype: torch.dtype | None = None) -> "FoldedSybioGNN":
+        """Return this model, if it has the type; it is folded already.
+
+        Raises:
+            ValueError: If another type is asked for.
+        """
+        if dtype not in (None, self.dtype):
+            raise ValueError(f"the model was folded in {self.dtype}, and cannot be folded in {dtype} again")
+        return self
+
     def train(self, mode: bool = True) -> Self:
         """Raise, unless ``mode`` is :obj:`False`."""
         if mode:
-            raise ValueError("a folded model is for evaluation alone: train the model it was made from")
+            raise ValueError("a folded model is only for evaluation: train the model it was made from")
         return super().train(mode)
 
     def extra_repr(self) -> str:
         """What tells two of these apart."""
         return f"dtype={self.dtype}"
+
+
+def _replace_submodules(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        if type(child) in REPLACEMENTS:
+            setattr(module, name, REPLACEMENTS[type(child)](child))
+        else:
+            _replace_submodules(child)

@@ -1,65 +1,106 @@
-r"""A J-GTC or P-GTC block in evaluation: batch norms folded, the rest in place (Eq. 6 and 8)."""
-
-from typing import TYPE_CHECKING, NamedTuple
+r"""A J-GTC or P-GTC block with its batch norms folded in (Eq. 6 and 8), only for evaluation."""
 
 import torch
 from torch import Tensor, nn
 
-from pyg_sybio.accelerate.chunks import how_many_pieces, in_pieces
-from pyg_sybio.accelerate.minimal_filtering import convolve_in_tiles
-from pyg_sybio.nn.joint_conv import all_graphs, fused_transform, graph_product
-from pyg_sybio.nn.temporal_conv import convolve_in_time
+from pyg_sybio.accelerate.chunks import apply_in_chunks, num_chunks
+from pyg_sybio.accelerate.graph_product import all_graphs, convolve_in_time, graph_product
+from pyg_sybio.accelerate.minimal_filtering import can_be_tiled, convolve_in_tiles, tile_kernels
+from pyg_sybio.nn.blocks import FeatureNorm, GraphTemporalBlock
+from pyg_sybio.nn.joint_conv import JointConv
+from pyg_sybio.nn.part_conv import PartConv
+from pyg_sybio.nn.temporal_conv import TemporalConv
 
-if TYPE_CHECKING:
-    from pyg_sybio.nn.blocks import GraphTemporalBlock
 
-
-class FoldedBlock(NamedTuple):
-    r"""What a :class:`~pyg_sybio.nn.blocks.GraphTemporalBlock` computes in evaluation, in fewer steps.
+class FoldedBlock(nn.Module):
+    r"""The evaluation of a :class:`~pyg_sybio.nn.blocks.GraphTemporalBlock`, in fewer steps.
 
     A batch norm with fixed statistics is :math:`a \odot x + b`, and after a linear map it is a linear map,
 
     .. math::
         \mathrm{BN}(\textstyle\sum_k A_k X W_k^\top) = \sum_k A_k X (\mathrm{diag}(a) W_k)^\top + b,
 
-    so that a block is a graph product, a convolution and a residual, with a bias each or together.
+    so that a block is a graph product, a convolution and a residual with one bias each. Where the scales are
+    fused, the concatenation :math:`[X, S X_o]` is not made:
+
+    .. math::
+        \sum_k A_k [X, S X_o] W_k^\top = \sum_k A_k X W_{k,x}^\top + \sum_k (A_k S) X_o W_{k,o}^\top
 
     Args:
-        graphs: The graphs that are the same for every motion, :math:`(\Gamma, M, M)`.
-        actional_weight: :math:`\lambda_{act}`.
-        assignment: The matrix that brings the other scale to the block's nodes, :math:`(M, M_o)`.
-        own: Weights of the block's own features, :math:`(D', K \cdot D)`.
-        others: Weights of the other scale's, :math:`(D', K \cdot D_o)`.
-        bias: :math:`(D')`.
-        temporal: Temporal kernel, :math:`(D', D', \tau, 1)`.
-        tiles: The same for :func:`~pyg_sybio.accelerate.minimal_filtering.convolve_in_tiles`, where that is
-        faster.
-        temporal_bias: That of the residual included, :math:`(D')`.
-        stride: The temporal stride.
-        shortcut: Weights of the residual, :math:`(D', D + D_o)`; :obj:`None` for the identity.
+        block: The block; later changes of its weights do not reach this copy.
+        assignment: The matrix :math:`S` that brings the other scale's features to the block's nodes; None for
+            a block that is not fused, or whose input comes concatenated.
+        other_channels: How many of the block's input features are the other scale's. (default: :obj:`0`)
+
+    Shapes:
+        - **x:** :math:`(G, T, M, D)`
+        - **actional:** :math:`(G, M, M)` or :obj:`None`
+        - **other:** the other scale's features :math:`(G, T, M_o, D_o)`, or :obj:`None`
+        - **output:** :math:`(G, \lceil T/s \rceil, M, D')`
     """
 
     graphs: Tensor | None
-    actional_weight: float
-    assignment: Tensor
-    own: Tensor
-    others: Tensor
-    bias: Tensor
-    temporal: Tensor
-    tiles: Tensor | None
-    temporal_bias: Tensor
-    stride: int
-    shortcut: Tensor | None
+    assignment: Tensor | None
+    own: Tensor  # weights of the block's own features, [D', K·D]
+    others: Tensor  # weights of the other scale's features, [D', K·D_o]
+    bias: Tensor  # [D']
+    temporal: Tensor  # [D', D', τ, 1]
+    tiles: Tensor | None  # the same for convolve_in_tiles, where that is faster
+    temporal_bias: Tensor  # with the bias of the residual, [D']
+    shortcut: Tensor | None  # weights of the residual, [D', D + D_o]; None for the identity
 
-    def apply(self, x: Tensor, actional: Tensor | None = None, *, other: Tensor | None = None) -> Tensor:
-        """Apply the block; shapes as the block's."""
-        pieces = how_many_pieces(x, x.size(1) * x.size(2) * self.own.size(1) * x.element_size())
-        hidden = in_pieces(self._graph_product, pieces, x, actional, other)
-        hidden = hidden.relu_()
-        if self.tiles is None:
-            out = convolve_in_time(hidden, self.temporal, self.temporal_bias, stride=self.stride)
-        else:
+    def __init__(
+        self, block: GraphTemporalBlock, *, assignment: Tensor | None = None, other_channels: int = 0
+    ) -> None:
+        super().__init__()
+        conv = block.graph_conv
+        self.stride, self.out_channels = block.temporal_conv.stride, conv.out_channels
+        self.actional_weight = conv.actional_weight if isinstance(conv, JointConv) else 0.0
+        own_channels = conv.in_channels - other_channels
+        graphs, weight = graphs_and_weights(conv)
+        scale, shift = _scale_and_shift(block.graph_norm)
+        terms = (scale[:, None] * weight).unflatten(1, (-1, conv.in_channels))  # [D', K, D + D_o]
+        temporal_scale, temporal_shift = _scale_and_shift(block.temporal_norm)
+        temporal = temporal_scale[:, None, None, None] * block.temporal_conv.conv.weight
+        shortcut = None
+        if isinstance(block.residual, nn.Sequential):
+            linear, norm = block.residual
+            assert isinstance(linear, TemporalConv)
+            assert isinstance(norm, FeatureNorm)
+            shortcut_scale, shortcut_shift = _scale_and_shift(norm)
+            shortcut = shortcut_scale[:, None] * linear.conv.weight.flatten(1)
+            temporal_shift = temporal_shift + shortcut_shift
+        for name, value in (
+            ("graphs", graphs),
+            ("assignment", assignment),
+            ("own", terms[..., :own_channels].flatten(1)),
+            ("others", terms[..., own_channels:].flatten(1)),
+            ("bias", shift),
+            ("temporal", temporal),
+            ("tiles", tile_kernels(temporal) if can_be_tiled(temporal, self.stride) else None),
+            ("temporal_bias", temporal_shift),
+            ("shortcut", shortcut),
+        ):
+            self.register_buffer(name, None if value is None else value.detach().clone())
+
+    def forward(
+        self, x: Tensor, actional: Tensor | None = None, other: Tensor | None = None, *, tiled: bool = False
+    ) -> Tensor:
+        """Apply the block.
+
+        Args:
+            x: The block's own features.
+            actional: The actional graphs, for a block with an actional term.
+            other: The other scale's features, for a block that is fused.
+            tiled: Take fewer multiplications in the temporal convolution, which pays for long clips
+                (:mod:`~pyg_sybio.accelerate.minimal_filtering`).
+        """
+        chunks = num_chunks(x, x.size(1) * x.size(2) * self.own.size(1) * x.element_size())
+        hidden = apply_in_chunks(self._graph_product, chunks, x, actional, other).relu_()
+        if tiled and self.tiles is not None:
             out = convolve_in_tiles(hidden, self.tiles, self.temporal_bias)
+        else:
+            out = convolve_in_time(hidden, self.temporal, self.temporal_bias, stride=self.stride)
         return out.add_(self._residual(x, other)).relu_()
 
     def _graph_product(self, x: Tensor, actional: Tensor | None, other: Tensor | None) -> Tensor:
@@ -67,36 +108,38 @@ class FoldedBlock(NamedTuple):
         hidden = graph_product(x, adj, self.own, self.bias)
         if other is None:
             return hidden
+        assert self.assignment is not None
         return hidden.add_(graph_product(other, adj @ self.assignment, self.others))
 
     def _residual(self, x: Tensor, other: Tensor | None) -> Tensor:
         if self.shortcut is None:
-            return x if other is None else torch.cat([x, self.assignment @ other], dim=-1)
+            if other is None:
+                return x
+            assert self.assignment is not None
+            return torch.cat([x, self.assignment @ other], dim=-1)
+        own = convolve_in_time(x, self.shortcut[:, : x.size(-1), None, None], stride=self.stride)
         if other is None:
-            return convolve_in_time(x, self.shortcut[:, :, None, None], stride=self.stride)
-        return fused_transform(x, other, self.assignment, self.shortcut, stride=self.stride)
+            return own
+        kept = other[:, :: self.stride].contiguous()
+        assert self.assignment is not None
+        return own + graph_product(kept, self.assignment.unsqueeze(0), self.shortcut[:, x.size(-1) :])
+
+    def extra_repr(self) -> str:
+        """What tells two of these apart."""
+        return f"{self.own.size(1)} + {self.others.size(1)} -> {self.out_channels}, stride={self.stride}"
 
 
-class PreparedBlock(nn.Module):
-    """A block that has been folded once and for all, in place of a
-    :class:`~pyg_sybio.nn.blocks.GraphTemporalBlock` in models for evaluation alone.
+def graphs_and_weights(conv: JointConv | PartConv) -> tuple[Tensor | None, Tensor]:
+    """The graphs that are the same for every motion, and the weights of all terms, the actional one last."""
+    if isinstance(conv, PartConv):
+        return conv.adjacency.unsqueeze(0), conv.linear.weight
+    terms = [term.linear.weight for term in (conv.structural, conv.actional) if term is not None]
+    return None if conv.structural is None else conv.structural.adjacency, torch.cat(terms, dim=1)
 
-    Args:
-        block: The block.
-        dtype: The type of its weights.
-    """
 
-    def __init__(self, block: "GraphTemporalBlock", dtype: torch.dtype) -> None:
-        super().__init__()
-        self.stride, self.out_channels = block.stride, block.out_channels
-        self._fixed: dict[str, float | None] = {}
-        for name, value in block.folded(tiled=dtype.itemsize > 2)._asdict().items():
-            if isinstance(value, Tensor):
-                self.register_buffer(name, value.detach().to(dtype))
-            else:
-                self._fixed[name] = value
-
-    def folded(self, *, tiled: bool = False) -> FoldedBlock:
-        """Return the folded block, for long clips if ``tiled``."""
-        block = FoldedBlock(**self._fixed, **dict(self.named_buffers()))  # type: ignore[arg-type]
-        return block if tiled else block._replace(tiles=None)
+def _scale_and_shift(norm: FeatureNorm) -> tuple[Tensor, Tensor]:
+    r"""The :math:`a` and :math:`b` of :math:`\mathrm{BN}(x) = a \odot x + b` in evaluation, ``[D]``."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    return scale, norm.bias - norm.running_mean * scale

@@ -1,18 +1,16 @@
 r"""One of the two networks of Sybio-GNN: AGIM, backbone and the two heads on one graph (Fig. 1)."""
 
-from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from pyg_sybio.graphs import NetworkGraphs
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.nn.backbone import Backbone, MultiscaleGCN
 from pyg_sybio.nn.difference import Difference
 from pyg_sybio.nn.input_norm import InputNorm
 from pyg_sybio.nn.prediction_head import PredictionHead
 from pyg_sybio.nn.recognition_head import RecognitionHead
-from pyg_sybio.skeleton import Skeleton
 
 
 class Encoded(NamedTuple):
@@ -37,92 +35,76 @@ class Encoded(NamedTuple):
 class SymbioticNetwork(nn.Module):
     r"""A symbiotic network on one graph: the joints of a skeleton, or the bones of its dual (section 5).
 
-    The same class serves both, because the bone-dual of a skeleton is a skeleton whose nodes are the bones.
+    The same class serves both: its nodes are joints with :func:`~pyg_sybio.graphs.joint_graphs`, and bones
+    with :func:`~pyg_sybio.graphs.dual_graphs`.
 
     Args:
-        skeleton: The graph: a skeleton, or its dual.
-        in_channels: Features :math:`D` a node and frame.
+        topology: The graphs.
+        in_channels: Features :math:`D` per node and frame.
         num_classes: The number of actions :math:`C`; 0 leaves the recognition head out.
         prediction: Whether there is a prediction head.
-        channels, strides, fusions, kernel_size, hops, actional_weight, parts, dropout: See
-            :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
-        shared_branches: One set of branch weights for the three orders of difference.
         head_hops: The hops of the prediction head's graph.
         head_channels: Width of both heads.
         actional_channels, actional_iterations, actional_frames: Width, :math:`K` and frames of AGIM.
+        shared_branches: One set of branch weights for the three orders of difference.
+        actional_weight, dropout: As in :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
+        **branch: The other arguments of :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
     """
 
     def __init__(
         self,
-        skeleton: Skeleton,
+        topology: NetworkGraphs,
         *,
         in_channels: int,
         num_classes: int,
         prediction: bool,
-        channels: Sequence[int],
-        strides: Sequence[int],
-        fusions: Sequence[int],
-        kernel_size: int,
-        hops: int,
         head_hops: int,
-        actional_weight: float,
-        parts: bool,
-        shared_branches: bool,
         head_channels: int,
         actional_channels: int,
         actional_iterations: int,
         actional_frames: int,
+        shared_branches: bool,
+        actional_weight: float,
         dropout: float,
+        **branch: Any,
     ) -> None:
         super().__init__()
+        nodes = topology.nodes
         self.difference = Difference()
-        self.input_norm = InputNorm(self.difference.num_orders, skeleton.num_joints, in_channels)
-        self.actional_graph = (
-            ActionalGraphInference(
+        num_orders = self.difference.num_orders
+        self.input_norm = InputNorm(num_orders, nodes.num_nodes, in_channels)
+        self.actional_graph: ActionalGraphInference | None = None
+        if actional_weight:
+            self.actional_graph = ActionalGraphInference(
                 in_channels,
-                skeleton,
+                nodes,
                 hidden_channels=actional_channels,
                 iterations=actional_iterations,
                 num_frames=actional_frames,
                 dropout=dropout,
             )
-            if actional_weight
-            else None
-        )
-        branch = partial(
-            MultiscaleGCN,
-            in_channels,
-            skeleton,
-            channels=channels,
-            strides=strides,
-            fusions=fusions,
-            kernel_size=kernel_size,
-            hops=hops,
-            actional_weight=actional_weight,
-            parts=parts,
-            dropout=dropout,
-        )
-        num_orders = self.difference.num_orders
-        self.backbone = Backbone([branch() for _ in range(1 if shared_branches else num_orders)], num_orders)
+        branches = [
+            MultiscaleGCN(in_channels, topology, actional_weight=actional_weight, dropout=dropout, **branch)
+            for _ in range(1 if shared_branches else num_orders)
+        ]
+        self.backbone = Backbone(branches, num_orders)
         width = self.backbone.out_channels
-        self.recognition_head = (
-            RecognitionHead(width, num_classes, hidden_channels=head_channels) if num_classes else None
-        )
-        self.prediction_head = (
-            PredictionHead(
+        self.recognition_head: RecognitionHead | None = None
+        if num_classes:
+            self.recognition_head = RecognitionHead(width, num_classes, hidden_channels=head_channels)
+        self.prediction_head: PredictionHead | None = None
+        if prediction:
+            self.prediction_head = PredictionHead(
                 width,
                 in_channels,
                 num_classes,
-                skeleton,
+                nodes,
                 hidden_channels=head_channels,
                 hops=head_hops,
                 actional_weight=actional_weight,
             )
-            if prediction
-            else None
-        )
 
-    def encode(self, x: Tensor) -> Encoded:
+    def forward(self, x: Tensor) -> Encoded:
         """Return differences, features and actional graphs of motions ``[G, T, M, D]``."""
         orders = self.difference(x)
         normalized = self.input_norm(orders)
@@ -137,7 +119,7 @@ class SymbioticNetwork(nn.Module):
         probabilities: Tensor | None,
         num_future: int,
     ) -> Tensor:
-        """Return the next ``num_future`` poses ``[G, T_future, M, D]`` of what :meth:`encode` returned."""
+        """Return the next ``num_future`` poses ``[G, T_future, M, D]`` of what :meth:`forward` returned."""
         assert self.prediction_head is not None
         return self.prediction_head(
             features, orders, probabilities, actional, norm=self.input_norm, num_future=num_future

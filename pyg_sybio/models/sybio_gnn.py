@@ -3,56 +3,31 @@ r"""Symbiotic graph neural networks: action recognition and motion prediction in
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from pyg_sybio.accelerate.folded import FoldedSybioGNN
+from pyg_sybio import graphs
 from pyg_sybio.arguments import check_arguments
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.bone_correction import BoneCorrection
 from pyg_sybio.models.bounds import check_config_bounds, read_document
 from pyg_sybio.models.network import Encoded, SymbioticNetwork
+from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.skeleton import Skeleton
 
-if TYPE_CHECKING:
-    from pyg_sybio.streaming.motion_stream import MotionStream
-
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
-
-
-@dataclass(frozen=True)
-class SybioOutput:
-    r"""What :class:`SybioGNN` returns; a part that the model leaves out is :obj:`None`.
-
-    Args:
-        logits: Log of the fused class probabilities, up to a constant, :math:`(N, C)`.
-        future: The predicted poses, :math:`(N, (P,) T_{future}, M, D)`; zeros for absent persons.
-        actional: The joint network's actional graphs, :math:`(N, (P,) M, M)`; zeros for absent persons. The
-            graphs of a bone network are never among them, since their nodes are other ones.
-        bone_future: The bone network's predicted bones, :math:`(N, (P,) T_{future}, B, D)`; beside a joint
-            network in training only.
-        present: Which persons are present, :math:`(N, P)`.
-        network_logits: Log of the class probabilities of each network, the joint network's first,
-            :math:`(K, N, C)`, of which ``logits`` is the mean's; in training only.
-    """
-
-    logits: Tensor | None
-    future: Tensor | None
-    actional: Tensor | None
-    bone_future: Tensor | None
-    present: Tensor
-    network_logits: Tensor | None = None
 
 
 class SybioGNN(nn.Module):
@@ -141,6 +116,10 @@ class SybioGNN(nn.Module):
         prediction: bool = True,
         recognition: bool = True,
     ) -> None:
+        # The signature is the only list of the arguments; 'config' holds the values that came.
+        config = {
+            key: value for key, value in locals().items() if key not in ("self", "__class__", "skeleton")
+        }
         super().__init__()
         if not (recognition or prediction):
             raise ValueError("a model needs a task, but 'recognition' and 'prediction' are both False")
@@ -152,39 +131,17 @@ class SybioGNN(nn.Module):
             raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
         if not 0 <= bone_weight < math.inf:
             raise ValueError(f"'bone_weight' must be finite and not negative, but it is {bone_weight}")
-        in_channels = in_channels or skeleton.num_features
+        config["in_channels"] = in_channels = in_channels or skeleton.num_features
         self.skeleton, self.in_channels, self.num_future = skeleton, in_channels, num_future
         self.num_classes = num_classes if recognition else 0
         self.config: dict[str, Any] = {
             "skeleton": skeleton.to_dict(),
-            "num_classes": num_classes,
-            "num_future": num_future,
-            "in_channels": in_channels,
-            "channels": list(channels),
-            "strides": list(strides),
-            "fusions": list(fusions),
-            "kernel_size": kernel_size,
-            "hops": hops,
-            "actional_weight": actional_weight,
-            "head_channels": head_channels,
-            "actional_channels": actional_channels,
-            "actional_iterations": actional_iterations,
-            "actional_frames": actional_frames,
-            "dropout": dropout,
-            "shared_branches": shared_branches,
-            "bone_weight": bone_weight,
-            "actional": actional,
-            "structural": structural,
-            "parts": parts,
-            "joints": joints,
-            "bones": bones,
-            "prediction": prediction,
-            "recognition": recognition,
+            **{key: list(value) if isinstance(value, tuple) else value for key, value in config.items()},
         }
 
-        def network(graph: Skeleton) -> SymbioticNetwork:
+        def network(topology: graphs.NetworkGraphs) -> SymbioticNetwork:
             return SymbioticNetwork(
-                graph,
+                topology,
                 in_channels=in_channels,
                 num_classes=self.num_classes,
                 prediction=prediction,
@@ -204,9 +161,11 @@ class SybioGNN(nn.Module):
                 dropout=dropout,
             )
 
-        self.joint_network = network(skeleton) if joints else None
-        self.bone_vectors = BoneVectors(skeleton) if bones else None
-        self.bone_network = network(skeleton.dual()) if bones else None
+        self.joint_network = network(graphs.joint_graphs(skeleton)) if joints else None
+        self.bone_network = self.bone_vectors = None
+        if bones:
+            dual = graphs.dual_graphs(skeleton)
+            self.bone_vectors, self.bone_network = BoneVectors(dual.nodes), network(dual)
         corrects = joints and bones and prediction and bone_weight > 0
         self.bone_correction = BoneCorrection(skeleton, bone_weight) if corrects else None
 
@@ -270,7 +229,7 @@ class SybioGNN(nn.Module):
         yield from (module for module in self.modules() if isinstance(module, MultiscaleGCN))
 
     def forward(
-        self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None
+        self, batch: Data | Tensor | np.ndarray, present: Tensor | None = None, num_future: int | None = None
     ) -> SybioOutput:
         """Recognise the action of every clip and predict the motion of every person.
 
@@ -285,13 +244,13 @@ class SybioGNN(nn.Module):
         if num_future < 1:
             raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
 
-        joints = None if self.joint_network is None else self.joint_network.encode(persons.x)
+        joints = None if self.joint_network is None else self.joint_network(persons.x)
         bones_predict = self.training or joints is None or self.bone_correction is not None
         bones = None
         # Without recognition the bone network serves its own prediction alone.
         bones_matter = bones_predict or self.num_classes > 0
         if self.bone_network is not None and self.bone_vectors is not None and bones_matter:
-            bones = self.bone_network.encode(self.bone_vectors(persons.x))
+            bones = self.bone_network(self.bone_vectors(persons.x))
         network_logits = self._recognize(
             [each.features for each in (joints, bones) if each is not None], persons
         )
@@ -334,12 +293,18 @@ class SybioGNN(nn.Module):
             log_probabilities.append(logits.log_softmax(dim=-1, dtype=precise))
         return torch.stack(log_probabilities)
 
-    def folded(self, dtype: torch.dtype = torch.float32) -> FoldedSybioGNN:
-        """Return a copy for evaluation alone that answers the same, sooner.
+    def folded(self, dtype: torch.dtype | None = None) -> Any:
+        """Return a copy, only for evaluation, that computes the same faster.
 
         Args:
-            dtype: The type in which it computes: ``torch.float32``, or ``torch.bfloat16`` for half the time.
+            dtype: The type in which it computes: the model's own, or ``torch.bfloat16`` for half the time.
+                (default: the model's own)
+
+        Returns:
+            A :class:`~pyg_sybio.accelerate.folded.FoldedSybioGNN`.
         """
+        from pyg_sybio.accelerate.folded import FoldedSybioGNN
+
         return FoldedSybioGNN(self, dtype)
 
     def stream(
@@ -353,7 +318,7 @@ class SybioGNN(nn.Module):
         missing: str = "interpolate",
         padding: str = "repeat",
         **settings: Any,
-    ) -> "MotionStream":
+    ) -> Any:
         """Answer live poses, which go into the model as they come: nothing else is done to them.
 
         Args:
@@ -385,7 +350,9 @@ class SybioGNN(nn.Module):
         persons = persons_of_data(batch, self.skeleton.num_joints, key)
         return persons.dense(persons.x)
 
-    def _persons(self, batch: Data | Tensor, present: Tensor | None) -> Persons:
+    def _persons(self, batch: Data | Tensor | np.ndarray, present: Tensor | None) -> Persons:
+        if isinstance(batch, np.ndarray):
+            batch = torch.from_numpy(batch).to(self._like.device)
         if isinstance(batch, Tensor):
             # Batch norms mix persons in training: an absent one must not be among them.
             persons = persons_of_tensor(batch, present, padded=not self.training)
@@ -394,7 +361,12 @@ class SybioGNN(nn.Module):
         else:
             persons = persons_of_data(batch, self.skeleton.num_joints)
         check_poses(persons.x, self.skeleton, self.in_channels)
-        return persons
+        return replace(persons, x=persons.x.to(self._like.dtype))
+
+    @property
+    def _like(self) -> Tensor:
+        """A parameter, for the model's type and device."""
+        return next(self.parameters())
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json`` (with the skeleton) and ``model.safetensors`` into a folder.

@@ -1,27 +1,20 @@
 r"""The actional graph inference module, AGIM (section 4.1.1, Eq. 1 and 2)."""
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.amp.autocast_mode import is_autocast_available
 from torch.nn import functional as F
+from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing
-from torch_geometric.utils import softmax
 
-from pyg_sybio.accelerate.chunks import how_many_pieces, in_pieces
-from pyg_sybio.graphs import complete_graph
-from pyg_sybio.nn.dropout import Dropout
-from pyg_sybio.nn.joint_conv import transform
+from pyg_sybio import graphs
 from pyg_sybio.skeleton import Skeleton
 
 
 class PropagationMLP(nn.Module):
     r"""The two-layer perceptron of AGIM's propagation: linear, ReLU, dropout, linear, ReLU, batch norm.
-
-    The first linear layer is reachable on its own, because on the concatenation of two joints it is a sum
-    of two terms, one a joint.
 
     Args:
         in_channels: Features in.
@@ -38,51 +31,13 @@ class PropagationMLP(nn.Module):
         self.first = nn.Linear(in_channels, hidden_channels)
         self.second = nn.Linear(hidden_channels, hidden_channels)
         self.norm = nn.BatchNorm1d(hidden_channels)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply both layers."""
-        return self.after_first(self.first(x))
-
-    def after_first(self, hidden: Tensor) -> Tensor:
-        """Apply what follows the first linear layer."""
-        return self._normalize(self.second(self.dropout(hidden.relu())).relu())
-
-    def mean_of_pairs(self, receiver: Tensor, sender: Tensor) -> Tensor:
-        r"""The mean over the senders :math:`j \neq i` of what follows the first layer's two terms.
-
-        Args:
-            receiver: The first layer's term of the receiving joint, ``[G, M, D]``.
-            sender: That of the sending joint, the bias included.
-
-        Returns:
-            ``[G, M, D]``.
-        """
-        if self.training:
-            hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
-            return self.after_first(_without_diagonal(hidden)).mean(dim=2)
-        # The batch norm, a linear map now, may follow the mean.
-        each = 4 * receiver[0].numel() * receiver.size(1) * receiver.element_size()
-        pieces = how_many_pieces(receiver, each)
-        return self._normalize(in_pieces(self._mean_before_norm, pieces, receiver, sender))
-
-    def _mean_before_norm(self, receiver: Tensor, sender: Tensor) -> Tensor:
-        hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
-        pairs = transform(hidden.relu_(), self.second.weight, self.second.bias).relu_()
-        # Without statistics to gather, the diagonal may come along and be taken out of the sum.
-        total = pairs.sum(dim=2, dtype=torch.promote_types(pairs.dtype, torch.float32))
-        return (total - pairs.diagonal(dim1=1, dim2=2).mT) / (pairs.size(2) - 1)
-
-    def _normalize(self, x: Tensor) -> Tensor:
-        return self.norm(x.flatten(0, -2)).view_as(x)
-
-
-def _without_diagonal(pairs: Tensor) -> Tensor:
-    """Drop each node's pair with itself: ``[G, M, M, D]`` to ``[G, M, M - 1, D]``, the order kept."""
-    num_nodes = pairs.size(1)
-    # Without the first entry, the flattened matrix has a diagonal one at the end of every M + 1.
-    rows = pairs.flatten(1, 2)[:, 1:].unflatten(1, (num_nodes - 1, num_nodes + 1))
-    return rows[:, :, :-1].reshape(-1, num_nodes, num_nodes - 1, pairs.size(-1))
+        hidden = self.dropout(self.first(x).relu())
+        out = self.second(hidden).relu()
+        return self.norm(out.flatten(0, -2)).view_as(out)
 
 
 class ActionalGraphInference(MessagePassing):
@@ -106,12 +61,13 @@ class ActionalGraphInference(MessagePassing):
     ``adj[i, j]`` weighs what joint :math:`i` receives from joint :math:`j`; a row sums to one, and the graph
     is not symmetric.
 
-    :meth:`forward` works on all pairs at once. :meth:`infer_edgewise` is the same module as message passing,
-    edge by edge: slower, and what the equations say. Both share every weight.
+    Eq. 1 is message passing, edge by edge.
+    :class:`~pyg_sybio.accelerate.dense_actional.DenseActionalGraph` computes the same for all pairs at once.
 
     Args:
         in_channels: Features :math:`D` a joint and frame.
-        skeleton: Gives the number of joints (no bone of it is used).
+        graph: Gives the number of nodes (none of its edges is used):
+            :func:`~pyg_sybio.graphs.skeleton_graph` or :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton.
         hidden_channels: Width of all perceptrons. (default: :obj:`128`)
         iterations: The number of propagations :math:`K`; 0 embeds each joint alone. (default: :obj:`2`)
         num_frames: Trajectories are resampled to this many frames. (default: :obj:`50`)
@@ -122,7 +78,7 @@ class ActionalGraphInference(MessagePassing):
         - **output:** :math:`(G, M, M)`
 
     Raises:
-        ValueError: If the skeleton has a single joint, which no other joint can act on.
+        ValueError: If the graph has a single node, which no other node can act on.
 
     Note:
         The paper fixes the clip length; resampling the trajectory (linear in time, ends aligned) frees it.
@@ -133,22 +89,23 @@ class ActionalGraphInference(MessagePassing):
     def __init__(
         self,
         in_channels: int,
-        skeleton: Skeleton,
+        graph: Skeleton | Data,
         *,
         hidden_channels: int = 128,
         iterations: int = 2,
         num_frames: int = 50,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(aggr="mean")
-        if skeleton.num_joints < 2:
-            raise ValueError(
-                f"an actional graph needs 2 joints or more, but skeleton '{skeleton.name}' has 1"
-            )
+        super().__init__(aggr="sum", node_dim=0)
+        complete = graphs.complete_graph(graph)
+        num_nodes = complete.num_nodes
+        if num_nodes < 2:
+            raise ValueError(f"an actional graph needs at least 2 nodes, but the graph has {num_nodes}")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.iterations = iterations
         self.num_frames = num_frames
+        self.num_joints = num_nodes
         width = hidden_channels
         self.joint_embedding = PropagationMLP(num_frames * in_channels, width, dropout=dropout)  # f_v^<0>
         self.edge_mlps = nn.ModuleList(
@@ -161,53 +118,29 @@ class ActionalGraphInference(MessagePassing):
         self.g_embedding = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
         )
-
-        graph = complete_graph(skeleton)
-        self.num_joints = skeleton.num_joints
-        self.register_buffer("edge_index", graph.edge_index, persistent=False)
+        self.register_buffer("edge_index", complete.edge_index, persistent=False)
+        # Edges are sorted by receiver: where those of each receiver begin.
+        ends = torch.bincount(complete.edge_index[1], minlength=num_nodes).cumsum(dim=0)
+        self.register_buffer("receiver_ptr", F.pad(ends, (1, 0)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Infer the actional graphs ``[G, M, M]`` of the motions ``x``, all pairs at once."""
-        p = self.joint_embedding(self._trajectories(x))  # [G, M, D_v]
-        for edge_mlp, joint_mlp in self._propagations():
-            # W [p_i, p_j] + b = W_i p_i + (W_j p_j + b): two terms, one a node each, and a sum for each edge.
-            weight_i, weight_j = edge_mlp.first.weight.chunk(2, dim=1)
-            receiver, sender = F.linear(p, weight_i), F.linear(p, weight_j, edge_mlp.first.bias)
-            p = joint_mlp(edge_mlp.mean_of_pairs(receiver, sender))
-        f, g = self.f_embedding(p), self.g_embedding(p)
-        # The softmax sees differences of affinities, which half precision would round to a few numbers.
-        precise, device = torch.promote_types(f.dtype, torch.float32), x.device.type
-        with torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext():
-            return torch.softmax(f.to(precise) @ g.to(precise).mT, dim=-1)  # [G, M, M]
-
-    def infer_edgewise(self, x: Tensor) -> Tensor:
-        """Infer the same graphs by message passing, edge by edge."""
-        num_graphs, num_joints = x.size(0), self.num_joints
-        # G disjoint copies of the complete graph.
-        offset = num_joints * torch.arange(num_graphs, device=x.device)
-        edge_index = (self.edge_index[:, None] + offset[:, None]).flatten(1)
-        p = self.joint_embedding(self._trajectories(x)).flatten(0, 1)  # [G·M, D_v]
-        for edge_mlp, joint_mlp in self._propagations():
-            p = joint_mlp(self.propagate(edge_index, p=p, edge_mlp=edge_mlp))
-
-        # Eq. 2 counts the joint itself among the senders.
-        loops = torch.arange(p.size(0), device=x.device).expand(2, -1)
-        sender, receiver = torch.cat([edge_index, loops], dim=1)
-        affinity = (self.f_embedding(p)[receiver] * self.g_embedding(p)[sender]).sum(dim=-1)
-        weight = softmax(affinity, index=receiver, num_nodes=p.size(0))
-        adj = weight.new_zeros(p.size(0), num_joints)
-        adj[receiver, sender % num_joints] = weight
-        return adj.view(num_graphs, num_joints, num_joints)
+        """Infer the actional graphs ``[G, M, M]`` of the motions ``x``."""
+        # Nodes come first, so that all motions of the batch share the edges of one graph.
+        p = self.joint_embedding(self.trajectories(x).transpose(0, 1))  # [M, G, D_v]
+        for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
+            p = joint_mlp(self.propagate(self.edge_index, p=p, edge_mlp=edge_mlp))  # Eq. 1b
+        return row_softmax(self.f_embedding(p).transpose(0, 1), self.g_embedding(p).transpose(0, 1))  # Eq. 2
 
     def message(self, p_i: Tensor, p_j: Tensor, edge_mlp: PropagationMLP) -> Tensor:
         """Eq. 1a: the feature of the edge from sender ``j`` to receiver ``i``."""
         return edge_mlp(torch.cat([p_i, p_j], dim=-1))
 
-    def _propagations(self) -> Iterator[tuple[PropagationMLP, PropagationMLP]]:
-        """The perceptrons of each iteration, of the edges and of the joints."""
-        yield from zip(self.edge_mlps, self.joint_mlps, strict=True)
+    def aggregate(self, inputs: Tensor, dim_size: int) -> Tensor:
+        """The mean over the senders, by segments of the sorted edges."""
+        total = self.aggr_module(inputs, ptr=self.receiver_ptr, dim_size=dim_size, dim=self.node_dim)
+        return total / (self.num_joints - 1)
 
-    def _trajectories(self, x: Tensor) -> Tensor:
+    def trajectories(self, x: Tensor) -> Tensor:
         """Flatten each joint's motion over the resampled frames: ``[G, T, M, D]`` to ``[G, M, frames·D]``."""
         series = x.flatten(2).mT  # [G, M·D, T]
         if x.size(1) != self.num_frames:
@@ -219,3 +152,19 @@ class ActionalGraphInference(MessagePassing):
             f"{type(self).__name__}({self.in_channels} -> {self.num_joints}x{self.num_joints}, "
             f"hidden={self.hidden_channels}, iterations={self.iterations}, frames={self.num_frames})"
         )
+
+
+def row_softmax(f: Tensor, g: Tensor) -> Tensor:
+    r"""The affinities :math:`f_i^\top g_j`, normalised over the senders :math:`j` (Eq. 2).
+
+    Args:
+        f: Embeddings of the receivers, ``[G, M, D]``.
+        g: Embeddings of the senders, ``[G, M, D]``.
+
+    Returns:
+        ``[G, M, M]``, in at least float32: the softmax sees differences of affinities, which half precision
+        would round to a few numbers.
+    """
+    precise, device = torch.promote_types(f.dtype, torch.float32), f.device.type
+    with torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext():
+        return torch.softmax(f.to(precise) @ g.to(precise).mT, dim=-1)

@@ -1,13 +1,12 @@
 r"""The backbone: multi-branch multiscale graph convolution networks (section 5.1, Fig. 6)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from pyg_sybio.accelerate.chunks import how_many_pieces, in_pieces
-from pyg_sybio.accelerate.folded_block import PreparedBlock
+from pyg_sybio import graphs
 from pyg_sybio.nn.blocks import GraphTemporalBlock
 from pyg_sybio.nn.fusion import Joint2Part, Part2Joint
 from pyg_sybio.nn.joint_conv import JointConv
@@ -15,26 +14,24 @@ from pyg_sybio.nn.part_conv import PartConv
 from pyg_sybio.nn.recompute import recompute
 from pyg_sybio.skeleton import Skeleton
 
-# Frames of nodes from which it pays to prepare kernels for fewer multiplications.
-_LONG = 2**14
-
 
 class MultiscaleGCN(nn.Module):
     r"""Multiscale GCN: J-GTC and P-GTC blocks side by side, tied by bidirectional fusion (section 5.1.2).
 
     The first block works on joints; its output, pooled, starts the part scale. From there both scales have a
-    block each. Before the blocks named in ``fusions`` each scale receives the other's features. At the end
-    the parts are copied back to their joints and added, and the mean over time is taken,
+    block each. Before the blocks named in ``fusions`` each scale is concatenated with the other's features.
+    At the end the parts are copied back to their joints and added, and the mean over time is taken,
 
     .. math::
         H = \frac{1}{T'} \sum_t \big(X^{(t)} + \mathrm{part2joint}(X_p^{(t)})\big).
 
-    Without the part scale the blocks are J-GTC blocks alone. Without a joint-scale graph (no hops and no
-    actional weight) they are P-GTC blocks alone, on the pooled input.
+    Without the part scale there are only J-GTC blocks. Without a joint-scale graph (no hops and no actional
+    weight) there are only P-GTC blocks, on the pooled input.
 
     Args:
         in_channels: Features in.
-        skeleton: Its joints, bones and parts make the graphs.
+        topology: The graphs (:func:`~pyg_sybio.graphs.joint_graphs`, :func:`~pyg_sybio.graphs.dual_graphs`),
+            or a skeleton.
         channels: The width of each block.
         strides: The temporal stride of each block.
         fusions: The blocks, counted from 0, whose inputs are fused.
@@ -45,8 +42,8 @@ class MultiscaleGCN(nn.Module):
         dropout: Dropout in the blocks.
 
     Attributes:
-        checkpoint_activations: Keep only the blocks' inputs in training and compute the rest again for the
-            gradients (:func:`~pyg_sybio.nn.recompute.recompute`). (default: :obj:`False`)
+        checkpoint_activations: In training, keep only the blocks' inputs and compute the other features again
+            for the gradients (:func:`~pyg_sybio.nn.recompute.recompute`). (default: :obj:`False`)
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
@@ -58,14 +55,14 @@ class MultiscaleGCN(nn.Module):
 
     Note:
         A fusion widens the input of the next block to twice the width of the block before, which is that
-        block's own width wherever the paper fuses. At the block where the part scale starts, the pooled
-        joints are the part features, and are not concatenated to themselves.
+        block's own width wherever the paper fuses. At the block where the part scale starts, the part
+        features are the pooled joints, and are not concatenated with themselves.
     """
 
     def __init__(
         self,
         in_channels: int,
-        skeleton: Skeleton,
+        topology: graphs.NetworkGraphs | Skeleton,
         *,
         channels: Sequence[int],
         strides: Sequence[int],
@@ -91,89 +88,57 @@ class MultiscaleGCN(nn.Module):
             raise ValueError(
                 f"'fusions' must name blocks from 1 to {len(channels) - 1}, but it is {tuple(fusions)}"
             )
+        if isinstance(topology, Skeleton):
+            topology = graphs.joint_graphs(topology)
 
         joint_blocks, part_blocks = [], []
         for i, (out_channels, stride) in enumerate(zip(channels, strides, strict=True)):
             width = channels[i - 1] if i else in_channels
-            # What the other scale adds: as much again.
-            extra = width if i in self.fusions else 0
+            fused = 2 * width if i in self.fusions else width
             block = partial(GraphTemporalBlock, kernel_size=kernel_size, stride=stride, dropout=dropout)
             if joints:
                 joint_conv = JointConv(
-                    width + extra, out_channels, skeleton, hops=hops, actional_weight=actional_weight
+                    fused, out_channels, topology.nodes, hops=hops, actional_weight=actional_weight
                 )
-                joint_blocks.append(block(joint_conv, other_channels=extra))
+                joint_blocks.append(block(joint_conv))
             if parts and (i > 0 or not joints):
-                # The part scale starts at block 1 with the pooled joints: nothing to fuse yet.
-                extra = 0 if i == 1 and joints else extra
-                part_conv = PartConv(width + extra, out_channels, skeleton)
-                part_blocks.append(block(part_conv, other_channels=extra))
+                starts = joints and i == 1  # with the pooled joints: nothing to fuse yet
+                part_conv = PartConv(width if starts else fused, out_channels, topology.parts)
+                part_blocks.append(block(part_conv))
         self.out_channels = channels[-1]
         self.checkpoint_activations = False
         self.joint_blocks, self.part_blocks = nn.ModuleList(joint_blocks), nn.ModuleList(part_blocks)
-        self.joint2part = Joint2Part(skeleton) if parts else None
-        self.part2joint = Part2Joint(skeleton) if parts else None
+        self.joint2part = Joint2Part(topology.parts) if parts else None
+        self.part2joint = Part2Joint(topology.parts) if parts else None
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
         """Return the high-level features of each joint."""
-        compiling = torch.compiler.is_compiling()
-        tiled = x.device.type == "cpu" and not compiling and x[..., 0].numel() >= _LONG
-        joint_blocks = [self._applied(block, tiled=tiled) for block in self.joint_blocks]
-        part_blocks = [self._applied(block, tiled=tiled) for block in self.part_blocks]
-        pieces = 1 if self.training else how_many_pieces(x, self._widest(x) * x.element_size())
-        scales = partial(self._scales, joint_blocks=joint_blocks, part_blocks=part_blocks)
-        return in_pieces(scales, pieces, x, actional)
-
-    def _applied(self, block: nn.Module, *, tiled: bool) -> Callable[..., Tensor]:
-        """How a block is applied: folded in evaluation, in training as it is or computed again."""
-        assert isinstance(block, GraphTemporalBlock | PreparedBlock)
-        if not self.training:
-            return block.folded(tiled=tiled).apply
-        return partial(recompute, block) if self.checkpoint_activations else block
-
-    def _scales(
-        self,
-        x: Tensor,
-        actional: Tensor | None,
-        joint_blocks: Sequence[Callable[..., Tensor]],
-        part_blocks: Sequence[Callable[..., Tensor]],
-    ) -> Tensor:
-        """Apply the blocks of both scales side by side."""
-        if not joint_blocks:
-            return self._parts_alone(x, part_blocks)
-        x = joint_blocks[0](x, actional)
         if self.joint2part is None or self.part2joint is None:
-            for joint_block in joint_blocks[1:]:
-                x = joint_block(x, actional)
+            for block in self.joint_blocks:
+                x = self._apply_block(block, x, actional)
             return x.mean(dim=1)
+        if not self.joint_blocks:
+            x = self.joint2part(x)
+            for block in self.part_blocks:
+                x = self._apply_block(block, x)
+            return self.part2joint(x.mean(dim=1))
 
+        x = self._apply_block(self.joint_blocks[0], x, actional)
         x_parts = self.joint2part(x)
-        blocks = zip(joint_blocks[1:], part_blocks, strict=True)
+        blocks = zip(self.joint_blocks[1:], self.part_blocks, strict=True)
         for i, (joint_block, part_block) in enumerate(blocks, start=1):
-            fused = i in self.fusions
-            x, x_parts = (
-                joint_block(x, actional, other=x_parts if fused else None),
-                # At the block where the part scale starts, its features are the pooled joints already.
-                part_block(x_parts, other=x if fused and i > 1 else None),
-            )
-        # The mean over time comes before the copy: it has fewer nodes to copy then.
+            joints, parts = x, x_parts
+            if i in self.fusions:
+                joints = torch.cat([x, self.part2joint(x_parts)], dim=-1)
+                parts = torch.cat([x_parts, self.joint2part(x)], dim=-1) if i > 1 else x_parts
+            x = self._apply_block(joint_block, joints, actional)
+            x_parts = self._apply_block(part_block, parts)
+        # The mean over time comes before the copy, which then has fewer frames to copy.
         return x.mean(dim=1) + self.part2joint(x_parts.mean(dim=1))
 
-    def _parts_alone(self, x: Tensor, part_blocks: Sequence[Callable[..., Tensor]]) -> Tensor:
-        assert self.joint2part is not None and self.part2joint is not None
-        x = self.joint2part(x)
-        for part_block in part_blocks:
-            x = part_block(x)
-        return self.part2joint(x.mean(dim=1))
-
-    def _widest(self, x: Tensor) -> int:
-        """How many numbers the widest features between the blocks have, of one motion."""
-        num_frames, widest = x.size(1), 0
-        for block in self.joint_blocks or self.part_blocks:
-            assert isinstance(block, GraphTemporalBlock | PreparedBlock)
-            num_frames = -(-num_frames // block.stride)
-            widest = max(widest, num_frames * x.size(2) * block.out_channels)
-        return widest
+    def _apply_block(self, block: nn.Module, *inputs: Tensor | None) -> Tensor:
+        recomputed = self.training and self.checkpoint_activations
+        return recompute(block, *inputs) if recomputed else block(*inputs)
 
 
 class Backbone(nn.Module):

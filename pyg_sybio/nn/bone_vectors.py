@@ -1,8 +1,9 @@
 r"""From joints to bones (section 5.5)."""
 
-import torch
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
+from pyg_sybio import graphs
 from pyg_sybio.skeleton import Skeleton
 
 
@@ -15,7 +16,7 @@ class BoneVectors(nn.Module):
     with :math:`v_i` the joint nearer to the skeleton's centre and :math:`v_j` the joint farther from it.
 
     Args:
-        skeleton: The skeleton whose joints come in; its bones, in its order, come out.
+        graph: The bone graph, :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton of the joints.
 
     Shapes:
         - **input:** :math:`(*, M, D)`
@@ -29,11 +30,12 @@ class BoneVectors(nn.Module):
     inner: Tensor
     outer: Tensor
 
-    def __init__(self, skeleton: Skeleton) -> None:
+    def __init__(self, graph: Skeleton | Data) -> None:
         super().__init__()
-        inner, outer = torch.tensor(skeleton.bone_pairs, dtype=torch.long).unbind(dim=1)
-        self.register_buffer("inner", inner, persistent=False)
-        self.register_buffer("outer", outer, persistent=False)
+        if isinstance(graph, Skeleton):
+            graph = graphs.bone_graph(graph)
+        self.register_buffer("inner", graph.inner, persistent=False)
+        self.register_buffer("outer", graph.outer, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the bones of the joints ``x``."""

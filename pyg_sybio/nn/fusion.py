@@ -1,17 +1,15 @@
 r"""Bidirectional fusion between the joint scale and the part scale (section 5.1.2, Fig. 5).
 
-Each scale receives the other's features beside its own,
+Each scale is concatenated with the other's features,
 
 .. math::
     X \leftarrow [X, \mathrm{part2joint}(X_p)], \qquad X_p \leftarrow [X_p, \mathrm{joint2part}(X)].
-
-What follows is linear in both cases (a graph convolution and a residual), so the concatenation is never made:
-the blocks take the two scales apart and map each where it has fewer nodes.
 """
 
-import torch
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
+from pyg_sybio import graphs
 from pyg_sybio.nn.constant import Constant
 from pyg_sybio.skeleton import Skeleton
 
@@ -23,28 +21,28 @@ class Joint2Part(nn.Module):
         X_{p,i} = \frac{1}{|P_i|} \sum_{j \in P_i} X_j
 
     Args:
-        skeleton: Its parts say which joints are pooled.
+        graph: The part graph, :func:`~pyg_sybio.graphs.part_graph`, or the skeleton.
 
     Shapes:
         - **input:** :math:`(*, M, D)`
         - **output:** :math:`(*, M_p, D)`
     """
 
-    def __init__(self, skeleton: Skeleton) -> None:
+    def __init__(self, graph: Skeleton | Data) -> None:
         super().__init__()
-        member = _membership(skeleton).t()
+        member = _membership(graph).t()
         self.assignment = Constant(member / member.sum(dim=1, keepdim=True))  # [M_p, M], rows sum to one
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool joints to parts."""
-        return self.assignment() @ x
+        return self.assignment().to(x.dtype) @ x
 
 
 class Part2Joint(nn.Module):
     r"""Part2joint matching: each joint gets a copy of its part's features (section 5.1.2).
 
     Args:
-        skeleton: Its parts say which part a joint belongs to.
+        graph: The part graph, :func:`~pyg_sybio.graphs.part_graph`, or the skeleton.
 
     Shapes:
         - **input:** :math:`(*, M_p, D)`
@@ -53,16 +51,17 @@ class Part2Joint(nn.Module):
 
     joint_part: Tensor
 
-    def __init__(self, skeleton: Skeleton) -> None:
+    def __init__(self, graph: Skeleton | Data) -> None:
         super().__init__()
-        self.register_buffer("joint_part", torch.tensor(skeleton.joint_parts), persistent=False)
-        self.assignment = Constant(_membership(skeleton))  # [M, M_p], a one in each row
+        self.register_buffer("joint_part", _membership(graph).argmax(dim=1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Copy parts to joints."""
         return x.index_select(-2, self.joint_part)
 
 
-def _membership(skeleton: Skeleton) -> Tensor:
+def _membership(graph: Skeleton | Data) -> Tensor:
     """Which part a joint belongs to, ``[M, M_p]``, as ones and zeros in float64."""
-    return nn.functional.one_hot(torch.tensor(skeleton.joint_parts), skeleton.num_parts).double()
+    if isinstance(graph, Skeleton):
+        graph = graphs.part_graph(graph)
+    return nn.functional.one_hot(graph.joint_part, graph.num_nodes).double()

@@ -2,11 +2,11 @@ r"""The part-scale graph convolution, PGC (section 4.2.1, Eq. 7)."""
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
-from pyg_sybio.graphs import dense_adjacency, part_graph
+from pyg_sybio import graphs
 from pyg_sybio.nn.constant import Constant
-from pyg_sybio.nn.fusion import Joint2Part
-from pyg_sybio.nn.joint_conv import fused_graph_product, graph_product
+from pyg_sybio.nn.graph_product import gather
 from pyg_sybio.skeleton import Skeleton
 
 
@@ -22,47 +22,30 @@ class PartConv(nn.Module):
     Args:
         in_channels: Features in.
         out_channels: Features out.
-        skeleton: The skeleton whose parts and part bones make the graph.
+        graph: The part graph, :func:`~pyg_sybio.graphs.part_graph`, or the skeleton.
 
     Shapes:
-        - **x:** :math:`(G, T, M_p, D)`
-        - **joints:** :math:`(G, T, M, D_j)` or :obj:`None`; where joints come, their means
-          :math:`\mathrm{joint2part}(X)` stand beside the parts' features, and ``in_channels`` is
-          :math:`D + D_j`
+        - **input:** :math:`(G, T, M_p, D)`
         - **output:** :math:`(G, T, M_p, D')`
     """
 
-    actional_weight = 0.0  # actional links are between joints
-
-    def __init__(self, in_channels: int, out_channels: int, skeleton: Skeleton) -> None:
+    def __init__(self, in_channels: int, out_channels: int, graph: Skeleton | Data) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        graph = part_graph(skeleton, dtype=torch.float64)
-        self.normalized = Constant(dense_adjacency(graph, graph.edge_weight))  # D_p⁻¹ A_p, [M_p, M_p]
+        if isinstance(graph, Skeleton):
+            graph = graphs.part_graph(graph, dtype=torch.float64)
+        self.normalized = Constant(graphs.dense_adjacency(graph).double())  # D_p⁻¹ A_p, [M_p, M_p]
         self.edge_weight = nn.Parameter(torch.ones_like(self.normalized()))  # M_p
         self.linear = nn.Linear(in_channels, out_channels, bias=False)
-        self.exchange = Joint2Part(skeleton)
 
     @property
     def adjacency(self) -> Tensor:
         """The part-scale graph with its trained edge weights, ``[M_p, M_p]``."""
         return self.normalized() * self.edge_weight
 
-    @property
-    def fixed_graphs(self) -> Tensor:
-        """The same as the one term of a graph product, ``[1, M_p, M_p]``."""
-        return self.adjacency.unsqueeze(0)
-
-    @property
-    def weight(self) -> Tensor:
-        """The weights ``[D', D]``."""
-        return self.linear.weight
-
-    def forward(self, x: Tensor, joints: Tensor | None = None) -> Tensor:
-        """Gather along the part graph, from the parts and the means of their joints."""
-        if joints is None:
-            return graph_product(x, self.fixed_graphs, self.weight)
-        return fused_graph_product(x, joints, self.exchange.assignment(), self.fixed_graphs, self.weight)
+    def forward(self, x: Tensor) -> Tensor:
+        """Gather along the part graph."""
+        return self.linear(gather(x, self.adjacency.unsqueeze(0)))
 
     def __repr__(self) -> str:
         parts = self.edge_weight.size(0)

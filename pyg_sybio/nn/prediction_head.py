@@ -3,9 +3,10 @@ r"""The motion-prediction head (section 5.3, Eq. 10)."""
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch_geometric.data import Data
 
 from pyg_sybio.nn.input_norm import InputNorm
-from pyg_sybio.nn.joint_conv import JointConv, receiver_rows
+from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.skeleton import Skeleton
 
 MAX_HIDDEN = 10.0
@@ -30,7 +31,8 @@ class PredictionHead(nn.Module):
         in_channels: Features of all branches together.
         pose_channels: Features :math:`D` of a pose.
         num_classes: The number of actions whose probabilities :math:`\hat{y}` come in; 0 for none.
-        skeleton: The skeleton of the hidden state's graph.
+        graph: The graph of the hidden state, :func:`~pyg_sybio.graphs.skeleton_graph` or
+            :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton.
         hidden_channels: Width of the GRU and of both perceptrons. (default: :obj:`256`)
         hops: The hops :math:`\Gamma` of JGC; 0 leaves the structural graph out.
         actional_weight: :math:`\lambda_{act}`; 0 leaves the actional graph out.
@@ -59,7 +61,7 @@ class PredictionHead(nn.Module):
         in_channels: int,
         pose_channels: int,
         num_classes: int,
-        skeleton: Skeleton,
+        graph: Skeleton | Data,
         *,
         hidden_channels: int = 256,
         hops: int,
@@ -68,7 +70,7 @@ class PredictionHead(nn.Module):
         super().__init__()
         width = hidden_channels
         self.mlp = nn.Sequential(nn.Linear(in_channels, width), nn.ReLU(), nn.Linear(width, width))
-        self.joint_conv = JointConv(width, width, skeleton, hops=hops, actional_weight=actional_weight)
+        self.joint_conv = JointConv(width, width, graph, hops=hops, actional_weight=actional_weight)
         self.gru = nn.GRUCell(3 * pose_channels + num_classes, width)
         self.displacement = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, pose_channels))
 
@@ -83,39 +85,19 @@ class PredictionHead(nn.Module):
         num_future: int,
     ) -> Tensor:
         """Return the next ``num_future`` poses."""
-        adj, weight = self.joint_conv.kernels(actional)
-        rows = receiver_rows(adj)
         mean, scale = norm.mean[:, None], norm.scale[:, None]  # [3, 1, M, D]
-        constant, motion_weight = self._constant_terms(probabilities, inputs=mean.size(0) * mean.size(-1))
         hidden = self.mlp(features)  # [G, M, D_h]
         motion = orders[:, :, -1]  # [3, G, M, D]
+        label = [] if probabilities is None else [probabilities[:, None].expand(-1, motion.size(2), -1)]
 
         poses = []
         for _ in range(num_future):
-            gathered = (rows @ hidden).unflatten(-2, (-1, adj.size(-3))).flatten(-2)  # [G, M, K·D_h]
-            mixed = F.hardtanh(F.linear(gathered, weight), -MAX_HIDDEN, MAX_HIDDEN)  # Eq. 10a
-            inputs = ((motion - mean) / scale).permute(1, 2, 0, 3).flatten(2)  # [G, M, 3D]
-            hidden = self._gru(F.linear(inputs, motion_weight) + constant, mixed)  # Eq. 10b
+            mixed = self.joint_conv(hidden.unsqueeze(1), actional).squeeze(1)  # Eq. 10a
+            mixed = F.hardtanh(mixed, -MAX_HIDDEN, MAX_HIDDEN)
+            inputs = torch.cat([*((motion - mean) / scale), *label], dim=-1)  # [G, M, 3D + C]
+            hidden = self.gru(inputs.flatten(0, 1), mixed.flatten(0, 1)).view_as(mixed)  # Eq. 10b
             velocity = scale[1] * self.displacement(hidden)
             pose = motion[0] + velocity  # Eq. 10c
             motion = torch.stack([pose, velocity, velocity - motion[1]])
             poses.append(pose)
         return torch.stack(poses, dim=1)
-
-    def _constant_terms(self, probabilities: Tensor | None, *, inputs: int) -> tuple[Tensor, Tensor]:
-        """The gates' share of the label and the bias, the same in every step; the weights of the motion."""
-        motion_weight, label_weight = self.gru.weight_ih[:, :inputs], self.gru.weight_ih[:, inputs:]
-        if probabilities is None:
-            return self.gru.bias_ih, motion_weight
-        return F.linear(probabilities, label_weight, self.gru.bias_ih)[:, None], motion_weight  # [G, 1, 3D_h]
-
-    def _gru(self, received: Tensor, hidden: Tensor) -> Tensor:
-        """One step of the GRU (:class:`torch.nn.GRUCell`), whose input has been through its weights."""
-        recurrent = F.linear(hidden, self.gru.weight_hh, self.gru.bias_hh)
-        width = hidden.size(-1)
-        # In two pieces and not three slices, whose gradients would each be filled up with zeros and added.
-        received_gates, received_candidate = received.split([2 * width, width], dim=-1)
-        gates, recurrent_candidate = recurrent.split([2 * width, width], dim=-1)
-        reset, update = torch.sigmoid(received_gates + gates).chunk(2, dim=-1)
-        candidate = torch.tanh(torch.addcmul(received_candidate, reset, recurrent_candidate))
-        return candidate + update * (hidden - candidate)

@@ -2,7 +2,6 @@ r"""The temporal convolution, TC (section 4.1.4)."""
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class TemporalConv(nn.Module):
@@ -28,11 +27,16 @@ class TemporalConv(nn.Module):
             raise ValueError(
                 f"'kernel_size' must be odd, so that it has a middle frame, but it is {kernel_size}"
             )
+        self.stride = stride
+        # A kernel of one frame maps every s-th frame; its own stride stays 1. As a strided 1×1 convolution of
+        # three features, its backward pass leaves its memory and the process crashes, sooner or later (torch
+        # 2.13, a CPU with AVX-512).
+        self._subsampling = stride if kernel_size == 1 else 1
         self.conv = nn.Conv2d(
             in_channels,
             out_channels,
             (kernel_size, 1),
-            stride=(stride, 1),
+            stride=(stride // self._subsampling, 1),
             padding=(kernel_size // 2, 0),
             bias=False,
         )
@@ -43,22 +47,14 @@ class TemporalConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve along time."""
-        return convolve_in_time(x, self.conv.weight, stride=self.conv.stride[0])
+        if self._subsampling > 1:
+            x = x[:, :: self._subsampling].contiguous()
+        # [G, T, M, D] seen as [G, D, T, M] is an image in channels-last memory: neither view is a copy.
+        return self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
     def __repr__(self) -> str:
         conv = self.conv
         return (
             f"{type(self).__name__}({conv.in_channels} -> {conv.out_channels}, "
-            f"kernel_size={conv.kernel_size[0]}, stride={conv.stride[0]})"
+            f"kernel_size={conv.kernel_size[0]}, stride={self.stride})"
         )
-
-
-def convolve_in_time(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1) -> Tensor:
-    """Convolve ``[G, T, M, D]`` along time with ``weight`` ``[D', D, τ, 1]``: ``[G, ⌈T/s⌉, M, D']``."""
-    if weight.size(2) == 1:
-        # One linear map of every s-th frame. As a strided 1×1 convolution of three features, its backward
-        # pass leaves its memory: the process crashes, sooner or later (torch 2.13, a CPU with AVX-512).
-        return F.linear(x[:, ::stride], weight.flatten(1), bias)
-    # [G, T, M, D] seen as [G, D, T, M] is an image in channels-last memory: neither view is a copy.
-    padding = (weight.size(2) // 2, 0)
-    return F.conv2d(x.permute(0, 3, 1, 2), weight, bias, (stride, 1), padding).permute(0, 2, 3, 1)

@@ -4,10 +4,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from pyg_sybio.accelerate.fast_head import FastPredictionHead
+from pyg_sybio.accelerate.folded import REPLACEMENTS
+from pyg_sybio.accelerate.folded_block import FoldedBlock
 from pyg_sybio.models.presets import VARIANTS
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
+from pyg_sybio.nn.blocks import GraphTemporalBlock
+from pyg_sybio.nn.fusion import Joint2Part, Part2Joint
+from pyg_sybio.nn.joint_conv import JointConv
+from pyg_sybio.nn.part_conv import PartConv
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.testing import randomize
 
@@ -27,18 +34,6 @@ def clips() -> Tensor:
     return x
 
 
-def plain(model: SybioGNN, x: Tensor) -> SybioOutput:
-    """Evaluation layer by layer, as in training but with the norms' own statistics."""
-    layers = (nn.modules.batchnorm._BatchNorm, nn.Dropout)
-    for module in model.modules():
-        in_evaluation = isinstance(module, layers) or type(module).__name__ in ("SybioGNN", "InputNorm")
-        module.training = not in_evaluation
-    try:
-        return model(x)
-    finally:
-        model.eval()
-
-
 def assert_same(mine: SybioOutput, theirs: SybioOutput, tolerance: float) -> None:
     for name in NAMES:
         a, b = getattr(mine, name), getattr(theirs, name)
@@ -50,23 +45,95 @@ def assert_same(mine: SybioOutput, theirs: SybioOutput, tolerance: float) -> Non
 
 
 @pytest.mark.parametrize("variant", [*VARIANTS.values(), {"bone_weight": 0.5}], ids=str)
+@pytest.mark.parametrize("preset", ["demo", "mocap"])
 @torch.no_grad()
-def test_layer_by_layer_in_evaluation_and_folded_the_numbers_are_the_same(variant: dict[str, Any]) -> None:
-    model, x = build(**variant), clips()
-    layer_by_layer = plain(model, x)
-    assert_same(model(x), layer_by_layer, 1e-5)
-    assert_same(model.folded()(x), layer_by_layer, 1e-5)
+def test_the_whole_model_equals_the_reference(preset: str, variant: dict[str, Any]) -> None:
+    model, x = build(preset, **variant).double(), clips().double()
+    assert_same(model.folded()(x), model(x), 1e-9)
+    model, x = model.float(), x.float()
+    assert_same(model.folded()(x), model(x), 1e-5)
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=str)
+@torch.no_grad()
+def test_each_replaced_module_equals_the_reference(variant: dict[str, Any]) -> None:
+    model, compared = build(**variant).double(), 0
+    for module in model.modules():
+        if type(module) not in REPLACEMENTS:
+            continue
+        calls: list[tuple[Any, Any, Tensor]] = []
+        handle = module.register_forward_hook(
+            lambda module, args, kwargs, out, calls=calls: calls.append((args, kwargs, out)), with_kwargs=True
+        )
+        model(clips().double())
+        handle.remove()
+        for args, kwargs, out in calls:  # the bone network's prediction head is not called in evaluation
+            replaced = REPLACEMENTS[type(module)](module)
+            torch.testing.assert_close(replaced(*args, **kwargs), out, atol=1e-9, rtol=1e-9)
+            compared += 1
+    assert compared
+
+
+@pytest.mark.parametrize("num_frames", [1, 7, 12])
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(("channels", "stride"), [(6, 1), (6, 2), (4, 1), (4, 3)])
+@pytest.mark.parametrize("scale", ["joint", "part"])
+@torch.no_grad()
+def test_each_block_equals_the_reference(
+    scale: str, channels: int, stride: int, fused: bool, num_frames: int
+) -> None:
+    # Of 6 features in, 3 are the other scale's where scales are fused.
+    if scale == "joint":
+        conv: JointConv | PartConv = JointConv(6, channels, SKELETON, hops=2, actional_weight=0.5)
+        graph, exchange = (torch.randn(2, M, M, dtype=torch.float64).softmax(dim=-1),), Part2Joint(SKELETON)
+        nodes, others = M, SKELETON.num_parts
+    else:
+        conv, graph, exchange = PartConv(6, channels, SKELETON), (), Joint2Part(SKELETON)
+        nodes, others = SKELETON.num_parts, M
+    block = randomize(GraphTemporalBlock(conv, kernel_size=3, stride=stride).double()).eval()
+    exchange = exchange.double()
+    if not fused:
+        x = torch.randn(2, num_frames, nodes, 6, dtype=torch.float64)
+        torch.testing.assert_close(FoldedBlock(block)(x, *graph), block(x, *graph), atol=1e-9, rtol=0)
+        return
+    x = torch.randn(2, num_frames, nodes, 3, dtype=torch.float64)
+    other = torch.randn(2, num_frames, others, 3, dtype=torch.float64)
+    folded = FoldedBlock(block, assignment=exchange(torch.eye(others, dtype=torch.float64)), other_channels=3)
+    expected = block(torch.cat([x, exchange(other)], dim=-1), *graph)
+    torch.testing.assert_close(folded(x, *graph, other=other), expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("num_future", [1, 5])
+def test_the_prediction_head_equals_the_reference_in_training_too(num_future: int) -> None:
+    model = build().double().train()
+    assert model.joint_network is not None
+    head, norm = model.joint_network.prediction_head, model.joint_network.input_norm
+    assert head is not None
+    inputs = [
+        torch.randn(2, M, 3 * 64, dtype=torch.float64),
+        torch.randn(3, 2, 5, M, SKELETON.num_features, dtype=torch.float64),
+        torch.rand(2, 4, dtype=torch.float64),
+        torch.randn(2, M, M, dtype=torch.float64).softmax(dim=-1),
+    ]
+    found = []
+    for module in (head, FastPredictionHead(head)):
+        head.zero_grad()
+        future = module(*inputs, norm=norm, num_future=num_future)
+        future.square().sum().backward()
+        gradients = {name: each.grad.clone() for name, each in head.named_parameters()}
+        found.append({"future": future.detach(), **gradients})
+    for name, value in found[0].items():
+        scale = float(value.abs().max())
+        torch.testing.assert_close(found[1][name], value, atol=1e-9 * max(1, scale), rtol=0, msg=name)
 
 
 @torch.no_grad()
 def test_long_clips_of_the_large_preset_are_the_same_too() -> None:
-    # Long enough for the temporal convolutions in tiles and for pieces; narrow where that changes nothing.
+    # Long enough for the temporal convolutions in tiles and for chunks; narrow where that changes nothing.
     widths = {"channels": (8, 128, 128), "strides": (1, 1, 1), "fusions": (2,), "head_channels": 8}
     model = build("ntu", actional_channels=8, **widths)
     x = torch.randn(1, 2, 400, M, SKELETON.num_features)
-    layer_by_layer = plain(model, x)
-    assert_same(model(x), layer_by_layer, 1e-5)
-    assert_same(model.folded()(x), layer_by_layer, 1e-5)
+    assert_same(model.folded()(x), model(x), 1e-5)
 
 
 @pytest.mark.parametrize("bone_weight", [0.0, 0.5])
@@ -92,12 +159,19 @@ def test_later_changes_of_the_model_do_not_reach_it_nor_its_own_the_model() -> N
     assert_same(model(x), before, 1e-5)
 
 
-def test_it_keeps_nothing_that_training_alone_needs() -> None:
+def test_it_keeps_nothing_that_only_training_needs() -> None:
     folded = build().folded()
     assert folded.model.bone_network is not None
     assert folded.model.bone_network.prediction_head is None
     assert not any(parameter.requires_grad for parameter in folded.parameters())
     assert not folded(clips()).future.requires_grad
+
+
+def test_a_folded_model_is_folded_already() -> None:
+    folded = build().folded()
+    assert folded.folded() is folded
+    with pytest.raises(ValueError, match=r"was folded in torch.float32, and cannot be folded in"):
+        folded.folded(torch.bfloat16)
 
 
 def test_folding_leaves_the_model_trainable() -> None:
@@ -113,7 +187,7 @@ def test_errors() -> None:
         ValueError, match=r"'dtype' must be torch\.float32, as the model's, or torch\.bfloat16"
     ):
         model.folded(torch.float64)
-    with pytest.raises(ValueError, match="a folded model is for evaluation alone"):
+    with pytest.raises(ValueError, match="a folded model is only for evaluation"):
         model.folded().train()
 
 

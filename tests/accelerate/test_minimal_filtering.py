@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from pyg_sybio.accelerate.graph_product import convolve_in_time
 from pyg_sybio.accelerate.minimal_filtering import can_be_tiled, convolve_in_tiles, tile_kernels
-from pyg_sybio.nn.temporal_conv import convolve_in_time
 
 
 @pytest.mark.parametrize("kernel_size", [3, 9, 15])

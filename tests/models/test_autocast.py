@@ -104,7 +104,7 @@ def test_in_autocast_affinities_are_not_rounded(device: str) -> None:
     for embedding in (agim.f_embedding, agim.g_embedding):
         embedding.register_forward_hook(lambda module, args, out: embedded.append(out.float()))
     out, _ = step(model, device, low=True)
-    f, g = embedded[:2]
+    f, g = (each.transpose(0, 1) for each in embedded[:2])  # nodes come first there
     torch.testing.assert_close(out.actional, torch.softmax(f @ g.mT, dim=-1), atol=1e-5, rtol=0)
 
 

@@ -72,7 +72,7 @@ def test_probabilities_are_the_mean_of_both_networks_and_enter_the_prediction() 
     bones = torch.stack([x[:, :, outer] - x[:, :, inner] for inner, outer in SKELETON.bone_pairs], dim=2)
     probabilities, clip = [], torch.arange(5)
     for network, each in ((model.joint_network, x), (model.bone_network, bones)):
-        _, features, _ = network.encode(each)
+        _, features, _ = network(each)
         assert network.recognition_head is not None
         probabilities.append(network.recognition_head(features, clip, 5).softmax(dim=-1))
     assert not torch.allclose(probabilities[0], probabilities[1], atol=1e-3)
@@ -80,7 +80,7 @@ def test_probabilities_are_the_mean_of_both_networks_and_enter_the_prediction() 
     out = model(x)
     close(out.logits.softmax(dim=-1), mean, 1e-9)
     close(out.logits.exp(), mean, 1e-9)
-    orders, features, actional = model.joint_network.encode(x)
+    orders, features, actional = model.joint_network(x)
     close(out.actional, actional, 1e-9)
     close(out.future, model.joint_network.predict(orders, features, actional, mean, 3), 1e-9)
 
@@ -93,7 +93,7 @@ def test_in_training_each_network_says_what_it_recognises(left_out: dict[str, bo
     expected = []
     for network, each in ((twin.joint_network, x), (twin.bone_network, BoneVectors(SKELETON)(x))):
         if network is not None:
-            features = network.encode(each).features
+            features = network(each).features
             expected.append(network.recognition_head(features, torch.arange(5), 5).softmax(dim=-1))
     close(out.network_logits.exp(), torch.stack(expected), 1e-9)
     close(out.logits.exp(), torch.stack(expected).mean(0), 1e-9)
@@ -106,7 +106,7 @@ def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardi
     velocities = torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:] - x[:, :-1]], dim=1)
     accelerations = torch.zeros_like(x)
     accelerations[:, 2:] = x[:, 2:] - 2 * x[:, 1:-1] + x[:, :-2]
-    orders, features, actional = network.encode(x)
+    orders, features, actional = network(x)
     close(orders, torch.stack([x, velocities, accelerations]), 1e-9)
     mean, scale = network.input_norm.mean[:, None, None], network.input_norm.scale[:, None, None]
     standardised = (orders - mean) / scale
@@ -119,7 +119,7 @@ def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardi
 
 def test_without_bones_the_joint_network_answers_alone() -> None:
     model, x = build(bones=False), motion(2, T)
-    _, features, _ = model.joint_network.encode(x)
+    _, features, _ = model.joint_network(x)
     assert model.joint_network.recognition_head is not None
     expected = model.joint_network.recognition_head(features, torch.arange(2), 2).softmax(dim=-1)
     close(model(x).logits.softmax(dim=-1), expected)
@@ -133,7 +133,7 @@ def test_the_bone_network_alone_answers_for_itself(training: bool, overrides: di
     out = model(x)
     assert model.joint_network is None and twin.bone_network is not None
     assert not any(name.startswith("joint_network") for name, _ in model.named_parameters())
-    encoded = twin.bone_network.encode(twin.bone_vectors(x))
+    encoded = twin.bone_network(twin.bone_vectors(x))
     probabilities = None
     if model.num_classes:
         logits = twin.bone_network.recognition_head(encoded.features, torch.arange(2), 2)
@@ -173,7 +173,7 @@ def test_in_training_the_bone_network_predicts_its_own_future() -> None:
     assert out.bone_future.shape == (2, 3, B, D)
     assert twin.bone_network is not None
     assert twin.bone_vectors is not None
-    orders, features, actional = twin.bone_network.encode(twin.bone_vectors(x))
+    orders, features, actional = twin.bone_network(twin.bone_vectors(x))
     close(
         out.bone_future, twin.bone_network.predict(orders, features, actional, out.logits.softmax(dim=-1), 3)
     )
@@ -207,7 +207,7 @@ def test_bones_that_count_correct_the_joints_in_evaluation(recognition: bool) ->
     assert out.bone_future is None
     assert model.bone_network is not None and model.bone_vectors is not None
     probabilities = out.logits.softmax(dim=-1) if recognition else None
-    bones = model.bone_network.predict(*model.bone_network.encode(model.bone_vectors(x)), probabilities, 3)
+    bones = model.bone_network.predict(*model.bone_network(model.bone_vectors(x)), probabilities, 3)
     close(out.future, BoneCorrection(SKELETON, 0.5).double()(joints, bones), 1e-9)
     assert (out.future - joints).abs().max() > 1e-3
 
@@ -693,6 +693,6 @@ def test_a_single_bone_makes_no_bone_network() -> None:
         coordinates="xy",
         units="m",
     )
-    with pytest.raises(ValueError, match="needs 2 joints or more, but skeleton 'stick:dual' has 1"):
+    with pytest.raises(ValueError, match="needs at least 2 nodes, but the graph has 1"):
         build(stick)
     assert build(stick, bones=False)(torch.randn(2, T, 2, 2)).logits.isfinite().all()

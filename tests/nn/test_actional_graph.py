@@ -1,7 +1,7 @@
-"""AGIM: Eq. 1 and 2 joint by joint, message passing against dense, and what a graph is."""
+"""AGIM: Eq. 1 and 2 joint by joint, its message passing, and the properties of a graph."""
 
-import importlib
-from collections.abc import Callable
+import sys
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -41,62 +41,6 @@ def build(
 
 def motion(num_graphs: int = 2, num_frames: int = FRAMES, num_joints: int = M) -> Tensor:
     return torch.randn(num_graphs, num_frames, num_joints, D, dtype=torch.float64)
-
-
-@pytest.fixture(params=["PyG's own scatter", "torch-scatter"])
-def scatter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which library sums over edges; PyG dispatches on this flag at every call."""
-    if request.param == "torch-scatter":
-        library = pytest.importorskip("torch_scatter")
-        assert torch_geometric.typing.WITH_TORCH_SCATTER
-
-        def scatter(
-            src: Tensor, index: Tensor, dim: int = 0, dim_size: int | None = None, reduce: str = "sum"
-        ) -> Tensor:
-            return library.scatter(src, index, dim, dim_size=dim_size, reduce=reduce)
-
-        # On the CPU PyG prefers torch's own kernels even then, so that nothing of the library would run.
-        for module in ("torch_geometric.nn.aggr.base", "torch_geometric.utils._softmax"):
-            monkeypatch.setattr(importlib.import_module(module), "scatter", scatter)
-    else:
-        monkeypatch.setattr(torch_geometric.typing, "WITH_TORCH_SCATTER", False)
-    return request.param
-
-
-def values_and_gradients(
-    module: ActionalGraphInference, infer: Callable[[Tensor], Tensor], x: Tensor, cotangent: Tensor
-) -> dict[str, Tensor]:
-    """What an inference path returns, and the gradient of everything that goes into it."""
-    x = x.clone().requires_grad_()
-    module.zero_grad()
-    adj = infer(x)
-    (adj * cotangent).sum().backward()
-    assert x.grad is not None
-    gradients = {name: each.grad for name, each in module.named_parameters() if each.grad is not None}
-    return {"adj": adj.detach(), "x": x.grad, **gradients}
-
-
-@pytest.mark.message_passing
-@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
-@pytest.mark.parametrize("iterations", [0, 1, 2, 3])
-@pytest.mark.parametrize(("num_graphs", "num_frames"), [(1, FRAMES), (2, 3), (5, 11), (3, 1)])
-def test_message_passing_equals_dense(
-    scatter: str, num_graphs: int, num_frames: int, iterations: int, training: bool
-) -> None:
-    module = build(iterations=iterations).train(training)
-    x, cotangent = motion(num_graphs, num_frames), torch.randn(num_graphs, M, M, dtype=torch.float64)
-    statistics = {key: value.clone() for key, value in module.state_dict().items() if "running" in key}
-    dense = values_and_gradients(module, module, x, cotangent)
-    after_dense = {key: module.state_dict()[key].clone() for key in statistics}
-    module.load_state_dict(statistics, strict=False)
-    edgewise = values_and_gradients(module, module.infer_edgewise, x, cotangent)
-    assert dense.keys() == edgewise.keys() == {"adj", "x", *(name for name, _ in module.named_parameters())}
-    for name, value in dense.items():
-        torch.testing.assert_close(value, edgewise[name], atol=1e-9, rtol=0)
-        assert value.any(), f"{name} is zero, which shows nothing"
-    for key, value in after_dense.items():
-        torch.testing.assert_close(module.state_dict()[key], value, atol=1e-9, rtol=0)
-        assert torch.equal(value, statistics[key]) is not training
 
 
 def perceptron(mlp: PropagationMLP, rows: Tensor, training: bool) -> Tensor:
@@ -149,6 +93,35 @@ def test_equals_eq_1_and_2_joint_by_joint(iterations: int, training: bool) -> No
     torch.testing.assert_close(module(x[None])[0].detach(), expected, atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_each_iteration_is_one_propagation(training: bool) -> None:
+    module = build(iterations=3).train(training)
+    edges: list[int] = []
+    module.register_propagate_forward_hook(lambda module, inputs, out: edges.append(inputs[0].size(1)))
+    module(motion())
+    assert edges == [M * (M - 1)] * 3
+
+
+@pytest.mark.message_passing
+def test_torch_scatter_sums_the_segments_where_it_is_installed() -> None:
+    library = pytest.importorskip("torch_scatter")
+    assert torch_geometric.typing.WITH_TORCH_SCATTER
+    module, x = build(iterations=2), motion()
+    calls: list[str] = []
+    code = library.segment_csr.__code__
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code is code:
+            calls.append(frame.f_code.co_name)
+
+    sys.setprofile(count)
+    try:
+        module(x)
+    finally:
+        sys.setprofile(None)
+    assert calls == ["segment_csr"] * 2
+
+
 @pytest.mark.parametrize("num_frames", [1, 2, 3, FRAMES, 20])
 def test_any_length_is_resampled_with_its_ends_kept(num_frames: int) -> None:
     module, x = build().eval(), motion(num_frames=num_frames)
@@ -190,14 +163,14 @@ def test_gradients_reach_every_parameter(iterations: int) -> None:
     assert_every_parameter_gets_a_gradient(module)
 
 
-def test_dropout_acts_in_training_alone() -> None:
+def test_dropout_acts_only_in_training() -> None:
     module, x = build(dropout=0.5), motion()
     assert not torch.equal(module(x), module(x))
     module.eval()
     assert torch.equal(module(x), module(x))
 
 
-def test_a_single_joint_is_an_error() -> None:
+def test_a_single_node_is_an_error() -> None:
     point = Skeleton(
         name="point",
         joints=("a",),
@@ -209,7 +182,7 @@ def test_a_single_joint_is_an_error() -> None:
         coordinates="xy",
         units="m",
     )
-    with pytest.raises(ValueError, match="needs 2 joints or more, but skeleton 'point' has 1"):
+    with pytest.raises(ValueError, match="needs at least 2 nodes, but the graph has 1"):
         build(point)
 
 

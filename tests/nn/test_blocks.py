@@ -1,7 +1,5 @@
 """J-GTC and P-GTC blocks against their equations written out."""
 
-import copy
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -108,31 +106,8 @@ def test_even_kernel_is_an_error() -> None:
         GraphTemporalBlock(PartConv(3, 6, SKELETON), kernel_size=4)
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize(("channels", "stride"), [(6, 1), (6, 2), (4, 2)])
-@pytest.mark.parametrize("scale", ["joint", "part"])
-def test_the_other_scale_apart_is_the_same_as_concatenated(
-    scale: str, channels: int, stride: int, training: bool
-) -> None:
-    # Of 6 features in, 2 are the other scale's; with 6 features out and stride 1 they are the residual.
-    if scale == "joint":
-        conv: JointConv | PartConv = JointConv(6, channels, SKELETON, hops=2, actional_weight=0.5)
-        graphs = [torch.randn(2, M, M, dtype=torch.float64).softmax(dim=-1)]
-        nodes, others = M, M_P
-    else:
-        conv, graphs = PartConv(6, channels, SKELETON), []
-        nodes, others = M_P, M
-    block = GraphTemporalBlock(conv, kernel_size=3, stride=stride, other_channels=2)
-    randomize(block.double()).train(training)
-    x = torch.randn(2, 7, nodes, 4, dtype=torch.float64)
-    other = torch.randn(2, 7, others, 2, dtype=torch.float64)
-    concatenated = torch.cat([x, conv.exchange(other)], dim=-1)
-    expected = copy.deepcopy(block)(concatenated, *graphs)
-    torch.testing.assert_close(block(x, *graphs, other=other), expected, atol=1e-9, rtol=0)
-
-
 @pytest.mark.parametrize("name", ["graph_norm", "temporal_norm", "residual"])
-def test_in_evaluation_the_norms_count_as_they_are_now(name: str) -> None:
+def test_in_evaluation_the_norms_use_their_present_statistics(name: str) -> None:
     block = GraphTemporalBlock(PartConv(4, 6, SKELETON), kernel_size=3)
     randomize(block).eval()
     x = torch.randn(2, 5, M_P, 4)

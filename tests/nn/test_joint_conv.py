@@ -5,15 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.nn.fusion import Part2Joint
-from pyg_sybio.nn.joint_conv import (
-    ActionalConv,
-    JointConv,
-    StructuralConv,
-    fused_transform,
-    gathers_first,
-    graph_product,
-)
+from pyg_sybio.graphs import bone_graph, skeleton_graph
+from pyg_sybio.nn.joint_conv import ActionalConv, JointConv, StructuralConv
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 from pyg_sybio.testing import assert_equivariant, assert_every_parameter_gets_a_gradient, randomize
 
@@ -37,21 +30,6 @@ def normalised(skeleton: Skeleton) -> np.ndarray:
     graph.add_edges_from((joint, joint) for joint in skeleton.joints)
     adjacency = nx.to_numpy_array(graph, nodelist=skeleton.joints)
     return adjacency / adjacency.sum(axis=1, keepdims=True)
-
-
-@pytest.mark.parametrize("terms", [1, 3])
-@pytest.mark.parametrize("own_graphs", [False, True])
-def test_graph_product_equals_einsum(terms: int, own_graphs: bool) -> None:
-    x = motion()
-    adj = torch.randn(2, terms, M, M, dtype=torch.float64)
-    weight = torch.randn(5, terms, 3, dtype=torch.float64)
-    if own_graphs:
-        expected = torch.einsum("gkij,gtjd,okd->gtio", adj, x, weight)
-        out = graph_product(x, adj, weight.flatten(1))
-    else:
-        expected = torch.einsum("kij,gtjd,okd->gtio", adj[0], x, weight)
-        out = graph_product(x, adj[0], weight.flatten(1))
-    torch.testing.assert_close(out, expected, atol=1e-12, rtol=0)
 
 
 def test_actional_conv_equals_eq_3_joint_by_joint() -> None:
@@ -87,9 +65,16 @@ def test_edge_weights_start_at_one() -> None:
 
 
 def test_one_hop_is_the_normalised_skeleton_itself() -> None:
-    conv = JointConv(3, 5, SKELETON, hops=1, actional_weight=0.0).double()
-    adj, _ = conv.kernels(None)
-    np.testing.assert_allclose(adj[0].detach(), normalised(SKELETON), atol=1e-15)
+    conv = StructuralConv(3, 5, SKELETON, hops=1).double()
+    np.testing.assert_allclose(conv.adjacency[0].detach(), normalised(SKELETON), atol=1e-15)
+
+
+def test_its_graph_may_come_as_data() -> None:
+    by_skeleton = StructuralConv(3, 5, SKELETON, hops=3).double()
+    by_graph = StructuralConv(3, 5, skeleton_graph(SKELETON), hops=3).double()
+    assert torch.equal(by_skeleton.powers(), by_graph.powers())
+    bones = StructuralConv(3, 5, bone_graph(SKELETON), hops=3).double()
+    assert torch.equal(bones.powers(), StructuralConv(3, 5, SKELETON.dual(), hops=3).double().powers())
 
 
 @pytest.mark.parametrize("conv", ["actional", "joint"])
@@ -177,63 +162,3 @@ def test_repr() -> None:
     assert repr(both) == "JointConv(3 -> 64, hops=4, actional_weight=0.5)"
     actional = JointConv(3, 64, SKELETON, hops=0, actional_weight=0.5)
     assert repr(actional) == "JointConv(3 -> 64, hops=0, actional_weight=0.5)"
-
-
-@pytest.mark.parametrize("channels", [1, 64])
-@pytest.mark.parametrize("shared", [True, False])
-def test_graph_product_is_the_sum_over_terms_however_wide_the_features_are(
-    channels: int, shared: bool
-) -> None:
-    # One feature is gathered with the frames side by side, 64 frame by frame.
-    x = torch.randn(2, 5, 7, channels, dtype=torch.float64)
-    adj = torch.randn(*(() if shared else (2,)), 3, 7, 7, dtype=torch.float64)
-    weight = torch.randn(4, 3 * channels, dtype=torch.float64)
-    each = adj.expand(2, 3, 7, 7)
-    expected = torch.einsum("gkij,gtjd,okd->gtio", each, x, weight.view(4, 3, channels))
-    torch.testing.assert_close(graph_product(x, adj, weight), expected, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize(("receivers", "senders", "channels"), [(9, 3, 4), (3, 9, 4), (7, 7, 8), (7, 7, 2)])
-def test_both_orders_of_a_graph_product_give_the_same(
-    receivers: int, senders: int, channels: int, bias: bool
-) -> None:
-    x = torch.randn(2, 5, senders, channels, dtype=torch.float64)
-    adj = torch.randn(2, 3, receivers, senders, dtype=torch.float64)
-    weight = torch.randn(4, 3, channels, dtype=torch.float64)
-    shift = torch.randn(4, dtype=torch.float64) if bias else None
-    expected = torch.einsum("gkij,gtjd,okd->gtio", adj, x, weight) + (0 if shift is None else shift)
-    out = graph_product(x, adj, weight.flatten(1), shift)
-    torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("sizes", [(9, 3, 4, 4), (3, 9, 4, 4), (7, 7, 8, 2), (7, 7, 2, 8), (10, 25, 64, 128)])
-def test_the_cheaper_order_is_taken(sizes: tuple[int, int, int, int]) -> None:
-    receivers, senders, channels_in, channels_out = sizes
-    gathered_first = receivers * senders * channels_in + receivers * channels_in * channels_out
-    transformed_first = senders * channels_in * channels_out + receivers * senders * channels_out
-    assert gathers_first(*sizes) == (gathered_first <= transformed_first)
-
-
-@pytest.mark.parametrize(("hops", "actional_weight"), [(3, 0.5), (3, 0.0), (0, 0.5)])
-@pytest.mark.parametrize("part_channels", [2, 8])
-def test_parts_beside_the_joints_are_their_copies_concatenated(
-    hops: int, actional_weight: float, part_channels: int
-) -> None:
-    layer = JointConv(3 + part_channels, 5, SKELETON, hops=hops, actional_weight=actional_weight)
-    randomize(layer.double())
-    x, actional = motion(), random_graphs()
-    parts = torch.randn(2, 4, SKELETON.num_parts, part_channels, dtype=torch.float64)
-    copies = Part2Joint(SKELETON)(parts)
-    expected = layer(torch.cat([x, copies], dim=-1), actional)
-    torch.testing.assert_close(layer(x, actional, parts), expected, atol=1e-12, rtol=0)
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_a_linear_map_of_copies_is_the_copy_of_a_linear_map(stride: int) -> None:
-    exchange = Part2Joint(SKELETON).double()
-    x, parts = motion(), torch.randn(2, 4, SKELETON.num_parts, 2, dtype=torch.float64)
-    weight = torch.randn(5, 3 + 2, dtype=torch.float64)
-    expected = torch.cat([x, exchange(parts)], dim=-1)[:, ::stride] @ weight.T
-    out = fused_transform(x, parts, exchange.assignment(), weight, stride=stride)
-    torch.testing.assert_close(out, expected, atol=1e-12, rtol=0)

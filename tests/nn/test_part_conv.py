@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.nn.fusion import Joint2Part
 from pyg_sybio.nn.part_conv import PartConv
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.testing import assert_every_parameter_gets_a_gradient, permuted_skeleton, randomize
@@ -53,13 +52,3 @@ def test_gradients_reach_every_parameter() -> None:
 
 def test_repr() -> None:
     assert repr(PartConv(3, 64, load_skeleton("ntu25"))) == "PartConv(3 -> 64, parts=10)"
-
-
-def test_joints_beside_the_parts_are_their_means_concatenated() -> None:
-    skeleton = load_skeleton("jhmdb15")
-    layer = randomize(PartConv(3 + 2, 5, skeleton).double())
-    x = torch.randn(2, 4, skeleton.num_parts, 3, dtype=torch.float64)
-    joints = torch.randn(2, 4, skeleton.num_joints, 2, dtype=torch.float64)
-    means = Joint2Part(skeleton).double()(joints)
-    expected = layer(torch.cat([x, means], dim=-1))
-    torch.testing.assert_close(layer(x, joints), expected, atol=1e-12, rtol=0)

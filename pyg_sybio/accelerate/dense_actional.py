@@ -1,0 +1,95 @@
+r"""AGIM for all pairs of nodes at once, in training and in evaluation (Eq. 1 and 2)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pyg_sybio.accelerate.chunks import apply_in_chunks, num_chunks
+from pyg_sybio.accelerate.graph_product import transform
+from pyg_sybio.nn.actional_graph import ActionalGraphInference, PropagationMLP, row_softmax
+
+
+class DenseActionalGraph(nn.Module):
+    r"""The dense twin of :class:`~pyg_sybio.nn.actional_graph.ActionalGraphInference`, with its weights.
+
+    The first linear layer of an edge's perceptron is a sum of two terms, one per node,
+
+    .. math::
+        W [p_i, p_j] + b = W_i p_i + (W_j p_j + b),
+
+    so that it takes a product per node and a sum per edge. In evaluation, where the batch norm is a linear
+    map, it follows the mean over the senders.
+
+    Args:
+        module: The module; its perceptrons are shared, under the same names.
+
+    Shapes:
+        As :class:`~pyg_sybio.nn.actional_graph.ActionalGraphInference`.
+    """
+
+    def __init__(self, module: ActionalGraphInference) -> None:
+        super().__init__()
+        self.trajectories = module.trajectories
+        self.joint_embedding = module.joint_embedding
+        self.edge_mlps, self.joint_mlps = module.edge_mlps, module.joint_mlps
+        self.f_embedding, self.g_embedding = module.f_embedding, module.g_embedding
+        self.train(module.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Infer the actional graphs ``[G, M, M]`` of the motions ``x``."""
+        p = self.joint_embedding(self.trajectories(x))  # [G, M, D_v]
+        for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
+            assert isinstance(edge_mlp, PropagationMLP)
+            weight_i, weight_j = edge_mlp.first.weight.chunk(2, dim=1)
+            receiver, sender = F.linear(p, weight_i), F.linear(p, weight_j, edge_mlp.first.bias)
+            mean = _mean_in_training if self.training else _mean_in_evaluation
+            p = joint_mlp(mean(edge_mlp, receiver, sender))
+        return row_softmax(self.f_embedding(p), self.g_embedding(p))
+
+
+def use_dense_actional(model: nn.Module) -> nn.Module:
+    """Replace every AGIM of a model by its dense twin, in place; parameters and their names stay.
+
+    For training (:class:`~pyg_sybio.accelerate.folded.FoldedSybioGNN` does it for evaluation).
+
+    Args:
+        model: The model.
+
+    Returns:
+        The model.
+    """
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, ActionalGraphInference):
+                setattr(module, name, DenseActionalGraph(child))
+    return model
+
+
+def _mean_in_training(mlp: PropagationMLP, receiver: Tensor, sender: Tensor) -> Tensor:
+    """The mean over the senders :math:`j \\neq i` of the perceptron, from the two terms ``[G, M, D]``."""
+    hidden = _without_diagonal(receiver[:, :, None] + sender[:, None])  # [G, M, M - 1, D]
+    out = mlp.second(mlp.dropout(hidden.relu())).relu()
+    return mlp.norm(out.flatten(0, -2)).view_as(out).mean(dim=2)
+
+
+def _mean_in_evaluation(mlp: PropagationMLP, receiver: Tensor, sender: Tensor) -> Tensor:
+    """The same in evaluation."""
+
+    def mean_before_norm(receiver: Tensor, sender: Tensor) -> Tensor:
+        hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
+        pairs = transform(hidden.relu_(), mlp.second.weight, mlp.second.bias).relu_()
+        # Without statistics to gather, the diagonal may be computed and taken out of the sum.
+        total = pairs.sum(dim=2, dtype=torch.promote_types(pairs.dtype, torch.float32))
+        return (total - pairs.diagonal(dim1=1, dim2=2).mT) / (pairs.size(2) - 1)
+
+    bytes_each = 4 * receiver[0].numel() * receiver.size(1) * receiver.element_size()
+    mean = apply_in_chunks(mean_before_norm, num_chunks(receiver, bytes_each), receiver, sender)
+    return mlp.norm(mean.flatten(0, -2)).view_as(mean)
+
+
+def _without_diagonal(pairs: Tensor) -> Tensor:
+    """Drop each node's pair with itself: ``[G, M, M, D]`` to ``[G, M, M - 1, D]``, the order kept."""
+    num_nodes = pairs.size(1)
+    # Without the first entry, the flattened matrix has a diagonal entry at the end of every M + 1.
+    rows = pairs.flatten(1, 2)[:, 1:].unflatten(1, (num_nodes - 1, num_nodes + 1))
+    return rows[:, :, :-1].reshape(-1, num_nodes, num_nodes - 1, pairs.size(-1))
