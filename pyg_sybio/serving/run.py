@@ -106,7 +106,7 @@ def in_bfloat16(checkpoint: Checkpoint) -> Checkpoint:
     """
     if not isinstance(checkpoint.model, SybioGNN):
         raise ValueError("--bf16 needs a checkpoint or a model folder: the precision of this model is fixed")
-    return dataclasses.replace(checkpoint, model=checkpoint.model.folded(torch.bfloat16))  # type: ignore[arg-type]
+    return dataclasses.replace(checkpoint, model=checkpoint.model.folded(torch.bfloat16))
 
 
 def log_to_stderr(*, debug: bool = False) -> None:
