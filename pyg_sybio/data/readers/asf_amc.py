@@ -1,20 +1,20 @@
-r"""ASF/AMC files (Acclaim): a skeleton in one file, motions of it in others, as in CMU's library.
+r"""ASF/AMC files (Acclaim): a skeleton in one file, its motions in others, as in CMU's library.
 
-The skeleton (`.asf`) gives every bone at rest in global axes: a direction :math:`d`, a length :math:`l` and
-the axes :math:`C` about which its joint turns. A frame (`.amc`) gives the turns :math:`M` about those axes,
-so that with a parent's global rotation :math:`G_p` and end :math:`x_p`
+The skeleton (`.asf`) describes every bone at rest in global axes: a direction :math:`d`, a length :math:`l`
+and the axes :math:`C` about which its joint rotates. A frame (`.amc`) gives the rotations :math:`M` about
+those axes. With a parent's global rotation :math:`G_p` and end :math:`x_p`,
 
 .. math::
     G = G_p\, C M C^{-1}, \qquad x = x_p + l\, G d .
 
-Turns follow each other about fixed axes in the order in which `dof` (or the root's `order`) names them, and
-those of `axis` likewise: `rx ry rz` is `R_z R_y R_x`.
+The rotations about the axes are about fixed axes, in the order in which `dof` (or the root's `order`) names
+them, and so are those of `axis`: `rx ry rz` is `R_z R_y R_x`.
 
-Lengths become metres: the file's `length` is how many of its units an inch has (CMU: 0.45).
+Lengths become metres: the file's `length` is the number of its units per inch (CMU: 0.45).
 
-Limits: bones turn but neither shift nor stretch (`tx`, `ty`, `tz` and `l` in a bone's `dof` are refused, as
-is `l` in the root's `order`); the root's preset `orientation` must be zero, because programs disagree about
-the axes it refers to; masses and the section `:skin` are read over.
+Limits: bones rotate but neither shift nor stretch (`tx`, `ty`, `tz` and `l` in a bone's `dof` are refused,
+and so is `l` in the root's `order`). The root's preset `orientation` must be zero, because programs disagree
+about the axes that it refers to. Masses, limits of rotations and the section `:skin` are ignored.
 
 Source: "Acclaim Skeleton File Definition V1.10" (M. Schafer, 1994), and the notes on its lines that come with
 Vicon BodyBuilder.
@@ -22,9 +22,9 @@ Vicon BodyBuilder.
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import hypot, inf, radians
+from math import hypot, radians
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,177 +33,84 @@ import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.kinematic_chain import (
-    MAX_JOINTS,
-    is_name,
-    joint_positions,
-    rig_motion,
-    turns_to_matrices,
-)
-from pyg_sybio.data.readers.proposed_skeleton import skeleton_of_rig
-from pyg_sybio.data.readers.text import lines_of, shown, to_count, to_floats
+from pyg_sybio.data.readers.kinematic_chain import MAX_JOINTS, Rig, RigJoint, is_name
+from pyg_sybio.data.readers.text import Lines, is_number, shown, to_count, to_floats
 from pyg_sybio.rotations import euler_to_matrix
 from pyg_sybio.skeleton import Skeleton
 
 _INCH = 0.0254  # metres
-_ROTATIONS = ("rx", "ry", "rz")
-_TRANSLATIONS = ("tx", "ty", "tz")
-_IGNORED_IN_BONES = ("bodymass", "cofmass")
-_BONE_FIELDS = ("id", "name", "direction", "length", "axis", "dof", "limits", *_IGNORED_IN_BONES)
+_ROTATIONS = {"rx": "Xrotation", "ry": "Yrotation", "rz": "Zrotation"}
+_TRANSLATIONS = {"tx": "Xposition", "ty": "Yposition", "tz": "Zposition"}
 _SECTIONS = (":version", ":name", ":units", ":documentation", ":root", ":bonedata", ":hierarchy", ":skin")
+_UNIT_FIELDS = ("mass", "length", "angle")
+_ROOT_FIELDS = ("order", "axis", "position", "orientation")
+_BONE_FIELDS = ("id", "name", "direction", "length", "axis", "dof", "limits", "bodymass", "cofmass")
 # A direction is a unit vector, written with at least three digits.
 _DIRECTION_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
-class AsfBone:
+class AsfBone(RigJoint):
     """A bone, or the root, which has no length; the joint of its name is the bone's end.
 
+    Its parent is the bone from whose end it starts, and its `offset` its end relative to its start at rest,
+    in metres and global axes; for the root it is the preset position.
+
     Args:
-        name: Its name; the root's is `root`.
-        parent: Index of the bone from whose end it starts, -1 for the root.
-        offset: Its end from its start at rest, in metres and global axes; for the root its preset position.
-        axis: Angles in radians of the axes about which it turns, in the order of `axis_order`.
+        axis: Angles of the axes about which it rotates, in radians, in the order of `axis_order`.
         axis_order: Order of these angles, about fixed axes, such as `"XYZ"`.
-        dof: What a frame gives for it, in order: of `tx ty tz` (the root alone) and `rx ry rz`.
-        limits: Lowest and highest value of each, radians, if the file has them; a motion need not keep
-            to them.
     """
 
-    name: str
-    parent: int
-    offset: tuple[float, float, float]
-    axis: tuple[float, float, float]
+    axis: tuple[float, ...]
     axis_order: str
-    dof: tuple[str, ...]
-    limits: tuple[tuple[float, float], ...] = ()
 
 
-@dataclass(frozen=True)
-class AsfRig:
+@dataclass(frozen=True, repr=False)
+class AsfRig(Rig):
     """The skeleton of an ASF file: root first, each bone after its parent, in the order of the hierarchy.
 
     Args:
-        bones: Root and bones.
+        joints: Root and bones.
         metres: Length of the file's unit.
         degrees: Whether its angles are degrees.
         source: The file, for errors of motions that do not fit it.
     """
 
-    bones: tuple[AsfBone, ...]
+    joints: tuple[AsfBone, ...]
     metres: float
     degrees: bool
     source: str
 
     def __repr__(self) -> str:
-        return f"AsfRig({len(self.bones) - 1} bones, {self.num_channels} channels)"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(bone.name for bone in self.bones)
-
-    @property
-    def parents(self) -> tuple[int, ...]:
-        return tuple(bone.parent for bone in self.bones)
-
-    @cached_property
-    def offsets(self) -> Tensor:
-        """End of each bone from its start at rest, metres, `[J, 3]`, double precision."""
-        return torch.tensor([bone.offset for bone in self.bones], dtype=torch.float64)
-
-    @cached_property
-    def rest_positions(self) -> Tensor:
-        """Where each bone ends if nothing is turned, metres, `[J, 3]`, double precision."""
-        positions: list[Tensor] = []
-        for bone, offset in zip(self.bones, self.offsets, strict=True):
-            positions.append(offset if bone.parent < 0 else positions[bone.parent] + offset)
-        return torch.stack(positions)
+        return f"AsfRig({len(self.joints) - 1} bones, {self.num_channels} channels)"
 
     @cached_property
     def axes(self) -> Tensor:
-        """The matrices `C` of the axes about which the bones turn, `[J, 3, 3]`, double precision."""
-        # About fixed axes one after the other is about moving axes in the opposite order.
-        angles = torch.tensor([bone.axis[::-1] for bone in self.bones], dtype=torch.float64)
+        """The matrices `C` of the axes about which the bones rotate, `[J, 3, 3]`, double precision."""
+        # Rotations about fixed axes are those about moving axes in the opposite order.
+        angles = torch.tensor([bone.axis[::-1] for bone in self.joints], dtype=torch.float64)
         return torch.stack(
             [
                 euler_to_matrix(angle, bone.axis_order[::-1])
-                for bone, angle in zip(self.bones, angles, strict=True)
+                for bone, angle in zip(self.joints, angles, strict=True)
             ]
         )
 
-    @cached_property
-    def columns(self) -> dict[tuple[int, str], int]:
-        """The column of each bone's values, by index of the bone and degree of freedom."""
-        listed = [(index, dof) for index, bone in enumerate(self.bones) for dof in bone.dof]
-        return {key: column for column, key in enumerate(listed)}
-
-    @property
-    def num_channels(self) -> int:
-        return len(self.columns)
-
     def pose(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Rotations and steps of all bones in some frames.
-
-        Args:
-            values: What the frames give: metres and radians.
-
-        Shapes:
-            - **values:** `[T, C]`
-            - **output:** rotations `C M C^{-1}` in the parent's frame `[T, J, 3, 3]`, and each bone's end in
-              its parent's frame `[T, J, 3]`; the first step is the path of the root
-        """
-        turns = [
-            [(dof[1].upper(), self.columns[index, dof]) for dof in reversed(bone.dof) if dof in _ROTATIONS]
-            for index, bone in enumerate(self.bones)
-        ]
-        rotations = self.axes @ turns_to_matrices(turns, values) @ self.axes.mT
-        # A bone turns at its start and ends at its joint: the joint is already turned in its parent's frame.
+        rotations = self.axes @ self.rotations(values, about_fixed_axes=True) @ self.axes.mT
+        # A bone rotates at its start and ends at its joint: the joint is already rotated in its parent's
+        # frame.
         steps = (rotations @ self.offsets[..., None]).squeeze(-1)
         steps[:, 0] = self.offsets[0]
-        for (index, dof), column in self.columns.items():
-            if dof in _TRANSLATIONS:
-                steps[:, index, _TRANSLATIONS.index(dof)] += values[:, column]
+        for joint, coordinate, column in self.position_columns:
+            steps[:, joint, coordinate] += values[:, column]
         return rotations, steps
 
     def skeleton(self, *, name: str | None = None) -> Skeleton:
-        """A skeleton of root and bones' ends, with the proposals of
-        :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`.
+        """A skeleton of the root and the ends of the bones, as
+        :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig` proposes it.
         """
-        return skeleton_of_rig(self.names, self.parents, self.rest_positions, name=name, units="m")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class AmcRecording:
-    r"""An AMC file: the rig it belongs to, and what each frame gives.
-
-    Args:
-        rig: The skeleton.
-        values: The values in the order of :attr:`AsfRig.columns`: metres and radians.
-
-    Shapes:
-        - **values:** `[T, C]`, double precision
-    """
-
-    rig: AsfRig
-    values: Tensor
-
-    def __repr__(self) -> str:
-        return f"AmcRecording({self.rig}, {len(self.values)} frames)"
-
-    @property
-    def rotations(self) -> Tensor:
-        """Rotation of each bone in its parent's frame, `[T, J, 3, 3]`, double precision."""
-        return self.rig.pose(self.values)[0]
-
-    @property
-    def root_path(self) -> Tensor:
-        """Where the root is, `[T, 3]`, metres."""
-        return self.rig.pose(self.values)[1][:, 0]
-
-    @property
-    def positions(self) -> Tensor:
-        """Where root and bones' ends are, `[T, J, 3]`, metres, double precision."""
-        return joint_positions(self.rig.pose, self.rig.parents, self.values)
+        return self.skeleton_of(range(len(self.joints)), name=name, units="m")
 
 
 def read_amc(
@@ -217,58 +124,63 @@ def read_amc(
 
     Args:
         path: The file.
-        asf: Its skeleton's file. (default: beside it, `02.asf` for `02_01.amc`, or the only one)
-        skeleton: Its joints are taken from root and bones by their names. (default: all of them,
+        asf: The file of its skeleton. (default: in the same folder, `02.asf` for `02_01.amc`, or the only
+            one)
+        skeleton: Its joints are found by their names among root and bones. (default: all of them,
             :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)
-        frame_rate: In hertz; the format does not say. CMU's is 120.
+        frame_rate: In Hz; the format does not say. CMU's is 120.
 
     Returns:
         One person, `[1, T, M, 3]`, in metres.
 
     Raises:
-        ValueError: If a file is not as it should be, naming the line, or lacks a joint of the skeleton.
-        FileNotFoundError: If there is no such file, or no skeleton is beside it or more than one.
+        ValueError: If a file is damaged, naming the line, or lacks a joint of the skeleton.
+        FileNotFoundError: If there is no such file, or none or several skeletons are next to it.
     """
     path = Path(path)
     rig = load_asf(asf if asf is not None else find_asf(path))
-    recording = load_amc(path, rig)
-    return rig_motion(
-        rig.names,
-        recording.positions,
-        skeleton=skeleton or rig.skeleton(),
-        frame_rate=frame_rate,
-        path=path,
-    )
+    return rig.motion(load_amc(path, rig), skeleton or rig.skeleton(), frame_rate=frame_rate, path=path)
 
 
 def find_asf(path: Path) -> Path:
-    """The skeleton beside an AMC file: of the name before its first `_`, or of its own, or the only one.
+    """The skeleton next to an AMC file: `02.asf` or `02_01.asf` for `02_01.amc`, or the only one.
 
     Raises:
         FileNotFoundError: If there is none, or several of other names.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    beside = sorted(
+    skeletons = sorted(
         other for other in path.parent.iterdir() if other.suffix.lower() == ".asf" and other.is_file()
     )
     for stem in (path.stem.split("_")[0], path.stem):
-        if named := [other for other in beside if other.stem.lower() == stem.lower()]:
+        if named := [other for other in skeletons if other.stem.lower() == stem.lower()]:
             return named[0]
-    if len(beside) != 1:
-        shown = ", ".join(other.name for other in beside[:10]) or "none"
+    if len(skeletons) != 1:
+        names = ", ".join(other.name for other in skeletons[:10]) or "none"
         raise FileNotFoundError(
-            f"{path} needs its skeleton: the .asf files beside it are {shown}, "
-            f"expected {path.stem.split('_')[0]}.asf or one alone"
+            f"{path} needs its skeleton: the .asf files next to it are {names}, "
+            f"expected {path.stem.split('_')[0]}.asf or only one"
         )
-    return beside[0]
+    return skeletons[0]
+
+
+class _Lines(Lines):
+    """The lines of a file as words, without comments, commas and parentheses; blank lines are left out."""
+
+    _BLANK = str.maketrans("(),", "   ")
+
+    def words(self) -> Iterator[list[str]]:
+        for line in self:
+            if words := line.partition("#")[0].translate(self._BLANK).split():
+                yield words
 
 
 # AMC ------------------------------------------------------------------------------------------------------
 
 
-def load_amc(path: str | Path, rig: AsfRig) -> AmcRecording:
-    """What an AMC file gives for each frame of a rig.
+def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
+    """The values of all frames of an AMC file, `[T, C]`, double precision: metres and radians.
 
     Its frames are numbered without gaps from any number, and each has the root and all bones with degrees of
     freedom, in any order.
@@ -279,265 +191,198 @@ def load_amc(path: str | Path, rig: AsfRig) -> AmcRecording:
     """
     path = Path(path)
     lines = _Lines(path)
-    spans = _spans(rig)
+    columns, start = {}, 0
+    for bone in rig.joints:
+        if bone.channels:
+            columns[bone.name] = slice(start, start + len(bone.channels))
+        start += len(bone.channels)
     degrees = rig.degrees
     values = array("d")
     frame: list[float] = []
     missing: set[str] = set()
     number: int | None = None
-    for fields in lines:
-        first = fields[0]
-        if first in spans:
-            start, stop = spans[first]
+
+    def finish() -> None:
+        if missing:
+            names = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
+            raise ValueError(
+                f"{lines.where}: frame {number} ends without {names}, "
+                f"expected the root and all bones that move in {rig.source}"
+            )
+        values.extend(frame)
+
+    for words in lines.words():
+        first = words[0]
+        if first in columns:
+            own = columns[first]
             if first not in missing:
-                lines.fail(
-                    f"'{first}'"
-                    + (" before a frame number" if number is None else f" twice in frame {number}")
-                )
-            if len(fields) - 1 != stop - start:
-                lines.fail(f"{len(fields) - 1} values for '{first}'", f"{stop - start} as in {rig.source}")
-            frame[start:stop] = to_floats(fields[1:], lines.where)
+                where = "before a frame number" if number is None else f"twice in frame {number}"
+                lines.fail(f"'{first}' {where}", "it once, in a frame")
+            if len(words) - 1 != own.stop - own.start:
+                expected = f"{own.stop - own.start} as in {rig.source}"
+                lines.fail(f"{len(words) - 1} values for '{first}'", expected)
+            frame[own] = to_floats(words[1:], lines.where)
             missing.remove(first)
-        elif first.isdecimal() and len(fields) == 1:
-            _check_whole(lines, number, missing, rig)
-            values.extend(frame)
+        elif first.isdecimal() and len(words) == 1:
+            finish()
             following = to_count(first, lines.where)
             if number is not None and following != number + 1:
                 lines.fail(f"frame {following}", f"frame {number + 1} after frame {number}")
-            number, frame, missing = following, [0.0] * rig.num_channels, set(spans)
+            number, frame, missing = following, [0.0] * rig.num_channels, set(columns)
         elif first.startswith(":") and number is None:
-            degrees = _amc_keyword(lines, first, degrees)
+            angles = {":degrees": True, ":radians": False, ":fully-specified": degrees}
+            if first.lower() not in angles:
+                lines.fail(shown(first), ":FULLY-SPECIFIED, :DEGREES, :RADIANS or a frame number")
+            degrees = angles[first.lower()]
         else:
             lines.fail(shown(first), f"a frame number, the root or a bone that moves in {rig.source}")
     if number is None:
         raise ValueError(
             f"{path} has no frames, expected frame numbers, each with the root and bones after it"
         )
-    _check_whole(lines, number, missing, rig)
-    values.extend(frame)
-    return AmcRecording(rig, _in_metres(torch.from_numpy(np.array(values)), rig, degrees))
-
-
-def _spans(rig: AsfRig) -> dict[str, tuple[int, int]]:
-    """First and last column (exclusive) of each bone that moves."""
-    spans, start = {}, 0
-    for bone in rig.bones:
-        if bone.dof:
-            spans[bone.name] = (start, start + len(bone.dof))
-        start += len(bone.dof)
-    return spans
-
-
-def _check_whole(lines: "_Lines", number: int | None, missing: set[str], rig: AsfRig) -> None:
-    if missing:
-        names = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
-        raise ValueError(
-            f"{lines.where}: frame {number} ends without {names}, "
-            f"expected the root and all bones that move in {rig.source}"
-        )
-
-
-def _amc_keyword(lines: "_Lines", word: str, degrees: bool) -> bool:
-    angles = {":degrees": True, ":radians": False, ":fully-specified": degrees}
-    if word.lower() not in angles:
-        lines.fail(shown(word), ":FULLY-SPECIFIED, :DEGREES, :RADIANS or a frame number")
-    return angles[word.lower()]
-
-
-def _in_metres(values: Tensor, rig: AsfRig, degrees: bool) -> Tensor:
-    """Values `[T·C]` of a file as `[T, C]` in metres and radians."""
+    finish()
     turn = radians(1) if degrees else 1.0
-    factors = [rig.metres if dof in _TRANSLATIONS else turn for _, dof in rig.columns]
-    return values.view(-1, rig.num_channels) * torch.tensor(factors, dtype=torch.float64)
+    channels = (channel for bone in rig.joints for channel in bone.channels)
+    factors = [rig.metres if channel.endswith("position") else turn for channel in channels]
+    frames = torch.from_numpy(np.array(values)).view(-1, rig.num_channels)
+    return frames * torch.tensor(factors, dtype=torch.float64)
 
 
 # ASF ------------------------------------------------------------------------------------------------------
 
 
-class _Lines:
-    """The lines of a file that say something, as words: without comments, commas and parentheses."""
+class _Block:
+    """The fields of a block (the units, the root, a bone), checked when they are asked for."""
 
-    _BLANK = str.maketrans("(),", "   ")
+    def __init__(self, path: Path, title: str, known: Sequence[str], line: int = 0) -> None:
+        self.path, self.title, self.known, self.line = path, title, known, line
+        self.fields: dict[str, tuple[int, list[str]]] = {}  # the line of each field, and its words
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.line = 0
+    def add(self, lines: Lines, words: list[str]) -> None:
+        """A line of the block: a field and its words, or more limits, which may take several lines."""
+        field = words[0].lower()
+        if field in self.fields:
+            lines.fail(f"a second '{field}'", f"it once, on line {self.fields[field][0]}")
+        if field in self.known:
+            self.fields[field] = lines.line, words[1:]
+        elif not (list(self.fields)[-1:] == ["limits"] and is_number(field)):
+            lines.fail(shown(words[0]), f"one of {', '.join(self.known)}")
 
-    @property
-    def where(self) -> str:
-        return f"{self.path}, line {self.line}"
+    def where(self, field: str) -> str:
+        return f"{self.path}, line {self.fields[field][0] if field in self.fields else self.line}"
 
-    def fail(self, found: str, expected: str = "it once, in a frame") -> NoReturn:
-        raise ValueError(f"{self.where} has {found}, expected {expected}")
+    def fail(self, field: str, found: str, expected: str) -> NoReturn:
+        raise ValueError(f"{self.where(field)}: {self.title} has {found}, expected {expected}")
 
-    def __iter__(self) -> Iterator[list[str]]:
-        for self.line, line in lines_of(self.path):  # noqa: B020 - the place that errors name
-            if fields := line.partition("#")[0].translate(self._BLANK).split():
-                yield fields
+    def words(self, field: str, *, optional: bool = False) -> list[str]:
+        if field not in self.fields and not optional:
+            self.fail(field, f"no '{field}'", "it")
+        return self.fields.get(field, (0, []))[1]
 
+    def numbers(self, field: str, count: int, words: list[str] | None = None) -> list[float]:
+        words = self.words(field) if words is None else words
+        if len(words) != count:
+            self.fail(field, f"{len(words)} numbers in '{field}'", str(count))
+        return to_floats(words, self.where(field))
 
-@dataclass
-class _Bone:
-    """What has been read of a bone, or of the root: each field's words, with the line of the first."""
+    def axis(self, count: int) -> tuple[list[float], str]:
+        """The angles of `axis`, and their order."""
+        words = self.words("axis")
+        order = words[-1].upper() if words else ""
+        if sorted(order) != ["X", "Y", "Z"]:
+            self.fail("axis", f"the axis {shown(' '.join(words))}", "an order of axes such as XYZ at its end")
+        return self.numbers("axis", count, words[:-1]), order
 
-    line: int
-    fields: dict[str, list[str]] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
+    def channels(self, field: str, known: Mapping[str, str]) -> tuple[str, ...]:
+        words = [word.lower() for word in self.words(field, optional=field == "dof")]
+        for word in words:
+            if word not in known:
+                self.fail(field, f"{shown(word)} in '{field}'", f"some of {' '.join(known)}")
+            if words.count(word) > 1:
+                self.fail(field, f"'{word}' twice in '{field}'", "it once")
+        return tuple(known[word] for word in words)
 
 
 def load_asf(path: str | Path) -> AsfRig:
     """The skeleton of an ASF file.
 
     Raises:
-        ValueError: If it is not as it should be, naming the line.
+        ValueError: If it is damaged, naming the line.
         FileNotFoundError: If there is no such file.
     """
-    lines = _Lines(Path(path))
+    path = Path(path)
+    lines = _Lines(path)
     sections: dict[str, int] = {}
-    units, root = _Bone(0), _Bone(0)
-    blocks: list[_Bone] = []
+    blocks = {
+        ":units": _Block(path, "':units'", _UNIT_FIELDS),
+        ":root": _Block(path, "':root'", _ROOT_FIELDS),
+    }
+    bones: list[_Block] = []
     links: list[tuple[int, list[str]]] = []
     section, inside = "", False
-    for fields in lines:
-        word = fields[0].lower()
+    for words in lines.words():
+        word = words[0].lower()
         if word.startswith(":"):
             if inside:
                 lines.fail(shown(word), "'end' before it")
-            section = _section(lines, word, sections)
+            if word not in _SECTIONS:
+                lines.fail(shown(word), f"one of {', '.join(_SECTIONS)}")
+            if word in sections:
+                lines.fail(f"a second section '{word}'", f"it once, on line {sections[word]}")
+            section, sections[word] = word, lines.line
+        elif section in blocks:
+            blocks[section].add(lines, words)
         elif section in (":documentation", ":version", ":name", ":skin"):
             continue
-        elif section == ":units":
-            _add_field(lines, units, fields, ("mass", "length", "angle"))
-        elif section == ":root":
-            _add_field(lines, root, fields, ("order", "axis", "position", "orientation"))
-        elif section in (":bonedata", ":hierarchy") and word in ("begin", "end"):
-            if len(fields) > 1 or inside == (word == "begin"):
-                lines.fail(shown(" ".join(fields)), "'begin' and 'end' in turn, each on a line of its own")
+        elif section and word in ("begin", "end"):
+            if len(words) > 1 or inside == (word == "begin"):
+                lines.fail(shown(" ".join(words)), "'begin' and 'end' in turn, each on a line of its own")
             inside = word == "begin"
             if section == ":bonedata" and inside:
-                if len(blocks) == MAX_JOINTS:
+                if len(bones) == MAX_JOINTS:
                     lines.fail(f"bone number {MAX_JOINTS + 1}", f"at most {MAX_JOINTS}")
-                blocks.append(_Bone(lines.line))
-        elif inside and section == ":bonedata":
-            _add_field(lines, blocks[-1], fields, _BONE_FIELDS)
-        elif inside:
-            links.append((lines.line, fields))
-        else:
+                bones.append(_Block(path, "a bone", _BONE_FIELDS, lines.line))
+        elif not inside:
             lines.fail(shown(word), "'begin'" if section else f"one of {', '.join(_SECTIONS)}")
+        elif section == ":bonedata":
+            bones[-1].add(lines, words)
+        else:
+            links.append((lines.line, words))
     if inside:
-        raise ValueError(f"{lines.path} ends after line {lines.line}, expected 'end'")
+        raise ValueError(f"{path} ends after line {lines.line}, expected 'end'")
     for needed in (":units", ":root", ":bonedata", ":hierarchy"):
         if needed not in sections:
-            raise ValueError(f"{lines.path} has no section '{needed}', expected one")
-    units.line, root.line = sections[":units"], sections[":root"]
-    return _build_rig(lines.path, units, root, blocks, links)
+            raise ValueError(f"{path} has no section '{needed}', expected one")
+    for name, block in blocks.items():
+        block.line = sections[name]
+    return _rig(path, blocks[":units"], blocks[":root"], bones, links)
 
 
-def _section(lines: _Lines, word: str, sections: dict[str, int]) -> str:
-    if word not in _SECTIONS:
-        lines.fail(shown(word), f"one of {', '.join(_SECTIONS)}")
-    if word in sections:
-        lines.fail(f"a second section '{word}'", f"it once, on line {sections[word]}")
-    sections[word] = lines.line
-    return word
-
-
-def _add_field(lines: _Lines, bone: _Bone, fields: list[str], known: Sequence[str]) -> None:
-    """A line of a block: a field and its words, or more limits, which go over several lines."""
-    word = fields[0].lower()
-    if word in known:
-        if word in bone.fields:
-            lines.fail(f"a second '{word}'", f"it once, on line {bone.lines[word]}")
-        bone.fields[word], bone.lines[word] = fields[1:], lines.line
-    elif list(bone.fields)[-1:] == ["limits"] and _is_number(word):
-        bone.fields["limits"] += fields
-    else:
-        lines.fail(shown(fields[0]), f"one of {', '.join(known)}")
-
-
-class _Block:
-    """The fields of a block, checked as they are asked for."""
-
-    def __init__(self, path: Path, bone: _Bone, title: str) -> None:
-        self.path, self.bone, self.title = path, bone, title
-
-    def where(self, name: str) -> str:
-        return f"{self.path}, line {self.bone.lines.get(name, self.bone.line)}"
-
-    def fail(self, name: str, found: str, expected: str) -> NoReturn:
-        raise ValueError(f"{self.where(name)}: {self.title} has {found}, expected {expected}")
-
-    def words(self, name: str, *, optional: bool = False) -> list[str]:
-        if name not in self.bone.fields and not optional:
-            self.fail(name, f"no '{name}'", "it")
-        return self.bone.fields.get(name, [])
-
-    def numbers(self, name: str, count: int) -> list[float]:
-        return self._floats(name, self.words(name), count)
-
-    def axis(self, count: int = 3) -> tuple[list[float], str]:
-        """The angles of `axis`, and their order."""
-        words = self.words("axis")
-        order = words[-1].upper() if words else ""
-        if sorted(order) != ["X", "Y", "Z"]:
-            self.fail("axis", f"the axis {shown(' '.join(words))}", "an order of axes such as XYZ at its end")
-        return self._floats("axis", words[:-1], count), order
-
-    def dof(self, name: str, known: Sequence[str]) -> tuple[str, ...]:
-        words = [word.lower() for word in self.words(name, optional=name == "dof")]
-        for word in words:
-            if word not in known:
-                self.fail(name, f"{shown(word)} in '{name}'", f"some of {' '.join(known)}")
-            if words.count(word) > 1:
-                self.fail(name, f"'{word}' twice in '{name}'", "it once")
-        return tuple(words)
-
-    def limits(self, dof: Sequence[str], turn: float) -> tuple[tuple[float, float], ...]:
-        words = self.words("limits", optional=True)
-        if not words:
-            return ()
-        finite = [word for word in words if word.lower().lstrip("+-") != "inf"]
-        self._floats("limits", finite, len(finite))
-        if len(words) != 2 * len(dof):
-            self.fail("limits", f"{len(words)} limits", f"two for each of {len(dof)} in 'dof'")
-        values = [float(word) * turn for word in words]
-        return tuple(zip(values[::2], values[1::2], strict=True))
-
-    def _floats(self, name: str, words: list[str], count: int) -> list[float]:
-        if len(words) != count:
-            self.fail(name, f"{len(words)} numbers in '{name}'", str(count))
-        return to_floats(words, self.where(name))
-
-
-def _build_rig(
-    path: Path, units: _Bone, root: _Bone, blocks: Sequence[_Bone], links: Sequence[tuple[int, list[str]]]
+def _rig(
+    path: Path, units: _Block, root: _Block, blocks: Sequence[_Block], links: Sequence[tuple[int, list[str]]]
 ) -> AsfRig:
-    block = _Block(path, units, "':units'")
-    [length] = block.numbers("length", 1)
+    [length] = units.numbers("length", 1)
     if not 1e-6 <= length <= 1e6:
-        block.fail("length", f"the length {length:g}", "a positive number of units an inch")
-    angle = [word.lower() for word in block.words("angle")]
+        units.fail("length", f"the length {length:g}", "a positive number of units per inch")
+    angle = [word.lower() for word in units.words("angle")]
     if angle not in (["deg"], ["rad"]):
-        block.fail("angle", f"the angle {shown(' '.join(angle))}", "deg or rad")
+        units.fail("angle", f"the angle {shown(' '.join(angle))}", "deg or rad")
     metres, degrees = _INCH / length, angle == ["deg"]
-    turn = radians(1) if degrees else 1.0
 
-    bones = {"root": _root(_Block(path, root, "':root'"), metres)}
-    lines = {"root": root.line}
-    for block in (_Block(path, bone, "a bone") for bone in blocks):
-        bone = _bone(block, metres, turn)
+    bones, lines = {"root": _root(root, metres)}, {"root": root.line}
+    for block in blocks:
+        bone = _bone(block, metres, radians(1) if degrees else 1.0)
         if bone.name in bones:
             block.fail("name", f"the name '{bone.name}'", f"another than that of line {lines[bone.name]}")
-        bones[bone.name], lines[bone.name] = bone, block.bone.line
+        bones[bone.name], lines[bone.name] = bone, block.line
     children = _children(path, bones, links)
 
     ordered: list[AsfBone] = []
     waiting = [("root", -1)]
     while waiting:
         name, parent = waiting.pop()
-        bone = bones.pop(name)
         waiting += [(child, len(ordered)) for child in reversed(children.get(name, ()))]
-        ordered.append(AsfBone(name, parent, bone.offset, bone.axis, bone.axis_order, bone.dof, bone.limits))
+        ordered.append(replace(bones.pop(name), parent=parent))
     if bones:
         name = next(iter(bones))
         raise ValueError(
@@ -548,21 +393,21 @@ def _build_rig(
 
 
 def _root(block: _Block, metres: float) -> AsfBone:
-    dof = block.dof("order", (*_TRANSLATIONS, *_ROTATIONS))
-    if not dof:
+    channels = block.channels("order", _TRANSLATIONS | _ROTATIONS)
+    if not channels:
         block.fail("order", "an empty 'order'", "some of tx ty tz rx ry rz")
     _, order = block.axis(0)
     x, y, z = block.numbers("position", 3)
     if any(block.numbers("orientation", 3)):
         block.fail("orientation", "a preset orientation", "0 0 0: programs disagree about what others mean")
-    return AsfBone("root", -1, (x * metres, y * metres, z * metres), (0, 0, 0), order, dof)
+    return AsfBone("root", -1, (x * metres, y * metres, z * metres), channels, (0.0, 0.0, 0.0), order)
 
 
 def _bone(block: _Block, metres: float, turn: float) -> AsfBone:
-    """A bone; its parent is not known yet."""
+    """A bone whose parent is not known yet."""
     name = " ".join(block.words("name"))
     if not is_name(name) or name[0] == ":" or " " in name or name.isdecimal():
-        block.fail("name", f"the name {shown(name)}", "one readable word that is no number")
+        block.fail("name", f"the name {shown(name)}", "one readable word that is not a number")
     block.title = f"bone '{name}'"
     to_count(" ".join(block.words("id", optional=True)) or "0", block.where("id"))
     [length] = block.numbers("length", 1)
@@ -573,18 +418,15 @@ def _bone(block: _Block, metres: float, turn: float) -> AsfBone:
     if abs(norm - 1) > _DIRECTION_TOLERANCE and length:
         block.fail("direction", f"a direction of length {norm:g}", "a unit vector")
     step = metres * length
-    (a, b, c), order = block.axis()
-    dof = block.dof("dof", _ROTATIONS)
-    limits = block.limits(dof, turn)
-    return AsfBone(
-        name, -1, (x * step, y * step, z * step), (a * turn, b * turn, c * turn), order, dof, limits
-    )
+    angles, order = block.axis(3)
+    axis = tuple(angle * turn for angle in angles)
+    return AsfBone(name, -1, (x * step, y * step, z * step), block.channels("dof", _ROTATIONS), axis, order)
 
 
 def _children(
     path: Path, bones: Mapping[str, AsfBone], links: Sequence[tuple[int, list[str]]]
 ) -> dict[str, list[str]]:
-    """The children of each bone that has some."""
+    """The children of each bone that has any."""
     children: dict[str, list[str]] = {}
     seen: dict[str, int] = {}
     for line, (parent, *own) in links:
@@ -595,15 +437,8 @@ def _children(
                 )
         for name in own:
             if name in seen or name == "root":
-                at = f"it once, on line {seen[name]}" if name in seen else "it as a parent alone"
+                at = f"it once, on line {seen[name]}" if name in seen else "it only as a parent"
                 raise ValueError(f"{path}, line {line} has '{name}' as a child, expected {at}")
             seen[name] = line
         children.setdefault(parent, []).extend(own)
     return children
-
-
-def _is_number(word: str) -> bool:
-    try:
-        return -inf <= float(word) <= inf
-    except ValueError:
-        return False

@@ -1,65 +1,47 @@
 r"""BVH files (Biovision hierarchy): a rig, and the channels of its joints in every frame.
 
-Read is every hierarchy with one root, with any channels in any order on any joint. Angles are degrees; a
-joint's rotation is the product of its rotation channels in their order, `R = R_first R_second R_third`, and
-acts before its parent's. A position channel takes the place of that coordinate of the joint's `OFFSET`.
+Hierarchies with one root are read, with any channels in any order on any joint. Angles are degrees. A joint's
+rotation is the product of its rotation channels in their order, `R = R_first R_second R_third`, and acts
+before its parent's. A position channel replaces that coordinate of the joint's `OFFSET`.
 
 Limits: at most :data:`~pyg_sybio.data.readers.kinematic_chain.MAX_JOINTS` joints and end sites, and one line
-for each frame. Lengths are in the file's own unit, which the format does not name (usually centimetres).
+per frame. Lengths are in the file's own unit, which the format does not name (usually centimetres).
 """
 
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from math import isfinite
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.kinematic_chain import (
-    MAX_JOINTS,
-    is_name,
-    joint_positions,
-    rig_motion,
-    turns_to_matrices,
-)
-from pyg_sybio.data.readers.proposed_skeleton import skeleton_of_rig
-from pyg_sybio.data.readers.text import lines_of, shown, to_count, to_floats
+from pyg_sybio.data.readers.kinematic_chain import MAX_JOINTS, Rig, RigJoint, is_name
+from pyg_sybio.data.readers.text import Lines, shown, to_count, to_floats
 from pyg_sybio.skeleton import Skeleton
 
 BVH_UNITS = "the file's unit"
-"""What a skeleton from a BVH file says of its units, as the format does not name them."""
+"""The units of a skeleton from a BVH file, because the format does not name them."""
 
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 _CHANNEL_OF = {channel.lower(): channel for channel in _CHANNELS}
 
 
 @dataclass(frozen=True)
-class BvhJoint:
-    """A joint of the hierarchy, or an end site, which only marks where the last bone ends.
+class BvhJoint(RigJoint):
+    """A joint of the hierarchy, or an end site, which only marks the end of the last bone.
 
-    Args:
-        name: Its name; an end site is called after its joint, `NAME_end` (a second one `NAME_end2`).
-        parent: Index of the parent, -1 for the root.
-        offset: Where it is in its parent's frame at rest, in the file's unit.
-        channels: Its channels, such as `"Xposition"`, in the order of their columns.
-        is_end_site: Whether it is an end site.
+    An end site is named after its joint: `NAME_end` (the second one `NAME_end2`).
     """
 
-    name: str
-    parent: int
-    offset: tuple[float, float, float]
-    channels: tuple[str, ...]
     is_end_site: bool
 
 
-@dataclass(frozen=True)
-class BvhRig:
+@dataclass(frozen=True, repr=False)
+class BvhRig(Rig):
     """The hierarchy of a file: joints and end sites in the order of the file, each after its parent."""
 
     joints: tuple[BvhJoint, ...]
@@ -68,57 +50,11 @@ class BvhRig:
         ends = sum(joint.is_end_site for joint in self.joints)
         return f"BvhRig({len(self.joints) - ends} joints, {ends} end sites, {self.num_channels} channels)"
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(joint.name for joint in self.joints)
-
-    @property
-    def parents(self) -> tuple[int, ...]:
-        return tuple(joint.parent for joint in self.joints)
-
-    @cached_property
-    def offsets(self) -> Tensor:
-        """Where each joint is in its parent's frame at rest, `[J, 3]`, double precision."""
-        return torch.tensor([joint.offset for joint in self.joints], dtype=torch.float64)
-
-    @cached_property
-    def rest_positions(self) -> Tensor:
-        """Where each joint is if nothing is turned, `[J, 3]`, double precision."""
-        positions: list[Tensor] = []
-        for joint, offset in zip(self.joints, self.offsets, strict=True):
-            positions.append(offset if joint.parent < 0 else positions[joint.parent] + offset)
-        return torch.stack(positions)
-
-    @cached_property
-    def columns(self) -> dict[tuple[int, str], int]:
-        """The column of each joint's channels, by index of the joint and name of the channel."""
-        listed = [(index, channel) for index, joint in enumerate(self.joints) for channel in joint.channels]
-        return {key: column for column, key in enumerate(listed)}
-
-    @property
-    def num_channels(self) -> int:
-        return len(self.columns)
-
     def pose(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Rotations and steps of all joints in some frames.
-
-        Args:
-            values: The values of the frames as the file has them.
-
-        Shapes:
-            - **values:** `[T, C]`
-            - **output:** rotations in the parent's frame `[T, J, 3, 3]`, and where each joint is in its
-              parent's frame `[T, J, 3]`; the first joint's step is the path of the root
-        """
-        turns = [
-            [(name[0], self.columns[index, name]) for name in joint.channels if name.endswith("rotation")]
-            for index, joint in enumerate(self.joints)
-        ]
         steps = self.offsets.repeat(len(values), 1, 1)
-        for (index, name), column in self.columns.items():
-            if name.endswith("position"):
-                steps[:, index, "XYZ".index(name[0])] = values[:, column]
-        return turns_to_matrices(turns, values.deg2rad()), steps
+        for joint, coordinate, column in self.position_columns:
+            steps[:, joint, coordinate] = values[:, column]
+        return self.rotations(values.deg2rad()), steps
 
     def skeleton(
         self, *, name: str | None = None, units: str = BVH_UNITS, end_sites: bool = False
@@ -128,8 +64,8 @@ class BvhRig:
         Args:
             name: Its name. (default: `rig` and the number of its joints)
             units: Unit of the file.
-            end_sites: Whether the end sites that lie apart from their joint are joints too, as rigs want
-                whose hands or head have no other end.
+            end_sites: Whether end sites that do not coincide with their joint become joints too, which rigs
+                need whose hands or head have no other end.
 
         Raises:
             ValueError: If an end site has the name of a joint.
@@ -142,50 +78,8 @@ class BvhRig:
         names = [self.joints[index].name for index in kept]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"'end_sites' would give a second joint '{twice}', expected names of their own")
-        parents = [kept.index(parent) if (parent := self.joints[index].parent) >= 0 else -1 for index in kept]
-        return skeleton_of_rig(names, parents, self.rest_positions[kept], name=name, units=units)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BvhRecording:
-    r"""A BVH file: its rig, and what its channels do.
-
-    Args:
-        rig: The hierarchy.
-        values: The channels as the file has them: degrees and the file's unit.
-        frame_rate: In hertz.
-
-    Shapes:
-        - **values:** `[T, C]`, double precision
-    """
-
-    rig: BvhRig
-    values: Tensor
-    frame_rate: float
-
-    def __repr__(self) -> str:
-        return f"BvhRecording({self.rig}, {len(self.values)} frames at {self.frame_rate:g} Hz)"
-
-    @property
-    def rotations(self) -> Tensor:
-        """Rotation of each joint in its parent's frame, `[T, J, 3, 3]`, double precision."""
-        return self.rig.pose(self.values)[0]
-
-    @property
-    def steps(self) -> Tensor:
-        """Where each joint is in its parent's frame, `[T, J, 3]`: offsets, and position channels for them."""
-        return self.rig.pose(self.values)[1]
-
-    @property
-    def root_path(self) -> Tensor:
-        """Where the root is, `[T, 3]`, in the file's unit."""
-        return self.steps[:, 0]
-
-    @property
-    def positions(self) -> Tensor:
-        """Where each joint and end site is, `[T, J, 3]`, in the file's unit, double precision."""
-        return joint_positions(self.rig.pose, self.rig.parents, self.values)
+            raise ValueError(f"'end_sites' would give a second joint '{twice}', expected different names")
+        return self.skeleton_of(kept, name=name, units=units)
 
 
 def read_bvh(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
@@ -193,8 +87,8 @@ def read_bvh(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
 
     Args:
         path: The file.
-        skeleton: Its joints are taken from the hierarchy by their names; an end site is `NAME_end`.
-            (default: the file's own, without end sites and without a root that is no part of the body,
+        skeleton: Its joints are found in the hierarchy by their names; an end site is `NAME_end`.
+            (default: the file's own, without end sites and without a root that is not part of the body,
             :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)
 
     Returns:
@@ -202,25 +96,19 @@ def read_bvh(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
         (:func:`frame_rate_of`).
 
     Raises:
-        ValueError: If the file is no BVH file, naming the line, or lacks a joint of the skeleton.
+        ValueError: If the file is not a BVH file, naming the line, or lacks a joint of the skeleton.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
-    recording = load_bvh(path)
-    return rig_motion(
-        recording.rig.names,
-        recording.positions,
-        skeleton=skeleton or recording.rig.skeleton(),
-        frame_rate=recording.frame_rate,
-        path=path,
-    )
+    rig, values, frame_rate = load_bvh(path)
+    return rig.motion(values, skeleton or rig.skeleton(), frame_rate=frame_rate, path=path)
 
 
-def load_bvh(path: str | Path) -> BvhRecording:
-    """The rig and the channels of a BVH file.
+def load_bvh(path: str | Path) -> tuple[BvhRig, Tensor, float]:
+    """The rig of a BVH file, its channels `[T, C]` (degrees and the file's unit), and its frame rate in Hz.
 
     Raises:
-        ValueError: If it is no BVH file, naming the line.
+        ValueError: If the file is not a BVH file, naming the line.
         FileNotFoundError: If there is no such file.
     """
     words = _Words(Path(path))
@@ -234,10 +122,10 @@ def load_bvh(path: str | Path) -> BvhRecording:
     if not (frame_time > 0 and isfinite(1 / frame_time)):
         words.fail(f"the frame time {time}", "a positive number of seconds")
 
-    # A block that grows with the lines that are there: the count in the file allocates nothing.
+    # It grows with the lines in the file: nothing is allocated because of the number in the file.
     values = array("d")
     num_read = 0
-    for line in words.lines():
+    for line in words.not_blank():
         fields = line.split()
         if num_read == num_frames:
             words.fail("one more frame", f"the {num_frames} of line {counted_on}")
@@ -250,21 +138,21 @@ def load_bvh(path: str | Path) -> BvhRecording:
             f"{words.path} ends after {num_read} frames, expected the {num_frames} of line {counted_on}"
         )
     frames = torch.from_numpy(np.array(values)).view(num_frames, rig.num_channels)
-    return BvhRecording(rig, frames, frame_rate_of(frame_time))
+    return rig, frames, frame_rate_of(frame_time)
 
 
 def load_bvh_rig(path: str | Path) -> BvhRig:
-    """The hierarchy of a BVH file alone; what comes after it is not read.
+    """The hierarchy of a BVH file only; what comes after it is not read.
 
     Raises:
-        ValueError: If it is no BVH file, naming the line.
+        ValueError: If the file is not a BVH file, naming the line.
         FileNotFoundError: If there is no such file.
     """
     return _parse_hierarchy(_Words(Path(path)))
 
 
 def frame_rate_of(frame_time: float) -> float:
-    r"""The frame rate in hertz that a frame time in seconds stands for.
+    r"""The frame rate in Hz of a frame time in seconds.
 
     Files round it: `0.0333333` means 30 Hz. So the rate is the whole number nearest to
     :math:`1/\text{time}` if that is within a ten-thousandth of it (the television rates 23.976, 29.97 and
@@ -277,46 +165,35 @@ def frame_rate_of(frame_time: float) -> float:
 # The hierarchy --------------------------------------------------------------------------------------------
 
 
-class _Words:
-    """A file word by word, then line by line, with the place for errors."""
+class _Words(Lines):
+    """A file word by word, then line by line."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.line = 0
-        self._lines = lines_of(path)
-        self._words: list[str] = []  # those left on this line, the next one last
-
-    @property
-    def where(self) -> str:
-        return f"{self.path}, line {self.line}"
-
-    def fail(self, found: str, expected: str) -> NoReturn:
-        raise ValueError(f"{self.where} has {found}, expected {expected}")
+        super().__init__(path)
+        self._words: list[str] = []  # of this line, the next one last
 
     def next(self, expected: str) -> str:
-        """The next word; braces are words of their own."""
+        """The next word; braces are separate words."""
         while not self._words:
-            line = next(self.lines(), None)
+            line = next(self.not_blank(), None)
             if line is None:
                 raise ValueError(f"{self.path} ends after line {self.line}, expected {expected}")
             self._words = line.replace("{", " { ").replace("}", " } ").split()[::-1]
         return self._words.pop()
 
     def name(self) -> str:
-        """The rest of the line up to a brace: names may have spaces."""
+        """The rest of the line up to a brace: names may contain spaces."""
         words = []
         while self._words and self._words[-1] not in ("{", "}"):
             words.append(self._words.pop())
         return " ".join(words)
 
-    def lines(self) -> Iterator[str]:
+    def not_blank(self) -> Iterator[str]:
         """The lines that are not blank, from the next one."""
-        for self.line, line in self._lines:  # noqa: B020 - the place of the last line is what errors name
-            if not line.isspace():
-                yield line
+        return (line for line in self if not line.isspace())
 
     def of_line(self, count: int, expected: str) -> list[str]:
-        """The next words, which are on this line."""
+        """The next words, which have to be on this line."""
         if len(self._words) < count:
             self.fail(f"{len(self._words)} words left", expected)
         return [self._words.pop() for _ in range(count)]
@@ -365,10 +242,7 @@ def _parse_hierarchy(words: _Words) -> BvhRig:
         words.fail("MOTION", "a ROOT before it")
     return BvhRig(
         tuple(
-            BvhJoint(
-                joint.name, joint.parent, joint.offset or (0, 0, 0), joint.channels or (), joint.is_end_site
-            )
-            for joint in joints
+            BvhJoint(j.name, j.parent, j.offset or (0, 0, 0), j.channels or (), j.is_end_site) for j in joints
         )
     )
 
@@ -377,7 +251,7 @@ def _open(words: _Words, kind: str, joints: list[_Open], stack: list[int]) -> No
     """A new joint, up to its opening brace."""
     if kind == "ROOT" and joints:
         words.fail(
-            f"a second ROOT '{words.name()}'", f"one alone, '{joints[0].name}' of line {joints[0].line}"
+            f"a second ROOT '{words.name()}'", f"only one, '{joints[0].name}' of line {joints[0].line}"
         )
     if kind != "ROOT" and (not stack or joints[stack[-1]].is_end_site):
         words.fail(kind, "it inside of a ROOT or JOINT")
@@ -427,8 +301,8 @@ def _check_complete(words: _Words, joint: _Open) -> None:
 
 
 def _header(words: _Words, key: str) -> str:
-    """The value of a line `key: value`, in any case, with any spaces."""
-    line = words.name() or next(words.lines(), None)
+    """The value of a line `key: value`, in any case and with any spaces."""
+    line = words.name() or next(words.not_blank(), None)
     if line is None:
         raise ValueError(f"{words.path} ends after line {words.line}, expected '{key}:'")
     found, colon, value = line.partition(":")

@@ -111,9 +111,10 @@ def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None, frame_r
             f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
             f"but the keypoints of {path} are x, y and confidence"
         )
+    first = min(frames)
     return listed_motion(
         values,
-        [(number - min(frames), len(frames[number])) for number in sorted(frames)],
+        [(number - first, len(frames[number])) for number in sorted(frames)],
         skeleton=skeleton,
         where=str(path),
         frame_rate=frame_rate,

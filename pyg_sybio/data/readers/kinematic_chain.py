@@ -1,113 +1,198 @@
-r"""What rigs of every file format share: turns about axes to matrices, and joint positions frame by frame."""
+r"""What rigs of every file format share: rotations about axes, and joint positions by forward kinematics."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.proposed_skeleton import skeleton_of_rig
 from pyg_sybio.rotations import euler_to_matrix, forward_kinematics
 from pyg_sybio.skeleton import Skeleton
 
 MAX_JOINTS = 1000
-"""A rig of more joints is refused: no body has them, and a damaged or hostile file may."""
+"""A rig with more joints is refused: no body has as many, but a damaged or hostile file may."""
 
 # Joints times frames that are posed at once: a few dozen megabytes, however long the file is.
 _POSED_AT_ONCE = 2**16
 
-Pose = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From the values of frames `[T, C]` to the rotations `[T, J, 3, 3]` and steps `[T, J, 3]` of the joints."""
-
 
 def is_name(text: str) -> bool:
-    """Whether a text may name a joint: printable, and read without loss from its bytes."""
+    """Whether a text can be the name of a joint: printable, and decoded without loss."""
     return bool(text) and text.isprintable() and "\ufffd" not in text
 
 
-def turns_to_matrices(turns: Sequence[Sequence[tuple[str, int]]], values: Tensor) -> Tensor:
-    r"""The product of each joint's turns about axes, `R = R_first R_second ...` (intrinsic).
+@dataclass(frozen=True)
+class RigJoint:
+    """A joint of a rig.
 
     Args:
-        turns: For each joint at most three turns about different axes: the axis (`"X"`, `"Y"`, `"Z"`) and the
-            column of `values` that has the angle.
-        values: The columns, the angles in radians.
-
-    Shapes:
-        - **values:** `[T, C]`
-        - **output:** `[T, J, 3, 3]`
+        name: Its name.
+        parent: Index of the parent, -1 for the root.
+        offset: Its position relative to the parent at rest.
+        channels: What a frame gives for it, in the order of the columns: some of `Xposition`, ...,
+            `Zrotation`.
     """
-    num_frames, zero_column = values.shape
-    padded = torch.cat([values, values.new_zeros(num_frames, 1)], dim=1)
-    joints_of: dict[str, list[int]] = {}
-    columns_of: dict[str, list[list[int]]] = {}
-    for joint, own in enumerate(turns):
-        # An axis without a turn takes part with the angle zero, so that all joints are three turns.
-        column = dict(own) | {axis: zero_column for axis in "XYZ" if axis not in dict(own)}
-        order = "".join(column)
-        joints_of.setdefault(order, []).append(joint)
-        columns_of.setdefault(order, []).append(list(column.values()))
-    matrices = values.new_empty(num_frames, len(turns), 3, 3)
-    for order, joints in joints_of.items():
-        matrices[:, joints] = euler_to_matrix(padded[:, columns_of[order]], order)
-    return matrices
+
+    name: str
+    parent: int
+    offset: tuple[float, float, float]
+    channels: tuple[str, ...]
 
 
-def joint_positions(pose: Pose, parents: Sequence[int], values: Tensor) -> Tensor:
-    r"""Positions of all joints in all frames, a block of frames at a time.
+@dataclass(frozen=True, repr=False)
+class Rig(ABC):
+    """A hierarchy of joints, and the columns of a frame that move them.
 
     Args:
-        pose: What makes rotations and steps (each joint in its parent's frame) of the values of a block.
-        parents: Index of each joint's parent, -1 for the first joint.
-        values: The values of all frames.
-
-    Shapes:
-        - **values:** `[T, C]`
-        - **output:** `[T, J, 3]`
+        joints: The joints, the root first, each after its parent.
     """
-    positions = []
-    for block in values.split(max(1, _POSED_AT_ONCE // len(parents))):
-        rotations, steps = pose(block)
-        positions.append(forward_kinematics(rotations, steps, parents, steps[:, 0])[0])
-    return torch.cat(positions)
 
+    joints: tuple[RigJoint, ...]
 
-def rig_motion(
-    names: Sequence[str], positions: Tensor, *, skeleton: Skeleton, frame_rate: float, path: Path
-) -> Motion:
-    r"""The motion of one person: the joints of a skeleton, found among those of a rig by their names.
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(joint.name for joint in self.joints)
 
-    Args:
-        names: Names of the rig's joints.
-        positions: Their positions.
-        skeleton: The joints wanted.
-        frame_rate: In hertz.
-        path: The file, for errors and as the motion's source.
+    @property
+    def parents(self) -> tuple[int, ...]:
+        return tuple(joint.parent for joint in self.joints)
 
-    Shapes:
-        - **positions:** `[T, J, 3]`
+    @property
+    def num_channels(self) -> int:
+        return sum(len(joint.channels) for joint in self.joints)
 
-    Raises:
-        ValueError: If the rig lacks a joint of the skeleton, the skeleton is not of positions in space, or a
-            position is no finite number in single precision.
-    """
-    if skeleton.coordinates != "xyz":
-        raise ValueError(
-            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
-            f"but {path} gives positions: expected 'xyz'"
-        )
-    index = {name: joint for joint, name in enumerate(names)}
-    for name in skeleton.joints:
-        if name not in index:
-            shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
+    @cached_property
+    def offsets(self) -> Tensor:
+        """Position of each joint relative to its parent at rest, `[J, 3]`, double precision."""
+        return torch.tensor([joint.offset for joint in self.joints], dtype=torch.float64)
+
+    @cached_property
+    def rest_positions(self) -> Tensor:
+        """Position of each joint at rest, `[J, 3]`, double precision."""
+        positions: list[Tensor] = []
+        for joint, offset in zip(self.joints, self.offsets, strict=True):
+            positions.append(offset if joint.parent < 0 else positions[joint.parent] + offset)
+        return torch.stack(positions)
+
+    @cached_property
+    def position_columns(self) -> list[tuple[int, int, int]]:
+        """Joint, coordinate and column of each position channel."""
+        return [
+            (joint, "XYZ".index(channel[0]), column)
+            for joint, columns in enumerate(self._columns)
+            for channel, column in columns
+            if channel.endswith("position")
+        ]
+
+    @cached_property
+    def _columns(self) -> list[list[tuple[str, int]]]:
+        """Name and column of the channels of each joint."""
+        starts = iter(range(self.num_channels))
+        return [[(channel, next(starts)) for channel in joint.channels] for joint in self.joints]
+
+    def rotations(self, values: Tensor, *, about_fixed_axes: bool = False) -> Tensor:
+        r"""The product of each joint's rotation channels, `R = R_first R_second ...` (intrinsic).
+
+        Args:
+            values: The columns of some frames, angles in radians.
+            about_fixed_axes: Whether the order is the opposite one.
+
+        Shapes:
+            - **values:** `[T, C]`
+            - **output:** `[T, J, 3, 3]`
+        """
+        num_frames, zero_column = values.shape
+        padded = torch.cat([values, values.new_zeros(num_frames, 1)], dim=1)
+        joints_of: dict[str, list[int]] = {}
+        columns_of: dict[str, list[list[int]]] = {}
+        for joint, columns in enumerate(self._columns):
+            turns = [(channel[0], column) for channel, column in columns if channel.endswith("rotation")]
+            # An axis without a channel gets the angle zero, so that every joint has three rotations.
+            column_of = dict(reversed(turns) if about_fixed_axes else turns)
+            column_of |= {axis: zero_column for axis in "XYZ" if axis not in column_of}
+            order = "".join(column_of)
+            joints_of.setdefault(order, []).append(joint)
+            columns_of.setdefault(order, []).append(list(column_of.values()))
+        matrices = values.new_empty(num_frames, len(self.joints), 3, 3)
+        for order, joints in joints_of.items():
+            matrices[:, joints] = euler_to_matrix(padded[:, columns_of[order]], order)
+        return matrices
+
+    @abstractmethod
+    def pose(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Rotations and steps of all joints in some frames.
+
+        Args:
+            values: The columns of the frames.
+
+        Shapes:
+            - **values:** `[T, C]`
+            - **output:** rotations in the parent's frame `[T, J, 3, 3]`, and the position of each joint
+              relative to its parent, in the parent's frame, `[T, J, 3]`; the root's is its position
+        """
+
+    def positions(self, values: Tensor) -> Tensor:
+        r"""Positions of all joints in all frames, a block of frames at a time.
+
+        Shapes:
+            - **values:** `[T, C]`
+            - **output:** `[T, J, 3]`
+        """
+        positions = []
+        for block in values.split(max(1, _POSED_AT_ONCE // len(self.joints))):
+            rotations, steps = self.pose(block)
+            positions.append(forward_kinematics(rotations, steps, self.parents, steps[:, 0])[0])
+        return torch.cat(positions)
+
+    def motion(self, values: Tensor, skeleton: Skeleton, *, frame_rate: float, path: Path) -> Motion:
+        r"""The motion of one person: the joints of a skeleton, found in the rig by their names.
+
+        Args:
+            values: The columns of all frames.
+            skeleton: The joints wanted.
+            frame_rate: In Hz.
+            path: The file, for errors and as the motion's source.
+
+        Shapes:
+            - **values:** `[T, C]`
+
+        Raises:
+            ValueError: If the rig lacks a joint of the skeleton, the skeleton is not of positions in space,
+                or a position is not a finite number in single precision.
+        """
+        if skeleton.coordinates != "xyz":
             raise ValueError(
-                f"{path} has no joint '{name}', expected one for skeleton '{skeleton.name}'; it has {shown}"
+                f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
+                f"but {path} gives positions: expected 'xyz'"
             )
-    poses = positions[:, [index[name] for name in skeleton.joints]].float()
-    if not poses.isfinite().all():
-        frame, joint, _ = (~poses.isfinite()).nonzero()[0].tolist()
-        raise ValueError(
-            f"{path}, frame {frame + 1}: joint '{skeleton.joints[joint]}' is at no finite place, "
-            "expected positions within single precision"
+        index = {name: joint for joint, name in enumerate(self.names)}
+        for name in skeleton.joints:
+            if name not in index:
+                shown = ", ".join(self.names[:40]) + (", ..." if len(index) > 40 else "")
+                expected = f"expected one for skeleton '{skeleton.name}'"
+                raise ValueError(f"{path} has no joint '{name}', {expected}; it has {shown}")
+        poses = self.positions(values)[:, [index[name] for name in skeleton.joints]].float()
+        if not poses.isfinite().all():
+            frame, joint, _ = (~poses.isfinite()).nonzero()[0].tolist()
+            raise ValueError(
+                f"{path}, frame {frame + 1}: joint '{skeleton.joints[joint]}' is at no finite place, "
+                "expected positions within single precision"
+            )
+        return Motion(poses=poses[None], skeleton=skeleton, frame_rate=frame_rate, source=str(path))
+
+    def skeleton_of(self, joints: Sequence[int], *, name: str | None, units: str) -> Skeleton:
+        """A skeleton of some joints (:func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)."""
+        chosen = [self.joints[joint] for joint in joints]
+        place = {joint: index for index, joint in enumerate(joints)} | {-1: -1}
+        return skeleton_of_rig(
+            [joint.name for joint in chosen],
+            [place[joint.parent] for joint in chosen],
+            self.rest_positions[list(joints)],
+            name=name,
+            units=units,
         )
-    return Motion(poses=poses[None], skeleton=skeleton, frame_rate=frame_rate, source=str(path))

@@ -4,21 +4,52 @@ import codecs
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
+from typing import NoReturn
 
 MAX_LINE = 1_000_000
-"""Characters: a longer line is no line of a motion file."""
+"""Largest number of characters in a line of a motion file."""
 
 MAX_BYTES = 2**28
-"""Of a text file that is read as a whole: more than half an hour of one person in any format."""
+"""Largest size of a text file that is read as a whole: over half an hour of one person in any format."""
 
 MAX_LINES = 2**22
-"""Of such a file, whose lines are in memory at once, each with an object of its own."""
+"""Largest number of lines of such a file, which are all in memory, as one object each."""
+
+
+class Lines:
+    """The lines of a text file, one at a time, with the place of the last one for errors.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        line: Number of the last line, from 1.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.line = 0
+        self._lines = lines_of(path)
+
+    def __iter__(self) -> Iterator[str]:
+        """The lines from the next one."""
+        for self.line, text in self._lines:  # noqa: B020 - the place of the last line is what errors name
+            yield text
+
+    @property
+    def where(self) -> str:
+        """The place of the last line."""
+        return f"{self.path}, line {self.line}"
+
+    def fail(self, found: str, expected: str) -> NoReturn:
+        """Raise a :class:`ValueError` about the last line."""
+        raise ValueError(f"{self.where} has {found}, expected {expected}")
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a text file with their numbers from 1, one at a time, without a byte order mark.
 
-    Bytes that are no text become characters that are no numbers and no keywords, so that whoever parses the
+    Bytes that are not text become characters that are neither numbers nor keywords, so that the parser of the
     line reports them with their place.
 
     Raises:
@@ -35,13 +66,13 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def all_lines_of(path: Path) -> list[bytes]:
-    """The lines of a text file, for formats that are read much faster all at once than line by line.
+    """The lines of a text file, for formats that are much faster to read at once than line by line.
 
-    A byte order mark at the beginning and white space at the end are left out.
+    Without a byte order mark at the beginning and white space at the end.
 
     Raises:
-        ValueError: If the file has more than :data:`MAX_BYTES` or :data:`MAX_LINES`, or a line has more than
-            :data:`MAX_LINE`.
+        ValueError: If the file is larger than :data:`MAX_BYTES`, has more than :data:`MAX_LINES` lines, or a
+            line of more than :data:`MAX_LINE` characters.
         FileNotFoundError: If there is no such file.
     """
     size = path.stat().st_size
@@ -58,20 +89,20 @@ def all_lines_of(path: Path) -> list[bytes]:
 
 
 def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list[float]:
-    """Finite numbers.
+    """Texts as numbers.
 
     Args:
-        fields: Their texts.
-        where: What an error calls the place, such as ``"walk.bvh, line 7"``.
+        fields: The texts.
+        where: The place in error messages, such as ``"walk.bvh, line 7"``.
         finite: Whether infinity and `nan` are refused.
 
     Raises:
-        ValueError: If one of them is not a finite number.
+        ValueError: If a text is not a number in decimal digits, or not finite.
     """
     try:
         values = list(map(float, fields))
     except ValueError:
-        wrong = next(field for field in fields if not _is_number(field))
+        wrong = next(field for field in fields if not is_number(field))
         raise ValueError(f"{where} has {shown(wrong)}, expected a number") from None
     together = "".join(fields)
     if "_" in together or not together.isascii():  # Python reads 1_000, and digits of any script
@@ -84,19 +115,20 @@ def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list
 
 
 def to_count(field: str, where: str, *, least: int = 0) -> int:
-    """A whole number of at least `least`, written in decimal digits alone.
+    """A text as a whole number of at least `least`, in decimal digits only.
 
     Raises:
         ValueError: If it is something else.
     """
     text = field.strip()
-    # A count of more digits than this is no count; int() itself refuses thousands of digits.
+    # More digits cannot be a count, and int() itself refuses thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) >= least):
         raise ValueError(f"{where} has {shown(text)}, expected a whole number of at least {least}")
     return int(text)
 
 
-def _is_number(field: str) -> bool:
+def is_number(field: str) -> bool:
+    """Whether Python reads a text as a number."""
     try:
         float(field)
     except ValueError:
@@ -105,6 +137,6 @@ def _is_number(field: str) -> bool:
 
 
 def shown(field: str) -> str:
-    """A text from a file as errors quote it: not more of it than tells what it is."""
+    """A text from a file in an error message: at most its first 40 characters."""
     text = field.strip()
     return repr(text if len(text) <= 40 else text[:40] + "...")

@@ -209,19 +209,20 @@ def test_end_sites_are_joints_where_the_skeleton_wants_them(tmp_path: Path) -> N
 
 
 def test_the_rotations_and_steps_are_those_of_the_positions(tmp_path: Path) -> None:
-    recording = load_bvh(write(tmp_path / "made.bvh", text_with()))
-    rig = recording.rig
-    assert repr(recording) == "BvhRecording(BvhRig(8 joints, 4 end sites, 20 channels), 4 frames at 30 Hz)"
+    rig, values, frame_rate = load_bvh(write(tmp_path / "made.bvh", text_with()))
+    assert repr(rig) == "BvhRig(8 joints, 4 end sites, 20 channels)"
+    assert values.shape == (4, 20) and frame_rate == 30.0
     assert rig.names[:4] == ("Hips", "Spine", "Arm L", "Hand_L") and rig.parents[:5] == (-1, 0, 1, 2, 3)
-    assert rig.offsets.shape == (12, 3) and recording.rotations.shape == (4, 12, 3, 3)
-    torch.testing.assert_close(recording.root_path, recording.values[:, :3])
-    positions, _ = forward_kinematics(recording.rotations, recording.steps, rig.parents, recording.root_path)
-    torch.testing.assert_close(recording.positions, positions)
+    rotations, steps = rig.pose(values)
+    assert rig.offsets.shape == (12, 3) and rotations.shape == (4, 12, 3, 3)
+    torch.testing.assert_close(steps[:, 0], values[:, :3])
+    positions, _ = forward_kinematics(rotations, steps, rig.parents, steps[:, 0])
+    torch.testing.assert_close(rig.positions(values), positions)
     torch.testing.assert_close(rig.rest_positions[3], rig.offsets[:4].sum(0))
     # Position channels replace the coordinate of the offset and leave the others.
     tail = rig.names.index("Tail")
-    torch.testing.assert_close(recording.steps[:, tail, 0], torch.zeros(4, dtype=torch.float64))
-    torch.testing.assert_close(recording.steps[:, tail, 2], recording.values[:, 16])
+    torch.testing.assert_close(steps[:, tail, 0], torch.zeros(4, dtype=torch.float64))
+    torch.testing.assert_close(steps[:, tail, 2], values[:, 16])
 
 
 def test_a_long_file_is_posed_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +288,7 @@ def replaced(old: str, new: str) -> str:
         (replaced("HIERARCHY", "SKELETON"), "line 1 has 'SKELETON', expected HIERARCHY"),
         (replaced("ROOT Hips", "JOINT Hips"), "line 2 has JOINT, expected it inside of a ROOT or JOINT"),
         (replaced("ROOT Hips", "ROOT"), "line 2 has a ROOT with the name ''"),
-        (replaced("MOTION", "ROOT Other"), r"line 58 has a second ROOT 'Other', expected one alone"),
+        (replaced("MOTION", "ROOT Other"), r"line 58 has a second ROOT 'Other', expected only one"),
         (replaced("JOINT Spine", "ROOT Spine"), r"line 6 has a second ROOT 'Spine'"),
         (replaced("JOINT Spine\n  {", "JOINT Spine"), r"line 7 has 'OFFSET', expected { after 'Spine'"),
         (replaced("  }\n}\n", "  }\n"), r"line 57 has MOTION, expected a brace that closes 'Hips' of line 2"),
