@@ -7,19 +7,22 @@ Both have the same weights and infer the same graphs, which is checked first; th
 is the time of message passing over the time of the dense twin. `training` is a forward and a backward pass,
 `evaluation` a forward pass without gradients. `time x ceiling` is the time of the dense twin per person times
 the ceiling in single precision, in GFLOP; `share` is its rate of the reference's FLOPs over that
-ceiling."""
+ceiling.
+"""
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import product
 
 import torch
 from common import COMMON, Report, Row, argument_parser, environment, parsed, positive_int
 from modes import flops
 from timing import around_in_turn
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyg_sybio import load_skeleton
+from pyg_sybio.accelerate.dense_actional import DenseActionalGraph
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.testing import randomize
 
@@ -62,55 +65,44 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
             skeleton.num_features, skeleton, hidden_channels=width, iterations=iterations
         )
         randomize(module).to(device)
-        shape = skeleton.num_joints, skeleton.num_features
-        x = torch.randn(batch, module.num_frames, *shape, device=device)
-        needed = flops(lambda module=module, x=x: module.infer_edgewise(x))
-        ways = module.forward, module.infer_edgewise
+        both = module.eval(), DenseActionalGraph(module)
+        x = torch.randn(batch, module.num_frames, skeleton.num_joints, skeleton.num_features, device=device)
         with torch.inference_mode():
-            module.eval()
-            torch.testing.assert_close(ways[0](x), ways[1](x), rtol=1e-3, atol=1e-4)
+            forward = flops(partial(module, x))
+            torch.testing.assert_close(both[1](x), module(x), rtol=1e-3, atol=1e-4)
         for each in arguments.passes:
-            training = each == "training"
-            module.train(training)
-            runs = [(backward_pass if training else forward_pass)(module, way, x) for way in ways]
-            dense, passing = around_in_turn(runs, device, arguments.seconds)
+            one_pass = backward_pass if each == "training" else forward_pass
+            runs = [one_pass(infer.train(each == "training"), x) for infer in both]
+            passing, dense = around_in_turn(runs, device, arguments.seconds)
             # Each product of the forward pass has two in the backward pass.
-            flops_of_pass = 3 * needed if training else needed
+            needed = 3 * forward if each == "training" else forward
             yield {
                 "skeleton": name,
                 "joints": skeleton.num_joints,
                 "batch": batch,
                 "K": iterations,
                 "pass": each,
-                "GFLOP": flops_of_pass / 1e9,
+                "GFLOP": needed / 1e9,
                 "dense ms": 1e3 * dense.p50,
                 "message passing ms": 1e3 * passing.p50,
                 "ratio": passing.p50 / dense.p50,
-                **dense.figures(flops_of_pass, clips=batch),
+                **dense.figures(needed, clips=batch),
             }
 
 
-Infer = Callable[[Tensor], Tensor]
-
-
-def forward_pass(module: torch.nn.Module, infer: Infer, x: Tensor) -> Callable[[], Tensor]:
+def forward_pass(infer: nn.Module, x: Tensor) -> Callable[[], Tensor]:
     """Return a forward pass without gradients."""
-
-    def run() -> Tensor:
-        with torch.inference_mode():
-            return infer(x)
-
-    return run
+    return partial(torch.inference_mode()(infer.forward), x)
 
 
-def backward_pass(module: torch.nn.Module, infer: Infer, x: Tensor) -> Callable[[], None]:
+def backward_pass(infer: nn.Module, x: Tensor) -> Callable[[], None]:
     """Return a forward and a backward pass, which leaves no gradients."""
     with torch.no_grad():
         target = torch.randn_like(infer(x))
 
     def run() -> None:
         (infer(x) * target).sum().backward()
-        module.zero_grad()
+        infer.zero_grad()
 
     return run
 

@@ -15,7 +15,8 @@ Modes are those of `latency.py`. Others: `training` is a training step of `--tra
 a forward pass of as many, each with the version's own AGIM, with the dense one, and with message passing;
 `stream` is an update of a stream, and `evaluate` the evaluation of built-in synthetic motions by the `demo`
 preset. What a version cannot run is reported with the reason. Threads and processors are pinned with
-`--threads` and `--cpus`."""
+`--threads` and `--cpus`.
+"""
 
 import argparse
 import math

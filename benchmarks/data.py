@@ -7,7 +7,8 @@
 Memory is that of this process and its workers together, sampled twice a second: `PSS` counts each page once,
 including pages of the memory-mapped store (which the system reclaims when it needs them); `own` leaves out
 what processes share. Both include about 200 MB for torch in each process. `CPU s` is the time of all cores
-together."""
+together.
+"""
 
 import argparse
 import os

@@ -9,7 +9,8 @@ timed in turn, with torch's number of threads (`OMP_NUM_THREADS`): the modes of 
 for, and `onnx`, the file that `sybio export onnx` writes, called as `sybio predict` and `sybio stream` call
 it. `x eager` is the speed-up over eager. `MB` is the size of the file, `difference` the largest deviation
 from PyTorch that the export found, relative to the largest magnitude of an output or 1. `time x ceiling` is
-the time per clip times the ceiling in single precision, in GFLOP."""
+the time per clip times the ceiling in single precision, in GFLOP.
+"""
 
 import argparse
 import tempfile

@@ -1,5 +1,6 @@
 """Attribution of time or FLOPs to the modules of any model, by forward hooks and hooks of the autograd
-graph."""
+graph.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping

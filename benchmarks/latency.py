@@ -13,7 +13,8 @@ the needed FLOPs over the ceiling in single precision and, if a mode computes in
 
 Modes: eager is the model itself under inference_mode, bf16 the same under autocast; folded is model.folded(),
 folded-bf16 the same in bfloat16; compiled and compiled-bf16 are torch.compile of those; graph and graph-bf16
-are CUDA graphs of those."""
+are CUDA graphs of those.
+"""
 
 import argparse
 from collections.abc import Iterator, Sequence

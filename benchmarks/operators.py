@@ -17,13 +17,14 @@ They are the executed ones, which minimal filtering makes fewer than those of th
 convolutions of long clips. `share` is the rate over the ceiling of a convolution in the mode's precision.
 Hooks of modules attribute time and FLOPs; in the backward pass, hooks of the autograd graph, to the module
 whose gradient is computed. What runs outside of all modules is in a row of its own. Recording takes time
-itself: the sum of the recorded times is printed next to the time of a run without recording."""
+itself: the sum of the recorded times is printed next to the time of a run without recording.
+"""
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from common import COMMON, Report, Row, argument_parser, environment, parsed, positive_int
@@ -169,14 +170,12 @@ def training_step(model: SybioGNN, x: Tensor, *, bf16: bool) -> tuple[Callable[[
     return step, loss
 
 
-class Spent:
+class Spent(NamedTuple):
     """What places spend in a run: ``seconds`` (a median) and ``flops``, and how often each module runs."""
 
-    def __init__(
-        self, seconds: Mapping[Place, float], flops: Mapping[Place, float], calls: Mapping[str, int]
-    ):
-        self.seconds, self.flops, self.calls = seconds, flops, calls
-        self.places = sorted(set(seconds) | set(flops))
+    seconds: Mapping[Place, float]
+    flops: Mapping[Place, float]
+    calls: Mapping[str, int]
 
 
 def recorded(
@@ -207,10 +206,10 @@ def tables(
         ceiling: GFLOP/s; :obj:`None` leaves the share out.
     """
     class_of = {name: type(module).__name__ for name, module in modules.items()}
-    total = sum(spent.seconds.values())
+    places, total = sorted({*spent.seconds, *spent.flops}), sum(spent.seconds.values())
 
-    def figures(places: Iterable[Place], calls: int) -> dict[str, Any]:
-        chosen = list(places)
+    def figures(some: Iterable[Place], calls: int) -> dict[str, Any]:
+        chosen = list(some)
         seconds = {
             way: sum(spent.seconds.get(each, 0.0) for each in chosen if each.direction == way)
             for way in (FORWARD, BACKWARD)
@@ -227,12 +226,12 @@ def tables(
             "share": rate / ceiling if rate and ceiling else None,
         }
 
-    outside = [place for place in spent.places if not place.modules]
+    outside = [place for place in places if not place.modules]
     by_module = [
         {
             "module": name or "(model)",
             "class": class_of[name],
-            **figures((place for place in spent.places if name in place.modules), spent.calls[name]),
+            **figures((place for place in places if name in place.modules), spent.calls[name]),
         }
         for name in modules
         if spent.calls.get(name)
@@ -241,13 +240,13 @@ def tables(
     for kind in sorted(set(class_of.values())):
         names = {name for name, its in class_of.items() if its == kind and spent.calls.get(name)}
         if names:
-            own = (place for place in spent.places if place.modules and place.modules[-1] in names)
-            inside = sum(spent.seconds.get(place, 0) for place in spent.places if names & {*place.modules})
+            own = (place for place in places if place.modules and place.modules[-1] in names)
+            inside = sum(spent.seconds.get(place, 0) for place in places if names & {*place.modules})
             calls = sum(spent.calls[name] for name in names)
             by_class.append({"class": kind, **figures(own, calls), "inside ms": 1e3 * inside})
     by_class.sort(key=lambda row: -row["ms"])
     others = {**figures(outside, 0), "inside ms": None}
-    everything = {**figures(spent.places, sum(spent.calls.values())), "inside ms": None}
+    everything = {**figures(places, sum(spent.calls.values())), "inside ms": None}
     by_class += [{"class": OUTSIDE, **others}, {"class": "total", **everything}]
     return by_class, [*by_module, {"module": OUTSIDE, "class": "", **figures(outside, 0)}]
 

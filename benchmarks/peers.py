@@ -26,7 +26,8 @@ A round runs the peer once and ours once in every mode, every other round in rev
 peer's of the same round, below 1 where ours is faster; the table shows the median and the quartiles over the
 rounds. `time x ceiling` is the median time times the ceiling in single precision, in GFLOP. In bf16 both run
 under autocast, ours in the mode's own way. With --train, a run is the forward pass and the backward pass of
-the sum of the outputs (of the cross entropy for an output [N, C]), of both, without an optimiser."""
+the sum of the outputs (of the cross entropy for an output [N, C]), of both, without an optimiser.
+"""
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -36,8 +37,8 @@ from pathlib import Path
 
 import torch
 from common import COMMON, Report, Row, argument_parser, check_modes, environment, parsed
-from modes import executed_flops, in_mode, single
-from peers_file import Ours, Peer, read_peers
+from modes import Case, executed_flops, in_mode, single
+from peers_file import Peer, read_peers
 from peers_model import count_flops, in_training
 from timing import convolution_ceiling, timed, timings_in_turn
 from workers import Worker, WorkerError
@@ -157,15 +158,15 @@ def prepared(peer: Peer, worker: Worker, setting: Setting) -> Contestant:
     return Contestant(peer.name, setting.mode, worker.seconds, facts["parameters"], facts["flops"], note)
 
 
-def ours_in(ours: Ours, mode: str, device: torch.device) -> Contestant:
+def ours_in(ours: Case, mode: str, device: torch.device) -> Contestant:
     """Return our model in a mode of evaluation."""
     model, x = ours.build(device)
     run, flops = in_mode(model, mode, x), executed_flops(model, mode, x)
     parameters = sum(each.numel() for each in model.parameters())
-    return Contestant(str(ours), mode, partial(timed, run, device), parameters, flops)
+    return Contestant(_name(ours), mode, partial(timed, run, device), parameters, flops)
 
 
-def ours_in_training(ours: Ours, setting: Setting) -> Contestant:
+def ours_in_training(ours: Case, setting: Setting) -> Contestant:
     """Return our model in training."""
     model, x = ours.build(setting.device)
     model.train()
@@ -176,7 +177,11 @@ def ours_in_training(ours: Ours, setting: Setting) -> Contestant:
     run = in_training([model], forward, setting.device, setting.bf16)
     flops, _ = count_flops(in_training([model], forward, setting.device, False))
     parameters = sum(each.numel() for each in model.parameters())
-    return Contestant(str(ours), setting.mode, partial(timed, run, setting.device), parameters, flops)
+    return Contestant(_name(ours), setting.mode, partial(timed, run, setting.device), parameters, flops)
+
+
+def _name(ours: Case) -> str:
+    return "{0} {batch}x{persons}x{observed}+{num_future}".format(ours.preset, **ours.settings)
 
 
 def compare(peer: Peer, modes: Sequence[str], setting: Setting, seconds: float = 4.0) -> list[Row]:

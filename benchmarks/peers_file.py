@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import torch
-from modes import build
+from modes import Case
 from samples import SAMPLES
-from torch import Tensor
 
-from pyg_sybio import SybioGNN, load_skeleton
+from pyg_sybio import load_skeleton
 
 # The preset and skeleton that a number of joints stands for, unless the file says otherwise.
 JOINTS = {
@@ -24,35 +22,6 @@ JOINTS = {
 
 
 @dataclass(frozen=True)
-class Ours:
-    """The model that a peer is compared with, and the size of its input."""
-
-    preset: str
-    skeleton: str
-    persons: int
-    frames: int
-    future: int
-    batch: int
-    classes: int
-
-    def build(self, device: torch.device) -> tuple[SybioGNN, Tensor]:
-        """Return the model and its input."""
-        return build(
-            self.preset,
-            device,
-            batch=self.batch,
-            persons=self.persons,
-            observed=self.frames,
-            skeleton=self.skeleton,
-            num_classes=self.classes,
-            num_future=self.future,
-        )
-
-    def __str__(self) -> str:
-        return f"{self.preset} {self.batch}x{self.persons}x{self.frames}+{self.future}"
-
-
-@dataclass(frozen=True)
 class Peer:
     """A public implementation.
 
@@ -60,12 +29,12 @@ class Peer:
         name: Its name in the table.
         description: What `peers_model.py` takes: ``folders``, ``module``, ``class``, ``arguments``,
             ``copies``, ``inputs`` and ``call``.
-        ours: What it is compared with.
+        ours: Our model that it is compared with, and its input.
     """
 
     name: str
     description: Mapping[str, Any]
-    ours: Ours
+    ours: Case
 
 
 def read_peers(path: Path) -> list[Peer]:
@@ -123,7 +92,7 @@ def _sizes(layout: str | list[str], shape: list[int], where: str) -> dict[str, i
     return dict(zip(letters, shape, strict=True))
 
 
-def _ours(given: Mapping[str, Any], sizes: Mapping[str, int], where: str) -> Ours:
+def _ours(given: Mapping[str, Any], sizes: Mapping[str, int], where: str) -> Case:
     preset, skeleton = JOINTS.get(sizes.get("V", 0), (None, None))
     preset = given.get("preset", preset)
     if preset is None:
@@ -137,12 +106,13 @@ def _ours(given: Mapping[str, Any], sizes: Mapping[str, int], where: str) -> Our
         load_skeleton(name)
     except (ValueError, OSError) as error:
         raise ValueError(f"{where}: 'skeleton' is {name!r}, expected a skeleton: {error}") from error
-    derived = {
+    settings = {
+        "skeleton": name,
         # A layout without persons is of one person.
-        "persons": sizes.get("P", 1) if sizes else sample.persons,
-        "frames": sizes.get("T", sample.observed),
-        "future": sample.future,
-        "batch": sizes.get("N", 1),
-        "classes": sample.classes,
+        "persons": given.get("persons", sizes.get("P", 1) if sizes else sample.persons),
+        "observed": given.get("frames", sizes.get("T", sample.observed)),
+        "batch": given.get("batch", sizes.get("N", 1)),
+        "num_future": given.get("future", sample.future),
+        "num_classes": given.get("classes", sample.classes),
     }
-    return Ours(**{**derived, **given, "preset": preset, "skeleton": name})
+    return Case(preset, "eager", settings)

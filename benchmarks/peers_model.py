@@ -2,7 +2,8 @@
 (`peers.py`).
 
 Only torch and `workers.py` are imported here, and nothing of this folder stays on the path: names of modules
-in the checkout are never taken for others."""
+in the checkout are never taken for others.
+"""
 
 import copy
 import importlib

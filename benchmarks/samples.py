@@ -1,5 +1,6 @@
 """The size of a clip of each preset's data; imports nothing, so that any version of the package can use
-it."""
+it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

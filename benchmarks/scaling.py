@@ -12,7 +12,8 @@ prediction head and the actional graph do not depend on the frames) keep both be
 Joints are joints of generated chains, with one part per three joints: all graphs are dense, so more joints
 cost more than in proportion. `time x ceiling` is the time per clip at eight times the size, times the ceiling
 in single precision, in GFLOP; `share` is the rate of the reference's FLOPs over the ceiling
-there."""
+there.
+"""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence

@@ -10,7 +10,8 @@ frame to its result, over all clients, and `model` the part of it that the updat
 `dropped` are frames that the server skipped because newer ones had arrived. Every frame is also sent to each
 viewer, which draws nothing here. `MB` is the resident memory of the server after a fifth of the time, when
 everything has been used once, and at the end; `MB/min` is the slope of a line through all values in between,
-one per second. Only Linux reports memory."""
+one per second. Only Linux reports memory.
+"""
 
 import argparse
 import asyncio

@@ -18,7 +18,8 @@ The last columns bound what could be reused between updates, as shares of the me
 actional graph every joint depends on the whole window, and so does every feature of every block: only a model
 that is `only structural` could reuse features, at most its `backbone`, without the frames at the edges of the
 window and those that a stride skips. `graph` is the inference of actional graphs, `heads` what follows the
-backbone."""
+backbone.
+"""
 
 import argparse
 import time

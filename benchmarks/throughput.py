@@ -6,7 +6,8 @@
 weights included; on the CPU it is the growth of the resident memory of a fresh process during a run that
 follows a warm-up run, so weights are not included. `time x ceiling` is the time per clip times the ceiling in
 single precision, in GFLOP; `share` is the rate of the reference's FLOPs over the ceiling in
-single precision and, if a mode computes in bfloat16, in bfloat16."""
+single precision and, if a mode computes in bfloat16, in bfloat16.
+"""
 
 import argparse
 from collections.abc import Iterator, Sequence

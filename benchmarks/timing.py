@@ -4,7 +4,8 @@ The ceiling of a device is the rate of the widest temporal convolution in the mo
 channels over 2×150×25 positions, channels last. It is measured before and after every group of timings in the
 same process, because the speed of a machine drifts. `time x ceiling`, the median time times the mean ceiling
 in single precision, is the work in GFLOP that the machine could have done in that time, and can be compared
-across machines and days."""
+across machines and days.
+"""
 
 import ctypes
 import gc

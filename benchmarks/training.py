@@ -13,7 +13,8 @@ and compiled-checkpointed. All are timed in turn.
 GFLOP. The shares are the rate of three times the reference's FLOPs, over the
 ceiling of a convolution and of a matrix product in the precision of the row. `peak MB` on CUDA is the peak
 that torch has allocated, with weights and optimiser state; on the CPU it is the growth of the resident memory
-of a fresh process during a step that follows a warm-up step, without them."""
+of a fresh process during a step that follows a warm-up step, without them.
+"""
 
 import argparse
 import statistics

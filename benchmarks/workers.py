@@ -1,5 +1,6 @@
 """Processes that prepare runs and time them on request, so that code which cannot share a process takes
-turns."""
+turns.
+"""
 
 import contextlib
 import json

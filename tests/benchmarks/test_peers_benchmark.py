@@ -323,16 +323,17 @@ def test_ours_follows_from_the_layout(
     file: ModuleType, tmp_path: Path, shape: list[int], layout: object
 ) -> None:
     peer = _one(file, tmp_path, input={"shape": shape, "layout": layout}, ours=None)
-    assert (peer.ours.preset, peer.ours.skeleton) == ("ntu", "ntu25")
-    assert (peer.ours.batch, peer.ours.persons, peer.ours.frames) == (2, 1, 6)
+    settings = peer.ours.settings
+    assert (peer.ours.preset, settings["skeleton"]) == ("ntu", "ntu25")
+    assert (settings["batch"], settings["persons"], settings["observed"]) == (2, 1, 6)
     assert peer.description["inputs"][0]["shape"] == shape
 
 
 def test_ours_can_be_named_in_part(file: ModuleType, tmp_path: Path) -> None:
     ours = {"preset": "demo", "skeleton": "ucla20", "persons": 2, "frames": 9, "batch": 3}
     peer = _one(file, tmp_path, ours=ours)
-    assert (peer.ours.future, peer.ours.classes) == (10, 12)
-    model, x = peer.ours.build(CPU)
+    model, x = peer.ours.build()
+    assert (model.num_future, model.num_classes) == (10, 12)
     assert model.skeleton.name == "ucla20"
     assert x.shape == (3, 2, 9, 20, 3)
 
@@ -423,9 +424,10 @@ def test_the_example_can_be_read(file: ModuleType) -> None:
     read = {peer.name: peer for peer in file.read_peers(BENCHMARKS / "peers.example.yaml")}
     assert list(read) == ["ST-GCN", "2s-AGCN", "AS-GCN", "CTR-GCN", "MS-G3D", "DMGNN"]
     ours = read["2s-AGCN"].ours
-    assert (ours.preset, ours.persons, ours.frames, ours.future) == ("ntu", 2, 290, 10)
-    assert read["CTR-GCN"].ours.frames == 64
-    assert read["DMGNN"].ours.build(CPU)[1].shape == (8, 1, 50, 20, 3)
+    sizes = [ours.settings[key] for key in ("persons", "observed", "num_future")]
+    assert (ours.preset, sizes) == ("ntu", [2, 290, 10])
+    assert read["CTR-GCN"].ours.settings["observed"] == 64
+    assert read["DMGNN"].ours.build()[1].shape == (8, 1, 50, 20, 3)
     assert read["DMGNN"].description["folders"] == [str(BENCHMARKS / "DMGNN" / "h36m-short")]
 
 
