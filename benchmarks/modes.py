@@ -1,7 +1,8 @@
 """Samples of each preset, models in every way to evaluate them (:data:`common.MODES`), and their figures."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -73,12 +74,20 @@ class Evaluation:
     module: Callable[[Tensor], SybioOutput]
     x: Tensor
     bf16: bool = False
+    without_gradients: Callable[[], AbstractContextManager[Any]] = torch.inference_mode
 
     def __call__(self) -> SybioOutput:
         """Run the module."""
         device = self.x.device.type
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=self.bf16):
+        with self.without_gradients(), torch.autocast(device, torch.bfloat16, enabled=self.bf16):
             return self.module(self.x)
+
+    def countable(self) -> "Evaluation":
+        """Return the same with ``torch.no_grad``.
+
+        In inference mode, torch's FLOP counter decomposes operators below autocast, and fails.
+        """
+        return replace(self, without_gradients=torch.no_grad)
 
 
 def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Evaluation:
@@ -92,14 +101,13 @@ def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Evaluation:
     kind, _, precision = mode.partition("-")
     called: Any = model
     if kind not in ("eager", "bf16"):
-        with torch.inference_mode():
-            called = model.folded(dtype=torch.bfloat16 if precision else torch.float32)
-            if kind == "compiled":
-                called = compiled(called)
-            elif kind == "graph":
-                from pyg_sybio.accelerate.cuda_graph import Graphed
+        called = model.folded(torch.bfloat16 if precision else torch.float32)
+    if kind == "compiled":
+        called = compiled(called)
+    elif kind == "graph":
+        from pyg_sybio.accelerate.cuda_graph import Graphed
 
-                called = Graphed(called, x)
+        called = Graphed(called, x)
     run = Evaluation(called, x, bf16=mode == "bf16")
     run()
     return run
@@ -153,7 +161,7 @@ def executed_flops(model: SybioGNN, mode: str, x: Tensor) -> int:
     Compiled code and CUDA graphs cannot be counted, and execute the products of the folded model. They do not
     depend on the precision.
     """
-    return flops(in_mode(model, "eager" if mode in ("eager", "bf16") else "folded", x))
+    return flops(in_mode(model, "eager" if mode in ("eager", "bf16") else "folded", x).countable())
 
 
 def measure(cases: Sequence[Case], device: torch.device, seconds: float) -> Iterator[Row]:
@@ -162,7 +170,8 @@ def measure(cases: Sequence[Case], device: torch.device, seconds: float) -> Iter
     for case, own in zip(cases, measured, strict=True):
         model, x = case.build()
         clips, persons, frames, joints = x.shape[:4]
-        needed = clips * flops(Case(case.preset, "eager", {**case.settings, "batch": 1}).prepared(device))
+        one_clip = Case(case.preset, "eager", {**case.settings, "batch": 1})
+        needed = clips * flops(one_clip.prepared(device).countable())
         yield {
             "preset": case.preset,
             "mode": case.mode,

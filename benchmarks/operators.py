@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import torch
 from common import COMMON, Report, Row, argument_parser, environment, parsed, positive_int
 from hooks import BACKWARD, FORWARD, ModuleProfile, Place, synchronised
-from modes import build, in_mode, precision_of, single
+from modes import Evaluation, build, in_mode, precision_of, single
 from timing import around_in_turn
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -188,8 +188,9 @@ def recorded(
         with ModuleProfile(modules, clock) as each:
             run()
         profiles.append(each)
+    counted = run.countable() if isinstance(run, Evaluation) else run
     with FlopCounterMode(display=False) as counter, ModuleProfile(modules, counter.get_total_flops) as flops:
-        run()
+        counted()
     places = {place for each in profiles for place in each.spent}
     seconds = {place: statistics.median(each.spent[place] for each in profiles) for place in places}
     return Spent(seconds, flops.spent, flops.calls)
