@@ -25,19 +25,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.serving.access import SiteCheck, knows_token
 from pyg_sybio.serving.audience import Viewer
-from pyg_sybio.serving.limits import (
-    BAD_MESSAGES,
-    IDLE,
-    INTERNAL_ERROR,
-    TOO_BIG,
-    TOO_FAST,
-    TOO_MANY,
-    UNSUPPORTED,
-    WRONG_TOKEN,
-    Allowance,
-    Limits,
-    Refusal,
-)
+from pyg_sybio.serving.limits import Allowance, CloseCode, Limits, Refusal
 from pyg_sybio.serving.playback import Playback
 from pyg_sybio.serving.source import Service, Source
 from pyg_sybio.streaming.messages import Frame, encode, error_message, hello_message, parse_message
@@ -56,8 +44,9 @@ _PAGE_HEADERS = {
 }
 _VIEWER_RATE = 20.0  # messages per second
 _VIEWER_BYTES = 4096
-_CLOSED_WITH_WARNING = {
-    TOO_BIG: "a message was too big",
+# Close codes with which the WebSocket library ends a connection itself.
+_ABUSES = {
+    CloseCode.TOO_BIG: "a message was too big",
     1002: "WebSocket protocol error",
     1007: "a message was not valid UTF-8",
 }
@@ -202,7 +191,7 @@ class _Routes:
                     _receive(socket, allowance, limits.bytes_of_message(skeleton)), limits.idle
                 )
             except TimeoutError:
-                raise Refusal(IDLE, f"no message for {limits.idle:g} s") from None
+                raise Refusal(CloseCode.IDLE, f"no message for {limits.idle:g} s") from None
             try:
                 item = parse_message(text, skeleton)
                 if isinstance(item, Frame) and len(item.poses) > limits.people:
@@ -241,11 +230,10 @@ class _Routes:
             except ValueError as error:
                 mistakes += 1
                 message = error_message(error)
-                logger.warning("%s: refused: %s", _address(socket), message["message"])
-                self._service.refused += 1
+                self._service.refuse(_address(socket), message["message"])
                 viewer.offer("error", encode(message))
                 if mistakes > self._service.limits.mistakes:
-                    raise Refusal(BAD_MESSAGES, f"{mistakes} messages were invalid") from None
+                    raise Refusal(CloseCode.BAD_MESSAGES, f"{mistakes} messages were invalid") from None
 
     def _follow(self, text: str, viewer: Viewer) -> None:
         """Do what a viewer wants.
@@ -281,27 +269,27 @@ class _Routes:
         logger.info("%s: %s", address, kind)
         try:
             if not knows_token(self._token, socket.scope):
-                raise Refusal(WRONG_TOKEN, "the token is missing or wrong: add ?token=TOKEN to the address")
+                raise Refusal(
+                    CloseCode.WRONG_TOKEN, "the token is missing or wrong: add ?token=TOKEN to the address"
+                )
             if service.connected[kind] >= limit:
-                raise Refusal(TOO_MANY, f"too many {kind}s: the limit is {limit}")
+                raise Refusal(CloseCode.TOO_MANY, f"too many {kind}s: the limit is {limit}")
             service.connected[kind] += 1
             try:
                 await talk(socket)
             finally:
                 service.connected[kind] -= 1
         except WebSocketDisconnect as end:
-            if end.code in _CLOSED_WITH_WARNING:
-                logger.warning("%s: %s closed: %s", address, kind, _CLOSED_WITH_WARNING[end.code])
-                service.refused += 1
+            if end.code in _ABUSES:
+                service.refuse(address, _ABUSES[end.code])
             else:
                 logger.info("%s: %s has left", address, kind)
         except Refusal as refusal:
-            logger.warning("%s: %s refused: %s", address, kind, refusal)
-            service.refused += 1
+            service.refuse(address, refusal)
             await _close(socket, refusal.code, str(refusal))
         except Exception:
             logger.exception("%s: %s: internal error", address, kind)
-            await _close(socket, INTERNAL_ERROR, "internal error of the server: see its log")
+            await _close(socket, CloseCode.INTERNAL_ERROR, "internal error of the server: see its log")
 
 
 async def _send_pending(socket: WebSocket, viewer: Viewer) -> None:
@@ -321,15 +309,15 @@ async def _receive(socket: WebSocket, allowance: Allowance, max_size: int) -> st
         raise WebSocketDisconnect(message.get("code", 1006))
     text = message.get("text")
     if text is None:
-        raise Refusal(UNSUPPORTED, "a binary message, expected text")
+        raise Refusal(CloseCode.UNSUPPORTED, "a binary message, expected text")
     if len(text) > max_size:
-        raise Refusal(TOO_BIG, f"a message of {len(text)} characters, expected at most {max_size}")
+        raise Refusal(CloseCode.TOO_BIG, f"a message of {len(text)} characters, expected at most {max_size}")
     if not allowance.take():
-        raise Refusal(TOO_FAST, f"more than {allowance.rate:g} messages per second")
+        raise Refusal(CloseCode.TOO_FAST, f"more than {allowance.rate:g} messages per second")
     return str(text)
 
 
-async def _close(socket: WebSocket, code: int, message: str) -> None:
+async def _close(socket: WebSocket, code: CloseCode, message: str) -> None:
     """Tell the client why and close, unless it has left or does not read."""
     with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
         async with asyncio.timeout(2):

@@ -3,12 +3,22 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 
 from pyg_sybio.skeleton import Skeleton
 
-# Close codes of WebSockets. Applications may use those from 4000 on; these resemble HTTP status codes.
-UNSUPPORTED, TOO_BIG, INTERNAL_ERROR = 1003, 1009, 1011
-BAD_MESSAGES, WRONG_TOKEN, IDLE, TOO_FAST, TOO_MANY = 4400, 4401, 4408, 4429, 4503
+
+class CloseCode(IntEnum):
+    """Close codes of WebSockets. Applications may use those from 4000 on; these resemble HTTP's codes."""
+
+    UNSUPPORTED = 1003
+    TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    BAD_MESSAGES = 4400
+    WRONG_TOKEN = 4401
+    IDLE = 4408
+    TOO_FAST = 4429
+    TOO_MANY = 4503
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of this program
@@ -19,7 +29,7 @@ class Refusal(Exception):  # noqa: N818 - not an error of this program
         message: What was expected, and what came, in one line.
     """
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: CloseCode, message: str) -> None:
         super().__init__(message)
         self.code = code
 

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, Literal
 
 from pyg_sybio.serving.audience import Audience, Channel
-from pyg_sybio.serving.limits import BAD_MESSAGES, Limits, Refusal
+from pyg_sybio.serving.limits import CloseCode, Limits, Refusal
 from pyg_sybio.serving.page_messages import PageFrames
 from pyg_sybio.serving.turns import Outputs, Turns
 from pyg_sybio.skeleton import Skeleton
@@ -55,6 +55,11 @@ class Service:
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.pool)
+
+    def refuse(self, who: str, why: object) -> None:
+        """Log and count something that is refused."""
+        logger.warning("%s: refused: %s", who, why)
+        self.refused += 1
 
 
 class Source:
@@ -169,13 +174,12 @@ class Source:
             Refusal: If there were too many of these.
         """
         message = error_message(error)
-        logger.warning("%s: refused: %s", self.name, message["message"])
-        self._service.refused += 1
+        self._service.refuse(self.name, message["message"])
         self.mistakes += 1
         if send is not None:
             await send(encode(message))
         if self.mistakes > self._service.limits.mistakes:
             raise Refusal(
-                BAD_MESSAGES,
+                CloseCode.BAD_MESSAGES,
                 f"{self.mistakes} messages were invalid: docs/serving.md describes the format",
             )

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from served import SKELETON
 
-from pyg_sybio.serving import limits as codes
-from pyg_sybio.serving.limits import Allowance, Limits
+from pyg_sybio.serving.limits import Allowance, CloseCode, Limits
 
 
 def test_an_allowance_is_so_many_a_second_and_twice_as_many_at_once() -> None:
@@ -50,8 +49,8 @@ def test_a_limit_is_above_zero(name: str, value: float) -> None:
 
 def test_every_close_code_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
-    own = {value for name, value in vars(codes).items() if name.isupper() and isinstance(value, int)}
-    assert {1003, 1009, 1011, 4400, 4401, 4408, 4429, 4503} == own
+    own = set(map(int, CloseCode))
+    assert own == {1003, 1009, 1011, 4400, 4401, 4408, 4429, 4503}
     assert own <= {int(code) for code in re.findall(r"\b[14]\d{3}\b", page)}
     defaults = Limits()
     for value in (defaults.rate, defaults.people, defaults.mistakes, defaults.idle, defaults.handshake):

@@ -50,7 +50,7 @@ def test_a_huge_message_ends_its_connection_alone(streams: Streams, caplog: pyte
 
     with caplog.at_level(logging.WARNING), listening(create_app(streams, limits=limits), limits) as port:
         run(abuse(port))
-    assert "producer closed: a message was too big" in caplog.text
+    assert "refused: a message was too big" in caplog.text
 
 
 def test_connections_that_say_nothing_are_closed(streams: Streams) -> None:

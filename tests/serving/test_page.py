@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from chromium import CHROMIUM, Page, chromium
-from served import CLASSES, Streams, listening, made_up_frame, made_up_recording
+from served import CLASSES, SKELETON, Streams, listening, made_up_frame, made_up_recording
 from websockets.sync.client import connect
 
 from pyg_sybio.serving.app import create_app
@@ -41,13 +41,21 @@ def test_the_page_shows_who_moves(page: Page, port: int, tmp_path: Path) -> None
     page.open(f"http://127.0.0.1:{port}/")
     page.wait_for("document.getElementById('empty').hidden")
     assert text_of(page, "state") == "connected"
-    assert text_of(page, "model") == "ntu25, 25 joints · 3 classes"
+    assert text_of(page, "model") == "skeleton ntu25, 25 joints · 3 classes"
     (label,) = page.ask(LABELS)
     assert label in CLASSES
     first = page.ask(PICTURE)
     page.wait_for(f"{PICTURE} !== {json.dumps(first)}")
     page.wait_for("/p95 .* frames/.test(document.getElementById('figures').textContent)")
     page.wait_for("document.getElementById('scene').getAttribute('aria-label').startsWith('One skeleton')")
+
+    # Sides and ends follow from the skeleton.
+    sides = page.ask("model.skeleton.bone_sides")
+    for bone, side in zip(SKELETON.bones, sides, strict=True):
+        named = {word for joint in bone for word in joint.split("_")}
+        assert side == ("left" in named) - ("right" in named)
+    ends = {SKELETON.joints[joint] for joint in page.ask("model.skeleton.ends")}
+    assert ends == {joint for joint in SKELETON.joints if sum(joint in bone for bone in SKELETON.bones) == 1}
 
     page.ask(
         "(() => { const menu = get('source'); menu.value = '1'; menu.dispatchEvent(new Event('change')); })()"
