@@ -1,9 +1,9 @@
 r"""Annotation pickles, in which the field shares skeletons extracted from whole video data sets.
 
-A file is ``{"split": {name: [ids]}, "annotations": [...]}``, or the list of annotations alone, as the tools
+A file is ``{"split": {name: [ids]}, "annotations": [...]}``, or only the list of annotations, as the tools
 that extract skeletons from videos write it. An annotation is a dictionary with ``frame_dir`` (the clip's id),
-``total_frames``, mostly ``label`` (a number), ``keypoint`` `[P, T, M, C]` and mostly ``keypoint_score``
-`[P, T, M]`; what else it has (``img_shape``, ...) is not used.
+``total_frames``, usually ``label`` (a number), ``keypoint`` `[P, T, M, C]` and usually ``keypoint_score``
+`[P, T, M]`; other entries (``img_shape``, ...) are not used.
 """
 
 import re
@@ -17,17 +17,18 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.nested import entry_of, shown
 from pyg_sybio.data.readers.ntu import ids_from_name
 from pyg_sybio.data.readers.plain_pickle import PickledArray, load_plain_pickle
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 MAX_EMPTY = 2**26
-"""Numbers of a clip without persons, which takes no place in the file: more than this is no recording."""
+"""Largest number of values of a clip without persons, which takes no space in the file."""
 
-# What the joints are if the user does not say: (coordinates a joint, joints) -> skeleton.
+# The default skeletons: (coordinates per joint, joints) -> skeleton.
 _SKELETONS = {(3, 25): "ntu25", (2, 17): "coco17", (2, 18): "openpose18"}
 
-# How splits are named: train, val; of several protocols xsub_train, xsub_val; of several folds train1, test1.
+# Names of splits: train, val; xsub_train, xsub_val for several protocols; train1, test1 for several folds.
 _SPLIT_NAME = re.compile(r"(?:(?P<protocol>.+)_)?(?P<part>train|val|test)(?P<fold>\d*)")
 
 
@@ -37,7 +38,7 @@ class AnnotationFile:
 
     Args:
         path: The file.
-        splits: Ids of the clips of each split, such as ``xsub_train``; none in a list of annotations alone.
+        splits: Ids of the clips of each split, such as ``xsub_train``; none in a mere list of annotations.
         annotations: The annotations by id, in the order of the file.
     """
 
@@ -55,7 +56,7 @@ class AnnotationFile:
         """The clips in the order of the file, as :func:`read_annotations` describes them."""
         parts = self._parts()
         for index, (name, annotation) in enumerate(self.annotations.items()):
-            where = f"{self.path}, annotation {index} ({_shown(name)})"
+            where = f"{self.path}, annotation {index} ({shown(name)})"
             try:
                 motion = _motion(annotation, skeleton, frame_rate, source=f"{self.path}: {name}")
             except ValueError as error:
@@ -63,7 +64,7 @@ class AnnotationFile:
             yield motion.replace(ids={**motion.ids, **parts.get(name, {})})
 
     def _parts(self) -> dict[str, dict[str, str]]:
-        """Of each clip, its part (train, val or test) in each protocol."""
+        """The part (train, val or test) of each clip in each protocol."""
         parts: dict[str, dict[str, str]] = {}
         for split, names in self.splits.items():
             if (found := _SPLIT_NAME.fullmatch(split)) is None:
@@ -73,21 +74,20 @@ class AnnotationFile:
                 other = parts.setdefault(name, {}).setdefault(protocol, found["part"])
                 if other != found["part"]:
                     raise ValueError(
-                        f"{self.path}, split {_shown(split)} has the id {_shown(name)}, which is for {other} "
+                        f"{self.path}, split {shown(split)} has the id {shown(name)}, which is in {other} "
                         "as well: expected it once"
                     )
         return parts
 
 
 def load_annotations(path: str | Path) -> AnnotationFile:
-    r"""Clips and splits of an annotation pickle with one look at the file.
+    r"""Clips and splits of an annotation pickle.
 
-    The file may come from anyone: it is read as data, and nothing in it is run
+    The file may come from anyone: it is read as data, and nothing in it is executed
     (:mod:`pyg_sybio.data.readers.plain_pickle`).
 
     Raises:
-        ValueError: If the file is damaged, holds other things than arrays and plain values, or an id is there
-            twice.
+        ValueError: If the file is damaged, contains anything but arrays and plain values, or has an id twice.
         FileNotFoundError: If there is no such file.
 
     Note:
@@ -99,23 +99,19 @@ def load_annotations(path: str | Path) -> AnnotationFile:
     if isinstance(document, list):
         document = {"split": {}, "annotations": document}
     if not isinstance(document, dict):
-        raise ValueError(f"{path} holds {_shown(document)}, expected a dictionary or a list of annotations")
+        raise ValueError(f"{path} holds {shown(document)}, expected a dictionary or a list of annotations")
     annotations: dict[str, Mapping[str, Any]] = {}
-    for index, annotation in enumerate(_entry(document, "annotations", list, str(path))):
+    for index, annotation in enumerate(entry_of(document, "annotations", list, str(path))):
         where = f"{path}, annotation {index}"
-        if not isinstance(annotation, dict):
-            raise ValueError(f"{where} is {_shown(annotation)}, expected a dictionary")
-        name = _entry(annotation, "frame_dir", str, where)
+        name = entry_of(annotation, "frame_dir", str, where)
         if name in annotations:
-            raise ValueError(
-                f"{where} has the 'frame_dir' {_shown(name)}, which another one has: expected it once"
-            )
+            raise ValueError(f"{where} has the 'frame_dir' {shown(name)} of an earlier one, expected it once")
         annotations[name] = annotation
     if not annotations:
         raise ValueError(f"{path} has no annotations, expected one or more")
     splits = {
-        _text(name, f"{path}, a name in 'split'"): _split(ids, annotations, f"{path}, split {_shown(name)}")
-        for name, ids in _entry(document, "split", dict, str(path)).items()
+        _text(name, f"{path}, a name in 'split'"): _split(ids, annotations, f"{path}, split {shown(name)}")
+        for name, ids in entry_of(document, "split", dict, str(path)).items()
     }
     return AnnotationFile(path, splits, annotations)
 
@@ -127,16 +123,16 @@ def read_annotations(
 
     Args:
         path: The file.
-        skeleton: What the joints are. (default: ``ntu25`` for 25 joints in space, ``coco17`` and
+        skeleton: The skeleton of the joints. (default: ``ntu25`` for 25 joints in space, ``coco17`` and
             ``openpose18`` for 17 and 18 in an image)
         frame_rate: In Hz; the file does not say.
 
     Returns:
-        Motions whose `label` is the number of the class as text, None where an annotation has none. An id
-        such as ``S001C001P001R001A001`` also gives the ids of NTU RGB+D: `setup`, `view`, `subject`,
-        `repetition`. A split named ``train``, ``val`` or ``test`` gives its clips the id `split`; of several
-        protocols or folds, ``xsub_train`` gives `xsub: train`, and ``test1`` gives `split1: test`; other
-        names give none. Coordinates are as in the file (metres, or pixels), in single precision.
+        Motions whose `label` is the number of the class as text, None for annotations without one. An id such
+        as ``S001C001P001R001A001`` also gives the ids of NTU RGB+D: `setup`, `view`, `subject`, `repetition`.
+        A split named ``train``, ``val`` or ``test`` gives its clips the id `split`; for several protocols or
+        folds, ``xsub_train`` gives `xsub: train`, and ``test1`` gives `split1: test`; other names give none.
+        Coordinates are as in the file (metres, or pixels), in single precision.
 
     Raises:
         ValueError: If the file, or an annotation in it, is wrong, or a clip is in two parts of a protocol;
@@ -144,20 +140,15 @@ def read_annotations(
         FileNotFoundError: If there is no such file.
 
     Note:
-        With scores, a joint is present where its score is above 0 (a heat map's peak may lie below), and its
-        confidence is 0 elsewhere. Without them, a joint in an image is
-        present unless all its coordinates are 0 (which is how detectors write what they did not find) and its
-        score, if the skeleton has one, is 1; in space, where the origin is a place like any other (centred
-        clips have a joint there all the time), a person is present with all joints unless all are 0. Persons
-        who are present nowhere are left out. The tracks are the places that the others had. A clip in which
-        nobody is present has one person, who is present nowhere.
+        With scores, a joint is present if its score is above 0 (the peak of a heat map may be below), and its
+        confidence is 0 otherwise. Without scores, a joint in an image is present unless all its coordinates
+        are 0, which is how detectors write a joint that they did not find; its score, if the skeleton has
+        one, is 1. In space, the origin is a valid position (centred clips have a joint there in every frame),
+        so a person is present with all joints unless all of them are 0. Persons who are present nowhere are
+        left out. The tracks are the persons' indices in the file. A clip in which nobody is present has one
+        person, who is present nowhere.
     """
     yield from load_annotations(path).motions(skeleton=skeleton, frame_rate=frame_rate)
-
-
-def annotation_splits(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Ids of the clips of each split; :func:`load_annotations` gives them together with the clips."""
-    return dict(load_annotations(path).splits)
 
 
 def _motion(
@@ -181,12 +172,12 @@ def _motion(
             raise ValueError(
                 f"'keypoint_score' has shape {list(scores.shape)}, expected {list(keypoints.shape[:3])}"
             )
-        # The peak of a heat map, as detectors score, may lie a little below 0: nothing was seen there.
+        # A score that is the peak of a heat map may be slightly below 0: nothing was seen there.
         scores = scores.clip(min=0)
     if not persons:
-        # Nothing in the file has the size of what is made here.
+        # Nothing in the file is as large as the arrays that are made here.
         if num_frames * num_joints * skeleton.num_features > MAX_EMPTY:
-            raise ValueError(f"'keypoint' has {num_frames} frames of nobody")
+            raise ValueError(f"'keypoint' has {num_frames} frames without any person")
         keypoints = np.zeros((1, *keypoints.shape[1:]), np.float32)
         scores = None if scores is None else np.zeros((1, *scores.shape[1:]), np.float32)
     present = _present(keypoints, scores)
@@ -226,15 +217,14 @@ def _default_skeleton(num_coordinates: int, num_joints: int) -> Skeleton:
         known = ", ".join(f"{joints} of {size}" for size, joints in _SKELETONS)
         raise ValueError(
             f"'keypoint' has {num_joints} joints of {num_coordinates} coordinates, expected {known}, "
-            "or a skeleton that says what they are"
+            "or a skeleton for other ones"
         )
     return load_skeleton(_SKELETONS[num_coordinates, num_joints])
 
 
 def _numbers(annotation: Mapping[str, Any], key: str, dimensions: int) -> np.ndarray:
     """A finite array in single precision, a copy of what the file has."""
-    value = _entry(annotation, key, PickledArray)
-    array = value.values
+    array = entry_of(annotation, key, PickledArray, "it").values
     if array is None or array.dtype.kind not in "fiu":
         raise ValueError(
             f"'{key}' is an array of {'nothing' if array is None else array.dtype}, expected numbers"
@@ -250,21 +240,9 @@ def _numbers(annotation: Mapping[str, Any], key: str, dimensions: int) -> np.nda
 
 
 def _integer(annotation: Mapping[str, Any], key: str, *, least: int) -> int:
-    value = _entry(annotation, key, int)
-    if isinstance(value, bool) or value < least:
-        raise ValueError(f"'{key}' is {_shown(value)}, expected a whole number of at least {least}")
-    return value
-
-
-def _entry(mapping: Mapping[str, Any], key: str, kind: type, where: str = "") -> Any:
-    where = where and f"{where} "
-    if key not in mapping:
-        raise ValueError(f"{where}has no {key!r}")
-    value = mapping[key]
-    if not isinstance(value, kind):
-        kinds = {list: "a list", dict: "a dictionary", str: "text", int: "a whole number"}
-        expected = kinds.get(kind, "a numpy array")
-        raise ValueError(f"{where}'{key}' is {_shown(value)}, expected {expected}")
+    value = entry_of(annotation, key, int, "it")
+    if value < least:
+        raise ValueError(f"'{key}' is {value}, expected a whole number of at least {least}")
     return value
 
 
@@ -272,17 +250,17 @@ def _split(ids: Any, annotations: Mapping[str, Any], where: str) -> tuple[str, .
     if isinstance(ids, PickledArray) and ids.values is not None:
         ids = ids.values.tolist()
     if not isinstance(ids, Sequence) or isinstance(ids, str | memoryview):
-        raise ValueError(f"{where} is {_shown(ids)}, expected a list of ids")
+        raise ValueError(f"{where} is {shown(ids)}, expected a list of ids")
     named: set[str] = set()
     for name in ids:
         if _text(name, f"{where}, an id") in named:
-            raise ValueError(f"{where} has the id {_shown(name)} twice, expected it once")
+            raise ValueError(f"{where} has the id {shown(name)} twice, expected it once")
         named.add(name)
     without = [name for name in ids if name not in annotations]
     if without:
         warnings.warn(
             f"{where} names {len(without)} of {len(named)} ids without an annotation, "
-            f"such as {_shown(without[0])}: they are left out",
+            f"such as {shown(without[0])}: they are left out",
             stacklevel=4,
         )
     return tuple(name for name in ids if name in annotations)
@@ -290,13 +268,5 @@ def _split(ids: Any, annotations: Mapping[str, Any], where: str) -> tuple[str, .
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{where} is {_shown(value)}, expected text")
+        raise ValueError(f"{where} is {shown(value)}, expected a text")
     return value
-
-
-def _shown(value: Any) -> str:
-    """A value in a message: never more than a few words, whatever a file nests."""
-    if isinstance(value, str | int | float) or value is None:
-        text = repr(value)
-        return text if len(text) <= 60 else text[:57] + "..."
-    return {PickledArray: "a numpy array", memoryview: "bytes"}.get(type(value), f"a {type(value).__name__}")

@@ -1,35 +1,35 @@
 r"""Motions in files that anybody can write: a NumPy ``.npz`` or a ``.json`` with the same fields.
 
-============== =========================== ============================================================
-field          shape or kind               meaning
-============== =========================== ============================================================
-``poses``      `[T, M, D]` or              the joints, in the order and the units of the skeleton; a joint
-               `[P, T, M, D]`              that was not recorded is NaN throughout (JSON: ``null``). The
-                                           one field that has to be there
-``skeleton``   text (JSON: or an object)   a shipped name such as ``"coco17"``, or a whole skeleton as in
-                                           ``skeletons/schema.json``
-``present``    booleans `[(P,) T, M]`      which joints were recorded, instead of NaN; the others are zero
-``confidence`` `[(P,) T, M]`               how far the detector trusts each joint, from 0 upwards
-``translation`` `[(P,) T, 3]`              path of the root, for exponential maps alone
-``frame_rate`` number                      frames a second
-``label``      text                        the class
-``ids``        text (JSON: an object)      what else tells clips apart, such as ``{"subject": "3"}``; in an
-                                           ``.npz`` this JSON as text
-``tracks``     whole numbers `[P]`         the tracker's number of each person
-``source``     text                        where the motion comes from (default: the file)
-``precision``  text, JSON alone            ``"double"`` or ``"single"`` (default) precision of the numbers
-============== =========================== ============================================================
+=============== =========================== ===========================================================
+field           shape or type               meaning
+=============== =========================== ===========================================================
+``poses``       `[T, M, D]` or              joints in the order and the units of the skeleton; a joint that
+                `[P, T, M, D]`              was not recorded is NaN in all features (JSON: ``null``). The
+                                            only required field
+``skeleton``    text (JSON: or an object)   a shipped name such as ``"coco17"``, or a whole skeleton as in
+                                            ``skeletons/schema.json``
+``present``     booleans `[(P,) T, M]`      which joints were recorded, instead of NaN; the others are zero
+``confidence``  `[(P,) T, M]`               confidence of the detector in each joint, from 0 upwards
+``translation`` `[(P,) T, 3]`               path of the root, for exponential maps only
+``frame_rate``  number                      frames per second
+``label``       text                        the class
+``ids``         text (JSON: an object)      other properties of the recording, such as ``{"subject": "3"}``;
+                                            in an ``.npz``, this JSON as text
+``tracks``      whole numbers `[P]`         the tracker's number of each person
+``source``      text                        the origin of the motion (default: the file)
+``precision``   text, only in JSON          ``"double"`` or ``"single"`` (default) precision of the numbers
+=============== =========================== ===========================================================
 
-`P` persons, `T` frames, `M` joints, `D` features a joint: 3 with ``xyz``, ``xy+score`` and ``expmap``, 2 with
-``xy``. A whole number may stand for the text of a label or of an id. Single and double precision are kept,
-half precision and whole numbers become single. In JSON, a field may be ``null`` as if it were not there.
-Fields of other names are left alone, but for those that look like a field of this list misspelt.
+`P` persons, `T` frames, `M` joints, `D` features per joint: 3 with ``xyz``, ``xy+score`` and ``expmap``, 2
+with ``xy``. A label or an id may be a whole number instead of text. Single and double precision are kept;
+half precision and whole numbers become single. In JSON, ``null`` means that a field is absent. Other fields
+are ignored, unless their names look like a misspelt field of this list.
 
 In Python::
 
     np.savez("wave.npz", poses=poses, skeleton="coco17", frame_rate=30, label="wave")
 
-As JSON, a clip of two frames whose second has no second joint::
+As JSON, a recording of two frames, the second without its second joint::
 
     {"skeleton": {"name": "stick", ...}, "frame_rate": 30, "label": "wave",
      "poses": [[[0, 1.5, 0], [0, 1, 0]], [[0, 1.5, 0], null]]}
@@ -38,32 +38,30 @@ As JSON, a clip of two frames whose second has no second joint::
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.json_file import parse_json, read_json
+from pyg_sybio.data.readers.nested import NUMBERS, shown, to_array
 from pyg_sybio.data.readers.npz_file import NpzFile
-from pyg_sybio.files import write_whole
+from pyg_sybio.files import parse_json, read_json, write_whole
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 
 ARRAYS = ("poses", "present", "confidence", "translation")
 OTHERS = ("skeleton", "frame_rate", "label", "ids", "tracks", "source")
 FIELDS = (*ARRAYS, *OTHERS, "precision")
 MAX_TEXT_BYTES = 2**24
-"""A text in an ``.npz`` that takes more bytes is refused."""
+"""Largest size of a text in an ``.npz``."""
 MAX_ENTRIES = 1000
-"""A skeleton in a file with more joints, bones or parts is refused: checking it could take for ever."""
+"""Largest number of joints, bones or parts of a skeleton in a file: checking more could take forever."""
 
-# So much alike that "framerate" and "joint_confidence" are misspelt, while "probabilities" is another name.
-_ALIKE = 0.75
+# By this similarity, "framerate" and "joint_confidence" are misspelt, while "probabilities" is another name.
+_SIMILARITY = 0.75
 _EXPECTED = "expected a motion's fields: 'poses', and perhaps " + ", ".join(FIELDS[1:])
 
 
@@ -72,18 +70,18 @@ def read_motion_npz(path: str | Path, *, skeleton: Skeleton | None = None) -> Mo
 
     Args:
         path: The file.
-        skeleton: The skeleton, where the file does not name it.
+        skeleton: The skeleton, if the file does not name it.
 
     Raises:
         ValueError: If the file is not such an archive, a field is missing or wrong (the message names it), no
-            skeleton is known, or the file's is not `skeleton`.
+            skeleton is known, or the file's skeleton is not `skeleton`.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
     with NpzFile(path) as file:
         _check_names(file.names, path)
         if "precision" in file.names:
-            raise ValueError(f"{path} has 'precision', expected it in JSON alone: an array has its own")
+            raise ValueError(f"{path} has 'precision', expected it only in JSON: arrays have a type")
         arrays = {
             name: _floating(file.array(name), name, f"{path}, array '{name}'")
             for name in ARRAYS
@@ -98,13 +96,13 @@ def read_motion_json(path: str | Path, *, skeleton: Skeleton | None = None) -> M
     path = Path(path)
     document = read_json(path)
     if not isinstance(document, dict):
-        raise ValueError(f"{path} holds {_kind(document)}, expected an object with the field 'poses'")
+        raise ValueError(f"{path} holds {shown(document)}, expected an object with the field 'poses'")
     fields = {name: value for name, value in document.items() if value is not None}
     _check_names(fields, path)
     skeleton = _skeleton(fields.get("skeleton"), skeleton, path)
     precision = fields.get("precision", "single")
     if precision not in ("single", "double"):
-        raise ValueError(f"{path}, 'precision' is {_shown(precision)}, expected 'single' or 'double'")
+        raise ValueError(f"{path}, 'precision' is {shown(precision)}, expected 'single' or 'double'")
     dtype = np.float32 if precision == "single" else np.float64
     arrays = {
         name: _from_lists(fields[name], name, f"{path}, '{name}'", dtype, skeleton)
@@ -112,34 +110,6 @@ def read_motion_json(path: str | Path, *, skeleton: Skeleton | None = None) -> M
         if name in fields
     }
     return _motion(arrays, {name: fields[name] for name in OTHERS if name in fields}, skeleton, path)
-
-
-def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
-    r"""Write a motion as ``.npz`` or ``.json``; reading it gives an equal one (:meth:`Motion.equal`).
-
-    The skeleton is always in the file. A joint that is not present is NaN (JSON: ``null``).
-
-    Args:
-        motion: The motion, in single or double precision.
-        path: The file, whose suffix says which of the two it is.
-        extra_arrays: Further arrays to keep beside it, which :func:`read_motion_npz` leaves alone.
-
-    Raises:
-        ValueError: If the suffix is another, a tensor has another precision (JSON: if they differ), or an
-            extra array has a name that is, or looks like, a field's.
-    """
-    path = Path(path)
-    for name in extra_arrays:
-        if name in FIELDS:
-            raise ValueError(f"the extra array '{name}' has the name of a motion's field, expected another")
-    _check_names(["poses", *extra_arrays], path)
-    arrays = _arrays(motion)
-    if path.suffix.lower() == ".npz":
-        _write_npz(motion, path, arrays, extra_arrays)
-    elif path.suffix.lower() == ".json":
-        _write_json(motion, path, arrays, extra_arrays)
-    else:
-        raise ValueError(f"{path} ends in {path.suffix!r}, expected .npz or .json")
 
 
 # From fields to a motion ----------------------------------------------------------------------------------
@@ -223,7 +193,7 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
             skeleton = _checked_skeleton(json.dumps(found))
         except ValueError as error:
             raise ValueError(f"{path}, {error}") from None
-    # A shipped name alone: a file from others must not make us open further files.
+    # Only a shipped name: a file from others must not make us open further files.
     elif isinstance(found, str) and found.partition(":")[0] in available_skeletons():
         try:
             skeleton = load_skeleton(found)
@@ -232,7 +202,7 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
     else:
         known = ", ".join(available_skeletons())
         raise ValueError(
-            f"{path}, 'skeleton' is {_shown(found)}, expected a skeleton's JSON or one of {known}"
+            f"{path}, 'skeleton' is {shown(found)}, expected a skeleton's JSON or one of {known}"
         )
     if given is not None and given != skeleton:
         raise ValueError(
@@ -244,19 +214,19 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
 
 @lru_cache(maxsize=16)
 def _checked_skeleton(text: str) -> Skeleton:
-    """A skeleton from its JSON. The files of a folder mostly have the same, and checking it takes long."""
+    """A skeleton from its JSON. The files of a folder mostly have the same one, and checking it is slow."""
     return Skeleton.from_dict(json.loads(text), where="'skeleton'")
 
 
 def _ids(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise ValueError(f"'ids' is {_kind(value)}, expected an object of texts")
+        raise ValueError(f"'ids' is {shown(value)}, expected an object of texts")
     return {name: _text(item, f"'ids', {name[:40]!r}") for name, item in value.items()}
 
 
 def _tracks(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or not value or not all(type(item) is int for item in value):
-        raise ValueError(f"'tracks' is {_kind(value)}, expected a list of whole numbers, one a person")
+        raise ValueError(f"'tracks' is {shown(value)}, expected a list of whole numbers, one per person")
     return tuple(value)
 
 
@@ -264,37 +234,37 @@ def _text(value: Any, where: str) -> str:
     if type(value) is int:
         return str(value)
     if not isinstance(value, str):
-        raise ValueError(f"{where} is {_kind(value)}, expected a text")
+        raise ValueError(f"{where} is {shown(value)}, expected a text")
     return value
 
 
 def _number(value: Any, where: str) -> float:
     if type(value) not in (int, float):
-        raise ValueError(f"{where} is {_kind(value)}, expected a number")
+        raise ValueError(f"{where} is {shown(value)}, expected a number")
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"{where} is {_shown(value)}, expected a finite number") from None
+        raise ValueError(f"{where} is {shown(value)}, expected a finite number") from None
 
 
 def _check_names(names: Iterable[str], path: Path) -> None:
-    """Refuse a file without poses, and names that are nearly a field's: nothing known must get lost."""
+    """Refuse files without poses, and names that are almost a field's: no field must be lost."""
     names = list(names)
     for name in names:
         if name not in FIELDS:
-            alike = difflib.get_close_matches(name.lower()[:40], FIELDS, n=1, cutoff=_ALIKE)
-            if alike:
-                raise ValueError(f"{path} has {name[:40]!r}, did you mean '{alike[0]}'?")
+            similar = difflib.get_close_matches(name.lower()[:40], FIELDS, n=1, cutoff=_SIMILARITY)
+            if similar:
+                raise ValueError(f"{path} has {name[:40]!r}, did you mean '{similar[0]}'?")
     if "poses" not in names:
-        shown = ", ".join(map(repr, names[:12])) or "nothing"
-        raise ValueError(f"{path} has {shown[:300]}, {_EXPECTED}")
+        found = ", ".join(map(repr, names[:12])) or "nothing"
+        raise ValueError(f"{path} has {found[:300]}, {_EXPECTED}")
 
 
 # NumPy ----------------------------------------------------------------------------------------------------
 
 
 def _floating(array: np.ndarray, name: str, where: str) -> np.ndarray:
-    """An array of a field in the precision that it keeps."""
+    """The array of a field, in single or double precision."""
     kind = array.dtype.kind
     if (kind != "b") if name == "present" else (kind not in "fiu" or array.dtype.itemsize > 8):
         expected = "booleans" if name == "present" else "numbers of at most double precision"
@@ -306,7 +276,7 @@ def _floating(array: np.ndarray, name: str, where: str) -> np.ndarray:
 
 
 def _value(file: NpzFile, name: str) -> Any:
-    """A field that is no array of floating point numbers, as JSON would have it."""
+    """A field that is not an array of floating point numbers, as JSON would have it."""
     where = f"{file.path}, array '{name}'"
     array = file.array(name, max_bytes=MAX_TEXT_BYTES)
     if name == "tracks":
@@ -327,84 +297,57 @@ def _value(file: NpzFile, name: str) -> Any:
 
 def _from_lists(value: Any, name: str, where: str, dtype: type, skeleton: Skeleton) -> np.ndarray:
     r"""Nested lists as an array; each joint of `poses` may be null."""
-    shape = _shape(value, where)
-    flat: list[Any] = []
-    if name == "present":
-        _flatten(value, shape, where, flat, {bool}, "true or false")
-        return np.array(flat, bool).reshape(shape)
-    poses = name == "poses"
-    _flatten(value, shape, where, flat, {int, float, type(None)} if poses else {int, float}, "a number")
-    if poses and shape[-1] == skeleton.num_joints and all(item is None for item in flat):
-        # Nothing was recorded at all, and no number tells how deep the lists should be: a null is a joint.
-        return np.full((*shape, skeleton.num_features), math.nan, dtype)
-    try:
-        with np.errstate(over="ignore"):  # becomes infinite, and is refused as such
-            return np.array([math.nan if item is None else item for item in flat], dtype).reshape(shape)
-    except OverflowError:
-        raise ValueError(f"{where} has a number that is too large, expected finite numbers") from None
+    depth, items = 0, [value]
+    while isinstance(first := next((item for item in items if item is not None), None), list):
+        depth += 1
+        items = [item for part in items if isinstance(part, list) for item in part]
+    if not 1 <= depth <= 4:
+        found = shown(value) if depth < 1 else f"{depth} levels of lists"
+        raise ValueError(f"{where} is {found}, expected lists of persons, frames, joints, features")
+    if name != "poses":
+        present = name == "present"
+        kinds, kept = (frozenset({bool}), np.bool_) if present else (NUMBERS, dtype)
+        return to_array(value, [None] * depth, where, kinds=kinds, dtype=kept)
+    if first is None and len(items) % skeleton.num_joints == 0:
+        depth += 1  # Nothing was recorded, so no number tells the depth: a null is a joint.
+    value = _with_features(value, depth - 2, skeleton.num_features)
+    return to_array(value, [None] * depth, where, null=True, dtype=dtype)
 
 
-def _shape(value: Any, where: str) -> tuple[int, ...]:
-    """The sizes of nested lists: of the first list that is not null at each level."""
-    shape: list[int] = []
-    level = [value]
-    while isinstance(first := next((item for item in level if item is not None), None), list):
-        if len(shape) == 4:
-            raise ValueError(
-                f"{where} is nested more than four deep, expected persons, frames, joints, features"
-            )
-        if not first:
-            raise ValueError(f"{where} has an empty list, expected values")
-        shape.append(len(first))
-        level = [item for part in level if isinstance(part, list) for item in part]
-    if not shape:
-        raise ValueError(f"{where} is {_kind(value)}, expected lists")
-    return tuple(shape)
-
-
-def _flatten(
-    value: Any, shape: Sequence[int], where: str, flat: list[Any], allowed: set[type], expected: str
-) -> None:
-    """Append the values of lists of the given sizes; a null stands for the features of a joint."""
+def _with_features(value: Any, levels: int, num_features: int) -> Any:
+    """Nested lists whose joints are `levels` deep, with a null per feature for each null joint."""
     if not isinstance(value, list):
-        if value is None and len(shape) == 1 and type(None) in allowed:
-            flat.extend([None] * shape[0])
-            return
-        raise ValueError(f"{where} is {_kind(value)}, expected a list of {shape[0]}")
-    if len(value) != shape[0]:
-        raise ValueError(f"{where} has {len(value)} entries, expected {shape[0]}")
-    if len(shape) == 2 and all(type(item) is list and len(item) == shape[1] for item in value):
-        items = list(chain.from_iterable(value))
-        if set(map(type, items)) <= allowed:  # a whole frame at once; what is wrong is found one by one
-            flat.extend(items)
-            return
-    if len(shape) > 1:
-        for index, item in enumerate(value):
-            _flatten(item, shape[1:], f"{where}[{index}]", flat, allowed, expected)
-        return
-    if not set(map(type, value)) <= allowed:
-        index = next(index for index, item in enumerate(value) if type(item) not in allowed)
-        raise ValueError(f"{where}[{index}] is {_shown(value[index])}, expected {expected}")
-    flat.extend(value)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, (list, dict)):
-        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
-    return _shown(value)
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)[:44]
-    return text if len(text) < 44 else f"{text[:40]}..."
+        return value
+    if levels > 0:
+        return [_with_features(item, levels - 1, num_features) for item in value]
+    return [[None] * num_features if item is None else item for item in value]
 
 
 # Writing --------------------------------------------------------------------------------------------------
 
 
-def _arrays(motion: Motion) -> dict[str, np.ndarray]:
-    """The arrays of the file, poses with NaN where nothing is present."""
-    tensors: dict[str, Tensor | None] = {
+def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
+    r"""Write a motion as ``.npz`` or ``.json``; reading it gives an equal one (:meth:`Motion.equal`).
+
+    The skeleton is always in the file. A joint that is not present is NaN (JSON: ``null``).
+
+    Args:
+        motion: The motion, in single or double precision.
+        path: The file, whose suffix decides between the two.
+        extra_arrays: Further arrays for the file, which the readers ignore.
+
+    Raises:
+        ValueError: If the suffix is another, a tensor has another precision (JSON: if the precisions differ),
+            or an extra array has a name that is, or looks like, a field's.
+    """
+    path = Path(path)
+    for name in extra_arrays:
+        if name in FIELDS:
+            raise ValueError(f"the extra array '{name}' has the name of a motion's field, expected another")
+    _check_names(["poses", *extra_arrays], path)
+    if path.suffix.lower() not in (".npz", ".json"):
+        raise ValueError(f"{path} ends in {path.suffix!r}, expected .npz or .json")
+    tensors = {
         "poses": motion.poses.masked_fill(~motion.present.unsqueeze(-1), math.nan),
         "confidence": motion.confidence,
         "translation": motion.translation,
@@ -412,49 +355,44 @@ def _arrays(motion: Motion) -> dict[str, np.ndarray]:
     for name, tensor in tensors.items():
         if tensor is not None and tensor.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"'{name}' is {tensor.dtype}, expected single or double precision")
-    return {name: tensor.numpy(force=True) for name, tensor in tensors.items() if tensor is not None}
-
-
-def _write_npz(
-    motion: Motion, path: Path, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
-) -> None:
-    texts: dict[str, Any] = {
-        "skeleton": json.dumps(motion.skeleton.to_dict()),
-        "ids": json.dumps(dict(motion.ids)),
-        "source": motion.source,
-    }
-    if motion.label is not None:
-        texts["label"] = motion.label
-    if motion.frame_rate is not None:
-        texts["frame_rate"] = motion.frame_rate
-    tracks = np.array(motion.tracks, np.int64)
-    content = {**arrays, **texts, "tracks": tracks, **extra}
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **content))
-
-
-def _write_json(
-    motion: Motion, path: Path, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
-) -> None:
-    kinds = {name: str(array.dtype) for name, array in arrays.items()}
-    if len(set(kinds.values())) > 1:
-        raise ValueError(f"the precisions {kinds} differ, expected one for a JSON file, or .npz")
-    document: dict[str, Any] = {
+    arrays = {name: tensor.numpy(force=True) for name, tensor in tensors.items() if tensor is not None}
+    values = {
         "skeleton": motion.skeleton.to_dict(),
         "frame_rate": motion.frame_rate,
         "label": motion.label,
         "ids": dict(motion.ids),
         "tracks": list(motion.tracks),
         "source": motion.source,
-        "precision": "double" if arrays["poses"].dtype == np.float64 else "single",
     }
-    document |= {name: array.tolist() for name, array in arrays.items() if name != "poses"}
-    document["poses"] = [
+    values = {name: value for name, value in values.items() if value is not None}
+    if path.suffix.lower() == ".json":
+        text = _json(motion, values, arrays, extra_arrays)
+        write_whole(path, lambda file: file.write(text.encode()))
+        return
+    values |= {name: json.dumps(values[name]) for name in ("skeleton", "ids")}
+    content = {**arrays, **values, "tracks": np.array(motion.tracks, np.int64), **extra_arrays}
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **content))
+
+
+def _json(
+    motion: Motion, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
+) -> str:
+    kinds = {name: str(array.dtype) for name, array in arrays.items()}
+    if len(set(kinds.values())) > 1:
+        raise ValueError(f"the precisions {kinds} differ, expected one for a JSON file, or .npz")
+    poses = [
         [
             [joint if seen else None for joint, seen in zip(*frame, strict=True)]
             for frame in zip(*person, strict=True)
         ]
         for person in zip(motion.poses.tolist(), motion.present.tolist(), strict=True)
     ]
-    document |= {name: np.asarray(array).tolist() for name, array in extra.items()}
-    text = json.dumps({key: value for key, value in document.items() if value is not None}, allow_nan=False)
-    write_whole(path, lambda file: file.write(text.encode()))
+    document = {
+        **values,
+        "precision": "double" if arrays["poses"].dtype == np.float64 else "single",
+        **{
+            name: np.asarray(array).tolist() for name, array in {**arrays, **extra}.items() if name != "poses"
+        },
+        "poses": poses,
+    }
+    return json.dumps(document, allow_nan=False)

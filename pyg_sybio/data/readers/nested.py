@@ -1,6 +1,6 @@
-"""What JSON holds as what it should be: entries of objects, and nested lists of numbers as an array."""
+"""Values from JSON and pickles: entries of objects with their type, and nested lists as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -8,23 +8,33 @@ import numpy as np
 
 T = TypeVar("T")
 
+NUMBERS = frozenset({int, float})
 
-_KINDS = {str: "a text", int: "an integer", list: "a list", bool: "true or false"}
+_KINDS: dict[Any, str] = {
+    str: "a text",
+    int: "an integer",
+    list: "a list",
+    dict: "an object",
+    bool: "true or false",
+    NUMBERS: "a number",
+    frozenset({bool}): "true or false",
+}
 
 
 def entry_of(value: Any, key: str, kind: type[T], where: str) -> T:
-    """An entry of an object, of the type that it should have.
+    """An entry of an object, of the expected type.
 
     Raises:
-        ValueError: If `value` is no object, or the entry is missing or of another type.
+        ValueError: If `value` is not an object, or the entry is missing or of another type.
     """
     if not isinstance(value, dict):
         raise ValueError(f"{where} is {shown(value)}, expected an object")
+    expected = _KINDS.get(kind, "an array")
     if key not in value:
-        raise ValueError(f"{where} has no '{key}', expected {_KINDS[kind]}")
-    # Not isinstance: true and false are integers to Python.
+        raise ValueError(f"{where} has no '{key}', expected {expected}")
+    # Not isinstance: true and false are integers in Python.
     if type(value[key]) is not kind:
-        raise ValueError(f"{where} has '{key}' {shown(value[key])}, expected {_KINDS[kind]}")
+        raise ValueError(f"{where} has '{key}' {shown(value[key])}, expected {expected}")
     entry: T = value[key]
     return entry
 
@@ -36,20 +46,26 @@ def to_array(
     *,
     entries: Sequence[str] = (),
     null: bool = False,
+    kinds: Set[type] = NUMBERS,
+    dtype: Any = np.float32,
 ) -> np.ndarray:
-    r"""An array of single precision from lists of lists of finite numbers.
+    r"""An array from lists of lists of finite numbers, or of booleans.
 
     Args:
         value: The lists.
-        shape: How many entries the lists have at each level, at least 1; None for any number that is the same
+        shape: Number of entries of the lists at each level, at least 1; None for any number that is the same
             in all of them.
-        where: What an error calls the lists, such as ``"walk.json, 'skeletons'"``.
-        entries: What an error calls the entries of the outermost list. (default: `[0]`, `[1]`, ...)
-        null: Whether `null` may stand for a number that is missing; it becomes `nan`.
+        where: The name of the lists in error messages, such as ``"walk.json, 'skeletons'"``.
+        entries: The names of the entries of the outermost list in error messages. (default: `[0]`, `[1]`,
+            ...)
+        null: Whether `null` may stand for a missing number; it becomes `nan`.
+        kinds: The types of the entries: numbers, or `{bool}`.
+        dtype: The type of the array.
 
     Raises:
-        ValueError: If a list is none, has another number of entries, or something in it is not a number that
-            single precision holds; the message names the place, such as `[3][14]`.
+        ValueError: If something is not a list, a list has another number of entries, or an entry is of
+            another type or not finite in the array's precision; the message names the place, such as
+            `[3][14]`.
     """
     items: list[Any] = [value]
     sizes: list[int] = []
@@ -63,7 +79,8 @@ def to_array(
     for size in shape:
         for index, item in enumerate(items):
             if not isinstance(item, list):
-                raise ValueError(f"{where}{place(index)} is {shown(item)}, expected a list")
+                of_size = "" if size is None else f" of {size}"
+                raise ValueError(f"{where}{place(index)} is {shown(item)}, expected a list{of_size}")
         size = len(items[0]) if size is None else size
         for index, item in enumerate(items):
             if len(item) != size or not size:
@@ -71,19 +88,19 @@ def to_array(
                 raise ValueError(f"{where}{place(index)} has {len(item)} entries, expected {expected}")
         items = list(chain.from_iterable(items))
         sizes.append(size)
-    kinds = {int, float, type(None)} if null else {int, float}
-    if not kinds.issuperset(map(type, items)):
-        index = next(index for index, item in enumerate(items) if type(item) not in kinds)
-        raise ValueError(f"{where}{place(index)} is {shown(items[index])}, expected a number")
+    allowed = {*kinds, type(None)} if null else kinds
+    if not allowed >= set(map(type, items)):
+        index = next(index for index, item in enumerate(items) if type(item) not in allowed)
+        raise ValueError(f"{where}{place(index)} is {shown(items[index])}, expected {_KINDS[kinds]}")
     try:
         with np.errstate(over="ignore"):
-            array = np.array(items, dtype=np.float64).astype(np.float32)  # null becomes nan
+            array = np.array(items, dtype=np.float64).astype(dtype)  # null becomes nan
     except OverflowError:
         index = next(index for index, item in enumerate(items) if type(item) is int and abs(item) > 1e300)
         raise ValueError(
             f"{where}{place(index)} is {shown(items[index])}, expected a finite number"
         ) from None
-    infinite = np.isinf(array)  # JSON has no nan, so what is nan was null
+    infinite = np.isinf(array)  # JSON has no nan, so every nan was null
     if infinite.any():
         index = int(infinite.argmax())
         raise ValueError(f"{where}{place(index)} is {items[index]:g}, expected a finite number")
@@ -91,8 +108,18 @@ def to_array(
 
 
 def shown(value: Any) -> str:
-    """What an error says of a value from JSON."""
-    if isinstance(value, list | dict):
-        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}..."
+    """A value in an error message, in a few words whatever it contains."""
+    match value:
+        case list():
+            return f"a list of {len(value)}"
+        case dict():
+            return f"an object of {len(value)}"
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str() | int() | float():
+            text = repr(value)
+            return text if len(text) <= 40 else f"{text[:40]}..."
+        case _:
+            return f"a {type(value).__name__}"

@@ -12,7 +12,7 @@ import torch
 from mutations import Mutation, assert_safe, mutations
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.annotations import annotation_splits, load_annotations, read_annotations
+from pyg_sybio.data.readers.annotations import load_annotations, read_annotations
 from pyg_sybio.data.readers.ntu import ids_from_name
 from pyg_sybio.skeleton import load_skeleton
 
@@ -86,9 +86,9 @@ def test_poses_scores_and_splits(path: Path, protocol: int, dtype: type) -> None
         assert motion.source == f"{path}: {entry['frame_dir']}"
     assert motions[0].ids == {"setup": "1", "view": "2", "subject": "3", "repetition": "1", "split": "train"}
     assert motions[1].ids == {"split": "test"}
-    assert annotation_splits(path) == {"train": NAMES[:1], "test": NAMES[1:]}
+    assert load_annotations(path).splits == {"train": NAMES[:1], "test": NAMES[1:]}
     both = load_annotations(path)
-    assert len(both) == 3 and both.splits == annotation_splits(path)
+    assert len(both) == 3 and both.splits == load_annotations(path).splits
     assert all(one.equal(other) for one, other in zip(both.motions(), motions, strict=True))
 
 
@@ -147,7 +147,7 @@ def test_numpys_numbers_and_names_are_read(path: Path) -> None:
     entry = annotation(label=np.int64(7), total_frames=np.int32(5), frame_dir=np.str_("clip"))
     written(path, document(entry, split={"all": np.array(["clip"])}))
     (motion,) = read_annotations(path)
-    assert motion.label == "7" and annotation_splits(path) == {"all": ("clip",)}
+    assert motion.label == "7" and load_annotations(path).splits == {"all": ("clip",)}
 
 
 LOOP: list[Any] = []
@@ -159,15 +159,15 @@ for _ in range(50):
     ("change", "message"),
     [
         ({"label": -1}, "'label' is -1, expected a whole number of at least 0"),
-        ({"label": 2.0}, "'label' is 2.0, expected a whole number"),
-        ({"label": True}, "'label' is True, expected a whole number"),
-        ({"label": LOOP}, "'label' is a list, expected a whole number"),
-        ({"label": "drink"}, "'label' is 'drink', expected a whole number"),
+        ({"label": 2.0}, "it has 'label' 2.0, expected an integer"),
+        ({"label": True}, "it has 'label' true, expected an integer"),
+        ({"label": LOOP}, "it has 'label' a list of 2, expected an integer"),
+        ({"label": "drink"}, "it has 'label' 'drink', expected an integer"),
         ({"total_frames": 6}, "'total_frames' is 6, but 'keypoint' has 5 frames"),
         ({"total_frames": 0}, "'total_frames' is 0, expected a whole number of at least 1"),
         ({"keypoint": np.zeros((5, 17, 2))}, "'keypoint' has shape [5, 17, 2], expected 4 dimensions"),
-        ({"keypoint": [[0.0]]}, "'keypoint' is a list, expected a numpy array"),
-        ({"keypoint": None}, "'keypoint' is None, expected a numpy array"),
+        ({"keypoint": [[0.0]]}, "it has 'keypoint' a list of 1, expected an array"),
+        ({"keypoint": None}, "it has 'keypoint' null, expected an array"),
         ({"keypoint": np.full((2, 5, 17, 2), "a")}, "'keypoint' is an array of <U1, expected numbers"),
         (
             {"keypoint_score": np.ones((2, 5, 18))},
@@ -217,7 +217,7 @@ def test_a_list_of_annotations_alone_and_clips_without_label_or_anybody(path: Pa
 
 def test_frames_of_nobody_take_no_memory(path: Path) -> None:
     entry = annotation(total_frames=2**31, keypoint=np.zeros((0, 2**31, 17, 2)), scores=False)
-    with pytest.raises(ValueError, match="'keypoint' has 2147483648 frames of nobody"):
+    with pytest.raises(ValueError, match="'keypoint' has 2147483648 frames without any person"):
         only(path, entry)
 
 
@@ -226,21 +226,21 @@ def test_frames_of_nobody_take_no_memory(path: Path) -> None:
     [
         (3, "holds 3, expected a dictionary or a list of annotations"),
         ([], "has no annotations, expected one or more"),
-        ([3], "annotation 0 is 3, expected a dictionary"),
+        ([3], "annotation 0 is 3, expected an object"),
         ({"split": {}}, "has no 'annotations'"),
         ({"annotations": [annotation()]}, "has no 'split'"),
         (document(), "has no annotations, expected one or more"),
-        (document(annotation(), annotations={}), "'annotations' is a dict, expected a list"),
-        (document(annotation(), annotations=[3]), "annotation 0 is 3, expected a dictionary"),
-        (document(annotation(frame_dir=3)), "annotation 0 'frame_dir' is 3, expected text"),
+        (document(annotation(), annotations={}), "has 'annotations' an object of 0, expected a list"),
+        (document(annotation(), annotations=[3]), "annotation 0 is 3, expected an object"),
+        (document(annotation(frame_dir=3)), "annotation 0 has 'frame_dir' 3, expected a text"),
         (
             document(annotation(), annotation()),
-            "annotation 1 has the 'frame_dir' 'clip', which another one has",
+            "annotation 1 has the 'frame_dir' 'clip' of an earlier one",
         ),
-        (document(annotation(), split=[]), "'split' is a list, expected a dictionary"),
-        (document(annotation(), split={1: []}), "a name in 'split' is 1, expected text"),
+        (document(annotation(), split=[]), "has 'split' a list of 0, expected an object"),
+        (document(annotation(), split={1: []}), "a name in 'split' is 1, expected a text"),
         (document(annotation(), split={"a": "clip"}), "split 'a' is 'clip', expected a list of ids"),
-        (document(annotation(), split={"a": [0]}), "split 'a', an id is 0, expected text"),
+        (document(annotation(), split={"a": [0]}), "split 'a', an id is 0, expected a text"),
         (
             document(annotation(), split={"a": ["clip"] * 2}),
             "split 'a' has the id 'clip' twice, expected it once",
@@ -256,7 +256,7 @@ def test_a_wrong_file_is_named(path: Path, content: Any, message: str) -> None:
 def test_ids_without_an_annotation_are_left_out_of_a_split_with_a_warning(path: Path) -> None:
     content = document(annotation("one"), split={"a": ["gone", "one", "lost"], "b": ["one"]})
     with pytest.warns(UserWarning, match="split 'a' names 2 of 3 ids without an annotation, such as 'gone'"):
-        splits = annotation_splits(written(path, content))
+        splits = load_annotations(written(path, content)).splits
     assert splits == {"a": ("one",), "b": ("one",)}
 
 
@@ -283,7 +283,7 @@ def test_the_names_of_splits_say_the_part_of_a_clip_in_each_protocol(path: Path)
         "xsub": "train",
     }
     content["split"]["xsub_test"] = names[1:2]
-    with pytest.raises(ValueError, match=r"split 'xsub_test' has the id 'two', which is for train as well"):
+    with pytest.raises(ValueError, match=r"split 'xsub_test' has the id 'two', which is in train as well"):
         list(read_annotations(written(path, content)))
 
 

@@ -163,7 +163,7 @@ def test_wrong_values_are_named(value: float, axis: int, message: str, tmp_path:
         ([[[1, 2, 3]] * 16 + [[1, 2]]], r"\[0\]\[16\] has 2 entries, expected 3"),
         ([[[1, 2, 3]] * 16 + [None]], r"\[0\]\[16\] is null, expected a list"),
         ([[[1, 2, "3"]] * 17], r"\[0\]\[0\]\[2\] is '3', expected a number"),
-        ([[[1, 2, False]] * 17], r"\[0\]\[0\]\[2\] is False, expected a number"),
+        ([[[1, 2, False]] * 17], r"\[0\]\[0\]\[2\] is false, expected a number"),
     ],
 )
 def test_wrong_nesting_is_named(content: Any, message: str, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ SCORE = ("data", 1, "skeleton", 1, "score")
         (_changed({}, "data"), "has 'data' an object of 0, expected a list"),
         (_changed(None, "label"), "has 'label' null, expected a text"),
         (_changed(3.0, "label_index"), "has 'label_index' 3.0, expected an integer"),
-        (_changed(True, "label_index"), "has 'label_index' True, expected an integer"),
+        (_changed(True, "label_index"), "has 'label_index' true, expected an integer"),
         (_changed(3, "data", 1), r"'data'\[1\] is 3, expected an object"),
         (_changed(1, "data", 1, "frame_index"), r"'data'\[1\] has 'frame_index' 1, expected at least 2"),
         (_changed(-1, "data", 0, "frame_index"), r"'data'\[0\] has 'frame_index' -1, expected at least 0"),

@@ -104,7 +104,7 @@ def _in_skeletons(value: Any, *place: int) -> dict[str, Any]:
         (document() | {"skeletons": []}, "'skeletons' has 0 entries, expected at least one"),
         (document() | {"skeletons": 3}, "'skeletons' is 3, expected a list"),
         (document() | {"label": 8}, "'label' is 8, expected 7 for action 8"),
-        (document() | {"label": True, "file_name": "a01_s01_e00_v01"}, "'label' is True, expected 1 for"),
+        (document() | {"label": True, "file_name": "a01_s01_e00_v01"}, "'label' is true, expected 1 for"),
         (document() | {"label": "7"}, "'label' is '7', expected 7"),
         (
             document() | {"file_name": "a07_s01_e00_v01"},
@@ -116,7 +116,7 @@ def _in_skeletons(value: Any, *place: int) -> dict[str, Any]:
         (_in_skeletons([0.0, 0.0], 2, 13), r"'skeletons'\[2\]\[13\] has 2 entries, expected 3"),
         (_in_skeletons(None, 2, 13), r"'skeletons'\[2\]\[13\] is null, expected a list"),
         (_in_skeletons(None, 2, 13, 1), r"'skeletons'\[2\]\[13\]\[1\] is null, expected a number"),
-        (_in_skeletons(True, 2, 13, 1), r"'skeletons'\[2\]\[13\]\[1\] is True, expected a number"),
+        (_in_skeletons(True, 2, 13, 1), r"'skeletons'\[2\]\[13\]\[1\] is true, expected a number"),
         (_in_skeletons("1.0", 2, 13, 1), r"'skeletons'\[2\]\[13\]\[1\] is '1.0', expected a number"),
         (_in_skeletons(1e39, 2, 13, 1), r"'skeletons'\[2\]\[13\]\[1\] is 1e\+39, expected a finite number"),
         (
