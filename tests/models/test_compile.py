@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from marks import slow
+from small_gnn import SMALL
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
@@ -17,22 +18,12 @@ from pyg_sybio.testing import randomize
 
 SKELETON = load_skeleton("jhmdb15")
 M, D, C, T, T_FUTURE = SKELETON.num_joints, 2, 4, 7, 2
-SMALL: dict[str, Any] = {
-    "channels": (4, 6),
-    "strides": (1, 2),
-    "fusions": (1,),
-    "kernel_size": 3,
-    "head_channels": 8,
-    "actional_channels": 8,
-    "actional_frames": 6,
-    "actional_iterations": 1,
-}
 INPUTS = ("clips", "persons", "batch", "batch of persons")
 NAMES = ("logits", "future", "actional", "bone_future", "present")
 
 
 def build(*, training: bool = False, **overrides: Any) -> SybioGNN:
-    arguments = {"num_classes": C, "num_future": T_FUTURE, **SMALL, **overrides}
+    arguments = {"num_classes": C, "num_future": T_FUTURE, **SMALL, "actional_iterations": 1, **overrides}
     model = SybioGNN.from_preset("demo", skeleton=SKELETON, **arguments)
     randomize(model)
     return model.train(training)

@@ -1,0 +1,117 @@
+"""Errors for wrong inputs, masks and arguments of the model."""
+
+from typing import Any
+
+import pytest
+import torch
+from small_gnn import SKELETON, C, D, M, T, build, graph_of, motion
+from torch import Tensor
+from torch_geometric.data import Data
+
+from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.skeleton import Skeleton
+
+
+def broken(value: float) -> Tensor:
+    x = motion(2, T)
+    x[1, 2, 3, 1] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.randn(2, T, M - 1, D), "'x' has 14 joints, but skeleton 'jhmdb15' has 15"),
+        (torch.randn(2, T, M, D + 1), "'x' has 3 features a joint, but the model takes 2"),
+        (torch.randn(T, M, D), r"'x' must be \[N, T, M, D\] or .* but it has shape \(7, 15, 2\)"),
+        (torch.randn(0, T, M, D), r"'x' is empty: its persons have shape \(0, 7, 15, 2\)"),
+        (torch.randn(2, 0, M, D), r"'x' is empty: its persons have shape \(2, 0, 15, 2\)"),
+        (
+            torch.ones(2, T, M, D, dtype=torch.long),
+            "'x' must be of a floating-point type, but it is torch.int64",
+        ),
+        (broken(float("nan")), "'x' holds a NaN or an infinity"),
+        (broken(float("inf")), "'x' holds a NaN or an infinity"),
+        (torch.zeros(2, 2, T, M, D), "but none is present in clip 0"),
+        (Data(x=torch.randn(M + 1, T, D)), "'x' has 16 nodes in graph 0, but the skeleton has 15 joints"),
+        (Data(x=torch.randn(M, T, D + 1)), "'x' has 3 features a joint, but the model takes 2"),
+        (Data(x=torch.randn(M, 0, D)), "'x' is empty"),
+        (Data(x=torch.ones(M, T, D, dtype=torch.long)), "'x' must be of a floating-point type"),
+        (graph_of(broken(float("nan"))), "'x' holds a NaN or an infinity"),
+        (Data(y=torch.tensor([1])), "'x' of the batch must be .* but it is missing"),
+    ],
+)
+def test_wrong_inputs(x: Tensor | Data, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        build()(x)
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_masks_and_lengths() -> None:
+    model = build()
+    with pytest.raises(ValueError, match=r"'present' must be \[2, 2\], but it has shape \(2,\)"):
+        model(motion(2, 2, T), present=torch.ones(2))
+    with pytest.raises(ValueError, match="'present' is given, but 'x' has no person dimension"):
+        model(motion(2, T), present=torch.ones(2, 1))
+    with pytest.raises(ValueError, match="'present' goes with a dense tensor"):
+        model(graph_of(motion(1, T)), present=torch.ones(1, 1))
+    with pytest.raises(ValueError, match="'num_future' must be at least 1, but it is 0"):
+        model(motion(2, T), num_future=0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"hop": 3}, "the model has no 'hop', did you mean 'hops'"),
+        ({"zoo": 3}, "^the model has no 'zoo'$"),
+        ({"hops": 1.5}, "'hops' of the model must be a whole number, but it is 1.5"),
+        ({"hops": True}, "'hops' of the model must be a whole number, but it is True"),
+        (
+            {"channels": 8},
+            "'channels' of the model must be a list, of which each is a whole number, but it is 8",
+        ),
+        (
+            {"channels": "88"},
+            "'channels' of the model must be a list, of which each is a whole number, but it is '88'",
+        ),
+        ({"channels": (8, 8.5)}, r"each is a whole number, but it is \(8, 8\.5\)"),
+        ({"in_channels": "3"}, "'in_channels' of the model must be a whole number or nothing, but it is '3'"),
+        ({"dropout": "much"}, "'dropout' of the model must be a number, but it is 'much'"),
+        ({"bone_weight": None}, "'bone_weight' of the model must be a number, but it is None"),
+        ({"actional": 1}, "'actional' of the model must be true or false, but it is 1"),
+        ({"recognition": False, "prediction": False}, "a model needs a task"),
+        (
+            {"joints": False, "bones": False},
+            "a model needs a network, but 'joints' and 'bones' are both False",
+        ),
+        ({"num_classes": 0}, "'num_classes' must be at least 1, but it is 0"),
+        ({"num_future": 0}, "'num_future' must be at least 1, but it is 0"),
+        ({"actional": False, "structural": False, "parts": False}, "no graph is left"),
+        ({"strides": (1,)}, "'strides' has 1 entries, but 'channels' has 2"),
+    ],
+)
+def test_wrong_arguments(overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(**overrides)
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(ValueError, match="there is no preset 'huge'; there are ntu, mocap, demo"):
+        SybioGNN.from_preset("huge", skeleton=SKELETON, num_classes=C, num_future=3)
+
+
+def test_a_single_bone_makes_no_bone_network() -> None:
+    stick = Skeleton(
+        name="stick",
+        joints=("a", "b"),
+        bones=(("a", "b"),),
+        center="a",
+        parts={"all": ("a", "b")},
+        part_bones=(),
+        mirror=(),
+        coordinates="xy",
+        units="m",
+    )
+    with pytest.raises(ValueError, match="needs at least 2 nodes, but the graph has 1"):
+        build(stick)
+    assert build(stick, bones=False)(torch.randn(2, T, 2, 2)).logits.isfinite().all()
