@@ -9,7 +9,8 @@ own (`compare_cases.py`, of this checkout). In every round, each process times t
 one after the other, every other round in reverse, and its time of the round is the median of its runs. `old
 ms` and `new ms` are the medians over the rounds; `new/old` is the median of the ratios of the same round,
 with its quartiles, and is below 1 where NEW is faster. `best/best` is the ratio of the fastest rounds. With
-`--restarts`, all of this is repeated in new processes, and the rounds are joined.
+`--processes` there are several processes per version, in pairs that take turns, against effects that last as
+long as a process.
 
 Modes are those of `latency.py`. Others: `training` is a training step of `--training-batch` clips and `agim`
 a forward pass of as many, each with the version's own AGIM, with the dense one, and with message passing;
@@ -22,9 +23,10 @@ import argparse
 import math
 import os
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from samples import SAMPLES
 from timing import timings_in_turn
 from workers import Worker, WorkerError
 
+VERSIONS = ("old", "new")
 OTHERS = ("training", "agim", "stream", "evaluate")
 # Clips in a batch of each preset, unless --batch says otherwise.
 BATCH = {"mocap": [1, 8]}
@@ -71,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--others", nargs="*", choices=OTHERS, default=list(OTHERS), metavar="CASE", help=", ".join(OTHERS))
     add("--training-batch", type=positive_int, default=8, help="clips per training step (default: 8)")
     add("--rounds", type=positive_int, default=11, help="rounds per case (default: 11)")
-    add("--restarts", type=positive_int, default=1, help="processes per version and case (default: 1)")
+    add("--processes", type=positive_int, default=1, help="processes per version (default: 1)")
     add("--threads", type=positive_int, help="threads of each process (default: torch's)")
     add("--cpus", type=int, nargs="+", metavar="N", help="processors to use (default: all)")
     arguments = parsed(parser, argv)
@@ -81,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.cpus:
         os.sched_setaffinity(0, arguments.cpus)  # the workers inherit it
     where = {"device": processor_name(), "processors": sorted(os.sched_getaffinity(0))}
-    for name in ("old", "new"):
+    for name in VERSIONS:
         where[name] = commit_of(getattr(arguments, name) / "pyg_sybio" / "__init__.py")
     where["threads"] = arguments.threads or "torch's default"
     Report(where, arguments.output).table(rows(arguments), COLUMNS)
@@ -106,48 +109,50 @@ def cases(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:
     """Yield a row per case."""
-    for case in cases(arguments):
-        name = case["kind"] + (f", {case['actional']} AGIM" if case["actional"] else "")
-        label = {"case": name, "preset": case["preset"], "batch": case["batch"]}
-        try:
-            old, new = compare({**case, "threads": arguments.threads}, arguments)
-        except WorkerError as error:
-            yield {**dict.fromkeys(COLUMNS), **label, "note": f"left out, {error}"}
-        else:
-            yield {**label, **figures(old, new), "note": ""}
-
-
-def compare(case: dict[str, Any], arguments: argparse.Namespace) -> list[list[float]]:
-    """Return the times of the old and the new version in every round, in seconds.
-
-    Raises:
-        WorkerError: If a version cannot run the case.
-    """
-    rounds: list[list[float]] = [[], []]
-    for _ in range(arguments.restarts):
-        with ExitStack() as stack:
-            timers = []
-            for name in ("old", "new"):
-                folder = getattr(arguments, name).resolve()
-                worker = stack.enter_context(started(folder, arguments.threads))
-                try:
-                    used = worker.ask(prepare=case)["package"]
-                except WorkerError as error:
-                    raise WorkerError(f"{name}: {error}") from error
-                if Path(used) != folder:
-                    raise WorkerError(f"{name}: {used} was imported instead of {folder}")
-                once = worker.seconds()
-                timers.append(partial(worker.seconds, max(1, math.ceil(arguments.seconds / once))))
-            measured = timings_in_turn(timers, seconds=0, at_least=arguments.rounds)
-        for all_of_it, own in zip(rounds, measured, strict=True):
-            all_of_it += own
-    return rounds
+    with ExitStack() as stack:
+        pairs = [
+            [stack.enter_context(started(getattr(arguments, name), arguments.threads)) for name in VERSIONS]
+            for _ in range(arguments.processes)
+        ]
+        for case in cases(arguments):
+            name = case["kind"] + (f", {case['actional']} AGIM" if case["actional"] else "")
+            label = {"case": name, "preset": case["preset"], "batch": case["batch"]}
+            try:
+                timers = [
+                    prepared(worker, version, case, arguments)
+                    for pair in pairs
+                    for version, worker in zip(VERSIONS, pair, strict=True)
+                ]
+                times = timings_in_turn(timers, seconds=0, at_least=arguments.rounds)
+            except WorkerError as error:
+                yield {**dict.fromkeys(COLUMNS), **label, "note": f"left out, {error}"}
+            else:
+                yield {**label, **figures(list(chain(*times[::2])), list(chain(*times[1::2]))), "note": ""}
 
 
 def started(folder: Path, threads: int | None) -> Worker:
     """Start a process that uses the package in a folder."""
     pinned = {} if threads is None else {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    return Worker(Path(__file__).parent / "compare_cases.py", {"PYTHONPATH": str(folder), **pinned})
+    environment = {"PYTHONPATH": str(folder.resolve()), **pinned}
+    return Worker(Path(__file__).parent / "compare_cases.py", environment)
+
+
+def prepared(
+    worker: Worker, version: str, case: dict[str, Any], arguments: argparse.Namespace
+) -> Callable[[], float]:
+    """Prepare a case, and return what times it for about ``--seconds``.
+
+    Raises:
+        WorkerError: If the version cannot run the case.
+    """
+    try:
+        used = worker.ask(prepare={**case, "threads": arguments.threads})["package"]
+        folder = getattr(arguments, version).resolve()
+        if Path(used) != folder:
+            raise WorkerError(f"{used} was imported instead of {folder}")
+        return partial(worker.seconds, max(1, math.ceil(arguments.seconds / worker.seconds())))
+    except WorkerError as error:
+        raise WorkerError(f"{version}: {error}") from error
 
 
 def figures(old: Sequence[float], new: Sequence[float]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 It uses only what both versions have, and names what they call differently.
 """
 
+import gc
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], object], Any]:
     """
     if case["threads"]:
         torch.set_num_threads(case["threads"])
+    gc.collect()
+    torch.compiler.reset()  # or the models of many cases would reach the limit of recompilations
     sample = SAMPLES[case["preset"]]
     skeleton = load_skeleton(sample.skeleton)
     torch.manual_seed(0)

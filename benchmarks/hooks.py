@@ -1,6 +1,4 @@
-"""Attribution of time or FLOPs to the modules of any model, by forward hooks and hooks of the autograd
-graph.
-"""
+"""Time or FLOPs of the modules of any model, by forward hooks and hooks of the autograd graph."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping

@@ -1,8 +1,7 @@
-"""A public implementation in a process of its own: it is imported, constructed, counted and timed
-(`peers.py`).
+"""A public implementation, constructed, counted and timed in a process of its own (`peers.py`).
 
-Only torch and `workers.py` are imported here, and nothing of this folder stays on the path: names of modules
-in the checkout are never taken for others.
+Only torch and `workers.py` are imported here, and this folder does not stay on the path, so that a checkout
+may have modules of any name.
 """
 
 import copy

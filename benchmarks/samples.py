@@ -1,5 +1,6 @@
-"""The size of a clip of each preset's data; imports nothing, so that any version of the package can use
-it.
+"""The size of a clip of each preset's data.
+
+Nothing of the package is imported here, so that every version of it can use this (`compare_cases.py`).
 """
 
 from collections.abc import Mapping

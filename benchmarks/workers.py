@@ -1,6 +1,4 @@
-"""Processes that prepare runs and time them on request, so that code which cannot share a process takes
-turns.
-"""
+"""Processes that prepare and time runs on request, for code that cannot share a process with other code."""
 
 import contextlib
 import json
