@@ -13,9 +13,9 @@ with its quartiles, and is below 1 where NEW is faster. `best/best` is the ratio
 long as a process.
 
 Modes are those of `latency.py`. Others: `training` is a training step of `--training-batch` clips and `agim`
-a forward pass of as many, each with the version's own AGIM, with the dense one, and with message passing;
-`stream` is an update of a stream, and `evaluate` the evaluation of built-in synthetic motions by the `demo`
-preset. What a version cannot run is reported with the reason. Threads and processors are pinned with
+a forward pass of the same batch, each with the version's own AGIM, with the dense one, and with message
+passing; `stream` is an update of a stream, and `evaluate` the evaluation of built-in synthetic motions by the
+`demo` preset. What a version cannot run is reported with the reason. Threads and processors are pinned with
 `--threads` and `--cpus`.
 """
 

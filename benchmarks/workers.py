@@ -87,7 +87,7 @@ def serve(prepare: Callable[[Any], tuple[Run, Any]]) -> None:
     answers the times of ``n`` runs in seconds. Whatever a request raises is answered as an error.
 
     Args:
-        prepare: Prepares a run; the run before is dropped first.
+        prepare: Prepares a run; the previous run is dropped first.
     """
     # What other code prints must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
@@ -109,7 +109,7 @@ def serve(prepare: Callable[[Any], tuple[Run, Any]]) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """Return type and message of an error in one line; the message alone if it was raised on purpose."""
+    """Return type and message of an error in one line; only the message of a :class:`WorkerError`."""
     message = " ".join(str(error).split())[:200]
     return message if isinstance(error, WorkerError) else f"{type(error).__name__}: {message}"
 
