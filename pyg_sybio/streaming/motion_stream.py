@@ -175,7 +175,7 @@ class MotionStream:
         self.forget_after = forget_after
         self.num_future = model.num_future
         like = input_example(model)
-        self.model: Model = model.folded(like.dtype) if isinstance(model, SybioGNN) else model
+        self.model: Model = model.folded() if isinstance(model, SybioGNN) else model
         self.lock = threading.RLock()
         self._read = PoseReader(self.skeleton, preparation.skeleton, min_confidence)
         self._tracks: dict[int, Track] = {}  # in the order of their latest updates
