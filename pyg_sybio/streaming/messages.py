@@ -22,15 +22,17 @@ and ``track`` (default 0) are optional. Output is a greeting, results and errors
     {"type": "error", "message": "line 3: not JSON: ..."}
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
 
+from pyg_sybio.data.readers.nested import shown, to_array
+from pyg_sybio.files import parse_json
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.streaming.motion_stream import MotionStream, StreamOutput
 
@@ -84,7 +86,13 @@ def parse_message(message: str | bytes, skeleton: Skeleton) -> Frame | Reset:
         ValueError: If it is not a frame of this skeleton or a reset; the error names the place and what was
             expected, in one line.
     """
-    document = _document(message)
+    try:
+        text = message if isinstance(message, str) else message.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: byte {error.start} is invalid, expected JSON") from None
+    document = parse_json(text, "not JSON", expected="a message")
+    if not isinstance(document, dict):
+        raise ValueError(f"the message is {shown(document)}, expected an object with 'type'")
     kind = document.get("type")
     if kind == "frame":
         _check_keys(document, {"type", "timestamp", "people"}, "the message")
@@ -92,115 +100,59 @@ def parse_message(message: str | bytes, skeleton: Skeleton) -> Frame | Reset:
     if kind == "reset":
         _check_keys(document, {"type", "track"}, "the message")
         return Reset(_track(document["track"], "'track'") if "track" in document else None)
-    raise ValueError(f"'type' is {_shown(kind)}, expected 'frame' or 'reset'")
-
-
-def _document(message: str | bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(message, parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: byte {error.start} is invalid, expected JSON") from None
-    except RecursionError:
-        raise ValueError("not valid JSON: it is nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"not JSON: {one_line(error)[:200]}") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"the message is {_shown(document)}, expected an object with 'type'")
-    return document
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON value; use null for a joint that was not observed")
+    raise ValueError(f"'type' is {shown(kind)}, expected 'frame' or 'reset'")
 
 
 def _frame(document: dict[str, Any], skeleton: Skeleton) -> Frame:
-    people = document.get("people")
+    people, timestamp = document.get("people"), document.get("timestamp")
     if not isinstance(people, list):
-        raise ValueError(f"'people' is {_shown(people)}, expected a list")
-    timestamp = document.get("timestamp")
-    if timestamp is not None:
-        timestamp = _number(timestamp, "'timestamp'", "a number of seconds")
+        raise ValueError(f"'people' is {shown(people)}, expected a list")
     poses: dict[int, np.ndarray] = {}
     confidences: dict[int, np.ndarray] = {}
     for index, person in enumerate(people):
         where = f"'people'[{index}]"
         if not isinstance(person, dict):
-            raise ValueError(f"{where} is {_shown(person)}, expected an object with 'track' and 'joints'")
+            raise ValueError(f"{where} is {shown(person)}, expected an object with 'track' and 'joints'")
         _check_keys(person, {"track", "joints", "confidence"}, where)
         track = _track(person.get("track", 0), f"{where}: 'track'")
         if track in poses:
             raise ValueError(f"{where}: duplicate track {track}, expected different tracks")
-        confidence = person.get("confidence")
+        joints, confidence = person.get("joints"), person.get("confidence")
+        poses[track] = _pose(joints, skeleton, confidence is not None, f"{where}: 'joints'")
         if confidence is not None:
-            values = _list(confidence, skeleton.num_joints, f"{where}: 'confidence'", "one per joint")
-            confidences[track] = np.array(
-                [0.0 if v is None else _number(v, f"{where}: 'confidence'", "numbers") for v in values]
-            )
-        poses[track] = _pose(person.get("joints"), skeleton, confidence is not None, where)
-    return Frame(poses, confidences, timestamp)
+            values = _numbers(confidence, [skeleton.num_joints], f"{where}: 'confidence'", null=True)
+            confidences[track] = np.nan_to_num(values)
+    seconds = None if timestamp is None else float(_numbers(timestamp, [], "'timestamp'"))
+    return Frame(poses, confidences, seconds)
 
 
 def _pose(joints: Any, skeleton: Skeleton, has_confidence: bool, where: str) -> np.ndarray:
     """Parse a pose `[M, D]`; its scores may be left out if there is a confidence."""
     size = skeleton.num_features
-    _list(joints, skeleton.num_joints, f"{where}: 'joints'", f"one per joint of skeleton '{skeleton.name}'")
-    lengths = {len(joint) for joint in joints if isinstance(joint, list)}
-    if skeleton.coordinates == "xy+score" and has_confidence and lengths == {2}:
-        size = 2
-    pose = np.full((skeleton.num_joints, size), np.nan)
-    for index, joint in enumerate(joints):
-        if joint is None:
-            continue
-        place = f"{where}: 'joints'[{index}] ('{skeleton.joints[index]}')"
-        if not isinstance(joint, list) or len(joint) != size:
-            raise ValueError(
-                f"{place} is {_shown(joint)}, expected {size} numbers ({skeleton.coordinates}) or null"
-            )
-        values = [math.nan if v is None else _number(v, place, "numbers or null") for v in joint]
-        if None not in joint:
-            pose[index] = values
+    if isinstance(joints, list):
+        lengths = {len(joint) for joint in joints if isinstance(joint, list)}
+        if skeleton.coordinates == "xy+score" and has_confidence and lengths == {2}:
+            size = 2
+        joints = [[None] * size if joint is None else joint for joint in joints]
+    names = [f"[{index}] ({name!r})" for index, name in enumerate(skeleton.joints)]
+    pose = _numbers(joints, [skeleton.num_joints, size], where, entries=names, null=True)
+    pose[np.isnan(pose).any(-1)] = np.nan
     return pose
 
 
-def _list(values: Any, length: int, where: str, meaning: str) -> list[Any]:
-    if not isinstance(values, list) or len(values) != length:
-        found = f"has {len(values)} entries" if isinstance(values, list) else f"is {_shown(values)}"
-        raise ValueError(f"{where} {found}, expected a list of {length}, {meaning}")
-    return values
+_numbers = partial(to_array, dtype=np.float64)
 
 
 def _track(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _MAX_TRACK:
-        raise ValueError(f"{where} is {_shown(value)}, expected an integer of up to 64 bits")
+        raise ValueError(f"{where} is {shown(value)}, expected an integer of up to 64 bits")
     return value
-
-
-def _number(value: Any, where: str, expected: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number
-    raise ValueError(f"{where} has {_shown(value)}, expected {expected}")
 
 
 def _check_keys(document: Mapping[str, Any], known: set[str], where: str) -> None:
     for key in document:
         if key not in known:
-            raise ValueError(
-                f"{where} has the unknown key {_shown(key)}, expected {', '.join(sorted(known))}"
-            )
-
-
-def _shown(value: Any) -> str:
-    """A value in a few characters of one line."""
-    try:
-        text = json.dumps(value)
-    except (ValueError, RecursionError):
-        text = type(value).__name__
-    return text if len(text) <= 40 else f"{text[:40]}..."
+            raise ValueError(f"{where} has the unknown key {shown(key)}, expected {', '.join(sorted(known))}")
 
 
 # Output ---------------------------------------------------------------------------------------------------

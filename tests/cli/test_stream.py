@@ -164,7 +164,7 @@ def test_a_bad_line_is_told_by_its_number_and_the_stream_goes_on(
     assert run.code == 1
     assert [error.split(":")[0] for error in run.errors] == ["line 2", "line 4", "line 6", "line 7"]
     assert "not JSON" in run.errors[0] and "newest pose of track 0 is at 1.1 s" in run.errors[1]
-    assert "'joints' has 7 entries, expected a list of 25" in run.errors[2]
+    assert "'joints' has 7 entries, expected 25" in run.errors[2]
     assert f"expected at most {MAX_LINE} bytes" in run.errors[3]
     # Without a timestamp a frame is later than the last one that was taken in; a reset allows earlier ones.
     assert [result["timestamp"] for result in run.results] == pytest.approx([1.0, 1.1, 1.1 + 1 / 30, 0.5])

@@ -125,7 +125,7 @@ def test_a_reset_begins_anew(client: TestClient) -> None:
 MISTAKES = {
     "no JSON": ("{", "not JSON"),
     "no object": ("[1]", "expected an object"),
-    "another type": ('{"type": "hello"}', "'type' is \"hello\""),
+    "another type": ('{"type": "hello"}', "'type' is 'hello'"),
     "deep": ("[" * 50_000, "nested too deeply"),
     "NaN": ('{"type": "frame", "people": [{"joints": [NaN]}]}', "NaN"),
     "two lines": ('{"type":\n"fr\nme"}', "not JSON"),

@@ -65,7 +65,7 @@ def test_a_score_may_be_given_as_confidence() -> None:
     whole = {"joints": [[0.1, 0.2, 0.7]] * 18}
     parsed = parse_message(json.dumps({"type": "frame", "people": [whole]}), skeleton)
     assert isinstance(parsed, Frame) and parsed.poses[0].shape == (18, 3)
-    with pytest.raises(ValueError, match=r"is \[0.1, 0.2\], expected 3 numbers \(xy\+score\) or null"):
+    with pytest.raises(ValueError, match=r"'joints'\[0\] \('nose'\) has 2 entries, expected 3"):
         parse_message(json.dumps({"type": "frame", "people": [person | {"confidence": None}]}), skeleton)
 
 
@@ -77,52 +77,55 @@ def test_resets() -> None:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("", "not JSON: Expecting value"),
-        ("{", "not JSON: "),
+        ("", "not JSON, line 1, column 1: Expecting value"),
+        ("{", "not JSON, line 1, column 2: "),
         (b"\xff\xfe{}", "not UTF-8|not JSON"),
         (b'{"type": "\xff"}', "not UTF-8: byte 10 is invalid"),
         ("[" * 100_000, "nested too deeply"),
-        ("NaN", "NaN is not a JSON value; use null for a joint that was not observed"),
+        ("NaN", "not JSON: NaN is not JSON, expected a finite number"),
         ('{"type": "reset", "track": ' + "9" * 5000 + "}", "not JSON: "),
         ("5", "the message is 5, expected an object with 'type'"),
         ("{}", "'type' is null, expected 'frame' or 'reset'"),
-        ({"type": ["frame"]}, r"'type' is \[\"frame\"\], expected"),
+        ({"type": ["frame"]}, "'type' is a list of 1, expected"),
         ({"type": "reset", "track": None}, "'track' is null, expected an integer"),
         ({"type": "reset", "track": True}, "'track' is true, expected an integer"),
         (
             {"type": "reset", "track": 2**63},
             "'track' is 9223372036854775808, expected an integer of up to 64 bits",
         ),
-        ({"type": "reset", "trakc": 1}, 'the message has the unknown key "trakc", expected track, type'),
+        ({"type": "reset", "trakc": 1}, "the message has the unknown key 'trakc', expected track, type"),
         ({"type": "frame"}, "'people' is null, expected a list"),
-        ({"type": "frame", "people": {}}, "'people' is {}, expected a list"),
+        ({"type": "frame", "people": {}}, "'people' is an object of 0, expected a list"),
         ({"type": "frame", "people": [5]}, r"'people'\[0\] is 5, expected an object"),
-        (frame() | {"timestamp": "now"}, "'timestamp' has \"now\", expected a number of seconds"),
-        (frame() | {"timestamp": True}, "'timestamp' has true, expected a number of seconds"),
-        ('{"type": "frame", "timestamp": 1e999, "people": []}', "'timestamp' has Infinity, expected"),
-        (frame() | {"time": 1}, 'unknown key "time", expected people, timestamp, type'),
-        (frame(name="x"), r"'people'\[0\] has the unknown key \"name\""),
-        (frame(track="a"), r"'people'\[0\]: 'track' is \"a\", expected an integer"),
+        (frame() | {"timestamp": "now"}, "'timestamp' is 'now', expected a number"),
+        (frame() | {"timestamp": True}, "'timestamp' is true, expected a number"),
+        (
+            '{"type": "frame", "timestamp": 1e999, "people": []}',
+            "'timestamp' is inf, expected a finite number",
+        ),
+        (frame() | {"time": 1}, "unknown key 'time', expected people, timestamp, type"),
+        (frame(name="x"), r"'people'\[0\] has the unknown key 'name'"),
+        (frame(track="a"), r"'people'\[0\]: 'track' is 'a', expected an integer"),
         (frame(track=1.0), "'track' is 1.0"),
         (frame(joints=None), r"'people'\[0\]: 'joints' is null, expected a list of 25"),
         (
             frame(joints=JOINTS[1:]),
-            "'joints' has 24 entries, expected a list of 25, one per joint of skeleton 'ntu25'",
+            "'joints' has 24 entries, expected 25",
         ),
         (
             frame(joints=[[1, 2]] * 25),
-            r"'joints'\[0\] \('\w+'\) is \[1, 2\], expected 3 numbers \(xyz\) or null",
+            r"'joints'\[0\] \('\w+'\) has 2 entries, expected 3",
         ),
-        (frame(joints=[*JOINTS[1:], 5]), r"'joints'\[24\] .* is 5, expected 3 numbers"),
-        (frame(joints=[*JOINTS[1:], [1, 2, "3"]]), r"'joints'\[24\] .* has \"3\", expected numbers"),
+        (frame(joints=[*JOINTS[1:], 5]), r"'joints'\[24\] .* is 5, expected a list of 3"),
+        (frame(joints=[*JOINTS[1:], [1, 2, "3"]]), r"'joints'\[24\] .*\[2\] is '3', expected a number"),
         (
             frame(joints=[*JOINTS[1:], [1, None, True]]),
-            r"'joints'\[24\] .* has true, expected numbers or null",
+            r"'joints'\[24\] .*\[2\] is true, expected a number",
         ),
-        (frame(joints=[*JOINTS[1:], [1, 2, 10**400]]), r"'joints'\[24\] .* has 1000"),
-        (frame(confidence=[1]), "'confidence' has 1 entries, expected a list of 25, one per joint"),
+        (frame(joints=[*JOINTS[1:], [1, 2, 10**400]]), r"'joints'\[24\] .*\[2\] is 1000"),
+        (frame(confidence=[1]), "'confidence' has 1 entries, expected 25"),
         (frame(confidence=1), "'confidence' is 1, expected a list of 25"),
-        (frame(confidence=["1"] * 25), "'confidence' has \"1\", expected numbers"),
+        (frame(confidence=["1"] * 25), r"'confidence'\[0\] is '1', expected a number"),
         (
             {"type": "frame", "people": [frame()["people"][0]] * 2},
             r"'people'\[1\]: duplicate track 3, expected different tracks",
