@@ -1,9 +1,5 @@
 """The precision that a recipe's ``auto`` stands for, by what the device says that it can do."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -93,23 +89,19 @@ def test_every_recipe_says_auto() -> None:
 
 
 @pytest.mark.parametrize(("limit", "capabilities"), [("AVX2", AMX), (None, AMX), (None, AVX2)])
-def test_a_trainer_says_its_precision(limit: str | None, capabilities: dict[str, object]) -> None:
-    # In a process of its own, because oneDNN reads the variable once.
-    code = (
-        f"import torch; torch.cpu.get_capabilities = lambda: {capabilities!r}\n"
-        "from pyg_sybio.training.recipes import prepare\n"
-        "trainer = prepare('synthetic', ['--trainer.accelerator=cpu']).trainer\n"
-        "print(trainer.precision)"
-    )
-    environment = {key: value for key, value in os.environ.items() if not key.endswith("MAX_CPU_ISA")}
+def test_a_trainer_says_its_precision(
+    limit: str | None,
+    capabilities: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     if limit is not None:
-        environment["ONEDNN_MAX_CPU_ISA"] = limit
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    trainer = prepare("synthetic", ["--trainer.accelerator=cpu"]).trainer
     bf16 = limit is None and capabilities is AMX
-    assert done.stdout.split()[-1] == ("bf16-mixed" if bf16 else "32-true")
-    said = [line for line in done.stderr.splitlines() if line.startswith("precision: ")]
+    assert trainer.precision == ("bf16-mixed" if bf16 else "32-true")
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("precision: ")]
     assert said == [
         "precision: bf16-mixed (this processor has AMX)"
         if bf16

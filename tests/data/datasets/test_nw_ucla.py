@@ -156,6 +156,7 @@ def test_the_recipes_train_on_the_real_files(
             *TINY_MODEL,
             f"--data.root={data_root}",
             '--data.settings.test_views=["2"]',
+            "--data.batch_size=8",
             "--trainer.max_steps=1",
             "--trainer.limit_val_batches=2",
             "--trainer.val_check_interval=1",
