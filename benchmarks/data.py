@@ -209,7 +209,7 @@ def write_ntu_files(root: Path, count: int) -> None:
 
 def ntu_names() -> Iterator[str]:
     """Yield the names of samples that have a skeleton, all actions of a performer first."""
-    missing = missing_skeletons(60)
+    missing = missing_skeletons()
     for setup, camera, performer, repetition, action in product(*map(range, (17, 3, 40, 2, 60))):
         name = f"S{setup + 1:03}C{camera + 1:03}P{performer + 1:03}R{repetition + 1:03}A{action + 1:03}"
         if name not in missing:

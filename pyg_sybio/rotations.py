@@ -1,9 +1,8 @@
 r"""Rotations as exponential maps, matrices, quaternions and Euler angles, and forward kinematics.
 
-Every function is differentiable and takes any leading shape, in single or double precision. Matrices act on
-column vectors (`R @ v`), angles are radians, quaternions are `(w, x, y, z)`, Euler angles are intrinsic (each
-turn is about an axis of the frame that the earlier turns made): `order="XYZ"` means
-`R = R_x(a) R_y(b) R_z(c)`.
+Every function is differentiable and takes any leading dimensions, in single or double precision. Matrices act
+on column vectors (`R @ v`), angles are in radians, quaternions are `(w, x, y, z)`, Euler angles are intrinsic
+(each rotation is about an axis of the already rotated frame): `order="XYZ"` means `R = R_x(a) R_y(b) R_z(c)`.
 """
 
 from collections.abc import Sequence
@@ -11,20 +10,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# Below this square of an angle the quotients by the angle are taken from their series, whose first
-# neglected term is then under the rounding of double precision.
+# Below this square of an angle, quotients by the angle are taken from their series, whose first neglected
+# term is then below the rounding error of double precision.
 _SMALL_SQUARE = 1e-6
 
 
 def expmap_to_matrix(expmap: Tensor) -> Tensor:
-    r"""Rotation matrix of an exponential map (the formula of Rodrigues).
+    r"""Rotation matrix of an exponential map (Rodrigues' formula).
 
     .. math::
         R = I + \frac{\sin\theta}{\theta}\,[v]_\times + \frac{1-\cos\theta}{\theta^2}\,[v]_\times^2,
         \qquad \theta = \lVert v \rVert
 
     Both quotients are functions of :math:`\theta^2`, which is smooth where :math:`\theta` is not, so that the
-    gradient at zero rotation is finite and right.
+    gradient at zero rotation is finite and correct.
 
     Args:
         expmap: Rotation axis times angle, in radians.
@@ -39,9 +38,8 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
     _check_shape("expmap", expmap, (3,))
     square = expmap.square().sum(-1)
     small = square < _SMALL_SQUARE
-    angle = square.where(
-        ~small, torch.ones_like(square)
-    ).sqrt()  # no root of zero, hence no infinite gradient
+    # The root of zero would have an infinite gradient.
+    angle = square.where(~small, torch.ones_like(square)).sqrt()
     half = (angle / 2).sin() / (angle / 2)
     first = torch.where(small, 1 - square / 6 + square.square() / 120, angle.sin() / angle)
     second = torch.where(small, 0.5 - square / 24 + square.square() / 720, half.square() / 2)
@@ -56,8 +54,8 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
 def matrix_to_expmap(matrix: Tensor) -> Tensor:
     r"""Exponential map of a rotation matrix, its angle in `[0, pi]`.
 
-    It goes through the quaternion :math:`(w, u)`, whose parts stay well conditioned near a half turn, where
-    the trace alone no longer tells the angle (:func:`quaternion_to_expmap`).
+    It is computed from the quaternion (:func:`quaternion_to_expmap`), which stays well conditioned near half
+    a turn, where the trace no longer determines the angle accurately.
 
     Args:
         matrix: Rotation matrices.
@@ -70,7 +68,7 @@ def matrix_to_expmap(matrix: Tensor) -> Tensor:
         ValueError: If the last two dimensions are not 3 and 3.
 
     Note:
-        At exactly half a turn the axis and its opposite are the same rotation; either may come back.
+        Half a turn about an axis is also half a turn about its opposite; either may be returned.
     """
     return quaternion_to_expmap(matrix_to_quaternion(matrix))
 
@@ -118,7 +116,7 @@ def quaternion_to_expmap(quaternion: Tensor) -> Tensor:
         ValueError: If the last dimension is not 4.
 
     Note:
-        At exactly half a turn the axis and its opposite are the same rotation; either may come back.
+        Half a turn about an axis is also half a turn about its opposite; either may be returned.
     """
     _check_shape("quaternion", quaternion, (4,))
     real, imaginary = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion).split((1, 3), dim=-1)
@@ -129,35 +127,12 @@ def quaternion_to_expmap(quaternion: Tensor) -> Tensor:
     return ratio * imaginary
 
 
-def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
-    r"""Rotation matrix of a quaternion `(w, x, y, z)`, which need not have length one.
-
-    Args:
-        quaternion: Quaternions other than zero; `q` and `-q` are the same rotation.
-
-    Shapes:
-        - **input:** `[..., 4]`
-        - **output:** `[..., 3, 3]`
-
-    Raises:
-        ValueError: If the last dimension is not 4.
-    """
-    _check_shape("quaternion", quaternion, (4,))
-    w, x, y, z = (quaternion / torch.linalg.vector_norm(quaternion, dim=-1, keepdim=True)).unbind(-1)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
-
-
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     r"""Unit quaternion `(w, x, y, z)` of a rotation matrix, with `w >= 0`.
 
     The sixteen entries of :math:`4\,q q^\top` are linear in those of `R`. Every row of that matrix is a
-    multiple of `q`; the one with the largest diagonal entry is at least two long, so that dividing by its
-    length is safe for every rotation.
+    multiple of `q`, and the row with the largest diagonal entry has a length of at least 2, so dividing by
+    its length is safe for every rotation.
 
     Args:
         matrix: Rotation matrices.
@@ -206,42 +181,6 @@ def euler_to_matrix(angles: Tensor, order: str = "XYZ") -> Tensor:
     return first @ second @ third
 
 
-def matrix_to_euler(matrix: Tensor, order: str = "XYZ") -> Tensor:
-    r"""Intrinsic Euler angles of a rotation matrix, the middle one in `[-pi/2, pi/2]`.
-
-    With axes `i, j, k` and `s = 1` if they are cyclic, else `-1`, the first angle comes from
-    :math:`\tan a = -s R_{jk} / R_{kk}`. The other two are read from :math:`R_i(a)^\top R = R_j(b) R_k(c)`,
-    which is accurate whatever `a` is: in gimbal lock, where only the sum or the difference of `a` and `c` is
-    determined, `a = 0` and `c` carries the whole turn.
-
-    Args:
-        matrix: Rotation matrices.
-        order: Three different axes, as for :func:`euler_to_matrix`.
-
-    Shapes:
-        - **input:** `[..., 3, 3]`
-        - **output:** `[..., 3]`, radians
-
-    Raises:
-        ValueError: If the last two dimensions are not 3 and 3 or `order` is not three different axes.
-    """
-    _check_shape("matrix", matrix, (3, 3))
-    i, j, k = _axes(order)
-    sign = 1 if (j - i) % 3 == 1 else -1
-    sine, cosine = -sign * matrix[..., j, k], matrix[..., k, k]
-    # atan2 has no gradient at (0, 0): there (gimbal lock) it gets the constants of the angle zero instead.
-    locked = sine.square() + cosine.square() < torch.finfo(matrix.dtype).eps ** 2
-    first = torch.atan2(sine.masked_fill(locked, 0.0), cosine.masked_fill(locked, 1.0))
-    middle_row = (
-        first.cos()[..., None] * matrix[..., j, :] + sign * first.sin()[..., None] * matrix[..., k, :]
-    )  # row j of R_i(a)^T R
-    third = torch.atan2(sign * middle_row[..., i], middle_row[..., j])
-    second = torch.atan2(
-        sign * matrix[..., i, k], third.cos() * matrix[..., i, i] - sign * third.sin() * matrix[..., i, j]
-    )
-    return torch.stack([first, second, third], dim=-1)
-
-
 def benchmark_euler_angles(matrix: Tensor) -> Tensor:
     r"""Euler angles as the angle-space motion prediction benchmarks define them.
 
@@ -249,7 +188,7 @@ def benchmark_euler_angles(matrix: Tensor) -> Tensor:
         e_2 = -\arcsin R_{02}, \quad e_1 = \operatorname{atan2}(R_{12}, R_{22}), \quad
         e_3 = \operatorname{atan2}(R_{01}, R_{00})
 
-    These are the intrinsic XYZ angles with their signs turned. In gimbal lock (`R_02 = ±1`) the benchmark has
+    These are the intrinsic XYZ angles with opposite signs. In gimbal lock (`R_02 = ±1`) the benchmark has
     `e_3 = 0`, `e_2 = ∓pi/2` and `e_1 = atan2(R_01, R_02)`.
 
     Args:
@@ -263,10 +202,9 @@ def benchmark_euler_angles(matrix: Tensor) -> Tensor:
         ValueError: If the last two dimensions are not 3 and 3.
 
     Note:
-        The benchmark divides both arguments of each arctangent by `cos e_2`; that is positive and changes
-        nothing but the rounding, so it is left out. Its formula for gimbal lock does not recover the
-        rotation; it is kept because published errors were computed with it. Only :func:`matrix_to_euler`
-        round-trips.
+        The benchmark divides both arguments of each arctangent by `cos e_2`, which is positive and changes
+        only the rounding, so it is left out. Its formula for gimbal lock does not recover the rotation; it is
+        kept because published errors were computed with it.
     """
     _check_shape("matrix", matrix, (3, 3))
     sine = matrix[..., 0, 2]
@@ -291,33 +229,29 @@ def forward_kinematics(
     .. math::
         G_i = G_{p(i)} R_i, \qquad x_i = x_{p(i)} + G_{p(i)}\, o_i
 
-    for a joint `i` with parent `p(i)`; the root has `G = R` and stands at `root_position`.
+    for a joint `i` with parent `p(i)`; the root has `G = R` and is at `root_position`.
 
     Args:
         rotations: Rotation of each joint in its parent's frame.
-        offsets: Each joint in its parent's frame at rest, in the unit of the result. The root's offset takes
-            no part: where a file gives one, add it to `root_position`.
+        offsets: Position of each joint in its parent's frame, in the unit of the result. The root's offset is
+            not used.
         parents: Index of each joint's parent, -1 for the one root; parents come before their children.
         root_position: Position of the root.
 
     Shapes:
         - **rotations:** `[..., M, 3, 3]`
-        - **offsets:** `[..., M, 3]`, leading dimensions broadcast (`[M, 3]` for one skeleton in all frames)
+        - **offsets:** `[..., M, 3]`, leading dimensions broadcast (`[M, 3]` for the same in all frames)
         - **root_position:** `[..., 3]`
         - **output:** positions `[..., M, 3]` and global rotations `[..., M, 3, 3]`
 
     Raises:
-        ValueError: If the shapes disagree, or `parents` is not one root followed by joints that come after
-            their parents.
+        ValueError: If the shapes disagree, or `parents` is not one root followed by joints after their
+            parents.
     """
     _check_shape("rotations", rotations, (len(parents), 3, 3))
     _check_shape("offsets", offsets, (len(parents), 3))
     _check_shape("root_position", root_position, (3,))
-    for joint, parent in enumerate(parents):
-        if not (parent == -1 if joint == 0 else 0 <= parent < joint):
-            expected = "-1, the root" if joint == 0 else f"the index of an earlier joint, 0 to {joint - 1}"
-            raise ValueError(f"'parents' has {parent} for joint {joint}, expected {expected}")
-
+    check_parents(parents)
     leading = torch.broadcast_shapes(rotations.shape[:-3], offsets.shape[:-2], root_position.shape[:-1])
     turns = rotations.expand(*leading, -1, -1, -1).unbind(-3)
     steps = offsets.expand(*leading, -1, -1).unbind(-2)
@@ -327,6 +261,14 @@ def forward_kinematics(
         positions.append(positions[parent] + step)
         orientations.append(orientations[parent] @ turns[joint])
     return torch.stack(positions, dim=-2), torch.stack(orientations, dim=-3)
+
+
+def check_parents(parents: Sequence[int]) -> None:
+    """Raise a :class:`ValueError` unless these are parents of one root and of joints after their parents."""
+    for joint, parent in enumerate(parents):
+        if not (parent == -1 if joint == 0 else 0 <= parent < joint):
+            expected = "-1, the root" if joint == 0 else f"the index of an earlier joint, 0 to {joint - 1}"
+            raise ValueError(f"'parents' has {parent} for joint {joint}, expected {expected}")
 
 
 def _axes(order: str) -> tuple[int, int, int]:

@@ -62,8 +62,6 @@ def test_quaternions_are_scipys() -> None:
     expected = to_torch(turns.as_quat(canonical=True, scalar_first=True))
     quaternion = rotations.matrix_to_quaternion(to_torch(turns.as_matrix()))
     torch.testing.assert_close(quaternion, expected, rtol=0, atol=1e-9)
-    matrix = rotations.quaternion_to_matrix(-3 * quaternion)  # neither sign nor length matters
-    torch.testing.assert_close(matrix, to_torch(turns.as_matrix()), rtol=0, atol=1e-9)
 
 
 def test_expmaps_and_quaternions_are_scipys() -> None:
@@ -92,7 +90,8 @@ def test_matrix_to_quaternion_at_half_turns() -> None:
     matrix = rotations.expmap_to_matrix(edge_cases()[-1])
     quaternion = rotations.matrix_to_quaternion(matrix)
     assert (quaternion[..., 0].abs() < 1e-9).all()
-    torch.testing.assert_close(rotations.quaternion_to_matrix(quaternion), matrix, rtol=0, atol=1e-9)
+    expected = to_torch(Rotation.from_quat(quaternion.numpy(), scalar_first=True).as_matrix())
+    torch.testing.assert_close(expected, matrix, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -101,7 +100,6 @@ def test_euler_angles_are_scipys(order: str) -> None:
     angles = to_torch(turns.as_euler(order))
     matrix = to_torch(turns.as_matrix())
     torch.testing.assert_close(rotations.euler_to_matrix(angles, order), matrix, rtol=0, atol=1e-9)
-    torch.testing.assert_close(rotations.matrix_to_euler(matrix, order), angles, rtol=0, atol=1e-9)
 
 
 def hard_rotations() -> tuple[Tensor, Rotation]:
@@ -139,7 +137,6 @@ def test_hard_rotations_are_scipys_in_every_direction() -> None:
     expected = expected * (expected * quaternion).sum(-1, keepdim=True).sign()
     torch.testing.assert_close(quaternion, expected, rtol=0, atol=1e-9)
     assert (quaternion[:, 0] >= 0).all()
-    torch.testing.assert_close(rotations.quaternion_to_matrix(expected), matrix, rtol=0, atol=1e-9)
 
     # So are half a turn about an axis and half a turn about its opposite.
     back = rotations.matrix_to_expmap(matrix)
@@ -151,39 +148,11 @@ def test_hard_rotations_are_scipys_in_every_direction() -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_hard_rotations_have_scipys_euler_angles(order: str) -> None:
-    _, turns = hard_rotations()
-    matrix = to_torch(turns.as_matrix())
-    angles = rotations.matrix_to_euler(matrix, order)
-    torch.testing.assert_close(rotations.euler_to_matrix(angles, order), matrix, rtol=0, atol=1e-9)
-    # Where the outer angles are determined at all, they are scipy's; a turn by pi is one by -pi.
-    free = (angles[:, 1].abs() - PI / 2).abs() > 1e-4
-    assert free.sum() > len(free) / 2
-    expected = to_torch(Rotation.from_matrix(matrix[free].numpy()).as_euler(order))
-    difference = torch.remainder(angles[free] - expected + PI, 2 * PI) - PI
-    torch.testing.assert_close(difference, torch.zeros_like(difference), rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("order", ORDERS)
 def test_euler_to_matrix_is_scipys_for_any_angles_also_in_gimbal_lock(order: str) -> None:
     grid = [-7.0, -PI, -PI / 2, -1e-9, 0.0, 0.7, PI / 2 - 1e-8, PI / 2, PI, 100.0]
     angles = torch.cartesian_prod(*[torch.tensor(grid, dtype=torch.float64)] * 3)
     expected = to_torch(Rotation.from_euler(order, angles.numpy()).as_matrix())
     torch.testing.assert_close(rotations.euler_to_matrix(angles, order), expected, rtol=0, atol=1e-9)
-    back = rotations.matrix_to_euler(expected, order)
-    torch.testing.assert_close(rotations.euler_to_matrix(back, order), expected, rtol=0, atol=1e-9)
-    assert (back[:, 1].abs() <= PI / 2 + 1e-12).all()
-
-
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("middle", [-PI / 2, PI / 2, PI / 2 - 1e-8, -PI / 2 + 1e-5])
-def test_euler_angles_in_gimbal_lock_give_the_rotation_back(order: str, middle: float) -> None:
-    outer = torch.rand(50, 2, dtype=torch.float64) * 2 * PI - PI
-    angles = torch.stack([outer[:, 0], torch.full((50,), middle, dtype=torch.float64), outer[:, 1]], dim=-1)
-    matrix = rotations.euler_to_matrix(angles, order)
-    back = rotations.matrix_to_euler(matrix, order)
-    torch.testing.assert_close(rotations.euler_to_matrix(back, order), matrix, rtol=0, atol=1e-12)
-    torch.testing.assert_close(back[:, 1], angles[:, 1], rtol=0, atol=1e-9)
 
 
 def test_benchmark_angles_are_the_negative_intrinsic_xyz_angles() -> None:
@@ -216,22 +185,13 @@ def expmap_round_trip(expmap: Tensor) -> Tensor:
     return rotations.matrix_to_expmap(rotations.expmap_to_matrix(expmap))
 
 
-def euler_round_trip(angles: Tensor) -> Tensor:
-    return rotations.matrix_to_euler(rotations.euler_to_matrix(angles))
-
-
-def quaternion_round_trip(expmap: Tensor) -> Tensor:
-    matrix = rotations.expmap_to_matrix(expmap)
-    return rotations.quaternion_to_matrix(rotations.matrix_to_quaternion(matrix))
-
-
 def expmap_quaternion_round_trip(expmap: Tensor) -> Tensor:
     return rotations.quaternion_to_expmap(rotations.expmap_to_quaternion(expmap))
 
 
 @pytest.mark.parametrize(
     "function",
-    [rotations.expmap_to_matrix, expmap_round_trip, quaternion_round_trip, expmap_quaternion_round_trip],
+    [rotations.expmap_to_matrix, expmap_round_trip, expmap_quaternion_round_trip],
 )
 def test_gradients_match_finite_differences_also_at_zero_and_near_half_a_turn(
     function: Callable[[Tensor], Tensor],
@@ -246,7 +206,7 @@ def test_gradients_match_finite_differences_also_at_zero_and_near_half_a_turn(
 def test_euler_gradients_match_finite_differences() -> None:
     angles = torch.rand(5, 3, dtype=torch.float64) - 0.5
     angles[0] = 0
-    assert torch.autograd.gradcheck(euler_round_trip, angles.requires_grad_())
+    assert torch.autograd.gradcheck(rotations.euler_to_matrix, angles.requires_grad_())
     assert torch.autograd.gradcheck(
         lambda v: rotations.benchmark_euler_angles(rotations.expmap_to_matrix(v)), angles
     )
@@ -258,9 +218,7 @@ def test_euler_gradients_match_finite_differences() -> None:
     [
         rotations.expmap_to_matrix,
         expmap_round_trip,
-        quaternion_round_trip,
         expmap_quaternion_round_trip,
-        lambda v: rotations.matrix_to_euler(rotations.expmap_to_matrix(v)),
         lambda v: rotations.benchmark_euler_angles(rotations.expmap_to_matrix(v)),
     ],
 )
@@ -270,13 +228,6 @@ def test_gradients_are_finite_at_every_edge_case(
     expmap = edge_cases().to(dtype).requires_grad_()
     function(expmap).sum().backward()
     assert expmap.grad is not None and expmap.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("noise", [0.0, 1e-18])
-def test_euler_gradients_stay_moderate_in_gimbal_lock(noise: float) -> None:
-    matrix = torch.tensor([[noise, noise, 1], [0.6, 0.8, noise], [-0.8, 0.6, noise]], dtype=torch.float64)
-    rotations.matrix_to_euler(matrix.requires_grad_()).sum().backward()
-    assert matrix.grad is not None and matrix.grad.abs().max() < 10
 
 
 PARENTS = [-1, 0, 1, 1, 0, 4, 5, 5]
@@ -329,12 +280,11 @@ def test_forward_kinematics_broadcasts_one_pose_over_many_root_positions() -> No
         ),
         (lambda: rotations.expmap_to_quaternion(torch.zeros(4)), r"'expmap' has shape \[4\]"),
         (lambda: rotations.quaternion_to_expmap(torch.zeros(3)), r"'quaternion' has shape \[3\]"),
-        (lambda: rotations.quaternion_to_matrix(torch.zeros(3)), r"'quaternion' has shape \[3\]"),
         (
             lambda: rotations.euler_to_matrix(torch.zeros(3), "XYX"),
             "'order' is 'XYX', expected three different axes",
         ),
-        (lambda: rotations.matrix_to_euler(torch.eye(3), "xyz"), "'order' is 'xyz'"),
+        (lambda: rotations.euler_to_matrix(torch.zeros(3), "xyz"), "'order' is 'xyz'"),
         (
             lambda: rotations.forward_kinematics(
                 torch.zeros(3, 3, 3), torch.zeros(3, 3), [-1, 2, 0], torch.zeros(3)

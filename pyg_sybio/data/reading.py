@@ -1,6 +1,7 @@
-"""Motions from any file that can be read: its suffix, and what is inside, tell the format."""
+"""Motions from any file that can be read: its suffix and its content tell the format."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from pyg_sybio.data.readers.asf_amc import read_amc
 from pyg_sybio.data.readers.bvh import read_bvh
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays
-from pyg_sybio.data.readers.json_file import read_json
 from pyg_sybio.data.readers.keypoints import read_keypoints
 from pyg_sybio.data.readers.kinetics import read_kinetics
 from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz
@@ -18,62 +18,66 @@ from pyg_sybio.data.readers.npz_file import NpzFile
 from pyg_sybio.data.readers.ntu import read_ntu
 from pyg_sybio.data.readers.nw_ucla import read_nw_ucla
 from pyg_sybio.data.readers.text import lines_of
+from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 FORMATS = {
-    ".npz": "'poses' and what goes with them, or x_train, y_train, x_test and y_test",
-    ".json": "'poses' and what goes with them, Kinetics-Skeleton, NW-UCLA, or keypoints",
+    ".npz": "'poses' and related arrays, or x_train, y_train, x_test and y_test",
+    ".json": "'poses' and related fields, Kinetics-Skeleton, NW-UCLA, or keypoints",
     ".npy": "keypoints",
     ".pkl": "annotations of many clips, as toolboxes share them",
     ".skeleton": "NTU RGB+D",
     ".bvh": "BVH",
-    ".amc": "AMC, with its .asf beside it",
-    ".txt": "exponential maps, 117 (CMU Mocap) or 99 (Human3.6M) values a line",
+    ".amc": "AMC, with its .asf in the same folder",
+    ".txt": "exponential maps, 117 (CMU Mocap) or 99 (Human3.6M) values per line",
 }
-"""What can be read, by suffix."""
+"""The formats, by suffix."""
 
 FRAME_FILES = "*_keypoints.json"
-"""What a folder has one of for each frame, if OpenPose has written it; the folder is read as one motion."""
+"""The files, one per frame, in a folder that OpenPose has written; the folder is read as one motion."""
 
-# Values a line -> the skeleton, and the rate (Hz) at which the benchmark takes its files to be recorded.
+# Values per line -> the skeleton, and the rate (Hz) at which the benchmark takes its files to be recorded.
 _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
 _EXPMAP_RATE = 50.0
 
-Read = Callable[[Path, Skeleton | None], Iterator[Motion]]
+Read = Callable[[Path, Skeleton | None], Motion | Iterator[Motion]]
 
 
 def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:
     r"""The motions of a file, one after the other.
 
     Args:
-        path: The file; :data:`FORMATS` says what it may be. Or a folder that OpenPose has written.
-        skeleton: The skeleton wanted. Where the file, or its format, names the joints, they are found by
-            their names; where it has bare columns, this says what they are. (default: the file's own, or
-            that of the format)
+        path: A file in one of the :data:`FORMATS`, or a folder that OpenPose has written.
+        skeleton: The skeleton wanted. If the file, or its format, names the joints, they are found by their
+            names; if not, they have to be the skeleton's, in its order. (default: the file's own, or the
+            format's)
 
     Raises:
         ValueError: If the file cannot be read, with its place and what was expected, or does not fit the
-            skeleton. (What is wrong behind the first motion shows when one comes there.)
+            skeleton. (Errors in later motions are raised when these are reached.)
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
-    return _format(path)(path, skeleton)
+    return _motions(_format(path), path, skeleton)
+
+
+def _motions(read: Read, path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
+    found = read(path, skeleton)
+    yield from (found,) if isinstance(found, Motion) else found
 
 
 def read_motion(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
-    r"""The motion of a file that holds one; arguments and errors of :func:`read_motions`."""
-    motions = read_motions(path, skeleton=skeleton)
-    first = next(motions, None)
-    if first is None or next(motions, None) is not None:
-        raise ValueError(f"{path} holds {'no motion' if first is None else 'several motions'}, expected one")
-    return first
+    r"""The motion of a file that contains one; arguments and errors of :func:`read_motions`."""
+    motions = list(islice(read_motions(path, skeleton=skeleton), 2))
+    if len(motions) != 1:
+        raise ValueError(f"{path} contains {'several motions' if motions else 'no motion'}, expected one")
+    return motions[0]
 
 
 def is_readable(path: str | Path) -> bool:
-    """Whether a file (or a folder of frames) can be read by its format; it may be damaged all the same."""
-    path = Path(path)
+    """Whether a file (or a folder of frames) is in one of the formats; it may still be damaged."""
     try:
-        _format(path)
+        _format(Path(path))
     except (ValueError, OSError):
         return False
     return True
@@ -83,7 +87,7 @@ def _format(path: Path) -> Read:
     if path.is_dir():
         if next(path.glob(FRAME_FILES), None) is None:
             raise ValueError(f"{path} is a folder, expected {FRAME_FILES} in it, or a file")
-        return _by_reader(read_keypoints)
+        return _bare(read_keypoints)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected {_expected()}")
     suffix = path.suffix.lower()
@@ -101,13 +105,13 @@ def _format(path: Path) -> Read:
 def _json_format(path: Path, document: Any) -> Read:
     keys = set(document) if isinstance(document, dict) else set()
     if "poses" in keys:
-        return _ours(read_motion_json, named="skeleton" in keys)
+        return _named(read_motion_json) if document.get("skeleton") is not None else _bare(read_motion_json)
     if "skeletons" in keys:
-        return _of_format(read_nw_ucla)
+        return _named(read_nw_ucla)
     if "data" in keys:
-        return _of_format(read_kinetics)
+        return _named(read_kinetics)
     if isinstance(document, list):
-        return _by_reader(read_keypoints)
+        return _bare(read_keypoints)
     raise ValueError(f"{path} has {_listed(keys)}, expected {FORMATS['.json']}")
 
 
@@ -115,34 +119,36 @@ def _npz_format(path: Path) -> Read:
     with NpzFile(path) as file:
         names = set(file.names)
     if "poses" in names:
-        return _ours(read_motion_npz, named="skeleton" in names)
+        return _named(read_motion_npz) if "skeleton" in names else _bare(read_motion_npz)
     if "x_train" in names:
-        return _of_many(read_feeder_arrays)
+        return _bare(read_feeder_arrays)
     raise ValueError(f"{path} has {_listed(names)}, expected {FORMATS['.npz']}")
 
 
 def _txt_format(path: Path) -> Read:
     _, first = next(lines_of(path), (1, ""))
     num_values = first.count(",") + 1
-    if num_values % 3 or num_values < 6:  # a translation, and a rotation for each joint
+    if num_values % 3 or num_values < 6:  # a translation, and a rotation per joint
         raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
 
-    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
+    def read(path: Path, skeleton: Skeleton | None) -> Motion:
         if skeleton is None:
             if num_values not in _EXPMAP_SKELETONS:
                 raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
             skeleton = load_skeleton(_EXPMAP_SKELETONS[num_values])
-        yield read_expmap(path, skeleton=skeleton, frame_rate=_EXPMAP_RATE)
+        return read_expmap(path, skeleton=skeleton, frame_rate=_EXPMAP_RATE)
 
     return read
 
 
-def _ours(reader: Callable[..., Motion], *, named: bool) -> Read:
-    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
-        # A file without a skeleton needs the given one; one with its own has names to look for.
-        yield _in_skeleton(reader(path), skeleton, path) if named else reader(path, skeleton=skeleton)
+def _named(reader: Callable[[Path], Motion]) -> Read:
+    """A format with its own skeleton, whose joints are found by name."""
+    return lambda path, skeleton: _in_skeleton(reader(path), skeleton, path)
 
-    return read
+
+def _bare(reader: Callable[..., Motion | Iterator[Motion]]) -> Read:
+    """A format whose reader takes the skeleton."""
+    return lambda path, skeleton: reader(path, skeleton=skeleton)
 
 
 def _in_skeleton(motion: Motion, skeleton: Skeleton | None, path: Path) -> Motion:
@@ -152,7 +158,7 @@ def _in_skeleton(motion: Motion, skeleton: Skeleton | None, path: Path) -> Motio
     if skeleton.units != motion.skeleton.units:
         raise ValueError(
             f"{path}: its skeleton '{motion.skeleton.name}' is in {motion.skeleton.units!r}, "
-            f"but '{skeleton.name}' in {skeleton.units!r}, expected the same units"
+            f"but '{skeleton.name}' is in {skeleton.units!r}, expected the same units"
         )
     try:
         return motion.joints(skeleton)
@@ -168,37 +174,10 @@ def _expected() -> str:
     return "one of " + "; ".join(f"{suffix} ({what})" for suffix, what in FORMATS.items())
 
 
-def _of_format(reader: Callable[[Path], Motion]) -> Read:
-    """A format that has a skeleton of its own, whose joints are found by name."""
-
-    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
-        yield _in_skeleton(reader(path), skeleton, path)
-
-    return read
-
-
-def _by_reader(reader: Callable[..., Motion]) -> Read:
-    """A format whose reader makes the motion of a skeleton itself."""
-
-    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
-        yield reader(path, skeleton=skeleton)
-
-    return read
-
-
-def _of_many(reader: Callable[..., Iterator[Motion]]) -> Read:
-    """A format of many clips with bare columns."""
-
-    def read(path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
-        return reader(path, skeleton=skeleton)
-
-    return read
-
-
 _BY_SUFFIX: dict[str, Read] = {
-    ".npy": _by_reader(read_keypoints),
-    ".skeleton": _of_format(read_ntu),
-    ".bvh": _by_reader(read_bvh),
-    ".amc": _by_reader(read_amc),
-    ".pkl": _of_many(read_annotations),
+    ".npy": _bare(read_keypoints),
+    ".skeleton": _named(read_ntu),
+    ".bvh": _bare(read_bvh),
+    ".amc": _bare(read_amc),
+    ".pkl": _bare(read_annotations),
 }

@@ -10,10 +10,13 @@ from command_line import error_of
 from tiny_recipe import tiny
 
 from pyg_sybio.cli.main import main
-from pyg_sybio.data.datasets.cmu_mocap import USED_COLUMNS
+from pyg_sybio.data.datasets.cmu_mocap import BENCHMARK
+from pyg_sybio.data.datasets.expmap import used_columns
 from pyg_sybio.data.reading import read_motion
 from pyg_sybio.trained.trained import load_checkpoint
 from pyg_sybio.training.data_module import ClipDataModule
+
+USED_COLUMNS = used_columns(BENCHMARK.skeleton, BENCHMARK.used)
 
 
 def write_clip(folder: Path, clip: np.ndarray) -> str:

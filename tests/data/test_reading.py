@@ -126,7 +126,7 @@ def test_each_format_goes_to_its_reader(
     if len(expected) == 1:
         assert read_motion(path).equal(expected[0])
     else:
-        with pytest.raises(ValueError, match="holds several motions, expected one"):
+        with pytest.raises(ValueError, match="contains several motions, expected one"):
             read_motion(path)
 
 
@@ -183,7 +183,7 @@ def test_joints_are_found_by_name(tmp_path: Path) -> None:
     columns = [coco.joint_index("left_wrist"), coco.joint_index("nose")]
     assert torch.equal(part.poses, motion.poses[:, :, columns])
     with pytest.raises(
-        ValueError, match=r"a.npz: its skeleton 'coco17' is in 'px.*', but 'part' in 'furlong"
+        ValueError, match=r"a.npz: its skeleton 'coco17' is in 'px.*', but 'part' is in 'furlong"
     ):
         read_motion(tmp_path / "a.npz", skeleton=_part("furlongs"))
     with pytest.raises(ValueError, match=r"S001C002P003R002A013.skeleton: .*units|coordinates"):
@@ -195,7 +195,7 @@ def test_joints_are_found_by_name(tmp_path: Path) -> None:
     [
         ("a.mp4", b"", r"a.mp4 ends in '.mp4', expected one of .npz \(.*; .bvh \(BVH\); "),
         ("a", b"", r"ends in '', expected one of .npz"),
-        ("a.json", b'{"joints": []}', r"a.json has 'joints', expected 'poses' and what goes with them, Kin"),
+        ("a.json", b'{"joints": []}', r"a.json has 'joints', expected 'poses' and related fields, Kin"),
         ("a.json", b'{"a"', r"a.json, line 1, column 5"),
         ("a.json", b"3", r"a.json has no named fields, expected"),
         ("a.npz", b"PK", r"a.npz: File is not a zip file"),
@@ -213,9 +213,7 @@ def test_errors_say_what_can_be_read(name: str, content: bytes, message: str, tm
 
 def test_other_arrays_and_nothing(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", data=np.zeros(3))
-    with pytest.raises(
-        ValueError, match=r"a.npz has 'data', expected 'poses' and what goes with them, or x_t"
-    ):
+    with pytest.raises(ValueError, match=r"a.npz has 'data', expected 'poses' and related arrays, or x_t"):
         read_motion(tmp_path / "a.npz")
     with pytest.raises(FileNotFoundError, match=r"no file .*b.npz: expected one of .npz"):
         read_motion(tmp_path / "b.npz")

@@ -12,7 +12,8 @@ import torch
 from memory_store import Store
 from torch import Tensor
 
-from pyg_sybio.data.datasets.cmu_mocap import NUM_VALUES, USED_COLUMNS, CMUMocap
+from pyg_sybio.data.datasets.cmu_mocap import BENCHMARK, CMUMocap
+from pyg_sybio.data.datasets.expmap import used_columns
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.motion import Motion
@@ -23,6 +24,9 @@ from pyg_sybio.experiments.experiment import Row, Trained
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 from pyg_sybio.training.data_module import ClipDataModule
+
+NUM_VALUES = 117
+USED_COLUMNS = used_columns(BENCHMARK.skeleton, BENCHMARK.used)
 
 SMALL = {
     "channels": [8, 8],

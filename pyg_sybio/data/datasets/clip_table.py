@@ -1,4 +1,4 @@
-"""What a user says of the files in a folder: a CSV file with a line for each, or a pattern of their names."""
+"""A user's labels of the files in a folder: a CSV file with a line per file, or a pattern of the names."""
 
 import csv
 import io
@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pyg_sybio.data.datasets.protocols import SPLITS
+from pyg_sybio.data.readers.text import shown
 
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """What is said of one file.
+    """What the user says about one file.
 
     Args:
-        label: Its class; None where the file says it itself.
-        ids: What else tells clips apart; `split` among them, if it is said.
+        label: Its class; None if the file itself has a label.
+        ids: Its other columns, including `split` if there is one.
     """
 
     label: str | None = None
@@ -24,23 +25,23 @@ class ClipEntry:
 
 
 def read_clip_table(path: Path, files: Sequence[str]) -> dict[str, ClipEntry]:
-    r"""The entries of a CSV file: a line a file, with the columns `file`, `label`, perhaps `split`, and ids.
+    r"""The entries of a CSV file: a line per file, with columns `file`, `label`, optionally `split`, and ids.
 
     `file` is relative to the CSV file's folder, with `/` between folders. `split` is `train`, `val` or
-    `test`. Every other column is an id of that name; an empty field says that the clip has none. Without a
-    column `label`, the files have to say it. The text is UTF-8, commas part the fields, double quotes hold
-    together what has a comma in it, and blank lines do not count.
+    `test`. Every other column is an id of that name; an empty field means that the clip does not have it.
+    Without a column `label`, the files need labels of their own. The text is UTF-8, fields are separated by
+    commas and may be quoted with double quotes, and blank lines are ignored.
 
     Args:
         path: The CSV file.
-        files: The files that the folder has, as `file` names them.
+        files: The files of the folder, as `file` names them.
 
     Returns:
         The entry of each of `files`.
 
     Raises:
-        ValueError: If the file is no such table, or a line is wrong, names a file that is not there or was
-            named before; the message names line and column. Also if a file of the folder has no line.
+        ValueError: If the file is not such a table, or a line is wrong, or names a file that does not exist
+            or was named before (the message names line and column), or a file of the folder has no line.
         FileNotFoundError: If there is no such file.
     """
     known = set(files)
@@ -50,10 +51,10 @@ def read_clip_table(path: Path, files: Sequence[str]) -> dict[str, ClipEntry]:
         where = f"{path}, line {line}"
         name = str(PurePosixPath(row["file"]))
         if name in entries:
-            raise ValueError(f"{where}, column 'file': {_short(name)} stands in line {lines[name]} already")
+            raise ValueError(f"{where}, column 'file': {shown(name)} is already in line {lines[name]}")
         if name not in known:
             raise ValueError(
-                f"{where}, column 'file': {_short(row['file'])} is none of the {len(files)} motion files "
+                f"{where}, column 'file': {shown(row['file'])} is not one of the {len(files)} motion files "
                 f"below {path.parent}, expected one of them"
             )
         entries[name] = _entry(row, where)
@@ -68,22 +69,22 @@ def read_clip_table(path: Path, files: Sequence[str]) -> dict[str, ClipEntry]:
 
 
 def match_clip_pattern(pattern: str, files: Sequence[str]) -> dict[str, ClipEntry]:
-    r"""The entries of files whose names say it all.
+    r"""The entries of files whose names contain the labels.
 
     Args:
         pattern: A regular expression for the whole path of a file, relative to the folder, with `/` between
-            folders. Its named groups are the columns of :func:`read_clip_table`, but for `file`:
+            folders. Its named groups are the columns of :func:`read_clip_table`, except `file`:
             `(?P<label>[^/]+)/(?P<subject>\d+)_.*`.
         files: The files.
 
     Raises:
-        ValueError: If the pattern is no regular expression or has no named groups, a file does not match it,
-            or a split is none.
+        ValueError: If the pattern is not a regular expression or has no named groups, a file does not match
+            it, or a split is not `train`, `val` or `test`.
     """
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"'pattern' {pattern!r} is no regular expression: {error}") from None
+        raise ValueError(f"'pattern' {pattern!r} is not a regular expression: {error}") from None
     if not expression.groupindex:
         raise ValueError(f"'pattern' {pattern!r} has no named group, expected such as (?P<label>[^/]+)")
     matches = {name: expression.fullmatch(name) for name in files}
@@ -104,13 +105,13 @@ def _entry(row: Mapping[str, str], where: str) -> ClipEntry:
     if "label" in row and not row["label"]:
         raise ValueError(f"{where}, column 'label' is empty, expected the name of a class")
     if "split" in row and row["split"] not in SPLITS:
-        raise ValueError(f"{where}, column 'split' is {_short(row['split'])}, expected train, val or test")
+        raise ValueError(f"{where}, column 'split' is {shown(row['split'])}, expected train, val or test")
     ids = {key: value for key, value in row.items() if key not in ("file", "label") and value}
     return ClipEntry(row.get("label"), ids)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows below the header with the numbers of their lines."""
+    """The rows below the header, with their line numbers."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -135,15 +136,11 @@ def _columns(header: Sequence[str], path: Path, line: int) -> list[str]:
     columns = [name.strip() for name in header]
     where = f"{path}, line {line}"
     if "file" not in columns:
-        shown = ", ".join(map(_short, columns[:8])) or "nothing"
-        raise ValueError(f"{where} has the columns {shown}, expected 'file', 'label' and perhaps others")
+        found = ", ".join(map(shown, columns[:8])) or "nothing"
+        raise ValueError(f"{where} has the columns {found}, expected 'file', 'label' and perhaps others")
     for name in columns:
         if not name or columns.count(name) > 1:
             raise ValueError(
-                f"{where} has the column {_short(name)} {columns.count(name)} times, expected names"
+                f"{where} has the column {shown(name)} {columns.count(name)} times, expected different names"
             )
     return columns
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:60] + "...")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
-from pyg_sybio.data.datasets.expmap import Benchmark, ExpmapDataset, read_phases, used_columns
+from pyg_sybio.data.datasets.expmap import Benchmark, ExpmapDataset, read_phases
 from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
@@ -21,8 +21,6 @@ ACTIONS = (
     "washwindow",
 )
 SKELETON = load_skeleton("cmu38")
-NUM_VALUES = 3 + 3 * SKELETON.num_joints
-USED_COLUMNS = used_columns(SKELETON, SKELETON.subset("used"))
 FILE_NUMBERS = (1, 2, 3, 4, 5)  # for training; each action has one test file
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
-from pyg_sybio.data.datasets.expmap import Benchmark, ExpmapDataset, read_phases, used_columns
+from pyg_sybio.data.datasets.expmap import Benchmark, ExpmapDataset, read_phases
 from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
@@ -30,8 +30,6 @@ ACTIONS = (
 TRAIN_SUBJECTS = (1, 6, 7, 8, 9, 11)
 TEST_SUBJECT = 5
 SKELETON = load_skeleton("h36m32")
-NUM_VALUES = 3 + 3 * SKELETON.num_joints
-USED_COLUMNS = used_columns(SKELETON, SKELETON.subset("used"))
 
 
 def _files(subject: int, action: str) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.json_file import read_json
 from pyg_sybio.data.readers.nested import entry_of, shown, to_array
 from pyg_sybio.data.readers.npz_file import read_npy
 from pyg_sybio.data.readers.people import KEYPOINT_WIDTHS, keypoint_motion, listed_motion
+from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 
 _NUMBERED = re.compile(r"(.*?)(\d{1,18})", re.ASCII | re.DOTALL)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.json_file import read_json
 from pyg_sybio.data.readers.nested import entry_of, shown, to_array
 from pyg_sybio.data.readers.people import listed_motion
+from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import load_skeleton
 
 FRAME_RATE = 30.0

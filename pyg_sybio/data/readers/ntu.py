@@ -1,8 +1,8 @@
 r"""The `.skeleton` files of NTU RGB+D and NTU RGB+D 120 (Kinect v2, 25 joints, metres, 30 Hz).
 
-A file is text, one thing a line: the number of frames; in each frame the number of bodies; for each body ten
-fields, the number of joints (25), and twelve numbers a joint. A file's name `SsssCcccPpppRrrrAaaa` tells
-setup, camera, subject, repetition and action.
+A file is text with one item per line: the number of frames; for each frame the number of bodies; for each
+body ten fields, the number of joints (25), and twelve numbers per joint. The name of a file
+`SsssCcccPpppRrrrAaaa` gives setup, camera, subject, repetition and action.
 
 Source: https://github.com/shahroudy/NTURGB-D
 """
@@ -10,6 +10,7 @@ Source: https://github.com/shahroudy/NTURGB-D
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -21,138 +22,16 @@ from pyg_sybio.data.readers.people import spread
 from pyg_sybio.data.readers.text import all_lines_of, to_count, to_floats
 from pyg_sybio.skeleton import load_skeleton
 
-ACTIONS: tuple[str, ...] = (
-    "drink water",
-    "eat meal/snack",
-    "brushing teeth",
-    "brushing hair",
-    "drop",
-    "pickup",
-    "throw",
-    "sitting down",
-    "standing up (from sitting position)",
-    "clapping",
-    "reading",
-    "writing",
-    "tear up paper",
-    "wear jacket",
-    "take off jacket",
-    "wear a shoe",
-    "take off a shoe",
-    "wear on glasses",
-    "take off glasses",
-    "put on a hat/cap",
-    "take off a hat/cap",
-    "cheer up",
-    "hand waving",
-    "kicking something",
-    "put something inside pocket / take out something from pocket",
-    "hopping (one foot jumping)",
-    "jump up",
-    "make a phone call/answer phone",
-    "playing with phone/tablet",
-    "typing on a keyboard",
-    "pointing to something with finger",
-    "taking a selfie",
-    "check time (from watch)",
-    "rub two hands together",
-    "nod head/bow",
-    "shake head",
-    "wipe face",
-    "salute",
-    "put the palms together",
-    "cross hands in front (say stop)",
-    "sneeze/cough",
-    "staggering",
-    "falling",
-    "touch head (headache)",
-    "touch chest (stomachache/heart pain)",
-    "touch back (backache)",
-    "touch neck (neckache)",
-    "nausea or vomiting condition",
-    "use a fan (with hand or paper)/feeling warm",
-    "punching/slapping other person",
-    "kicking other person",
-    "pushing other person",
-    "pat on back of other person",
-    "point finger at the other person",
-    "hugging other person",
-    "giving something to other person",
-    "touch other person's pocket",
-    "handshaking",
-    "walking towards each other",
-    "walking apart from each other",
-    "put on headphone",
-    "take off headphone",
-    "shoot at the basket",
-    "bounce ball",
-    "tennis bat swing",
-    "juggling table tennis balls",
-    "hush (quite)",  # as its authors spell it
-    "flick hair",
-    "thumb up",
-    "thumb down",
-    "make ok sign",
-    "make victory sign",
-    "staple book",
-    "counting money",
-    "cutting nails",
-    "cutting paper (using scissors)",
-    "snapping fingers",
-    "open bottle",
-    "sniff (smell)",
-    "squat down",
-    "toss a coin",
-    "fold paper",
-    "ball up paper",
-    "play magic cube",
-    "apply cream on face",
-    "apply cream on hand back",
-    "put on bag",
-    "take off bag",
-    "put something into a bag",
-    "take something out of a bag",
-    "open a box",
-    "move heavy objects",
-    "shake fist",
-    "throw up cap/hat",
-    "hands up (both hands)",
-    "cross arms",
-    "arm circles",
-    "arm swings",
-    "running on the spot",
-    "butt kicks (kick backward)",
-    "cross toe touch",
-    "side kick",
-    "yawn",
-    "stretch oneself",
-    "blow nose",
-    "hit other person with something",
-    "wield knife towards other person",
-    "knock over other person (hit with body)",
-    "grab other person's stuff",
-    "shoot at other person with a gun",
-    "step on foot",
-    "high-five",
-    "cheers and drink",
-    "carry something with other person",
-    "take a photo of other person",
-    "follow other person",
-    "whisper in other person's ear",
-    "exchange things with other person",
-    "support somebody with one's hand (someone is sick, help him to walk)",
-    "finger-guessing game (playing rock-paper-scissors)",
+ACTIONS: tuple[str, ...] = tuple(
+    (files("pyg_sybio") / "data" / "ntu_actions.txt").read_text(encoding="ascii").splitlines()
 )
-"""The classes A1 to A120 in order; the first 60 are those of NTU RGB+D."""
-
-ACTION_NUMBERS = {name: number for number, name in enumerate(ACTIONS, start=1)}
-"""The way back: 1 for `"drink water"`, as in `A001`."""
+"""The classes A1 to A120 in order, as spelt by the authors; the first 60 are those of NTU RGB+D."""
 
 FRAME_RATE = 30.0
 BODY_FIELDS = 10
 JOINT_NUMBERS = 12
 MAX_DIGITS = 1000
-"""Of the number of a body: Python refuses to read thousands of them."""
+"""Largest number of digits of a body's number: Python refuses to read thousands."""
 SKELETON = load_skeleton("ntu25")
 
 _USED = [0, 1, 2, 11]  # x, y, z, tracking state
@@ -162,26 +41,27 @@ _SAMPLE = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 def read_ntu(path: str | Path) -> Motion:
     r"""The motion of a `.skeleton` file.
 
-    A person is a body with its number, which is the person's track; persons come in the order in which they
-    appear, and are present in the frames that list their body. All joints of a listed body are present, also
-    those that the sensor inferred: its tracking state 0 (not tracked), 1 (inferred) or 2 (tracked) becomes
-    the confidence 0, 0.5 or 1. Only a joint at the origin, which is inside the camera, was not recorded.
+    A person is a body with its number, which is the person's track. Persons come in the order in which they
+    appear, and are present in the frames that list their body. All joints of a listed body are present,
+    including those that the sensor inferred: its tracking state 0 (not tracked), 1 (inferred) or 2 (tracked)
+    becomes the confidence 0, 0.5 or 1. Only a joint at the origin, which is inside the camera, is not
+    present.
 
     Of the twelve numbers of a joint, the position and the tracking state are used and must be finite. The
-    others (its places in the depth and colour images, its orientation) and the fields of a body after its
-    number must be numbers; they may be infinite or `nan`, as a joint outside an image has no place in it.
+    others (its position in the depth and colour images, its orientation) and the fields of a body after its
+    number must be numbers; they may be infinite or `nan`, as for joints outside an image.
 
-    A file whose frames list no body at all is one person who is present nowhere.
+    A file without any body becomes one person who is present nowhere.
 
     Args:
-        path: The file. From a name `SsssCcccPpppRrrrAaaa` come the ids `setup`, `view` (the camera),
-            `subject` and `repetition`, and the label: the name of the class (:data:`ACTIONS`). From another
-            name come no ids and no label.
+        path: The file. A name `SsssCcccPpppRrrrAaaa` gives the ids `setup`, `view` (the camera), `subject`
+            and `repetition`, and the label, the name of the class (:data:`ACTIONS`). Other names give no ids
+            and no label.
 
     Raises:
-        ValueError: If the file is not of the format, is truncated, goes on after its last frame, or lists the
-            same body twice in a frame; the message names the file and the line. If its name has an action
-            beyond A120.
+        ValueError: If the file is not in the format, is truncated, goes on after its last frame, or lists a
+            body twice in a frame (the message names the file and the line), or its name has an action beyond
+            A120.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
@@ -229,7 +109,7 @@ def _label_from_name(path: Path) -> str | None:
 
 
 class _Body(NamedTuple):
-    """A body in one frame: its twelve numbers a joint, and the line (from 0) where they begin."""
+    """A body in one frame: twelve numbers per joint, and the line (from 0) where they begin."""
 
     number: int
     frame: int
@@ -241,7 +121,7 @@ def _parse(path: Path, lines: Sequence[bytes]) -> tuple[int, list[_Body]]:
     """The number of frames, and every body of every frame."""
     for number, line in enumerate(lines, start=1):
         if b"_" in line:  # Python reads 1_000 as a number
-            raise ValueError(f"{path}, line {number} has '_', expected numbers alone")
+            raise ValueError(f"{path}, line {number} has '_', expected only numbers")
     num_frames = _count(path, lines, 0, least=1)
     bodies = []
     at = 1
@@ -267,10 +147,10 @@ def _parse(path: Path, lines: Sequence[bytes]) -> tuple[int, list[_Body]]:
 
 
 def _line(path: Path, lines: Sequence[bytes], at: int) -> tuple[str, str]:
-    """A line, and what an error calls it."""
+    """A line, and its place for errors."""
     if at >= len(lines):
         raise ValueError(f"{path}, line {at} is the last, expected more frames, bodies or joints")
-    # Bytes that are no text become characters that are no numbers.
+    # Bytes that are not text become characters that are not numbers.
     return lines[at].decode("ascii", "replace"), f"{path}, line {at + 1}"
 
 
@@ -279,7 +159,7 @@ def _count(path: Path, lines: Sequence[bytes], at: int, *, least: int = 0) -> in
 
 
 def _body_number(path: Path, lines: Sequence[bytes], at: int) -> int:
-    """The number of a body, which has more digits than a float holds, from its line of ten fields."""
+    """The number of a body from its line of ten fields; it has more digits than a float can hold."""
     line, where = _line(path, lines, at)
     fields = line.split()
     if len(fields) != BODY_FIELDS:
@@ -297,7 +177,7 @@ def _joints(path: Path, lines: Sequence[bytes], start: int) -> np.ndarray:
     if len(rows) == SKELETON.num_joints and set(map(len, rows)) == {JOINT_NUMBERS}:
         with suppress(ValueError):
             return np.fromiter(map(float, chain.from_iterable(rows)), dtype=np.float64)
-    # Something is wrong: the same once more, slowly, to say where.
+    # Something is wrong: once more, slowly, to find the place.
     return np.concatenate([_joint(path, lines, start + joint) for joint in range(SKELETON.num_joints)])
 
 

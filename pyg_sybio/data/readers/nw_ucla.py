@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.json_file import read_json
 from pyg_sybio.data.readers.nested import shown, to_array
+from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import load_skeleton
 
 ACTIONS: tuple[str, ...] = (

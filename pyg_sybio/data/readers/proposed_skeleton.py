@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from pyg_sybio.rotations import check_parents
 from pyg_sybio.skeleton import Skeleton
 
 # A side branch becomes a limb if it is at least this share of the way to where it leaves: a head is, a
@@ -126,10 +127,7 @@ def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> No
             f"a rig has {len(names)} 'names', {len(parents)} 'parents' and 'rest_positions' of shape "
             f"{list(rest.shape)}, expected as many of each, and at least one"
         )
-    for joint, parent in enumerate(parents):
-        if not (parent == -1 if joint == 0 else 0 <= parent < joint):
-            expected = "-1, the root" if joint == 0 else f"the index of an earlier joint, 0 to {joint - 1}"
-            raise ValueError(f"'parents' has {parent} for joint {joint}, expected {expected}")
+    check_parents(parents)
     if not all(names):
         raise ValueError(f"'names' has an empty one at {list(names).index('')}, expected names")
     if not rest.isfinite().all():

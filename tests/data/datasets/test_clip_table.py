@@ -64,11 +64,11 @@ def test_labels_may_be_left_to_the_files(tmp_path: Path) -> None:
         (("file,label", "name,label"), "line 1 has the columns 'name', 'label', 'split'"),
         (("subject,style", "style,style"), "line 1 has the column 'style' 2 times"),
         (("subject,style", "subject,"), "line 1 has the column '' 1 times"),
-        (("a/2.npz", "a/3.npz"), "line 3, column 'file': 'a/3.npz' is none of the 3 motion files below"),
-        (("a/2.npz", "../2.npz"), "line 3, column 'file': '../2.npz' is none of"),
-        (("a/2.npz", "clips.csv"), "line 3, column 'file': 'clips.csv' is none of"),
-        (("a/2.npz", "a/1.npz"), "line 3, column 'file': 'a/1.npz' stands in line 2 already"),
-        (("a/2.npz", "./a//1.npz"), "line 3, column 'file': 'a/1.npz' stands in line 2 already"),
+        (("a/2.npz", "a/3.npz"), "line 3, column 'file': 'a/3.npz' is not one of the 3 motion files below"),
+        (("a/2.npz", "../2.npz"), "line 3, column 'file': '../2.npz' is not one of"),
+        (("a/2.npz", "clips.csv"), "line 3, column 'file': 'clips.csv' is not one of"),
+        (("a/2.npz", "a/1.npz"), "line 3, column 'file': 'a/1.npz' is already in line 2"),
+        (("a/2.npz", "./a//1.npz"), "line 3, column 'file': 'a/1.npz' is already in line 2"),
         (
             ("a/2.npz,kick,test,3,\n", ""),
             "column 'file' lacks a/2.npz, expected a line for every motion file",
@@ -128,7 +128,7 @@ def test_patterns() -> None:
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("(?P<label>", "'pattern' .* is no regular expression"),
+        ("(?P<label>", "'pattern' .* is not a regular expression"),
         (".*", "has no named group"),
         (
             r"(?P<label>walk).*",
