@@ -17,10 +17,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 class Page:
-    """A page that is open.
+    """An open page.
 
     Args:
-        connection: To the page's end of the debugging port.
+        connection: A connection to the page's debugging port.
     """
 
     def __init__(self, connection: ClientConnection) -> None:
@@ -31,7 +31,7 @@ class Page:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Ask the browser for something, and collect what it complains about meanwhile."""
+        """Call a method of the browser, and collect the errors that it reports meanwhile."""
         self._number += 1
         self._connection.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
@@ -50,26 +50,26 @@ class Page:
             self.complaints.append(parameters["entry"]["text"])
 
     def open(self, address: str) -> None:
-        """Go to an address, and wait until the page is there."""
+        """Open an address, and wait until the page is loaded."""
         self.ask("window.left = true")
         self.call("Page.navigate", url=address)
         end = time.monotonic() + 30
         while True:
-            with contextlib.suppress(RuntimeError):  # there is no page in between
+            with contextlib.suppress(RuntimeError):  # between two pages there is none
                 if self.ask("!window.left && document.readyState === 'complete'"):
                     return
             assert time.monotonic() < end, f"no page at {address}"
             time.sleep(0.05)
 
     def ask(self, expression: str) -> Any:
-        """The value of an expression in the page."""
+        """Return the value of an expression in the page."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in result:
             raise RuntimeError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 30) -> Any:
-        """Wait until an expression is true; return its value."""
+        """Wait until an expression is true, and return its value."""
         end = time.monotonic() + seconds
         while not (value := self.ask(expression)):
             if time.monotonic() > end:
@@ -91,29 +91,29 @@ class Page:
         self.call("Input.dispatchMouseEvent", type="mouseReleased", x=stop[0], y=stop[1], **mouse)
 
     def wheel(self, place: tuple[float, float], down: float) -> None:
-        """Turn the mouse's wheel."""
+        """Turn the mouse wheel."""
         self.call(
             "Input.dispatchMouseEvent", type="mouseWheel", x=place[0], y=place[1], deltaX=0, deltaY=down
         )
 
     def look(self, *, dark: bool = False, width: int = 1360, height: int = 820) -> None:
-        """Choose the size of the window and the colour scheme."""
+        """Set the size of the window and the colour scheme."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def screenshot(self, path: Path) -> None:
-        """Save what is to be seen as a PNG."""
+        """Save a screenshot as PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
 
 @contextlib.contextmanager
 def chromium(folder: Path) -> Iterator[Page]:
-    """Start Chromium with a profile of its own, and stop it.
+    """Run Chromium with its own profile.
 
     Args:
-        folder: For the profile.
+        folder: The folder of the profile.
     """
     assert CHROMIUM is not None
     arguments = [

@@ -30,7 +30,7 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {
 
 
 class OnnxFile(NamedTuple):
-    """A model, the bytes of its ONNX file, and what the export said."""
+    """A model, the bytes of its ONNX file, and the result of the export."""
 
     model: SybioGNN
     content: bytes
@@ -38,7 +38,7 @@ class OnnxFile(NamedTuple):
 
 
 def small_model(skeleton: str = "jhmdb15", **variant: Any) -> SybioGNN:
-    """A model of five classes whose weights are random, but keep a signal's size."""
+    """A model of five classes with random weights that keep the scale of a signal."""
     size = {"channels": [8, 8], "strides": [2, 2], "fusions": [1], "head_channels": 8, "actional_channels": 8}
     model = SybioGNN.from_preset(
         "realtime",
@@ -53,7 +53,7 @@ def small_model(skeleton: str = "jhmdb15", **variant: Any) -> SybioGNN:
 
 @cache
 def onnx_file(kind: str) -> OnnxFile:
-    """The file of one of :data:`KINDS`."""
+    """Return the file of one of :data:`KINDS`."""
     return once(f"{kind}.onnx", lambda: _export(kind))
 
 

@@ -1,4 +1,4 @@
-"""Motions that tests make up, and functions that read and prepare them in other processes as well."""
+"""Random motions, and functions that read and prepare them, in other processes too."""
 
 import os
 import select
@@ -18,28 +18,28 @@ from pyg_sybio.skeleton import load_skeleton
 
 KINECT, CMU = load_skeleton("ntu25"), load_skeleton("cmu38")
 reads: list[str] = []
-"""The files that `read` has been called with in this process."""
+"""The files for which this process has called `read`."""
 
 
 def files_of(root: Path) -> list[Path]:
-    """Files `0.txt`, `1.txt`, ..., each of which holds a seed."""
+    """Return the files `0.txt`, `1.txt`, ..., each of which holds a seed."""
     return sorted(root.glob("*.txt"), key=lambda path: int(path.stem))
 
 
 def touch(path: Path) -> None:
-    """Change the modification time, and nothing else."""
+    """Change only the modification time."""
     status = path.stat()
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
 
 
 def wait_for_go(root: Path) -> None:
-    """Wait for a line in the pipe `go`, which the test holds open; not for ever, should it have failed."""
+    """Wait for a line in the pipe `go`, which the test holds open, for a minute at most."""
     with (root / "go").open() as go:
         select.select([go], [], [], 60)
 
 
 def made_up(seed: int, source: str = "") -> Motion:
-    """Each seed another motion: one to three persons, with gaps, with or without whatever is optional."""
+    """A different motion for each seed: one to three persons, with gaps; optional fields may be missing."""
     generator = np.random.default_rng(seed)
     persons, frames = int(generator.integers(1, 4)), int(generator.integers(1, 40))
     poses = torch.from_numpy(generator.normal(size=(persons, frames, 25, 3)).astype(np.float32))
@@ -113,7 +113,7 @@ def read_and_touch(path: Path) -> Motion:
 
 
 def read_here_or_there(path: Path) -> Iterator[Motion]:
-    """Motions that know which process read them; far too many in the sixth file; the last one kills it."""
+    """Motions that name their process; the sixth file has too many of them, the last kills the process."""
     if path.name == "59.txt":
         wait_for_go(path.parent)
         os._exit(1)
@@ -125,7 +125,7 @@ def read_here_or_there(path: Path) -> Iterator[Motion]:
 
 
 def read_some_bad(path: Path) -> Motion:
-    """Every file from the eleventh on has something wrong with it, but for a few."""
+    """From the eleventh file on, nine files of ten are damaged."""
     seed = int(path.stem)
     if seed >= 10 and seed % 10:
         raise ValueError(f"{path}, line {seed} has 'x', expected a number")
@@ -145,10 +145,10 @@ def read_no_motion(path: Path) -> object:
 
 
 def prepare_from_command_line(root: str, num_processes: str) -> None:
-    """Prepare, where the third file waits for a line in the pipe `go`."""
+    """Prepare a folder; reading its third file waits for a line in the pipe `go`."""
     if num_processes != "1":
         processes.TRIAL_SECONDS = processes.START_UP_SECONDS = 0
-    # Whoever started the tests in the background may have had the signal ignored.
+    # A shell that starts the tests in the background may have the signal ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     store = prepare(
         files=files_of(Path(root)),

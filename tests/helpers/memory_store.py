@@ -1,4 +1,4 @@
-"""Clips in memory, for tests of what reads a store."""
+"""Clips in memory, in place of a store."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from pyg_sybio.skeleton import Skeleton
 
 @dataclass
 class Store:
-    """Clips in memory, with what a dataset asks of a store."""
+    """Clips in memory, with the attributes of a store that data sets use."""
 
     motions: list[Motion]
     skipped: tuple[tuple[str, str], ...] = ()

@@ -1,4 +1,4 @@
-"""Damaged files: hundreds of small ways in which a motion file may be wrong, the same in every run."""
+"""Damaged files: hundreds of small changes to a motion file, the same in every run."""
 
 import codecs
 import random
@@ -11,7 +11,7 @@ from pathlib import Path
 from pyg_sybio.data.motion import Motion
 
 MAX_PEAK_BYTES = 64 * 2**20
-"""No damaged file of a test (a few kilobytes) may make Python or numpy allocate more than this."""
+"""Reading a damaged file (a few kilobytes) must not make Python or numpy allocate more than this."""
 
 _WRONG_NUMBERS = (
     b"nan", b"NaN", b"inf", b"-Infinity", b"1e999", b"abc", b"", b"1,5", b"0x10", b"1_000",
@@ -23,20 +23,20 @@ _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 @dataclass(frozen=True)
 class Mutation:
-    """A damaged file and what was done to it."""
+    """A damaged file, and the name of the damage."""
 
     name: str
     content: bytes
 
 
 def mutations(content: bytes, *, seed: int = 0, count: int = 200, text: bool = True) -> list[Mutation]:
-    """Damaged versions of a file, `count` of them, of all kinds in turn.
+    """Return `count` damaged versions of a file, of all kinds in turn.
 
     Args:
-        content: The sound file.
-        seed: Of the places where it is damaged.
-        count: How many.
-        text: Whether the file is text, whose lines and numbers can be damaged as such.
+        content: The intact file.
+        seed: Seed of the places that are damaged.
+        count: Number of versions.
+        text: Whether the file is text, so that lines and numbers can be damaged too.
     """
     rng = random.Random(seed)
     kinds = [*_BINARY, *(_TEXT if text else ())]
@@ -64,17 +64,17 @@ def assert_safe(
     *,
     right: Callable[[bytes], list[Motion] | None],
 ) -> int:
-    """Each damaged file is refused with its name in the message, or read to what a second parse gives.
+    """Assert that each damaged file is refused by name, or read as a second parse reads it.
 
     Args:
         read: The reader.
-        path: Where to write the files.
-        damaged: What to write.
-        right: The second parse: an independent one, written in the test, that returns the motions that a
-            damaged content still holds, and None where it is not certain that the content is sound.
+        path: The path to which the files are written.
+        damaged: The damaged files.
+        right: An independent parse, written in the test: it returns the motions that the damaged content
+            still holds, or None if the content may not be intact.
 
     Returns:
-        How many files were refused.
+        The number of refused files.
     """
     refused = 0
     for mutation in damaged:
@@ -92,7 +92,7 @@ def assert_safe(
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             assert peak < MAX_PEAK_BYTES, f"{mutation.name}: took {peak / 2**20:.0f} MiB"
-        # A byte order mark is no damage, and nothing to parse: readers of text leave it out.
+        # A byte order mark is not damage: readers of text skip it.
         expected = right(mutation.content.removeprefix(codecs.BOM_UTF8))
         assert expected is not None, f"{mutation.name}: read without an error, but it is damaged"
         assert len(found) == len(expected), mutation.name
@@ -162,7 +162,7 @@ def _wrong_number(content: bytes, rng: random.Random) -> Mutation:
 
 
 def _wrong_count(content: bytes, rng: random.Random) -> Mutation:
-    """One of the first numbers, where formats have their counts."""
+    """Change one of the first numbers, where formats have their counts."""
     numbers = list(_NUMBER.finditer(content))[:12]
     if not numbers:
         return _truncate(content, rng)

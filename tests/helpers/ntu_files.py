@@ -1,4 +1,4 @@
-"""Made-up `.skeleton` files of NTU RGB+D, of the size and with the quirks of the real ones."""
+"""Random `.skeleton` files of NTU RGB+D, with the size and the quirks of the real files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 BODY = 72057594037931101
-"""Number of a body as in the real files: a float would round it to 72057594037931104."""
+"""ID of a body as in the real files: a float would round it to 72057594037931104."""
 
-# A person who stands about three metres from the camera: metres, in the order of Kinect v2.
+# A person three metres from the camera, in metres, in the joint order of Kinect v2.
 _REST = np.array(
     [
         (0.0, -0.1), (0.0, 0.2), (0.0, 0.5), (0.0, 0.65), (-0.18, 0.4), (-0.25, 0.15), (-0.28, -0.1),
@@ -22,7 +22,7 @@ _REST = np.array(
 
 @dataclass(frozen=True)
 class Body:
-    """A body that is listed in the frames `start` to `stop` (None: to the end)."""
+    """A body that is listed in the frames from `start` to `stop` (None: to the end)."""
 
     number: int = BODY
     start: int = 0
@@ -32,7 +32,7 @@ class Body:
 def write_ntu_file(
     path: Path, rng: np.random.Generator, num_frames: int = 85, bodies: Sequence[Body] = (Body(),)
 ) -> list[dict[int, np.ndarray]]:
-    """Write a file, and return what it says: in each frame the numbers of each body's joints, `[25, 12]`.
+    """Write a file, and return for each frame the values of each body's joints, `[25, 12]`.
 
     The bodies of a frame are listed in the given order, lines end as on DOS, and numbers have seven digits.
     """
@@ -57,7 +57,7 @@ _JOINT = " ".join(["%.7g"] * 12)
 
 
 def _motion(rng: np.random.Generator, num_frames: int, place: int) -> np.ndarray:
-    """A slow random walk with what the sensor writes beside the positions, as the text will round it."""
+    """A slow random walk with the sensor's other values next to the positions, rounded as in the text."""
     steps = 0.01 * rng.normal(size=(num_frames, 25, 3))
     rest = np.concatenate([_REST, np.full((25, 1), 3.0)], axis=1)
     position = rest + np.array([0.8 * place, 0, 0]) + steps.cumsum(0)
@@ -67,5 +67,5 @@ def _motion(rng: np.random.Generator, num_frames: int, place: int) -> np.ndarray
     orientation /= np.linalg.norm(orientation, axis=-1, keepdims=True)
     state = rng.choice([0.0, 1.0, 2.0], p=(0.02, 0.08, 0.9), size=(num_frames, 25, 1))
     numbers = np.concatenate([position, depth, colour, orientation, state], axis=-1)
-    # Seven digits are what the file holds.
+    # The file has seven digits.
     return np.array([float(f"{value:.7g}") for value in numbers.ravel()]).reshape(numbers.shape)

@@ -1,4 +1,4 @@
-"""What a test session makes once, for all of its workers."""
+"""Values that a test session makes once for all of its workers."""
 
 import pickle
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from filelock import FileLock
 T = TypeVar("T")
 
 folder = Path()
-"""Where the session keeps what its workers share; `conftest.py` sets it."""
+"""The folder that the workers share; `conftest.py` sets it."""
 
 
 def once(name: str, make: Callable[[], T]) -> T:
-    """Return what `make` returns, from a file if a worker has made it already."""
+    """Return the result of `make`, from a file if another test or worker has called it already."""
     path = folder / f"{name}.pickle"
     with FileLock(f"{path}.lock"):
         if not path.exists():

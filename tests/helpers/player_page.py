@@ -1,4 +1,4 @@
-"""What a page with a player draws, out of the page, for tests of players."""
+"""The data of a page with a player."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def data_of(path: Path) -> dict[str, Any]:
-    """The data that the page holds."""
+    """Return the data that a page draws."""
     line = re.search(r"^const motion = (.*);$", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert line is not None
     return json.loads(line[1])

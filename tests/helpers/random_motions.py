@@ -1,4 +1,4 @@
-"""Made-up motions with everything in them that a recording may lack."""
+"""Random motions that lack whatever a recording may lack."""
 
 import torch
 
@@ -17,10 +17,10 @@ def random_motion(
     missing: float = 0.2,
     dtype: torch.dtype = torch.float32,
 ) -> Motion:
-    """Persons in slow random walks, each wilder than the one before.
+    """Persons in slow random walks, each with larger steps than the one before.
 
-    If something may be missing: joints here and there, one joint of the first person throughout, two frames
-    at the start, in the middle and at the end, and the second person comes later still.
+    If `missing` is positive, single joints are missing, one joint of the first person in all frames, and all
+    joints in two frames at the start, in the middle and at the end; the second person appears even later.
     """
     if isinstance(skeleton, str):
         skeleton = load_skeleton(skeleton)

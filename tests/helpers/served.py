@@ -1,4 +1,4 @@
-"""What the tests of the server share: a small model, frames for it, and a server that really listens."""
+"""For tests of the server: a small model, frames for it, and a server that listens on a port."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ CLASSES = ("walk", "wave", "sit")
 
 
 class Streams:
-    """Makes streams of one model, as a server wants them."""
+    """Makes streams of one model, as the server expects them."""
 
     def __init__(self, model: SybioGNN | None = None) -> None:
         torch.manual_seed(0)
@@ -35,7 +35,7 @@ class Streams:
 
 
 def made_up_pose(step: int = 0, track: int = 0) -> np.ndarray:
-    """A pose `[25, 3]` with a head above the rest, so that y is up."""
+    """A pose `[25, 3]` whose head is above the other joints, so that y is up."""
     rng = np.random.default_rng(track)
     pose = 0.2 * rng.normal(size=(SKELETON.num_joints, 3))
     pose[[SKELETON.joint_index(joint) for joint in SKELETON.parts["head"]], 1] += 1.5
@@ -81,7 +81,7 @@ def listening(app: ASGIApp, limits: Limits | None = None, *, send_buffer: int | 
 
 
 def wait_for(condition: Any, seconds: float = 60) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not in {seconds} s"

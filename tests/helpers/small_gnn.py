@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
 
 
 def build(skeleton: Skeleton = SKELETON, **overrides: Any) -> SybioGNN:
-    """A small model with random norms, as if it had been trained; in evaluation."""
+    """A small model with random weights and statistics, in evaluation mode."""
     arguments = {"num_classes": C, "num_future": 3, **SMALL, **overrides}
     model = SybioGNN.from_preset("demo", skeleton=skeleton, **arguments)
     randomize(model)
@@ -38,7 +38,7 @@ def motion(*shape: int) -> Tensor:
 
 
 def graph_of(persons: Tensor, **attributes: Any) -> Data:
-    """The persons ``[P, T, M, D]`` of a clip, stacked in the node dimension."""
+    """A clip of persons ``[P, T, M, D]``, which are stacked in the node dimension."""
     return Data(x=persons.transpose(1, 2).flatten(0, 1), **attributes)
 
 

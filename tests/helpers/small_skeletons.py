@@ -1,4 +1,4 @@
-"""Names of the shipped skeletons, small skeletons, and a search by hand: for tests of skeletons."""
+"""The names of the shipped skeletons, small skeletons, and a breadth-first search."""
 
 from collections import deque
 from typing import Any
@@ -23,7 +23,7 @@ SHIPPED_AND_USED = [*SHIPPED, "h36m32:used", "cmu38:used"]
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """A body of six joints, with one field or another changed."""
+    """A skeleton document of six joints, with some fields changed."""
     body = {
         "name": "stick",
         "description": "",
@@ -78,7 +78,7 @@ def make(
 
 
 def hops_from(skeleton: Skeleton, start: int) -> dict[int, int]:
-    """Breadth-first search by hand."""
+    """Return the number of hops from a joint to each joint that it reaches."""
     hops, queue = {start: 0}, deque([start])
     while queue:
         here = queue.popleft()

@@ -1,4 +1,4 @@
-"""A stick figure that stands, as a motion: what tests of pictures and summaries share."""
+"""A standing stick figure as a motion."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ STANDING = torch.tensor(
 
 
 def stick_motion(num_frames: int = 5, num_persons: int = 1, **fields: Any) -> Motion:
-    """Stick figures side by side, two metres apart, who rise by a centimetre a frame."""
+    """Stick figures side by side, two metres apart, that rise by one centimetre per frame."""
     places = torch.tensor([2.0, 0, 0]) * torch.arange(num_persons)[:, None, None, None]
     rise = torch.tensor([0, 0.01, 0]) * torch.arange(num_frames)[None, :, None, None]
     values: dict[str, Any] = {
@@ -59,6 +59,6 @@ def stick_motion(num_frames: int = 5, num_persons: int = 1, **fields: Any) -> Mo
 
 
 def without(motion: Motion, missing: torch.Tensor) -> Motion:
-    """The motion without some of its joints, `missing` `[P, T, M]`."""
+    """Return the motion without the joints of `missing` `[P, T, M]`."""
     present = motion.present & ~missing
     return motion.replace(poses=motion.poses * present[..., None], present=present)

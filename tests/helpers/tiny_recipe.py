@@ -1,4 +1,4 @@
-"""The synthetic recipe cut down to a second of work, for the tests of training and of the command line."""
+"""The synthetic recipe reduced to a second of work."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ TINY = [
 
 
 def two_steps(root: Path, folder: Path) -> list[str]:
-    """Overrides that train any recipe for two steps on the recordings of `root`, and write into a folder."""
+    """Return overrides that train any recipe for two steps on the recordings of `root`."""
     return [
         *TINY_MODEL,
         f"--data.root={root}",
@@ -54,7 +54,7 @@ def two_steps(root: Path, folder: Path) -> list[str]:
 
 
 def tiny(folder: Path, *, steps: int) -> list[str]:
-    """Overrides that train the tiny recipe for some steps and write into a folder."""
+    """Return overrides that train the synthetic recipe for a few steps."""
     return [*TINY, f"--trainer.default_root_dir={folder}", f"--trainer.max_steps={steps}"]
 
 
@@ -65,7 +65,7 @@ def fit_whole_clips(
     run: Path,
     overrides: Sequence[str] = (),
 ) -> Path:
-    """Write clips as files with a table, and train on them for two steps: the last checkpoint."""
+    """Write clips as files with a table, train on them for two steps, and return the last checkpoint."""
     recordings.mkdir()
     rows = ["file,label,split"]
     for number, clip in enumerate(made):
