@@ -16,7 +16,7 @@ from functools import partial
 from itertools import product
 
 import torch
-from common import COMMON, Report, Row, argument_parser, environment, parsed, positive_int
+from common import COMMON, Row, argument_parser, positive_int, run
 from modes import flops
 from timing import around_in_turn
 from torch import Tensor, nn
@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--width", type=positive_int, default=128, help="of all perceptrons (default: 128)")
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES), metavar="PASS")
-    arguments = parsed(parser, argv)
-    Report(environment(arguments.device), arguments.output).table(rows(arguments), COLUMNS)
+    run(parser, argv, rows, COLUMNS)
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:

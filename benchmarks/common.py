@@ -126,6 +126,18 @@ def check_modes(modes: Iterable[str], device: torch.device) -> None:
             raise ValueError(f"unknown mode '{mode}' on {device.type}, expected {', '.join(known)}")
 
 
+def run(
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    rows: Callable[[argparse.Namespace], Iterable[Row]],
+    columns: Mapping[str, str],
+) -> None:
+    """Parse arguments, and print and write the table of their rows."""
+    arguments = parsed(parser, argv)
+    device = getattr(arguments, "device", torch.device("cpu"))
+    Report(environment(device), arguments.output).table(rows(arguments), columns)
+
+
 # Report ---------------------------------------------------------------------------------------------------
 
 

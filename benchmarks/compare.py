@@ -7,7 +7,7 @@
 OLD and NEW are folders that contain a version of the package `pyg_sybio`. Each version has a process of its
 own (`compare_cases.py`, of this checkout). In every round, each process times the case for about `--seconds`,
 one after the other, every other round in reverse, and its time of the round is the median of its runs. `old
-ms` and `new ms` are the medians over the rounds; `new/old` is the median of the ratios of the same round,
+ms` and `new ms` are the medians over the rounds; `ratio` is the median of the ratios of the same round,
 with its quartiles, and is below 1 where NEW is faster. `best/best` is the ratio of the fastest rounds. With
 `--processes` there are several processes per version, in pairs that take turns, against effects that last as
 long as a process.
@@ -32,7 +32,7 @@ from typing import Any
 
 from common import Report, Row, argument_parser, commit_of, parsed, positive_int, processor_name
 from samples import SAMPLES
-from timing import timings_in_turn
+from timing import ratio_figures, timings_in_turn
 from workers import Worker, WorkerError
 
 VERSIONS = ("old", "new")
@@ -46,7 +46,7 @@ COLUMNS = {
     "batch": ">5d",
     "old ms": ">9.2f",
     "new ms": ">9.2f",
-    "new/old": ">7.3f",
+    "ratio": ">7.3f",
     "quartile 1": ">10.3f",
     "quartile 3": ">10.3f",
     "best/best": ">9.3f",
@@ -157,16 +157,12 @@ def prepared(
 
 def figures(old: Sequence[float], new: Sequence[float]) -> dict[str, Any]:
     """Return medians, and the ratio with its spread, of the times of the same rounds."""
-    ratios = [mine / other for mine, other in zip(new, old, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {
         "old ms": 1e3 * statistics.median(old),
         "new ms": 1e3 * statistics.median(new),
-        "new/old": middle,
-        "quartile 1": low,
-        "quartile 3": high,
+        **ratio_figures(new, old),
         "best/best": min(new) / min(old),
-        "rounds": len(ratios),
+        "rounds": len(old),
         "old": list(old),
         "new": list(new),
     }

@@ -17,7 +17,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -175,7 +174,7 @@ def preparation(
         "seconds": seconds,
         "CPU s": cpu_seconds,
         "files/s": len(files) / seconds,
-        **memory.figures(),
+        **memory,
         "store, MB": sum(path.stat().st_size for path in dataset.store.folder.iterdir()) / 1e6,
         "opened in, s": open_seconds,
         # The start of the workers is counted as if it grew, too.
@@ -233,7 +232,7 @@ def epochs(data: str, dataset: MotionDataset, arguments: argparse.Namespace) -> 
         with sampled_memory() as memory:
             for _ in range(2):
                 seconds = timed(lambda loader=loader: sum(1 for _ in loader))
-        yield {"data": data, "workers": workers, "clips/s": len(dataset) / seconds, **memory.figures()}
+        yield {"data": data, "workers": workers, "clips/s": len(dataset) / seconds, **memory}
 
 
 def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.device) -> float:
@@ -258,32 +257,20 @@ def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.dev
 # Memory ----------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Memory:
-    """Peak memory of all processes of a measurement, in bytes."""
-
-    pss: int = 0
-    own: int = 0
-
-    def figures(self) -> dict[str, float]:
-        """Return the columns of a table."""
-        return {"PSS, MB": self.pss / 1e6, "own, MB": self.own / 1e6}
-
-
 @contextmanager
-def sampled_memory() -> Iterator[Memory]:
-    """Sample the peak memory of this process and its children."""
-    memory, done = Memory(), threading.Event()
+def sampled_memory() -> Iterator[dict[str, float]]:
+    """Sample the peak memory of this process and its children, as columns of a table."""
+    memory, done = dict.fromkeys(_MEMORY, 0.0), threading.Event()
 
     def sample() -> None:
         me = psutil.Process()
         while True:
-            pss = own = 0
+            pss = own = 0.0
             for process in (me, *me.children(recursive=True)):
                 with suppress(psutil.Error):
                     info = process.memory_full_info()
-                    pss, own = pss + info.pss, own + info.uss
-            memory.pss, memory.own = max(memory.pss, pss), max(memory.own, own)
+                    pss, own = pss + info.pss / 1e6, own + info.uss / 1e6
+            memory.update({key: max(memory[key], now) for key, now in zip(_MEMORY, (pss, own), strict=True)})
             if done.wait(0.5):
                 return
 

@@ -21,7 +21,7 @@ precision. The error in Fig. 9 needs trained models: `sybio reproduce iterations
 import argparse
 from collections.abc import Iterator, Sequence
 
-from common import COMMON, Report, Row, argument_parser, environment, parsed, positive_int
+from common import COMMON, Row, argument_parser, positive_int, run
 from modes import Case, measure
 
 COLUMNS = {
@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--future", type=positive_int, default=10, help="predicted frames (default: 10)")
     parser.add_argument("--batch", type=positive_int, default=1, help="clips per batch (default: 1)")
-    arguments = parsed(parser, argv)
-    Report(environment(arguments.device), arguments.output).table(rows(arguments), COLUMNS)
+    run(parser, argv, rows, COLUMNS)
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:

@@ -20,7 +20,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from common import COMMON, Report, Row, argument_parser, environment, parsed
+from common import COMMON, Row, argument_parser, run
 from modes import Case, executed_flops, measure
 
 from pyg_sybio.models.presets import PRESETS, VARIANTS
@@ -52,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "batch": [1],
     }
     parser = argument_parser(__doc__, **defaults, persons=None, frames=None, **COMMON)
-    arguments = parsed(parser, argv)
-    Report(environment(arguments.device), arguments.output).table(rows(arguments), COLUMNS)
+    run(parser, argv, rows, COLUMNS)
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:

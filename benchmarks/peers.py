@@ -40,7 +40,7 @@ from common import COMMON, Report, Row, argument_parser, check_modes, environmen
 from modes import Case, executed_flops, in_mode, single
 from peers_file import Peer, read_peers
 from peers_model import count_flops, in_training
-from timing import convolution_ceiling, timed, timings_in_turn
+from timing import convolution_ceiling, ratio_figures, timed, timings_in_turn
 from workers import Worker, WorkerError
 
 # A mode in float32 and its form in bfloat16.
@@ -55,7 +55,7 @@ COLUMNS = {
     "GFLOP": ">8.2f",
     "p50 ms": ">8.1f",
     "time x ceiling": ">8.2f",
-    "ours/peer": ">6.3f",
+    "ratio": ">6.3f",
     "quartile 1": ">6.3f",
     "quartile 3": ">6.3f",
     "note": "<1s",
@@ -209,9 +209,8 @@ def compare(peer: Peer, modes: Sequence[str], setting: Setting, seconds: float =
         ceiling = statistics.fmean((before, convolution_ceiling(setting.device)))
     rows: list[Row] = []
     for each, its in zip((theirs, *own), times, strict=True):
-        ratios = [mine / other for mine, other in zip(its, times[0], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
         is_ours = each is not theirs
+        ratios = ratio_figures(its, times[0])
         rows.append(
             {
                 "model": each.name,
@@ -220,9 +219,7 @@ def compare(peer: Peer, modes: Sequence[str], setting: Setting, seconds: float =
                 "GFLOP": None if each.flops is None else each.flops / 1e9,
                 "p50 ms": 1e3 * statistics.median(its),
                 "time x ceiling": statistics.median(its) * ceiling,
-                "ours/peer": middle if is_ours else None,
-                "quartile 1": low if is_ours else None,
-                "quartile 3": high if is_ours else None,
+                **(ratios if is_ours else dict.fromkeys(ratios)),
                 "note": f"vs {peer.name}" if is_ours else each.note,
                 "peer": peer.name,
                 "rounds": len(its),

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Report, Row, argument_parser, environment, parsed, positive_int
+from common import Row, argument_parser, positive_int, run
 from modes import build
 from samples import SAMPLES
 from timing import process_memory
@@ -106,8 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--threads", type=positive_int, help="threads of the model (default: the default of 'sybio serve')"
     )
     parser.add_argument("--bf16", action="store_true", help="compute in bfloat16")
-    arguments = parsed(parser, argv)
-    Report(environment(torch.device("cpu")), arguments.output).table(rows(arguments), COLUMNS)
+    run(parser, argv, rows, COLUMNS)
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import COMMON, Report, Row, argument_parser, environment, parsed, positive_int
+from common import COMMON, Row, argument_parser, positive_int, run
 from hooks import ModuleProfile, synchronised
 from modes import build
 from samples import SAMPLES
@@ -80,8 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     kinds = ("regular", "irregular")
     parser.add_argument("--poses", nargs="+", choices=kinds, default=list(kinds), help="(default: both)")
-    arguments = parsed(parser, argv)
-    Report(environment(arguments.device), arguments.output).table(rows(arguments), COLUMNS)
+    run(parser, argv, rows, COLUMNS)
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:

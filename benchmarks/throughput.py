@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
 
-from common import COMMON, Report, Row, argument_parser, environment, parsed
+from common import COMMON, Row, argument_parser, run
 from modes import Case, measure
 from timing import peak_memory
 
@@ -37,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     batch = [1, 2, 4, 8, 16, 32]
     parser = argument_parser(__doc__, presets=list(PRESETS), modes=["folded"], batch=batch, **COMMON)
-    arguments = parsed(parser, argv)
-    Report(environment(arguments.device), arguments.output).table(rows(arguments), COLUMNS)
+    run(parser, argv, rows, COLUMNS)
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:

@@ -105,6 +105,13 @@ def timed(run: Run, device: torch.device | None = None) -> float:
     return time.perf_counter() - start
 
 
+def ratio_figures(times: Sequence[float], base: Sequence[float]) -> dict[str, float]:
+    """Return the median and the quartiles of the ratios of the times of the same rounds."""
+    ratios = [own / other for own, other in zip(times, base, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return {"ratio": middle, "quartile 1": low, "quartile 3": high}
+
+
 @dataclass(frozen=True)
 class Measured:
     """Times in seconds, and the mean ceiling of each native precision around them in GFLOP/s."""

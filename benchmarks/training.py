@@ -23,7 +23,7 @@ from functools import partial
 from itertools import product
 
 import torch
-from common import COMMON, Report, Row, argument_parser, environment, parsed
+from common import COMMON, Row, argument_parser, run
 from modes import build, compiled, flops, single
 from timing import PRECISIONS, around_in_turn, native_precisions, peak_memory, product_ceiling
 
@@ -53,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--ways", nargs="+", choices=WAYS, default=["plain"], metavar="WAY", help=", ".join(WAYS)
     )
-    arguments = parsed(parser, argv)
-    Report(environment(arguments.device), arguments.output).table(rows(arguments), COLUMNS)
+    run(parser, argv, rows, COLUMNS)
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:

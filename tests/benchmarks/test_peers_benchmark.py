@@ -140,7 +140,7 @@ def test_the_command_measures_what_it_can(
     assert theirs["GFLOP"] == 2e-9 * 2 * 8 * 4 and theirs["note"] == ""
     assert own["rounds"] == theirs["rounds"] == len(own["ms"]) >= 5
     ratios = torch.tensor(own["ms"]) / torch.tensor(theirs["ms"])
-    assert own["ours/peer"] == pytest.approx(float(ratios.quantile(0.5)), rel=1e-5)
+    assert own["ratio"] == pytest.approx(float(ratios.quantile(0.5)), rel=1e-5)
     assert theirs["time x ceiling"] == pytest.approx(theirs["p50 ms"] / 1e3 * CEILING)
 
 
@@ -190,7 +190,7 @@ def test_peers_run_on_cuda(peers: ModuleType, file: ModuleType, tmp_path: Path, 
     setting = peers.Setting(torch.device("cuda"), bf16=True, train=train)
     theirs, own = peers.compare(peer, ["eager"], setting, seconds=0.0)
     assert theirs["GFLOP"] > 0
-    assert own["ours/peer"] > 0
+    assert own["ratio"] > 0
 
 
 # What a process does --------------------------------------------------------------------------------------
