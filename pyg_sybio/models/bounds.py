@@ -16,6 +16,9 @@ from pyg_sybio.skeleton import Skeleton
 MAX_NUMBERS = 2**27
 """The most numbers that a model may hold: 512 MiB in float32, three times the largest model of the paper."""
 
+MAX_FUTURE = 1000
+"""The most frames that a model predicts."""
+
 _MAX_GRAPH_ENTRIES = 2**23  # of the structural graphs of all layers
 _MAX_JOINTS = 512
 _MAX_EDGES = 1024  # of the skeleton
@@ -25,7 +28,7 @@ _MAX_BLOCKS = 64
 # The smallest and the largest value, and whether it is an integer.
 _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "num_classes": (0, 100_000, True),
-    "num_future": (1, 1000, True),
+    "num_future": (1, MAX_FUTURE, True),
     "in_channels": (1, 64, True),
     "channels": (1, 4096, True),
     "strides": (1, 64, True),

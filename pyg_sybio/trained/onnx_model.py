@@ -1,9 +1,12 @@
 r"""An exported model, run by onnxruntime in place of PyTorch."""
 
+import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import torch
 from onnxruntime.capi import onnxruntime_pybind11_state as native  # type: ignore[import-untyped]
@@ -11,10 +14,11 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_sybio.data.readers.json_file import parse_json
-from pyg_sybio.models.bounds import check_config_bounds, check_plain
+from pyg_sybio.models.bounds import MAX_FUTURE, check_config_bounds, check_plain
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.sybio_gnn import SybioOutput
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.trained.onnx_file import metadata_of, parse_onnx
 
 FORMAT_VERSION = 1
 """Of what :func:`~pyg_sybio.export.export_onnx` writes beside the graph."""
@@ -25,6 +29,14 @@ FORMAT, CONFIG, ABOUT = "pyg_sybio.format", "pyg_sybio.model", "pyg_sybio.about"
 POSES, PRESENT, PROBABILITIES = "poses", "present", "probabilities"
 FIELDS = ("logits", "future", "actional", "bone_future")
 """Outputs that :class:`~pyg_sybio.models.sybio_gnn.SybioOutput` has; beside them are ``probabilities``."""
+
+MAX_MEMORY = 2**30
+"""Bytes that the graphs of a process may use together, apart from their weights."""
+
+MAX_SECONDS = 60.0
+"""Within which a model has to answer a single clip when it is read."""
+
+_PIECE = 2**19  # numbers of the poses that go through a graph at once
 
 # What onnxruntime raises of a file that is none, damaged, or made for a later version of it.
 _UNREADABLE = (
@@ -39,8 +51,9 @@ class OnnxModel(nn.Module):
     It has no weights that PyTorch sees, and cannot be trained. What was not exported is None in its output.
 
     Args:
-        content: The bytes of the file. Only onnxruntime reads the graph, which holds nothing but its standard
-            operators and its own weights: a file from someone else runs no code and opens no other file.
+        content: The bytes of the file, which may come from someone else: the graph may contain only standard
+            operators and its own weights (:mod:`~pyg_sybio.trained.onnx_file`), and all graphs of a process
+            share :data:`MAX_MEMORY`.
         where: What errors call it.
         num_threads: Threads of one operator. (default: as many as torch uses)
 
@@ -55,8 +68,9 @@ class OnnxModel(nn.Module):
         As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`'s; with one person a clip unless :attr:`persons`.
 
     Raises:
-        ValueError: If the file is not what :func:`~pyg_sybio.export.export_onnx` wrote; if the
-            input does not fit the model, or asks for persons or frames that were not exported.
+        ValueError: If the file is not what :func:`~pyg_sybio.export.export_onnx` wrote, is damaged, or needs
+            too much memory or time; if the input does not fit the model, or asks for persons or frames that
+            were not exported.
 
     Note:
         Threads wait for work asleep. onnxruntime's own way, to keep them spinning, holds the cores that
@@ -65,18 +79,11 @@ class OnnxModel(nn.Module):
 
     def __init__(self, content: bytes, *, where: str = "the model", num_threads: int | None = None) -> None:
         super().__init__()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads() if num_threads is None else num_threads
-        options.inter_op_num_threads = 1  # the graph is a chain of small operators
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors, which are raised as well
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except _UNREADABLE as error:
-            raise ValueError(f"{where} is not an ONNX file that can be run: {error}") from error
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._where = where
+        proto = parse_onnx(content, where)
+        metadata = metadata_of(proto)
         if metadata.get(FORMAT) != str(FORMAT_VERSION):
-            came = repr(metadata[FORMAT]) if FORMAT in metadata else "none"
+            came = repr(metadata[FORMAT])[:60] if FORMAT in metadata else "none"
             raise ValueError(
                 f"{where} is not an ONNX file that 'sybio export onnx' wrote: "
                 f"expected '{FORMAT}' {FORMAT_VERSION} in its metadata, but found {came}"
@@ -84,8 +91,9 @@ class OnnxModel(nn.Module):
         self.config = _object(metadata, CONFIG, where)
         self.about = _object(metadata, ABOUT, where) if ABOUT in metadata else {}
         check_config_bounds(self.config, where)
-        self.skeleton = Skeleton.from_dict(self.config.get("skeleton"), where=f"{where}: the model's config")
-        self.in_channels = _whole_number(self.config, "in_channels", where)
+        self.skeleton = Skeleton.from_dict(self.config["skeleton"], where=f"{where}: the model's config")
+        self.in_channels = self.config["in_channels"]
+        self._session = _session(content, where, num_threads)
 
         shapes = {each.name: list(each.shape) for each in self._session.get_inputs()}
         self.persons = PRESENT in shapes
@@ -99,11 +107,15 @@ class OnnxModel(nn.Module):
         self._outputs = [name for name in FIELDS if name in outputs]
         if not self._outputs:
             raise ValueError(f"{where}: expected outputs among {FIELDS}, but it has {tuple(outputs)}")
-        self.num_classes = _whole_number(self.config, "num_classes", where) if "logits" in outputs else 0
+        self.num_classes = self.config["num_classes"] if "logits" in outputs else 0
         # How many frames were exported; without a future, what the config says, and nobody can ask for it.
         frames = [outputs[name][-3:][0] for name in ("future", "bone_future") if name in outputs]
-        exported = {"num_future": frames[0]} if frames else self.config
-        self.num_future = _whole_number(exported, "num_future", where)
+        self.num_future = frames[0] if frames else self.config["num_future"]
+        if type(self.num_future) is not int or not 1 <= self.num_future <= MAX_FUTURE:
+            raise ValueError(
+                f"{where}: the future has {self.num_future!r:.60} frames, expected from 1 to {MAX_FUTURE}"
+            )
+        self._try()
         self.train(False)
 
     @classmethod
@@ -139,8 +151,14 @@ class OnnxModel(nn.Module):
         else:
             inputs = {POSES: x[:, 0] if persons.has_slots else x}
         arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
-        values = map(torch.from_numpy, self._session.run(self._outputs, arrays))
-        came: dict[str, Tensor] = dict(zip(self._outputs, values, strict=True))
+        size = max(1, _PIECE // max(1, arrays[POSES][0].size))  # clips of a piece
+        pieces = [
+            self._run({name: value[first : first + size] for name, value in arrays.items()})
+            for first in range(0, len(arrays[POSES]), size)
+        ]
+        came = {
+            name: torch.from_numpy(np.concatenate([each[name] for each in pieces])) for name in self._outputs
+        }
         for name in came.keys() - {"logits"}:
             if self.persons and not persons.has_slots:
                 came[name] = came[name].squeeze(1)
@@ -149,6 +167,44 @@ class OnnxModel(nn.Module):
         for name in came.keys() & {"future", "bone_future"}:
             came[name] = came[name][..., :num_future, :, :]  # each frame follows from those before it
         return SybioOutput(**{name: came.get(name) for name in FIELDS}, present=persons.present)
+
+    def _run(
+        self, arrays: Mapping[str, np.ndarray], options: onnxruntime.RunOptions | None = None
+    ) -> dict[str, np.ndarray]:
+        try:
+            values = self._session.run(self._outputs, arrays, options)
+        except _UNREADABLE as error:
+            raise ValueError(f"{self._where} does not answer: {_one_line(error)}") from None
+        return dict(zip(self._outputs, values, strict=True))
+
+    def _try(self) -> None:
+        """Raise unless the graph answers one clip in time, with values of the shapes that the config says."""
+        joints, bones = self.skeleton.num_joints, self.skeleton.num_bones
+        clip = (1,) * (1 + self.persons)
+        arrays = {
+            POSES: np.zeros((*clip, self.config["actional_frames"], joints, self.in_channels), np.float32)
+        }
+        if self.persons:
+            arrays[PRESENT] = np.ones(clip, bool)
+        options = onnxruntime.RunOptions()
+        timer = threading.Timer(MAX_SECONDS, setattr, (options, "terminate", True))
+        timer.start()
+        try:
+            came = self._run(arrays, options)
+        finally:
+            timer.cancel()
+        expected = {
+            "logits": (1, self.num_classes),
+            "future": (*clip, self.num_future, joints, self.in_channels),
+            "actional": (*clip, joints, joints),
+            "bone_future": (*clip, self.num_future, bones, self.in_channels),
+        }
+        for name, value in came.items():
+            if value.shape != expected[name] or value.dtype != np.float32:
+                raise ValueError(
+                    f"{self._where}: '{name}' has shape {list(value.shape)} and type {value.dtype}, expected "
+                    f"{list(expected[name])} and float32"
+                )
 
     def dense(self, batch: Data, key: str) -> Tensor:
         """A node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""
@@ -188,8 +244,31 @@ def _object(metadata: Mapping[str, str], key: str, where: str) -> dict[str, Any]
     return value
 
 
-def _whole_number(config: Mapping[str, Any], key: str, where: str) -> int:
-    value = config.get(key)
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{where}: '{key}' of the model's config is {value!r:.60}, expected a whole number")
-    return value
+def _session(content: bytes, where: str, num_threads: int | None) -> onnxruntime.InferenceSession:
+    _limit_memory()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads() if num_threads is None else num_threads
+    options.inter_op_num_threads = 1  # the graph is a chain of small operators
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    options.log_severity_level = 4  # errors are raised
+    try:
+        # Constants that are folded would escape the limit of memory; the exporter has folded what there was.
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"], disabled_optimizers=["ConstantFolding"]
+        )
+    except _UNREADABLE as error:
+        raise ValueError(f"{where} is not an ONNX file that can be run: {_one_line(error)}") from error
+
+
+@cache
+def _limit_memory() -> None:
+    """Give the graphs of this process a common arena of limited size."""
+    kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg({"max_mem": MAX_MEMORY}))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,13 +1,18 @@
 """An exported model is called as the model that it was made from; a wrong file is an error in one line."""
 
 import json
+import re
+import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
 from exported_models import ABOUT, FUTURE, OnnxFile, onnx_file, small_model
+from onnx import helper, numpy_helper
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
@@ -208,8 +213,155 @@ def test_weights_in_another_file_are_not_opened(tmp_path: Path, monkeypatch: pyt
     proto = onnx.load_model_from_string(onnx_file("joints alone").content)
     onnx.save(proto, str(tmp_path / "their.onnx"), save_as_external_data=True, location="w", size_threshold=0)
     monkeypatch.chdir(tmp_path)  # where it lies
-    with pytest.raises(ValueError, match=r"their\.onnx is not an ONNX file that can be run"):
+    with pytest.raises(ValueError, match=r"their\.onnx: the numbers of '.*' are in another file"):
         OnnxModel.load("their.onnx")
+
+
+def altered(change: Callable[[onnx.ModelProto], object]) -> bytes:
+    """A good file with another graph."""
+    proto = onnx.load_model_from_string(onnx_file("recognition").content)
+    change(proto)
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def refusal(change: Callable[[onnx.ModelProto], object]) -> str:
+    with pytest.raises(ValueError, match=r"^their\.onnx") as caught:
+        OnnxModel(altered(change), where="their.onnx")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 500
+    return message
+
+
+def elsewhere(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    """A tensor whose numbers are in another file."""
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    return tensor
+
+
+NUMBERS = helper.make_tensor("numbers", onnx.TensorProto.FLOAT, [2], [1, 2])
+PLACES = helper.make_tensor("places", onnx.TensorProto.INT64, [2], [0, 1])
+SPARSE = helper.make_sparse_tensor(NUMBERS, PLACES, [4])
+EXTERNAL = elsewhere(helper.make_tensor("numbers", onnx.TensorProto.FLOAT, [2], [1, 2]))
+EMPTY = helper.make_graph([], "inner", [], [])
+
+
+def with_node(operator: str, inputs: list[str] | None = None, **attributes: Any) -> Callable[[Any], object]:
+    return lambda proto: proto.graph.node.append(
+        helper.make_node(operator, inputs or [], ["unused"], **attributes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda proto: elsewhere(proto.graph.initializer[0]), "are in another file"),
+        (lambda proto: proto.graph.initializer[0].external_data.add(key="location"), "are in another file"),
+        (with_node("Constant", value=EXTERNAL), "the numbers of 'numbers' are in another file"),
+        (
+            with_node("Constant", sparse_value=helper.make_sparse_tensor(EXTERNAL, PLACES, [4])),
+            "the numbers of 'numbers' are in another file",
+        ),
+        (
+            lambda proto: elsewhere(
+                proto.graph.sparse_initializer.add(dims=SPARSE.dims, values=NUMBERS).indices
+            ),
+            "are in another file",
+        ),
+        (with_node("Something", tensors=[NUMBERS, EXTERNAL]), "are in another file"),
+        (with_node("If", ["c"], then_branch=EMPTY, else_branch=EMPTY), r"loops or branches \(If\)"),
+        (with_node("Loop", ["n", "c"], body=EMPTY), r"loops or branches \(Loop\)"),
+        (with_node("Something", graphs=[EMPTY]), r"loops or branches \(Something\)"),
+        (with_node("Something", domain="com.other"), "functions of its own, expected standard operators"),
+        (lambda proto: proto.functions.add(name="f"), "functions of its own"),
+        (lambda proto: proto.training_info.add(), "functions of its own"),
+        (lambda proto: proto.graph.initializer[0].dims.append(10**12), "has shape .*, but fewer numbers"),
+        (lambda proto: proto.graph.initializer[0].dims.append(-1), "has shape .*, but fewer numbers"),
+        (
+            lambda proto: proto.graph.node.extend([helper.make_node("Relu", ["poses"], ["x"])] * 50_001),
+            r"the graph has \d+ nodes, expected at most 50000",
+        ),
+        (
+            lambda proto: proto.metadata_props.add(key="long", value="x" * 2**23),
+            "the metadata are too long, expected at most 4194304 characters",
+        ),
+        (with_node("NoSuchOperator"), "is not an ONNX file that can be run"),
+    ],
+)
+def test_graphs_with_more_than_operators_and_numbers(change: Any, message: str) -> None:
+    assert re.search(message, refusal(change))
+
+
+def grows(*nodes: tuple[str, list[str], str]) -> Callable[[onnx.ModelProto], None]:
+    """The graph's logits with the mean of something large added."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        graph = proto.graph
+        for node in graph.node:
+            node.output[:] = ["few" if name == "logits" else name for name in node.output]
+            node.input[:] = ["few" if name == "logits" else name for name in node.input]
+        million = np.ones(2**18, np.float32)
+        graph.initializer.append(numpy_helper.from_array(million, "x0"))
+        graph.initializer.append(numpy_helper.from_array(np.array([2**40]), "huge"))
+        graph.initializer.append(numpy_helper.from_array(np.array([2**16, 1]), "many"))
+        made = [helper.make_node(operator, inputs, [output]) for operator, inputs, output in nodes]
+        for node in made:
+            if node.op_type == "Concat":
+                node.attribute.append(helper.make_attribute("axis", 0))
+        last = made[-1].output[0]
+        made += [
+            helper.make_node("ReduceMean", [last], ["mean"], keepdims=0),
+            helper.make_node("Add", ["few", "mean"], ["logits"]),
+        ]
+        graph.node.extend(made)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [("Expand", ["x0", "many"], "x1")],
+        [("Expand", ["x0", "huge"], "x1")],
+        [("ConstantOfShape", ["huge"], "x1")],
+        [("Concat", [f"x{number}", f"x{number}"], f"x{number + 1}") for number in range(12)],
+    ],
+)
+def test_graphs_that_need_much_memory(nodes: Any) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message = refusal(grows(*nodes))
+    assert "does not answer" in message or "cannot be run" in message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1.2 * 2**20  # kilobytes
+
+
+def test_graphs_that_need_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyg_sybio.trained.onnx_model.MAX_SECONDS", 0.2)
+    nodes = [("Sin", [f"x{number}"], f"x{number + 1}") for number in range(20_000)]
+    assert "does not answer" in refusal(grows(*nodes))
+
+
+def test_a_graph_whose_output_has_another_shape() -> None:
+    message = refusal(grows(("Expand", ["x0", "many"], "x1"), ("Identity", ["few"], "x2")))
+    assert "does not answer" in message
+
+    def change(proto: onnx.ModelProto) -> None:
+        grows(("Identity", ["few"], "x1"))(proto)
+        proto.graph.node[-1].CopyFrom(helper.make_node("Concat", ["few", "few"], ["logits"], axis=1))
+        del proto.graph.output[1].type.tensor_type.shape.dim[:]
+
+    assert "'logits' has shape [1, 10] and type float32, expected [1, 5] and float32" in refusal(change)
+
+
+def test_many_clips_go_through_the_graph_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, shape in (("joints alone", (7, 30, 15, 2)), ("persons", (7, 2, 20, 26, 3))):
+        model, x = OnnxModel(onnx_file(kind).content), torch.randn(shape)
+        expected = model(x)
+        for size in (1, 3 * x[0].numel()):
+            monkeypatch.setattr("pyg_sybio.trained.onnx_model._PIECE", size)
+            assert_same(model(x), expected)
+        monkeypatch.undo()
 
 
 def test_no_file(tmp_path: Path) -> None:
