@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.serving.access import SiteCheck, knows_token
 from pyg_sybio.serving.audience import Viewer
-from pyg_sybio.serving.limits import Allowance, CloseCode, Limits, Refusal
+from pyg_sybio.serving.connection import Connection
+from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.playback import Playback
 from pyg_sybio.serving.source import Service, Source
 from pyg_sybio.streaming.messages import Frame, encode, error_message, hello_message, parse_message
@@ -44,12 +45,6 @@ _PAGE_HEADERS = {
 }
 _VIEWER_RATE = 20.0  # messages per second
 _VIEWER_BYTES = 4096
-# Close codes with which the WebSocket library ends a connection itself.
-_ABUSES = {
-    CloseCode.TOO_BIG: "a message was too big",
-    1002: "WebSocket protocol error",
-    1007: "a message was not valid UTF-8",
-}
 
 
 def create_app(
@@ -88,6 +83,7 @@ def create_app(
         hello=hello_message(first),
         skeleton=first.skeleton,
         limits=limits,
+        token=token,
         pool=ThreadPoolExecutor(
             max_workers=1,
             thread_name_prefix="model",
@@ -109,7 +105,7 @@ def create_app(
             await asyncio.gather(*tasks, return_exceptions=True)
             service.pool.shutdown(cancel_futures=True)
 
-    routes = _Routes(service, token, name)
+    routes = _Routes(service, name)
     app = Starlette(
         routes=[
             Route("/", routes.page),
@@ -127,9 +123,8 @@ def create_app(
 class _Routes:
     """The handlers of the routes."""
 
-    def __init__(self, service: Service, token: str | None, name: str) -> None:
+    def __init__(self, service: Service, name: str) -> None:
         self._service = service
-        self._token = token
         self._page = _PAGE.read_text(encoding="utf-8")
         self._started = time.monotonic()
         described = {key: service.hello[key] for key in ("frame_rate", "num_observed", "num_future")}
@@ -142,7 +137,7 @@ class _Routes:
 
     async def health(self, request: Request) -> Response:
         """Return the state of the server."""
-        if not knows_token(self._token, request.scope):
+        if not knows_token(self._service.token, request.scope):
             return JSONResponse(error_message("the token is missing or wrong"), status_code=401)
         service = self._service
         return JSONResponse(
@@ -165,77 +160,59 @@ class _Routes:
 
     async def poses(self, socket: WebSocket) -> None:
         """Receive poses, and send results."""
-        await self._converse(socket, "producer", self._service.limits.producers, self._produce)
+        service, limits = self._service, self._service.limits
+        size = limits.bytes_of_message(service.skeleton)
+        connection = Connection(socket, service, rate=limits.rate, max_size=size, idle=limits.idle)
+        await connection.converse("producer", limits.producers, self._produce)
 
-    async def _produce(self, socket: WebSocket) -> None:
+    async def _produce(self, connection: Connection) -> None:
         service = self._service
         loop = asyncio.get_running_loop()
         stream = await loop.run_in_executor(service.pool, service.start_stream, None)
-        source = Source(_address(socket), "live", stream, service)
-        await socket.send_text(encode(service.hello))
+        source = Source(connection.name, "live", stream, service)
+        await connection.send(encode(service.hello))
         service.audience.add(source.channel)
         try:
             await _first_to_end(
-                partial(self._receive_poses, socket, source), partial(source.run, socket.send_text)
+                partial(connection.receive, partial(self._take, source)),
+                partial(source.run, connection.send, connection.complain),
             )
         finally:
             service.audience.remove(source.channel)
             logger.info("%s: %d frames, %d dropped", source.name, source.taken, source.dropped)
 
-    async def _receive_poses(self, socket: WebSocket, source: Source) -> None:
-        limits, skeleton = self._service.limits, self._service.skeleton
-        allowance = Allowance(limits.rate)
-        while True:
-            try:
-                text = await asyncio.wait_for(
-                    _receive(socket, allowance, limits.bytes_of_message(skeleton)), limits.idle
-                )
-            except TimeoutError:
-                raise Refusal(CloseCode.IDLE, f"no message for {limits.idle:g} s") from None
-            try:
-                item = parse_message(text, skeleton)
-                if isinstance(item, Frame) and len(item.poses) > limits.people:
-                    raise ValueError(
-                        f"'people' has {len(item.poses)} entries, expected at most {limits.people}"
-                    )
-            except ValueError as error:
-                await source.complain(error, socket.send_text)
-                continue
-            source.put(item)
+    def _take(self, source: Source, text: str) -> None:
+        """Queue a frame or a reset.
+
+        Raises:
+            ValueError: If the message is invalid.
+        """
+        item = parse_message(text, self._service.skeleton)
+        limit = self._service.limits.people
+        if isinstance(item, Frame) and len(item.poses) > limit:
+            raise ValueError(f"'people' has {len(item.poses)} entries, expected at most {limit}")
+        source.put(item)
 
     # Viewers ----------------------------------------------------------------------------------------------
 
     async def view(self, socket: WebSocket) -> None:
         """Send what a viewer watches, and follow its wishes."""
-        await self._converse(socket, "viewer", self._service.limits.viewers, self._watch)
+        connection = Connection(socket, self._service, rate=_VIEWER_RATE, max_size=_VIEWER_BYTES)
+        await connection.converse("viewer", self._service.limits.viewers, self._watch)
 
-    async def _watch(self, socket: WebSocket) -> None:
+    async def _watch(self, connection: Connection) -> None:
         audience, viewer = self._service.audience, Viewer()
         viewer.offer("hello", encode(self._service.hello))
         audience.enter(viewer)
         try:
             await _first_to_end(
-                partial(self._receive_wishes, socket, viewer), partial(_send_pending, socket, viewer)
+                partial(connection.receive, partial(self._follow, viewer)),
+                partial(viewer.run, connection.send),
             )
         finally:
             audience.leave(viewer)
 
-    async def _receive_wishes(self, socket: WebSocket, viewer: Viewer) -> None:
-        allowance = Allowance(_VIEWER_RATE)
-        mistakes = 0
-        while True:
-            text = await _receive(socket, allowance, _VIEWER_BYTES)
-            try:
-                self._follow(text, viewer)
-            except ValueError as error:
-                mistakes += 1
-                message = error_message(error)
-                self._service.refuse(_address(socket), message["message"])
-                viewer.offer("error", encode(message))
-                if mistakes > self._service.limits.mistakes:
-                    raise Refusal(CloseCode.BAD_MESSAGES, f"{mistakes} messages were invalid") from None
-
-    def _follow(self, text: str, viewer: Viewer) -> None:
+    def _follow(self, viewer: Viewer, text: str) -> None:
         """Do what a viewer wants.
 
         Raises:
@@ -258,73 +235,6 @@ class _Routes:
         else:
             audience.pause(channel, wish["paused"])
 
-    # Both -------------------------------------------------------------------------------------------------
-
-    async def _converse(
-        self, socket: WebSocket, kind: str, limit: int, talk: Callable[[WebSocket], Awaitable[None]]
-    ) -> None:
-        """Accept a connection, talk, and tell the client and the log why it ends."""
-        service, address = self._service, _address(socket)
-        await socket.accept()
-        logger.info("%s: %s", address, kind)
-        try:
-            if not knows_token(self._token, socket.scope):
-                raise Refusal(
-                    CloseCode.WRONG_TOKEN, "the token is missing or wrong: add ?token=TOKEN to the address"
-                )
-            if service.connected[kind] >= limit:
-                raise Refusal(CloseCode.TOO_MANY, f"too many {kind}s: the limit is {limit}")
-            service.connected[kind] += 1
-            try:
-                await talk(socket)
-            finally:
-                service.connected[kind] -= 1
-        except WebSocketDisconnect as end:
-            if end.code in _ABUSES:
-                service.refuse(address, _ABUSES[end.code])
-            else:
-                logger.info("%s: %s has left", address, kind)
-        except Refusal as refusal:
-            service.refuse(address, refusal)
-            await _close(socket, refusal.code, str(refusal))
-        except Exception:
-            logger.exception("%s: %s: internal error", address, kind)
-            await _close(socket, CloseCode.INTERNAL_ERROR, "internal error of the server: see its log")
-
-
-async def _send_pending(socket: WebSocket, viewer: Viewer) -> None:
-    while True:
-        await socket.send_text(await viewer.next())
-
-
-async def _receive(socket: WebSocket, allowance: Allowance, max_size: int) -> str:
-    """Return the next message.
-
-    Raises:
-        WebSocketDisconnect: If the connection has ended.
-        Refusal: If the message is not text, or too large, or comes too soon.
-    """
-    message = await socket.receive()
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code", 1006))
-    text = message.get("text")
-    if text is None:
-        raise Refusal(CloseCode.UNSUPPORTED, "a binary message, expected text")
-    if len(text) > max_size:
-        raise Refusal(CloseCode.TOO_BIG, f"a message of {len(text)} characters, expected at most {max_size}")
-    if not allowance.take():
-        raise Refusal(CloseCode.TOO_FAST, f"more than {allowance.rate:g} messages per second")
-    return str(text)
-
-
-async def _close(socket: WebSocket, code: CloseCode, message: str) -> None:
-    """Tell the client why and close, unless it has left or does not read."""
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-        async with asyncio.timeout(2):
-            await socket.send_text(encode(error_message(message)))
-            # A reason has room for 123 bytes.
-            await socket.close(code, message.encode()[:120].decode(errors="ignore"))
-
 
 async def _first_to_end(*parts: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run both directions of a conversation until one raises, and raise the same."""
@@ -334,10 +244,6 @@ async def _first_to_end(*parts: Callable[[], Coroutine[Any, Any, None]]) -> None
                 group.start_soon(part)
     except BaseExceptionGroup as ends:
         raise ends.exceptions[0] from None
-
-
-def _address(socket: WebSocket) -> str:
-    return "unknown" if socket.client is None else f"{socket.client.host}:{socket.client.port}"
 
 
 def _warm_up(stream: MotionStream) -> None:

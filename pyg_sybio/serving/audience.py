@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 
@@ -28,12 +29,13 @@ class Viewer:
         for kind in kinds:
             self._pending.pop(kind, None)
 
-    async def next(self) -> str:
-        """Wait for the next message to send."""
-        while not self._pending:
-            self._changed.clear()
-            await self._changed.wait()
-        return self._pending.pop(next(iter(self._pending)))
+    async def run(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Send messages forever."""
+        while True:
+            while not self._pending:
+                self._changed.clear()
+                await self._changed.wait()
+            await send(self._pending.pop(next(iter(self._pending))))
 
 
 class Channel:

@@ -11,12 +11,12 @@ from itertools import count
 from typing import Any, Literal
 
 from pyg_sybio.serving.audience import Audience, Channel
-from pyg_sybio.serving.limits import CloseCode, Limits, Refusal
+from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.page_messages import PageFrames
 from pyg_sybio.serving.turns import Outputs, Turns
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.streaming.latency import RecentTimes
-from pyg_sybio.streaming.messages import Frame, Reset, encode, error_message, result_message
+from pyg_sybio.streaming.messages import Frame, Reset, encode, result_message
 from pyg_sybio.streaming.motion_stream import MotionStream
 from pyg_sybio.streaming.updates import Update
 from pyg_sybio.visualization.view import View
@@ -24,6 +24,7 @@ from pyg_sybio.visualization.view import View
 logger = logging.getLogger(__name__)
 
 Send = Callable[[str], Awaitable[None]]
+Complain = Callable[[ValueError], Awaitable[None]]
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Service:
         hello: The first message for a producer.
         skeleton: The skeleton of the poses.
         limits: The limits of the server.
+        token: Password for connections; None admits everybody.
         pool: Where the model runs, outside of the event loop.
     """
 
@@ -43,6 +45,7 @@ class Service:
     hello: dict[str, Any]
     skeleton: Skeleton
     limits: Limits
+    token: str | None
     pool: Executor
     audience: Audience = field(default_factory=Audience)
     connected: Counter[str] = field(default_factory=Counter)
@@ -89,7 +92,6 @@ class Source:
         self.channel = Channel(str(next(service.numbers)), name, kind)
         self.taken = 0
         self.dropped = 0
-        self.mistakes = 0
         self._stream = stream
         self._service = service
         self._page = PageFrames(self.channel.id, service.skeleton, view)
@@ -110,14 +112,12 @@ class Source:
             self._service.dropped += 1
         self._changed.set()
 
-    async def run(self, send: Send | None = None) -> None:
+    async def run(self, send: Send | None = None, complain: Complain | None = None) -> None:
         """Answer what is queued, one after the other, forever.
 
         Args:
-            send: Sends results and errors, as text, to the producer.
-
-        Raises:
-            Refusal: If too many frames were invalid.
+            send: Sends a result to the producer. (default: nobody)
+            complain: Tells the producer that a frame is invalid. (default: the error is raised)
         """
         # The model works on the next frame while a result is sent; results keep their order.
         delivery: asyncio.Task[None] = asyncio.create_task(asyncio.sleep(0))
@@ -134,8 +134,10 @@ class Source:
                 try:
                     outputs = await self._service.turns.answer(update)
                 except ValueError as error:
+                    if complain is None:
+                        raise
                     await delivery
-                    await self.complain(error, send)
+                    await complain(error)
                     continue
                 await delivery
                 delivery = asyncio.create_task(self._deliver(item, outputs, arrived, send))
@@ -166,20 +168,3 @@ class Source:
     def _frame(self, frame: Frame, outputs: Outputs, latency: float) -> str:
         facts = {"number": self.taken, "latency_ms": round(1e3 * latency, 3), "dropped": self.dropped}
         return encode(self._page.frame_message(frame.poses, outputs) | facts)
-
-    async def complain(self, error: ValueError, send: Send | None) -> None:
-        """Answer something invalid.
-
-        Raises:
-            Refusal: If there were too many of these.
-        """
-        message = error_message(error)
-        self._service.refuse(self.name, message["message"])
-        self.mistakes += 1
-        if send is not None:
-            await send(encode(message))
-        if self.mistakes > self._service.limits.mistakes:
-            raise Refusal(
-                CloseCode.BAD_MESSAGES,
-                f"{self.mistakes} messages were invalid: docs/serving.md describes the format",
-            )

@@ -403,3 +403,21 @@ def test_joints_that_were_not_recorded_are_not_drawn(streams: Streams) -> None:
         viewer.send_json({"type": "watch", "source": "0"})
         (person,) = receive(viewer, "frame")["people"]
         assert [joint for joint, place in enumerate(person["joints"]) if place is None] == [5]
+
+
+def test_a_recording_that_no_stream_takes_ends_and_the_others_go_on(
+    streams: Streams, caplog: pytest.LogCaptureFixture
+) -> None:
+    motion = made_up_recording(frames=3)
+    far = motion.replace(poses=1e12 * motion.poses)
+    with (
+        TestClient(create_app(streams, recordings=[("far", far), ("sway", motion)])) as client,
+        client.websocket_connect("/ws/view") as viewer,
+    ):
+        viewer.send_json({"type": "watch", "source": "0"})
+        while len(sources := receive(viewer, "sources")["sources"]) > 1:
+            pass
+        assert [source["name"] for source in sources] == ["sway"]
+        assert "far: playback has failed" in caplog.text
+        viewer.send_json({"type": "watch", "source": "1"})
+        assert receive(viewer, "frame")["source"] == "1"

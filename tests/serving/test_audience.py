@@ -24,14 +24,15 @@ def in_event_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[],
 
 async def pending(viewer: Viewer) -> list[str]:
     """Take what waits for a viewer."""
-    texts = []
-    while True:
-        waiting = asyncio.ensure_future(viewer.next())
-        await asyncio.sleep(0)
-        if not waiting.done():
-            waiting.cancel()
-            return texts
-        texts.append(waiting.result())
+    texts: list[str] = []
+
+    async def send(text: str) -> None:
+        texts.append(text)
+
+    sending = asyncio.create_task(viewer.run(send))
+    await asyncio.sleep(0)
+    sending.cancel()
+    return texts
 
 
 def sources_of(text: str) -> list[dict[str, object]]:
@@ -50,11 +51,13 @@ async def test_a_slow_viewer_gets_the_newest_frame_and_holds_no_other() -> None:
     assert await pending(viewer) == ["frame 999", "list"]
     assert viewer.skipped == 999
 
-    waiting = asyncio.create_task(viewer.next())
+    sent: asyncio.Queue[str] = asyncio.Queue()
+    sending = asyncio.create_task(viewer.run(sent.put))
     await asyncio.sleep(0)
-    assert not waiting.done()
+    assert sent.empty()
     viewer.offer("frame", "frame 1000")
-    assert await waiting == "frame 1000"
+    assert await sent.get() == "frame 1000"
+    sending.cancel()
     assert viewer.skipped == 999
 
 

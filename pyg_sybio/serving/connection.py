@@ -1,0 +1,139 @@
+"""One WebSocket connection: limits for what it receives, answers to errors, and the reason of its end."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from pyg_sybio.serving.access import knows_token
+from pyg_sybio.serving.limits import Allowance, CloseCode, Refusal
+from pyg_sybio.serving.source import Service
+from pyg_sybio.streaming.messages import encode, error_message
+
+logger = logging.getLogger(__name__)
+
+# Close codes with which the WebSocket library ends a connection itself.
+_ABUSES = {
+    CloseCode.TOO_BIG: "a message was too big",
+    1002: "WebSocket protocol error",
+    1007: "a message was not valid UTF-8",
+}
+
+
+class Connection:
+    """A WebSocket connection.
+
+    Args:
+        socket: The WebSocket, before it is accepted.
+        service: What it shares with other connections.
+        rate: Maximum number of messages per second.
+        max_size: Maximum length of a message.
+        idle: Maximum time between two messages, in seconds. (default: unlimited)
+    """
+
+    def __init__(
+        self, socket: WebSocket, service: Service, *, rate: float, max_size: int, idle: float | None = None
+    ) -> None:
+        self.name = "unknown" if socket.client is None else f"{socket.client.host}:{socket.client.port}"
+        self._socket = socket
+        self._service = service
+        self._allowance = Allowance(rate)
+        self._max_size = max_size
+        self._idle = idle
+        self._mistakes = 0
+
+    async def converse(self, kind: str, limit: int, talk: Callable[["Connection"], Awaitable[None]]) -> None:
+        """Accept the connection, talk, and tell the client and the log why it ends.
+
+        Args:
+            kind: Kind of the connection, for people.
+            limit: Maximum number of connections of this kind.
+            talk: Receives and sends until it raises.
+        """
+        service = self._service
+        await self._socket.accept()
+        logger.info("%s: %s", self.name, kind)
+        try:
+            if not knows_token(service.token, self._socket.scope):
+                hint = "add ?token=TOKEN to the address"
+                raise Refusal(CloseCode.WRONG_TOKEN, f"the token is missing or wrong: {hint}")
+            if service.connected[kind] >= limit:
+                raise Refusal(CloseCode.TOO_MANY, f"too many {kind}s: the limit is {limit}")
+            service.connected[kind] += 1
+            try:
+                await talk(self)
+            finally:
+                service.connected[kind] -= 1
+        except WebSocketDisconnect as end:
+            if end.code in _ABUSES:
+                service.refuse(self.name, _ABUSES[end.code])
+            else:
+                logger.info("%s: %s has left", self.name, kind)
+        except Refusal as refusal:
+            service.refuse(self.name, refusal)
+            await self._close(refusal.code, str(refusal))
+        except Exception:
+            logger.exception("%s: %s: internal error", self.name, kind)
+            await self._close(CloseCode.INTERNAL_ERROR, "internal error of the server: see its log")
+
+    async def receive(self, handle: Callable[[str], None]) -> None:
+        """Pass messages to a function until the connection ends.
+
+        Args:
+            handle: Handles a message; a `ValueError` is answered.
+
+        Raises:
+            WebSocketDisconnect: If the client has left.
+            Refusal: If the client exceeds a limit.
+        """
+        while True:
+            text = await self._next()
+            try:
+                handle(text)
+            except ValueError as error:
+                await self.complain(error)
+
+    async def _next(self) -> str:
+        try:
+            message = await asyncio.wait_for(self._socket.receive(), self._idle)
+        except TimeoutError:
+            raise Refusal(CloseCode.IDLE, f"no message for {self._idle:g} s") from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1006))
+        text = message.get("text")
+        if text is None:
+            raise Refusal(CloseCode.UNSUPPORTED, "a binary message, expected text")
+        if len(text) > self._max_size:
+            expected = f"expected at most {self._max_size}"
+            raise Refusal(CloseCode.TOO_BIG, f"a message of {len(text)} characters, {expected}")
+        if not self._allowance.take():
+            raise Refusal(CloseCode.TOO_FAST, f"more than {self._allowance.rate:g} messages per second")
+        return str(text)
+
+    async def send(self, text: str) -> None:
+        """Send a message."""
+        await self._socket.send_text(text)
+
+    async def complain(self, error: ValueError) -> None:
+        """Answer an invalid message.
+
+        Raises:
+            Refusal: If there were too many.
+        """
+        message = error_message(error)
+        self._service.refuse(self.name, message["message"])
+        self._mistakes += 1
+        await self.send(encode(message))
+        if self._mistakes > self._service.limits.mistakes:
+            hint = "docs/serving.md describes the format"
+            raise Refusal(CloseCode.BAD_MESSAGES, f"{self._mistakes} messages were invalid: {hint}")
+
+    async def _close(self, code: CloseCode, message: str) -> None:
+        """Say why, and close, unless the client has left or does not read."""
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+            async with asyncio.timeout(2):
+                await self.send(encode(error_message(message)))
+                # A reason has room for 123 bytes.
+                await self._socket.close(code, message.encode()[:120].decode(errors="ignore"))
