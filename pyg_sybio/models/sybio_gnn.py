@@ -1,6 +1,5 @@
 r"""Symbiotic graph neural networks: action recognition and motion prediction in one model (section 5)."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,25 +8,22 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_sybio import graphs
 from pyg_sybio.arguments import check_arguments
-from pyg_sybio.files import write_whole
+from pyg_sybio.models import pretrained
 from pyg_sybio.models.bone_correction import BoneCorrection
-from pyg_sybio.models.bounds import check_config_bounds, read_document
 from pyg_sybio.models.network import Encoded, SymbioticNetwork
 from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
+from pyg_sybio.models.pretrained import CONFIG_FILE as CONFIG_FILE
+from pyg_sybio.models.pretrained import WEIGHTS_FILE as WEIGHTS_FILE
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.skeleton import Skeleton
-
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 
 class SybioGNN(nn.Module):
@@ -373,10 +369,7 @@ class SybioGNN(nn.Module):
 
         Each file appears whole or not at all.
         """
-        weights = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
-        config = json.dumps(self.config, indent=2) + "\n"
-        write_whole(Path(folder) / WEIGHTS_FILE, lambda file: file.write(save(weights)))
-        write_whole(Path(folder) / CONFIG_FILE, lambda file: file.write(config.encode()))
+        pretrained.save(self, Path(folder))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
@@ -387,27 +380,17 @@ class SybioGNN(nn.Module):
                 the hub, ``owner/name`` (:func:`~pyg_sybio.trained.hub.pull`).
 
         Raises:
-            FileNotFoundError: If the folder lacks one of the two files, or the hub has none of that name.
-            ValueError: If a file is broken, a value of the config is out of its bounds
-                (:mod:`~pyg_sybio.models.bounds`), or the weights are of another model.
+            FileNotFoundError: If the folder lacks one of the two files, or the hub has no model of that name.
+            ValueError: If a file is broken, or the weights belong to another model.
         """
-        # Imported here: it stands above this module, and knows nothing of it.
-        from pyg_sybio.trained import hub
+        from pyg_sybio.trained import hub  # imported here, because it stands above this module
 
         folder = Path(folder)
         if not folder.exists() and hub.is_hub_name(folder.as_posix()) and hub.is_installed():
             folder = hub.pull(folder.as_posix())
-        for name in (CONFIG_FILE, WEIGHTS_FILE):
-            if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder}: no pretrained model here, expected the file {name}")
-        config = read_document(folder / CONFIG_FILE)
-        check_config_bounds(config, str(folder / CONFIG_FILE), weights_file=folder / WEIGHTS_FILE)
+        config, weights = pretrained.read(folder)
         model = cls.from_config(config)
-        try:
-            weights = load_file(folder / WEIGHTS_FILE)
-        except SafetensorError as error:
-            raise ValueError(f"{folder / WEIGHTS_FILE}: not a safetensors file: {error}") from error
-        model.load_weights(weights, where=str(folder / WEIGHTS_FILE))
+        model.load_weights(weights, where=str(folder / pretrained.WEIGHTS_FILE))
         return model.eval()
 
     def load_weights(self, weights: Mapping[str, Tensor], *, where: str) -> None:
@@ -416,13 +399,5 @@ class SybioGNN(nn.Module):
         Raises:
             ValueError: If a tensor is missing, unknown or of another shape.
         """
-        own = self.state_dict()
-        for key in sorted(own.keys() | weights.keys()):
-            mine = tuple(own[key].shape) if key in own else "no such tensor"
-            theirs = tuple(weights[key].shape) if key in weights else "no such tensor"
-            if mine != theirs:
-                raise ValueError(
-                    f"{where}: the weights are of another model or skeleton: '{key}' is {theirs} there, "
-                    f"but {mine} for skeleton '{self.skeleton.name}'"
-                )
+        pretrained.check_weights(self.state_dict(), weights, where=where, skeleton=self.skeleton)
         self.load_state_dict(dict(weights))

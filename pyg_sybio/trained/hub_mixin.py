@@ -5,7 +5,8 @@ from typing import Any, Self
 
 from huggingface_hub import ModelHubMixin, snapshot_download
 
-from pyg_sybio.models.sybio_gnn import CONFIG_FILE, WEIGHTS_FILE, SybioGNN
+from pyg_sybio.models.pretrained import CONFIG_FILE, WEIGHTS_FILE
+from pyg_sybio.models.sybio_gnn import SybioGNN
 
 _CARD = """---
 {{ card_data }}
