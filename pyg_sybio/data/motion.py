@@ -1,7 +1,7 @@
-r"""One recorded or predicted motion: what every reader returns and every dataset is made from."""
+r"""A recorded or predicted motion: what every reader returns and every data set is made from."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
@@ -13,25 +13,25 @@ from pyg_sybio.skeleton import Skeleton
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Motion:
-    r"""A clip: the poses of one or more persons over time, and what is known about them.
+    r"""The poses of one or more persons over time, and what is known about them.
 
-    A value that was not recorded is never a number that looks recorded: `present` says where it is missing,
-    and the pose is zero there.
+    A value that was not recorded never looks like a recorded one: `present` is False there, and the pose is
+    zero.
 
     Args:
         poses: Poses, in the units of the skeleton.
-        skeleton: The skeleton whose joints they are.
+        skeleton: The skeleton of the joints.
         present: Which joint of which person was recorded in which frame. (default: all)
-        confidence: How far a detector trusts each joint, 0 (not at all) upwards, usually to 1; None where the
-            format has none. In a skeleton with `xy+score` it is the third feature once more.
-        translation: Path of the root, for rotations (coordinates `expmap`), which do not hold it.
-        frame_rate: Frames a second; None where the format does not say and the user did not.
-        label: Name of the class, or its number as text where the format has only numbers; None without one.
-        ids: What else tells clips apart, such as `subject`, `view`, `setup`, `style`, each as text.
+        confidence: The detector's confidence in each joint, from 0 (none) upwards, usually to 1; None for
+            formats without it. In a skeleton with `xy+score` it is also the third feature.
+        translation: Path of the root, for rotations (coordinates `expmap`), which do not contain it.
+        frame_rate: In Hz; None if neither the format nor the user says it.
+        label: Name of the class, or its number as text for formats with numbers only; None without a class.
+        ids: Other properties of the recording, such as `subject`, `view`, `setup`, `style`, as text.
         tracks: The tracker's number of each person. (default: 0, 1, ...)
-        source: Where the motion comes from: a file, or a file and the entry in it.
-        check_values: Look at every value. False is for values that are known to be right, such as a selection
-            from a motion: it saves most of the time of making one; shapes are checked all the same.
+        source: The origin of the motion: a file, or a file and an entry in it.
+        check_values: Whether to check every value. False saves most of the time for values that are known to
+            be valid, such as a selection from a motion; shapes are always checked.
 
     Shapes:
         - **poses:** `[P, T, M, D]`, single or double precision
@@ -82,38 +82,39 @@ class Motion:
 
     @property
     def num_spatial(self) -> int:
-        """How many of the features are coordinates in space: 3, 2, or 0 for rotations."""
+        """Number of features that are coordinates in space: 3, 2, or 0 for rotations."""
         return {"xyz": 3, "xy": 2, "xy+score": 2, "expmap": 0}[self.skeleton.coordinates]
 
     @property
     def seen(self) -> Tensor:
-        """Which person has any joint in which frame, `[P, T]`."""
+        """Which person has any present joint in which frame, `[P, T]`."""
         return self.present.any(-1)
 
     def replace(self, **changes: Any) -> "Motion":
-        """The same motion with some fields changed, checked again."""
+        """A copy with some fields changed, checked again."""
         return dataclasses.replace(self, **changes)
 
+    def mapped(self, function: Callable[[Tensor], Tensor], **changes: Any) -> "Motion":
+        """A copy with a function applied to poses, `present`, confidence and translation `[P, T, ...]`.
+
+        Args:
+            function: Gives only values that are in its argument, or zeros.
+            changes: Other fields to change.
+        """
+        names = ("poses", "present", "confidence", "translation")
+        values = {name: getattr(self, name) for name in names}
+        mapped = {name: None if value is None else function(value) for name, value in values.items()}
+        return self.replace(**mapped, **changes, check_values=False)
+
     def frames(self, index: slice | Tensor) -> "Motion":
-        """Some of the frames: a slice, or the numbers `[T']` of frames, which may repeat."""
-        return self.replace(
-            poses=self.poses[:, index],
-            present=self.present[:, index],
-            confidence=None if self.confidence is None else self.confidence[:, index],
-            translation=None if self.translation is None else self.translation[:, index],
-            check_values=False,
-        )
+        """Some of the frames: a slice, or the indices `[T']` of frames, which may repeat."""
+        return self.mapped(lambda values: values[:, index])
 
     def persons(self, index: Sequence[int]) -> "Motion":
         """Some of the persons, at least one, in the given order."""
         chosen = list(index)
-        return self.replace(
-            poses=self.poses[chosen],
-            present=self.present[chosen],
-            confidence=None if self.confidence is None else self.confidence[chosen],
-            translation=None if self.translation is None else self.translation[chosen],
-            tracks=tuple(self.tracks[person] for person in chosen),
-            check_values=False,
+        return self.mapped(
+            lambda values: values[chosen], tracks=tuple(self.tracks[person] for person in chosen)
         )
 
     def joints(self, skeleton: Skeleton) -> "Motion":
@@ -205,7 +206,8 @@ def _same(one: Tensor | None, other: Tensor | None) -> bool:
 
 
 def _check_finite(name: str, value: Tensor) -> None:
-    # Whatever is not finite stays so in a sum, which is fast; a sum that overflows is looked at in detail.
+    # A sum with a value that is not finite is not finite, and is fast; a sum that overflows is checked in
+    # detail.
     if value.sum().isfinite():
         return
     finite = value.isfinite()

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.amc import read_amc
 from pyg_sybio.data.readers.annotations import read_annotations
-from pyg_sybio.data.readers.asf_amc import read_amc
 from pyg_sybio.data.readers.bvh import read_bvh
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays

@@ -173,7 +173,7 @@ class MotionDataset(Dataset):
         return Data(
             x=_stack(observed.poses, persons),
             future=_stack(sample.future.poses, persons),
-            future_mask=_stack(sample.future_present.unsqueeze(-1), persons),
+            future_mask=_stack(sample.future.present.unsqueeze(-1), persons),
             y=torch.tensor([self._labels[span.clip]]),
         )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
-from pyg_sybio.data.datasets.protocols import Validation, named_protocol, select
+from pyg_sybio.data.datasets.protocols import Validation, leave_out, select
 from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.readers.nw_ucla import ACTIONS, read_nw_ucla
@@ -69,10 +69,10 @@ class NWUCLA(MotionDataset):
         transforms: ClipTransforms = DEFAULT_TRANSFORMS,
         storage: Storage = DEFAULT_STORAGE,
     ) -> None:
-        tests = {"cross-view": test_views, "cross-subject": test_subjects}
+        tests = {"cross-view": ("view", test_views), "cross-subject": ("subject", test_subjects)}
         if protocol not in tests:
             raise ValueError(f"'protocol' is {protocol!r}, expected one of {', '.join(tests)}")
-        rule = named_protocol(protocol, test=tests[protocol])
+        rule = leave_out(*tests[protocol])
         root = Path(root)
         store = prepare(
             files=_find_files(root),

@@ -1,4 +1,4 @@
-r"""Which clips train, validate and test: the protocols of the benchmarks, and those a user makes of ids."""
+r"""Which clips are for training, validation and test: the benchmarks' protocols, and a user's by ids."""
 
 import hashlib
 from collections import defaultdict
@@ -15,7 +15,7 @@ Validation = float | Mapping[str, Sequence[Any]] | None
 
 
 class Described(Protocol):
-    """What a protocol reads of a clip; a motion has it, and so has the entry of a store."""
+    """The properties of a clip that a protocol uses; motions have them, and so do the entries of a store."""
 
     @property
     def label(self) -> str | None: ...
@@ -31,12 +31,12 @@ class ClipProtocol:
 
     Args:
         id: The id that decides, such as `subject` or `view`.
-        values: The values of that id on the named side; every other value is on the other side.
-        side: `"train"` or `"test"`: the side that `values` names.
+        values: The values of that id on one side; every other value is on the other side.
+        side: The side of `values`: `"train"` or `"test"`.
 
     Note:
-        The benchmarks publish one side (NTU RGB+D the subjects of training, say), and what is not on it is on
-        the other. So a clip is always on exactly one side.
+        Benchmarks publish one side (NTU RGB+D the training subjects, for example), and all else is on the
+        other, so every clip is on exactly one side.
     """
 
     id: str
@@ -55,16 +55,16 @@ class ClipProtocol:
 
 
 def train_on(id: str, values: Sequence[Any]) -> ClipProtocol:
-    """The clips with these values of an id train, all others test; numbers are taken as text."""
+    """Train on the clips with these values of an id, test on all others; numbers are taken as text."""
     return ClipProtocol(id, _texts(id, values), "train")
 
 
 def leave_out(id: str, values: Sequence[Any]) -> ClipProtocol:
-    """Leave one out (or more): the clips with these values of an id test, all others train."""
+    """Test on the clips with these values of an id (leave one or more out), train on all others."""
     return ClipProtocol(id, _texts(id, values), "test")
 
 
-# Numbers of the performers whose clips train in NTU RGB+D's cross-subject protocol.
+# The training subjects of NTU RGB+D's cross-subject protocol.
 NTU60_TRAIN_SUBJECTS = (1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38)
 NTU120_TRAIN_SUBJECTS = (
     *NTU60_TRAIN_SUBJECTS,
@@ -76,9 +76,9 @@ NTU120_TRAIN_SUBJECTS = (
 def ntu_protocol(name: str, classes: int = 60) -> ClipProtocol:
     r"""The protocols of NTU RGB+D (60 classes) and NTU RGB+D 120 (120 classes).
 
-    * `"cross-subject"`: 20 of 40 performers train; of the 120 classes' 106 performers, 53 train.
-    * `"cross-view"` (60 classes): cameras 2 and 3 train, camera 1 tests.
-    * `"cross-setup"` (120 classes): the even of the 32 setups train, the odd ones test.
+    * `"cross-subject"`: training on 20 of 40 subjects (60 classes), or on 53 of 106 (120 classes).
+    * `"cross-view"` (60 classes): training on cameras 2 and 3, test on camera 1.
+    * `"cross-setup"` (120 classes): training on the even ones of the 32 setups, test on the odd ones.
 
     Args:
         name: One of these names.
@@ -102,29 +102,6 @@ def ntu_protocol(name: str, classes: int = 60) -> ClipProtocol:
     return known[name]
 
 
-def named_protocol(name: str, *, test: Sequence[Any], id: str | None = None) -> ClipProtocol:
-    r"""A protocol for any clips that have ids, by the name the field has for it.
-
-    Args:
-        name: `"cross-subject"`, `"cross-view"` or `"cross-setup"` (divides by the id of that name), or
-            `"leave-one-out"` (divides by `id`: leave one style out, say).
-        test: The value or values of the id that test; all others train.
-        id: The id, for `"leave-one-out"` alone.
-
-    Raises:
-        ValueError: If there is no such protocol, or `id` is missing or contradicts the name.
-    """
-    known = {"cross-subject": "subject", "cross-view": "view", "cross-setup": "setup", "leave-one-out": id}
-    if name not in known:
-        raise ValueError(f"'protocol' is {name!r}, expected one of {', '.join(known)}")
-    chosen = known[name]
-    if chosen is None:
-        raise ValueError(f"protocol {name!r} needs 'id', such as 'subject' or 'style'")
-    if id is not None and id != chosen:
-        raise ValueError(f"'id' is {id!r}, but protocol {name!r} divides by {chosen!r}")
-    return leave_out(chosen, test)
-
-
 def check_split_name(split: str) -> None:
     """Raise a :class:`ValueError` unless `split` is one of :data:`SPLITS`."""
     if split not in SPLITS:
@@ -134,13 +111,13 @@ def check_split_name(split: str) -> None:
 def select(
     clips: Sequence[Described], protocol: ClipProtocol, split: str, *, validation: Validation = None
 ) -> list[int]:
-    r"""The clips of one split, by their place in `clips`.
+    r"""Indices of the clips of one split.
 
     Args:
         clips: All clips.
         protocol: Divides them into training and test.
         split: `"train"`, `"val"` or `"test"`.
-        validation: What is held out of training as `"val"`; see :func:`hold_out`. With None, `"train"` has
+        validation: What is held out of training as `"val"`, as in :func:`hold_out`. With None, `"train"` has
             all training clips, and there is no `"val"`.
 
     Raises:
@@ -161,7 +138,7 @@ def select(
         raise ValueError(
             f"split {split!r} is empty: clips with '{protocol.id}' "
             f"{', '.join(sorted(protocol.values, key=natural))} are for {protocol.side}, and the "
-            f"{len(clips)} clips there are have {', '.join(values) or 'none'}"
+            f"{len(clips)} clips that exist have {', '.join(values) or 'none'}"
         )
     return chosen
 
@@ -173,21 +150,21 @@ def hold_out(
 
     Args:
         clips: All clips.
-        training: The places of the training clips in `clips`.
-        validation: A share between 0 and 1, taken of each class (at least one clip of a class that has two,
-            and never all of it); or ids and their values, such as `{"subject": ["1", "5"]}`: the clips that
+        training: Indices of the training clips in `clips`.
+        validation: A share between 0 and 1 of each class (at least one clip of a class that has two, and
+            never all clips of a class); or ids and values, such as `{"subject": ["1", "5"]}`: the clips that
             have one of the values for every id named.
 
     Returns:
-        The places of those that train, and of those that validate, in their order.
+        Indices of the clips for training, and of those for validation, in their order.
 
     Raises:
         ValueError: If the share is out of its range, a clip lacks a named id, or either part is empty.
 
     Note:
-        Which clips a share takes depends on the names of their files alone (by a hash of the name), neither
-        on the folder, the order, the machine nor a seed: another machine validates on the same clips.
-        Clips of one person or one performance may be on both sides; name groups where that matters.
+        Which clips belong to a share depends only on the names of their files (by a hash), not on the folder,
+        the order, the machine or a seed: another machine validates on the same clips. Clips of one person or
+        one performance may be on both sides; use groups where that matters.
     """
     if isinstance(validation, Mapping):
         groups = {id: _texts(id, values) for id, values in validation.items()}
@@ -197,7 +174,7 @@ def hold_out(
         if not 0 < validation < 1:
             raise ValueError(f"'validation' is {validation}, expected a share above 0 and below 1")
         held = _share(clips, training, validation)
-        what = f"a share of {validation:g} a class"
+        what = f"a share of {validation:g} per class"
     train = [index for index in training if index not in held]
     val = [index for index in training if index in held]
     for name, part in (("training", train), ("validation", val)):
@@ -226,9 +203,9 @@ def _hash(source: str) -> bytes:
 
 
 def _texts(id: str, values: Sequence[Any]) -> frozenset[str]:
-    # A lone text is a sequence of letters: '12' would pass for '1' and '2'.
+    # A text is a sequence of letters: '12' would be taken for '1' and '2'.
     if isinstance(values, str) or not values:
-        raise ValueError(f"'{id}' is {values!r}, expected a list of one value or more")
+        raise ValueError(f"'{id}' is {values!r}, expected a list of at least one value")
     return frozenset(map(str, values))
 
 

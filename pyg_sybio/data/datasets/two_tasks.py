@@ -1,4 +1,4 @@
-r"""One clip for both tasks: the observed frames to recognise, the future frames to predict."""
+r"""A clip for both tasks: the observed frames to recognise, the future frames to predict."""
 
 import math
 from collections.abc import Sequence
@@ -10,28 +10,23 @@ from torch import Tensor
 from pyg_sybio.data.motion import Motion
 
 ObservationRatio = float | Sequence[float]
-"""A share of what could be observed, or a range of them: the lowest and the highest."""
+"""A share of the observable frames, or a range of shares: the lowest and the highest."""
 
 WHOLE = (0.0, 1.0)
-"""The part of the observed frames that is all of them."""
+"""The part of the observable frames that consists of all of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class TwoTaskSample:
-    r"""What a model sees of a clip, and what it is to predict.
+    r"""What a model sees of a clip, and what it has to predict.
 
     Args:
         observed: The observed frames; frames that fill the front are copies of real ones.
-        future: The frames after them, zero where the clip has ended.
-        future_present: Which joint of the future was recorded (the `present` of `future`).
-
-    Shapes:
-        - **future_present:** `[P, T_future, M]`
+        future: The frames after them, zero and not present after the end of the clip.
     """
 
     observed: Motion
     future: Motion
-    future_present: Tensor
 
 
 def split_tasks(
@@ -52,17 +47,17 @@ def split_tasks(
     .. math::
         s = \max(T - R, \lceil T / 2 \rceil), \qquad s_\rho = \max(1, \mathrm{round}(\rho s)):
 
-    the last :math:`R` frames of a clip (`reserved`) are kept for its future, but a clip too short for that
-    still shows its first half, so that no clip is too short. What the model sees are the last `num_observed`
-    frames before :math:`s_\rho`. If there are fewer, they are filled at the front:
+    the last :math:`R` frames of a clip (`reserved`) are kept for its future, but a clip that is too short for
+    that still shows its first half, so that no clip is too short. The model sees the last `num_observed`
+    frames before :math:`s_\rho`. If there are fewer, the front is filled:
 
-    * `"repeat"`: by the observed frames over and over, backwards in time, so that their last frame comes
+    * `"repeat"`: with the observed frames again and again, backwards in time, so that their last frame comes
       before the first real one (as the field fills the empty frames of NTU RGB+D);
-    * `"hold"`: by the first frame.
+    * `"hold"`: with the first frame.
 
-    The future are the `num_future` frames from :math:`s_\rho` on. What lies beyond the end of the clip is
-    zero and not present, so that it counts neither in the loss nor in an error. With nothing reserved a clip
-    is observed to its end, and nothing of its future was recorded.
+    The future is the `num_future` frames from :math:`s_\rho` on. Frames beyond the end of the clip are zero
+    and not present, so that they count neither in the loss nor in an error. With nothing reserved, a clip is
+    observed to its end and has no recorded future.
 
     Args:
         motion: The clip, `T` frames.
@@ -70,15 +65,15 @@ def split_tasks(
         num_future: Frames of `future`, at least 1.
         reserved: Frames :math:`R` at the end of the clip that are never observed, at least 0. (default:
             `num_future`)
-        observation_ratio: The share :math:`\rho` of what could be observed that has been seen so far, above 0
-            and at most 1: 0.2 recognises an action by its first fifth.
+        observation_ratio: The share :math:`\rho` of the observable frames that has been seen so far, above 0
+            and at most 1: with 0.2, an action is recognised by its first fifth.
         padding: `"repeat"` or `"hold"`.
         split: The frame :math:`s` where the future begins, for windows whose two parts are fixed.
-        part: The shares of the frames before :math:`s_\rho` between which the model sees them; `(0.2, 1)`
-            hides the first fifth. The future stays where it is. (default: all of them)
+        part: The part of the frames before :math:`s_\rho` that the model sees, as two shares; `(0.2, 1)`
+            hides the first fifth. The future does not change. (default: all of them)
 
     Returns:
-        The sample. Where nothing is filled, `observed` shares its memory with `motion`.
+        The sample. If nothing is filled, `observed` shares its memory with `motion`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -94,14 +89,13 @@ def split_tasks(
     check_part(part)
     first = min(round(part[0] * split), split - 1)
     shown = motion.frames(slice(first, max(first + 1, round(part[1] * split))))
-    future = _future(motion, split, num_future)
-    return TwoTaskSample(_observed(shown, num_observed, padding), future, future.present)
+    return TwoTaskSample(_observed(shown, num_observed, padding), _future(motion, split, num_future))
 
 
 def check_split(
     num_observed: int, num_future: int, reserved: int | None, observation_ratio: float, padding: str
 ) -> None:
-    """Raise a :class:`ValueError` unless these are arguments that :func:`split_tasks` can follow."""
+    """Raise a :class:`ValueError` unless these are valid arguments of :func:`split_tasks`."""
     for name, value, least in (
         ("num_observed", num_observed, 1),
         ("num_future", num_future, 1),
@@ -122,7 +116,7 @@ def check_part(part: tuple[float, float]) -> None:
 
 
 def ratio_range(observation_ratio: ObservationRatio) -> tuple[float, float]:
-    """The lowest and the highest share that a sample may be given, which are one unless it is a range.
+    """The lowest and the highest observation ratio of samples.
 
     Raises:
         ValueError: If it is neither a share nor two of them, the lower one first.
@@ -141,27 +135,15 @@ def _observed(shown: Motion, num_observed: int, padding: str) -> Motion:
     count = shown.num_frames
     if count >= num_observed:
         return shown.frames(slice(count - num_observed, count))
-    # Places relative to the end: the last frame that is shown is at -1.
+    # Indices relative to the end: the last frame is -1.
     places = torch.arange(-num_observed, 0)
     return shown.frames(places % count if padding == "repeat" else (places + count).clamp(min=0))
 
 
 def _future(motion: Motion, split: int, num_future: int) -> Motion:
-    recorded = slice(split, split + num_future)
-
-    def filled(values: Tensor | None) -> Tensor | None:
-        if values is None:
-            return None
-        known = values[:, recorded]
+    def filled(values: Tensor) -> Tensor:
+        known = values[:, split : split + num_future]
         missing = num_future - known.size(1)
-        if not missing:
-            return known
-        return torch.cat([known, values.new_zeros(known.size(0), missing, *known.shape[2:])], dim=1)
+        return torch.nn.functional.pad(known, (0, 0) * (known.dim() - 2) + (0, missing)) if missing else known
 
-    return motion.replace(
-        poses=filled(motion.poses),
-        present=filled(motion.present),
-        confidence=filled(motion.confidence),
-        translation=filled(motion.translation),
-        check_values=False,
-    )
+    return motion.mapped(filled)

@@ -1,31 +1,32 @@
-r"""A skeleton proposed from a rig: which joints are the body, its centre, its mirror pairs and its parts.
+r"""A skeleton proposed for a rig: which joints form the body, its centre, its mirror pairs and its parts.
 
-Everything is decided by rules that hold for any tree, a hand or a quadruped as well as a person; names only
-help to find left and right and the trunk, and give the parts readable names. The result is a start that a
-user may edit.
+All rules hold for any tree, for a hand or a quadruped as well as for a person; names only help to find left
+and right and the trunk, and give the parts readable names. The result is a proposal, which users may edit.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
+import networkx as nx
 import torch
 from torch import Tensor
 
 from pyg_sybio.rotations import check_parents
 from pyg_sybio.skeleton import Skeleton
 
-# A side branch becomes a limb if it is at least this share of the way to where it leaves: a head is, a
-# finger at the end of an arm is not ...
+# A side branch becomes a limb if its length is at least this share of the distance from the centre to where
+# it branches off (a head's is, that of a finger at the end of an arm is not) ...
 _MIN_LIMB_OF_DISTANCE = 0.5
-# ... and at least this share of the longest limb: a stump on the trunk is not.
+# ... and at least this share of the longest limb (that of a stump on the trunk is not).
 _MIN_LIMB_OF_LONGEST = 0.1
 # The limbs of a body with a trunk are halved (upper arm and forearm) if they are at least this share of the
-# longest one: arms and legs are, a head or a tail that says so never is.
+# longest one: arms and legs are. Heads and tails, by their names, are never halved.
 _MIN_HALVED_OF_LONGEST = 0.5
-# Any chain of so many joints is halved.
+# Any chain of at least this number of joints is halved.
 _MIN_HALVED_JOINTS = 6
 
 _ROOT_WORDS = {"root", "armature", "reference", "world", "master", "origin", "trajectory", "motion", "scene"}
@@ -43,7 +44,7 @@ _HALVES = {
     "head": ("neck", "head"),
     "tail": ("tail", "tail_tip"),
 }
-# Where a name may say "left": the word anywhere; the letter where a word begins; the letter where one ends.
+# "Left" in a name: the word anywhere, the letter at the beginning of a word, the letter at the end of one.
 _LEFT = (
     re.compile("left", re.IGNORECASE),
     re.compile("(?<![A-Za-z])[Ll]"),
@@ -62,27 +63,28 @@ def skeleton_of_rig(
 ) -> Skeleton:
     r"""A valid skeleton of the joints of a rig, in their order, with a bone from each joint to its parent.
 
-    - *Body.* The first joints are left out while they have one child alone, some joint after them branches,
-      and either that child is the hips (by name) or lies in the same place, or they lie at the origin and
-      are called `root`, `reference`, `armature` or the like: what carries a body is no joint of it.
+    - *Body.* The first joints are left out as long as they have a single child, a later joint branches, and
+      either the child is the hips (by name) or in the same position, or they are at the origin and called
+      `root`, `reference`, `armature` or similar: such joints only carry the body.
     - *Mirror pairs.* Two joints whose names differ by left and right (`LeftArm`, `Shoulder_L`, `lfemur`,
-      `hand.l`, `Bip01 L Foot`) if their parents are the same joint or such a pair themselves.
-    - *Centre.* Of the joints of the trunk (by name: spine, chest, hips, ...; not of a pair) the one whose
-      farthest joint is the fewest bones away; without such names of all joints.
-    - *Parts.* Side branches that are short beside the way to where they leave (fingers at the end of an arm)
-      belong to the joint that carries them. The joints at which the rest of the tree branches, and those
-      between them, are the trunk, and each chain from it to a tip is a limb. If the trunk has two or more
-      branches, as a body has at hips and chest, a limb of three joints that is at least half as long as the
-      longest is halved, after the joint nearest to its middle (the elbow, the knee), unless its names say
-      that it is a head or a tail; elsewhere only a chain of six joints is.
+      `hand.l`, `Bip01 L Foot`), if their parents are the same joint or a mirror pair.
+    - *Centre.* Of the joints of the trunk (by name: spine, chest, hips, ...; not in a pair), or else of all
+      joints, the one with the fewest bones to its farthest joint.
+    - *Parts.* Side branches that are short compared with the distance to where they branch off (fingers at
+      the end of an arm) belong to the joint that carries them. The joints at which the remaining tree
+      branches, and those between them, form the trunk, and each chain from it to a tip is a limb. If the
+      trunk branches at two or more joints, as a body does at hips and chest, a limb of at least three joints
+      that is at least half as long as the longest is halved at the joint nearest to its middle (the elbow,
+      the knee), unless its names say that it is a head or a tail. Otherwise, only chains of six or more
+      joints are halved.
 
     Args:
         names: Names of the joints.
         parents: Index of each joint's parent, -1 for the one root; parents come before their children.
-        rest_positions: Where the joints are at rest; only lengths and coincidence matter. If all are in the
-            same place, every bone counts as equally long.
-        name: Name of the skeleton. (default: `rig` and the number of its joints, so that all files of a rig
-            have equal skeletons)
+        rest_positions: Positions of the joints at rest; only lengths and coincidence matter. If all positions
+            are the same, all bones count as equally long.
+        name: Name of the skeleton. (default: `rig` and the number of its joints, so that all files with the
+            same rig have equal skeletons)
         units: Unit of the coordinates.
 
     Shapes:
@@ -125,7 +127,7 @@ def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> No
     if not names or len(parents) != len(names) or rest.shape != (len(names), 3):
         raise ValueError(
             f"a rig has {len(names)} 'names', {len(parents)} 'parents' and 'rest_positions' of shape "
-            f"{list(rest.shape)}, expected as many of each, and at least one"
+            f"{list(rest.shape)}, expected the same number of each, and at least one"
         )
     check_parents(parents)
     if not all(names):
@@ -136,9 +138,9 @@ def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> No
 
 
 def _first_of_body(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> int:
-    """Index of the first joint that belongs to the body; those before it only carry it."""
+    """Index of the first joint of the body; the joints before it only carry the body."""
     num_children = Counter(parents)
-    flat = bool((rest == rest[0]).all())  # then positions tell nothing
+    flat = bool((rest == rest[0]).all())  # then positions mean nothing
     joint = 0
     while num_children[joint] == 1 and any(num_children[other] > 1 for other in range(joint, len(names))):
         child = joint + 1  # parents come first, so the only child of the first joint is the next one
@@ -158,7 +160,7 @@ def _words(name: str) -> set[str]:
 
 
 def _mirror_pairs(names: Sequence[str], parents: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs (left, right) by name whose parents are the same joint or a pair as well."""
+    """Pairs (left, right) by name whose parents are the same joint or also a pair."""
     index = {name: joint for joint, name in enumerate(names)}
     pairs: dict[int, int] = {}
     for joint, name in enumerate(names):
@@ -176,7 +178,7 @@ def _mirror_pairs(names: Sequence[str], parents: Sequence[int]) -> list[tuple[in
 
 
 def _right_names(name: str) -> list[str]:
-    """What the joint on the right may be called if this is one on the left."""
+    """The possible names of the right joint for the name of a left one."""
     found = []
     for pattern in _LEFT:
         matches = list(pattern.finditer(name))
@@ -192,7 +194,7 @@ def _right_names(name: str) -> list[str]:
 
 
 class _Tree:
-    """The body as a tree: joints, who neighbours whom, how long bones are, which joints pair, the centre."""
+    """The body as a tree: its joints, neighbours, lengths of bones, mirror pairs, and its centre."""
 
     def __init__(self, names: Sequence[str], parents_of_rest: Sequence[int], rest: Tensor) -> None:
         self.names = names
@@ -203,39 +205,30 @@ class _Tree:
         length = [0.0] + [float((rest[child] - rest[parent]).norm()) for child, parent in self.bones]
         if not any(length):
             length = [1.0] * len(names)
-        # Left and right get the same lengths, so that they are cut alike.
+        # Left and right get the same lengths, so that they are divided alike.
         even = [(length[j] + length[self.image.get(j, j)]) / 2 for j in range(len(names))]
         self.neighbours: list[dict[int, float]] = [{} for _ in names]
         for child, parent in self.bones:
             self.neighbours[child][parent] = self.neighbours[parent][child] = even[child]
+        self._graph = nx.Graph(self.bones)
+        self._graph.add_nodes_from(range(len(names)))
         self.center = self._find_center()
 
     def rank(self, joint: int) -> int:
-        """Order of joints that is the same on the left and on the right."""
+        """A sort key that is the same for the left and the right joint."""
         return min(joint, self.image.get(joint, joint))
 
     def outward(self, start: int) -> dict[int, int]:
-        """Each joint's neighbour towards `start` (-1 for it), joints in an order away from it."""
-        inner = {start: -1}
-        for joint in (queue := [start]):
-            for other in self.neighbours[joint]:
-                if other != inner[joint]:
-                    inner[other] = joint
-                    queue.append(other)
-        return inner
-
-    def _hops(self, start: int) -> list[int]:
-        hops = [0] * len(self.names)
-        for joint, inner in self.outward(start).items():
-            hops[joint] = hops[inner] + 1 if inner >= 0 else 0
-        return hops
+        """The neighbour of each joint towards `start` (-1 for it), in breadth-first order."""
+        return {start: -1, **dict(nx.bfs_predecessors(self._graph, start))}
 
     def _find_center(self) -> int:
         joints = range(len(self.names))
-        # In a tree the farthest joint is one of the two ends of a longest path.
-        from_root = self._hops(0)
-        from_end = self._hops(max(joints, key=from_root.__getitem__))
-        from_other = self._hops(max(joints, key=from_end.__getitem__))
+        # In a tree, the farthest joint is one of the two ends of a longest path.
+        hops = partial(nx.single_source_shortest_path_length, self._graph)
+        from_root = hops(0)
+        from_end = hops(max(joints, key=from_root.__getitem__))
+        from_other = hops(max(joints, key=from_end.__getitem__))
         single = [joint for joint in joints if joint not in self.image]
         trunk = [joint for joint in single if _TRUNK.search(self.names[joint])]
         return min(
@@ -265,9 +258,9 @@ def _parts(tree: _Tree) -> list[_Part]:
     branching = [joint for joint in kept if len(near[joint]) > 2]
     trunk = _trunk(near, branching)
     if not trunk and len({tree.rank(joint) for joint in near[tree.center]}) < len(near[tree.center]):
-        trunk = {tree.center}  # a left and a right limb, and nothing else
+        trunk = {tree.center}  # only a left and a right limb
     if trunk:
-        # [limb] with the length of the whole way from the trunk
+        # Each limb with its length from the trunk.
         limbs = [
             _limb(tree, near, joint, start) for joint in trunk for start in near[joint] if start not in trunk
         ]
@@ -290,7 +283,7 @@ def _parts(tree: _Tree) -> list[_Part]:
 
 
 def _owners(tree: _Tree) -> dict[int, int]:
-    """The joint that each joint belongs to: itself, or the one at which its short side branch leaves."""
+    """The joint that each joint belongs to: itself, or the joint at which its short side branch starts."""
     inner = tree.outward(tree.center)
     reach = dict.fromkeys(inner, 0.0)
     depth = dict.fromkeys(inner, 0.0)
@@ -309,7 +302,7 @@ def _owners(tree: _Tree) -> dict[int, int]:
         for place, other in enumerate(outer):
             length = reach[other] + tree.neighbours[joint][other]
             stays = owner[joint] == joint and (
-                (place == 0 and joint != tree.center)  # goes on where the longest branch leads
+                (place == 0 and joint != tree.center)  # the longest branch goes on
                 or (
                     length >= _MIN_LIMB_OF_DISTANCE * depth[joint]
                     and length >= _MIN_LIMB_OF_LONGEST * longest
@@ -320,12 +313,12 @@ def _owners(tree: _Tree) -> dict[int, int]:
 
 
 def _trunk(near: dict[int, list[int]], branching: list[int]) -> set[int]:
-    """The joints at which the tree branches and those between them: what stays when all limbs are cut off."""
+    """The joints at which the tree branches, and those between them: the tree without its limbs."""
     if not branching:
         return set()
     trunk, degree = set(near), {joint: len(others) for joint, others in near.items()}
     tips = [joint for joint in near if degree[joint] < 2]
-    for joint in tips:  # grows while it is walked
+    for joint in tips:  # grows in the loop
         trunk.discard(joint)
         for other in near[joint]:
             degree[other] -= 1
@@ -335,7 +328,7 @@ def _trunk(near: dict[int, list[int]], branching: list[int]) -> set[int]:
 
 
 def _limb(tree: _Tree, near: dict[int, list[int]], before: int, joint: int) -> tuple[list[int], float]:
-    """The chain from `joint` outwards, coming from `before` (-1: nowhere), and its length from there."""
+    """The chain from `joint` outwards, away from `before` (-1: none), and its length from `before`."""
     chain, length = [], 0.0
     while True:
         chain.append(joint)
@@ -347,11 +340,11 @@ def _limb(tree: _Tree, near: dict[int, list[int]], before: int, joint: int) -> t
 
 
 def _middle(tree: _Tree, chain: list[int]) -> int:
-    """How many joints the first half has: it ends with the joint nearest to the middle of the way."""
-    way = [0.0]
+    """Number of joints of the first half, which ends with the joint nearest to the middle of the chain."""
+    distances = [0.0]
     for inner, outer in pairwise(chain):
-        way.append(way[-1] + tree.neighbours[inner][outer])
-    nearest = min(range(len(chain) - 1), key=lambda place: abs(way[place] - way[-1] / 2))
+        distances.append(distances[-1] + tree.neighbours[inner][outer])
+    nearest = min(range(len(chain) - 1), key=lambda place: abs(distances[place] - distances[-1] / 2))
     return nearest + 1
 
 
@@ -359,7 +352,7 @@ def _middle(tree: _Tree, chain: list[int]) -> int:
 
 
 def _titles(tree: _Tree, parts: Sequence[_Part]) -> list[str]:
-    """A name for each part: the paper's where the joints tell what it is, else that of a joint of it."""
+    """A name for each part: the paper's if the joints tell it, else the name of one of its joints."""
     titles = [_title(tree, part) for part in parts]
     counts = Counter(titles)
     found: list[str] = []
@@ -386,7 +379,7 @@ def _title(tree: _Tree, part: _Part) -> str:
 
 
 def _kind(tree: _Tree, limb: Sequence[int]) -> str:
-    """Arm, leg, head or tail: what most of the names say, and nothing where none does."""
+    """Arm, leg, head or tail by the majority of the names; empty if no name tells it."""
     votes = {
         kind: sum(bool(pattern.search(tree.names[joint])) for joint in limb)
         for kind, pattern in _KINDS.items()
@@ -396,5 +389,5 @@ def _kind(tree: _Tree, limb: Sequence[int]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A joint's name without the prefix that a program put before it (`mixamorig:Hips`)."""
+    """A joint's name without a program's prefix (`mixamorig:Hips`)."""
     return re.split("[:|]", name)[-1] or name

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pyg_sybio.data.readers.asf_amc import load_asf
+from pyg_sybio.data.readers.asf import load_asf
 from pyg_sybio.data.readers.bvh import BVH_UNITS, load_bvh_rig
 from pyg_sybio.data.readers.proposed_skeleton import skeleton_of_rig
 from pyg_sybio.skeleton import Skeleton
@@ -16,7 +16,7 @@ def skeleton_from_file(
     r"""The skeleton of a rig's joints, with the centre, mirror pairs and parts of :func:`skeleton_of_rig`.
 
     The readers of motions (:func:`~pyg_sybio.data.readers.bvh.read_bvh`,
-    :func:`~pyg_sybio.data.readers.asf_amc.read_amc`) take it as `skeleton` and find its joints by their
+    :func:`~pyg_sybio.data.readers.amc.read_amc`) take it as `skeleton` and find its joints by their
     names, so that it may be edited: joints left out, parts changed.
 
     Args:

@@ -54,13 +54,7 @@ def take_frames(motion: Motion, person: Tensor, frame: Tensor, **changes: Any) -
     Shapes:
         - **person, frame:** together `[P', T']`
     """
-    return motion.replace(
-        poses=motion.poses[person, frame],
-        present=motion.present[person, frame],
-        confidence=None if motion.confidence is None else motion.confidence[person, frame],
-        translation=None if motion.translation is None else motion.translation[person, frame],
-        **changes,
-    )
+    return motion.mapped(lambda values: values[person, frame], **changes)
 
 
 def _frame_numbers(present: Tensor) -> Tensor:

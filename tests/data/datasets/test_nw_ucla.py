@@ -77,7 +77,7 @@ def test_a_sample_is_the_file(made: Path) -> None:
             {"protocol": "cross-setup"},
             "'protocol' is 'cross-setup', expected one of cross-view, cross-subject",
         ),
-        ({"protocol": "cross-subject"}, r"'subject' is \(\), expected a list of one value or more"),
+        ({"protocol": "cross-subject"}, r"'subject' is \(\), expected a list of at least one value"),
         ({"test_views": ["4"], "split": "test"}, "split 'test' is empty: .* are for test, and the 12 clips"),
         ({"test_views": "3"}, "'view' is '3', expected a list"),
     ],

@@ -50,7 +50,7 @@ def test_frames_by_hand(num_frames: int, padding: str, observed: list[int], futu
     sample = split_tasks(clip(num_frames), num_observed=5, num_future=3, padding=padding)
     assert frames(sample.observed) == observed
     assert frames(sample.future) == future
-    assert sample.future_present[0, :, 0].tolist() == [frame >= 0 for frame in future]
+    assert sample.future.present[0, :, 0].tolist() == [frame >= 0 for frame in future]
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.2, 0.5, 0.75, 1.0])
@@ -124,7 +124,7 @@ def test_reserved_frames_by_hand(
     sample = split_tasks(clip(num_frames), num_observed=5, num_future=3, reserved=reserved)
     assert frames(sample.observed) == observed
     assert frames(sample.future) == future
-    assert sample.future_present[0, :, 0].tolist() == [frame >= 0 for frame in future]
+    assert sample.future.present[0, :, 0].tolist() == [frame >= 0 for frame in future]
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 12])
@@ -132,7 +132,7 @@ def test_with_nothing_reserved_a_clip_of_any_length_is_observed_whole(num_frames
     sample = split_tasks(clip(num_frames), num_observed=12, num_future=3, reserved=0)
     assert frames(sample.observed)[-num_frames:] == list(range(num_frames))
     assert frames(sample.future) == [-1, -1, -1]
-    assert not sample.future_present.any()
+    assert not sample.future.present.any()
     early = split_tasks(clip(12), num_observed=12, num_future=8, reserved=0, observation_ratio=0.5)
     assert frames(early.future) == [6, 7, 8, 9, 10, 11, -1, -1]
 
@@ -166,7 +166,6 @@ def test_all_that_belongs_to_a_frame_goes_along() -> None:
         assert torch.equal(getattr(sample.observed, name), getattr(motion, name)[:, index])
         assert torch.equal(getattr(sample.future, name)[:, :4], getattr(motion, name)[:, 5:])
         assert not getattr(sample.future, name)[:, 4:].any()
-    assert torch.equal(sample.future_present, sample.future.present)
     for part in (sample.observed, sample.future):
         assert (part.label, part.ids, part.tracks) == ("wave", {"subject": "3"}, (7, 5, 6))
         part.replace()  # the values are still those of a motion

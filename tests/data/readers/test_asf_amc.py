@@ -10,7 +10,8 @@ from mutations import assert_safe, mutations
 from naive_asf_amc import Naive, assert_naive
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.asf_amc import find_asf, load_amc, load_asf, read_amc
+from pyg_sybio.data.readers.amc import find_asf, load_amc, read_amc
+from pyg_sybio.data.readers.asf import load_asf
 from pyg_sybio.rotations import forward_kinematics
 from pyg_sybio.skeleton import load_skeleton
 

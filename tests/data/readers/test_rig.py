@@ -8,7 +8,7 @@ import networkx as nx
 import pytest
 import torch
 
-from pyg_sybio.data.readers.asf_amc import read_amc
+from pyg_sybio.data.readers.amc import read_amc
 from pyg_sybio.data.readers.bvh import read_bvh
 from pyg_sybio.data.readers.rig import skeleton_from_file, skeleton_of_rig
 from pyg_sybio.skeleton import Skeleton

@@ -1,0 +1,135 @@
+r"""AMC files (Acclaim): motions of the skeleton in an ASF file (:mod:`pyg_sybio.data.readers.asf`)."""
+
+from array import array
+from math import radians
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.asf import AcclaimLines, AsfRig, load_asf
+from pyg_sybio.data.readers.text import shown, to_count, to_floats
+from pyg_sybio.skeleton import Skeleton
+
+
+def read_amc(
+    path: str | Path,
+    *,
+    asf: str | Path | None = None,
+    skeleton: Skeleton | None = None,
+    frame_rate: float = 120.0,
+) -> Motion:
+    r"""The motion of an AMC file: root and ends of the bones, by forward kinematics in double precision.
+
+    Args:
+        path: The file.
+        asf: The file of its skeleton. (default: in the same folder, `02.asf` for `02_01.amc`, or the only
+            one)
+        skeleton: Its joints are found by their names among root and bones. (default: all of them,
+            :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)
+        frame_rate: In Hz; the format does not say. CMU's is 120.
+
+    Returns:
+        One person, `[1, T, M, 3]`, in metres.
+
+    Raises:
+        ValueError: If a file is damaged, naming the line, or lacks a joint of the skeleton.
+        FileNotFoundError: If there is no such file, or none or several skeletons are next to it.
+    """
+    path = Path(path)
+    rig = load_asf(asf if asf is not None else find_asf(path))
+    return rig.motion(load_amc(path, rig), skeleton or rig.skeleton(), frame_rate=frame_rate, path=path)
+
+
+def find_asf(path: Path) -> Path:
+    """The skeleton next to an AMC file: `02.asf` or `02_01.asf` for `02_01.amc`, or the only one.
+
+    Raises:
+        FileNotFoundError: If there is none, or several of other names.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    skeletons = sorted(
+        other for other in path.parent.iterdir() if other.suffix.lower() == ".asf" and other.is_file()
+    )
+    for stem in (path.stem.split("_")[0], path.stem):
+        if named := [other for other in skeletons if other.stem.lower() == stem.lower()]:
+            return named[0]
+    if len(skeletons) != 1:
+        names = ", ".join(other.name for other in skeletons[:10]) or "none"
+        raise FileNotFoundError(
+            f"{path} needs its skeleton: the .asf files next to it are {names}, "
+            f"expected {path.stem.split('_')[0]}.asf or only one"
+        )
+    return skeletons[0]
+
+
+def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
+    """The values of all frames of an AMC file, `[T, C]`, double precision: metres and radians.
+
+    Its frames are numbered without gaps from any number, and each has the root and all bones with degrees of
+    freedom, in any order.
+
+    Raises:
+        ValueError: If something else is in it, naming the line.
+        FileNotFoundError: If there is no such file.
+    """
+    path = Path(path)
+    lines = AcclaimLines(path)
+    columns, start = {}, 0
+    for bone in rig.joints:
+        if bone.channels:
+            columns[bone.name] = slice(start, start + len(bone.channels))
+        start += len(bone.channels)
+    degrees = rig.degrees
+    values = array("d")
+    frame: list[float] = []
+    missing: set[str] = set()
+    number: int | None = None
+
+    def finish() -> None:
+        if missing:
+            names = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
+            raise ValueError(
+                f"{lines.where}: frame {number} ends without {names}, "
+                f"expected the root and all bones that move in {rig.source}"
+            )
+        values.extend(frame)
+
+    for words in lines.words():
+        first = words[0]
+        if first in columns:
+            own = columns[first]
+            if first not in missing:
+                where = "before a frame number" if number is None else f"twice in frame {number}"
+                lines.fail(f"'{first}' {where}", "it once, in a frame")
+            if len(words) - 1 != own.stop - own.start:
+                expected = f"{own.stop - own.start} as in {rig.source}"
+                lines.fail(f"{len(words) - 1} values for '{first}'", expected)
+            frame[own] = to_floats(words[1:], lines.where)
+            missing.remove(first)
+        elif first.isdecimal() and len(words) == 1:
+            finish()
+            following = to_count(first, lines.where)
+            if number is not None and following != number + 1:
+                lines.fail(f"frame {following}", f"frame {number + 1} after frame {number}")
+            number, frame, missing = following, [0.0] * rig.num_channels, set(columns)
+        elif first.startswith(":") and number is None:
+            angles = {":degrees": True, ":radians": False, ":fully-specified": degrees}
+            if first.lower() not in angles:
+                lines.fail(shown(first), ":FULLY-SPECIFIED, :DEGREES, :RADIANS or a frame number")
+            degrees = angles[first.lower()]
+        else:
+            lines.fail(shown(first), f"a frame number, the root or a bone that moves in {rig.source}")
+    if number is None:
+        raise ValueError(
+            f"{path} has no frames, expected frame numbers, each with the root and bones after it"
+        )
+    finish()
+    turn = radians(1) if degrees else 1.0
+    channels = (channel for bone in rig.joints for channel in bone.channels)
+    factors = [rig.metres if channel.endswith("position") else turn for channel in channels]
+    frames = torch.from_numpy(np.array(values)).view(-1, rig.num_channels)
+    return frames * torch.tensor(factors, dtype=torch.float64)
