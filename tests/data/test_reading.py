@@ -11,8 +11,8 @@ import torch
 from ntu_files import Body, write_ntu_file
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.annotations import read_annotations
 from pyg_sybio.data.readers.amc import read_amc
+from pyg_sybio.data.readers.annotations import read_annotations
 from pyg_sybio.data.readers.bvh import read_bvh
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays
