@@ -6,6 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyg_sybio.cli.errors import UsageError
+
+PICTURES = ("png", "svg", "pdf")
+FILMS = ("gif", "mp4", "html")
+
 Commands = Any
 """What :meth:`argparse.ArgumentParser.add_subparsers` returns, a class that argparse keeps private."""
 
@@ -99,9 +104,38 @@ def add_up(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def alternatives(endings: Sequence[str]) -> str:
-    """File name endings as text, as ``.png, .svg or .pdf``."""
-    named = [f".{ending}" for ending in endings]
+def add_output(parser: argparse.ArgumentParser, kinds: Sequence[str], default: str | None = None) -> None:
+    """Add ``--output``, a picture or film of some kinds.
+
+    Args:
+        parser: The command.
+        kinds: Endings of the names of files.
+        default: The default. (default: the input's name with .png)
+    """
+    said = default or "the input's name with .png"
+    path = default and Path(default)
+    help = f"{_alternatives(kinds)} (default: {said})"
+    parser.add_argument("--output", type=Path, default=path, metavar="OUT", help=help)
+
+
+def check_output(output: Path, kinds: Sequence[str]) -> None:
+    """Check the name and the folder of an output, before the work that it takes.
+
+    Raises:
+        UsageError: If the name has another ending.
+        FileNotFoundError: If the folder does not exist.
+    """
+    if output.suffix.lower().removeprefix(".") not in kinds:
+        raise UsageError(f"'--output' is {output}, expected a name that ends in {_alternatives(kinds)}")
+    if not output.parent.is_dir():
+        raise FileNotFoundError(
+            f"{output.parent}: no such folder; expected one in which to write {output.name}"
+        )
+
+
+def _alternatives(kinds: Sequence[str]) -> str:
+    """File name endings as text, such as ``.png, .svg or .pdf``."""
+    named = [f".{kind}" for kind in kinds]
     return f"{', '.join(named[:-1])} or {named[-1]}"
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli.arguments import (
+    FILMS,
+    PICTURES,
     Commands,
+    add_output,
     add_skeleton,
     add_up,
+    check_output,
     new_command,
     new_group,
     non_negative_int,
@@ -58,12 +62,7 @@ def add_command(commands: Commands) -> None:
         metavar="N",
         help="number of the motion in the file, from 0 (default: 0)",
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="OUT",
-        help=".png, .gif, .mp4 or .html (default: the file's name with .png)",
-    )
+    add_output(parser, (*PICTURES, *FILMS))
     parser.add_argument(
         "--frames",
         type=positive_int,
@@ -103,14 +102,16 @@ def info(args: argparse.Namespace) -> None:
 def show(args: argparse.Namespace) -> None:
     """Run ``sybio data show``."""
     from pyg_sybio.data.reading import read_motions
+    from pyg_sybio.visualization.motion_figure import draw_motion
 
+    output = args.output or Path(f"{args.file.stem}.png")
+    check_output(output, (*PICTURES, *FILMS))
     if not args.file.exists():
         raise FileNotFoundError(f"no file {args.file}: expected a motion file")
     motions = read_motions(args.file, skeleton=_skeleton(args.skeleton))
     motion = _entry(motions, args.entry or 0, args.file)
-    output = args.output or Path(f"{args.file.stem}.png")
     print(motion)
-    print(_draw(motion, output, args))
+    print(draw_motion(motion, output, num_frames=args.frames, up=args.up, progress=True))
     if args.entry is None and next(motions, None) is not None:
         print(f"the first of several motions in {args.file}: --entry N shows another")
     print(output)
@@ -123,31 +124,6 @@ def _entry(motions: Iterator[Any], index: int, path: Path) -> Any:
             # The file itself, not what it was once made from.
             return motion if motion.source.startswith(str(path)) else motion.replace(source=str(path))
     raise ValueError(f"'--entry' is {index}, but {path} has {number + 1} motions, counted from 0")
-
-
-def _draw(motion: Any, output: Path, args: argparse.Namespace) -> str:
-    """Draw a motion in the kind of file that `output` names; returns a remark on the view."""
-    from pyg_sybio.visualization.clip_animation import write_gif, write_html, write_mp4
-    from pyg_sybio.visualization.clip_figure import draw_clip
-    from pyg_sybio.visualization.rotation_figure import draw_rotations
-
-    kind = output.suffix.lower()
-    if kind not in (".png", ".gif", ".mp4", ".html"):
-        raise ValueError(f"'--output' is {output}, expected a name that ends in .png, .gif, .mp4 or .html")
-    if motion.num_spatial == 0:
-        if kind != ".png":
-            raise ValueError(
-                f"{args.file} holds rotations without the lengths of bones, from which no body can be drawn: "
-                "expected a .png as '--output', which shows the angles"
-            )
-        draw_rotations(motion, output)
-        return "rotations without the lengths of bones: the angles are shown"
-    if kind == ".png":
-        return draw_clip(motion, output, num_frames=args.frames, up=args.up).note
-    if kind == ".html":
-        return write_html(motion, output, up=args.up).note
-    write = write_gif if kind == ".gif" else write_mp4
-    return write(motion, output, up=args.up, progress=True).note
 
 
 def _skeleton(name: str | None) -> Skeleton | None:

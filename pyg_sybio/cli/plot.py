@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli.arguments import (
+    FILMS,
+    PICTURES,
     Commands,
     Run,
     add_data_root,
     add_model,
+    add_output,
     add_split,
     add_up,
-    alternatives,
+    check_output,
     new_command,
     new_group,
     non_negative_float,
     non_negative_int,
     positive_int,
 )
-from pyg_sybio.cli.errors import UsageError
 
-_PICTURES = ("png", "svg", "pdf")
-_FILMS = ("gif", "mp4", "html")
 _STRONGEST = 12
 _MAPPED = 2000  # clips that t-SNE maps in well below a minute
 
@@ -61,7 +61,6 @@ def add_command(commands: Commands) -> None:
         "--threshold", type=non_negative_float, metavar="T", help="draw the edges whose weight is above T"
     )
     add_up(parser)
-    _add_output(parser, _PICTURES)
 
     parser = _new_picture(actions, "embedding", "A t-SNE map of the actional graphs of all clips.", embedding)
     add_model(parser)
@@ -81,7 +80,6 @@ def add_command(commands: Commands) -> None:
         help="perplexity of t-SNE, about the number of neighbours that stay close (default: 30, or a third "
         "of the graphs if these are few)",
     )
-    _add_output(parser, _PICTURES)
 
     parser = _new_picture(
         actions,
@@ -89,6 +87,7 @@ def add_command(commands: Commands) -> None:
         "The forecast drawn over the true motion, with each joint's error as a line: a strip of poses, a "
         "GIF, a film, or a page with a player.",
         prediction,
+        kinds=(*PICTURES, *FILMS),
     )
     add_model(parser)
     add_split(parser)
@@ -113,7 +112,6 @@ def add_command(commands: Commands) -> None:
         help="times in a strip (default: 80, 160, 320, 400, 560 and 1000, as far as the forecast reaches)",
     )
     add_up(parser)
-    _add_output(parser, (*_PICTURES, *_FILMS))
 
     parser = _new_picture(actions, "confusion", "The confusion matrix.", confusion)
     parser.add_argument(
@@ -132,7 +130,6 @@ def add_command(commands: Commands) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument("--counts", action="store_true", help="show the number of clips instead of percent")
-    _add_output(parser, _PICTURES)
 
     parser = _new_picture(actions, "observation", "Accuracy by the observed part of the clip.", observation)
     parser.add_argument(
@@ -144,7 +141,6 @@ def add_command(commands: Commands) -> None:
     )
     add_data_root(parser)
     add_split(parser)
-    _add_output(parser, _PICTURES)
 
     parser = _new_picture(
         actions, "training", "Losses, accuracy and errors over one or more trainings.", training
@@ -166,36 +162,21 @@ def add_command(commands: Commands) -> None:
         "faintly visible (default: %(default)s)",
     )
     parser.add_argument("--log", action="store_true", help="use a logarithmic axis for losses")
-    _add_output(parser, _PICTURES)
 
 
-def _new_picture(actions: Commands, name: str, summary: str, run: Run) -> argparse.ArgumentParser:
-    return new_command(actions, name, summary, lambda args: _checked(args, run))
-
-
-def _add_output(parser: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
-    name = parser.prog.rpartition(" ")[2]
+def _new_picture(
+    actions: Commands, name: str, summary: str, run: Run, kinds: Sequence[str] = PICTURES
+) -> argparse.ArgumentParser:
+    parser = new_command(actions, name, summary, lambda args: _run(args, run))
     parser.set_defaults(kinds=kinds)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path(f"{name}.png"),
-        metavar="OUT",
-        help=f"{alternatives(kinds)} (default: %(default)s)",
-    )
+    add_output(parser, kinds, f"{name}.png")
+    return parser
 
 
-def _checked(args: argparse.Namespace, run: Run) -> None:
-    """Run a command after checking that its output can be written, which it may need only minutes later."""
-    output: Path = args.output
-    if output.suffix.lower().removeprefix(".") not in args.kinds:
-        raise UsageError(f"'--output' is {output}, expected a name that ends in {alternatives(args.kinds)}")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(
-            f"{output.parent}: no such folder; expected one in which to write {output.name}"
-        )
+def _run(args: argparse.Namespace, run: Run) -> None:
+    check_output(args.output, args.kinds)
     run(args)
-    print(output)
+    print(args.output)
 
 
 # Pictures -------------------------------------------------------------------------------------------------
@@ -289,11 +270,12 @@ def embedding(args: argparse.Namespace) -> None:
 
 def prediction(args: argparse.Namespace) -> None:
     """Run ``sybio plot prediction``."""
+    from pyg_sybio.trained.evaluation import HORIZONS_MS, horizon_frames
     from pyg_sybio.trained.forecast import forecast_clip, forecast_file
     from pyg_sybio.trained.trained import load_checkpoint
+    from pyg_sybio.visualization.motion_figure import draw_forecast
 
-    kind = args.output.suffix.lower().removeprefix(".")
-    if kind == "mp4":
+    if args.output.suffix.lower() == ".mp4":
         from pyg_sybio.visualization.clip_animation import find_ffmpeg
 
         find_ffmpeg(args.output)  # before minutes of work
@@ -303,32 +285,9 @@ def prediction(args: argparse.Namespace) -> None:
         _note(args.of, notices)
     else:
         forecast = forecast_clip(checkpoint, _clips(checkpoint, args), int(args.of))
-    print(_draw(forecast, kind, args))
-
-
-def _draw(forecast: Any, kind: str, args: argparse.Namespace) -> str:
-    """Draw a forecast in the kind of file asked for; returns a remark on the view."""
-    from pyg_sybio.trained.evaluation import HORIZONS_MS, horizon_frames
-    from pyg_sybio.visualization.clip_animation import write_gif, write_html, write_mp4
-    from pyg_sybio.visualization.motion_figure import draw_forecast
-    from pyg_sybio.visualization.rotation_figure import draw_rotation_forecast
-
     frames = horizon_frames(forecast.frame_rate, forecast.future.num_frames)
     times = args.times or [ms for ms in HORIZONS_MS if ms in frames] or None
-    if forecast.observed.num_spatial == 0:
-        if kind in _FILMS:
-            raise ValueError(
-                f"{args.of} holds rotations without the lengths of bones, from which no body can be drawn: "
-                f"expected {alternatives(_PICTURES)} as '--output', which shows the angles"
-            )
-        draw_rotation_forecast(forecast, args.output, times=times)
-        return "rotations without the lengths of bones: the angles are shown"
-    if kind in _PICTURES:
-        return draw_forecast(forecast, args.output, times=times, up=args.up).note
-    if kind == "html":
-        return write_html(forecast.scene(), args.output, up=args.up).note
-    write = write_gif if kind == "gif" else write_mp4
-    return write(forecast.scene(), args.output, up=args.up, progress=True).note
+    print(draw_forecast(forecast, args.output, times=times, up=args.up, progress=True))
 
 
 def confusion(args: argparse.Namespace) -> None:
@@ -337,7 +296,7 @@ def confusion(args: argparse.Namespace) -> None:
 
     from pyg_sybio.trained.evaluation import confusion_of_report
     from pyg_sybio.visualization.class_order import class_order
-    from pyg_sybio.visualization.experiment_figures import confusion_figure
+    from pyg_sybio.visualization.confusion_figure import confusion_figure
 
     report = _read_report(args.source) if args.source.suffix.lower() == ".json" else _evaluated(args)
     counts, names = confusion_of_report(report, where=str(args.source))
@@ -359,7 +318,7 @@ def confusion(args: argparse.Namespace) -> None:
 def observation(args: argparse.Namespace) -> None:
     """Run ``sybio plot observation``."""
     from pyg_sybio.experiments.names import OBSERVED_SHARE
-    from pyg_sybio.visualization.experiment_figures import line_figure
+    from pyg_sybio.visualization.line_figure import line_figure
 
     series: dict[str, Any] = {}
     for path in args.sources:
@@ -479,7 +438,7 @@ def _observed(path: Path, args: argparse.Namespace) -> Any:
     from pyg_sybio.experiments.measures import observation_ratios
     from pyg_sybio.trained.trained import load_checkpoint
     from pyg_sybio.training.data_module import ClipDataModule
-    from pyg_sybio.visualization.experiment_figures import Series
+    from pyg_sybio.visualization.line_figure import Series
 
     checkpoint = load_checkpoint(path)
     data = ClipDataModule.from_description(checkpoint.data, root=args.data_root)
@@ -489,7 +448,7 @@ def _observed(path: Path, args: argparse.Namespace) -> Any:
 
 def _of_results(path: Path) -> dict[str, Any]:
     from pyg_sybio.experiments.results import observation_curves
-    from pyg_sybio.visualization.experiment_figures import Series
+    from pyg_sybio.visualization.line_figure import Series
 
     lines: dict[str, Any] = {}
     for arm, values in observation_curves(path).items():

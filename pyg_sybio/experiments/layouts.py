@@ -105,7 +105,7 @@ class ArmTable:
         if self.lines is not None:
             pictures = [self._draw_lines(column, measured, path, title) for column in self.columns]
             return _renamed([picture for picture in pictures if picture is not None], path)
-        from pyg_sybio.visualization.experiment_figures import bar_figure
+        from pyg_sybio.visualization.bar_figure import bar_figure
 
         column = self.columns[0]
         values = {arm: _point(column.value(measured, arm)) for arm in measured.arms}
@@ -116,7 +116,7 @@ class ArmTable:
         return [path]
 
     def _draw_points(self, measured: "Measured", path: Path, title: str, across: int, up: int) -> list[Path]:
-        from pyg_sybio.visualization.experiment_figures import scatter_figure
+        from pyg_sybio.visualization.bar_figure import scatter_figure
 
         x, y = self.columns[across], self.columns[up]
         points = {
@@ -341,7 +341,7 @@ class ConfusionTable:
         """The matrix."""
         import torch
 
-        from pyg_sybio.visualization.experiment_figures import confusion_figure
+        from pyg_sybio.visualization.confusion_figure import confusion_figure
 
         counts = confusion_counts(measured)
         names = list(dict.fromkeys([true for true, _ in counts] + [predicted for _, predicted in counts]))
@@ -386,7 +386,7 @@ class ReliabilityTable:
         """The bins."""
         import torch
 
-        from pyg_sybio.visualization.experiment_figures import reliability_figure
+        from pyg_sybio.visualization.reliability_figure import reliability_figure
 
         arm = measured.arms[0]
         bins = [
@@ -421,7 +421,7 @@ def _draw_lines(
     papers: Mapping[str, Points] | None = None,
 ) -> Path | None:
     """Draw lines into a file named for what they show; None without a value."""
-    from pyg_sybio.visualization.experiment_figures import Series, line_figure
+    from pyg_sybio.visualization.line_figure import Series, line_figure
 
     def series(points: Points) -> Series:
         spread = [math.nan if deviation is None else deviation for _, (_, deviation) in points]

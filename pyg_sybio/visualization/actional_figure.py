@@ -1,7 +1,6 @@
-"""A picture of actional graphs (§4.1.1, Fig. 12): which joints a model lets talk to which."""
+"""Actional graphs drawn over poses (§4.1.1, Fig. 12)."""
 
 import math
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
 from pyg_sybio.data.motion import Motion
@@ -25,6 +23,8 @@ from pyg_sybio.visualization.figures import (
     TITLE,
     VERMILLION,
     Array,
+    add_colorbar,
+    add_legend,
     bare,
     check_shape,
     draw_segments,
@@ -36,11 +36,10 @@ from pyg_sybio.visualization.figures import (
 from pyg_sybio.visualization.skeleton_figure import body_layout
 from pyg_sybio.visualization.view import view_of
 
-_WITH_MATRICES = 3  # so many panels have their matrices below
+_WITH_MATRICES = 3  # largest number of panels with matrices below
 _COLUMNS = 5
-_FEW = 20  # so many arrows a panel are as wide as they can be
+_FEW = 20  # largest number of arrows per panel of full width
 _PANEL, _HEIGHT, _MATRIX_PANEL = 3.1, 3.5, 4.0  # inches
-_LETTERS_AN_INCH = 11.0  # of a title
 
 
 def draw_actional(
@@ -54,22 +53,22 @@ def draw_actional(
     title: str = "",
     up: str | None = None,
 ) -> Figure:
-    """Draw actional graphs over poses, one panel each; up to three panels have their matrices below.
+    """Draw actional graphs over poses, one per panel; up to three panels have their matrices below.
 
-    An arrow runs from the joint that sends to the joint that receives. Its width and opacity follow the
-    weight, on one scale for all panels. The diagonal is not drawn as arrows. With a threshold, the number in
-    brackets is that of the arrows, as in the paper.
+    An arrow runs from the sending to the receiving joint. Its width and opacity follow the weight, on one
+    scale for all panels. The diagonal is not drawn. With a threshold, the number of arrows follows the title
+    of a panel in brackets, as in the paper.
 
     Args:
         skeleton: Topology of the poses.
-        actionals: Title of a panel to its actional graph ``[M, M]``, where ``[i, j]`` weighs what ``i``
-            receives from ``j``.
+        actionals: Titles of panels and actional graphs ``[M, M]``, where ``[i, j]`` is the weight of what
+            ``i`` receives from ``j``.
         path: File to write: .png, .svg or .pdf.
-        poses: Title of a panel to a pose ``[M, D]``. (default: a body laid out by its topology alone, as for
-            rotations, which have no pose)
-        strongest: Number of strongest edges drawn in each panel.
-        threshold: Draw the edges heavier than this instead.
-        title: What the panels show; which edges are drawn is added.
+        poses: Titles of panels and poses ``[M, D]``. (default: a schematic body, for rotations, which have no
+            pose)
+        strongest: Number of strongest edges to draw per panel.
+        threshold: Draw the edges whose weight is above this instead.
+        title: Title of the picture, which is continued with which edges are drawn.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
 
     Returns:
@@ -77,7 +76,7 @@ def draw_actional(
 
     Raises:
         ValueError: If there is no graph, a graph has no pose, a shape does not fit the skeleton, or no edge
-            is heavier than `threshold`.
+            weighs more than `threshold`.
     """
     if not actionals:
         raise ValueError("'actionals' is empty, expected at least one actional graph")
@@ -93,7 +92,7 @@ def draw_actional(
             f"'threshold' is {threshold:g}, but the heaviest edge is {heaviest:.3g}, expected less than that"
         )
 
-    # Finer lines where they are many.
+    # Many lines are thinner.
     crowd = max(len(drawn) for drawn in edges.values()) / _FEW
     pen = _Pen(1 / joints, heaviest, 2.6 / math.sqrt(max(crowd, 1.0)))
 
@@ -101,9 +100,8 @@ def draw_actional(
     rows = 1 if with_matrices else math.ceil(len(graphs) / _COLUMNS)
     columns = math.ceil(len(graphs) / rows)
     width = max(columns * (_MATRIX_PANEL if with_matrices else _PANEL), 5.0) + (0.6 if with_matrices else 0.0)
-    lines = textwrap.wrap(_said(title, joints, strongest, threshold), int(width * _LETTERS_AN_INCH))
     height = 8.4 if with_matrices else rows * _HEIGHT
-    figure = new_figure(width, height + 0.2 * len(lines) + 0.45)
+    figure = new_figure(width, height + 0.45, _said(title, joints, strongest, threshold))
     figure.set_layout_engine("constrained", h_pad=0.1)
     panels = figure.subplots(2 if with_matrices else rows, columns, squeeze=False)
     for axes in panels.flat:
@@ -114,19 +112,18 @@ def draw_actional(
         _draw_arrows(axes, skeleton, places[name], graph, edges[name], pen)
     if with_matrices:
         _draw_matrices(figure, list(panels[1]), skeleton, graphs)
-    figure.suptitle("\n".join(lines), fontsize=TITLE, color=INK, x=0.01, ha="left", parse_math=False)
     _write_scale(figure, [float(graphs[name][edge]) for name in graphs for edge in edges[name]], pen)
     save_figure(figure, path)
     return figure
 
 
 def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> list[tuple[int, int]]:
-    """The edges of an actional graph that are drawn, as pairs (receiver, sender), the heaviest first.
+    """The edges of an actional graph to draw, as pairs (receiver, sender), the heaviest first.
 
     Args:
-        graph: ``[M, M]``; its diagonal does not count.
-        strongest: How many.
-        threshold: In place of that, all that are heavier than this.
+        graph: ``[M, M]``; its diagonal is ignored.
+        strongest: Number of edges.
+        threshold: Instead, all edges whose weight is above this.
     """
     weights = _without_diagonal(graph)
     order = np.argsort(-weights, axis=None, kind="stable")
@@ -138,17 +135,16 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> l
 def _places(
     skeleton: Skeleton, names: list[str], poses: Mapping[str, Array] | None, up: str | None
 ) -> dict[str, np.ndarray]:
-    """Where the joints of each panel are `[M, 2]`."""
+    """The places of the joints in each panel `[M, 2]`."""
     if poses is None:
-        # The layout has left joints on the left, as a body has that is seen from behind.
-        layout = body_layout(skeleton)
-        return dict.fromkeys(names, layout)
+        # Left joints are on the left: the body is seen from behind.
+        return dict.fromkeys(names, body_layout(skeleton))
     if missing := [name for name in names if name not in poses]:
         raise ValueError(f"'poses' has no pose '{missing[0]}', expected one for each actional graph")
     stacked = {name: to_numpy(poses[name]) for name in names}
     for name, pose in stacked.items():
         check_shape(f"poses[{name}]", pose, [skeleton.num_joints, skeleton.num_features])
-    # One way up for all, but each is seen from where it shows best.
+    # One vertical axis for all poses, but a camera for each.
     motions = {
         name: Motion(poses=torch.from_numpy(pose)[None, None], skeleton=skeleton)
         for name, pose in stacked.items()
@@ -165,7 +161,7 @@ def _said(title: str, joints: int, strongest: int, threshold: float | None) -> s
     if threshold is None:
         edges = f"the {strongest} strongest edges"
     else:
-        edges = f"edges heavier than {threshold:g}, their number in brackets"
+        edges = f"edges with a weight above {threshold:g}, their number in brackets"
     return f"{title + ': ' if title else ''}{edges}. Equal weights would be {1 / joints:.3f}."
 
 
@@ -175,12 +171,12 @@ def _without_diagonal(graph: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Pen:
-    """How weights look: from nothing above equal weights, up to the heaviest edge.
+    """Widths and opacities of weights, from equal weights up to the heaviest edge.
 
     Args:
-        equal: What every edge would weigh if all weighed the same.
-        heaviest: What the heaviest weighs.
-        largest: Width of the heaviest, in points.
+        equal: Weight of every edge if all had the same.
+        heaviest: Weight of the heaviest edge.
+        largest: Width of the heaviest edge, in points.
     """
 
     equal: float
@@ -207,7 +203,7 @@ def _draw_arrows(
     bare(axes)
     draw_segments(axes, pose, skeleton.edges, color=SKY, width=3)
     axes.scatter(pose[:, 0], pose[:, 1], s=14, c=BLUE, zorder=2)
-    # Heaviest last, so that it lies on top.
+    # The heaviest comes last and lies on top.
     for receiver, sender in reversed(edges):
         weight = float(graph[receiver, sender])
         arrow = FancyArrowPatch(
@@ -234,35 +230,28 @@ def _draw_matrices(
         axes.set_axis_on()
         image = axes.imshow(graph, cmap="cividis", vmin=0, vmax=largest)
         _label_joints(axes, skeleton, first=axes is panels[0])
-    bar = figure.colorbar(image, ax=panels, fraction=0.03, pad=0.01)
-    bar.set_label("weight", fontsize=TEXT)
-    bar.ax.tick_params(labelsize=SMALL)
+    add_colorbar(figure, image, "weight", ax=panels, fraction=0.03, pad=0.01)
 
 
 def _write_scale(figure: Figure, weights: list[float], pen: _Pen) -> None:
-    """Say below everything what width means, by the lightest and the heaviest edge and one between."""
+    """Add a legend of widths: the lightest edge, the heaviest, and one between."""
     if not weights:
         return
     low, high = min(weights), max(weights)
     show = number_format([high])
     steps = {show(weight): weight for weight in (low, (low + high) / 2, high)}
-    handles = [
-        Line2D([], [], color=VERMILLION, label=f"weight {text}", **pen.look(weight))
-        for text, weight in steps.items()
+    entries = [
+        (f"weight {text}", {"color": VERMILLION, **pen.look(weight)}) for text, weight in steps.items()
     ]
-    handles.append(Line2D([], [], color=SKY, linewidth=3, label="bone"))
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(handles), fontsize=TEXT, frameon=False
-    )
+    entries.append(("bone", {"color": SKY, "linewidth": 3}))
+    add_legend(figure, entries, loc="outside lower center", ncols=len(entries))
 
 
 def _label_joints(axes: Axes, skeleton: Skeleton, *, first: bool) -> None:
-    size = min(SMALL, 200 / skeleton.num_joints)
-    axes.set_xticks(range(skeleton.num_joints), skeleton.joints, rotation=90, fontsize=size)
-    axes.set_yticks(
-        range(skeleton.num_joints), skeleton.joints if first else [""] * skeleton.num_joints, fontsize=size
-    )
-    axes.tick_params(length=0)
+    joints, size = skeleton.joints, min(SMALL, 200 / skeleton.num_joints)
+    axes.set_xticks(range(len(joints)), joints, rotation=90, fontsize=size)
+    axes.set_yticks(range(len(joints)), joints, fontsize=size)
+    axes.tick_params(length=0, labelleft=first)
     axes.set_xlabel("from", fontsize=TEXT)
     if first:
         axes.set_ylabel("received by", fontsize=TEXT)

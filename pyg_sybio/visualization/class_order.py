@@ -1,4 +1,4 @@
-"""The order in which classes are shown."""
+"""Orders of classes in a confusion matrix."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -12,19 +12,19 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list[int]:
-    r"""Places of the classes in an order for the eye.
+    r"""Indices of the classes in an order.
 
-    - ``data``: as they come;
-    - ``name``: by the alphabet;
-    - ``recall``: the best recognised first, classes without clips last;
-    - ``similar``: those that are taken for each other side by side: by the Fiedler vector of the graph whose
-      edges are the shares of both confusions (Fiedler, "A property of eigenvectors of nonnegative symmetric
-      matrices", 1975), the second eigenvector of its Laplacian; as they come if nothing is confused.
+    - ``data``: the given order;
+    - ``name``: alphabetical;
+    - ``recall``: by falling recall, classes without clips last;
+    - ``similar``: classes that are confused next to each other, by the Fiedler vector (Fiedler, "A property
+      of eigenvectors of nonnegative symmetric matrices", 1975) of the graph whose edges are the rates of both
+      confusions: the second eigenvector of its Laplacian. Without confusions, the given order.
 
     Args:
         counts: Number of clips, true class by predicted class.
         class_names: In the order of `counts`.
-        order: Which order.
+        order: Name of the order.
 
     Shapes:
         - **counts:** `[C, C]`
@@ -41,11 +41,11 @@ def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list
     alike = shares + shares.T
     np.fill_diagonal(alike, 0.0)
     if order == "similar" and alike.any():
-        # A little of everything keeps the graph in one piece.
+        # A small weight on all edges keeps the graph connected.
         alike += 1e-6
         laplacian = np.diag(alike.sum(axis=1)) - alike
         fiedler = np.linalg.eigh(laplacian)[1][:, 1]
-        # A vector and its opposite are one order: the first class is in the first half.
+        # Of the two signs of the vector, the one with the first class in the first half.
         fiedler = fiedler * (1 if fiedler[0] <= np.median(fiedler) else -1)
         return np.argsort(fiedler, kind="stable").tolist()
     return list(range(number))

@@ -1,4 +1,4 @@
-"""A recorded motion that moves: a GIF, a film, or a page with a player."""
+"""A scene as a GIF, a film, or a page with a player."""
 
 import json
 import math
@@ -17,33 +17,30 @@ from matplotlib.text import Text
 from PIL import Image
 from tqdm import tqdm
 
-from pyg_sybio.data.motion import Motion
 from pyg_sybio.files import write_whole
 from pyg_sybio.visualization.clip_figure import add_keys, box, caption, height_of, reach, write_below
 from pyg_sybio.visualization.figures import INK, LIGHT_GREY, TEXT, bare, new_figure
 from pyg_sybio.visualization.pose import ERROR, LinkArtist, PoseArtist, bone_sides, joint_sides
-from pyg_sybio.visualization.scene import Scene, scene_of
+from pyg_sybio.visualization.scene import Scene
 from pyg_sybio.visualization.view import View
 
-# Viewers show a GIF of more frames a second slowly, and films need no more.
+# Viewers play a GIF with a higher frame rate slowly, and films need no more.
 _MAX_RATE = 30.0
 _UNKNOWN_RATE = 25.0
 _SIZE = (9.0, 4.2)  # inches, of the largest scene
 _DPI = 100
-_LONGEST = 655_350  # ms: no frame of a GIF is shown for longer
+_LONGEST = 655_350  # ms, the limit for a frame of a GIF
 _DIGITS = 4
 
 
-def write_gif(
-    motion: Motion | Scene, path: str | Path, *, up: str | None = None, progress: bool = False
-) -> View:
-    """Write a motion as an animated GIF that runs in real time, at most 30 frames a second, again and again.
+def write_gif(scene: Scene, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
+    """Write a scene as an animated GIF that repeats in real time, with at most 30 frames per second.
 
     Args:
-        motion: Positions, or a scene of them; without a frame rate it runs at 25 frames a second.
+        scene: The scene; without a frame rate it is played at 25 frames per second.
         path: File to write.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
-        progress: Whether to show a progress bar on stderr.
+        progress: Show a progress bar on stderr.
 
     Returns:
         The view, whose note says which way is up.
@@ -51,10 +48,9 @@ def write_gif(
     Raises:
         ValueError: If the motion is rotations.
     """
-    scene = _scene(motion)
     view = scene.view(up)
-    step, rate = _sampling(scene.motion)
-    # A GIF counts in hundredths of a second: rounding the ends, not the lengths, keeps the whole in time.
+    step, rate = _sampling(scene)
+    # A GIF counts in hundredths of a second: rounding the ends, not the lengths, keeps it in time.
     count = len(range(0, scene.motion.num_frames, step))
     ends = [round(100 * (number + 1) / rate) * 10 for number in range(count)]
     lengths = [min(end - start, _LONGEST) for start, end in zip([0, *ends], ends, strict=False)]
@@ -69,19 +65,16 @@ def write_gif(
     return view
 
 
-def write_mp4(
-    motion: Motion | Scene, path: str | Path, *, up: str | None = None, progress: bool = False
-) -> View:
-    """Write a motion as an H.264 film in real time; arguments and errors as :func:`write_gif`.
+def write_mp4(scene: Scene, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
+    """Write a scene as an H.264 film in real time; see :func:`write_gif` for the arguments.
 
     Raises:
-        FileNotFoundError: If there is no program `ffmpeg`, which makes the film.
-        ValueError: If `ffmpeg` fails, with the last it said.
+        FileNotFoundError: If the program `ffmpeg` is not installed.
+        ValueError: If `ffmpeg` fails, with its last message, or the motion is rotations.
     """
-    scene = _scene(motion)
     view = scene.view(up)
     program = find_ffmpeg(path)
-    step, rate = _sampling(scene.motion)
+    step, rate = _sampling(scene)
     images = _images(scene, view, step, progress)
     first = next(images)
     height, width = first.shape[:2]
@@ -99,7 +92,7 @@ def write_mp4(
                     process.stdin.write(image.tobytes())
                 process.stdin.close()
             except BrokenPipeError:
-                pass  # it has ended early, and says why
+                pass  # it has ended early; its last message says why
             said = process.stderr.read().decode(errors="replace").split("\n")
         if process.returncode:
             reason = next((line for line in reversed(said) if line.strip()), f"code {process.returncode}")
@@ -113,10 +106,10 @@ def find_ffmpeg(path: str | Path) -> str:
     """The program that makes films.
 
     Args:
-        path: The film to be made, for the error.
+        path: The film to write, for the error.
 
     Raises:
-        FileNotFoundError: If it is not there.
+        FileNotFoundError: If the program is not installed.
     """
     program = shutil.which("ffmpeg")
     if program is None:
@@ -124,28 +117,23 @@ def find_ffmpeg(path: str | Path) -> str:
     return program
 
 
-def write_html(motion: Motion | Scene, path: str | Path, *, up: str | None = None) -> View:
-    """Write a motion as a page with a player, in one file that loads nothing from elsewhere.
+def write_html(scene: Scene, path: str | Path, *, up: str | None = None) -> View:
+    """Write a scene as a page with a player, in one file that loads nothing from elsewhere.
 
-    The page holds all frames, rounded to four digits of the motion's extent. It plays in real time, shows any
-    frame, and turns what is in space. Arguments and errors as :func:`write_gif`.
+    The page contains all frames, rounded to four digits of the motion's extent. It plays in real time, shows
+    any frame, and rotates motions in space. See :func:`write_gif` for the arguments.
     """
-    scene = _scene(motion)
     view = scene.view(up)
     player = files("pyg_sybio.visualization").joinpath("player.html").read_text(encoding="utf-8")
-    # "</" would end the script in which the data stands.
+    # "</" would end the script that contains the data.
     data = json.dumps(_player_data(scene, view), separators=(",", ":")).replace("</", "<\\/")
     page = player.replace('"MOTION"', data)
     write_whole(path, lambda file: file.write(page.encode()))
     return view
 
 
-def _scene(motion: Motion | Scene) -> Scene:
-    return motion if isinstance(motion, Scene) else scene_of(motion)
-
-
 def _player_data(scene: Scene, view: View) -> dict[str, Any]:
-    """What the player draws: coordinates along right, up and towards the viewer; null where missing."""
+    """Data of the player: coordinates to the right, up and towards the viewer; null for missing joints."""
     motion, present = scene.motion, scene.present
     points = scene.points[..., : len(view.axes)] @ view.axes.T
     if present.any():
@@ -169,21 +157,20 @@ def _player_data(scene: Scene, view: View) -> dict[str, Any]:
         "links": scene.links,
         "linkColor": ERROR,
         "keys": [key._asdict() for key in scene.keys],
-        # [T][P][M]: a joint is its coordinates, or null.
+        # [T][P][M]
         "frames": [
-            [
-                [joint if seen else None for joint, seen in zip(pose, shown, strict=True)]
-                for pose, shown in zip(poses, presence, strict=True)
-            ]
-            for poses, presence in zip(
-                rounded.swapaxes(0, 1).tolist(), present.swapaxes(0, 1).tolist(), strict=True
-            )
+            [_joints(rounded[body, frame], present[body, frame]) for body in range(motion.num_persons)]
+            for frame in range(motion.num_frames)
         ],
     }
 
 
+def _joints(pose: np.ndarray, present: np.ndarray) -> list[list[float] | None]:
+    return [joint if seen else None for joint, seen in zip(pose.tolist(), present, strict=True)]
+
+
 def _palette(scene: Scene) -> Image.Image:
-    """White and the colours of the picture, each in a few steps towards white for its smooth edges."""
+    """White and the colours of the picture, each in steps towards white for smooth edges."""
     colors = dict.fromkeys([INK, *(color for body in scene.colors for color in body)])
     colors |= dict.fromkeys(key.color for key in scene.keys)
     steps = np.linspace(0, 0.8, 6)[:, None]
@@ -194,25 +181,25 @@ def _palette(scene: Scene) -> Image.Image:
     return image
 
 
-def _sampling(motion: Motion) -> tuple[int, float]:
-    """Every how many-th frame is shown, and how many of those a second."""
-    rate = motion.frame_rate or _UNKNOWN_RATE
+def _sampling(scene: Scene) -> tuple[int, float]:
+    """The step between shown frames, and their rate."""
+    rate = scene.motion.frame_rate or _UNKNOWN_RATE
     step = math.ceil(rate / _MAX_RATE)
     return step, rate / step
 
 
 def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.ndarray]:
-    """Pictures `[H, W, 3]` of every `step`-th frame, one at a time; even numbers of pixels, as films need."""
+    """Pictures `[H, W, 3]` of every `step`-th frame, with even numbers of pixels, as films need."""
     points, present = view.project(scene.points), scene.present
     if present.any():
         low, high = box(points, present, axis=(0, 1, 2))
         points = points - (low + high) / 2
     stage = _stage(scene, view, points)
     canvas = FigureCanvasAgg(stage.figure)
-    # What is drawn moves, but the page does not: lay it out once.
+    # Only the bodies move: the page is laid out once.
     canvas.draw()
     stage.figure.set_layout_engine("none")
-    hidden = None if progress else True  # None: shown on a terminal alone
+    hidden = None if progress else True  # None: shown only on a terminal
     for frame in tqdm(range(0, scene.motion.num_frames, step), unit="frame", disable=hidden, leave=False):
         stage.time.set_text(scene.when(frame))
         for body, artist in enumerate(stage.bodies):
@@ -225,7 +212,7 @@ def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.
 
 
 class _Stage(NamedTuple):
-    """A page with what is to be moved on it."""
+    """A page with the things that move on it."""
 
     figure: Figure
     time: Text
@@ -234,21 +221,19 @@ class _Stage(NamedTuple):
 
 
 def _stage(scene: Scene, view: View, points: np.ndarray) -> _Stage:
-    """A page that holds the poses `[P, T, M, 2]`, with the text below them."""
+    """A page for the poses `[P, T, M, 2]`."""
     motion, limits = scene.motion, reach(points, scene.present)
     scale = min(_SIZE / (2 * limits))
     inches = np.maximum(2 * limits * scale, (5.6, 1.0))
     height = height_of(points, scene.present)
     size = f"height {height:.3g} ({motion.skeleton.units})"
-    lines = caption(scene, view.note, size, width=inches[0])
-    figure = new_figure(inches[0] + 0.2, inches[1] + 0.18 * lines.count("\n") + 1.0)
+    figure = new_figure(inches[0] + 0.2, inches[1] + 0.85, caption(scene, view.note, size), size=TEXT)
     figure.set_dpi(_DPI)
     axes = figure.subplots()
     bare(axes, limits)
     if motion.num_spatial == 3:
         axes.axhline(-height / 2, color=LIGHT_GREY, linewidth=1, zorder=0)
-    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.02, ha="left", linespacing=1.4, parse_math=False)
     add_keys(figure, scene.keys)
     bodies = [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in scene.colors]
-    longest = max(scene.times, key=lambda text: text.count("\n"))  # for which there has to be room
+    longest = max(scene.times, key=lambda text: text.count("\n"))  # the text that needs the most room
     return _Stage(figure, write_below(axes, longest), bodies, [LinkArtist(axes) for _ in scene.links])

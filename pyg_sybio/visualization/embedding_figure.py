@@ -1,38 +1,37 @@
-"""A map of actional graphs (Fig. 13): what a model finds alike lies together."""
+"""A t-SNE map of actional graphs (Fig. 13)."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from pyg_sybio.visualization.figures import Array, check_shape, new_figure, save_figure, to_numpy
-from pyg_sybio.visualization.plots import (
-    WIDTH,
-    frame_plot,
-    looks_of,
-    name_points,
-    plot_legend,
-    title_height,
-    wrapped,
-    write_title,
+from pyg_sybio.visualization.figures import (
+    Array,
+    add_legend,
+    check_shape,
+    new_figure,
+    save_figure,
+    to_numpy,
 )
+from pyg_sybio.visualization.plots import WIDTH, frame_plot, looks_of, name_points, wrapped
 
 _PERPLEXITY = 30.0
-_FEWEST = 5  # graphs of which there is a map
-_NAMED = 12  # so many classes are told apart by the names in the map alone
-_KEYS = 20  # classes in a column of the legend
+_FEWEST = 5  # graphs that make a map
+_NAMED = 12  # largest number of classes without a legend
+_KEYS = 20  # classes per column of the legend
 
 
 def embed(graphs: Array, *, seed: int = 0, perplexity: float | None = None) -> np.ndarray:
-    r"""A map of graphs by t-SNE, which keeps near ones together; distances between groups mean little.
+    r"""Map graphs into the plane by t-SNE, which keeps similar ones close.
+
+    Distances between groups mean little.
 
     Args:
-        graphs: Weights.
-        seed: The same seed gives the same map on the same machine.
-        perplexity: About how many neighbours each graph is kept near to. (default: 30, or less for fewer than
-            91 graphs: a third of them)
+        graphs: Weights of the graphs.
+        seed: Random seed; the map is reproducible on the same machine.
+        perplexity: About the number of neighbours that stay close. (default: 30, or a third of the graphs if
+            there are fewer than 91)
 
     Shapes:
         - **graphs:** `[n, M, M]`
@@ -51,21 +50,21 @@ def embed(graphs: Array, *, seed: int = 0, perplexity: float | None = None) -> n
     # Imported here: no other picture needs it.
     from sklearn.manifold import TSNE
 
-    # A start along the principal components, scaled by TSNE itself, makes maps of other seeds alike.
+    # Starting from the principal components makes the maps of different seeds similar.
     return TSNE(2, perplexity=chosen, init="pca", random_state=seed).fit_transform(vectors.astype(np.float32))
 
 
 def perplexity_of(count: int) -> float:
-    """The perplexity of a map of so many graphs, unless another is asked for."""
+    """The default perplexity for a number of graphs."""
     return min(_PERPLEXITY, (count - 1) / 3)
 
 
 def nearest_agreement(graphs: Array, labels: Array) -> float:
-    """Share of the graphs `[n, M, M]` whose nearest other one has the same label `[n]`; no map needed."""
+    """Fraction of the graphs `[n, M, M]` whose nearest other graph has the same label `[n]`."""
     vectors, y = to_numpy(graphs).reshape(len(graphs), -1), to_numpy(labels)
     square = (vectors**2).sum(axis=1)
     right = 0
-    for one in range(len(vectors)):  # a row at a time: all distances at once may be too many
+    for one in range(len(vectors)):  # one row at a time, to save memory
         away = square - 2 * vectors @ vectors[one]
         away[one] = np.inf
         right += int(y[away.argmin()] == y[one])
@@ -75,14 +74,14 @@ def nearest_agreement(graphs: Array, labels: Array) -> float:
 def draw_embedding(
     places: Array, labels: Array, class_names: Sequence[str], path: str | Path, *, title: str
 ) -> Figure:
-    """Draw a map with a colour and a marker a class, and the name of each at the median of its points.
+    """Draw a map with a colour and a marker per class, and each name at the median of its points.
 
     Args:
-        places: Where the points are.
-        labels: The class of each.
-        class_names: Of all classes; those without a point are left out.
+        places: Places of the points.
+        labels: Class of each point.
+        class_names: Names of all classes; those without a point are left out.
         path: File to write: .png, .svg or .pdf.
-        title: Line above the map.
+        title: Title of the picture.
 
     Shapes:
         - **places:** `[n, 2]`
@@ -106,8 +105,7 @@ def draw_embedding(
 
     with_legend = len(shown) > _NAMED
     columns = -(-len(shown) // _KEYS) if with_legend else 0
-    figure = new_figure(WIDTH + 1.6 * columns, 5.0 + title_height(title))
-    write_title(figure, title)
+    figure = new_figure(WIDTH + 1.6 * columns, 5.0, title)
     axes = figure.subplots()
     size = 34 if len(points) <= 500 else 14
     for label in shown:
@@ -120,12 +118,13 @@ def draw_embedding(
     frame_plot(axes, "t-SNE, first direction", "t-SNE, second direction", grid="both")
     axes.tick_params(labelleft=False, labelbottom=False, length=0)
     if with_legend:
-        handles = [
-            Line2D([], [], color=look.color, marker=look.marker, linestyle="none", markersize=5)
-            for look in looks.values()
+        style = {"linestyle": "none", "markersize": 5}
+        entries = [
+            (wrapped(name), {"color": look.color, "marker": look.marker, **style})
+            for name, look in looks.items()
         ]
-        beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "ncols": columns, "handletextpad": 0.2}
-        plot_legend(axes, handles, [wrapped(name) for name in looks], **beside)
+        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "ncols": columns, "handletextpad": 0.2}
+        add_legend(axes, entries, **place)
     medians = {class_names[label]: np.median(points[y == label], axis=0) for label in shown}
     name_points(figure, axes, medians, others=points)
     save_figure(figure, path)

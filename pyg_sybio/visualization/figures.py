@@ -1,11 +1,12 @@
-"""One look for all pictures: colours, sizes, and how a picture reaches its file.
+"""Colours, sizes and helpers that all pictures share, and how a picture is written to its file.
 
-Figures are built with matplotlib's objects on the Agg canvas. ``pyplot`` and its global state stay untouched,
-so drawing works without a display, in threads, and inside a user's own plotting session.
+Figures are built with matplotlib's objects on the Agg canvas, without ``pyplot`` and its global state:
+drawing works without a display, in threads, and inside a plotting session of the user.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pyg_sybio.files import write_whole
 
-# The palette of Okabe and Ito, which people with any common colour vision tell apart.
+# The palette of Okabe and Ito, whose colours can be told apart with any common colour vision.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
 PALETTE = (ORANGE, BLUE, GREEN, VERMILLION, SKY, PURPLE, YELLOW)
@@ -27,30 +30,40 @@ GREY, LIGHT_GREY, INK = "#8C8C8C", "#D9D9D9", "#222222"
 
 TITLE, TEXT, SMALL = 11, 8.5, 7  # points
 DPI = 150
-
 PICTURE_KINDS = ("png", "svg", "pdf")
 
 Array = np.ndarray | torch.Tensor
+Numbers = Sequence[float] | Array
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure on the Agg canvas.
+def new_figure(width: float, height: float, title: str = "", *, size: float = TITLE) -> Figure:
+    """An empty figure on the Agg canvas, with a title above it.
 
     Args:
         width: In inches.
-        height: In inches.
+        height: In inches, without the title.
+        title: The title, whose lines are wrapped at the width. (default: none)
+        size: Size of the title's letters in points.
     """
+    lines = [
+        textwrap.fill(line, int(115 * width / size), break_on_hyphens=False) for line in title.split("\n")
+    ]
+    text = "\n".join(line for line in lines if line)
+    if text:
+        height += size * (0.018 * (text.count("\n") + 1) + 0.01)
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
+    style: dict[str, Any] = {"x": 0.01, "ha": "left", "va": "top", "linespacing": 1.3, "parse_math": False}
+    figure.suptitle(text, fontsize=size, color=INK, **style)
     return figure
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a picture; whoever reads the path finds the old one or the new one, never half of one.
+    """Write a picture, replacing an existing file as a whole.
 
     Args:
         figure: From :func:`new_figure`.
-        path: File to write, in a folder that exists: a PNG, or an SVG or PDF if its name ends so.
+        path: File to write, in an existing folder: .png, .svg or .pdf.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
@@ -60,33 +73,62 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     kind = picture_kind(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder; expected one in which to write {path.name}")
-    # No date, and names that do not change: the same picture is the same file.
+    # Without a date and with stable names, the same picture is the same file.
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     with rc_context({"svg.hashsalt": "pyg_sybio"}):
         write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=DPI, metadata=undated))
 
 
 def picture_kind(path: str | Path) -> str:
-    """What a file's name says of its kind: ``png`` (also without an ending), ``svg`` or ``pdf``.
+    """The kind of picture by the ending of a file name: ``png`` (also without an ending), ``svg`` or ``pdf``.
 
     Raises:
         ValueError: If it ends in anything else.
     """
     kind = Path(path).suffix.lower().removeprefix(".") or "png"
     if kind not in PICTURE_KINDS:
-        raise ValueError(f"'{path}' is no name of a picture, expected one that ends in .png, .svg or .pdf")
+        raise ValueError(f"'{path}' is not a picture, expected a name that ends in .png, .svg or .pdf")
     return kind
 
 
-def to_numpy(values: Array) -> np.ndarray:
-    """An array in double precision from a tensor on any device, or from an array.
-
-    Args:
-        values: Array or tensor.
-    """
+def to_numpy(values: Numbers) -> np.ndarray:
+    """Numbers, also of a tensor on any device, as an array in double precision."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     return np.asarray(values, dtype=np.float64)
+
+
+def checked(
+    name: str,
+    values: Numbers,
+    shape: Sequence[int | str],
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    gaps: bool = False,
+) -> np.ndarray:
+    """Numbers as an array, checked to be finite and within bounds.
+
+    Args:
+        name: Name of the argument.
+        values: The numbers.
+        shape: The expected shape, as in :func:`check_shape`.
+        low: Lower bound. (default: none)
+        high: Upper bound. (default: none)
+        gaps: Allow NaN.
+
+    Raises:
+        ValueError: If the shape or a number is wrong.
+    """
+    array = to_numpy(values)
+    check_shape(name, array, shape)
+    wrong = ~(np.isfinite(array) & (low <= array) & (array <= high) | (gaps & np.isnan(array)))
+    if wrong.any():
+        bounds = "" if math.isinf(low) else f" of at least {low:g}"
+        bounds += "" if math.isinf(high) else f" and at most {high:g}"
+        nan = " or NaN" if gaps else ""
+        raise ValueError(f"'{name}' has {array[wrong][0]:g}, expected finite numbers{bounds}{nan}")
+    return array
 
 
 def draw_segments(
@@ -108,7 +150,7 @@ def draw_segments(
         color: Of all lines.
         width: In points.
         dashed: Dashes instead of a solid line.
-        order: Drawing order, higher is nearer the viewer.
+        order: Drawing order; higher is closer to the viewer.
     """
     lines = [(points[a], points[b]) for a, b in edges]
     style, cap = ((0, (3, 2)), "butt") if dashed else ("solid", "round")
@@ -118,7 +160,7 @@ def draw_segments(
 
 
 def ink_on(color: str) -> str:
-    """Black or white, whichever is read more easily on a colour.
+    """Black or white, whichever is easier to read on a colour.
 
     Args:
         color: ``#RRGGBB``.
@@ -128,12 +170,11 @@ def ink_on(color: str) -> str:
 
 
 def bare(axes: Axes, limits: np.ndarray | None = None) -> None:
-    """Remove frame and ticks, and keep the same scale in both directions.
+    """Remove the frame and ticks of axes, and use the same scale in both directions.
 
     Args:
         axes: Axes that show a drawing, not a plot.
-        limits: Half the width and half the height that the axes show around the origin; by default all of the
-            drawing.
+        limits: Half the width and height of the view around the origin. (default: all of the drawing)
     """
     axes.set_axis_off()
     if limits is None:
@@ -149,7 +190,7 @@ def check_shape(name: str, values: np.ndarray, expected: Sequence[int | str]) ->
     Args:
         name: Name of the argument.
         values: The array.
-        expected: One entry an axis: a number, or a letter for any size.
+        expected: One entry per axis: a number, or a letter for any size.
 
     Raises:
         ValueError: With the name, the expected and the actual shape.
@@ -163,8 +204,42 @@ def check_shape(name: str, values: np.ndarray, expected: Sequence[int | str]) ->
 
 
 def number_format(values: Iterable[float]) -> Callable[[float], str]:
-    """Writes numbers alike: three digits of the largest, and all digits before the point."""
+    """A format for numbers with three digits of the largest, and all digits before the decimal point."""
     largest = max(abs(value) for value in values if not math.isnan(value))
     decimals = max(2 - math.floor(math.log10(largest)), 0) if largest else 0
     pattern = f"{{:,.{decimals}f}}" if decimals <= 6 else "{:.2e}"
     return lambda value: pattern.format(value).replace("-", "\N{MINUS SIGN}")
+
+
+def add_legend(
+    place: Figure | Axes, entries: Sequence[tuple[str, Mapping[str, Any] | Line2D]], **options: Any
+) -> None:
+    """Add a legend without a frame.
+
+    Args:
+        place: Where to add it.
+        entries: Names, each with its line or the style of its line.
+        **options: Further arguments of :meth:`matplotlib.figure.Figure.legend`.
+    """
+    handles = [style if isinstance(style, Line2D) else Line2D([], [], **style) for _, style in entries]
+    names = [name for name, _ in entries]
+    for text in place.legend(handles, names, fontsize=TEXT, frameon=False, **options).get_texts():
+        text.set_parse_math(False)
+
+
+def add_colorbar(
+    figure: Figure, image: ScalarMappable, label: str, *, scale: float = 1.0, **options: Any
+) -> None:
+    """Add the scale of the colours of an image.
+
+    Args:
+        figure: The figure.
+        image: The image.
+        label: Name of the values, with their unit.
+        scale: Factor of the usual size of letters.
+        **options: Further arguments of :meth:`matplotlib.figure.Figure.colorbar`.
+    """
+    bar = figure.colorbar(image, **options)
+    bar.set_label(label, fontsize=TEXT * scale)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=SMALL * scale)

@@ -1,4 +1,4 @@
-r"""A forecast to look at: what was observed, what came, and what was predicted (Fig. 14)."""
+r"""A forecast with the motion that followed (Fig. 14)."""
 
 import math
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from pyg_sybio.visualization.scene import Key, Scene
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    r"""What was observed of some persons, what came after it, and what was predicted.
+    r"""The observed motion of some persons, the motion that followed, and its prediction.
 
     Args:
         observed: The observed frames.
-        future: The frames that came; a joint that was not recorded is not `present`.
+        future: The frames that followed; a joint that was not recorded is not `present`.
         prediction: The predicted frames, in the same space.
-        title: What it is of: a file, a clip.
-        remarks: What else is to be said, in a few words each, such as the class that was recognised.
+        title: Name of the file or clip.
+        remarks: Further facts in a few words each, such as the recognised class.
 
     Raises:
         ValueError: If the three differ in skeleton, persons or frame rate, if future and prediction differ in
@@ -37,41 +37,30 @@ class Forecast:
 
     def __post_init__(self) -> None:
         for name in ("future", "prediction"):
-            other = getattr(self, name)
-            if other.skeleton != self.observed.skeleton:
-                raise ValueError(
-                    f"'{name}' has skeleton '{other.skeleton.name}', "
-                    f"but 'observed' has '{self.observed.skeleton.name}'"
-                )
-            if other.num_persons != self.observed.num_persons:
-                raise ValueError(
-                    f"'{name}' has {other.num_persons} persons, "
-                    f"but 'observed' has {self.observed.num_persons}"
-                )
-            if other.frame_rate != self.observed.frame_rate:
-                raise ValueError(
-                    f"'{name}' has {other.frame_rate} frames a second, "
-                    f"but 'observed' has {self.observed.frame_rate}"
-                )
+            for field in ("skeleton", "num_persons", "frame_rate"):
+                own, other = getattr(self.observed, field), getattr(getattr(self, name), field)
+                if own != other:
+                    own, other = (getattr(value, "name", value) for value in (own, other))
+                    raise ValueError(f"'{name}' has {field} {other!r}, but 'observed' has {own!r}")
         if self.prediction.num_frames != self.future.num_frames:
             raise ValueError(
-                f"'prediction' has {self.prediction.num_frames} frames, expected {self.future.num_frames}, "
-                "as 'future' has"
+                f"'prediction' has {self.prediction.num_frames} frames, but 'future' has "
+                f"{self.future.num_frames}"
             )
         if not self.future.present.any():
-            raise ValueError("nothing of 'future' was recorded, expected something to compare with")
+            raise ValueError("'future' has no recorded joint, expected at least one to compare with")
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second, 25 where that is not known."""
+        """Frames per second; 25 if it is unknown."""
         return self.observed.frame_rate or 25.0
 
     def milliseconds(self, frame: int) -> float:
-        """When a frame is, counted from the first future one, after the last observed frame."""
+        """Time of a future frame after the last observed one."""
         return 1000 * (frame + 1) / self.frame_rate
 
     def frame_at(self, milliseconds: float) -> int:
-        """The future frame that is nearest to a time after the last observed one.
+        """The future frame that is closest to a time after the last observed one.
 
         Raises:
             ValueError: If the time is not within the future.
@@ -88,23 +77,23 @@ class Forecast:
     def errors(self) -> np.ndarray:
         r"""Distance of every predicted joint from the true one `[P, T, M]`, NaN where none was recorded.
 
-        In the unit of the skeleton; of exponential maps see
-        :func:`~pyg_sybio.visualization.rotation_figure.draw_rotation_forecast`.
+        Distances are in the unit of the skeleton. For exponential maps see
+        :func:`~pyg_sybio.visualization.rotation_figure.rotation_errors`.
         """
         spatial = self.observed.num_spatial
         away = to_numpy(self.prediction.poses - self.future.poses)[..., :spatial]
         return np.where(self.future.present.numpy(), np.linalg.norm(away, axis=-1), np.nan)
 
     def scene(self) -> Scene:
-        """The observed frames, as many as are predicted, and then truth and prediction over each other.
+        """The last observed frames, as many as are predicted, and then truth and prediction over each other.
 
-        Bodies are first the observed persons, then the true ones, then the predicted ones. What is observed
-        is what the model saw: the front of a short clip is filled.
+        The bodies are the observed persons, then the true ones, then the predicted ones. The observed frames
+        are the model's input: a short clip is filled at the front.
         """
         count, persons = self.future.num_frames, self.observed.num_persons
         past = self.observed.frames(slice(-count, None))
         shown = [_at(past, 0, count), _at(self.future, past.num_frames, 0)]
-        # A joint is predicted whether or not it was recorded, but nobody knows then how well.
+        # Joints that were not recorded are predicted, too.
         shown.append(_at(self.prediction, past.num_frames, 0))
         motion = past.replace(
             poses=torch.cat([poses for poses, _ in shown]),
@@ -135,7 +124,7 @@ class Forecast:
         return ["0 ms" if not time else f"\N{MINUS SIGN}{-time:.0f} ms" for time in times]
 
     def _future_times(self) -> list[str]:
-        """When each frame is, and the mean error of its joints below."""
+        """Time of each frame, with the mean error of its joints below."""
         by_frame = [errors[np.isfinite(errors)] for errors in self.errors.swapaxes(0, 1)]
         means = [float(errors.mean()) if len(errors) else math.nan for errors in by_frame]
         show, unit = number_format(means), self.observed.skeleton.units
@@ -144,6 +133,6 @@ class Forecast:
 
 
 def _at(motion: Motion, before: int, after: int) -> tuple[Tensor, Tensor]:
-    """Poses and presence with frames around them in which nobody is there."""
+    """Poses and presence with empty frames before and after them."""
     poses = torch.nn.functional.pad(motion.poses, (0, 0, 0, 0, before, after))
     return poses, torch.nn.functional.pad(motion.present, (0, 0, before, after))

@@ -1,4 +1,4 @@
-"""A picture of a forecast: what was observed, what came, and what was predicted."""
+"""Pictures, films and players of a motion or a forecast."""
 
 import math
 from collections.abc import Sequence
@@ -6,48 +6,115 @@ from pathlib import Path
 
 import numpy as np
 
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.visualization.clip_animation import write_gif, write_html, write_mp4
 from pyg_sybio.visualization.clip_figure import strip_figure
-from pyg_sybio.visualization.figures import save_figure
+from pyg_sybio.visualization.figures import picture_kind, save_figure
 from pyg_sybio.visualization.forecast import Forecast
-from pyg_sybio.visualization.view import View
+from pyg_sybio.visualization.rotation_figure import NO_BODY, draw_rotation_forecast, draw_rotations
+from pyg_sybio.visualization.scene import Scene, scene_of
+
+FILM_KINDS = ("gif", "mp4", "html")
 
 _OBSERVED_SHOWN, _FUTURE_SHOWN = 4, 6
 
 
-def draw_forecast(
-    forecast: Forecast, path: str | Path, *, times: Sequence[float] | None = None, up: str | None = None
-) -> View:
-    """Draw a strip of poses: some observed frames, then future frames with the prediction over the truth.
-
-    The truth is grey, the prediction coloured, and a thin line joins each true joint to where it was
-    predicted. All poses share one scale, and every pose is centred on the true one, so travel is not shown
-    but the error of travel is. Times are relative to the last observed frame, those of the nearest frames.
+def draw_motion(
+    motion: Motion, path: str | Path, *, num_frames: int = 8, up: str | None = None, progress: bool = False
+) -> str:
+    """Draw a motion: a strip of frames, a GIF, a film, or a page with a player; angles if it is rotations.
 
     Args:
-        forecast: Positions, in space or in an image.
-        path: File to write: .png, .svg or .pdf.
-        times: Which future frames, in ms. (default: six, evenly spaced back from the last)
+        motion: The motion.
+        path: File to write: .png, .svg or .pdf for a strip, or .gif, .mp4 or .html.
+        num_frames: Maximum number of frames of a strip, evenly spaced from the first to the last.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
+        progress: Show a progress bar for films.
 
     Returns:
-        The view, whose note says which way is up.
+        A remark for the user: which way is up.
 
     Raises:
-        ValueError: If the poses are rotations, or a time is not within the future.
+        ValueError: If a film of rotations is asked for, or `num_frames` is not positive.
     """
-    scene = forecast.scene()
-    view = scene.view(up)
-    past = len(scene.times) - forecast.future.num_frames
+    if num_frames < 1:
+        raise ValueError(f"'num_frames' is {num_frames}, expected at least 1")
+    if motion.num_spatial == 0:
+        _check_kind(path)
+        draw_rotations(motion, path)
+        return NO_BODY
+    shown = np.unique(np.linspace(0, motion.num_frames - 1, num_frames).round().astype(int))
+    return _draw_scene(scene_of(motion), path, shown, up, progress)
+
+
+def draw_forecast(
+    forecast: Forecast,
+    path: str | Path,
+    *,
+    times: Sequence[float] | None = None,
+    up: str | None = None,
+    progress: bool = False,
+) -> str:
+    """Draw a forecast over the true motion: observed frames, then future frames with truth and prediction.
+
+    The truth is grey and the prediction coloured; a thin line joins each true joint to its prediction. Every
+    pose of a strip is centred on the true one, so travel is not shown, but the error of travel is. Rotations
+    are drawn as angles.
+
+    Args:
+        forecast: The forecast.
+        path: File to write, as for :func:`draw_motion`.
+        times: Times of the future frames of a strip, in ms after the last observed frame. (default: six,
+            evenly spaced back from the last)
+        up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
+        progress: Show a progress bar for films.
+
+    Returns:
+        A remark for the user: which way is up.
+
+    Raises:
+        ValueError: If a film of rotations is asked for, or a time is not within the future.
+    """
+    if forecast.observed.num_spatial == 0:
+        _check_kind(path)
+        draw_rotation_forecast(forecast, path, times=times)
+        return NO_BODY
+    scene, future = forecast.scene(), forecast.future.num_frames
+    past = len(scene.times) - future
     if times is None:
-        future = _spread(forecast.future.num_frames, _FUTURE_SHOWN)
+        frames = _spread(future, _FUTURE_SHOWN)
     else:
-        future = sorted({forecast.frame_at(time) for time in times})
-    shown = _spread(past, _OBSERVED_SHOWN) + [past + frame for frame in future]
-    save_figure(strip_figure(scene, view, np.array(shown)), path)
-    return view
+        frames = sorted({forecast.frame_at(time) for time in times})
+    shown = _spread(past, _OBSERVED_SHOWN) + [past + frame for frame in frames]
+    return _draw_scene(scene, path, np.array(shown), up, progress)
+
+
+def _draw_scene(scene: Scene, path: str | Path, shown: np.ndarray, up: str | None, progress: bool) -> str:
+    kind = _kind(path)
+    if kind == "html":
+        return write_html(scene, path, up=up).note
+    if kind in FILM_KINDS:
+        write = write_gif if kind == "gif" else write_mp4
+        return write(scene, path, up=up, progress=progress).note
+    picture_kind(path)  # before it is drawn
+    view = scene.view(up)
+    save_figure(strip_figure(scene, view, shown), path)
+    return view.note
+
+
+def _check_kind(path: str | Path) -> None:
+    if _kind(path) in FILM_KINDS:
+        raise ValueError(
+            f"{path}: a body cannot be drawn from rotations without the lengths of bones, expected a picture "
+            "of the angles (.png, .svg or .pdf)"
+        )
+
+
+def _kind(path: str | Path) -> str:
+    return Path(path).suffix.lower().removeprefix(".")
 
 
 def _spread(count: int, shown: int) -> list[int]:
-    """At most ``shown`` frames of ``count``, the last among them, evenly spaced back from it."""
+    """At most ``shown`` of ``count`` frames, evenly spaced back from the last."""
     step = math.ceil(count / shown)
     return list(range(count - 1, -1, -step))[::-1]

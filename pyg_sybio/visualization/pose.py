@@ -1,4 +1,4 @@
-"""The look of a body in a picture: its bones in the colours of its sides, without what was not recorded."""
+"""Bodies in pictures: bones in the colours of their sides, without joints that were not recorded."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from pyg_sybio.visualization.figures import BLUE, GREEN, GREY, INK, ORANGE, SKY,
 
 
 class Colors(NamedTuple):
-    """Colours of a body: its middle, its left and its right."""
+    """Colours of the middle, the left and the right of a body."""
 
     middle: str
     left: str
@@ -19,10 +19,10 @@ class Colors(NamedTuple):
 
 
 _ALONE = Colors(INK, BLUE, ORANGE)
-# A forecast: what the model saw, what came, what it said would come, and the way from the one to the other.
+# A forecast: observed, true and predicted bodies, and lines from true to predicted joints.
 OBSERVED, TRUTH, PREDICTED = Colors(INK, INK, INK), Colors(GREY, GREY, GREY), Colors(BLUE, BLUE, BLUE)
 ERROR = VERMILLION
-# Several persons: a hue each, and in it the left dark and the right light, told apart without the hue.
+# Several persons: a hue each, dark on the left and light on the right, for any colour vision.
 _TOGETHER = (
     Colors(BLUE, BLUE, SKY),
     Colors(VERMILLION, VERMILLION, ORANGE),
@@ -34,14 +34,14 @@ _SIDES = {"middle": 0, "left": 1, "right": -1}
 
 
 def person_colors(num_persons: int) -> list[Colors]:
-    """Colours of each person: with one alone the sides are hues, with several the persons are."""
+    """Colours of each person: hues distinguish the sides of a single person, or several persons."""
     if num_persons == 1:
         return [_ALONE]
     return [_TOGETHER[person % len(_TOGETHER)] for person in range(num_persons)]
 
 
 def joint_sides(skeleton: Skeleton) -> np.ndarray:
-    """1 for a left joint, -1 for a right one, 0 for one without a mirror image; `[M]`."""
+    """Side of each joint `[M]`: 1 left, -1 right, 0 without a mirror image."""
     sides = np.zeros(skeleton.num_joints, dtype=int)
     for left, right in skeleton.mirror:
         sides[[skeleton.joint_index(left), skeleton.joint_index(right)]] = 1, -1
@@ -49,19 +49,19 @@ def joint_sides(skeleton: Skeleton) -> np.ndarray:
 
 
 def bone_sides(skeleton: Skeleton) -> np.ndarray:
-    """The side of each bone `[B]`: that of its ends; a bone from left to right is in the middle."""
+    """Side of each bone `[B]`, by its ends; a bone from left to right is in the middle."""
     sides = joint_sides(skeleton)
     return np.array([np.sign(sides[a] + sides[b]) for a, b in skeleton.bone_pairs], dtype=int)
 
 
 class PoseArtist:
-    """A body on axes, to be moved from frame to frame.
+    """A body on axes that moves from frame to frame.
 
     Args:
         axes: Where to draw.
-        skeleton: Its bones are drawn; bridges, which are no bones, are not.
-        colors: Of the body.
-        width: Of the bones, in points.
+        skeleton: Skeleton of the body; its bridges are not drawn.
+        colors: Colours of the body.
+        width: Width of the bones in points.
     """
 
     def __init__(self, axes: Axes, skeleton: Skeleton, colors: Colors, *, width: float = 2.0) -> None:
@@ -85,34 +85,31 @@ class PoseArtist:
 
 
 class LinkArtist:
-    """Lines from the joints of a body to the same joints of another, to be moved from frame to frame.
+    """Lines between the same joints of two bodies, which move from frame to frame.
 
     Args:
         axes: Where to draw.
-        width: Of the lines, in points.
+        width: Width of the lines in points.
     """
 
     def __init__(self, axes: Axes, *, width: float = 1.0) -> None:
-        # Above the bodies: the error of a joint that is nearly right would hide behind it.
+        # Above the bodies, which would hide small errors.
         self.lines = LineCollection([], colors=ERROR, linewidths=width, capstyle="round", zorder=6)
         axes.add_collection(self.lines, autolim=False)
 
     def show(self, ends: np.ndarray, present: np.ndarray) -> None:
-        """Join the joints of two poses `[2, M, 2]` where both are `present` `[2, M]`."""
+        """Connect the joints of two poses `[2, M, 2]` where both are `present` `[2, M]`."""
         self.lines.set_segments(list(ends.swapaxes(0, 1)[present.all(axis=0)]))
 
 
 def color_keys(skeleton: Skeleton, num_persons: int) -> list[tuple[str, str]]:
-    """Entries of a legend: colours, and what they say about persons and sides."""
-    colors = person_colors(num_persons)
-    with_sides = bool(skeleton.mirror)
-    if num_persons == 1:
-        entries = [(colors[0].left, "left"), (colors[0].right, "right")] if with_sides else []
-    else:
-        entries = []
-        for person, shade in enumerate(colors):
-            name = f"person {person + 1}"
-            entries.append((shade.left, f"{name}, left" if with_sides else name))
-            if with_sides:
-                entries.append((shade.right, f"{name}, right"))
+    """Entries of a legend: colours and their persons and sides."""
+    entries = []
+    for person, colors in enumerate(person_colors(num_persons)):
+        name = "" if num_persons == 1 else f"person {person + 1}"
+        if skeleton.mirror:
+            prefix = f"{name}, " if name else ""
+            entries += [(colors.left, f"{prefix}left"), (colors.right, f"{prefix}right")]
+        elif name:
+            entries.append((colors.left, name))
     return entries

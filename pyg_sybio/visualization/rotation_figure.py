@@ -1,4 +1,4 @@
-"""Pictures of motions that are known as rotations: how far each joint is turned over time."""
+"""Motions that are known as rotations: the angle of each joint over time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.rotations import expmap_to_matrix, matrix_to_expmap
@@ -19,6 +20,7 @@ from pyg_sybio.visualization.figures import (
     ORANGE,
     SMALL,
     TEXT,
+    add_colorbar,
     new_figure,
     number_format,
     save_figure,
@@ -30,68 +32,62 @@ from pyg_sybio.visualization.scene import scene_of
 
 _WIDTH, _ROW = 10.0, 0.15  # inches
 _ANGLES, _ERRORS = "cividis", "Oranges"
+NO_BODY = "rotations without the lengths of bones: the angles are shown"
 
 
-def draw_rotations(motion: Motion, path: str | Path) -> None:
-    r"""Draw the angle :math:`|v|` of every joint's exponential map `v` in every frame, as a map in degrees.
+def draw_rotations(motion: Motion, path: str | Path) -> Figure:
+    r"""Draw the angle :math:`|v|` of every joint's exponential map `v` in every frame, in degrees.
 
-    A body cannot be drawn from rotations alone: the bones' lengths and directions at rest are in other files.
+    A body cannot be drawn from rotations only, without the lengths and directions of the bones at rest.
 
     Args:
         motion: Rotations (coordinates `expmap`).
         path: File to write: .png, .svg or .pdf.
 
+    Returns:
+        The figure as written.
+
     Raises:
         ValueError: If the motion holds positions.
     """
     _check(motion)
-    save_figure(rotation_figure(motion), path)
-
-
-def rotation_figure(motion: Motion) -> Figure:
-    """The figure that :func:`draw_rotations` saves."""
     skeleton, rate = motion.skeleton, motion.frame_rate
     angles = _angles(motion)
-    lines = caption(scene_of(motion), "how far each joint is turned from rest", width=_WIDTH)
-    figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * motion.num_persons)
+    lines = caption(scene_of(motion), "angle of each joint from rest")
+    figure = new_figure(_WIDTH, 0.9 + _ROW * skeleton.num_joints * motion.num_persons, lines, size=TEXT)
     panels = figure.subplots(motion.num_persons, sharex=True, squeeze=False)[:, 0]
     for person, axes in enumerate(panels):
         span = 0, motion.num_frames / (rate or 1)
         image = _map(axes, angles[person], span, cmap=_ANGLES, largest=_largest(angles))
         _name_joints(axes, skeleton)
     panels[-1].set_xlabel("frame" if rate is None else "time (s)", fontsize=TEXT)
-    _scale(figure, image, list(panels), "angle (degrees)")
-    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4, parse_math=False)
+    add_colorbar(figure, image, "angle (degrees)", ax=list(panels), fraction=0.03, pad=0.01, aspect=30)
+    save_figure(figure, path)
     return figure
 
 
 def draw_rotation_forecast(
     forecast: Forecast, path: str | Path, *, times: Sequence[float] | None = None
-) -> None:
-    r"""Draw the angles of the true and the predicted rotations, and the angle between the two, as maps.
+) -> Figure:
+    r"""Draw the angles of the true and the predicted rotations, and the angle between them.
 
-    The error of a joint is the angle of the rotation that leads from the predicted rotation :math:`\hat R` to
-    the true one, :math:`\hat R^\top R`, in degrees. Below the errors stands their mean over the joints.
+    The error of a joint is the angle of the rotation from the predicted rotation :math:`\hat R` to the true
+    one, :math:`\hat R^\top R`, in degrees. Its mean over the joints is written in the caption.
 
     Args:
         forecast: Rotations (coordinates `expmap`), in radians.
         path: File to write: .png, .svg or .pdf.
-        times: At which times, in ms, the mean error is written. (default: the first and the last)
+        times: Times in ms of the mean errors in the caption. (default: the first and the last frame)
+
+    Returns:
+        The figure as written.
 
     Raises:
-        ValueError: If the forecast is of positions, or a time is not within the future.
+        ValueError: If the forecast holds positions, or a time is not within the future.
     """
     _check(forecast.observed)
-    save_figure(rotation_forecast_figure(forecast, times=times), path)
-
-
-def rotation_forecast_figure(forecast: Forecast, *, times: Sequence[float] | None = None) -> Figure:
-    """The figure that :func:`draw_rotation_forecast` saves."""
-    skeleton, persons, count = (
-        forecast.observed.skeleton,
-        forecast.observed.num_persons,
-        forecast.future.num_frames,
-    )
+    skeleton, persons = forecast.observed.skeleton, forecast.observed.num_persons
+    count = forecast.future.num_frames
     past = forecast.observed.frames(slice(-count, None))
     errors = rotation_errors(forecast)
     recorded = np.concatenate([_angles(past), _angles(forecast.future)], axis=1)
@@ -100,17 +96,14 @@ def rotation_forecast_figure(forecast: Forecast, *, times: Sequence[float] | Non
     begin = -1000 * past.num_frames / forecast.frame_rate
 
     chosen = [0, count - 1] if times is None else sorted({forecast.frame_at(time) for time in times})
-    chosen = [frame for frame in chosen if np.isfinite(errors[:, frame]).any()]
-    means = [float(np.nanmean(errors[:, frame])) for frame in chosen]
-    show = number_format(means)
+    means = {frame: float(np.nanmean(e)) for frame in chosen if np.isfinite(e := errors[:, frame]).any()}
+    show = number_format(means.values())
     said = ", ".join(
-        f"{show(mean)}° at {forecast.milliseconds(frame):.0f} ms"
-        for mean, frame in zip(means, chosen, strict=True)
+        f"{show(mean)}° at {forecast.milliseconds(frame):.0f} ms" for frame, mean in means.items()
     )
-    no_body = "rotations without the lengths of bones: angles, as no body can be drawn"
-    lines = caption(forecast.scene(), f"mean error of a joint {said}", no_body, width=_WIDTH)
+    lines = caption(forecast.scene(), f"mean error of a joint {said}", NO_BODY)
 
-    figure = new_figure(_WIDTH, 1.5 + _ROW * skeleton.num_joints * persons)
+    figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * persons, lines, size=TEXT)
     shares = [past.num_frames + count, count, count]
     grid = figure.subplots(persons, 3, sharey=True, squeeze=False, width_ratios=shares)
     largest = _largest(np.concatenate([recorded, predicted], axis=1))
@@ -126,9 +119,11 @@ def rotation_forecast_figure(forecast: Forecast, *, times: Sequence[float] | Non
         axes.set_xlabel("time (ms)", fontsize=TEXT)
     for axes in grid[:, 1:].flat:
         axes.tick_params(axis="y", length=0)
-    _scale(figure, angles, grid[:, :2].ravel().tolist(), "angle from rest (degrees)")
-    _scale(figure, off, grid[:, 2].tolist(), "angle from truth (degrees)", share=0.12)
-    figure.suptitle(lines, fontsize=TEXT, color=INK, x=0.01, ha="left", linespacing=1.4, parse_math=False)
+    place: dict[str, Any] = {"pad": 0.01, "aspect": 30}
+    panels = grid[:, :2].ravel().tolist()
+    add_colorbar(figure, angles, "angle from rest (degrees)", ax=panels, fraction=0.03, **place)
+    add_colorbar(figure, off, "angle from truth (degrees)", ax=grid[:, 2].tolist(), fraction=0.12, **place)
+    save_figure(figure, path)
     return figure
 
 
@@ -138,8 +133,7 @@ def rotation_errors(forecast: Forecast) -> np.ndarray:
         expmap_to_matrix(motion.poses.double()) for motion in (forecast.prediction, forecast.future)
     )
     between = matrix_to_expmap(predicted.transpose(-1, -2) @ true)
-    angles = np.degrees(np.linalg.norm(to_numpy(between), axis=-1))
-    return np.where(forecast.future.present.numpy(), angles, np.nan)
+    return _degrees(between, forecast.future)
 
 
 def _check(motion: Motion) -> None:
@@ -149,8 +143,12 @@ def _check(motion: Motion) -> None:
 
 
 def _angles(motion: Motion) -> np.ndarray:
-    """How far each joint is turned `[P, T, M]` in degrees, NaN where that was not recorded."""
-    angles = np.degrees(np.linalg.norm(to_numpy(motion.poses), axis=-1))
+    return _degrees(motion.poses, motion)
+
+
+def _degrees(rotations: Tensor, motion: Motion) -> np.ndarray:
+    """Angles `[P, T, M]` of exponential maps in degrees, NaN where the motion was not recorded."""
+    angles = np.degrees(np.linalg.norm(to_numpy(rotations), axis=-1))
     return np.where(motion.present.numpy(), angles, np.nan)
 
 
@@ -161,7 +159,7 @@ def _largest(angles: np.ndarray) -> float:
 def _map(
     axes: Axes, angles: np.ndarray, span: tuple[float, float], *, cmap: str, largest: float
 ) -> AxesImage:
-    """Angles `[T, M]` over a span of time, a row a joint."""
+    """Angles `[T, M]` over a span of time, one row per joint."""
     places: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
     extent = (*span, angles.shape[1] - 0.5, -0.5)
     axes.tick_params(axis="x", labelsize=SMALL)
@@ -172,10 +170,3 @@ def _name_joints(axes: Axes, skeleton: Skeleton) -> None:
     axes.set_yticks(range(skeleton.num_joints), skeleton.joints, fontsize=SMALL, parse_math=False)
     for tick, side in zip(axes.get_yticklabels(), joint_sides(skeleton), strict=True):
         tick.set_color({0: INK, 1: BLUE, -1: ORANGE}[int(side)])
-
-
-def _scale(figure: Figure, image: AxesImage, panels: list[Axes], label: str, *, share: float = 0.03) -> None:
-    """A scale beside panels, of whose width it takes a share."""
-    bar = figure.colorbar(image, ax=panels, fraction=share, pad=0.01, aspect=30)
-    bar.set_label(label, fontsize=TEXT)
-    bar.ax.tick_params(labelsize=SMALL)

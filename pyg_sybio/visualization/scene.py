@@ -1,4 +1,4 @@
-"""What a picture of motions shows: bodies over time, their colours, and what is written about them."""
+"""The content of a picture of motions: bodies over time, their colours, and texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,13 @@ from pyg_sybio.visualization.view import View, view_of
 
 
 class Key(NamedTuple):
-    """What a colour means, and what of the scene a player may hide by it.
+    """An entry of the legend, by which a player can hide parts of the scene.
 
     Args:
         color: The colour.
-        label: What it means.
-        bodies: Bodies that have it alone.
-        links: Whether the links have it.
+        label: Meaning of the colour.
+        bodies: Bodies that have only this colour.
+        links: Whether links have this colour.
     """
 
     color: str
@@ -30,17 +30,17 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Bodies that move, for a strip of frames, a film or a player.
+    """Moving bodies for a strip of frames, a film or a player.
 
     Args:
-        motion: All bodies, each as a person of it, in one space.
-        recorded: Which of them were recorded `[P]`: these choose the view and stay in the middle.
-        colors: Of each body.
-        keys: What the colours mean.
-        times: What is written at each frame (:meth:`when`).
-        title: What is shown.
-        facts: What is known about it, in a few words each.
-        links: Pairs of bodies whose joints are joined by lines.
+        motion: All bodies as persons of one motion.
+        recorded: Which of the bodies were recorded `[P]`; these determine the view and its center.
+        colors: Colours of each body.
+        keys: The legend.
+        times: Text of each frame (:meth:`when`).
+        title: Title of the scene.
+        facts: Facts about the scene, in a few words each.
+        links: Pairs of bodies whose joints are connected by lines.
     """
 
     motion: Motion
@@ -53,11 +53,11 @@ class Scene:
     links: tuple[tuple[int, int], ...] = ()
 
     def view(self, up: str | None) -> View:
-        """From where the recorded bodies are looked at (:func:`~pyg_sybio.visualization.view.view_of`)."""
+        """The view of the recorded bodies (:func:`~pyg_sybio.visualization.view.view_of`)."""
         return view_of(self.motion.persons(np.flatnonzero(self.recorded).tolist()), up=up)
 
     def when(self, frame: int) -> str:
-        """A frame as people read it."""
+        """Text of a frame."""
         return self.times[frame] + ("" if self.present[:, frame].any() else " · nobody seen")
 
     @property
@@ -90,12 +90,12 @@ def scene_of(motion: Motion) -> Scene:
 
 
 def time_of(motion: Motion, frame: int) -> str:
-    """A frame as people read it: its time, or its number where the frame rate is not known."""
+    """Time of a frame, or its index if the frame rate is unknown."""
     return f"frame {frame}" if motion.frame_rate is None else f"{frame / motion.frame_rate:.2f} s"
 
 
 def facts(motion: Motion) -> list[str]:
-    """What is known about a motion, in a few words each: class, ids, frame rate and length."""
+    """Facts about a motion, in a few words each: class, ids, skeleton, length and frame rate."""
     label = [] if motion.label is None else [f"class {motion.label}"]
     ids = [f"{name} {value}" for name, value in motion.ids.items()]
     frames = f"{motion.num_frames} frame{'s' if motion.num_frames != 1 else ''}"

@@ -1,7 +1,9 @@
-"""A picture of a skeleton: its joints, its parts and its bones, each as the graph that the model sees."""
+"""The graphs of a skeleton: joints, parts and bones."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -14,8 +16,8 @@ from pyg_sybio.visualization.figures import (
     LIGHT_GREY,
     PALETTE,
     SMALL,
-    TEXT,
     TITLE,
+    add_legend,
     bare,
     draw_segments,
     ink_on,
@@ -27,22 +29,20 @@ from pyg_sybio.visualization.figures import (
 def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
     """Draw the joint graph, the part graph and the bone graph (the dual) side by side.
 
-    Nodes carry their index, which is their place in the tensors, and the key below names them. Colours are
-    parts; left and right parts share one, since the layout puts left on the left. Bridges are dashed, and the
-    center has a ring.
+    Nodes show their index in the tensors; the key below gives their names. Colours show parts; a left and its
+    right part share a colour, as left is drawn on the left. Bridges are dashed, and the center has a ring.
 
     Args:
-        skeleton: The skeleton; any topology, since the layout comes from the graph alone.
-        path: PNG file to write.
+        skeleton: A skeleton of any topology, which is laid out by its graph.
+        path: File to write: .png, .svg or .pdf.
     """
     joints = body_layout(skeleton)
     dual = skeleton.dual()
     bones = body_layout(dual)
     colors = _part_colors(skeleton)
 
-    figure = new_figure(17, 9.5)
+    figure = new_figure(17, 9.3, f"{skeleton.name}: {skeleton.description}")
     panels = figure.subplots(2, 3, height_ratios=[3.1, 1], width_ratios=[1, 0.9, 1])
-    figure.suptitle(f"{skeleton.name}: {skeleton.description}", fontsize=TITLE, wrap=True)
     _draw_graph(panels[0, 0], skeleton, joints, colors)
     panels[0, 0].set_title(f"{skeleton.num_joints} joints", fontsize=TITLE)
     _draw_parts(panels[0, 1], skeleton, joints, colors)
@@ -56,13 +56,13 @@ def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
 
 
 def body_layout(skeleton: Skeleton) -> np.ndarray:
-    r"""Coordinates ``[M, 2]`` that look like a body: distances are hops, mirror images face each other.
+    r"""Coordinates ``[M, 2]`` that look like a body: distances are numbers of hops, and sides are symmetric.
 
-    Lowers the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop distances
+    Minimises the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop distances
     :math:`d_{ij}` by majorisation (Gansner, Koren and North, "Graph Drawing by Stress Majorization", 2004).
-    At the start the first joint of each mirror pair is on the left, its image on the right, and everything
-    hangs below the far end of the part ``head`` (or the center, if there is none) by its distance from it.
-    Joints without a mirror image stay on the vertical axis, unless there are no mirror pairs at all.
+    At the start the first joint of each mirror pair is on the left and its image on the right, and each joint
+    is below the far end of the part ``head`` (or the center, if there is none) by its distance from it.
+    Joints without a mirror image stay on the vertical axis, unless there are no mirror pairs.
 
     Args:
         skeleton: The skeleton to lay out.
@@ -86,7 +86,7 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
 
     candidates = []
     for seed in range(8):
-        # The noise parts joints that start alike, such as a thumb and a hand.
+        # The noise separates joints that start at the same place, such as a thumb and a hand.
         layout = start + np.random.default_rng(seed).normal(scale=0.5, size=start.shape)
         for _ in range(300):
             apart = np.linalg.norm(layout[:, None] - layout[None], axis=-1)
@@ -96,7 +96,7 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
                 layout = (layout + layout[image] * (-1, 1)) / 2
         apart = np.linalg.norm(layout[:, None] - layout[None], axis=-1)
         width, height = np.ptp(layout, axis=0)
-        # Of layouts with much the same stress, a body is the tall one: legs below it, not beside it.
+        # Of layouts with similar stress, a tall one looks like a body: the legs are below it.
         candidates.append(((weight * (apart - hops) ** 2).sum() * (1 + width) / (1 + height), seed, layout))
     return min(candidates)[2]
 
@@ -104,19 +104,11 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
 def _part_colors(skeleton: Skeleton) -> dict[str, str]:
     """One colour for a part and its mirror image."""
     names = list(skeleton.parts)
-    image = {
-        part: skeleton.joint_parts[skeleton.mirror_permutation[joint]]
-        for joint, part in enumerate(skeleton.joint_parts)
-    }
-    colors: dict[str, str] = {}
-    classes = 0
-    for part, name in enumerate(names):
-        twin = names[image[part]]
-        if twin not in colors:
-            colors[name] = PALETTE[classes % len(PALETTE)]
-            classes += 1
-        else:
-            colors[name] = colors[twin]
+    mirrored = [skeleton.joint_parts[image] for image in skeleton.mirror_permutation]
+    twin = {names[part]: names[image] for part, image in zip(skeleton.joint_parts, mirrored, strict=True)}
+    palette, colors = cycle(PALETTE), dict[str, str]()
+    for name in names:
+        colors[name] = colors.get(twin[name]) or next(palette)
     return colors
 
 
@@ -145,12 +137,12 @@ def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapp
         box = {"boxstyle": "round,pad=0.35", "facecolor": fill, "edgecolor": "white"}
         label = name.replace("_", "\n", 1).replace("_", " ")
         axes.text(x, y, label, color=ink_on(fill), fontsize=SMALL, ha="center", va="center", bbox=box)
-    axes.scatter(places[:, 0], places[:, 1], s=0)  # text alone does not widen the axes
+    axes.scatter(places[:, 0], places[:, 1], s=0)  # text does not widen the axes
     axes.margins(0.2)
 
 
 def _draw_key(axes: Axes, skeleton: Skeleton, colors: Mapping[str, str]) -> None:
-    """Index and name of every node under its part, in columns."""
+    """Write index and name of every node under its part, in columns."""
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     index = {joint: position for position, joint in enumerate(skeleton.joints)}
@@ -171,19 +163,12 @@ def _draw_key(axes: Axes, skeleton: Skeleton, colors: Mapping[str, str]) -> None
 
 def _draw_legend(axes: Axes, with_bridges: bool) -> None:
     axes.set_axis_off()
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    entries = [
-        ("ring", "center: bones point away from it"),
-        ("bone", "bone, or two bones that share a joint"),
+    ring: dict[str, Any] = {"marker": "o", "markersize": 14, "linestyle": "none", "markeredgewidth": 1.4}
+    entries: list[tuple[str, dict[str, Any]]] = [
+        ("center: bones point away from it", {**ring, "markerfacecolor": LIGHT_GREY, "markeredgecolor": INK}),
+        ("bone, or two bones that share a joint", {"color": GREY, "linewidth": 1.6}),
     ]
     if with_bridges:
-        entries.append(("bridge", "bridge: connects, carries no bone"))
-    for row, (kind, text) in enumerate(entries):
-        y = 0.85 - 0.16 * row
-        if kind == "ring":
-            axes.scatter(0.3, y, s=150, c=LIGHT_GREY)
-            axes.scatter(0.3, y, s=270, facecolors="none", edgecolors=INK, linewidths=1.4)
-        else:
-            ends = np.array([[0.26, y], [0.34, y]])
-            draw_segments(axes, ends, [(0, 1)], color=GREY, width=1.6, dashed=kind == "bridge")
-        axes.text(0.38, y, text, fontsize=TEXT, va="center", color=INK)
+        dashed = {"color": GREY, "linewidth": 1.6, "linestyle": (0, (3, 2))}
+        entries.append(("bridge: connects, but is not a bone", dashed))
+    add_legend(axes, entries, loc="upper center")

@@ -1,4 +1,4 @@
-"""From where a recorded motion is looked at: which way is up, and from which side the body shows best."""
+"""The view of a motion: which way is up, and from which side the body is seen best."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import numpy as np
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
 
-# The camera stands this far (degrees) from straight ahead of the body: nearer, and a step forward does not
-# show; farther, and one arm hides the other.
+# Angle in degrees between the camera and the direction in which the body faces: with less, a step forward is
+# not visible; with more, one arm hides the other.
 _ASIDE = (20, 60)
 _AXES = "xyz"
 
@@ -19,36 +19,36 @@ class View:
 
     Args:
         axes: Right, up and (in space) towards the viewer, unit vectors in rows; `[2, 2]` or `[3, 3]`.
-        note: Which way is up and how it was found, for people.
+        note: Which way is up and how it was found, for the user.
     """
 
     axes: np.ndarray
     note: str
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Right and up `[..., 2]` of points `[..., D]`; features after the coordinates do not count."""
+        """Right and up `[..., 2]` of points `[..., D]`; features after the coordinates are ignored."""
         return points[..., : len(self.axes)] @ self.axes[:2].T
 
 
 def view_of(motion: Motion, *, up: str | None = None) -> View:
     r"""The view in which a motion is drawn.
 
-    In an image the second coordinate points down. In space up is the coordinate axis nearest to the mean
-    direction from the body to its head (the part `head` of the skeleton), or without a head the axis of the
-    largest mean extent. The camera stands opposite the widest side of the body, and so that the body faces it
-    half sideways; who faces whom cancels out, and then the widest side alone decides.
+    In an image the second coordinate points down. In space up is the coordinate axis closest to the mean
+    direction from the body to its head (the part `head` of the skeleton), or, without a head, the axis of the
+    largest mean extent. The camera looks at the widest side of the body, from half in front of it; if persons
+    face each other, only the widest side counts.
 
     Args:
         motion: Positions.
         up: The axis that points up in space, `"x"`, `"y"` or `"z"`, with a minus if it points down. (default:
-            found from the motion)
+            estimated from the motion)
 
     Raises:
-        ValueError: If the motion is rotations, or `up` is no axis or given for an image.
+        ValueError: If the motion is rotations, `up` is not an axis, or `up` is given for an image.
 
     Note:
-        The coordinates are taken as right-handed, as Kinect, BVH and ASF/AMC have them. The head of somebody
-        who lies throughout points sideways: say `up` then.
+        The coordinates are assumed to be right-handed, as in Kinect, BVH and ASF/AMC files. For a person who
+        lies throughout, pass `up`.
     """
     name = motion.source or "the motion"
     if motion.num_spatial == 0:
@@ -93,7 +93,7 @@ def _camera(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndar
     middle, seen = _mean(flat.swapaxes(0, 1).reshape(motion.num_frames, -1, 3), _by_frame(present))
     around = (flat - middle[None, :, None])[present & seen[:, None]]
     _, _, directions = np.linalg.svd(around.T @ around)
-    # Without any spread the first direction may be the vertical itself, and any horizontal one will do.
+    # Without any spread the first direction may be vertical; any horizontal one will do.
     widest = directions[0] if around.any() else np.roll(np.abs(up), 1)
     opposite = np.cross(widest, up)
     opposite *= np.sign(opposite[np.abs(opposite).argmax()])
@@ -110,7 +110,7 @@ def _camera(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndar
 
 
 def _facing(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndarray) -> np.ndarray | None:
-    """Where the bodies look on average, from their left and right; None if they look everywhere."""
+    """Mean direction in which the bodies face, by their left and right; None if there is none."""
     pairs = _pairs_at_trunk(motion.skeleton)
     if not pairs:
         return None
@@ -124,7 +124,7 @@ def _facing(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndar
 
 
 def _pairs_at_trunk(skeleton: Skeleton) -> list[tuple[int, int]]:
-    """Mirror pairs with a bone to the middle of the body, as hips and shoulders have, or else all of them."""
+    """Mirror pairs with a bone to the middle of the body, such as hips and shoulders, or else all pairs."""
     pairs = [(skeleton.joint_index(left), skeleton.joint_index(right)) for left, right in skeleton.mirror]
     middle = set(range(skeleton.num_joints)).difference(*pairs)
     neighbours = {joint: set(skeleton.graph()[joint]) for pair in pairs for joint in pair}
@@ -138,7 +138,7 @@ def _by_frame(present: np.ndarray) -> np.ndarray:
 
 
 def _mean(points: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the joints that count `[..., 3]`, and where there was any `[...]`."""
+    """Mean over the selected joints `[..., 3]`, and where there was any `[...]`."""
     count = where.sum(axis=-1)
     total = (points * where[..., None]).sum(axis=-2)
     return total / np.maximum(count, 1)[..., None], count > 0

@@ -19,6 +19,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.visualization.clip_animation import write_gif, write_html, write_mp4
 from pyg_sybio.visualization.figures import BLUE, ORANGE, SKY, VERMILLION
+from pyg_sybio.visualization.scene import scene_of
 from pyg_sybio.visualization.view import view_of
 
 
@@ -44,7 +45,7 @@ def count(picture: np.ndarray, color: str) -> int:
     [(7, 10.0, 1), (7, 30.0, 1), (9, 50.0, 2), (9, 120.0, 4), (5, None, 1)],
 )
 def test_a_gif_runs_in_real_time(num_frames: int, rate: float | None, step: int, tmp_path: Path) -> None:
-    write_gif(stick_motion(num_frames, frame_rate=rate), tmp_path / "a.gif")
+    write_gif(scene_of(stick_motion(num_frames, frame_rate=rate)), tmp_path / "a.gif")
     pictures, lengths = frames_of(tmp_path / "a.gif")
     assert len(pictures) == len(range(0, num_frames, step))
     # A hundredth of a second is as precise as a GIF can be, in the whole as well as for a frame.
@@ -53,12 +54,12 @@ def test_a_gif_runs_in_real_time(num_frames: int, rate: float | None, step: int,
 
 
 def test_a_gif_of_frames_that_last_for_hours(tmp_path: Path) -> None:
-    write_gif(stick_motion(2, frame_rate=1e-4), tmp_path / "a.gif")
+    write_gif(scene_of(stick_motion(2, frame_rate=1e-4)), tmp_path / "a.gif")
     assert frames_of(tmp_path / "a.gif")[1] == [655_350] * 2
 
 
 def test_a_gif_of_one_frame(tmp_path: Path) -> None:
-    write_gif(stick_motion(1), tmp_path / "a.gif")
+    write_gif(scene_of(stick_motion(1)), tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 1
         assert count(np.asarray(gif.convert("RGB")), BLUE) > 50
@@ -68,7 +69,7 @@ def test_a_gif_shows_the_body_where_it_is_seen(tmp_path: Path) -> None:
     missing = torch.zeros(2, 4, 7, dtype=torch.bool)
     missing[1, :2] = True  # the second person comes later ...
     missing[:, 3] = True  # ... and both leave
-    write_gif(without(stick_motion(4, 2), missing), tmp_path / "a.gif")
+    write_gif(scene_of(without(stick_motion(4, 2), missing)), tmp_path / "a.gif")
     pictures, _ = frames_of(tmp_path / "a.gif")
     first = [count(picture, BLUE) + count(picture, SKY) for picture in pictures]
     second = [count(picture, VERMILLION) + count(picture, ORANGE) for picture in pictures]
@@ -109,7 +110,7 @@ def on_path(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None
 def test_a_film_is_made_of_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_path(monkeypatch, tmp_path / "bin", FAKE)
     motion = stick_motion(9, frame_rate=50.0)
-    write_mp4(motion, tmp_path / "a.mp4")
+    write_mp4(scene_of(motion), tmp_path / "a.mp4")
     command, frames = (tmp_path / "a.mp4").read_bytes().split(b"\n", 1)
     size = re.search(rb"-s (\d+)x(\d+) -r ([\d.]+)", command)
     assert size is not None
@@ -130,7 +131,7 @@ def test_a_film_that_fails_says_why_and_leaves_nothing(
 ) -> None:
     on_path(monkeypatch, tmp_path / "bin", BROKEN)
     with pytest.raises(ValueError, match=r"a\.mp4: ffmpeg failed: unknown encoder"):
-        write_mp4(stick_motion(), tmp_path / "a.mp4")
+        write_mp4(scene_of(stick_motion()), tmp_path / "a.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
@@ -139,7 +140,7 @@ def test_a_film_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(
         FileNotFoundError, match=r"a\.mp4: no program ffmpeg, which an \.mp4 needs; try \.gif"
     ):
-        write_mp4(stick_motion(), tmp_path / "a.mp4")
+        write_mp4(scene_of(stick_motion()), tmp_path / "a.mp4")
     assert not list(tmp_path.iterdir())
 
 
@@ -151,7 +152,7 @@ def test_a_page_holds_every_frame(scale: float, tmp_path: Path) -> None:
     missing = torch.rand(2, 12, 7) < 0.2
     motion = stick_motion(12, 2)
     motion = without(motion.replace(poses=motion.poses * scale), missing)
-    view = write_html(motion, tmp_path / "a.html")
+    view = write_html(scene_of(motion), tmp_path / "a.html")
     data = data_of(tmp_path / "a.html")
     assert len(data["frames"]) == 12
     assert data["rate"] == 10.0
@@ -169,7 +170,7 @@ def test_a_page_holds_every_frame(scale: float, tmp_path: Path) -> None:
 def test_a_page_loads_nothing_and_runs_nothing_of_the_data(tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script>"
     motion = stick_motion(label=evil, ids={"<b>": "&amp;"}, source=f"a{evil}")
-    write_html(motion, tmp_path / "a.html")
+    write_html(scene_of(motion), tmp_path / "a.html")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert not re.search(r"https?:|//[a-z]+\.|\bsrc\b|\bhref\b|\burl\(|@import|\bfetch\b", page)
     assert page.count("<script>") - page.count(r"<script>alert(1)<\/script>") == 1
@@ -179,11 +180,11 @@ def test_a_page_loads_nothing_and_runs_nothing_of_the_data(tmp_path: Path) -> No
 
 def test_a_page_of_an_image_and_of_nobody(tmp_path: Path) -> None:
     keypoints = torch.rand(1, 3, 17, 3)
-    write_html(Motion(poses=keypoints, skeleton=load_skeleton("coco17")), tmp_path / "a.html")
+    write_html(scene_of(Motion(poses=keypoints, skeleton=load_skeleton("coco17"))), tmp_path / "a.html")
     place = data_of(tmp_path / "a.html")["frames"][1][0][4]
     np.testing.assert_allclose(place, keypoints[0, 1, 4, :2] * torch.tensor([1, -1]), atol=1e-3)
     nobody = without(stick_motion(2, frame_rate=None), torch.ones(1, 2, 7, dtype=torch.bool))
-    write_html(nobody, tmp_path / "b.html")
+    write_html(scene_of(nobody), tmp_path / "b.html")
     data = data_of(tmp_path / "b.html")
     assert data["frames"] == [[[None] * 7]] * 2
     assert data["times"] == ["frame 0 · nobody seen", "frame 1 · nobody seen"]
@@ -222,7 +223,7 @@ console.log(JSON.stringify({ first, later, time, turned: lines, label: elements.
 @pytest.mark.skipif(shutil.which("node") is None, reason="node, which runs the page's script, is not there")
 def test_the_player_draws_the_bones(tmp_path: Path) -> None:
     motion = stick_motion(5)
-    write_html(motion, tmp_path / "a.html")
+    write_html(scene_of(motion), tmp_path / "a.html")
     done = subprocess.run(
         ["node", "-e", BROWSER, str(tmp_path / "a.html")], capture_output=True, text=True, check=True
     )

@@ -16,16 +16,19 @@ from stick_body import STICK, stick_motion, without
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import load_skeleton
-from pyg_sybio.visualization.clip_figure import clip_figure, draw_clip
+from pyg_sybio.visualization.clip_figure import strip_figure
 from pyg_sybio.visualization.figures import BLUE, INK, ORANGE, SKY, VERMILLION
+from pyg_sybio.visualization.motion_figure import draw_motion
 from pyg_sybio.visualization.pose import bone_sides, person_colors
+from pyg_sybio.visualization.scene import scene_of
 from pyg_sybio.visualization.view import view_of
 
 NBSP = "\N{NO-BREAK SPACE}"
 
 
 def figure_of(motion: Motion, num_frames: int = 8) -> Figure:
-    return clip_figure(motion, view_of(motion), num_frames=num_frames)
+    shown = np.unique(np.linspace(0, motion.num_frames - 1, num_frames).round().astype(int))
+    return strip_figure(scene_of(motion), view_of(motion), shown)
 
 
 def bones_of(axes: Axes) -> list[tuple[str, np.ndarray]]:
@@ -49,7 +52,7 @@ def texts_of(figure: Figure) -> list[str]:
 def test_every_bone_of_every_frame_is_drawn_at_its_length() -> None:
     motion = stick_motion(num_frames=3)
     view = view_of(motion)
-    figure = clip_figure(motion, view)
+    figure = figure_of(motion)
     assert len(figure.axes) == 3
     for frame, axes in enumerate(figure.axes):
         pose = view.project(motion.poses[0, frame].double().numpy())
@@ -190,10 +193,9 @@ def test_an_image_stands_upright() -> None:
 
 
 def test_the_file_and_the_errors(tmp_path: Path) -> None:
-    view = draw_clip(stick_motion(), tmp_path / "a.png", num_frames=2, up="y")
-    assert view.note == "up is y (as asked)"
+    assert draw_motion(stick_motion(), tmp_path / "a.png", num_frames=2, up="y") == "up is y (as asked)"
     picture = imread(tmp_path / "a.png")
     assert min(picture.shape[:2]) > 300
     with pytest.raises(ValueError, match="'num_frames' is 0, expected at least 1"):
-        draw_clip(stick_motion(), tmp_path / "b.png", num_frames=0)
+        draw_motion(stick_motion(), tmp_path / "b.png", num_frames=0)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -79,9 +79,7 @@ def test_the_name_says_what_kind_of_picture(name: str, start: bytes, tmp_path: P
 
 
 def test_an_unknown_kind_of_picture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"a\.jpeg' is no name of a picture, expected .* \.png, \.svg or \.pdf"
-    ):
+    with pytest.raises(ValueError, match=r"a\.jpeg' is not a picture, expected .* \.png, \.svg or \.pdf"):
         save_figure(new_figure(2, 1), tmp_path / "a.jpeg")
     assert not list(tmp_path.iterdir())
 

@@ -22,11 +22,7 @@ from pyg_sybio.visualization.clip_figure import strip_figure
 from pyg_sybio.visualization.figures import BLUE, GREY, INK, VERMILLION
 from pyg_sybio.visualization.forecast import Forecast
 from pyg_sybio.visualization.motion_figure import draw_forecast
-from pyg_sybio.visualization.rotation_figure import (
-    draw_rotation_forecast,
-    rotation_errors,
-    rotation_forecast_figure,
-)
+from pyg_sybio.visualization.rotation_figure import draw_rotation_forecast, rotation_errors
 
 
 def forecast_of(persons: int = 1, *, observed: int = 9, future: int = 6, **fields: Any) -> Forecast:
@@ -202,7 +198,8 @@ def test_errors_of_rotations_are_the_angles_between_them(tmp_path: Path) -> None
         )
         angle = np.degrees(np.arccos((np.trace(one.T @ other) - 1) / 2))
         assert errors[0, frame, joint] == pytest.approx(angle)
-    figure = rotation_forecast_figure(forecast, times=[120])
+    figure = draw_rotation_forecast(forecast, tmp_path / "a.pdf", times=[120])
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
     recorded, predicted, off = (axes.images[0].get_array() for axes in figure.axes[:3])
     assert recorded.shape == (26, 10)  # the last five observed frames, and the future
     degrees = np.degrees(np.linalg.norm(forecast.future.poses[0].double().numpy(), axis=-1))
@@ -213,12 +210,11 @@ def test_errors_of_rotations_are_the_angles_between_them(tmp_path: Path) -> None
     found = re.search(r"mean error of a joint ([\d.]+)° at 120 ms", caption)
     assert found is not None
     assert float(found[1]) == pytest.approx(errors[0, 2].mean(), rel=5e-3)
-    draw_rotation_forecast(forecast, tmp_path / "a.pdf")
-    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
     with pytest.raises(ValueError, match="has coordinates 'xyz', expected 'expmap'"):
         draw_rotation_forecast(forecast_of(), tmp_path / "b.png")
-    with pytest.raises(ValueError, match="holds rotations, expected positions"):
-        draw_forecast(forecast, tmp_path / "b.png")
+    assert draw_forecast(forecast, tmp_path / "b.png").startswith("rotations without the lengths of bones")
+    with pytest.raises(ValueError, match="a body cannot be drawn from rotations"):
+        draw_forecast(forecast, tmp_path / "b.gif")
 
 
 # What is refused ------------------------------------------------------------------------------------------
@@ -226,22 +222,22 @@ def test_errors_of_rotations_are_the_angles_between_them(tmp_path: Path) -> None
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     good = forecast_of()
-    with pytest.raises(ValueError, match="'future' has 2 persons, but 'observed' has 1"):
+    with pytest.raises(ValueError, match="'future' has num_persons 2, but 'observed' has 1"):
         Forecast(good.observed, forecast_of(2).future, good.prediction)
-    with pytest.raises(ValueError, match="'prediction' has 5 frames, expected 6, as 'future' has"):
+    with pytest.raises(ValueError, match="'prediction' has 5 frames, but 'future' has 6"):
         Forecast(good.observed, good.future, good.prediction.frames(slice(5)))
     with pytest.raises(
         ValueError, match="'prediction' has skeleton 'cmu38:used', but 'observed' has 'stick'"
     ):
         Forecast(good.observed, good.future, rotations(6, 0))
-    with pytest.raises(ValueError, match=r"'future' has 20.0 frames a second, but 'observed' has 10.0"):
+    with pytest.raises(ValueError, match=r"'future' has frame_rate 20.0, but 'observed' has 10.0"):
         Forecast(good.observed, good.future.replace(frame_rate=20.0), good.prediction)
     nothing = without(good.future, torch.ones(1, 6, 7, dtype=torch.bool))
-    with pytest.raises(ValueError, match="nothing of 'future' was recorded"):
+    with pytest.raises(ValueError, match="'future' has no recorded joint"):
         Forecast(good.observed, nothing, good.prediction)
     for time in (30, 651):
         with pytest.raises(ValueError, match=f"{time} ms is not within the future, expected 100 to 600 ms"):
             draw_forecast(good, tmp_path / "a.png", times=[time])
-    with pytest.raises(ValueError, match=r"a\.jpg' is no name of a picture, expected one that ends in \.png"):
+    with pytest.raises(ValueError, match=r"a\.jpg' is not a picture, expected a name that ends in \.png"):
         draw_forecast(good, tmp_path / "a.jpg")
     assert not list(tmp_path.iterdir())

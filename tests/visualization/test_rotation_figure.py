@@ -12,16 +12,17 @@ from stick_body import stick_motion
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.visualization.figures import BLUE, INK, ORANGE
-from pyg_sybio.visualization.rotation_figure import draw_rotations, rotation_figure
+from pyg_sybio.visualization.rotation_figure import draw_rotations
 
 
-def test_the_map_is_the_angle_of_every_joint() -> None:
+def test_the_map_is_the_angle_of_every_joint(tmp_path: Path) -> None:
     skeleton = load_skeleton("cmu38")
     poses = torch.randn(1, 9, 38, 3, dtype=torch.float64)
     present = torch.ones(1, 9, 38, dtype=torch.bool)
     present[0, 2, 5] = False
     poses[0, 2, 5] = 0
-    figure = rotation_figure(Motion(poses=poses, skeleton=skeleton, present=present, frame_rate=3.0))
+    motion = Motion(poses=poses, skeleton=skeleton, present=present, frame_rate=3.0)
+    figure = draw_rotations(motion, tmp_path / "a.png")
     axes = figure.axes[0]
     (image,) = axes.images
     drawn = image.get_array()

@@ -1,0 +1,152 @@
+"""Named values: as bars, or as points in a plane."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pyg_sybio.visualization.figures import (
+    BLUE,
+    INK,
+    TEXT,
+    checked,
+    new_figure,
+    number_format,
+    save_figure,
+)
+from pyg_sybio.visualization.line_figure import of_paper
+from pyg_sybio.visualization.plots import (
+    DASHED,
+    WIDTH,
+    frame_plot,
+    looks_of,
+    name_points,
+    wrapped,
+)
+
+
+def bar_figure(
+    values: Mapping[str, tuple[float, float | None]],
+    path: str | Path,
+    *,
+    label: str,
+    title: str,
+    reference: Mapping[str, float] | None = None,
+) -> Figure:
+    """Draw named values as horizontal bars from zero, with their spread, and write the values next to them.
+
+    Args:
+        values: Names, values and deviations, from top to bottom; a NaN has no bar.
+        path: File to write: .png, .svg or .pdf.
+        label: Name of the values, with their unit.
+        title: Title of the picture.
+        reference: Names and published values, which are dashed hollow bars below ours; names that are not
+            among `values` come last. (default: none)
+
+    Returns:
+        The figure as written.
+
+    Raises:
+        ValueError: If there is no value to draw, a deviation is negative, or a number is infinite.
+    """
+    papers = {n: _number("reference", n, value) for n, value in (reference or {}).items()}
+    papers = {n: value for n, value in papers.items() if not math.isnan(value)}
+    means = {n: _number("values", n, mean) for n, (mean, _) in values.items()}
+    spreads = {n: _number("deviation", n, spread, low=0) for n, (_, spread) in values.items()}
+    if all(math.isnan(mean) for mean in means.values()):
+        raise ValueError(f"'values' has {len(means)} names and no value, expected at least one value")
+
+    names = list(dict.fromkeys([*means, *papers]))
+    written = [wrapped(name, 28) for name in names]
+    row = max(0.16 * max(name.count("\n") + 1 for name in written) + 0.06, 0.42 if papers else 0.28)
+    figure = new_figure(WIDTH, row * len(names) + 0.75, title)
+    axes = figure.subplots()
+    show = number_format([*means.values(), *papers.values()])
+    for place, name in enumerate(names):
+        both = name in means and name in papers
+        if name in means:
+            middle, height = (place - 0.17, 0.38) if both else (place, 0.62)
+            _draw_bar(axes, means[name], spreads[name], middle, height, show)
+        if name in papers:
+            middle, height = (place + 0.22, 0.26) if both else (place, 0.34)
+            hollow: dict[str, Any] = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.9}
+            axes.barh(middle, papers[name], height, linestyle=DASHED, zorder=2, **hollow)
+            _write_at(axes, papers[name], middle, of_paper(show(papers[name])))
+
+    frame_plot(axes, label, "", grid="x")
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_yticks(range(len(names)), written, fontsize=TEXT, parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.spines["left"].set_visible(False)
+    save_figure(figure, path)
+    return figure
+
+
+def scatter_figure(
+    points: Mapping[str, tuple[float, float]], path: str | Path, *, x_label: str, y_label: str, title: str
+) -> Figure:
+    """Draw named points with their names next to them.
+
+    Args:
+        points: Names and places `(x, y)`; a name whose place has a NaN is listed below the plot.
+        path: File to write: .png, .svg or .pdf.
+        x_label: Name of the axis, with its unit.
+        y_label: Name of the axis, with its unit.
+        title: Title of the picture.
+
+    Returns:
+        The figure as written.
+
+    Raises:
+        ValueError: If there is no point to draw, or a number is infinite.
+    """
+    places = {name: checked(f"points[{name}]", xy, [2], gaps=True) for name, xy in points.items()}
+    known = {name: place for name, place in places.items() if np.isfinite(place).all()}
+    if not known:
+        raise ValueError(f"'points' has {len(points)} names and no value, expected at least one point")
+
+    figure = new_figure(WIDTH, 4.0, title)
+    axes = figure.subplots()
+    looks = looks_of(places)
+    for name, place in known.items():
+        color, marker, _ = looks[name]
+        axes.plot(*place, marker, color=color, markersize=8, markeredgecolor="white", zorder=3)
+    axes.margins(0.14)
+    missing = ", ".join(name for name in places if name not in known)
+    note = wrapped(f"\nwithout a value: {missing}", 80) if missing else ""
+    frame_plot(axes, x_label + note, y_label, grid="both")
+    name_points(figure, axes, known)
+    save_figure(figure, path)
+    return figure
+
+
+def _number(argument: str, name: str, value: float | None, *, low: float = -math.inf) -> float:
+    """A number, or NaN if it is unknown."""
+    known = math.nan if value is None else value
+    return float(checked(f"{argument}[{name}]", [known], [1], low=low, gaps=True)[0])
+
+
+def _draw_bar(
+    axes: Axes, mean: float, spread: float, place: float, height: float, show: Callable[[float], str]
+) -> None:
+    if math.isnan(mean):
+        _write_at(axes, 0.0, place, "no value")
+        return
+    axes.barh(place, mean, height, color=BLUE, zorder=2)
+    if math.isnan(spread):
+        _write_at(axes, mean, place, show(mean))
+        return
+    bar: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 1.1, "capsize": 2.5}
+    axes.errorbar(mean, place, xerr=spread, zorder=3, **bar)
+    _write_at(axes, mean + spread, place, f"{show(mean)} ± {show(spread)}")
+
+
+def _write_at(axes: Axes, value: float, place: float, text: str) -> None:
+    """Write to the right of a bar, or of zero if the bar goes to the left."""
+    beside: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "annotation_clip": False}
+    axes.annotate(text, (max(value, 0.0), place), va="center", fontsize=TEXT, color=INK, **beside)
