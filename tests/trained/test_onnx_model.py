@@ -243,7 +243,6 @@ def elsewhere(tensor: onnx.TensorProto) -> onnx.TensorProto:
 
 NUMBERS = helper.make_tensor("numbers", onnx.TensorProto.FLOAT, [2], [1, 2])
 PLACES = helper.make_tensor("places", onnx.TensorProto.INT64, [2], [0, 1])
-SPARSE = helper.make_sparse_tensor(NUMBERS, PLACES, [4])
 EXTERNAL = elsewhere(helper.make_tensor("numbers", onnx.TensorProto.FLOAT, [2], [1, 2]))
 EMPTY = helper.make_graph([], "inner", [], [])
 
@@ -265,9 +264,7 @@ def with_node(operator: str, inputs: list[str] | None = None, **attributes: Any)
             "the numbers of 'numbers' are in another file",
         ),
         (
-            lambda proto: elsewhere(
-                proto.graph.sparse_initializer.add(dims=SPARSE.dims, values=NUMBERS).indices
-            ),
+            lambda proto: elsewhere(proto.graph.sparse_initializer.add(dims=[4], values=NUMBERS).indices),
             "are in another file",
         ),
         (with_node("Something", tensors=[NUMBERS, EXTERNAL]), "are in another file"),
@@ -332,7 +329,7 @@ def grows(*nodes: tuple[str, list[str], str]) -> Callable[[onnx.ModelProto], Non
 def test_graphs_that_need_much_memory(nodes: Any) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     message = refusal(grows(*nodes))
-    assert "does not answer" in message or "cannot be run" in message
+    assert "does not answer" in message or "is not an ONNX file that can be run" in message
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1.2 * 2**20  # kilobytes
 
 
