@@ -37,8 +37,8 @@ from workers import Worker, WorkerError
 
 VERSIONS = ("old", "new")
 OTHERS = ("training", "agim", "stream", "evaluate")
-# Clips in a batch of each preset, unless --batch says otherwise.
-BATCH = {"mocap": [1, 8]}
+# Clips per batch of a preset where it is not 1, and per training step where it is not 8.
+BATCH, TRAINING_BATCH = {"mocap": [1, 8]}, {"ntu": 1}
 
 COLUMNS = {
     "case": "<34",
@@ -72,7 +72,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         help=f"(default: {' '.join(modes)})",
     )
     add("--others", nargs="*", choices=OTHERS, default=list(OTHERS), metavar="CASE", help=", ".join(OTHERS))
-    add("--training-batch", type=positive_int, default=8, help="clips per training step (default: 8)")
+    add(
+        "--training-batch",
+        type=positive_int,
+        metavar="N",
+        help="clips per training step (default: 8; ntu: 1)",
+    )
     add("--rounds", type=positive_int, default=11, help="rounds per case (default: 11)")
     add("--processes", type=positive_int, default=1, help="processes per version (default: 1)")
     add("--threads", type=positive_int, help="threads of each process (default: torch's)")
@@ -97,9 +102,10 @@ def cases(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             for mode in arguments.modes:
                 yield {"kind": mode, "preset": preset, "batch": batch, "actional": ""}
     for preset in arguments.presets:
+        batch = arguments.training_batch or TRAINING_BATCH.get(preset, 8)
         for kind, name in (("training", "training"), ("eager", "agim")):
             for form in ("", "dense", "message passing") if name in arguments.others else ():
-                yield {"kind": kind, "preset": preset, "batch": arguments.training_batch, "actional": form}
+                yield {"kind": kind, "preset": preset, "batch": batch, "actional": form}
         # A window of the largest preset would take minutes to fill.
         if "stream" in arguments.others and SAMPLES[preset].persons == 1:
             yield {"kind": "stream", "preset": preset, "batch": 1, "actional": ""}

@@ -25,7 +25,7 @@ _DENSE_BY_DEFAULT = hasattr(ActionalGraphInference, "infer_edgewise")
 
 
 def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], object], Any]:
-    """Prepare a case, and warm it up.
+    """Prepare a case, and run it once.
 
     Args:
         case: ``kind``, one of :data:`KINDS`; ``preset``, ``batch``, ``actional`` (``"dense"``, ``"message
@@ -48,8 +48,7 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], object], Any]:
     persons = (sample.persons,) if sample.persons > 1 else ()
     x = torch.randn(case["batch"], *persons, sample.observed, skeleton.num_joints, model.in_channels)
     run = KINDS[case["kind"]](with_actional(model.eval(), case["actional"]), x)
-    for _ in range(3):
-        run()
+    run()
     return run, {"package": str(Path(pyg_sybio.__file__).parents[1])}
 
 
