@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             parser.error(f"{folder} contains no package pyg_sybio")
     if arguments.cpus:
         os.sched_setaffinity(0, arguments.cpus)  # the workers inherit it
-    where = {"device": processor_name(), "processors": sorted(os.sched_getaffinity(0))}
+    where: dict[str, Any] = {"device": processor_name(), "processors": sorted(os.sched_getaffinity(0))}
     for name in VERSIONS:
         where[name] = commit_of(getattr(arguments, name) / "pyg_sybio" / "__init__.py")
     where["threads"] = arguments.threads or "torch's default"

@@ -228,7 +228,7 @@ def tables(
         }
 
     outside = [place for place in places if not place.modules]
-    by_module = [
+    by_module: list[Row] = [
         {
             "module": name or "(model)",
             "class": class_of[name],
@@ -237,7 +237,7 @@ def tables(
         for name in modules
         if spent.calls.get(name)
     ]
-    by_class = []
+    by_class: list[Row] = []
     for kind in sorted(set(class_of.values())):
         names = {name for name, its in class_of.items() if its == kind and spent.calls.get(name)}
         if names:

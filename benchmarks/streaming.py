@@ -23,7 +23,7 @@ backbone.
 
 import argparse
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -109,7 +109,7 @@ class Asleep:
 class TimedPreparation(Preparation):
     """A preparation that counts its seconds in ``spent["prepare"]``."""
 
-    spent: Counter[str] = field(default_factory=Counter)
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def __call__(self, *arguments: Any, **settings: Any) -> Prepared:
         """Prepare a motion."""
@@ -140,9 +140,10 @@ class Feed:
 
 def measure(preset: str, variant: str, poses: str, tracks: int, device: torch.device, seconds: float) -> Row:
     """Measure a stream with a number of tracks."""
-    model, _ = build(preset, device, **VARIANTS[variant])
+    settings: dict[str, Any] = dict(VARIANTS[variant])
+    model, _ = build(preset, device, **settings)
     skeleton, folded = model.skeleton, model.folded()
-    sleeper, spent = Asleep(folded), Counter[str]()
+    sleeper, spent = Asleep(folded), defaultdict[str, float](float)
     stream = MotionStream(
         sleeper,
         TimedPreparation(
