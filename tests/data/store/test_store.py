@@ -2,21 +2,12 @@
 
 import functools
 import json
-import multiprocessing
-import os
 import pickle
-import selectors
 import shutil
-import signal
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import IO
 
-import made_up_motions
 import pytest
 import torch
 from made_up_motions import (
@@ -36,39 +27,9 @@ from made_up_motions import (
     reads,
     touch,
 )
+from prepared_stores import folders_of, prepared
 
-from pyg_sybio.data.store.storage import Storage
-from pyg_sybio.data.store.store import DamagedStoreError, MotionStore, prepare
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "raw"
-    folder.mkdir()
-    for seed in range(8):
-        (folder / f"{seed}.txt").write_text(str(seed))
-    reads.clear()
-    return folder
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache folder, found by its environment variable as a user would set it."""
-    monkeypatch.setenv("PYG_SYBIO_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def prepared(root: Path, read: Callable[[Path], object] = read, **changes: object) -> MotionStore:
-    names = {field.name for field in fields(Storage)}
-    storage = {"progress": False} | {name: changes.pop(name) for name in names & changes.keys()}
-    arguments = {"files": files_of(root), "settings": {}, "root": root, "storage": Storage(**storage)}
-    return prepare(read=read, **(arguments | changes))  # type: ignore[arg-type]
-
-
-def folders_of(cache: Path) -> list[Path]:
-    """Whatever lies in the cache but the locks."""
-    return [path for path in cache.iterdir() if path.suffix != ".lock"]
-
+from pyg_sybio.data.store.store import DamagedStoreError, MotionStore
 
 # What goes in comes out --------------------------------------------------------------------------------
 
@@ -312,114 +273,6 @@ def test_wrong_arguments(root: Path) -> None:
         prepared(root, lambda path: read(path))
     with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
         prepared(root, files=[root / "gone.txt"])
-
-
-# Processes beside each other ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def go(root: Path) -> Iterator[Callable[[], object]]:
-    """Lets the processes go on that wait at the third file."""
-    os.mkfifo(root / "go")
-    pipe = os.open(root / "go", os.O_RDWR)
-    yield lambda: os.write(pipe, b"go\n")
-    os.close(pipe)
-
-
-@pytest.fixture
-def start(root: Path, cache: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
-    """Starts processes that prepare `root` in `cache`."""
-    running: list[subprocess.Popen[str]] = []
-
-    def run(num_processes: int) -> subprocess.Popen[str]:
-        command = "import sys, made_up_motions; made_up_motions.prepare_from_command_line(*sys.argv[1:])"
-        running.append(
-            subprocess.Popen(
-                # What a library has to say of its own future is not of what is tested.
-                [sys.executable, "-W", "ignore", "-c", command, str(root), str(num_processes)],
-                env=os.environ | {"PYTHONPATH": str(Path(made_up_motions.__file__).parent)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-        )
-        return running[-1]
-
-    yield run
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def first_lines(*pipes: IO[str]) -> list[str]:
-    """The first line of each pipe that says something, until two have."""
-    lines: list[str] = []
-    with selectors.DefaultSelector() as selector:
-        for pipe in pipes:
-            selector.register(pipe, selectors.EVENT_READ)
-        while len(lines) < 2:
-            for key, _ in selector.select():
-                lines.append(key.fileobj.readline())  # type: ignore[union-attr]
-                selector.unregister(key.fileobj)
-    return sorted(lines)
-
-
-def test_second_process_waits_and_uses_the_result(
-    root: Path,
-    cache: Path,
-    start: Callable[[int], subprocess.Popen[str]],
-    go: Callable[[], object],
-) -> None:
-    processes = [start(1), start(1)]
-    pipes = [pipe for process in processes for pipe in (process.stdout, process.stderr) if pipe]
-    assert first_lines(*pipes) == ["started\n", f"waiting for another process that prepares {root}\n"]
-    go()
-    for process in processes:
-        assert process.communicate(timeout=60)[0].endswith("8 clips\n")
-        assert process.returncode == 0
-    assert (root / "count").read_text().split() == [f"{seed}.txt" for seed in range(8)]
-    assert len(folders_of(cache)) == 1
-
-
-def test_killed_process_leaves_nothing_that_counts(
-    root: Path,
-    cache: Path,
-    start: Callable[[int], subprocess.Popen[str]],
-    go: Callable[[], object],
-) -> None:
-    killed = start(2)
-    assert killed.stdout is not None and killed.stdout.readline() == "started\n"
-    [part] = folders_of(cache)
-    assert part.name.startswith(".")
-    killed.kill()
-    killed.communicate(timeout=60)  # returns when its workers, which hold the pipe too, have ended as well
-    assert folders_of(cache) == [part]
-
-    go()
-    store = prepared(root, made_up_motions.read_and_wait)
-    assert folders_of(cache) == [store.folder] and len(store) == 8
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("go")
-def test_interrupted_process_ends_in_order(
-    cache: Path, start: Callable[[int], subprocess.Popen[str]]
-) -> None:
-    process = start(2)
-    assert process.stdout is not None and process.stdout.readline() == "started\n"
-    os.killpg(process.pid, signal.SIGINT)  # what Ctrl+C does: to the process and its workers
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGINT, errors
-    assert "SpawnProcess" not in errors and errors.count("Traceback") == 1
-    assert folders_of(cache) == []
-
-
-def test_script_without_guard_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker imports the script that started it: there it must not wait for its own parent."""
-    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
-    with pytest.raises(RuntimeError, match="under `if __name__ == '__main__':`"):
-        prepared(root)
 
 
 @pytest.mark.usefixtures("cache")
