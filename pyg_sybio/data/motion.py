@@ -10,6 +10,9 @@ from torch import Tensor
 
 from pyg_sybio.skeleton import Skeleton
 
+MIN_RATE, MAX_RATE = 1e-3, 1e6
+"""The lowest and the highest frame rate of a motion, in Hz."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Motion:
@@ -25,7 +28,8 @@ class Motion:
         confidence: The detector's confidence in each joint, from 0 (none) upwards, usually to 1; None for
             formats without it. In a skeleton with `xy+score` it is also the third feature.
         translation: Path of the root, for rotations (coordinates `expmap`), which do not contain it.
-        frame_rate: In Hz; None if neither the format nor the user says it.
+        frame_rate: In Hz, from :data:`MIN_RATE` to :data:`MAX_RATE`; None if neither the format nor the user
+            says it.
         label: Name of the class, or its number as text for formats with numbers only; None without a class.
         ids: Other properties of the recording, such as `subject`, `view`, `setup`, `style`, as text.
         tracks: The tracker's number of each person. (default: 0, 1, ...)
@@ -175,8 +179,8 @@ class Motion:
                 "'translation' goes with rotations (coordinates 'expmap'), "
                 f"but skeleton '{skeleton.name}' has '{skeleton.coordinates}'"
             )
-        if self.frame_rate is not None and not 0 < self.frame_rate < float("inf"):
-            raise ValueError(f"'frame_rate' is {self.frame_rate}, expected a positive number of hertz")
+        if self.frame_rate is not None and not MIN_RATE <= self.frame_rate <= MAX_RATE:
+            raise ValueError(f"'frame_rate' is {self.frame_rate}, expected {MIN_RATE:g} to {MAX_RATE:g} Hz")
         if len(self.tracks) != self.num_persons:
             raise ValueError(f"'tracks' has {len(self.tracks)} entries for {self.num_persons} persons")
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
+from pyg_sybio.data.motion import MAX_RATE, MIN_RATE
 from pyg_sybio.data.transforms import (
     FillMissing,
     FillNullFrames,
@@ -32,6 +33,8 @@ _SELECT_PERSONS = (JoinTracks, SelectBodies, SelectByConfidence)
 _FILL = (FillMissing, FillNullFrames)
 # Maximum rate of the poses kept, as a multiple of the higher of the two frame rates.
 _MAX_RATE = 4
+# Poses that come faster than this multiple of the window's frame rate need no memory of their own.
+_MAX_RATIO = 32
 # Number of poses to measure the rate from, and the relative difference from 'fps' that is tolerated.
 _RATE_POSES, _RATE_TOLERANCE = 30, 0.1
 
@@ -143,7 +146,9 @@ class MotionStream:
         max_tracks: int = 32,
         forget_after: float = 10.0,
     ) -> None:
-        for name, value in {"fps": fps, "max_gap": max_gap, "forget_after": forget_after}.items():
+        if not MIN_RATE <= fps <= MAX_RATE:
+            raise ValueError(f"'fps' is {fps}, expected {MIN_RATE:g} to {MAX_RATE:g} Hz")
+        for name, value in {"max_gap": max_gap, "forget_after": forget_after}.items():
             if not 0 < value < math.inf:
                 raise ValueError(f"'{name}' is {value}, expected a positive number")
         if not 0 <= enough <= 1:
@@ -308,7 +313,7 @@ class MotionStream:
                     self.preparation.skeleton,
                     num_frames=self.num_observed,
                     frame_rate=self.frame_rate,
-                    max_rate=_MAX_RATE * max(self.fps, self.frame_rate),
+                    max_rate=_MAX_RATE * max(min(self.fps, _MAX_RATIO * self.frame_rate), self.frame_rate),
                 )
             elif timestamp - track.newest > self.max_gap:
                 track.clear()

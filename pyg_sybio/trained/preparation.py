@@ -31,7 +31,7 @@ from pyg_sybio.data.transforms import (
     TrimNullFrames,
 )
 from pyg_sybio.data.transforms.mirror import mirrored_poses
-from pyg_sybio.data.transforms.resample import at_times
+from pyg_sybio.data.transforms.resample import at_times, most_frames
 from pyg_sybio.skeleton import Skeleton
 
 # Transforms that choose, repeat or smooth persons and frames, and leave space as it is.
@@ -106,7 +106,7 @@ class Preparation:
         Raises:
             ValueError: If a part is asked for, and the data set of the model has none.
         """
-        motion = at_rate(motion, self.frame_rate)
+        motion = at_rate(motion, self.frame_rate, least=self.num_observed)
         undone: list[WayBack] = []
         for step in self.preprocess:
             motion, back = _applied(step, motion, apart)
@@ -156,12 +156,14 @@ class Preparation:
         )
 
 
-def at_rate(motion: Motion, frame_rate: float) -> Motion:
+def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
     r"""The motion at another frame rate; its last frame stays, as that is where a prediction goes on.
 
     Args:
         motion: The motion. One that does not say its rate is taken to have this one.
         frame_rate: In Hz.
+        least: Frames that are kept, if there are as many, of a motion that would become too long
+            (:func:`~pyg_sybio.data.transforms.resample.most_frames`).
     """
     rate = motion.frame_rate
     if rate is None:
@@ -170,7 +172,9 @@ def at_rate(motion: Motion, frame_rate: float) -> Motion:
         return motion
     step = rate / frame_rate
     last = motion.num_frames - 1
-    times = last - step * torch.arange(int(last / step) + 1, dtype=torch.float64).flip(0)
+    # Of a motion that would become too long, the last frames: a window needs no others.
+    num_frames = min(int(last / step) + 1, max(most_frames(motion), least))
+    times = last - step * torch.arange(num_frames, dtype=torch.float64).flip(0)
     return at_times(motion, times.clamp(min=0)).replace(frame_rate=frame_rate)
 
 

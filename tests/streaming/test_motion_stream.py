@@ -550,7 +550,9 @@ def test_a_confidence_of_nobody() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"fps": 0}, "'fps' is 0, expected a positive number"),
+        ({"fps": 0}, r"'fps' is 0, expected 0.001 to 1e\+06 Hz"),
+        ({"fps": 1e300}, r"'fps' is 1e\+300, expected 0.001 to 1e\+06 Hz"),
+        ({"fps": math.nan}, "'fps' is nan, expected 0.001"),
         ({"max_gap": math.inf}, "'max_gap' is inf, expected a positive number"),
         ({"forget_after": -1}, "'forget_after' is -1"),
         ({"enough": 1.5}, "'enough' is 1.5, expected a number from 0 to 1"),

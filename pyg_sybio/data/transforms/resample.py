@@ -5,9 +5,12 @@ from math import floor
 import torch
 from torch import Tensor
 
-from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion import MAX_RATE, MIN_RATE, Motion
 from pyg_sybio.data.transforms.base import MotionTransform, check_range
 from pyg_sybio.data.transforms.interpolate import interpolate
+
+# A motion becomes longer by resampling only as long as it has no more numbers than this.
+_MAX_NUMBERS = 2**23
 
 # A moment this close to a frame (in frames) is that frame: what is left of it is rounding.
 _SAME_FRAME = 1e-6
@@ -26,22 +29,33 @@ class Resample(MotionTransform):
         frame_rate: The new frame rate, in Hz.
 
     Raises:
-        ValueError: If `frame_rate` is not positive, or a motion has none.
+        ValueError: If `frame_rate` is out of range, a motion has none, or the result would be too long
+            (:func:`most_frames`).
 
     Note:
         There is no filter before frames are left out, as there is none in the benchmarks that do so.
     """
 
     def __init__(self, *, frame_rate: float) -> None:
-        self.frame_rate = check_range("frame_rate", frame_rate, 1e-6, 1e6)
+        self.frame_rate = check_range("frame_rate", frame_rate, MIN_RATE, MAX_RATE)
 
     def forward(self, motion: Motion) -> Motion:
         if motion.frame_rate is None:
             raise ValueError(f"Resample needs 'frame_rate', which {motion.source or 'the motion'} has not")
         step = motion.frame_rate / self.frame_rate  # in frames of the clip
         num_frames = floor((motion.num_frames - 1) / step + _SAME_FRAME) + 1
+        if num_frames > (most := most_frames(motion)):
+            raise ValueError(
+                f"{motion.source or 'the motion'} has {num_frames} frames at {self.frame_rate:g} Hz, "
+                f"resampled from {motion.num_frames} at {motion.frame_rate:g} Hz: expected at most {most}"
+            )
         times = step * torch.arange(num_frames, dtype=torch.float64)
         return at_times(motion, times).replace(frame_rate=self.frame_rate)
+
+
+def most_frames(motion: Motion) -> int:
+    """The most frames that a motion may have after resampling, which bounds the memory at any frame rate."""
+    return max(motion.num_frames, _MAX_NUMBERS // motion.poses[:, 0].numel())
 
 
 def at_times(motion: Motion, times: Tensor) -> Motion:

@@ -96,8 +96,9 @@ def test_short_motions_keep_their_tempo_where_lengths_are_limited() -> None:
 def test_a_frame_rate_is_needed() -> None:
     with pytest.raises(ValueError, match="Resample needs 'frame_rate', which a test has not"):
         Resample(frame_rate=25.0)(random_motion().replace(frame_rate=None))
-    with pytest.raises(ValueError, match=r"'frame_rate' is 0"):
-        Resample(frame_rate=0.0)
+    for rate in (0.0, 1e-4, 2e6, float("nan")):
+        with pytest.raises(ValueError, match=r"'frame_rate' is .*, expected a number from 0\.001 to 1e\+06"):
+            Resample(frame_rate=rate)
     with pytest.raises(ValueError, match="'num_frames' is 0"):
         ResampleLength(num_frames=0)
 
