@@ -59,14 +59,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "clips"
 
 
-@pytest.mark.parametrize("argv", [["data"], ["data", "info"], ["data", "show"], ["skeleton", "from"]])
-def test_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main([*argv, "--help"])
-    assert end.value.code == 0
-    assert f"usage: sybio {' '.join(argv)}" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     "argv",
     [

@@ -20,7 +20,10 @@ def test_python_dash_m() -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [["demo"], ["fit"], ["evaluate"], ["predict"], ["skeleton"], ["skeleton", "list"], ["skeleton", "show"]],
+    [
+        *(["demo"], ["fit"], ["evaluate"], ["predict"], ["data"], ["data", "info"], ["data", "show"]),
+        *(["skeleton"], ["skeleton", "list"], ["skeleton", "show"], ["skeleton", "from"]),
+    ],
 )
 def test_help_everywhere(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

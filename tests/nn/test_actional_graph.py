@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch_geometric.typing
+from small_skeletons import make
 from torch import Tensor
 
 from pyg_sybio.nn.actional_graph import ActionalGraphInference, PropagationMLP
@@ -171,19 +172,8 @@ def test_dropout_acts_only_in_training() -> None:
 
 
 def test_a_single_node_is_an_error() -> None:
-    point = Skeleton(
-        name="point",
-        joints=("a",),
-        bones=(),
-        center="a",
-        parts={"all": ("a",)},
-        part_bones=(),
-        mirror=(),
-        coordinates="xy",
-        units="m",
-    )
     with pytest.raises(ValueError, match="needs at least 2 nodes, but the graph has 1"):
-        build(point)
+        build(make("a", "", center="a"))
 
 
 def test_repr() -> None:

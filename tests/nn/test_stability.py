@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+from small_skeletons import make
 from torch import Tensor
 
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
@@ -22,17 +23,7 @@ TERMS = {"only structural": (3, 0.0), "only actional": (0, 0.7), "both": (3, 0.7
 
 def point() -> Skeleton:
     """A body of a single joint: every power of its graph is 1."""
-    return Skeleton(
-        name="point",
-        joints=("a",),
-        bones=(),
-        center="a",
-        parts={"all": ("a",)},
-        part_bones=(),
-        mirror=(),
-        coordinates="xyz",
-        units="m",
-    )
+    return make("a", "", center="a")
 
 
 def build(terms: str) -> JointConv:
