@@ -1,4 +1,4 @@
-"""What lies below a folder."""
+"""The paths below a folder."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,9 @@ from pathlib import Path
 def paths_below(root: Path) -> list[Path]:
     r"""All files and folders below a folder, in the order of their relative paths with `/` between folders.
 
-    Links to folders are followed, since large data sets are put together of them; `Path.rglob` passes them
-    by. A folder that several links lead to counts once, so that a link to a folder above it has an end.
+    Links to folders are followed, since large data sets are often composed of them (`Path.rglob` ignores
+    them). A folder that several links lead to counts once, so that a link to a parent folder is no endless
+    loop.
     """
     found: list[Path] = []
     visited: set[tuple[int, int]] = set()

@@ -1,14 +1,14 @@
-"""The order in which people sort names."""
+"""Natural sort order of names."""
 
 import re
 
 
 def natural(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """A key for sorting: numbers in a name count by their value, so that `take 2` comes before `take 10`.
+    """A sort key that compares numbers in names by value, so that `take 2` comes before `take 10`.
 
-    Names of equal numbers (`1` and `01`) come in the order of their texts, the same in every process.
+    Names with equal numbers (`1` and `01`) are compared as texts, so that the order is always the same.
     """
     parts = [part.lstrip("0") if part.isdecimal() else part for part in re.split(r"([0-9]+)", text)]
-    # The number of digits stands for the size of a number, however long it is: Python reads no thousands.
+    # Numbers are compared by their number of digits first: Python does not read thousands of digits.
     order = ((0, len(part), part) if place % 2 else (1, 0, part) for place, part in enumerate(parts))
     return tuple(order), text

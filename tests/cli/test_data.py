@@ -262,7 +262,7 @@ def test_skeleton_from_says_what_is_wrong(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "a.bvh").write_text("HIERARCHY")
     for name, message in (
         ("absent.bvh", "no file"),
-        ("a.npz", "is no rig"),
+        ("a.npz", "is not a rig"),
         ("a.bvh", "a.bvh ends after line 1"),
     ):
         assert message in error_of(capsys, "skeleton", "from", str(tmp_path / name))

@@ -1,4 +1,4 @@
-r"""Samples with the futures of others: what wrong targets of prediction do to recognition (Table 8)."""
+r"""Samples with the futures of others: the effect of wrong prediction targets on recognition (Table 8)."""
 
 import copy
 
@@ -8,31 +8,31 @@ from torch_geometric.data import Data, Dataset
 
 
 class ShuffledFutures(Dataset):
-    r"""The samples of a dataset, a share of which trade futures among themselves.
+    r"""The samples of a data set, a share of which exchange their futures.
 
-    The chosen samples, in an order of their own, each get the future of the one before, the first that of the
-    last, with its mask: two or more of them all have a wrong one. Which they are depends on the number of
-    samples, the share and the seed, and neither on the global generator nor on the epoch; those of a smaller
-    share are among those of a larger. Everything but the future stays.
+    The chosen samples are put in a random order, and each gets the future of the one before, with its mask;
+    the first gets that of the last. So with two or more chosen samples, all of them have a wrong future. The
+    choice depends only on the number of samples, the share and the seed, not on the global generator or the
+    epoch; the samples of a smaller share are among those of a larger one. Everything but the future is
+    unchanged.
 
     Args:
-        dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, where not all of it
-            was recorded, `future_mask`, person after person.
-        share: The share of the samples that trade, rounded to whole samples.
-        seed: Of the choice and the order.
+        dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, if not all of it was
+            recorded, `future_mask`, person after person.
+        share: The share of the samples that exchange futures, rounded to a whole number of samples.
+        seed: Seed of the choice and of the order.
 
     Shapes:
         - **x:** `[P·M, T, D]`
         - **future:** `[P·M, T_future, D]`
-        - **future_mask:** `[P·M, T_future, 1]`, in every sample, whether or not the dataset has one
+        - **future_mask:** `[P·M, T_future, 1]`, in every sample, whether or not the data set has one
 
     Raises:
         ValueError: If the share is not between 0 and 1.
 
     Note:
-        A future is what a reading of the other sample gives, with its own augmentation. Where that one has
-        more persons than the sample, the first ones count; where it has fewer, the rest of the futures are
-        masked.
+        The future is read from the other sample with its own augmentation. If the other sample has more
+        persons, its first ones are used; if it has fewer, the rest of the future is masked.
     """
 
     def __init__(self, dataset: Dataset, share: float, *, seed: int = 0) -> None:
@@ -47,7 +47,7 @@ class ShuffledFutures(Dataset):
         sources = torch.arange(num_samples)
         sources[chosen] = chosen.roll(1)
         self.sources: list[int] = sources.tolist()
-        """Whose future each sample has."""
+        """The sample whose future each sample has."""
 
     def len(self) -> int:
         """Number of samples."""
@@ -70,13 +70,13 @@ class ShuffledFutures(Dataset):
 
 
 def check_share(share: float) -> None:
-    """Raise a :class:`ValueError` unless it is a share of samples whose futures can be shuffled."""
+    """Raise a :class:`ValueError` unless this is a valid `share` of :class:`ShuffledFutures`."""
     if not 0 <= share <= 1:
         raise ValueError(f"'shuffled_futures' is {share}, expected a share between 0 and 1")
 
 
 def _first_nodes(values: Tensor, num_nodes: int) -> Tensor:
-    """The values of the first nodes `[num_nodes, ...]`, zero where there are no more."""
+    """The values of the first nodes `[num_nodes, ...]`, padded with zeros."""
     missing = num_nodes - values.size(0)
     if missing <= 0:
         return values[:num_nodes]

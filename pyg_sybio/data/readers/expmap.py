@@ -1,7 +1,7 @@
 r"""Exponential-map text files, as CMU Mocap and Human3.6M are distributed for motion prediction.
 
-A line is a frame of `V = 3 + 3·joints` comma separated numbers: the translation of the root, then an
-exponential map (rotation axis times angle, radians) for every joint.
+A line is a frame of `V = 3 + 3·joints` comma-separated numbers: the translation of the root, then an
+exponential map (rotation axis times angle, in radians) per joint.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.text import all_lines_of, to_floats
 from pyg_sybio.skeleton import Skeleton
 
-# The characters of numbers in decimal digits, and what stands between them.
+# The characters of numbers in decimal digits, and those between them.
 _NUMERIC = b"0123456789+-.eE, \t\r\n"
 
 
@@ -30,7 +30,7 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton, frame_rate: float | Non
         - **translation:** `[1, T, 3]`, in the file's unit of length, double precision
 
     Raises:
-        ValueError: If the skeleton has other coordinates, or a line has another number of values or something
+        ValueError: If the skeleton has other coordinates, or a line has another number of values, or a value
             that is not a finite number; the message names the file and the line.
         FileNotFoundError: If there is no such file.
     """
@@ -52,14 +52,14 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton, frame_rate: float | Non
 def _read_frames(path: Path, num_values: int) -> np.ndarray:
     content = all_lines_of(path)
     if content == [b""]:
-        raise ValueError(f"{path} has no frames, expected lines of {num_values} comma separated values")
-    # Bytes that are no text become characters that are no numbers, and are then reported with their line.
+        raise ValueError(f"{path} has no frames, expected lines of {num_values} comma-separated values")
+    # Bytes that are not text become characters that are not numbers, and are then reported with their line.
     lines = [line.decode("utf-8", errors="replace") for line in content]
     if not any(line.translate(None, _NUMERIC) or line.count(b",") != num_values - 1 for line in content):
         try:
             frames = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
         except ValueError:
-            pass  # A field such as "1-2": the slow way below names its line.
+            pass  # a field such as "1-2": the slow parser below names its line
         else:
             if frames.shape == (len(lines), num_values) and np.isfinite(frames).all():
                 return frames

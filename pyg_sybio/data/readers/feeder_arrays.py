@@ -1,8 +1,8 @@
-r"""Arrays of all clips of NTU RGB+D in one ``.npz`` file, as skeleton recognition code feeds on them.
+r"""Arrays of all clips of NTU RGB+D in one ``.npz`` file, the input of much skeleton recognition code.
 
-``x_train`` and ``x_test`` are `[N, T, 150]`, which is `[N, T, 2, 25, 3]`: two persons, the joints of Kinect
-v2 and their coordinates; ``y_train`` and ``y_test`` are the one-hot classes `[N, C]`. Such a file takes ten
-gigabytes and more, so that clips are read out of the archive one at a time.
+``x_train`` and ``x_test`` are `[N, T, 150]`, which is `[N, T, 2, 25, 3]`: two persons, the joints of a Kinect
+v2 and their coordinates; ``y_train`` and ``y_test`` are the one-hot classes `[N, C]`. Such a file has ten
+gigabytes or more, so the clips are read from the archive one at a time.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from pyg_sybio.skeleton import Skeleton, load_skeleton
 SPLITS = ("train", "test")
 NUM_PERSONS = 2
 MAX_CLIP_BYTES = 2**24
-"""Bytes of one clip, which are in memory at once: 27,000 frames in single precision. Nothing else grows."""
+"""Largest size of one clip, which is completely in memory: 27,000 frames in single precision."""
 
 
 def read_feeder_arrays(
@@ -29,24 +29,24 @@ def read_feeder_arrays(
 
     Args:
         path: The file.
-        skeleton: What the joints are, in space. (default: ``ntu25``)
+        skeleton: The skeleton of the joints, with positions in space. (default: ``ntu25``)
         frame_rate: In Hz; the file does not say.
 
     Returns:
-        Motions in single precision, those for training first. The `label` is the number of the class, from 0,
+        Motions in single precision, the training clips first. The `label` is the number of the class, from 0,
         as text; the id `split` is ``"train"`` or ``"test"``.
 
     Raises:
-        ValueError: If the file is damaged, or an array is missing or of another shape, type or order, or a
-            clip is wrong; the message names the file, the array, and the clip by its number from 0. Damage to
-            the values themselves shows in the archive's checksum, and thus at the last clip of an array.
+        ValueError: If the file is damaged, an array is missing or has another shape, type or order, or a clip
+            is wrong; the message names the file, the array, and the clip by its number from 0. Damage to the
+            values themselves is found by the archive's checksum, and therefore at the last clip of an array.
         FileNotFoundError: If there is no such file.
 
     Note:
-        Frames of zeros at the end of a clip are padding and left out; a clip of nothing else is one frame in
-        which nobody is seen. A person is present in a frame, with all joints, unless all of them are zero:
-        clips are usually centred on a joint, so that a single joint at the origin is no missing one. A person
-        who is present nowhere is left out; the tracks are the places that the others had.
+        Frames of zeros at the end of a clip are padding and are left out; a clip of zeros becomes one frame
+        in which nobody is seen. A person is present in a frame, with all joints, unless all of them are zero:
+        clips are usually centred on a joint, so a single joint at the origin is not a missing one. A person
+        who is present nowhere is left out; the tracks are the persons' indices in the file.
     """
     skeleton = skeleton or load_skeleton("ntu25")
     if skeleton.coordinates != "xyz":
@@ -80,7 +80,7 @@ def _num_clips(file: NpzFile, name: str) -> int:
 
 
 def _rows(file: NpzFile, name: str, *, kinds: str, shape: tuple[str | int, ...]) -> Iterator[np.ndarray]:
-    """An array clip by clip; what is wrong with it is reported with its name."""
+    """The clips of an array; errors name the array."""
     with file.open(name) as (header, stream):
         _check(header, kinds, shape)
         size = header.num_bytes // header.shape[0]
@@ -102,7 +102,7 @@ def _check(header: ArrayHeader, kinds: str, shape: tuple[str | int, ...]) -> Non
         expected = "numbers" if "i" in kinds else "floating point numbers"
         raise ValueError(f"holds {header.dtype}, expected {expected}")
     if header.fortran_order:
-        raise ValueError("is in Fortran order, expected C order, in which a clip lies in one piece")
+        raise ValueError("is in Fortran order, expected C order, in which a clip is contiguous")
     fits = len(header.shape) == len(shape) and all(
         size > 0 if isinstance(expected, str) else size == expected
         for size, expected in zip(header.shape, shape, strict=True)
@@ -111,19 +111,19 @@ def _check(header: ArrayHeader, kinds: str, shape: tuple[str | int, ...]) -> Non
         raise ValueError(f"has shape {list(header.shape)}, expected [{', '.join(map(str, shape))}]")
     size = header.num_bytes // header.shape[0]
     if size > MAX_CLIP_BYTES:
-        raise ValueError(f"has {size} bytes a clip, expected at most {MAX_CLIP_BYTES}")
+        raise ValueError(f"has {size} bytes per clip, expected at most {MAX_CLIP_BYTES}")
 
 
 def _label(one_hot: np.ndarray, where: str) -> str:
     ones = np.flatnonzero(one_hot)
     if len(ones) != 1 or one_hot[ones[0]] != 1:
         shown = f"{one_hot[ones][:4].tolist()}{'...' if len(ones) > 4 else ''}"
-        raise ValueError(f"{where} has {shown}, expected a single 1 besides zeros (one-hot)")
+        raise ValueError(f"{where} has {shown}, expected a single 1 among zeros (one-hot)")
     return str(ones[0])
 
 
 def _motion(frames: np.ndarray, **fields: Any) -> Motion:
-    """Frames `[T, P, M, D]`, zero where nobody is."""
+    """The motion of frames `[T, P, M, D]`, zero where nobody is seen."""
     present = (frames != 0).any((2, 3))  # [T, P]
     length = int(present.any(1).nonzero()[0].max(initial=0)) + 1
     seen = np.flatnonzero(present.any(0)).tolist() or [0]

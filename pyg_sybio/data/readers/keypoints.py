@@ -24,28 +24,28 @@ def read_keypoints(
     r"""The motion of a file, or folder, of keypoints.
 
     * An **array**, in `.npy` or as nested lists in JSON: `[T, M, C]`, or `[P, T, M, C]` for several persons,
-      with the coordinates of a keypoint and, after them, its confidence if there is one (MediaPipe: x, y, z,
-      visibility; COCO: x, y, score). In JSON, `null` is a number that is missing.
-    * **COCO results** in JSON: `[{"image_id": 1, "keypoints": [x0, y0, c0, x1, ...]}, ...]`, a person each.
-      Images are frames, in the order of their numbers; an image without an entry shows nobody. The number is
-      the `image_id`, or stands at the end of its name (`"frame_000012.jpg"`).
-    * The folder that **OpenPose** writes: a file `NAME_000000000012_keypoints.json` a frame, with `"people":
-      [{"pose_keypoints_2d": [x0, y0, c0, x1, ...]}]`.
+      with the coordinates of a keypoint, followed by its confidence if there is one (MediaPipe: x, y, z,
+      visibility; COCO: x, y, score). In JSON, `null` is a missing number.
+    * **COCO results** in JSON: `[{"image_id": 1, "keypoints": [x0, y0, c0, x1, ...]}, ...]`, one entry per
+      person. Images are frames, in the order of their numbers; an image without an entry shows nobody. The
+      number is the `image_id`, or is at the end of its name (`"frame_000012.jpg"`).
+    * The folder that **OpenPose** writes: a file `NAME_000000000012_keypoints.json` per frame, with
+      `"people": [{"pose_keypoints_2d": [x0, y0, c0, x1, ...]}]`.
 
-    A keypoint with `nan` (in JSON `null`) in it, or with confidence 0, is not present. In the last two
-    formats people have no identity from one frame to the next: person `k` of the motion is whoever is listed
-    in place `k`. Coordinates are taken as they are, in whatever unit the file has.
+    A keypoint with a `nan` (JSON: `null`), or with confidence 0, is not present. In the last two formats,
+    people have no identity from one frame to the next (:func:`~pyg_sybio.data.readers.people.listed_motion`).
+    Coordinates are kept in the unit of the file.
 
     Args:
         path: The file or folder.
-        skeleton: What the keypoints are; its coordinates are positions. (default: the one shipped skeleton
-            that has as many joints and such values, so `coco17` for 17 of x, y, score; it must be given
-            where several fit, as 25 keypoints of three values may be Kinect's or OpenPose's)
-        frame_rate: Frames a second, which no such file says. (default: unknown)
+        skeleton: The skeleton of the keypoints; its coordinates are positions. (default: the only shipped
+            skeleton with this number of joints and such values, for example `coco17` for 17 of x, y, score;
+            it must be given if several fit: 25 keypoints of three values may be a Kinect's or OpenPose's)
+        frame_rate: In Hz; no such file says it. (default: unknown)
 
     Raises:
-        ValueError: If the file is none of these or damaged, or fits no skeleton, or several; the message
-            names the file and the place.
+        ValueError: If the file is in none of these formats or damaged, or fits no skeleton, or several; the
+            message names the file and the place.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
@@ -77,7 +77,7 @@ def _npy_array(path: Path) -> np.ndarray:
     array = read_npy(path)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{path} holds {array.dtype}, expected numbers")
-    with np.errstate(over="ignore"):  # becomes infinite, and is refused as such
+    with np.errstate(over="ignore"):  # it becomes infinite, which is refused
         return array.astype(np.float32)
 
 
@@ -93,7 +93,7 @@ def _json_array(path: Path, document: Any) -> np.ndarray:
     return to_array(document, [None] * depth, str(path), null=True)
 
 
-# People listed frame by frame: the number of each frame -> place in the file -> x0, y0, c0, x1, ...
+# People listed frame by frame: number of the frame -> place in the file -> x0, y0, c0, x1, ...
 _Frames = dict[int, dict[str, list[Any]]]
 
 
@@ -105,7 +105,7 @@ def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None, frame_r
     elif skeleton is not None:
         values = np.zeros((0, skeleton.num_joints, 3))
     else:
-        raise ValueError(f"{path} shows nobody, expected 'skeleton' to say what the keypoints would be")
+        raise ValueError(f"{path} shows nobody, expected 'skeleton', since no keypoint tells it")
     if skeleton.coordinates not in ("xy", "xy+score"):
         raise ValueError(
             f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
@@ -125,7 +125,7 @@ def _triples(people: Mapping[str, list[Any]]) -> np.ndarray:
     """The `[people, M, 3]` of lists `x0, y0, c0, x1, ...`."""
     flat = to_array([*people.values()], (None, None), "", entries=[*people])
     if flat.shape[1] % 3:
-        raise ValueError(f"{next(iter(people))} has {flat.shape[1]} numbers, expected three a keypoint")
+        raise ValueError(f"{next(iter(people))} has {flat.shape[1]} numbers, expected three per keypoint")
     return flat.reshape(len(flat), -1, 3)
 
 
@@ -145,12 +145,12 @@ def _coco_frames(path: Path, document: list[Any]) -> _Frames:
 
 
 def _openpose_frames(folder: Path) -> _Frames:
-    """The people of the files of a folder, a frame each."""
+    """The people of the files of a folder, one file per frame."""
     frames: _Frames = {}
     names: dict[str, str] = {}
     for file in sorted(folder.glob("*_keypoints.json")):
-        if not file.is_file():  # waiting for what a pipe says could take for ever
-            raise ValueError(f"{file} is no file, expected the keypoints of a frame")
+        if not file.is_file():  # reading from a pipe could take forever
+            raise ValueError(f"{file} is not a file, expected the keypoints of a frame")
         name, number = _name_and_number(file.stem.removesuffix("_keypoints"), str(file))
         names.setdefault(name, str(file))
         if number in frames:
@@ -162,13 +162,13 @@ def _openpose_frames(folder: Path) -> _Frames:
             for k, person in enumerate(entry_of(read_json(file), "people", list, str(file)))
         }
     if not frames:
-        raise ValueError(f"{folder} has no file NAME_NUMBER_keypoints.json, expected one a frame")
+        raise ValueError(f"{folder} has no file NAME_NUMBER_keypoints.json, expected one per frame")
     _check_one_name(names)
     return frames
 
 
 def _name_and_number(image: Any, where: str) -> tuple[str, int]:
-    """Name of the series and number in it, of an image that is called by its number or by a name with one."""
+    """Series and number of an image, which is identified by its number or by a name that ends in it."""
     if type(image) is int and image >= 0:
         return "", image
     found = _NUMBERED.fullmatch(Path(image).stem) if isinstance(image, str) else None
@@ -178,7 +178,7 @@ def _name_and_number(image: Any, where: str) -> tuple[str, int]:
 
 
 def _check_one_name(names: Mapping[str, str]) -> None:
-    """All frames must be of one series; `names` has where each name was first seen."""
+    """Check that all frames are of one series; `names` has the place of the first frame of each."""
     if len(names) > 1:
         first, second = [*names][:2]
         raise ValueError(
@@ -187,7 +187,7 @@ def _check_one_name(names: Mapping[str, str]) -> None:
 
 
 def _skeleton_of(path: Path, num_joints: int, width: int, coordinates: Collection[str]) -> Skeleton:
-    """The one shipped skeleton, of some kinds of coordinates, with so many joints of so many values."""
+    """The only shipped skeleton with some kind of coordinates and a number of joints of `width` values."""
     fitting = [
         skeleton
         for skeleton in map(load_skeleton, available_skeletons())
@@ -199,6 +199,6 @@ def _skeleton_of(path: Path, num_joints: int, width: int, coordinates: Collectio
         names = " and ".join(skeleton.name for skeleton in fitting) or "no shipped skeleton"
         raise ValueError(
             f"{path} has {num_joints} keypoints of {width} values, which {names} would fit: "
-            "expected 'skeleton' to say what they are"
+            "expected 'skeleton' to tell which it is"
         )
     return fitting[0]

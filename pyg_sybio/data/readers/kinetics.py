@@ -22,21 +22,20 @@ SKELETON = load_skeleton("openpose18")
 def read_kinetics(path: str | Path) -> Motion:
     r"""The motion of a clip.
 
-    The file is an object of `data`, `label` and `label_index`; `data` has an entry for each frame,
+    The file is an object with `data`, `label` and `label_index`; `data` has an entry per frame,
     `{"frame_index": 1, "skeleton": [{"pose": [x0, y0, x1, ...], "score": [s0, s1, ...]}]}`. Coordinates are
-    taken as they are, 0 to 1 across the image. A joint with score 0 was not found, and is not present.
+    not changed, 0 to 1 across the image. A joint with score 0 was not found, and is not present.
 
-    The people of a frame have no identity from one frame to the next: person `k` of the motion is whoever is
-    listed in place `k`, and there are as many persons as in the fullest frame. Frames are counted from 1, or
-    from 0 in a file that has a frame 0, to the last one listed; a frame that is not listed shows nobody.
+    The people of a frame have no identity from one frame to the next (:func:`listed_motion`). Frames are
+    counted from 1, or from 0 in a file with a frame 0, to the last one that is listed.
 
-    The label is None where its index is negative, which stands for an unknown class.
+    The label is None if its index is negative, which means an unknown class.
 
     Args:
         path: The file.
 
     Raises:
-        ValueError: If the file is not of the format, lists no frame, or its frames are not in order; the
+        ValueError: If the file is not in the format, lists no frame, or its frames are not in order; the
             message names the file and the place.
         FileNotFoundError: If there is no such file.
     """
@@ -44,7 +43,7 @@ def read_kinetics(path: str | Path) -> Motion:
     document = read_json(path)
     label = entry_of(document, "label", str, str(path))
     label_index = entry_of(document, "label_index", int, str(path))
-    people: dict[str, Any] = {}  # by their places in the file
+    people: dict[str, Any] = {}  # by the place in the file
     counts: list[tuple[int, int]] = []
     for place, entry in enumerate(entry_of(document, "data", list, str(path))):
         where = f"{path}, 'data'[{place}]"
@@ -85,7 +84,7 @@ def _keypoints(people: dict[str, Any]) -> np.ndarray:
 
 
 class KineticsLabel(NamedTuple):
-    """What a list of labels says of a clip."""
+    """The entry of a clip in a list of labels."""
 
     label: str
     label_index: int
@@ -96,10 +95,10 @@ def read_kinetics_labels(path: str | Path) -> dict[str, KineticsLabel]:
     r"""A list of labels, `{"clip": {"label": "yoga", "label_index": 399, "has_skeleton": true}}`.
 
     Returns:
-        The label of each clip, by the name of its file without `.json`, in the order of the file.
+        The entry of each clip, by the name of its file without `.json`, in the order of the list.
 
     Raises:
-        ValueError: If the file is not of the format, or gives a class two numbers or a number to two classes.
+        ValueError: If the file is not in the format, or a class has two numbers, or a number two classes.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-r"""NumPy's archives and arrays from others: no pickles, nothing allocated before its bytes are there."""
+r"""NumPy archives and arrays from other people: no pickles, no memory beyond the bytes that are read."""
 
 import io
 import math
@@ -15,32 +15,32 @@ from typing import IO, NamedTuple
 import numpy as np
 
 MAX_BYTES = 2**28
-"""An array of more bytes is refused: an archive of a few kilobytes can claim, and even hold, terabytes."""
+"""Largest size of an array: an archive of a few kilobytes can claim, and even contain, terabytes."""
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
-_MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0, which all arrays of plain values have
-# What damaged archives and array headers raise, and members that Python cannot unpack.
+_MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0, used for all arrays of plain values
+# Exceptions for damaged archives and array headers, and for members that Python cannot unpack.
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
     ValueError,
-    NotImplementedError,  # zipfile's: of a version or with flags that it does not know
-    RecursionError,  # of Python's compiler: a header that is nested too deep
+    NotImplementedError,  # from zipfile, for unknown versions and flags
+    RecursionError,  # from Python's compiler, for headers that are nested too deeply
     OSError,
     TypeError,
     KeyError,
     IndexError,
     OverflowError,
     SyntaxError,
-    MemoryError,  # of Python's parser
+    MemoryError,  # from Python's parser
     struct.error,
     tokenize.TokenError,
 )
 
 
 class ArrayHeader(NamedTuple):
-    """What an array in an archive says of itself; `num_bytes` is the size of its values."""
+    """The header of an array; `num_bytes` is the size of its values."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -52,7 +52,7 @@ class ArrayHeader(NamedTuple):
 
 
 class NpzFile:
-    r"""An open ``.npz`` archive, of which only plain arrays (numbers, booleans, text) can be read.
+    r"""An open ``.npz`` archive, from which only plain arrays (numbers, booleans, text) can be read.
 
     Args:
         path: The file.
@@ -87,7 +87,7 @@ class NpzFile:
 
     @contextmanager
     def open(self, name: str) -> Iterator[tuple[ArrayHeader, IO[bytes]]]:
-        r"""The header of an array and the stream of its values, as many bytes as the header says.
+        r"""The header of an array, and the stream of its values, of the size that the header says.
 
         Raises:
             ValueError: If the array is damaged or a pickle, or its header contradicts its size.
@@ -109,7 +109,7 @@ class NpzFile:
         with self.open(name) as (header, stream):
             if header.num_bytes > max_bytes:
                 raise ValueError(f"{header.num_bytes} bytes, expected at most {max_bytes}")
-            # Grows with what is really there, whatever the sizes claim.
+            # It grows with the bytes that are read, whatever the header claims.
             content = bytearray()
             while chunk := stream.read(_CHUNK):
                 content += chunk
@@ -123,16 +123,18 @@ class NpzFile:
             if count > 1:
                 raise ValueError(f"{self.path} has {member!r} twice, expected it once")
             if not member.endswith(".npy"):
-                raise ValueError(f"{self.path} has {member!r}, expected an archive of .npy arrays alone")
+                raise ValueError(f"{self.path} has {member!r}, expected an archive of only .npy arrays")
             name = member.removesuffix(".npy")
             info = self._zip.getinfo(member)
             if info.flag_bits & _ENCRYPTED or info.compress_type not in (
                 zipfile.ZIP_STORED,
                 zipfile.ZIP_DEFLATED,
             ):
-                raise ValueError(f"{self._where(name)} is packed as numpy.savez never does, expected its way")
+                raise ValueError(
+                    f"{self._where(name)} is packed in a way that numpy.savez never uses, expected its way"
+                )
             try:
-                # Compares the two places where an archive holds a name, so that none changes unseen.
+                # Compares the two places of a name in an archive, so that no change goes unnoticed.
                 self._zip.open(member).close()
             except _DAMAGE as error:
                 raise ValueError(f"{self._where(name)}: {_one_line(error)}") from None
@@ -160,7 +162,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def _read_header(stream: IO[bytes], file_size: int) -> ArrayHeader:
-    """The header at the beginning of a stream, which must have as many bytes behind it as it says."""
+    """The header at the beginning of a stream, which must be followed by as many bytes as it says."""
     start = stream.read(len(_MAGIC) + 2)
     if start[:-2] != _MAGIC:
         raise ValueError(f"begins with {start[:-2]!r}, expected {_MAGIC!r}")

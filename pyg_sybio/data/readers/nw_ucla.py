@@ -1,10 +1,10 @@
 r"""The JSON files of Northwestern-UCLA (Kinect v1, 20 joints, metres), as the field shares them.
 
-A file is an object of `file_name` (`aAA_sSS_eEE_vVV`: action, subject, repetition, view), `skeletons`
+A file is an object with `file_name` (`aAA_sSS_eEE_vVV`: action, subject, repetition, view), `skeletons`
 `[T, 20, 3]` and `label`, the number of the class from 1.
 
 Source: Wang et al., "Cross-view Action Modeling, Learning and Recognition" (2014), and the file names of the
-data set. Neither says at how many hertz the skeletons were kept.
+data set. Neither states the frame rate of the skeletons.
 """
 
 import re
@@ -33,7 +33,7 @@ ACTIONS: tuple[str, ...] = (
 """The classes, in the order of the labels 1 to 10."""
 
 ACTION_NUMBERS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)
-"""The same as the names of files number them: `a08` is donning, with label 7."""
+"""Their numbers in file names: `a08` is donning, with label 7."""
 
 SKELETON = load_skeleton("ucla20")
 
@@ -45,14 +45,14 @@ def read_nw_ucla(path: str | Path) -> Motion:
     r"""The motion of a file: one person, with ids `subject`, `repetition` and `view`, and the class as label.
 
     A joint at the origin, which is inside the camera, was not tracked and is not present. The frame rate is
-    None, as the data set does not state it.
+    None, because the data set does not state it.
 
     Args:
         path: The file.
 
     Raises:
-        ValueError: If the file is not of the format, its label contradicts the action in its `file_name`, or
-            the file itself is named as another recording; the message names the file and the place.
+        ValueError: If the file is not in the format, its label contradicts the action in its `file_name`, or
+            the file has the name of another recording; the message names the file and the place.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

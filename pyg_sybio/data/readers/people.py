@@ -13,10 +13,10 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
 
 MAX_VALUES = 2**22
-"""Numbers in a motion (16 MiB) that a file may ask for by saying that nobody is there."""
+"""Largest number of values (16 MiB) of a motion in which hardly anybody is listed."""
 
 KEYPOINT_WIDTHS = {"xyz": (3, 4), "xy": (2, 3), "xy+score": (3,)}
-"""How many values a keypoint may have, by the coordinates of the skeleton."""
+"""Possible numbers of values per keypoint, by the coordinates of the skeleton."""
 
 
 def spread(
@@ -28,23 +28,23 @@ def spread(
     num_frames: int,
     where: str,
 ) -> Tensor:
-    r"""Listed people at their places in an array, and zeros where nobody is listed.
+    r"""An array of listed people, with zeros where nobody is listed.
 
     Args:
-        values: What is known about the joints of each listed person.
-        persons: Which person each is.
-        frames: In which frame.
+        values: The values of the joints of each listed person.
+        persons: Index of the person of each entry.
+        frames: Frame of each entry.
         num_persons: `P`, at least 1.
         num_frames: `T`, at least 1.
-        where: What an error calls the file.
+        where: The file, for errors.
 
     Shapes:
         - **values:** `[entries, M, K]`
         - **output:** `[P, T, M, K]`, single precision
 
     Raises:
-        ValueError: If more than :data:`MAX_VALUES` numbers would be needed and nearly all were zeros: a small
-            file can say that the next person comes after a billion frames.
+        ValueError: If the array would have more than :data:`MAX_VALUES` values, nearly all of them zeros: in
+            a small file, the next person may come after a billion frames.
     """
     shape = (num_persons, num_frames, *values.shape[1:])
     size = math.prod(shape)
@@ -61,12 +61,12 @@ def spread(
 def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields: Any) -> Motion:
     r"""A motion from the keypoints of a detector, each with or without a confidence.
 
-    A keypoint with `nan` in it, or with confidence 0, is not present.
+    A keypoint with a `nan`, or with confidence 0, is not present.
 
     Args:
-        values: Coordinates, and the confidence after them.
+        values: Coordinates, followed by the confidence if there is one.
         skeleton: The skeleton; with coordinates `xy+score`, the score is the confidence.
-        where: What an error calls the file.
+        where: The file, for errors.
         fields: The other fields of the :class:`~pyg_sybio.data.motion.Motion`.
 
     Shapes:
@@ -116,16 +116,16 @@ def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields:
 def listed_motion(
     values: np.ndarray, counts: Sequence[tuple[int, int]], *, skeleton: Skeleton, where: str, **fields: Any
 ) -> Motion:
-    r"""A motion from the people of each frame, who have no identity from one frame to the next.
+    r"""A motion from the people of each frame, if they have no identity from one frame to the next.
 
-    Person `k` of the motion is whoever is listed in place `k` of a frame; there are as many persons as in the
-    fullest frame, and at least one. A frame that is not listed shows nobody.
+    Person `k` of the motion is whoever is listed at index `k` of a frame. The number of persons is the
+    largest number in a frame, and at least one. A frame that is not listed shows nobody.
 
     Args:
         values: Coordinates and confidence of all people, frame by frame.
-        counts: In each listed frame its index, ascending, and its number of people.
+        counts: For each listed frame its index, in ascending order, and its number of people.
         skeleton: The skeleton.
-        where: What an error calls the file.
+        where: The file, for errors.
         fields: The other fields of the :class:`~pyg_sybio.data.motion.Motion`.
 
     Shapes:

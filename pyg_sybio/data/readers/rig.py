@@ -1,4 +1,4 @@
-"""A skeleton from a file that has a rig: BVH and ASF."""
+"""A skeleton from a file with a rig: BVH and ASF."""
 
 from pathlib import Path
 
@@ -16,19 +16,19 @@ def skeleton_from_file(
     r"""The skeleton of a rig's joints, with the centre, mirror pairs and parts of :func:`skeleton_of_rig`.
 
     The readers of motions (:func:`~pyg_sybio.data.readers.bvh.read_bvh`,
-    :func:`~pyg_sybio.data.readers.amc.read_amc`) take it as `skeleton` and find its joints by their
-    names, so that it may be edited: joints left out, parts changed.
+    :func:`~pyg_sybio.data.readers.amc.read_amc`) take it as `skeleton` and find its joints by their names, so
+    it may be edited: joints can be left out and parts changed.
 
     Args:
         path: A `.bvh` or `.asf` file.
         name: Name of the skeleton. (default: `rig` and the number of its joints)
-        units: Unit of the coordinates. (default: metres for `.asf`, whose units the file tells; unnamed for
-            `.bvh`)
-        end_sites: Whether the end sites of a `.bvh` that lie apart from their joint are joints too, with the
-            name `NAME_end`.
+        units: Unit of the coordinates. (default: metres for `.asf` files, which state their units; unnamed
+            for `.bvh`)
+        end_sites: Whether the end sites of a `.bvh` file that do not coincide with their joint become joints
+            too, named `NAME_end`.
 
     Raises:
-        ValueError: If the file is of another kind or not as it should be, naming the line.
+        ValueError: If the file is of another kind or damaged, naming the line.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
@@ -37,7 +37,7 @@ def skeleton_from_file(
         rig = load_bvh_rig(path)
         return rig.skeleton(name=name, units=units or BVH_UNITS, end_sites=end_sites)
     if suffix != ".asf":
-        raise ValueError(f"{path} is no rig, expected a .bvh or .asf file")
+        raise ValueError(f"{path} is not a rig, expected a .bvh or .asf file")
     if end_sites:
         raise ValueError(f"'end_sites' is True, but {path} has none: expected a .bvh file")
     if units not in (None, "m"):

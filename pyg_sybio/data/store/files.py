@@ -3,10 +3,10 @@ r"""The files of a motion store: written motion by motion, and checked when they
 | file | content |
 |---|---|
 | `poses.bin` | the frames of all persons of all clips, one after the other, `[rows, M, D]` |
-| `present.bin` | likewise, `[rows, M]`, a byte each |
-| `confidence.bin`, `translation.bin` | likewise, of the clips that have them |
-| `index.json` | what is known about each clip besides, a column each |
-| `meta.json` | skeleton, number types, what the store was made from, sizes and checksums, its own included |
+| `present.bin` | the same for `present`, `[rows, M]`, one byte each |
+| `confidence.bin`, `translation.bin` | the same for the clips that have them |
+| `index.json` | the other properties of the clips, as columns |
+| `meta.json` | skeleton, number types, what the store was made from, sizes and checksums, including its own |
 """
 
 import json
@@ -31,12 +31,12 @@ TYPES = {"float16": "<f2", "float32": "<f4", "float64": "<f8", "bool": "|b1"}
 
 
 class DamagedStoreError(ValueError):
-    """A store whose files are not what was written."""
+    """The files of a store are not what was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipInfo:
-    """What is known about a motion, without its arrays: see :class:`~pyg_sybio.data.motion.Motion`."""
+    """The properties of a stored motion without its arrays (:class:`~pyg_sybio.data.motion.Motion`)."""
 
     num_persons: int
     num_frames: int
@@ -87,16 +87,16 @@ def _checksum(path: Path) -> str:
 
 
 def mapped(path: Path, kind: str, row: tuple[int, ...]) -> np.ndarray:
-    # As a plain array: a memmap costs a few microseconds more in each slice.
+    # As a plain array: slicing a memmap takes a few microseconds more.
     return np.memmap(path, dtype=TYPES[kind], mode="r").view(np.ndarray).reshape(-1, *row)
 
 
 class Clips(Sequence[ClipInfo]):
-    """What is known about each clip, made when it is asked for: there may be a hundred thousand of them."""
+    """The properties of each clip, made on access: there may be a hundred thousand clips."""
 
     def __init__(self, columns: Mapping[str, Any], root: str) -> None:
         self._columns = [columns[name] for name in COLUMNS]
-        # Few different texts, many clips.
+        # There are many clips, but few different texts.
         self._ids = {
             name: [text if text is None else sys.intern(text) for text in column]
             for name, column in columns["ids"].items()
@@ -127,7 +127,7 @@ class Clips(Sequence[ClipInfo]):
 
 
 def first_rows(columns: Mapping[str, Any], name: str) -> list[int]:
-    """The first row of each clip in an array, -1 for a clip that is not in it."""
+    """The first row of each clip in an array, -1 for clips without one."""
     counts = np.array(columns["num_persons"]) * np.array(columns["num_frames"])
     there = np.array(columns["has"][name], dtype=bool)
     counts = np.where(there, counts, 0)
@@ -144,7 +144,7 @@ def outside(source: str, inside: bool, root: str) -> str:
 
 
 class StoreWriter:
-    """Writes motions one after the other into the files of a store."""
+    """Write motions one after the other into the files of a store."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder, self.root = folder, str(root)

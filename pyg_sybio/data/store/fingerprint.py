@@ -1,4 +1,4 @@
-"""What a prepared result was made from, as text that is the same in every process."""
+"""Descriptions of what a prepared result was made from, the same in every process."""
 
 import functools
 import json
@@ -18,14 +18,14 @@ from pyg_sybio.skeleton import Skeleton
 
 
 def digest(document: Any) -> str:
-    """A checksum of what can be written as JSON."""
+    """A checksum of a JSON document."""
     return xxhash.xxh3_128_hexdigest(json.dumps(document, sort_keys=True).encode())
 
 
 def described(value: Any) -> Any:
-    """A value as JSON that is the same in every process, and differs where functions or parameters differ.
+    """A value as JSON that is the same in every process, and different for different functions or parameters.
 
-    A function is its name; any other object its class and the values of its attributes.
+    A function becomes its name; any other object, its class and the values of its attributes.
     """
     match value:
         case None | bool() | int() | str():

@@ -1,6 +1,6 @@
-"""Motions prepared once: read from their files, preprocessed, and kept as memory-mapped arrays.
+"""Motions that are prepared once: read from their files, preprocessed, and kept as memory-mapped arrays.
 
-:func:`prepare` makes a :class:`MotionStore`, or opens the one that an earlier run has made.
+:func:`prepare` makes a :class:`MotionStore`, or opens the one from an earlier run.
 """
 
 import json
@@ -44,7 +44,7 @@ from pyg_sybio.skeleton import Skeleton
 __all__ = ["ClipInfo", "DamagedStoreError", "MotionStore", "prepare"]
 
 FORMAT = 1
-"""Raised whenever stores are written or motions are read in another way: older stores are then made anew."""
+"""Increased when stores are written, or motions are read, in another way; older stores are then remade."""
 
 CACHE_VARIABLE = "PYG_SYBIO_CACHE"
 
@@ -52,16 +52,16 @@ CACHE_VARIABLE = "PYG_SYBIO_CACHE"
 class MotionStore:
     """Prepared motions, memory-mapped and read only.
 
-    A pickled store is a reference: unpickled, in another process, it opens the same folder.
+    A pickled store is a reference: when it is unpickled in another process, it opens the same folder.
 
     Args:
         folder: The store's folder.
-        root: The folder of the raw files, where the motions' sources lie.
+        root: The folder of the raw files, which contains the motions' sources.
         verify: Whether to compare the arrays with their checksums.
 
     Attributes:
         skeleton: The skeleton of all motions.
-        clips: What is known about each motion.
+        clips: The properties of each motion.
         skipped: Source and reason of each motion that was left out.
 
     Raises:
@@ -72,7 +72,7 @@ class MotionStore:
         self.folder, self.root = Path(folder), Path(root)
         meta = read_meta(self.folder / META)
         for name, written in meta["files"].items():
-            # The index is small and read whole anyway.
+            # The index is small and is read completely anyway.
             check_file(self.folder / name, written, content=verify or name == INDEX)
         self.skeleton = Skeleton.from_dict(meta["skeleton"])
         columns = json.loads((self.folder / INDEX).read_bytes())
@@ -99,12 +99,12 @@ class MotionStore:
         """A copy of one motion, or of some of its frames.
 
         Args:
-            index: Which motion; negative numbers count from the end.
-            frames: Which frames.
+            index: Index of the motion; negative numbers count from the end.
+            frames: The frames.
 
         Raises:
             IndexError: If there is no such motion.
-            ValueError: If `frames` selects none.
+            ValueError: If `frames` selects no frame.
         """
         clip = self.clips[index]
         poses, present, confidence, translation = (self._part(name, index, clip, frames) for name in ARRAYS)
@@ -122,7 +122,8 @@ class MotionStore:
             ids=clip.ids,
             tracks=clip.tracks,
             source=clip.source,
-            # They were checked when the motion was prepared, and the checksums say that they are the same.
+            # The values were checked when the motion was prepared, and the checksums say that they are the
+            # same.
             check_values=False,
         )
 
@@ -148,28 +149,28 @@ def prepare(
     root: str | Path,
     storage: Storage = DEFAULT_STORAGE,
 ) -> MotionStore:
-    """The prepared motions of files: made now, or opened if that was done before.
+    """The prepared motions of files: made now, or opened if an earlier run has made them.
 
-    A store is made in a hidden folder and renamed when it is whole; another process that wants the same one
-    waits, and then opens it. It is made anew, and the one before removed, if a file was added, removed or
-    changed (by size or modification time), or by a package of another format; also, with a warning, if it is
-    damaged. Stores of other settings stay beside it, since another run may be using them: the cache folder
-    may be emptied at any time.
+    A store is made in a hidden folder and renamed when it is complete. Another process that wants the same
+    store waits, and then opens it. A store is remade, and the previous one removed, if a file was added,
+    removed or changed (by size or modification time), if it was made by a version with another format, or,
+    with a warning, if it is damaged. Stores with other settings are kept, since another run may be using
+    them; the cache folder may be emptied at any time.
 
     Args:
-        files: The raw files, whose order is that of the clips.
-        read: Gives the motion or motions of a file. An iterator is not collected in memory.
+        files: The raw files, in the order of the clips.
+        read: Gives the motion or motions of a file. The motions of an iterator are not collected in memory.
         preprocess: Applied to each motion before it is stored; None leaves the motion out. Both functions
             must be picklable: functions of a module, `functools.partial` of one, transforms.
-        settings: Whatever else the result depends on, such as the version of a user's function: changed code
-            is not noticed. Name here also what chooses the files, if several choices are in use: there is one
-            store for each `root`, `settings`, `read` and `preprocess`.
+        settings: What else the result depends on, such as the version of a user's function (changes of its
+            code are not noticed) and the choice of the files: there is one store for each `root`, `settings`,
+            `read` and `preprocess`.
         root: The folder of the raw files.
         storage: The folder of the stores, and how they are made.
 
     Raises:
         ValueError: If a file cannot be read, with the file's message (several, if the next files fail too),
-            or motions have different skeletons or number types, or none is left.
+            motions have different skeletons or number types, or no motion is left.
         OSError: If the cache folder cannot be written.
         RuntimeError: If a worker process died.
     """
@@ -193,9 +194,9 @@ def prepare(
     try:
         return MotionStore(folder, root=root)
     except (DamagedStoreError, OSError):
-        pass  # or not there, or just being removed: looked at once more when nobody else is at it
+        pass  # it does not exist, or is being removed: tried again below, while no other process works on it
     with _writing(cache), _alone(cache / f"{family}.lock", root, storage.progress):
-        _remove(cache, f".{family}.")  # what a killed process has left
+        _remove(cache, f".{family}.")  # the remains of a process that was killed
         if folder.exists():
             try:
                 return MotionStore(folder, root=root)
@@ -257,19 +258,19 @@ def _reopened(folder: Path, root: Path) -> MotionStore:
 
 @contextmanager
 def _writing(cache: Path) -> Iterator[None]:
-    """Where an error of the file system is one of the cache folder: those of raw files are `ValueError`."""
+    """A context whose file system errors are about the cache folder: those of raw files are `ValueError`."""
     try:
         yield
     except OSError as error:
         raise type(error)(
             f"the cache folder {cache} cannot be written ({error.strerror or error}): set the environment "
-            f"variable {CACHE_VARIABLE} (or 'cache') to a folder that can"
+            f"variable {CACHE_VARIABLE} (or 'cache') to a folder that can be written"
         ) from None
 
 
 @contextmanager
 def _alone(lock_file: Path, root: Path, progress: bool) -> Iterator[None]:
-    """Where one process at a time prepares a store."""
+    """A context in which only one process at a time prepares a store."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # A worker that imports the script which started it would wait for its own parent.
         raise RuntimeError("a script that prepares data must do so under `if __name__ == '__main__':`")

@@ -18,21 +18,21 @@ from pyg_sybio.skeleton import Skeleton
 
 @dataclass(frozen=True, eq=False)
 class ClipFacts:
-    r"""What counts of one motion.
+    r"""The facts about one motion.
 
     Args:
-        format: Suffix of its file; `folder` for one of frames.
+        format: Suffix of its file; `folder` for a folder of frames.
         label: Its class.
-        splits: The splits that it belongs to; in an annotation file they may be several.
+        splits: Its splits; in an annotation file, a clip may belong to several.
         ids: Its other ids.
         num_frames: Its length.
         frame_rate: In Hz.
-        num_persons: How many persons are seen anywhere in it.
-        skeleton: Its name.
-        joints: Of the skeleton.
-        missing: In how many of the frames that show a person is each joint of theirs missing, `[M]`.
-        seen: Frames in which a person is seen, summed over persons.
-        empty: Frames in which nobody is seen.
+        num_persons: Number of persons who are seen in at least one frame.
+        skeleton: Name of the skeleton.
+        joints: Joints of the skeleton.
+        missing: Number of the frames that show a person in which each joint of that person is missing, `[M]`.
+        seen: Number of frames in which a person is seen, summed over persons.
+        empty: Number of frames in which nobody is seen.
     """
 
     format: str

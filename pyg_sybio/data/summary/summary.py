@@ -1,4 +1,4 @@
-r"""What is in a folder of recordings: clips, classes, lengths, frame rates, persons, and what is missing."""
+r"""A summary of a folder of recordings: clips, classes, lengths, frame rates, persons, and missing joints."""
 
 import warnings
 from collections import Counter
@@ -27,15 +27,15 @@ TABLE = "clips.csv"
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What is in a folder or a file.
+    """The contents of a folder or a file.
 
     Args:
         path: The folder or file.
         all: Counts over all clips.
         splits: Counts of each split.
-        num_files: Files with motions.
-        failures: Files that cannot be read, with the error of each.
-        others: How many files of which suffix are not read as motions.
+        num_files: Number of files with motions.
+        failures: The error of each file that cannot be read.
+        others: Number of the files that are not read as motions, by suffix.
     """
 
     path: Path
@@ -67,23 +67,23 @@ def summarise(
     num_processes: int | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Read all motions of a folder, or of one file, and count what is in them.
+    """Read all motions of a folder, or of one file, and count their contents.
 
-    One motion at a time is in memory, in every process. The split of a clip is what `labels` or `pattern`
-    says, or its file does, or the folder of that name does in which the file lies.
+    Only one motion at a time is in memory, per process. The split of a clip comes from `labels` or `pattern`,
+    from its file, or from a folder of that name that contains the file.
 
     Args:
-        path: The folder, with all folders in it, or the file.
+        path: The folder (with its subfolders), or the file.
         skeleton: The joints wanted (:func:`~pyg_sybio.data.reading.read_motions`).
         labels: A CSV file with class, split and ids of every file (:func:`read_clip_table`). (default:
-            `clips.csv` in the folder, if there is one)
-        pattern: A regular expression that says the same of the files' names (:func:`match_clip_pattern`).
-        besides: Files in the folder that are no motions, such as the skeleton's.
-        num_processes: How many processes may read. (default: one a core, if they save time)
+            `clips.csv` in the folder, if it exists)
+        pattern: A regular expression that finds the same in the files' names (:func:`match_clip_pattern`).
+        besides: Files in the folder that are not motions, such as the skeleton's.
+        num_processes: Largest number of processes that read. (default: one per core, if they save time)
         progress: Whether to show a progress bar on stderr.
 
     Raises:
-        FileNotFoundError: If there is no such folder or file, or nothing in it that can be read.
+        FileNotFoundError: If there is no such folder or file, or no file in it can be read.
         ValueError: If `labels` or `pattern` does not fit the files.
     """
     path = Path(path)
@@ -121,12 +121,12 @@ def summarise(
 
 def _files(path: Path, besides: Sequence[Path]) -> list[Path]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other files, which the summary counts
+        warnings.simplefilter("ignore")  # about other files, which the summary counts
         return find_motion_files(path, besides=(path / TABLE, *besides))
 
 
 def _others(path: Path, files: Sequence[Path]) -> dict[str, int]:
-    """How many visible files of each suffix are not among `files`."""
+    """Number of the visible files that are not among `files`, by suffix."""
     looked_at = set(files)
     others = Counter(
         file.suffix.lower() or file.name
@@ -139,7 +139,7 @@ def _others(path: Path, files: Sequence[Path]) -> dict[str, int]:
 
 
 def _entry(path: Path, labels: str | Path | None, pattern: str | None) -> dict[str, ClipEntry]:
-    """What its name says of a single file."""
+    """The entry of a single file, from its name."""
     if labels is not None:
         raise ValueError(f"'labels' is {labels}, but {path} is a single file: expected a folder")
     return {} if pattern is None else match_clip_pattern(pattern, [path.name])
@@ -148,7 +148,7 @@ def _entry(path: Path, labels: str | Path | None, pattern: str | None) -> dict[s
 def _entries(
     files: Sequence[Path], path: Path, labels: str | Path | None, pattern: str | None
 ) -> dict[str, ClipEntry]:
-    """What a table, or the files' names, say of them, by their paths relative to the folder."""
+    """The entries of files, from a table or from their names, by their relative paths."""
     if labels is not None and pattern is not None:
         raise ValueError("'labels' and 'pattern' are both given, expected one of them")
     if labels is not None and not Path(labels).is_file():
@@ -158,7 +158,7 @@ def _entries(
 
 
 def _described(clip: ClipFacts, entry: ClipEntry) -> ClipFacts:
-    """A clip as a table describes it, which counts more than the file."""
+    """A clip with the properties in a table, which override those in the file."""
     ids = dict(entry.ids)
     splits = (ids.pop("split"),) if "split" in ids else clip.splits
     label = clip.label if entry.label is None else entry.label
@@ -166,7 +166,7 @@ def _described(clip: ClipFacts, entry: ClipEntry) -> ClipFacts:
 
 
 def _name_of_skeleton(clip: ClipFacts, names: dict[tuple[str, tuple[str, ...]], str]) -> str:
-    """The skeleton's name, with a number if another one has it: all rigs of 21 joints are called rig21."""
+    """The skeleton's name, with a number if another has the same: all rigs of 21 joints are called rig21."""
     key = clip.skeleton, clip.joints
     if key not in names:
         number = 1 + sum(name == clip.skeleton for name, _ in names)

@@ -1,4 +1,4 @@
-r"""Counts over clips: classes, lengths, frame rates, persons, ids, and what is missing."""
+r"""Counts over clips: classes, lengths, frame rates, persons, ids, and missing joints."""
 
 import math
 import statistics
@@ -17,18 +17,18 @@ _UNKNOWN = "unknown"
 
 @dataclass(eq=False)
 class Tally:
-    """Counts over clips, such as those of one split."""
+    """Counts over clips, such as the clips of one split."""
 
     lengths: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     empty: int = 0
     unlabelled: int = 0
     counts: dict[str, Counter[str]] = field(default_factory=dict)
-    """Class, frame rate, persons, skeleton and format -> value -> clips."""
+    """Class, frame rate, persons, skeleton and format -> value -> number of clips."""
     ids: dict[str, Counter[str]] = field(default_factory=dict)
-    """Id -> value -> clips."""
+    """Id -> value -> number of clips."""
     joints: dict[str, tuple[tuple[str, ...], np.ndarray, int]] = field(default_factory=dict)
-    """Skeleton -> its joints, frames in which each is missing, frames that show a person."""
+    """Skeleton -> joints, number of frames in which each is missing, number of frames that show a person."""
 
     def add(self, clip: ClipFacts) -> None:
         """Count one more clip."""
@@ -54,15 +54,15 @@ class Tally:
         self.joints[clip.skeleton] = joints, missing + clip.missing, seen + clip.seen
 
     def of(self, name: str) -> dict[str, int]:
-        """Clips of each value of a count, values in the order of people: 2 before 10."""
+        """Number of clips of each value, values in natural order: 2 before 10."""
         return _in_order(self.counts.get(name, Counter()))
 
     def of_id(self, name: str) -> dict[str, int]:
-        """Clips of each value of an id."""
+        """Number of clips of each value of an id."""
         return _in_order(self.ids.get(name, Counter()))
 
     def missing(self, skeleton: str) -> dict[str, float]:
-        """Share of the frames that show a person in which each of their joints is missing."""
+        """Share of the frames that show a person in which each joint of that person is missing."""
         joints, missing, seen = self.joints.get(skeleton, ((), np.zeros(0), 0))
         return {joint: float(count) / max(seen, 1) for joint, count in zip(joints, missing, strict=True)}
 
@@ -85,7 +85,7 @@ class Tally:
 
 
 def spread(values: Sequence[float]) -> dict[str, float] | None:
-    """Smallest, middle and largest of some numbers, and their sum; None without any."""
+    """Minimum, median, maximum and sum of some numbers; None without any."""
     if not values:
         return None
     return {

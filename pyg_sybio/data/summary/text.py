@@ -12,18 +12,18 @@ Columns = Sequence[tuple[str, Tally]]
 
 
 def summary_text(summary: Summary) -> str:
-    """Aligned tables with a column for all clips and one for each split; long lists are cut."""
+    """Aligned tables with a column for all clips and one per split; long lists are cut."""
     columns = [("all", summary.all), *summary.splits.items()]
     several = [name for name in _KINDS if len(summary.all.of(name)) > 1]
     tables = [_overview(columns, [name for name in _KINDS if name not in several])]
-    # An id may be called like one of the others.
+    # An id may have the name of another count.
     counted = {name: [tally.of(name) for _, tally in columns] for name in ("class", *several)}
     counted |= {f"id {name}": [tally.of_id(name) for _, tally in columns] for name in sorted(summary.all.ids)}
     tables += [
         _counts(name.removeprefix("id "), columns, counts) for name, counts in counted.items() if counts[0]
     ]
     tables += [_missing(name, columns) for name in sorted(summary.all.joints)]
-    # A row of a single cell is a remark, and as long as it likes.
+    # A row with a single cell is a remark of any length.
     cells = [row for table in tables for row in table if len(row) > 1]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     blocks = ["\n".join(_line(row, widths) for row in table) for table in tables]
@@ -49,7 +49,7 @@ def _failures(summary: Summary) -> list[str]:
 
 
 def _overview(columns: Columns, kinds: Sequence[str]) -> list[list[str]]:
-    """Sizes, and of `kinds`, of which all clips have the same one, which it is."""
+    """Sizes, and the value of each of `kinds`, which is the same for all clips."""
 
     def row(name: str, cell: Callable[[Tally], str]) -> list[str]:
         return [name, *(cell(tally) for _, tally in columns)]
@@ -107,7 +107,7 @@ def _more(number: int) -> list[list[str]]:
 
 
 def _percent(share: float) -> str:
-    """A share as a percentage; what is not nothing never reads as 0."""
+    """A share as a percentage; a share above 0 is never shown as 0."""
     return "0 %" if share == 0 else "<0.01 %" if share < 1e-4 else f"{100 * share:.2f} %"
 
 

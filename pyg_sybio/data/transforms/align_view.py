@@ -1,4 +1,4 @@
-r"""Motions seen from a common direction."""
+r"""Rotate motions to a common view."""
 
 import torch
 from torch import Tensor
@@ -6,24 +6,24 @@ from torch import Tensor
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import LinearTransform, space_of
 
-# A line shorter than this share of the other one, or this close to parallel (as a sine), gives no direction.
+# Two vectors whose angle has a smaller sine give no direction.
 _DEGENERATE = 1e-4
 
 
 class AlignView(LinearTransform):
-    r"""Turn a clip so that its first person stands along z with the shoulders along x (NTU RGB+D).
+    r"""Rotate a motion so that its first person stands along z with the shoulders along x (NTU RGB+D).
 
-    With `v` the line between the two joints of `vertical` and `h` the one between those of `horizontal`, in
-    one frame of the first person, the whole clip is turned about the origin by
+    With `v` the vector between the two joints of `vertical` and `h` the one between those of `horizontal`, in
+    one frame of the first person, the whole motion is rotated about the origin by
 
     .. math::
         R = \begin{pmatrix} e_x & e_y & e_z \end{pmatrix}^{\top}, \quad
         e_z = \frac{v}{\lVert v\rVert}, \quad
         e_x = \frac{h - (h^\top e_z)\,e_z}{\lVert h - (h^\top e_z)\,e_z \rVert}, \quad e_y = e_z \times e_x.
 
-    The frame is the first one in which the four joints are present and the two lines give a direction: both
-    longer than nothing, and not parallel (the sine of their angle at least 1e-4). Without such a frame the
-    clip is not turned. Center the motion first, or the origin it turns about is the camera.
+    The frame is the first one in which the four joints are present and the two vectors have a length above 0
+    and are not parallel (the sine of their angle is at least 1e-4). Without such a frame, the motion is not
+    rotated. Centre the motion first; otherwise it is rotated about the camera.
 
     Args:
         vertical: The two joints, from low to high. (default: the pelvis and the spine)
@@ -36,9 +36,9 @@ class AlignView(LinearTransform):
         - **parameters** of :meth:`apply`: `R`, `[3, 3]`
 
     Note:
-        The two lines are not quite at right angles. Here the spine is exactly along z, and the shoulders as
-        nearly along x as a turn about z allows. The field turns the shoulders onto x with a second free
-        rotation, which tips the spine again by as much as they are askew.
+        The two vectors are not exactly at right angles. Here the spine is exactly along z, and the shoulders
+        are as close to x as a rotation about z allows. In the field, a second free rotation moves the
+        shoulders onto x, which tilts the spine again by the same angle.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class AlignView(LinearTransform):
         space = space_of(motion, self)
         if motion.num_spatial != 3:
             raise ValueError(
-                f"AlignView turns in space, but skeleton '{motion.skeleton.name}' has coordinates "
+                f"AlignView rotates in space, but skeleton '{motion.skeleton.name}' has coordinates "
                 f"'{motion.skeleton.coordinates}', expected 'xyz'"
             )
         joints = [motion.skeleton.joint_index(name) for name in (*self.vertical, *self.horizontal)]

@@ -1,4 +1,4 @@
-r"""What transforms of motions share: their representation, their inverse, and the coordinates in space."""
+r"""Base classes of transforms of motions, and functions that they share."""
 
 import inspect
 from abc import abstractmethod
@@ -13,11 +13,11 @@ from pyg_sybio.data.motion import Motion
 class MotionTransform(BaseTransform):
     r"""A transform from a :class:`~pyg_sybio.data.motion.Motion` to another one, which composes with PyG's.
 
-    It never writes into the tensors of its input, and poses stay zero where they are not present. Random ones
-    draw from torch's global generator.
+    It never writes into the tensors of its input, and poses stay zero where they are not present. Random
+    transforms draw from torch's global generator.
 
-    The representation shows every argument of the constructor, so that two transforms that print alike do
-    alike: what was prepared with one is not taken for what another would give.
+    The representation shows every argument of the constructor, so that two transforms with the same
+    representation do the same.
     """
 
     @abstractmethod
@@ -32,9 +32,9 @@ class MotionTransform(BaseTransform):
 class InvertibleTransform(MotionTransform):
     r"""A transform that can be undone.
 
-    It keeps no state: :meth:`apply` returns what it did along with the motion, and :meth:`invert` takes that
-    back, also from another motion, such as a prediction (where the parameters tell of each frame, from one
-    with as many frames).
+    It has no state: :meth:`apply` returns its parameters along with the motion, and :meth:`invert` takes them
+    to undo the transform, also for another motion, such as a prediction (with the same number of frames, if
+    there are parameters for each frame).
 
     .. code-block:: python
 
@@ -44,7 +44,7 @@ class InvertibleTransform(MotionTransform):
 
     @abstractmethod
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
-        """The transformed motion, and what :meth:`invert` needs."""
+        """The transformed motion, and the parameters of :meth:`invert`."""
 
     @abstractmethod
     def invert(self, motion: Motion, parameters: Tensor) -> Motion:
@@ -55,12 +55,12 @@ class InvertibleTransform(MotionTransform):
 
 
 class LinearTransform(InvertibleTransform):
-    r"""One linear map of space for all persons, joints and frames of a clip.
+    r"""A linear map of space, the same for all persons, joints and frames of a motion.
 
     .. math::
         x' = A\,x
 
-    The parameters of :meth:`apply` are `A`, so that :meth:`invert` solves :math:`A x = x'`.
+    The parameters of :meth:`apply` are `A`; :meth:`invert` solves :math:`A x = x'`.
 
     Shapes:
         - **parameters:** `[S, S]`, with `S` the number of coordinates in space
@@ -76,11 +76,11 @@ class LinearTransform(InvertibleTransform):
         return with_space(motion, space @ matrix.mT.contiguous()), matrix  # the copy makes it fast
 
     def matrices(self, motion: Motion) -> Tensor:
-        """The map of each person as if there were no other, `[P, S, S]`."""
+        """The map of each person as if there were no others, `[P, S, S]`."""
         return torch.stack([self.matrix(motion.persons([person])) for person in range(motion.num_persons)])
 
     def apply_apart(self, motion: Motion) -> tuple[Motion, Tensor]:
-        """As :meth:`apply`, each person as if there were no other; parameters are `[P, 1, S, S]`."""
+        """Like :meth:`apply`, for each person as if there were no others; parameters are `[P, 1, S, S]`."""
         space, matrices = space_of(motion, self), self.matrices(motion)[:, None]
         return with_space(motion, space @ matrices.mT.contiguous()), matrices
 
@@ -89,7 +89,7 @@ class LinearTransform(InvertibleTransform):
 
 
 def space_of(motion: Motion, transform: BaseTransform) -> Tensor:
-    r"""The coordinates in space, `[P, T, M, S]`: 3 or 2 of the features, without a score.
+    r"""The coordinates in space, `[P, T, M, S]`: the first 3 or 2 features, without a score.
 
     Raises:
         ValueError: If the poses are rotations, naming the transform.
@@ -103,19 +103,19 @@ def space_of(motion: Motion, transform: BaseTransform) -> Tensor:
 
 
 def with_space(motion: Motion, space: Tensor) -> Motion:
-    """The motion with other coordinates in space `[P, T, M, S]`, zero where not present; a score stays."""
+    """The motion with other coordinates in space `[P, T, M, S]`, zero where not present; scores are kept."""
     if motion.num_spatial == motion.poses.size(-1):
         return motion.replace(poses=space)
     return motion.replace(poses=torch.cat([space, motion.poses[..., motion.num_spatial :]], dim=-1))
 
 
 def shift_space(motion: Motion, offset: Tensor, transform: BaseTransform) -> Motion:
-    """The motion with an offset, which broadcasts to `[P, T, M, S]`, added wherever a joint is present."""
+    """The motion with an offset, which broadcasts to `[P, T, M, S]`, added to every joint that is present."""
     return with_space(motion, (space_of(motion, transform) + offset) * motion.present[..., None])
 
 
 def hide(motion: Motion, hidden: Tensor) -> Motion:
-    """The motion with more joints absent, where `hidden` `[P, T, M]` (or what broadcasts) says so."""
+    """The motion without the joints in `hidden`, which broadcasts to `[P, T, M]`."""
     hidden = hidden.expand_as(motion.present)
     return motion.replace(
         poses=motion.poses.masked_fill(hidden[..., None], 0),
@@ -125,21 +125,21 @@ def hide(motion: Motion, hidden: Tensor) -> Motion:
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
-    """The value, if it is one of the choices, else a `ValueError`."""
+    """The value, if it is one of the choices; otherwise a :class:`ValueError`."""
     if value not in choices:
         raise ValueError(f"'{name}' is {value!r}, expected one of {', '.join(map(repr, choices))}")
     return value
 
 
 def check_count(name: str, value: int, least: int = 1) -> int:
-    """The value, if it is a whole number of at least `least`, else a `ValueError`."""
+    """The value, if it is a whole number of at least `least`; otherwise a :class:`ValueError`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"'{name}' is {value!r}, expected a whole number of at least {least}")
     return value
 
 
 def check_range(name: str, value: float, low: float, high: float) -> float:
-    """The value as a float, if it lies between `low` and `high`, both allowed, else a `ValueError`."""
+    """The value as a float, if it is from `low` to `high` inclusive; otherwise a :class:`ValueError`."""
     if not low <= value <= high:
         raise ValueError(f"'{name}' is {value!r}, expected a number from {low:g} to {high:g}")
     return float(value)

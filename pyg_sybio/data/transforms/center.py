@@ -1,4 +1,4 @@
-r"""Motions about a joint instead of about the camera."""
+r"""Positions relative to a joint instead of the camera."""
 
 from typing import Literal
 
@@ -10,25 +10,25 @@ from pyg_sybio.data.transforms.frame_index import held_frames
 
 
 class Center(InvertibleTransform):
-    r"""Subtract where a joint of the first person is.
+    r"""Subtract the position of a joint of the first person.
 
     .. math::
         x'_{pi}(t) = x_{pi}(t) - x_{1c}(\tau), \qquad \tau = t_0 \;(\text{first}), \; \tau = t \;(\text{each})
 
-    with `c` the joint and `t_0` the first frame in which it is present. In a frame without it, "each" takes
-    the last one that has it (before the first of them, the first). The first person is the first one of whom
-    the joint is ever present; if it is present of nobody, nothing is subtracted. All persons move together,
-    so that they keep their distances.
+    with `c` the joint and `t_0` the first frame in which it is present. In a frame without the joint, "each"
+    takes the last frame that has it (or the first one, if there is none before). The first person is the
+    first one whose joint is present in any frame; without such a person, nothing is subtracted. All persons
+    are shifted together, so that they keep their distances.
 
     Args:
-        joint: Name of the joint; for NTU RGB+D the field takes `"spine"`. (default: the skeleton's center)
+        joint: Name of the joint; `"spine"` is usual for NTU RGB+D. (default: the skeleton's center)
         frame: `"first"` keeps the path through the room, `"each"` removes it. (default: `"first"`)
 
     Raises:
-        ValueError: If `frame` is another word, the skeleton has no such joint, or poses are rotations.
+        ValueError: If `frame` has another value, the skeleton has no such joint, or poses are rotations.
 
     Shapes:
-        - **parameters** of :meth:`apply`: what was subtracted, `[1, S]` or `[T, S]`
+        - **parameters** of :meth:`apply`: the subtracted position, `[1, S]` or `[T, S]`
     """
 
     def __init__(self, *, joint: str | None = None, frame: Literal["first", "each"] = "first") -> None:
@@ -42,7 +42,7 @@ class Center(InvertibleTransform):
         return shift_space(motion, -offset[:, None], self), offset
 
     def apply_apart(self, motion: Motion) -> tuple[Motion, Tensor]:
-        """As :meth:`apply`, each person as if there were no other; parameters have persons first."""
+        """Like :meth:`apply`, for each person as if there were no others; parameters have persons first."""
         offsets = self._offsets(motion, slice(None))
         return shift_space(motion, -offsets[:, :, None], self), offsets
 
@@ -53,7 +53,7 @@ class Center(InvertibleTransform):
         return motion.skeleton.joint_index(self.joint or motion.skeleton.center)
 
     def _offsets(self, motion: Motion, persons: slice) -> Tensor:
-        """Where the joint of some persons is, `[P, T, S]` or `[P, 1, S]`; zero for one who never shows it."""
+        """Position of the joint of some persons, `[P, T, S]` or `[P, 1, S]`; zero if it is never present."""
         joint = self._joint(motion)
         path = space_of(motion, self)[persons, :, joint]  # [P, T, S]
         held = held_frames(motion.present[persons, :, joint])  # [P, T]

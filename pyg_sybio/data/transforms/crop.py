@@ -1,4 +1,4 @@
-r"""Part of a clip in time."""
+r"""Crop motions in time."""
 
 from typing import Literal
 
@@ -7,15 +7,15 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_choice, check_
 
 
 class Crop(MotionTransform):
-    r"""At most so many frames in a row; a shorter clip stays as it is.
+    r"""Keep at most a number of consecutive frames; shorter motions are unchanged.
 
     Args:
-        num_frames: How many frames to keep at most.
-        position: Which ones: from the `"start"`, from the `"center"` (of the frames that are too many, one
-            more goes at the end if their number is odd) or up to the `"end"`. (default: `"start"`)
+        num_frames: Largest number of frames to keep.
+        position: The frames at the `"start"`, in the `"center"` (if an odd number of frames is dropped, one
+            more at the end) or at the `"end"`. (default: `"start"`)
 
     Raises:
-        ValueError: If `num_frames` is not positive or `position` is another word.
+        ValueError: If `num_frames` is not positive or `position` has another value.
     """
 
     def __init__(self, *, num_frames: int, position: Literal["start", "center", "end"] = "start") -> None:

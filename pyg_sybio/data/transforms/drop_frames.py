@@ -1,4 +1,4 @@
-r"""Frames that a camera would miss."""
+r"""Hide frames at random."""
 
 import torch
 
@@ -7,9 +7,9 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_range, hide
 
 
 class DropFrames(MotionTransform):
-    r"""Hide each frame with probability `p`: nobody is present in it. The clip keeps its length.
+    r"""Hide each frame with probability `p`: nobody is present in it. The motion keeps its length.
 
-    Of the frames in which somebody is seen, one stays in any case: the one with the luckiest draw.
+    At least one frame in which somebody is seen is kept.
 
     Args:
         p: Probability that a frame is hidden, from 0 to 1.

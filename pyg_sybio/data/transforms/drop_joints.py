@@ -1,4 +1,4 @@
-r"""Joints that a detector would miss."""
+r"""Hide joints at random."""
 
 import torch
 
@@ -11,8 +11,8 @@ class DropJoints(MotionTransform):
 
     Args:
         p: Probability that a joint is hidden, from 0 to 1.
-        each_frame: Whether every frame draws anew, as a detector that flickers; False hides a joint for the
-            whole clip, as behind a table. (default: False)
+        each_frame: Whether to draw for every frame, like a flickering detector; False hides a joint in the
+            whole motion, like behind a table. (default: False)
 
     Raises:
         ValueError: If `p` is not from 0 to 1.

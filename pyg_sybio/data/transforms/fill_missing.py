@@ -1,4 +1,4 @@
-r"""Joints that were not recorded in some frames."""
+r"""Fill joints that were not recorded in some frames."""
 
 from typing import Literal
 
@@ -9,30 +9,30 @@ from pyg_sybio.data.transforms.interpolate import interpolate
 
 
 class FillMissing(MotionTransform):
-    r"""Fill a joint where it is missing from the frames that have it, each joint of each person for itself.
+    r"""Fill missing joints from the frames that have them, separately for each joint of each person.
 
-    With `a` the last frame before `t` that has the joint and `b` the first one after,
+    With `a` the last frame before `t` that has the joint, and `b` the first one after it,
 
     .. math::
         x(t) = x(a) \;(\text{hold}), \qquad
         x(t) = x(a) + \frac{t - a}{b - a}\,\bigl(x(b) - x(a)\bigr) \;(\text{interpolate});
 
-    rotations are interpolated as rotations. Before the first frame that has the joint both take that one, and
-    after the last one the last. "mask" fills nothing: the joint stays absent and zero, and the mask says so.
-    A joint that is present in no frame stays absent in any case.
+    where rotations are interpolated as rotations. Before the first frame that has the joint, both take that
+    frame, and after the last one, the last. "mask" fills nothing: the joint stays zero and not present. A
+    joint that is present in no frame is never filled.
 
     Args:
         mode: `"hold"`, `"interpolate"` or `"mask"`. (default: `"interpolate"`)
-        edges: Whether to fill before the first and after the last frame that has the joint as well; False
-            closes gaps only. (default: True)
+        edges: Whether to fill also before the first and after the last frame that has the joint; False fills
+            only gaps. (default: True)
 
     Raises:
-        ValueError: If `mode` is another word.
+        ValueError: If `mode` has another value.
 
     Note:
-        What was filled is present from then on. Its score (the third feature of `xy+score`) and its
-        confidence are left as they were: nobody saw it, which a model may want to know. Fill the observed
-        part of a clip, or what a forecast is measured on is not what was recorded.
+        A filled joint is present afterwards. Its score (the third feature of `xy+score`) and its confidence
+        are not changed: it was not observed, which a model may use. Fill only the observed part of a clip:
+        otherwise forecasts are compared with poses that were not recorded.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-r"""Frames before a person comes and after a person has left."""
+r"""Fill the frames before a person appears and after the person has left."""
 
 from typing import Literal
 
@@ -12,32 +12,32 @@ from pyg_sybio.data.transforms.frame_index import take_frames
 class FillNullFrames(MotionTransform):
     r"""Fill the frames before a person is first seen and after the last time (NTU RGB+D's null frames).
 
-    With `f` and `l` the first and the last frame in which a person has any joint, and `L = l - f + 1`, the
+    With `f` and `l` the first and the last frame in which a person has any joint, and `L = l - f + 1`, a
     frame `t` outside `f … l` becomes a copy of frame
 
     .. math::
         f + (t - f) \bmod L \quad (\text{repeat}), \qquad \min(\max(t, f), l) \quad (\text{hold}),
 
-    each person for itself. So "repeat" plays the person's own sequence again and again, forwards after it has
-    left and so that it ends where the person comes before that; "hold" has it stand still. All that belongs
-    to a frame is copied: poses, which joints are present, confidence, translation.
+    separately for each person. So "repeat" plays the person's own sequence again and again, forwards after
+    the person has left, and so that it ends where the person appears before that; "hold" keeps the person
+    still. All values of a frame are copied: poses, presence, confidence, translation.
 
-    Gaps in between stay: :class:`~pyg_sybio.data.transforms.FillMissing` closes them, with `edges=False` if
-    nothing else is to be filled (before this transform, or what is repeated has the same gaps). A person who
-    is never seen stays unseen.
+    Gaps in between are not filled: :class:`~pyg_sybio.data.transforms.FillMissing` does that, with
+    `edges=False` if nothing else is to be filled (before this transform, otherwise the gaps are repeated). A
+    person who is never seen stays unseen.
 
     Args:
         mode: `"repeat"` or `"hold"`. (default: `"repeat"`, the field's)
 
     Raises:
-        ValueError: If `mode` is another word.
+        ValueError: If `mode` has another value.
 
     Note:
-        What was filled counts as present from then on, as it does in the benchmarks, whose networks are fed
-        it. It must not be what a forecast is measured on: transform the observed part of a clip with it, not
-        the clip before it is split into observed and future frames. The field also moves the sequence of a
-        person who comes late to the start of the clip; then two persons who meet no longer act at the same
-        time, so here everyone keeps their place.
+        A filled frame counts as present afterwards, as in the benchmarks, whose networks are trained on it.
+        Forecasts must not be compared with it: apply the transform to the observed part of a clip, not to the
+        clip before it is split into observed and future frames. In the field, the sequence of a person who
+        appears late is also moved to the start of the clip; then two persons who meet no longer act at the
+        same time, so here everyone keeps their time.
     """
 
     def __init__(self, *, mode: Literal["repeat", "hold"] = "repeat") -> None:
@@ -49,7 +49,7 @@ class FillNullFrames(MotionTransform):
             return motion
         num_frames = seen.size(1)
         frame = torch.arange(num_frames, device=seen.device).expand_as(seen)
-        # Of who is never seen, these are the first and the last frame of the clip: every frame stays.
+        # For a person who is never seen, these are the first and the last frame: every frame is kept.
         first = seen.int().argmax(1, keepdim=True)
         last = num_frames - 1 - seen.flip(1).int().argmax(1, keepdim=True)
         if self.mode == "hold":

@@ -1,4 +1,4 @@
-r"""Frames by number: the nearest one in which something was recorded, and others for each person."""
+r"""Indices of frames: the nearest one in which something is present, and other frames per person."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pyg_sybio.data.motion import Motion
 
 
 def last_present(present: Tensor) -> Tensor:
-    r"""Number of the last frame up to each one where something is present, -1 if there is none.
+    r"""Index of the last frame up to each frame in which something is present, -1 if there is none.
 
     Shapes:
         - **input:** `[P, T, ...]`
@@ -19,7 +19,7 @@ def last_present(present: Tensor) -> Tensor:
 
 
 def next_present(present: Tensor) -> Tensor:
-    r"""Number of the first frame from each one on where something is present, `T` if there is none.
+    r"""Index of the first frame from each frame on in which something is present, `T` if there is none.
 
     Shapes:
         - **input:** `[P, T, ...]`
@@ -29,9 +29,9 @@ def next_present(present: Tensor) -> Tensor:
 
 
 def held_frames(present: Tensor) -> Tensor:
-    r"""The frame to repeat for each one: the last present, before the first of them the first.
+    r"""The frame to hold in each frame: the last present one, or the first if there is none before.
 
-    Where nothing is ever present, each frame is its own.
+    If nothing is present in any frame, each frame is its own.
 
     Shapes:
         - **input:** `[P, T, ...]`
@@ -43,13 +43,13 @@ def held_frames(present: Tensor) -> Tensor:
 
 
 def take_frames(motion: Motion, person: Tensor, frame: Tensor, **changes: Any) -> Motion:
-    r"""The motion put together of other frames: for each new person and frame, whose and which one to take.
+    r"""The motion composed of other frames, given by the person and the frame of each.
 
     Args:
         motion: The motion.
-        person: Numbers of persons.
-        frame: Numbers of frames.
-        changes: Fields to change with it.
+        person: Indices of persons.
+        frame: Indices of frames.
+        changes: Other fields to change.
 
     Shapes:
         - **person, frame:** together `[P', T']`

@@ -1,4 +1,4 @@
-r"""Between two poses."""
+r"""Interpolation between two poses."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from pyg_sybio.rotations import expmap_to_quaternion, quaternion_to_expmap
 
 
 def interpolate(before: Tensor, after: Tensor, weight: Tensor, *, rotations: bool) -> Tensor:
-    r"""Values between two others: positions on a line, rotations on the shortest arc at constant speed.
+    r"""Interpolate between two values: positions linearly, rotations on the shortest arc at constant speed.
 
     .. math::
         (1 - w)\,a + w\,b, \qquad \text{or, for unit quaternions,} \qquad
@@ -15,8 +15,8 @@ def interpolate(before: Tensor, after: Tensor, weight: Tensor, *, rotations: boo
         \cos\omega = q_a \cdot q_b \ge 0
 
     Args:
-        before: What weight 0 gives, to the last bit.
-        after: What weight 1 gives, to the last bit.
+        before: The result for weight 0, exactly.
+        after: The result for weight 1, exactly.
         weight: From 0 to 1.
         rotations: Whether values are exponential maps (radians).
 
@@ -28,8 +28,8 @@ def interpolate(before: Tensor, after: Tensor, weight: Tensor, *, rotations: boo
     if not rotations:
         return torch.lerp(before, after, weight)
     start, end = expmap_to_quaternion(before), expmap_to_quaternion(after)
-    end = torch.where((start * end).sum(-1, keepdim=True) < 0, -end, end)  # of two arcs the shorter
-    # The angle between unit vectors from two lengths: the cosine says little of small ones.
+    end = torch.where((start * end).sum(-1, keepdim=True) < 0, -end, end)  # the shorter of two arcs
+    # The angle between unit vectors from two lengths, because the cosine is inaccurate for small angles.
     apart, along = (end - start).norm(dim=-1, keepdim=True), (end + start).norm(dim=-1, keepdim=True)
     arc = 2 * torch.atan2(apart, along)
     first, second = (

@@ -1,4 +1,4 @@
-r"""Noise on the joints."""
+r"""Add noise to the joints."""
 
 import torch
 
@@ -7,12 +7,12 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_range
 
 
 class JitterJoints(MotionTransform):
-    r"""Add normal noise to every joint that is present, independent in every frame and coordinate.
+    r"""Add Gaussian noise to every joint that is present, independently in every frame and coordinate.
 
     .. math::
         x' = x + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, I)
 
-    A score gets none. For rotations the noise is added to the exponential map.
+    Scores get no noise. For rotations, the noise is added to the exponential map.
 
     Args:
         std: The standard deviation :math:`\sigma`, in the unit of the coordinates (radians for rotations).

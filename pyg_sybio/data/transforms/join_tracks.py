@@ -1,4 +1,4 @@
-r"""One person whom the tracker took for several, one after the other."""
+r"""Join the tracks of a person whom the tracker lost."""
 
 import torch
 from torch import Tensor
@@ -11,19 +11,20 @@ from pyg_sybio.data.transforms.frame_index import take_frames
 class JoinTracks(MotionTransform):
     r"""Make one person of tracks that are never seen in the same frame (NTU RGB+D).
 
-    A tracker that loses a person gives a new number when it finds them again. Each person in turn joins the
-    first one before them with whom, and with everybody who joined already, they share no frame; who shares
-    one with all stays a person of their own. The joined person keeps the first one's track number and place.
+    A tracker that loses a person assigns a new number when it finds the person again. Each person in turn
+    joins the first earlier one with whom, including everybody who has already joined, they share no frame; a
+    person who shares a frame with all of them stays separate. The joined person keeps the first one's track
+    number and index.
 
-    Order persons by motion and drop made-up bodies before, so that the tracks that matter are joined first:
+    Order persons by motion and drop spurious bodies before, so that the important tracks are joined first:
 
     .. code-block:: python
 
         Compose([SelectBodies(num_bodies=10), JoinTracks(), SelectBodies(num_bodies=2)])
 
     Note:
-        Nothing tells a person who comes back from another one who comes when the first has left: these are
-        joined as well, as in the field.
+        A person who comes back cannot be distinguished from another one who appears when the first has left;
+        these are joined as well, as is usual in the field.
     """
 
     def forward(self, motion: Motion) -> Motion:

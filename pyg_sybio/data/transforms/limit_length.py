@@ -1,4 +1,4 @@
-r"""Motions of at most a given number of frames."""
+r"""Limit the number of frames of motions."""
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import MotionTransform, check_count
@@ -6,12 +6,12 @@ from pyg_sybio.data.transforms.resample_length import ResampleLength
 
 
 class LimitLength(MotionTransform):
-    r"""A longer motion in so many frames, as by :class:`~pyg_sybio.data.transforms.ResampleLength`.
+    r"""Resample longer motions to a number of frames (:class:`~pyg_sybio.data.transforms.ResampleLength`).
 
-    One of no more frames stays as it is and keeps its tempo.
+    Other motions are unchanged and keep their tempo.
 
     Args:
-        num_frames: The most frames of the result.
+        num_frames: Largest number of frames of the result.
 
     Raises:
         ValueError: If `num_frames` is not positive.

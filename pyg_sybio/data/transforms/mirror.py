@@ -1,4 +1,4 @@
-r"""Left and right swapped."""
+r"""Swap left and right."""
 
 from typing import Literal
 
@@ -19,22 +19,22 @@ class Mirror(InvertibleTransform):
         x'_{\pi(i)} = S\,x_i \;(\text{positions}), \qquad
         v'_{\pi(i)} = -S\,v_i \;(\text{rotations}),
 
-    since a rotation :math:`R = \exp[v]_\times` becomes :math:`S R S`: its axis is reflected and its sense is
-    turned about. The path of the root is reflected as positions are. It is its own inverse.
+    since a rotation :math:`R = \exp[v]_\times` becomes :math:`S R S`: its axis is reflected and its direction
+    is reversed. The path of the root is reflected like positions. The transform is its own inverse.
 
     Args:
         axis: The axis from one side of the body to the other. (default: `"x"`)
 
     Raises:
-        ValueError: If `axis` is no axis, or not one of the skeleton's coordinates.
+        ValueError: If `axis` is not an axis, or not one of the skeleton's coordinates.
 
     Shapes:
         - **parameters** of :meth:`apply`: whether the motion was reflected, `[]`
 
     Note:
-        Coordinates must have their origin in the middle: shift image coordinates from 0 to 1 by -0.5 first.
-        Rotations must be those of a body whose rest pose is symmetric across the same axis. Where a class
-        says left or right, the label no longer fits.
+        The origin of the coordinates must be in the middle: shift image coordinates from 0 to 1 by -0.5
+        first. Rotations must belong to a body whose rest pose is symmetric across the same axis. If a class
+        names left or right, the label does not fit the mirror image.
     """
 
     def __init__(self, *, axis: Literal["x", "y", "z"] = "x") -> None:

@@ -1,4 +1,4 @@
-r"""Clips of at least so many frames."""
+r"""Pad motions in time."""
 
 from typing import Literal
 
@@ -10,26 +10,27 @@ from pyg_sybio.data.transforms.base import InvertibleTransform, check_choice, ch
 
 
 class Pad(InvertibleTransform):
-    r"""Add frames to a clip that is too short; a longer one stays as it is.
+    r"""Add frames to motions that are too short; longer ones are unchanged.
 
-    With `T` frames, what is added at the end is for frame :math:`t \ge T` a copy of frame
+    A motion of `T` frames is extended at the end: frame :math:`t \ge T` is a copy of frame
 
     .. math::
         t \bmod T \;(\text{repeat}), \qquad T - 1 \;(\text{hold}),
 
-    or a frame in which nobody is present (zero). At the start the sequence is repeated backwards in time, so
-    that its last frame meets the first recorded one, or the first frame is held.
+    or a frame in which nobody is present (zero). At the start, the sequence is repeated backwards in time, so
+    that its last frame comes before the first recorded one, or the first frame is held.
 
     Args:
-        num_frames: Fewest frames of the result.
+        num_frames: Smallest number of frames of the result.
         mode: `"repeat"`, `"hold"` or `"zero"`. (default: `"repeat"`)
         side: Where frames are added, at the `"end"` or the `"start"`. (default: `"end"`)
 
     Raises:
-        ValueError: If `num_frames` is not positive, or `mode` or `side` is another word.
+        ValueError: If `num_frames` is not positive, or `mode` or `side` has another value.
 
     Shapes:
-        - **parameters** of :meth:`apply`: the first recorded frame and how many there are, `[2]`
+        - **parameters** of :meth:`apply`: index of the first recorded frame, and number of recorded frames,
+          `[2]`
     """
 
     def __init__(

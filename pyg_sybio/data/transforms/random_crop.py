@@ -1,4 +1,4 @@
-r"""A random part of a clip in time."""
+r"""Crop motions in time at random."""
 
 import torch
 
@@ -7,7 +7,7 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_range
 
 
 class RandomCrop(MotionTransform):
-    r"""A random share of the frames in a row, from a random start.
+    r"""Keep a random share of consecutive frames, from a random start.
 
     .. math::
         T' = \max(1, \operatorname{round}(u\,T)), \quad u \sim U(\text{min\_share}, \text{max\_share}), \qquad

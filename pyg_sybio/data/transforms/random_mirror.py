@@ -1,4 +1,4 @@
-r"""Left and right swapped by chance."""
+r"""Swap left and right at random."""
 
 from typing import Literal
 
@@ -18,7 +18,8 @@ class RandomMirror(InvertibleTransform):
         axis: The axis from one side of the body to the other. (default: `"x"`)
 
     Raises:
-        ValueError: If `p` is not from 0 to 1, `axis` is no axis, or not one of the skeleton's coordinates.
+        ValueError: If `p` is not from 0 to 1, `axis` is not an axis, or not one of the skeleton's
+            coordinates.
 
     Shapes:
         - **parameters** of :meth:`apply`: whether the motion was reflected, `[]`

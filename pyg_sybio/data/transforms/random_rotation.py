@@ -1,4 +1,4 @@
-r"""Motions seen from random directions."""
+r"""Rotate motions at random."""
 
 from collections.abc import Sequence
 
@@ -11,23 +11,23 @@ from pyg_sybio.rotations import euler_to_matrix
 
 
 class RandomRotation(LinearTransform):
-    r"""Turn a clip about the origin by random angles, all persons and frames alike.
+    r"""Rotate a motion about the origin by random angles, the same for all persons and frames.
 
     .. math::
         x' = R_x(\alpha)\, R_y(\beta)\, R_z(\gamma)\, x, \qquad \alpha, \beta, \gamma \sim U(-m, m)
 
-    with an `m` for each axis. `max_degrees=[0, 180, 0]` turns all the way round about a vertical y. In the
-    plane, only the turn about z remains.
+    with one `m` per axis. `max_degrees=[0, 180, 0]` rotates by any angle about a vertical y. In the plane,
+    only the rotation about z remains.
 
     Args:
-        max_degrees: Largest angle about each axis, in degrees, from 0 to 180: one for all, or three.
+        max_degrees: Largest angle about each axis, in degrees, from 0 to 180: one for all axes, or three.
             (default: 15)
 
     Raises:
         ValueError: If `max_degrees` is neither one nor three angles from 0 to 180, or poses are rotations.
 
     Note:
-        Center the motion first: about the origin of a camera, a turn carries the body through the room.
+        Centre the motion first: a rotation about the origin of a camera moves the body through the room.
     """
 
     def __init__(self, *, max_degrees: float | Sequence[float] = 15.0) -> None:

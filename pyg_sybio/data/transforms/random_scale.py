@@ -1,4 +1,4 @@
-r"""Motions of larger and smaller bodies."""
+r"""Scale motions at random."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from pyg_sybio.data.transforms.base import LinearTransform, check_range
 
 
 class RandomScale(LinearTransform):
-    r"""Stretch a clip from the origin by a random factor, all persons and frames alike.
+    r"""Scale a motion about the origin by a random factor, the same for all persons and frames.
 
     .. math::
         x' = \operatorname{diag}(s)\, x, \qquad s \sim U(\text{low}, \text{high})
@@ -16,8 +16,7 @@ class RandomScale(LinearTransform):
     Args:
         low: Smallest factor, above 0. (default: 0.9)
         high: Largest factor. (default: 1.1)
-        each_axis: Whether each axis has a factor of its own, which changes proportions; False has one for
-            all. (default: False)
+        each_axis: Whether each axis has its own factor, which changes proportions. (default: False)
 
     Raises:
         ValueError: If a factor is not positive, or they are in the wrong order, or poses are rotations.

@@ -1,4 +1,4 @@
-r"""Slanted motions."""
+r"""Shear motions at random."""
 
 import torch
 from torch import Tensor
@@ -8,14 +8,14 @@ from pyg_sybio.data.transforms.base import LinearTransform, check_range
 
 
 class RandomShear(LinearTransform):
-    r"""Slant a clip at random, all persons and frames alike.
+    r"""Shear a motion at random, the same for all persons and frames.
 
     .. math::
         x' = (I + S)\, x, \qquad s_{ii} = 0, \quad s_{ij} \sim U(-\text{amount}, \text{amount})
 
     Args:
-        amount: Largest slant, from 0 to 0.5: up to there the map has an inverse whatever is drawn.
-            (default: 0.5, the field's)
+        amount: Largest shear, from 0 to 0.5, up to which the map always has an inverse. (default: 0.5, as
+            usual in the field)
 
     Raises:
         ValueError: If `amount` is not from 0 to 0.5, or poses are rotations.

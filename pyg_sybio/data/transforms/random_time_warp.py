@@ -1,4 +1,4 @@
-r"""Motions in an uneven tempo."""
+r"""Warp motions in time at random."""
 
 import torch
 
@@ -8,7 +8,7 @@ from pyg_sybio.data.transforms.resample import at_times
 
 
 class RandomTimeWarp(MotionTransform):
-    r"""The same movement from the first frame to the last, here a little faster and there a little slower.
+    r"""Play a motion from its first frame to its last at a varying tempo.
 
     Frame `k` of the :math:`T'` frames of the result is the pose at frame
 
@@ -16,14 +16,14 @@ class RandomTimeWarp(MotionTransform):
         t_k = (T - 1) \, \frac{\sum_{i \le k} u_i}{\sum_{i < T'} u_i}, \qquad u_0 = 0, \quad
         u_i \sim U(1 - \text{strength}, 1 + \text{strength})
 
-    of the clip, interpolated as by :class:`~pyg_sybio.data.transforms.Resample`. The whole clip may be played
-    faster or slower as well: :math:`T' - 1 = (T - 1) / v`, rounded and at least 1, with :math:`v` on a
-    logarithmic scale from `1 / tempo` to `tempo`. The frame rate stays.
+    of the motion, interpolated as by :class:`~pyg_sybio.data.transforms.Resample`. The whole motion may also
+    be played faster or slower: :math:`T' - 1 = (T - 1) / v`, rounded and at least 1, with :math:`v` drawn
+    log-uniformly from `1 / tempo` to `tempo`. The frame rate does not change.
 
     Args:
-        strength: How much a step in time may differ from the mean step, from 0 to 1. (default: 0.5)
-        tempo: Largest factor between the speed of the clip and that of the result, at least 1. With 1 the
-            number of frames stays, as it must in windows. (default: 1)
+        strength: Largest difference between a step in time and the mean step, from 0 to 1. (default: 0.5)
+        tempo: Largest factor by which the motion is played faster or slower, at least 1. With 1, the number
+            of frames does not change, as windows require. (default: 1)
 
     Raises:
         ValueError: If `strength` is not from 0 to 1, or `tempo` is below 1.

@@ -1,4 +1,4 @@
-r"""Motions of a given number of frames."""
+r"""Resample motions to a number of frames."""
 
 import torch
 
@@ -8,11 +8,11 @@ from pyg_sybio.data.transforms.resample import at_times
 
 
 class ResampleLength(MotionTransform):
-    r"""The whole motion in a given number of frames, evenly spaced from the first frame to the last.
+    r"""The whole motion in a number of frames, evenly spaced from the first frame to the last.
 
-    Frame `k` of the result is the pose at frame :math:`k\,(T-1)/(T'-1)` of the clip, interpolated as by
-    :class:`~pyg_sybio.data.transforms.Resample`; a single frame is the one in the middle. The frame rate
-    changes with it, to :math:`f' = f\,(T'-1)/(T-1)`, so that the motion lasts as long as before.
+    Frame `k` of the result is the pose at frame :math:`k\,(T-1)/(T'-1)` of the motion, interpolated as by
+    :class:`~pyg_sybio.data.transforms.Resample`; a single frame is the middle one. The frame rate becomes
+    :math:`f' = f\,(T'-1)/(T-1)`, so that the duration does not change.
 
     Args:
         num_frames: The new number of frames.

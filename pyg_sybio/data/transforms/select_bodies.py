@@ -1,4 +1,4 @@
-r"""The persons that matter in a clip of tracked bodies."""
+r"""Select the real persons among tracked bodies."""
 
 import torch
 from torch import Tensor
@@ -8,32 +8,34 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_count, check_r
 
 
 class SelectBodies(MotionTransform):
-    r"""The persons that move most, without the bodies that a tracker made up (NTU RGB+D's noise).
+    r"""The persons that move most, without spurious bodies of the tracker (the noise of NTU RGB+D).
 
-    A depth camera's tracker takes chairs for people and sees a person for an instant. What is dropped, in
-    this order:
+    A depth camera's tracker mistakes chairs for people, and detects persons for an instant. These bodies are
+    dropped, in this order:
 
-    1. who is never seen;
-    2. who is seen in fewer than `min_frames` frames;
-    3. who is too wide for a person: of the frames in which the body is seen, a share of more than
-       `max_wide_share` has joints that spread over more than `max_spread_ratio` times as much in x as in y.
+    1. bodies that are never seen;
+    2. bodies that are seen in fewer than `min_frames` frames;
+    3. bodies that are too wide for a person: in a share of more than `max_wide_share` of the frames in which
+       the body is seen, its joints spread over more than `max_spread_ratio` times as much in x as in y.
 
-    A rule that would leave nobody is skipped, so that at least one person stays; if nobody is ever seen, that
-    is the first one. The rest are ordered by how much they move,
+    A rule that would drop everybody is skipped, so that at least one person is kept (the first one, if nobody
+    is ever seen). The others are ordered by their amount of motion,
 
     .. math::
         \mu_p = \sum_{i=1}^{M} \frac{1}{|\mathcal T_{pi}|} \sum_{t \in \mathcal T_{pi}}
         \lVert x_{pi}(t) - \bar x_{pi} \rVert^2,
 
     the variance over the frames :math:`\mathcal T_{pi}` in which joint `i` of person `p` is present, and the
-    first `num_bodies` are kept. Of two that move alike, the one that came first goes first.
+    first `num_bodies` are kept; in a tie, the original order decides.
 
     Args:
-        num_bodies: How many persons to keep at most. (default: 2)
-        min_frames: Fewest frames of a real body. (default: 12, as the field drops those of up to 11)
-        max_spread_ratio: Largest plausible spread in x over spread in y, `inf` to allow any.
-            (default: 0.8, the field's)
-        max_wide_share: Largest share of implausible frames, from 0 to 1. (default: 0.69754, the field's)
+        num_bodies: Largest number of persons to keep. (default: 2)
+        min_frames: Smallest number of frames of a real body. (default: 12; the field drops bodies of up to
+            11)
+        max_spread_ratio: Largest plausible ratio of the spreads in x and y, `inf` to allow any. (default:
+            0.8, as usual in the field)
+        max_wide_share: Largest share of implausible frames, from 0 to 1. (default: 0.69754, as usual in the
+            field)
 
     Raises:
         ValueError: If an argument is out of range, or poses are rotations.
@@ -66,11 +68,11 @@ class SelectBodies(MotionTransform):
         return motion.persons(chosen or [0])
 
     def _too_wide(self, space: Tensor, present: Tensor) -> Tensor:
-        """Whose frames are mostly too wide, `[P]`."""
+        """Whether a person is too wide in most frames, `[P]`."""
         hidden = ~present[..., None]
         high = space[..., :2].masked_fill(hidden, -torch.inf).amax(2)
         low = space[..., :2].masked_fill(hidden, torch.inf).amin(2)
-        width, height = (high - low).unbind(-1)  # [P, T], -inf where nobody is seen, which is not wide
+        width, height = (high - low).unbind(-1)  # [P, T], -inf where nobody is seen
         wide = width > self.max_spread_ratio * height
         return wide.sum(1) > self.max_wide_share * present.any(2).sum(1)
 
@@ -86,5 +88,5 @@ def amount_of_motion(space: Tensor, present: Tensor) -> Tensor:
     weight = present[..., None].to(space.dtype)
     count = weight.sum(1, keepdim=True).clamp(min=1)
     mean = (space * weight).sum(1, keepdim=True) / count
-    deviation = (space - mean) * weight  # the mean first: at 3 m from a camera the squares would cancel
+    deviation = (space - mean) * weight  # not from the mean square, which would cancel 3 m from a camera
     return (deviation.square().sum(1, keepdim=True) / count).sum((1, 2, 3))

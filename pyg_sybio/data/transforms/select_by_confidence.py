@@ -1,4 +1,4 @@
-r"""The persons that a detector is surest of."""
+r"""Select the persons with the highest confidence."""
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import MotionTransform, check_count
@@ -10,11 +10,11 @@ class SelectByConfidence(MotionTransform):
     .. math::
         \bar c_p = \frac{1}{TM} \sum_{t=1}^{T} \sum_{i=1}^{M} c_{pi}(t),
 
-    with confidence 0 where a joint is not present: who is seen for an instant, however sharply, does not push
-    out who is there all the time. Of two alike, the one that came first goes first.
+    with confidence 0 where a joint is not present, so that a person who is seen for an instant is not
+    preferred to one who is seen all the time. In a tie, the original order decides.
 
     Args:
-        num_bodies: How many persons to keep at most. (default: 1, the paper's)
+        num_bodies: Largest number of persons to keep. (default: 1, as in the paper)
 
     Raises:
         ValueError: If `num_bodies` is not positive, or a motion has no confidence.
@@ -28,7 +28,7 @@ class SelectByConfidence(MotionTransform):
         if confidence is None:
             if motion.skeleton.coordinates != "xy+score":
                 raise ValueError(
-                    f"SelectByConfidence needs 'confidence', which {motion.source or 'the motion'} has not"
+                    f"SelectByConfidence needs 'confidence', which {motion.source or 'the motion'} lacks"
                 )
             confidence = motion.poses[..., 2]
         mean = (confidence * motion.present).mean((1, 2))

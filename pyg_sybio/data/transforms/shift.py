@@ -1,4 +1,4 @@
-r"""Coordinates about another origin."""
+r"""Shift the origin of the coordinates."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ class Shift(InvertibleTransform):
     .. math::
         x' = x + o
 
-    Image coordinates from 0 to 1 (Kinetics-Skeleton) are centred by `offset=[-0.5, -0.5]`; joints with a
-    score of 0, which are not present, stay zero. The inverse is the shift by `-offset`.
+    Image coordinates from 0 to 1 (Kinetics-Skeleton) are centred by `offset=[-0.5, -0.5]`; joints with score
+    0, which are not present, stay zero. The inverse is the shift by `-offset`.
 
     Args:
-        offset: What to add, one number for each coordinate in space, in the unit of the coordinates.
+        offset: The offset, one number per coordinate in space, in the unit of the coordinates.
 
     Raises:
         ValueError: If `offset` has another number of coordinates than the skeleton, or poses are rotations.

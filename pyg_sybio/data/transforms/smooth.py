@@ -1,4 +1,4 @@
-r"""Trajectories without the trembling of a camera."""
+r"""Smooth the trajectories of the joints."""
 
 import torch
 from torch.nn import functional
@@ -11,18 +11,17 @@ _REACH = 3
 
 
 class Smooth(MotionTransform):
-    r"""Each joint's trajectory through a Gaussian filter in time.
+    r"""Filter each joint's trajectory with a Gaussian in time.
 
     .. math::
         x'(t) = \frac{\sum_k g_k\, m(t + k)\, x(t + k)}{\sum_k g_k\, m(t + k)}, \qquad
         g_k = e^{-k^2 / 2 \sigma^2}, \quad |k| \le \lceil 3 \sigma \rceil,
 
-    with :math:`m` 1 where the joint is present and 0 elsewhere, also before the first frame and after the
-    last. What is absent stays absent, and a joint at rest stays where it is. A score is left alone.
+    where :math:`m` is 1 if the joint is present and 0 otherwise, including before the first frame and after
+    the last. A joint that is not present stays so, and a joint at rest does not move. Scores are not changed.
 
-    Velocities and accelerations (Eq. 9) magnify what changes from frame to frame, and so does a model that
-    takes them in. Among the transforms that prepare a whole clip the filter would carry the future into the
-    last observed frames; among those of the observed frames (`fill`) it cannot.
+    Velocities and accelerations (Eq. 9) amplify noise between frames. Applied to a whole clip, the filter
+    would leak the future into the last observed frames; applied to the observed frames (`fill`), it cannot.
 
     Args:
         std: The standard deviation :math:`\sigma`, in frames, above 0.

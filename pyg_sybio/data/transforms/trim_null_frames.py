@@ -1,4 +1,4 @@
-r"""A clip from the first frame in which somebody is seen to the last."""
+r"""Trim empty frames."""
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import MotionTransform
@@ -7,8 +7,8 @@ from pyg_sybio.data.transforms.base import MotionTransform
 class TrimNullFrames(MotionTransform):
     r"""Drop the leading and the trailing frames in which nobody is seen.
 
-    Empty frames between others stay, since dropping them would make the motion jump. A clip in which nobody
-    is ever seen stays as it is.
+    Empty frames between others are kept, since dropping them would make the motion jump. A motion in which
+    nobody is ever seen is unchanged.
     """
 
     def forward(self, motion: Motion) -> Motion:

@@ -126,7 +126,7 @@ def test_what_is_read_at_once_is_not_too_large(
         (lambda rows: rows[1].__setitem__(11, " nan"), "line 2 has 'nan', expected a finite number"),
         (lambda rows: rows[1].__setitem__(11, "-inf"), "line 2 has '-inf', expected a finite number"),
         (lambda rows: rows[1].__setitem__(3, "1e999"), "line 2 has '1e999', expected a finite number"),
-        (lambda rows: rows.clear(), "motion.txt has no frames, expected lines of 12 comma separated values"),
+        (lambda rows: rows.clear(), "motion.txt has no frames, expected lines of 12 comma-separated values"),
     ],
 )
 def test_a_damaged_file_is_named_with_its_line(tmp_path: Path, change: object, message: str) -> None:

@@ -226,7 +226,7 @@ def member(shape: tuple[int, ...], zeros: int) -> bytes:
     [
         ((10**12, 300, 150), 600, "600 bytes of values, but float32"),
         ((3, 10**9, 150), 600, "600 bytes of values, but float32"),
-        ((3, 28000, 150), 3 * 28000 * 600, f"has 16800000 bytes a clip, expected at most {MAX_CLIP_BYTES}"),
+        ((3, 28000, 150), 3 * 28000 * 600, f"has 16800000 bytes per clip, expected at most {MAX_CLIP_BYTES}"),
     ],
 )
 def test_huge_arrays_take_no_memory(path: Path, shape: tuple[int, ...], zeros: int, message: str) -> None:

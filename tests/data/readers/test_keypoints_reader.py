@@ -235,7 +235,7 @@ def test_openpose_folder_that_shows_nobody(given: str | None, tmp_path: Path) ->
     for number in range(3):
         write_json(tmp_path / f"clip_{number:012}_keypoints.json", {"people": []})
     if given is None:
-        with pytest.raises(ValueError, match="shows nobody, expected 'skeleton' to say"):
+        with pytest.raises(ValueError, match="shows nobody, expected 'skeleton', since no key"):
             read_keypoints(tmp_path)
     else:
         motion = read_keypoints(tmp_path, skeleton=load_skeleton(given))
@@ -300,7 +300,9 @@ def test_wrong_openpose_folders_are_refused(files: dict[str, Any], message: str,
 
 def test_what_is_no_file_among_openposes_frames_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a_1_keypoints.json").mkdir()
-    with pytest.raises(ValueError, match=r"a_1_keypoints.json is no file, expected the keypoints of a frame"):
+    with pytest.raises(
+        ValueError, match=r"a_1_keypoints.json is not a file, expected the keypoints of a frame"
+    ):
         read_keypoints(tmp_path)
 
 

@@ -328,7 +328,7 @@ def test_an_archive_of_other_things(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("poses.txt", "hello")
-    with pytest.raises(ValueError, match=r"a.npz has 'poses.txt', expected an archive of .npy arrays alone"):
+    with pytest.raises(ValueError, match=r"a.npz has 'poses.txt', expected an archive of only .npy arrays"):
         read(path, STICK)
     with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("poses.npy", b"1")
@@ -337,7 +337,7 @@ def test_an_archive_of_other_things(tmp_path: Path) -> None:
         read(path, STICK)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("poses.npy", _npy((1, 4, 3), bytes(48)))
-    with pytest.raises(ValueError, match=r"array 'poses' is packed as numpy.savez never does"):
+    with pytest.raises(ValueError, match=r"array 'poses' is packed in a way that numpy.savez never uses"):
         read(path, STICK)
     path.write_bytes(b"hello")
     with pytest.raises(ValueError, match=r"a.npz: File is not a zip file, expected an .npz archive"):

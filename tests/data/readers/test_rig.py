@@ -354,7 +354,7 @@ def test_left_and_right_are_cut_alike(seed: int) -> None:
 
 
 def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"walk\.amc is no rig, expected a \.bvh or \.asf file"):
+    with pytest.raises(ValueError, match=r"walk\.amc is not a rig, expected a \.bvh or \.asf file"):
         skeleton_from_file(tmp_path / "walk.amc")
     with pytest.raises(ValueError, match=r"'end_sites' is True, but .*02\.asf has none"):
         skeleton_from_file(tmp_path / "02.asf", end_sites=True)

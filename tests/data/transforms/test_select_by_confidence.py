@@ -34,7 +34,7 @@ def test_a_glimpse_does_not_win() -> None:
 
 
 def test_without_confidence_it_says_so() -> None:
-    with pytest.raises(ValueError, match="needs 'confidence', which a test has not"):
+    with pytest.raises(ValueError, match="needs 'confidence', which a test lacks"):
         SelectByConfidence()(random_motion().replace(confidence=None))
     with pytest.raises(ValueError, match="'num_bodies' is True"):
         SelectByConfidence(num_bodies=True)
