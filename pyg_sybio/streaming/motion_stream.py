@@ -20,6 +20,7 @@ from pyg_sybio.data.transforms import (
     SelectBodies,
     SelectByConfidence,
 )
+from pyg_sybio.data.transforms.base import check_count, check_range
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.streaming.inference import Model, Windows, answer, input_example
@@ -146,15 +147,12 @@ class MotionStream:
         max_tracks: int = 32,
         forget_after: float = 10.0,
     ) -> None:
-        if not MIN_RATE <= fps <= MAX_RATE:
-            raise ValueError(f"'fps' is {fps}, expected {MIN_RATE:g} to {MAX_RATE:g} Hz")
+        check_range("fps", fps, MIN_RATE, MAX_RATE)
+        check_range("enough", enough, 0, 1)
+        check_count("max_tracks", max_tracks)
         for name, value in {"max_gap": max_gap, "forget_after": forget_after}.items():
             if not 0 < value < math.inf:
                 raise ValueError(f"'{name}' is {value}, expected a positive number")
-        if not 0 <= enough <= 1:
-            raise ValueError(f"'enough' is {enough}, expected a number from 0 to 1")
-        if max_tracks < 1:
-            raise ValueError(f"'max_tracks' is {max_tracks}, expected at least 1")
         if max_gap * fps < 1:
             raise ValueError(
                 f"'max_gap' is {max_gap:g} s, expected at least {1 / fps:g} s, the time between two poses"
