@@ -36,9 +36,8 @@ FORMATS = {
 FRAME_FILES = "*_keypoints.json"
 """The files, one per frame, in a folder that OpenPose has written; the folder is read as one motion."""
 
-# Values per line -> the skeleton, and the rate (Hz) at which the benchmark takes its files to be recorded.
+# Values per line -> skeleton.
 _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
-_EXPMAP_RATE = 50.0
 
 Read = Callable[[Path, Skeleton | None], Motion | Iterator[Motion]]
 
@@ -136,7 +135,7 @@ def _txt_format(path: Path) -> Read:
             if num_values not in _EXPMAP_SKELETONS:
                 raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
             skeleton = load_skeleton(_EXPMAP_SKELETONS[num_values])
-        return read_expmap(path, skeleton=skeleton, frame_rate=_EXPMAP_RATE)
+        return read_expmap(path, skeleton=skeleton)
 
     return read
 

@@ -13,14 +13,10 @@ from pyg_sybio.data.readers.asf import AcclaimLines, AsfRig, load_asf
 from pyg_sybio.data.readers.text import shown, to_count, to_floats
 from pyg_sybio.skeleton import Skeleton
 
+FRAME_RATE = 120.0
 
-def read_amc(
-    path: str | Path,
-    *,
-    asf: str | Path | None = None,
-    skeleton: Skeleton | None = None,
-    frame_rate: float = 120.0,
-) -> Motion:
+
+def read_amc(path: str | Path, *, asf: str | Path | None = None, skeleton: Skeleton | None = None) -> Motion:
     r"""The motion of an AMC file: root and ends of the bones, by forward kinematics in double precision.
 
     Args:
@@ -29,10 +25,9 @@ def read_amc(
             one)
         skeleton: Its joints are found by their names among root and bones. (default: all of them,
             :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)
-        frame_rate: In Hz; the format does not say. CMU's is 120.
 
     Returns:
-        One person, `[1, T, M, 3]`, in metres.
+        One person, `[1, T, M, 3]`, in metres, at CMU's 120 Hz: the format does not say.
 
     Raises:
         ValueError: If a file is damaged, naming the line, or lacks a joint of the skeleton.
@@ -40,7 +35,7 @@ def read_amc(
     """
     path = Path(path)
     rig = load_asf(asf if asf is not None else find_asf(path))
-    return rig.motion(load_amc(path, rig), skeleton or rig.skeleton(), frame_rate=frame_rate, path=path)
+    return rig.motion(load_amc(path, rig), skeleton or rig.skeleton(), frame_rate=FRAME_RATE, path=path)
 
 
 def find_asf(path: Path) -> Path:

@@ -50,15 +50,13 @@ class AnnotationFile:
         """Number of clips."""
         return len(self.annotations)
 
-    def motions(
-        self, *, skeleton: Skeleton | None = None, frame_rate: float | None = None
-    ) -> Iterator[Motion]:
+    def motions(self, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:
         """The clips in the order of the file, as :func:`read_annotations` describes them."""
         parts = self._parts()
         for index, (name, annotation) in enumerate(self.annotations.items()):
             where = f"{self.path}, annotation {index} ({shown(name)})"
             try:
-                motion = _motion(annotation, skeleton, frame_rate, source=f"{self.path}: {name}")
+                motion = _motion(annotation, skeleton, source=f"{self.path}: {name}")
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from None
             yield motion.replace(ids={**motion.ids, **parts.get(name, {})})
@@ -116,16 +114,13 @@ def load_annotations(path: str | Path) -> AnnotationFile:
     return AnnotationFile(path, splits, annotations)
 
 
-def read_annotations(
-    path: str | Path, *, skeleton: Skeleton | None = None, frame_rate: float | None = None
-) -> Iterator[Motion]:
+def read_annotations(path: str | Path, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:
     r"""The clips of an annotation pickle, one at a time.
 
     Args:
         path: The file.
         skeleton: The skeleton of the joints. (default: ``ntu25`` for 25 joints in space, ``coco17`` and
             ``openpose18`` for 17 and 18 in an image)
-        frame_rate: In Hz; the file does not say.
 
     Returns:
         Motions whose `label` is the number of the class as text, None for annotations without one. An id such
@@ -148,12 +143,10 @@ def read_annotations(
         left out. The tracks are the persons' indices in the file. A clip in which nobody is present has one
         person, who is present nowhere.
     """
-    yield from load_annotations(path).motions(skeleton=skeleton, frame_rate=frame_rate)
+    yield from load_annotations(path).motions(skeleton=skeleton)
 
 
-def _motion(
-    annotation: Mapping[str, Any], skeleton: Skeleton | None, frame_rate: float | None, source: str
-) -> Motion:
+def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: str) -> Motion:
     keypoints = _numbers(annotation, "keypoint", 4)
     persons, num_frames, num_joints, num_coordinates = keypoints.shape
     label = str(_integer(annotation, "label", least=0)) if "label" in annotation else None
@@ -190,7 +183,6 @@ def _motion(
         present=torch.from_numpy(present[seen]),
         confidence=None if scores is None else torch.from_numpy(scores[seen]),
         skeleton=skeleton,
-        frame_rate=frame_rate,
         label=label,
         ids=ids_from_name(annotation["frame_dir"]),
         tracks=tuple(seen),

@@ -13,17 +13,17 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.text import all_lines_of, to_floats
 from pyg_sybio.skeleton import Skeleton
 
+FRAME_RATE = 50.0  # by the benchmarks; the files do not say
 # The characters of numbers in decimal digits, and those between them.
 _NUMERIC = b"0123456789+-.eE, \t\r\n"
 
 
-def read_expmap(path: str | Path, *, skeleton: Skeleton, frame_rate: float | None = None) -> Motion:
+def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:
     r"""The motion of one person in a file of exponential maps.
 
     Args:
         path: The file.
         skeleton: Its joints, coordinates `expmap`, in the order of the columns.
-        frame_rate: In Hz; the file does not say.
 
     Shapes:
         - **poses:** `[1, T, M, 3]`, radians, double precision
@@ -44,7 +44,7 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton, frame_rate: float | Non
         poses=rotations.unflatten(-1, (-1, 3))[None].contiguous(),
         translation=translation[None].contiguous(),
         skeleton=skeleton,
-        frame_rate=frame_rate,
+        frame_rate=FRAME_RATE,
         source=str(path),
     )
 

@@ -22,15 +22,12 @@ MAX_CLIP_BYTES = 2**24
 """Largest size of one clip, which is completely in memory: 27,000 frames in single precision."""
 
 
-def read_feeder_arrays(
-    path: str | Path, *, skeleton: Skeleton | None = None, frame_rate: float | None = None
-) -> Iterator[Motion]:
+def read_feeder_arrays(path: str | Path, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:
     r"""The clips of an ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``, one at a time.
 
     Args:
         path: The file.
         skeleton: The skeleton of the joints, with positions in space. (default: ``ntu25``)
-        frame_rate: In Hz; the file does not say.
 
     Returns:
         Motions in single precision, the training clips first. The `label` is the number of the class, from 0,
@@ -65,7 +62,6 @@ def read_feeder_arrays(
                 yield _motion(
                     frames.reshape(-1, NUM_PERSONS, skeleton.num_joints, skeleton.num_features),
                     skeleton=skeleton,
-                    frame_rate=frame_rate,
                     label=_label(one_hot, f"{path}, array 'y_{split}', clip {index}"),
                     ids={"split": split},
                     source=f"{path}: x_{split}[{index}]",

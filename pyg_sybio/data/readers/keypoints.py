@@ -18,9 +18,7 @@ from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 _NUMBERED = re.compile(r"(.*?)(\d{1,18})", re.ASCII | re.DOTALL)
 
 
-def read_keypoints(
-    path: str | Path, *, skeleton: Skeleton | None = None, frame_rate: float | None = None
-) -> Motion:
+def read_keypoints(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
     r"""The motion of a file, or folder, of keypoints.
 
     * An **array**, in `.npy` or as nested lists in JSON: `[T, M, C]`, or `[P, T, M, C]` for several persons,
@@ -41,7 +39,6 @@ def read_keypoints(
         skeleton: The skeleton of the keypoints; its coordinates are positions. (default: the only shipped
             skeleton with this number of joints and such values, for example `coco17` for 17 of x, y, score;
             it must be given if several fit: 25 keypoints of three values may be a Kinect's or OpenPose's)
-        frame_rate: In Hz; no such file says it. (default: unknown)
 
     Raises:
         ValueError: If the file is in none of these formats or damaged, or fits no skeleton, or several; the
@@ -50,18 +47,16 @@ def read_keypoints(
     """
     path = Path(path)
     if path.is_dir():
-        return _from_frames(path, _openpose_frames(path), skeleton, frame_rate)
+        return _from_frames(path, _openpose_frames(path), skeleton)
     if path.suffix.lower() == ".npy":
-        return _from_array(path, _npy_array(path), skeleton, frame_rate)
+        return _from_array(path, _npy_array(path), skeleton)
     document = read_json(path)
     if isinstance(document, list) and document and isinstance(document[0], dict):
-        return _from_frames(path, _coco_frames(path, document), skeleton, frame_rate)
-    return _from_array(path, _json_array(path, document), skeleton, frame_rate)
+        return _from_frames(path, _coco_frames(path, document), skeleton)
+    return _from_array(path, _json_array(path, document), skeleton)
 
 
-def _from_array(
-    path: Path, values: np.ndarray, skeleton: Skeleton | None, frame_rate: float | None
-) -> Motion:
+def _from_array(path: Path, values: np.ndarray, skeleton: Skeleton | None) -> Motion:
     """The motion of an array `[T, M, C]` or `[P, T, M, C]`."""
     if values.ndim not in (3, 4) or not values.size:
         raise ValueError(f"{path} has shape {list(values.shape)}, expected [T, M, C] or [P, T, M, C]")
@@ -69,7 +64,6 @@ def _from_array(
         torch.from_numpy(values if values.ndim == 4 else values[None]),
         skeleton=skeleton or _skeleton_of(path, values.shape[-2], values.shape[-1], KEYPOINT_WIDTHS),
         where=str(path),
-        frame_rate=frame_rate,
     )
 
 
@@ -97,7 +91,7 @@ def _json_array(path: Path, document: Any) -> np.ndarray:
 _Frames = dict[int, dict[str, list[Any]]]
 
 
-def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None, frame_rate: float | None) -> Motion:
+def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None) -> Motion:
     people = {where: keypoints for number in sorted(frames) for where, keypoints in frames[number].items()}
     if people:
         values = _triples(people)
@@ -117,7 +111,6 @@ def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None, frame_r
         [(number - first, len(frames[number])) for number in sorted(frames)],
         skeleton=skeleton,
         where=str(path),
-        frame_rate=frame_rate,
     )
 
 

@@ -1,10 +1,9 @@
 r"""The synthetic actions: a cycle of key poses each.
 
-A key pose names the angles (degrees, see :data:`~pyg_sybio.data.synthetic.body.FREEDOMS`) that are not zero
-at a phase
-of the cycle, phases running from 0 to 1. Between the keys the angles run straight, and a Gaussian window on
-the harmonics rounds the corners, so that an action is a short Fourier series in its phase. All are performed
-with the right hand or foot; the data set mirrors half of the clips.
+A key pose gives the angles (degrees, see :data:`~pyg_sybio.data.synthetic.body.FREEDOMS`) that are not zero
+at a phase of the cycle, from 0 to 1. Between the keys, the angles are interpolated linearly, and a Gaussian
+window on the harmonics rounds the corners, so that an action is a short Fourier series in its phase. All
+actions are performed with the right hand or foot; the data set mirrors half of the clips.
 """
 
 from collections.abc import Mapping
@@ -30,8 +29,8 @@ class Action:
         name: The class.
         period: Shortest and longest cycle, in seconds.
         keys: Phase -> pose.
-        flights: Spans of the phase in which no foot is on the ground.
-        travels: Whether the body moves ahead at a steady speed; it stays where its feet are if not.
+        flights: Intervals of the phase in which no foot is on the ground.
+        travels: Whether the body moves forward at a steady speed; otherwise it stays where its feet are.
     """
 
     name: str
@@ -44,7 +43,7 @@ class Action:
         r"""Coefficients of :math:`1, \cos 2\pi\varphi, \sin 2\pi\varphi, \cos 4\pi\varphi, \dots`.
 
         Shapes:
-            output: `[1 + 2 NUM_HARMONICS, F]`, F freedoms, degrees.
+            - **output:** `[1 + 2 NUM_HARMONICS, F]`, `F` freedoms, degrees
         """
         phases = sorted(self.keys)
         grid = np.arange(1024) / 1024
@@ -62,7 +61,7 @@ class Action:
 
 
 def left(**angles: float) -> Pose:
-    """A pose of the left limbs, whose freedoms are named without their side."""
+    """A pose of the left limbs; the freedoms are named without their side."""
     return {f"left_{name}": angle for name, angle in angles.items()}
 
 
@@ -72,7 +71,7 @@ def right(**angles: float) -> Pose:
 
 
 def both(**angles: float) -> Pose:
-    """A pose in which left and right do the same."""
+    """A pose in which left and right are the same."""
     return left(**angles) | right(**angles)
 
 
@@ -82,13 +81,13 @@ def body(**angles: float) -> Pose:
 
 
 def mirror(pose: Pose) -> Pose:
-    """The pose as seen in a mirror."""
+    """The mirror image of a pose."""
     images = {name: mirrored(name) for name in pose}
     return {image: sign * pose[name] for name, (image, sign) in images.items()}
 
 
 def alternating(keys: Mapping[float, Pose]) -> dict[float, Pose]:
-    """A cycle whose second half is the mirror image of the first, given by the keys of the first half."""
+    """A cycle whose second half is the mirror image of the first, from the keys of the first half."""
     return dict(keys) | {phase + 0.5: mirror(pose) for phase, pose in keys.items()}
 
 

@@ -1,7 +1,7 @@
 r"""A canonical human body: segments, landmarks, degrees of freedom, and posing by forward kinematics.
 
-Metres, `y` up, facing `+z`, so that `+x` is the body's own left. With all angles at zero it stands upright
-with hanging arms, about 1.7 m tall, and the origin is the middle of the pelvis.
+Metres, `y` up, facing `+z`, so that `+x` is the body's left. With all angles at zero, it stands upright with
+hanging arms, about 1.7 m tall, and the origin is the middle of the pelvis.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 from pyg_sybio.rotations import euler_to_matrix, forward_kinematics
 from pyg_sybio.skeleton import Skeleton
 
-EULER_ORDER = "XZY"  # flexion, then abduction, then the twist about the segment's own axis (innermost)
+EULER_ORDER = "XZY"  # flexion, abduction, then (innermost) the twist about the segment's axis
 
 Point = tuple[float, float, float]
 
@@ -23,9 +23,9 @@ class Segment:
     """A rigid segment of the body.
 
     Args:
-        parent: Name of the segment that carries it, None for the root.
-        offset: Where it is hinged, in the parent's frame (metres).
-        region: The region of the body (:data:`REGIONS`) whose size it shares.
+        parent: Name of the parent segment, None for the root.
+        offset: Position of its joint, in the parent's frame (metres).
+        region: The region of the body (:data:`REGIONS`) that determines its size.
     """
 
     parent: str | None
@@ -46,7 +46,7 @@ def _both_sides(left: Mapping[str, Segment]) -> dict[str, Segment]:
 
 REGIONS = ("trunk", "head", "arm", "leg")
 
-# Parents before children, as forward kinematics wants them.
+# Parents before children, as forward kinematics requires.
 SEGMENTS: dict[str, Segment] = {
     "pelvis": Segment(None, (0.0, 0.0, 0.0), "trunk"),
     "lower_spine": Segment("pelvis", (0.0, 0.0, 0.0), "trunk"),
@@ -73,7 +73,8 @@ def _landmarks(
 ) -> dict[str, tuple[str, Point]]:
     """All landmarks: those of the midline, and those of the left side with their mirror images.
 
-    The left side's segments are named without their side, those of the midline (the eyes' head) as they are.
+    Segments of the left side are named without their side, those of the midline (the head of the eyes) in
+    full.
     """
     landmarks = dict(middle)
     for name, (segment, (x, y, z)) in left.items():
@@ -83,7 +84,7 @@ def _landmarks(
     return landmarks
 
 
-# Landmark -> (segment, place in the segment's frame in metres). The names are those of the shipped skeletons.
+# Landmark -> (segment, position in the segment's frame in metres), with the names of the shipped skeletons.
 LANDMARKS: dict[str, tuple[str, Point]] = _landmarks(
     middle={
         "pelvis": ("pelvis", (0.0, 0.0, 0.0)),
@@ -120,11 +121,11 @@ LANDMARKS: dict[str, tuple[str, Point]] = _landmarks(
     },
 )
 
-# The soles: what may touch the ground.
+# The soles, which may touch the ground.
 CONTACTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("heel", "big_toe", "small_toe"))
 
-# Degree of freedom -> {(segment, axis): weight}: one angle, in degrees, may turn several segments. What moves
-# the hips sideways or tips the whole body turns the feet back, so that the soles stay flat.
+# Degree of freedom -> {(segment, axis): weight}: one angle, in degrees, may rotate several segments. Angles
+# that move the hips sideways or tilt the whole body rotate the feet back, so that the soles stay flat.
 _MIDDLE: dict[str, dict[tuple[str, str], float]] = {
     "tilt": {("pelvis", "x"): 1.0},  # forward, trunk and legs together
     "turn": {("pelvis", "y"): 1.0},  # to the left
@@ -159,7 +160,7 @@ def _degrees_of_freedom() -> dict[str, dict[tuple[str, str], float]]:
     freedoms = dict(_MIDDLE)
     for name, turns in _LEFT.items():
         for side in ("left", "right"):
-            # A mirror in the sagittal plane keeps rotations about x and turns the others round.
+            # A reflection in the sagittal plane keeps rotations about x and reverses the others.
             freedoms[f"{side}_{name}"] = {
                 (f"{side}_{segment}", axis): weight if side == "left" or axis == "x" else -weight
                 for (segment, axis), weight in turns.items()
@@ -169,7 +170,7 @@ def _degrees_of_freedom() -> dict[str, dict[tuple[str, str], float]]:
 
 DEGREES_OF_FREEDOM = _degrees_of_freedom()
 FREEDOMS = tuple(DEGREES_OF_FREEDOM)
-# The region that moves by each freedom; the pelvis tilts with the legs, whose soles stay flat that way.
+# The region that each freedom moves; the pelvis tilts with the legs, so that the soles stay flat.
 FREEDOM_REGIONS = tuple(
     "leg" if name == "tilt" else SEGMENTS[next(iter(turns))[0]].region
     for name, turns in DEGREES_OF_FREEDOM.items()
@@ -177,7 +178,7 @@ FREEDOM_REGIONS = tuple(
 
 
 def mirrored(name: str) -> tuple[str, float]:
-    """The freedom that a mirror in the sagittal plane exchanges with `name`, and the sign it takes."""
+    """The freedom that a reflection in the sagittal plane exchanges with `name`, and its sign."""
     for side, other in (("left_", "right_"), ("right_", "left_")):
         if name.startswith(side):
             return other + name.removeprefix(side), 1.0
@@ -186,7 +187,7 @@ def mirrored(name: str) -> tuple[str, float]:
 
 
 def _freedom_matrix() -> Tensor:
-    """From freedoms in degrees to Euler angles in radians, `[freedoms, segments, 3]`."""
+    """The map from freedoms in degrees to Euler angles in radians, `[freedoms, segments, 3]`."""
     matrix = torch.zeros(len(FREEDOMS), len(SEGMENTS), 3, dtype=torch.float64)
     order = list(SEGMENTS)
     for row, turns in enumerate(DEGREES_OF_FREEDOM.values()):
@@ -199,10 +200,10 @@ _FREEDOM_MATRIX = _freedom_matrix()
 
 
 def check_landmarks(skeleton: Skeleton) -> None:
-    """Makes sure that the body has every joint of a skeleton, as a position.
+    """Check that the body has every joint of a skeleton, as a position.
 
     Raises:
-        ValueError: The skeleton has joints that are no landmarks of the body, or holds rotations.
+        ValueError: If a joint of the skeleton is not a landmark of the body, or its poses are rotations.
     """
     if skeleton.coordinates == "expmap":
         raise ValueError(
@@ -218,31 +219,32 @@ def check_landmarks(skeleton: Skeleton) -> None:
 
 
 def segment_offsets(sizes: Mapping[str, Tensor]) -> Tensor:
-    """Hinge offsets of bodies of the given sizes.
+    """Offsets of the segments of bodies of the given sizes.
 
     Args:
-        sizes: Region of the body -> factor on its lengths, `[N]` each.
+        sizes: Region of the body -> factor of its lengths, `[N]` each.
 
     Shapes:
-        output: `[N, S, 3]`, S segments, metres.
+        - **output:** `[N, S, 3]`, `S` segments, metres
     """
     offsets = torch.tensor([s.offset for s in SEGMENTS.values()], dtype=torch.float64)
-    # How far out a segment is hinged is a matter of the segment that carries it.
+    # The length of a segment's offset depends on the size of its parent.
     carriers = [SEGMENTS[s.parent or name] for name, s in SEGMENTS.items()]
     scale = torch.stack([sizes[carrier.region] for carrier in carriers], dim=-1)
     return scale.unsqueeze(-1) * offsets
 
 
 def pose_body(freedoms: Tensor, sizes: Mapping[str, Tensor], landmarks: Sequence[str]) -> Tensor:
-    """Places of landmarks, relative to the middle of the pelvis, of bodies in given poses.
+    """Positions of landmarks, relative to the middle of the pelvis, of bodies in given poses.
 
     Args:
         freedoms: Angles of :data:`FREEDOMS` in degrees.
-        sizes: Region of the body -> factor on its lengths, `[N]` each.
+        sizes: Region of the body -> factor of its lengths, `[N]` each.
         landmarks: Names of :data:`LANDMARKS`.
 
     Shapes:
-        freedoms: `[N, T, F]`, F freedoms; output: `[N, T, L, 3]`, L landmarks, metres.
+        - **freedoms:** `[N, T, F]`, `F` freedoms
+        - **output:** `[N, T, L, 3]`, `L` landmarks, metres
     """
     angles = torch.einsum("ntf,fsd->ntsd", freedoms, _FREEDOM_MATRIX.to(freedoms))
     offsets = segment_offsets(sizes).to(freedoms).unsqueeze(1).expand(-1, freedoms.size(1), -1, -1)

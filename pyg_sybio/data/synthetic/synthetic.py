@@ -24,9 +24,9 @@ from pyg_sybio.metrics import position_errors
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 GRAVITY = 9.81  # m/s²
-CLIPS_AT_ONCE = 64  # bounds the memory of the generation, changes no clip
+CLIPS_AT_ONCE = 64  # bounds the memory of the generation; clips do not depend on it
 
-# Standard deviation of everybody's slow swaying in degrees: of the body, and of each joint of the arms.
+# Standard deviation of the slow swaying in degrees: of the body, and of each joint of the arms.
 WHOLE_BODY_SWAY = {
     "shift": 2.5, "sway": 1.2, "turn": 2.5, "bow": 2.0, "twist": 3.5, "lean": 2.0, "nod": 3.0, "look": 5.0,
     "left_crouch": 2.0, "right_crouch": 2.0,
@@ -38,7 +38,8 @@ _IMAGES = [mirrored(name) for name in FREEDOMS]
 _IMAGE_INDEX = torch.tensor([FREEDOMS.index(image) for image, _ in _IMAGES])
 _IMAGE_SIGN = torch.tensor([sign for _, sign in _IMAGES], dtype=torch.float64)
 _REGION_INDEX = torch.tensor([REGIONS.index(region) for region in FREEDOM_REGIONS])
-# The legs of a cycle fit together so that the soles are flat: personal variations are for the other regions.
+# Only the other regions vary between persons: the angles of the legs fit together, so that the soles are
+# flat.
 _VARIABLE = torch.tensor([region != "leg" for region in FREEDOM_REGIONS], dtype=torch.float64)
 _SWAY = torch.tensor(
     [
@@ -51,20 +52,20 @@ _SWAY = torch.tensor(
 
 @dataclass
 class Performance:
-    """How one clip performs its action: everything random about it but the sensor's noise.
+    """The random parameters of a clip, except for the sensor's noise.
 
     Each field is drawn for one clip; stacked over clips, it has a first dimension `[N]`.
     """
 
-    tempo: Tensor  # 0 is the action's longest period, 1 its shortest
+    tempo: Tensor  # from 0 (the action's longest period) to 1 (its shortest)
     phase: Tensor  # of the first frame, in cycles
-    drift: Tensor  # relative change of the tempo in a second
+    drift: Tensor  # relative change of the tempo per second
     left_handed: Tensor
-    heading: Tensor  # about the vertical, radians; 0 faces +z
-    height: Tensor  # factor on all lengths
-    proportions: Tensor  # [regions], factors on top
+    heading: Tensor  # about the vertical, radians; 0 is +z
+    height: Tensor  # factor of all lengths
+    proportions: Tensor  # [regions], additional factors
     amplitude: Tensor  # [regions]
-    variation: Tensor  # [4, freedoms], of the first two harmonics, relative to how far a freedom moves
+    variation: Tensor  # [4, freedoms], of the first two harmonics, relative to a freedom's amplitude
     posture: Tensor  # [freedoms], degrees
     sway_frequency: Tensor  # [2], Hz
     sway: Tensor  # [4, freedoms], relative
@@ -93,11 +94,11 @@ class Performance:
 
     @property
     def sizes(self) -> dict[str, Tensor]:
-        """Region of the body -> factor on its lengths, `[N]` each."""
+        """Region of the body -> factor of its lengths, `[N]` each."""
         return dict(zip(REGIONS, (self.height.unsqueeze(-1) * self.proportions).unbind(-1), strict=True))
 
     def phases(self, labels: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-        """Phase (cycles) and tempo (cycles a second) over `time` (seconds), `[N, T]` each."""
+        """Phase (cycles) and tempo (cycles per second) over `time` (seconds), `[N, T]` each."""
         shortest, longest = torch.tensor([a.period for a in ACTIONS], dtype=torch.float64)[labels].unbind(-1)
         tempo = 1 / (longest + self.tempo * (shortest - longest))
         tempo, drift, phase = (x.unsqueeze(-1) for x in (tempo, self.drift, self.phase))
@@ -110,7 +111,7 @@ class Performance:
         series[:, 1:5] += self.variation * reach
         series[:, 0] += self.posture * _VARIABLE
         angles = _waves(phases, NUM_HARMONICS) @ series
-        # Left-handers do the mirror image; the swaying need not be mirrored, it has no side.
+        # Left-handers perform the mirror image; the swaying has no side.
         image = angles[..., _IMAGE_INDEX] * _IMAGE_SIGN
         angles = torch.where(self.left_handed.bool()[:, None, None], image, angles)
         turns = 2 * math.pi * self.sway_frequency.unsqueeze(1) * time.unsqueeze(-1)  # [N, T, 2]
@@ -125,7 +126,7 @@ def _waves(phases: Tensor, num_harmonics: int) -> Tensor:
 
 
 def _flight_heights(labels: Tensor, phases: Tensor, tempo: Tensor) -> Tensor:
-    """Height of the lowest sole above the ground (metres): a ballistic parabola in each flight, `[N, T]`."""
+    """Height of the lowest sole above the ground (metres), a ballistic parabola in each flight, `[N, T]`."""
     heights = torch.zeros_like(phases)
     for label, action in enumerate(ACTIONS):
         for start, end in action.flights:
@@ -137,11 +138,11 @@ def _flight_heights(labels: Tensor, phases: Tensor, tempo: Tensor) -> Tensor:
 
 
 def _root_path(labels: Tensor, soles: Tensor, flight: Tensor) -> Tensor:
-    """Path of the pelvis that leaves the soles on the ground and, while they carry the body, in place.
+    """Path of the pelvis that keeps the soles on the ground and, while they carry the body, in place.
 
     Args:
         labels: Actions.
-        soles: Places of the soles relative to the pelvis.
+        soles: Positions of the soles relative to the pelvis.
         flight: Height of the lowest sole above the ground.
 
     Shapes:
@@ -151,7 +152,7 @@ def _root_path(labels: Tensor, soles: Tensor, flight: Tensor) -> Tensor:
         - **output:** `[N, T, 3]`, metres
     """
     low = soles[..., 1]
-    # A smooth minimum never lies above the lowest sole, and at most 4 mm times log K below it.
+    # A smooth minimum is never above the lowest sole, and at most 4 mm times log K below it.
     height = 0.004 * torch.logsumexp(-low / 0.004, dim=-1) + flight
 
     load = torch.softmax(-low / 0.015, dim=-1).unsqueeze(-1)
@@ -169,7 +170,7 @@ def perform(labels: Tensor, performance: Performance, time: Tensor, landmarks: t
 
     Args:
         labels: Index of each clip's action in :data:`~pyg_sybio.data.synthetic.actions.ACTIONS`.
-        performance: How the clips perform them.
+        performance: The parameters of the clips.
         time: Times of the frames, in seconds.
         landmarks: Names of :data:`~pyg_sybio.data.synthetic.body.LANDMARKS`.
 
@@ -180,7 +181,7 @@ def perform(labels: Tensor, performance: Performance, time: Tensor, landmarks: t
     """
     phases, tempo = performance.phases(labels, time)
     freedoms = performance.freedoms(labels, phases, time)
-    # Single precision is exact to a micrometre, and half the time.
+    # Single precision is accurate to a micrometre, and takes half the time.
     places = pose_body(freedoms.float(), performance.sizes, (*landmarks, *CONTACTS))
     soles = places[:, :, len(landmarks) :]
     path = _root_path(labels, soles, _flight_heights(labels, phases, tempo).float())
@@ -193,33 +194,33 @@ def perform(labels: Tensor, performance: Performance, time: Tensor, landmarks: t
 class SyntheticMotions(Dataset):
     r"""Synthetic human motions, made by forward kinematics on a chosen skeleton.
 
-    Twelve cyclic actions (:data:`~pyg_sybio.data.synthetic.actions.ACTIONS`) of a person of random size and
+    Twelve cyclic actions (:data:`~pyg_sybio.data.synthetic.actions.ACTIONS`) of persons of random size and
     proportions, at a random phase, tempo (slowly drifting), amplitude and personal variation, left- or
-    right-handed, facing up to 60 degrees away from `+z`, who always sways a little. An action keeps its
-    rhythm through the whole clip, so that the future follows from what was observed. The soles stay on the
-    ground except in jumps and running steps, whose flights are ballistic; walkers and runners travel.
+    right-handed, facing up to 60 degrees away from `+z`, who always sway a little. An action keeps its rhythm
+    in the whole clip, so that the future follows from the observed frames. The soles stay on the ground
+    except in jumps and running steps, whose flights are ballistic; walkers and runners travel.
 
     An item is a `Data` with `x` (observed), `future` and `y` (class).
 
     - `xyz` skeletons: metres, `y` up.
     - `xy` skeletons: orthographic view from the front (`x` right, `y` down as in images), in units of the
       person's standing height.
-    - `xy+score` skeletons: the same and a score in `(0, 1]`; the noise of each joint and frame varies between
-      half and one and a half times `noise`, and the score is lower where it is larger.
+    - `xy+score` skeletons: the same, and a score in `(0, 1]`; the noise of each joint and frame varies
+      between half and one and a half times `noise`, and the score is lower where it is larger.
 
     Each clip is centred on the skeleton's center joint in the last observed frame (before noise), in all
-    directions, so that the absolute place says nothing.
+    directions, so that the absolute position carries no information.
 
     Args:
         skeleton: A shipped skeleton's name, the path of a JSON file, or a :class:`Skeleton`, with positions
             and with joints among :data:`~pyg_sybio.data.synthetic.body.LANDMARKS`.
         num_clips: Number of clips. Every run of twelve clips has each class once.
-        num_observed: Observed frames.
-        num_future: Future frames.
-        frame_rate: Frames a second.
-        noise: Standard deviation of the sensor's noise in each coordinate, in metres; a recording is noisy
-            throughout, so it is in the future, too.
-        seed: Clip `i` depends on `(seed, i)` and the other settings, never on the number of clips.
+        num_observed: Number of observed frames.
+        num_future: Number of future frames.
+        frame_rate: In Hz.
+        noise: Standard deviation of the sensor's noise in each coordinate, in metres, in observed and future
+            frames.
+        seed: Clip `i` depends on `(seed, i)` and the other settings, not on the number of clips.
 
     Shapes:
         - **x:** `[M, T, D]`
@@ -227,12 +228,12 @@ class SyntheticMotions(Dataset):
         - **y:** `[1]`
 
     Raises:
-        ValueError: An argument is out of its range, or the body lacks joints of the skeleton.
+        ValueError: If an argument is out of its range, or the body lacks joints of the skeleton.
 
     Note:
-        The clips have the units above whatever `skeleton.units` says about real recordings. The labels are
-        about what the body does, not where: of two clips of one class, one may begin before the onset of a
-        kick and the other in its middle, but 40 frames at 25 Hz hold at least 0.65 of every cycle.
+        The clips have the units above, whatever `skeleton.units` says about real recordings. The labels are
+        the actions, not their phases: of two clips of one class, one may begin before the onset of a kick and
+        the other in its middle, but 40 frames at 25 Hz contain at least 0.65 of every cycle.
     """
 
     def __init__(
@@ -291,7 +292,7 @@ class SyntheticMotions(Dataset):
         Args:
             prediction: Predicted frames, in the space of the clips.
             target: Recorded frames.
-            mask: Which joints count. (default: all; these clips lack none)
+            mask: Which joints count. (default: all; no joint of these clips is missing)
 
         Shapes:
             - **prediction, target:** `[N, T, M, D]`
@@ -336,9 +337,9 @@ class SyntheticMotions(Dataset):
 
 
 def _balanced_labels(seed: int, num_clips: int) -> np.ndarray:
-    """Every run of as many clips as there are actions holds each action once, in an order of its own."""
+    """Labels: each action once per run of as many clips as there are actions, in random order."""
     num_runs = math.ceil(num_clips / len(ACTIONS))
-    # The third number keeps these generators apart from those of the clips.
+    # The third number makes these generators different from those of the clips.
     runs = [np.random.default_rng((seed, run, 1)).permutation(len(ACTIONS)) for run in range(num_runs)]
     return np.concatenate(runs)[:num_clips]
 

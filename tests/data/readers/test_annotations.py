@@ -95,8 +95,8 @@ def test_poses_scores_and_splits(path: Path, protocol: int, dtype: type) -> None
 def test_in_an_image_without_scores_a_zero_is_a_joint_that_was_not_found(path: Path) -> None:
     entry = annotation(scores=False, joints=18)
     entry["keypoint"][0, 3, 4] = 0
-    motion = only(path, entry, frame_rate=30.0)
-    assert motion.skeleton == load_skeleton("openpose18") and motion.frame_rate == 30.0
+    motion = only(path, entry)
+    assert motion.skeleton == load_skeleton("openpose18")
     assert motion.confidence is None
     assert not motion.present[0, 3, 4] and not motion.present[1, :2].any()
     assert motion.present.sum() == 2 * 5 * 18 - 1 - 2 * 18

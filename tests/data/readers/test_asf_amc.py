@@ -104,7 +104,6 @@ def test_made_files_are_what_the_naive_parse_gives(tmp_path: Path) -> None:
     assert_naive(motion, Naive(ASF, path.read_text()))
     assert motion.skeleton.joints == JOINTS and motion.skeleton.units == "m"
     assert motion.frame_rate == 120.0 and motion.source == str(path) and motion.poses.dtype == torch.float32
-    assert read_amc(path, frame_rate=60.0).frame_rate == 60.0
 
 
 def test_units_are_metres_and_radians_whatever_the_file_has(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def naive(content: bytes) -> list[Motion] | None:
 
 
 def read(path: Path) -> Motion:
-    return read_expmap(path, skeleton=THREE, frame_rate=50.0).replace(source="")
+    return read_expmap(path, skeleton=THREE).replace(source="")
 
 
 def write(path: Path, text: str) -> Path:
@@ -69,7 +69,7 @@ def test_reading_gives_what_plain_splitting_gives(tmp_path: Path) -> None:
     motion = read_expmap(path, skeleton=THREE)
     assert motion.poses.dtype == motion.translation.dtype == torch.float64
     assert motion.poses.shape == (1, 20, 3, 3) and motion.present.all()
-    assert motion.source == str(path) and motion.frame_rate is None and motion.label is None
+    assert motion.source == str(path) and motion.frame_rate == 50.0 and motion.label is None
     (expected,) = naive(sound())  # type: ignore[misc]
     assert torch.equal(motion.poses, expected.poses) and torch.equal(motion.translation, expected.translation)
 

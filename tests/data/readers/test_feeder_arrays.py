@@ -130,12 +130,12 @@ def test_labels_may_be_one_hot_in_any_type(path: Path) -> None:
         assert read(written(path, values))[0].label == str(values["y_train"][0].argmax())
 
 
-def test_another_skeleton_and_frame_rate(path: Path) -> None:
+def test_another_skeleton(path: Path) -> None:
     skeleton = load_skeleton("smpl24")
     values = arrays()
     values |= {name: values[name][..., :144] for name in ("x_train", "x_test")}
-    motion = next(read_feeder_arrays(written(path, values), skeleton=skeleton, frame_rate=30.0))
-    assert motion.poses.shape[-2:] == (24, 3) and motion.frame_rate == 30.0
+    motion = next(read_feeder_arrays(written(path, values), skeleton=skeleton))
+    assert motion.poses.shape[-2:] == (24, 3) and motion.frame_rate is None
     with pytest.raises(ValueError, match=r"array 'x_train': has shape \[3, 6, 144\], expected \[N, T, 150\]"):
         read(path)
     with pytest.raises(ValueError, match="'skeleton' 'cmu38' has coordinates 'expmap', expected 'xyz'"):

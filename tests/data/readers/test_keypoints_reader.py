@@ -25,9 +25,7 @@ def keypoints(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0.1, 1, shape).round(3)
 
 
-def expected_motion(
-    values: np.ndarray, skeleton: Skeleton, path: Path, frame_rate: float | None = None
-) -> Motion:
+def expected_motion(values: np.ndarray, skeleton: Skeleton, path: Path) -> Motion:
     """The motion of `[P, T, M, C]`, keypoint by keypoint."""
     num_spatial = {"xyz": 3, "xy": 2, "xy+score": 2}[skeleton.coordinates]
     scored = values.shape[-1] > num_spatial
@@ -43,7 +41,7 @@ def expected_motion(
         confidence[place] = found[num_spatial] if scored else 0.0
     return Motion(
         poses=poses, present=present, confidence=confidence if scored else None, skeleton=skeleton,
-        frame_rate=frame_rate, source=str(path),
+        source=str(path),
     )  # fmt: skip
 
 
@@ -78,11 +76,11 @@ def test_arrays_of_one_and_more_persons(
     values[..., 3, 4, 1] = math.nan
     values[..., 4, 5, -1] = math.nan
     path = write_array(tmp_path / f"walk{suffix}", values)
-    motion = read_keypoints(path, frame_rate=25)
+    motion = read_keypoints(path)
     named = load_skeleton(skeleton)
-    assert motion.equal(expected_motion(values.reshape(-1, *shape[-3:]), named, path, frame_rate=25))
+    assert motion.equal(expected_motion(values.reshape(-1, *shape[-3:]), named, path))
     assert not motion.present[:, 3, 4].any() and motion.present[:, 0].all()
-    assert read_keypoints(path, skeleton=named).equal(motion.replace(frame_rate=None))
+    assert read_keypoints(path, skeleton=named).equal(motion)
 
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<i2", ">i8", "|u1"])
@@ -208,8 +206,8 @@ def test_coco_results(images: list[Any], tmp_path: Path) -> None:
         of_frame = [result for result, other in zip(results, numbers, strict=True) if other == number]
         for k, result in enumerate(of_frame):
             values[k, t] = np.reshape(result["keypoints"], (17, 3))
-    motion = read_keypoints(path, frame_rate=30)
-    assert motion.equal(expected_motion(values, COCO17, path, frame_rate=30))
+    motion = read_keypoints(path)
+    assert motion.equal(expected_motion(values, COCO17, path))
     assert motion.seen.sum(0).tolist() == [2, 1, 0, 3]
     assert not motion.present[:, :, 1].any()
 
