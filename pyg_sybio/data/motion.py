@@ -87,7 +87,7 @@ class Motion:
     @property
     def num_spatial(self) -> int:
         """Number of features that are coordinates in space: 3, 2, or 0 for rotations."""
-        return {"xyz": 3, "xy": 2, "xy+score": 2, "expmap": 0}[self.skeleton.coordinates]
+        return self.skeleton.num_spatial
 
     @property
     def seen(self) -> Tensor:

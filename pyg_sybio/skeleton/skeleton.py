@@ -124,6 +124,11 @@ class Skeleton:
         """Number of features of a joint, given by the coordinates."""
         return COORDINATES[self.coordinates]
 
+    @property
+    def num_spatial(self) -> int:
+        """Number of features that are coordinates in space: 3, 2, or 0 for rotations."""
+        return {"xyz": 3, "xy": 2, "xy+score": 2, "expmap": 0}[self.coordinates]
+
     @cached_property
     def _index(self) -> dict[str, int]:
         return {joint: index for index, joint in enumerate(self.joints)}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, Dataset
+from torch_geometric.data import Data
 
 from pyg_sybio.data.datasets.clip_transforms import (
     DEFAULT_TRANSFORMS,
@@ -18,19 +18,16 @@ from pyg_sybio.data.datasets.clip_transforms import (
     Transform,
     composed,
 )
+from pyg_sybio.data.datasets.positions import PositionDataset
 from pyg_sybio.data.datasets.sampling import Sampling, Span, spans_of
 from pyg_sybio.data.datasets.settings import with_value_objects
 from pyg_sybio.data.datasets.two_tasks import WHOLE, check_part, split_tasks
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store.store import MotionStore
-from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.data.transforms.resample import at_times
-from pyg_sybio.metrics import position_errors
-
-_NUM_SPATIAL = {"xyz": 3, "xy": 2, "xy+score": 2}
 
 
-class MotionDataset(Dataset):
+class MotionDataset(PositionDataset):
     r"""Samples for both tasks, each made from a span of a stored clip.
 
     A span is read, augmented as a whole (so that observed and future frames are rotated together), and split
@@ -236,38 +233,6 @@ class MotionDataset(Dataset):
         clips._part = part
         return clips
 
-    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
-        """Poses `[..., M, D]` of these clips as :class:`~pyg_sybio.data.transforms.Mirror` reflects them."""
-        return mirrored_poses(poses, self.skeleton, axis)
-
-    def motion_errors(
-        self, prediction: Tensor, target: Tensor, mask: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        r"""Errors of predicted positions (:func:`~pyg_sybio.metrics.position_errors`).
-
-        Args:
-            prediction: Predicted frames, in the space of the clips.
-            target: Recorded frames.
-            mask: Which joints were recorded; the others do not count. (default: all)
-
-        Shapes:
-            - **prediction, target:** `[N, T, M, D]`
-            - **mask:** `[N, T, M]`
-            - **output:** `[N, T]` each, NaN in a frame without a recorded joint
-
-        Raises:
-            ValueError: If the clips are rotations, whose error is defined by subclasses.
-        """
-        coordinates = self.skeleton.coordinates
-        if coordinates not in _NUM_SPATIAL:
-            raise ValueError(
-                f"skeleton '{self.skeleton.name}' has coordinates '{coordinates}', expected positions "
-                f"({', '.join(_NUM_SPATIAL)}): {type(self).__name__} has no error of rotations"
-            )
-        return position_errors(
-            prediction, target, mask, num_spatial=_NUM_SPATIAL[coordinates], units=self.skeleton.units
-        )
-
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({len(self)}, skeleton={self.skeleton.name!r}, "
@@ -284,7 +249,7 @@ def _stack(values: Tensor, persons: list[int]) -> Tensor:
 
 
 def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]) -> dict[int, int]:
-    """Clip -> its class."""
+    """Clip -> index of its class."""
     index = {name: place for place, name in enumerate(class_names)}
     if len(index) != len(class_names):
         twice = next(name for name, count in Counter(class_names).items() if count > 1)
@@ -296,7 +261,7 @@ def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]
             came = "no label" if info.label is None else f"the label {info.label!r}"
             known = ", ".join(class_names[:5])
             if len(class_names) > 5:
-                known += f", … ({len(class_names)} in all)"
+                known += f", … ({len(class_names)} in total)"
             raise ValueError(f"{info.source} has {came}, expected one of {known}")
         result[clip] = index[info.label]
     return result
@@ -316,7 +281,9 @@ def _frame_rate(store: MotionStore, clips: Sequence[int], expected: float | None
             expected = info.frame_rate
         # Files round the time of a frame: 0.033333 s is 30 Hz.
         elif info.frame_rate is not None and abs(info.frame_rate - expected) > 1e-3 * expected:
-            raise ValueError(f"{info.source} has {info.frame_rate:g} frames a second, expected {expected:g}")
+            raise ValueError(
+                f"{info.source} has {info.frame_rate:g} frames per second, expected {expected:g}"
+            )
     if expected is None:
         raise ValueError("'frame_rate' is None, and no clip has one: expected a number of hertz")
     return float(expected)

@@ -89,10 +89,9 @@ def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields:
             f"{' or '.join(map(str, widths))} for skeleton '{skeleton.name}' ({skeleton.coordinates})"
         )
     present = ~values.isnan().any(-1)
-    num_spatial = 3 if skeleton.coordinates == "xyz" else 2
     confidence = None
-    if width > num_spatial:
-        confidence = values[..., num_spatial].nan_to_num(0.0)
+    if width > skeleton.num_spatial:
+        confidence = values[..., skeleton.num_spatial].nan_to_num(0.0)
         present &= confidence != 0
     for wrong, what in (
         (values.isinf().any(-1), "finite numbers"),

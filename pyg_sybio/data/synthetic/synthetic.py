@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, Dataset
+from torch_geometric.data import Data
 
+from pyg_sybio.data.datasets.positions import PositionDataset
 from pyg_sybio.data.synthetic.actions import ACTIONS, NUM_HARMONICS
 from pyg_sybio.data.synthetic.body import (
     CONTACTS,
@@ -19,8 +20,6 @@ from pyg_sybio.data.synthetic.body import (
     mirrored,
     pose_body,
 )
-from pyg_sybio.data.transforms.mirror import mirrored_poses
-from pyg_sybio.metrics import position_errors
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 GRAVITY = 9.81  # m/s²
@@ -191,7 +190,7 @@ def perform(labels: Tensor, performance: Performance, time: Tensor, landmarks: t
     return torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1)
 
 
-class SyntheticMotions(Dataset):
+class SyntheticMotions(PositionDataset):
     r"""Synthetic human motions, made by forward kinematics on a chosen skeleton.
 
     Twelve cyclic actions (:data:`~pyg_sybio.data.synthetic.actions.ACTIONS`) of persons of random size and
@@ -280,28 +279,9 @@ class SyntheticMotions(Dataset):
             x=clip[:, : self.num_observed], future=clip[:, self.num_observed :], y=self.labels[idx : idx + 1]
         )
 
-    def mirrored(self, poses: Tensor, axis: str) -> Tensor:
-        """Poses `[..., M, D]` as :class:`~pyg_sybio.data.transforms.Mirror` reflects them."""
-        return mirrored_poses(poses, self.skeleton, axis)
-
-    def motion_errors(
-        self, prediction: Tensor, target: Tensor, mask: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        r"""Errors of predicted frames (:func:`~pyg_sybio.metrics.position_errors`).
-
-        Args:
-            prediction: Predicted frames, in the space of the clips.
-            target: Recorded frames.
-            mask: Which joints count. (default: all; no joint of these clips is missing)
-
-        Shapes:
-            - **prediction, target:** `[N, T, M, D]`
-            - **mask:** `[N, T, M]`
-            - **output:** `[N, T]` each: `mpjpe_mm` (or `mpjpe` in standing heights for images), `pck@0.05`
-        """
-        spatial = self.skeleton.coordinates.partition("+")[0]
-        units = "m" if spatial == "xyz" else "standing heights"
-        return position_errors(prediction, target, mask, num_spatial=len(spatial), units=units)
+    @property
+    def units(self) -> str:
+        return "m" if self.skeleton.num_spatial == 3 else "standing heights"
 
     def _make_clips(self, index: Tensor) -> Tensor:
         """The clips of the given indices, `[N, M, T, D]`."""

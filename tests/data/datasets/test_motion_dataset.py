@@ -297,9 +297,9 @@ def test_a_class_twice() -> None:
 
 def test_frame_rates_agree() -> None:
     other = clip(10).replace(frame_rate=25.0)
-    with pytest.raises(ValueError, match="clip of 10 has 25 frames a second, expected 30"):
+    with pytest.raises(ValueError, match="clip of 10 has 25 frames per second, expected 30"):
         dataset([clip(12), other])
-    with pytest.raises(ValueError, match="clip of 12 has 30 frames a second, expected 25"):
+    with pytest.raises(ValueError, match="clip of 12 has 30 frames per second, expected 25"):
         dataset([clip(12)], frame_rate=25)
     unknown = clip(10).replace(frame_rate=None)
     assert dataset([unknown, clip(12).replace(frame_rate=1 / 0.033333)]).frame_rate == pytest.approx(

@@ -216,7 +216,7 @@ def test_frame_rates(folder: Path) -> None:
     rounded = _clip(frame_rate=30.01)
     write_motion(rounded, folder / "old" / "wave_2.npz")
     write_motion(_clip(frame_rate=None), folder / "young" / "wave_1.npz")
-    with pytest.raises(ValueError, match=r"wave_1.npz has 60 frames a second, expected 30"):
+    with pytest.raises(ValueError, match=r"wave_1.npz has 60 frames per second, expected 30"):
         _make(folder, hold_out={"style": ["young"]})
     clips = _make(folder, hold_out={"style": ["young"]}, frame_rate=30.0)
     assert {info.frame_rate for info in clips.store.clips} == {30.0}
