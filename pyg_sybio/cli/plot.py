@@ -317,7 +317,7 @@ def confusion(args: argparse.Namespace) -> None:
 
 def observation(args: argparse.Namespace) -> None:
     """Run ``sybio plot observation``."""
-    from pyg_sybio.experiments.names import OBSERVED_SHARE
+    from pyg_sybio.experiments.rows import OBSERVED_RATIO
     from pyg_sybio.visualization.line_figure import line_figure
 
     series: dict[str, Any] = {}
@@ -331,7 +331,7 @@ def observation(args: argparse.Namespace) -> None:
     line_figure(
         series,
         args.output,
-        x_label=OBSERVED_SHARE,
+        x_label=OBSERVED_RATIO,
         y_label="top-1 accuracy (%)",
         title="Recognition of what has been seen only in part",
     )

@@ -1,102 +1,116 @@
-r"""All experiments: what each trains, measures and shows. An experiment is a few lines of this file.
+r"""All experiments: the models that each trains, what it measures, and what it shows.
 
-Every arm's settings come on top of the recipe's and of those given on the command line. Arms that say the
-same in different experiments, as ``full`` does everywhere, are one run and are trained once.
+The settings of an arm override those of the recipe and of the command line. Arms with the same settings in
+different experiments, such as ``full``, are one run, which is trained once.
 """
 
 import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
 
-from pyg_sybio.experiments import measures, paper
-from pyg_sybio.experiments.experiment import Arm, Experiment
+import yaml
+
+from pyg_sybio.experiments import measures
+from pyg_sybio.experiments.experiment import Arm, Experiment, Measure
 from pyg_sybio.experiments.layouts import (
     ActionTable,
     ArmTable,
     Column,
     ConfusionTable,
-    Curve,
     CurveTable,
-    PaperColumn,
     ReliabilityTable,
 )
-from pyg_sybio.experiments.names import (
+from pyg_sybio.experiments.rows import (
     MEAN_OF_CLASSES,
     MOTION_ERROR,
     OBSERVATION,
-    OBSERVED_SHARE,
+    OBSERVED_RATIO,
     OF_ZERO_VELOCITY,
 )
 from pyg_sybio.models.presets import VARIANTS
 
+PAPER: Mapping[str, Any] = yaml.safe_load(
+    (resources.files("pyg_sybio.experiments") / "paper.yaml").read_text(encoding="utf-8")
+)
+"""The figures that the paper's tables give."""
+
 
 def _variant(name: str, **settings: object) -> Arm:
-    """An arm that changes arguments of the model."""
+    """An arm that changes arguments of the model. (default: those of the variant of that name)"""
+    settings = settings or dict(VARIANTS[name])
     pairs = ((f"--model.variant.{key}", str(value).lower()) for key, value in settings.items())
     return Arm(name, tuple(word for pair in pairs for word in pair))
 
 
 FULL = Arm("full")
-ONLY_STRUCTURAL, ONLY_ACTIONAL, ONLY_PARTS, NO_BONES, NO_PREDICTION, NO_RECOGNITION = (
-    _variant(name, **VARIANTS[name])
-    for name in (
-        "only structural",
-        "only actional",
-        "only parts",
-        "no bones",
-        "no prediction",
-        "no recognition",
-    )
-)
+ONLY_STRUCTURAL, ONLY_ACTIONAL, ONLY_PARTS = map(_variant, ("only structural", "only actional", "only parts"))
+NO_BONES, NO_PREDICTION, NO_RECOGNITION = map(_variant, ("no bones", "no prediction", "no recognition"))
 ONLY_JOINTS = _variant("only joints", parts=False)
 
+HOPS = (1, 2, 3, 4)
 ACTIONAL_WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 SHORT_ERROR = Column("mean error to 400 ms", MOTION_ERROR, group=MEAN_OF_CLASSES, until=400)
 
 
 def _fold(name: str, protocol: str, setting: str, tested: tuple[str, ...]) -> Arm:
-    """An arm that tests on some views or subjects and trains on all others, but a twentieth of the clips."""
+    """An arm that tests on some views or subjects and trains on the others, with 5 % for validation."""
     settings = {"protocol": protocol, setting: json.dumps(tested), "validation": "0.05"}
-    return Arm(
-        name, tuple(word for key, value in settings.items() for word in (f"--data.settings.{key}", value))
-    )
+    words = ((f"--data.settings.{key}", value) for key, value in settings.items())
+    return Arm(name, tuple(word for pair in words for word in pair))
 
 
-def _top1(published: PaperColumn | None = None) -> Column:
-    return Column("top-1, %", "top1", scale=100, digits=1, paper=published or {})
+def _observing(name: str, num_future: str, *without: str) -> Arm:
+    """An arm that is trained on random parts of clips, with room for a future of ten frames."""
+    train = ("--data.train.observation_ratio", "[0.1, 1.0]", "--data.settings.reserved", "10")
+    return Arm(name, (*train, "--data.settings.num_future", num_future, *without))
 
 
-def _under(corruption: str) -> tuple[Curve, Curve]:
-    """Accuracy and error over the strengths of a corruption."""
-    return (
-        Curve(f"top-1, %, {corruption}", "top1", corruption, scale=100, digits=1),
-        Curve(
-            f"mean error to 400 ms, {corruption}",
-            MOTION_ERROR,
-            corruption,
-            beside={"zero velocity": MOTION_ERROR + OF_ZERO_VELOCITY},
-        ),
-    )
+def _percent(title: str, metric: str, published: Mapping[str, Any] | None = None, group: str = "") -> Column:
+    return Column(title, metric, group, scale=100, digits=1, paper=published or {})
 
 
-def _all(*experiments: Experiment) -> dict[str, Experiment]:
-    return {experiment.name: experiment for experiment in experiments}
+def _top1(published: Mapping[str, Any] | None = None) -> Column:
+    return _percent("top-1, %", "top1", published)
 
 
-# In the paper's order, then what the paper lacks.
-EXPERIMENTS = _all(
+def _corruption(
+    name: str,
+    title: str,
+    measure: Measure,
+    x_label: str,
+    *groups: str,
+    paper: str = "",
+    note: str = "",
+) -> Experiment:
+    """Accuracy and error of the full model over the strengths of a corruption."""
+    baselines = {"zero velocity": MOTION_ERROR + OF_ZERO_VELOCITY}
+    curves = []
+    for group in groups:
+        curves.append(_percent(f"top-1, %, {group}", "top1", group=group))
+        curves.append(Column(f"mean error to 400 ms, {group}", MOTION_ERROR, group, baselines=baselines))
+    layout = CurveTable(x_label, tuple(curves))
+    return Experiment(name, title, paper, (FULL,), (measure,), layout, note=note)
+
+
+# In the paper's order, followed by experiments that are not in the paper.
+_ALL = (
     Experiment(
         name="variants",
-        title="What each part of the model is worth",
+        title="Ablation of the parts of the model",
         paper="Tables 1, 2 and 3",
         needs=("classes",),
         arms=(FULL, ONLY_STRUCTURAL, ONLY_ACTIONAL, ONLY_PARTS, ONLY_JOINTS, NO_BONES, NO_PREDICTION),
         measures=(measures.recognition, measures.cost),
         layout=ArmTable(
-            columns=(
-                _top1(paper.VARIANTS_TOP1),
-                Column("top-5, %", "top5", scale=100, digits=1, paper=paper.VARIANTS_TOP5),
-                Column("parameters, M", "parameters", scale=1e-6, digits=2, paper=paper.VARIANTS_PARAMETERS),
-                Column("ms a clip", "ms_per_clip", digits=1, paper=paper.VARIANTS_MILLISECONDS),
+            (
+                _top1(PAPER["variants_top1"]),
+                _percent("top-5, %", "top5", PAPER["variants_top5"]),
+                Column(
+                    "parameters, M", "parameters", scale=1e-6, digits=2, paper=PAPER["variants_parameters"]
+                ),
+                Column("ms per clip", "ms_per_clip", digits=1, paper=PAPER["variants_milliseconds"]),
             )
         ),
     ),
@@ -106,27 +120,23 @@ EXPERIMENTS = _all(
         paper="Tables 4 to 7",
         arms=(FULL, NO_RECOGNITION, ONLY_ACTIONAL, ONLY_STRUCTURAL),
         measures=(measures.motion,),
-        layout=ActionTable(MOTION_ERROR, paper=paper.ERRORS),
+        layout=ActionTable(MOTION_ERROR, paper=PAPER["errors"]),
     ),
     Experiment(
         name="tasks",
-        title="What each task does for the other",
+        title="Multi-task training compared with single tasks",
         paper="Tables 1 and 5",
         needs=("classes",),
         arms=(FULL, NO_PREDICTION, NO_RECOGNITION),
         measures=(measures.recognition, measures.motion),
         layout=ArmTable(
-            columns=(
-                _top1(paper.TASKS_TOP1),
+            (
+                _top1(
+                    {name: top1 for name, top1 in PAPER["variants_top1"].items() if name.startswith("NTU")}
+                ),
                 *(
-                    Column(
-                        f"error at {ms} ms",
-                        MOTION_ERROR,
-                        group=MEAN_OF_CLASSES,
-                        at=ms,
-                        paper=published,
-                    )
-                    for ms, published in paper.AVERAGE_ERRORS.items()
+                    Column(f"error at {ms} ms", MOTION_ERROR, MEAN_OF_CLASSES, at=ms, paper=published)
+                    for ms, published in PAPER["average_errors"].items()
                 ),
             )
         ),
@@ -144,8 +154,8 @@ EXPERIMENTS = _all(
             NO_PREDICTION,
         ),
         measures=(measures.recognition,),
-        layout=ArmTable(columns=(_top1(paper.NOISY_TARGETS),)),
-        note="That share of the training clips have the future of another clip as their target.",
+        layout=ArmTable((_top1(PAPER["noisy_targets"]),)),
+        note="That percentage of the training clips has the future of another clip as its target.",
     ),
     Experiment(
         name="hops",
@@ -153,26 +163,20 @@ EXPERIMENTS = _all(
         paper="Table 9",
         needs=("classes",),
         arms=(
-            *(
-                _variant(f"only structural, Γ = {hops}", hops=hops, **VARIANTS["only structural"])
-                for hops in (1, 2, 3, 4)
-            ),
+            *(_variant(f"only structural, Γ = {n}", hops=n, **VARIANTS["only structural"]) for n in HOPS),
             ONLY_ACTIONAL,
             ONLY_PARTS,
-            *(_variant(f"full, Γ = {hops}", hops=hops) for hops in (1, 2, 3, 4)),
+            *(_variant(f"full, Γ = {n}", hops=n) for n in HOPS),
         ),
         measures=(measures.recognition,),
         layout=ArmTable(
-            columns=(_top1(paper.HOPS),),
+            (_top1(PAPER["hops"]),),
             lines=(
                 "hops Γ",
-                {
-                    name: {f"{name}, Γ = {hops}": hops for hops in (1, 2, 3, 4)}
-                    for name in ("only structural", "full")
-                },
+                {name: {f"{name}, Γ = {n}": n for n in HOPS} for name in ("only structural", "full")},
             ),
         ),
-        note="The paper's own accuracy with parts alone is 87.3 % here and 86.5 % in its Table 1.",
+        note="The paper gives an accuracy of 87.3 % for only parts here, and 86.5 % in its Table 1.",
     ),
     Experiment(
         name="networks",
@@ -185,7 +189,7 @@ EXPERIMENTS = _all(
             _variant("both", joints=True, bones=True),
         ),
         measures=(measures.recognition,),
-        layout=ArmTable(columns=(_top1(paper.NETWORKS),)),
+        layout=ArmTable((_top1(PAPER["networks"]),)),
     ),
     Experiment(
         name="pck",
@@ -197,57 +201,44 @@ EXPERIMENTS = _all(
         layout=CurveTable(
             "predicted frame",
             (
-                Curve(
+                Column(
                     "PCK@0.05, %",
                     "pck",
                     scale=100,
                     digits=1,
-                    beside={"zero velocity": f"pck{OF_ZERO_VELOCITY}"},
+                    baselines={"zero velocity": f"pck{OF_ZERO_VELOCITY}"},
                 ),
             ),
         ),
-        note="The paper shows this as a picture (NTU RGB+D, ten frames): recognition helps, most in the last "
+        note="The paper only has a figure (NTU RGB+D, ten frames): recognition helps, most in the last "
         "frames.",
     ),
     Experiment(
         name="iterations",
-        title="Iterations K of the actional graphs, against error and speed",
+        title="Error and speed by the iterations K of the actional graphs",
         paper="Figure 9",
-        arms=tuple(_variant(f"K = {k}", actional_iterations=k) for k in (0, 1, 2, 3, 4)),
+        arms=tuple(_variant(f"K = {k}", actional_iterations=k) for k in range(5)),
         measures=(measures.motion, measures.cost),
         layout=ArmTable(
-            columns=(
-                Column("frames in 20 ms", "frames_per_20ms", digits=2),
-                SHORT_ERROR,
-            ),
-            scatter=(0, 1),
+            (Column("frames in 20 ms", "frames_per_20ms", digits=2), SHORT_ERROR), scatter=(0, 1)
         ),
-        note="The paper shows this as a picture (Human3.6M): with more iterations the error falls, and so "
-        "does the speed.",
+        note="The paper only has a figure (Human3.6M): with more iterations, error and speed decrease.",
     ),
     Experiment(
         name=OBSERVATION,
-        title="Recognition of what has been seen only in part",
+        title="Recognition of partly observed clips",
         paper="Figure 10",
         needs=("classes",),
-        arms=tuple(
-            Arm(
-                name,
-                (
-                    *("--data.train.observation_ratio", "[0.1, 1.0]", "--data.settings.reserved", "10"),
-                    *("--data.settings.num_future", num_future, *NO_PREDICTION.overrides[: 2 * off]),
-                ),
-            )
-            for name, num_future, off in (
-                ("no prediction", "10", True),
-                ("10 frames", "10", False),
-                ("all frames", "{num_observed}", False),
-            )
+        arms=(
+            _observing("no prediction", "10", *NO_PREDICTION.overrides),
+            _observing("10 frames", "10"),
+            _observing("all frames", "{num_observed}"),
         ),
         measures=(measures.observation_ratios,),
-        layout=CurveTable(OBSERVED_SHARE, (Curve("top-1, %", "top1", scale=100, digits=1),)),
-        note="All models are trained on random shares of 0.1 to 1. The paper shows this as a picture (NTU "
-        "RGB+D): where little is seen, predicting all frames is best; both are better than no prediction.",
+        layout=CurveTable(OBSERVED_RATIO, (_top1(),)),
+        note="All models are trained on random observation ratios from 0.1 to 1. The paper only has a "
+        "figure (NTU RGB+D): at small ratios, predicting all frames is best, and any prediction is better "
+        "than none.",
     ),
     Experiment(
         name="actional_weight",
@@ -256,59 +247,55 @@ EXPERIMENTS = _all(
         arms=tuple(_variant(f"λ = {weight}", actional_weight=weight) for weight in ACTIONAL_WEIGHTS),
         measures=(measures.recognition, measures.motion),
         layout=ArmTable(
-            columns=(_top1(), SHORT_ERROR),
+            (_top1(), SHORT_ERROR),
             lines=("λ", {"ours": {f"λ = {weight}": weight for weight in ACTIONAL_WEIGHTS}}),
         ),
-        note="The paper shows this as a picture: accuracy on NTU RGB+D cross-subject is highest at λ = 0.5, "
-        "errors on Human3.6M stay about 0.615 and are lowest at 0.9 and 1.",
+        note="The paper only has a figure: accuracy on NTU RGB+D cross-subject is highest at λ = 0.5; errors "
+        "on Human3.6M stay near 0.615 and are lowest at 0.9 and 1.",
     ),
-    Experiment(
-        name="noise",
-        title="Noise on the input",
+    _corruption(
+        "noise",
+        "Noise on the input",
+        measures.noise,
+        "standard deviation σ of the noise",
+        "noise",
         paper="Figure 15",
-        arms=(FULL,),
-        measures=(measures.noise,),
-        layout=CurveTable("deviation σ of the noise", _under("noise")),
-        note="The paper shows this as a picture: accuracy on NTU RGB+D cross-subject stays high up to "
-        "σ = 0.04, errors on Human3.6M low below 0.03.",
+        note="The paper only has a figure: accuracy on NTU RGB+D cross-subject stays high up to σ = 0.04, "
+        "and errors on Human3.6M stay low below 0.03.",
     ),
-    Experiment(
-        name="missing_joints",
-        title="Joints that are not seen",
-        paper="",
-        arms=(FULL,),
-        measures=(measures.missing_joints,),
-        layout=CurveTable("share of the observed joints that are missing", _under("missing joints")),
+    _corruption(
+        "missing_joints",
+        "Missing joints",
+        measures.missing_joints,
+        "fraction of missing joints in the observed frames",
+        "missing joints",
     ),
-    Experiment(
-        name="dropped_frames",
-        title="Frames that are not seen",
-        paper="",
-        arms=(FULL,),
-        measures=(measures.dropped_frames,),
-        layout=CurveTable("share of the observed frames that are missing", _under("dropped frames")),
+    _corruption(
+        "dropped_frames",
+        "Dropped frames",
+        measures.dropped_frames,
+        "fraction of missing frames in the observed frames",
+        "dropped frames",
     ),
-    Experiment(
-        name="frame_rates",
-        title="Input at another frame rate",
-        paper="",
-        arms=(FULL,),
-        measures=(measures.frame_rates,),
-        layout=CurveTable(
-            "frame rate, times that of training", (*_under("as it comes"), *_under("resampled"))
-        ),
-        note="'as it comes': the frames are taken for frames at training's rate; 'resampled': they are "
-        "brought to it.",
+    _corruption(
+        "frame_rates",
+        "Input at another frame rate",
+        measures.frame_rates,
+        "frame rate, relative to training",
+        "as it comes",
+        "resampled",
+        note="'as it comes': the frames are fed as if they had the frame rate of training; 'resampled': they "
+        "are resampled to it.",
     ),
     Experiment(
         name="calibration",
-        title="How far the probabilities are to be believed",
+        title="Calibration of the probabilities",
         paper="",
         needs=("classes",),
         arms=(FULL,),
         measures=(measures.calibration,),
         layout=ReliabilityTable(
-            columns=(
+            (
                 Column("expected calibration error", "ece"),
                 Column("negative log-likelihood", "nll"),
                 Column("Brier score", "brier"),
@@ -317,7 +304,7 @@ EXPERIMENTS = _all(
     ),
     Experiment(
         name="confusion",
-        title="Which classes are taken for which",
+        title="Confusion of classes",
         paper="",
         needs=("classes",),
         arms=(FULL,),
@@ -326,22 +313,23 @@ EXPERIMENTS = _all(
     ),
     Experiment(
         name="folds",
-        title="Other views, other subjects: each in turn",
+        title="Cross-validation over views and subjects",
         paper="",
         needs=("classes",),
         arms=(
+            _fold("view 1 to the others", "cross-view", "test_views", ("2", "3")),
+            _fold("view 2 to the others", "cross-view", "test_views", ("1", "3")),
             *(
-                _fold(f"view {view} to the others", "cross-view", "test_views", others)
-                for view, others in (("1", ("2", "3")), ("2", ("1", "3")))
-            ),
-            *(
-                _fold(f"to subjects {pair[0]} and {pair[1]}", "cross-subject", "test_subjects", pair)
-                for pair in (("1", "2"), ("3", "4"), ("5", "6"), ("7", "8"), ("9", "10"))
+                _fold(f"to subjects {a} and {b}", "cross-subject", "test_subjects", (a, b))
+                for a, b in ("12", "34", "56", "78", ("9", "10"))
             ),
         ),
         measures=(measures.recognition,),
-        layout=ArmTable(columns=(_top1(),)),
-        note="For Northwestern-UCLA. Each model is tested on what its training had nothing of; 'the others' "
-        "are the views whose files are there.",
+        layout=ArmTable((_top1(),)),
+        note="For Northwestern-UCLA. Each model is tested on views or subjects that its training did not "
+        "use; 'the others' are the views for which files exist.",
     ),
 )
+
+EXPERIMENTS = {experiment.name: experiment for experiment in _ALL}
+"""The experiments by name."""

@@ -1,4 +1,4 @@
-r"""Data sets whose observed frames are worse than they were recorded, as those of a bad sensor are."""
+r"""Data sets with corrupted observed frames."""
 
 import copy
 import dataclasses
@@ -16,16 +16,15 @@ from pyg_sybio.data.transforms.resample import at_times
 
 
 def corrupted(dataset: Dataset, corrupt: Transform) -> Dataset:
-    """The same clips, their observed frames changed.
+    """The same clips with changed observed frames.
 
-    Of a :class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`, this takes the place of `corrupt`:
-    what is
-    missing then is filled by its `fill`. The samples of any other dataset are taken to lack nothing, and what
-    the transform takes away from them stays zero.
+    In a :class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`, the transform replaces `corrupt`, and
+    missing joints are filled by `fill`. The samples of any other dataset are assumed to be complete, and
+    joints that the transform removes remain zero.
 
     Args:
-        dataset: The clips; it is left as it was.
-        corrupt: What changes the observed frames, and neither their number nor the persons.
+        dataset: The clips, which are not modified.
+        corrupt: Changes the observed frames, but not their number or the persons.
     """
     clips = copy.copy(dataset)
     if isinstance(dataset, MotionDataset):
@@ -38,7 +37,7 @@ def corrupted(dataset: Dataset, corrupt: Transform) -> Dataset:
 
 @dataclass(frozen=True)
 class _OfSample:
-    """A transform of motions as one of the observed frames of a sample."""
+    """Applies a transform of motions to the observed frames of a sample."""
 
     transform: Transform
     dataset: Dataset
@@ -54,17 +53,17 @@ class _OfSample:
 
 @dataclass(frozen=True)
 class OtherRate:
-    r"""The observed frames as a camera of another rate would give them, in as many frames.
+    r"""The same number of observed frames from a camera with another frame rate.
 
-    A camera of `rate` times the rate takes a frame every :math:`1 / rate` frames, the last one at the same
-    moment. Of too many frames the last ones count; too few are filled at the front, as those of a short clip
-    are (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
+    A camera with `rate` times the frame rate records a frame every :math:`1 / rate` frames, and the last one
+    at the same time. If these are too many frames, the last ones are used; if too few, they are filled at the
+    front, as in a short clip (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
 
     Args:
-        rate: In multiples of the rate of the motion.
-        resampled: Whether the camera's frames are brought back to the rate of the motion, or fed as if they
-            had it.
-        padding: How too few frames are filled: `"repeat"` or `"hold"`.
+        rate: Frame rate of the camera relative to the motion's.
+        resampled: Whether the camera's frames are resampled to the frame rate of the motion, or used as if
+            they had it.
+        padding: How short clips are filled: `"repeat"` or `"hold"`.
 
     Raises:
         ValueError: If `rate` is not positive.
@@ -79,7 +78,7 @@ class OtherRate:
             raise ValueError(f"'rate' is {self.rate}, expected a positive number")
 
     def __call__(self, motion: Motion) -> Motion:
-        """The frames of the camera in place of those of the motion."""
+        """Replace the frames of a motion by those of the camera."""
         seen = _every(motion, 1 / self.rate)
         if self.resampled:
             seen = _every(seen, self.rate)
@@ -93,9 +92,9 @@ class OtherRate:
 
 
 def _every(motion: Motion, step: float) -> Motion:
-    """A moment every `step` frames, counted from the last frame as far back as the motion reaches.
+    """A pose every `step` frames, counted back from the last frame.
 
-    Exponential maps are interpolated as numbers: data sets of joint angles have made z-scores of them.
+    Exponential maps are interpolated as numbers, since data sets of joint angles convert them to z-scores.
     """
     last = motion.num_frames - 1
     times = last - step * torch.arange(int(last / step) + 1, dtype=torch.float64).flip(0)

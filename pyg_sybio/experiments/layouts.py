@@ -1,48 +1,49 @@
-r"""How measured numbers become a table and a picture, beside the paper's figures where it has some."""
+r"""How measured numbers become tables and figures, next to the figures of the paper."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
-from pyg_sybio.experiments.names import MEAN_OF_CLASSES, OF_ZERO_VELOCITY
+import numpy as np
 
-if TYPE_CHECKING:
-    from pyg_sybio.experiments.results import Measured, Value
-
-# The paper's figures of one column or curve: data set -> arm -> figure.
-PaperColumn = Mapping[str, Mapping[str, float]]
-
-# A line to draw: what stands on the axis, with the value there and its deviation.
-Points = list[tuple[float, tuple[float, float | None]]]
+from pyg_sybio.experiments.results import Measured, Value
+from pyg_sybio.experiments.rows import MEAN_OF_CLASSES, OF_ZERO_VELOCITY
+from pyg_sybio.visualization.bar_figure import bar_figure, scatter_figure
+from pyg_sybio.visualization.confusion_figure import confusion_figure
+from pyg_sybio.visualization.line_figure import Series, line_figure
+from pyg_sybio.visualization.reliability_figure import reliability_figure
 
 MISSING = "–"
 
+Lines = dict[str, Series]
+
 
 class Layout(Protocol):
-    """A kind of table with its pictures."""
+    """A kind of table with its figures."""
 
-    def table(self, measured: "Measured") -> list[str]:
+    def table(self, measured: Measured) -> list[str]:
         """The lines of the table in Markdown."""
 
-    def draw(self, measured: "Measured", path: Path, title: str) -> list[Path]:
-        """Draw what there is: the files written, the first of which is `path`; none without a value."""
+    def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
+        """Draw the available numbers; the written files, the first of which is `path`."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One number of every arm.
+    """A number of every arm: a column of a table, or a curve over several places.
 
     Args:
-        title: With its unit.
-        metric: As the measure names it.
-        group: Of what.
-        at: Where: a horizon (ms), ...
-        until: In place of `at`: the mean of all places up to this one.
-        scale: Factor from the measured number to the shown one.
+        title: With the unit.
+        metric: Name of the metric.
+        group: Group of the metric.
+        at: Place of the number: a horizon (ms), ... (default: none)
+        until: Instead of `at`: the mean over all places up to this one.
+        scale: Factor from the measured to the shown number.
         digits: Decimal places.
-        paper: The paper's figures, as shown: data set to arm to figure.
+        paper: The paper's numbers as shown: data set to arm to number.
+        baselines: Names and metrics of further curves that do not depend on the arm, such as zero velocity.
     """
 
     title: str
@@ -52,61 +53,66 @@ class Column:
     until: float | None = None
     scale: float = 1.0
     digits: int = 3
-    paper: PaperColumn = field(default_factory=dict)
+    paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    baselines: Mapping[str, str] = field(default_factory=dict)
 
-    def value(self, measured: "Measured", arm: str) -> "Value | None":
-        """The number of an arm, scaled."""
-        if self.until is None:
-            value = measured.value(arm, self.metric, self.group, self.at)
-        else:
-            value = measured.mean_until(arm, self.metric, self.group, self.until)
-        return _scaled(value, self.scale)
+    def value(self, measured: Measured, arm: str) -> Value | None:
+        """The scaled number of an arm."""
+        if self.until is not None:
+            return measured.mean_until(arm, self.metric, self.group, self.until, scale=self.scale)
+        return measured.value(arm, self.metric, self.group, self.at, scale=self.scale)
 
     def published(self, arm: str) -> float:
-        """The paper's figure of an arm on the first of its data sets; NaN where there is none."""
+        """The paper's number of an arm on the first of its data sets; NaN if there is none."""
         return next(iter(self.paper.values()), {}).get(arm, math.nan)
 
-    def label(self, measured: "Measured") -> str:
-        """What an axis says: also of which data set the paper's figures are."""
-        return f"{_titled(self, measured)}{_of_paper(self.paper)}"
+    def heading(self, measured: Measured) -> str:
+        """The title, with the name of the data set's motion error if it shows that."""
+        name = measured.metric(self.metric)
+        return self.title if name == self.metric else f"{self.title} ({name})"
+
+    def label(self, measured: Measured) -> str:
+        """Label of an axis, with the data set of the paper's numbers."""
+        return self.heading(measured) + "".join(f" (paper: {dataset})" for dataset in list(self.paper)[:1])
 
 
 @dataclass(frozen=True)
 class ArmTable:
-    """A line an arm, some columns, the paper's beside ours.
+    """A table with one row per arm, where the paper's columns follow ours.
 
     Args:
-        columns: Our columns; the first is drawn as bars unless `lines` or `scatter` say otherwise.
-        lines: Lines through arms: what stands on the axis, and for each line its arms and where they stand.
-        scatter: Which columns are drawn against each other.
+        columns: Our columns; the first is drawn as bars unless `lines` or `scatter` is given.
+        lines: Label of the axis and lines through arms: for each line its arms and their places on the axis.
+        scatter: Indices of two columns to draw against each other.
     """
 
     columns: tuple[Column, ...]
     lines: tuple[str, Mapping[str, Mapping[str, float]]] | None = None
     scatter: tuple[int, int] | None = None
 
-    def table(self, measured: "Measured") -> list[str]:
-        """A line an arm."""
+    def table(self, measured: Measured) -> list[str]:
+        """The table."""
         heads, rows = [""], [[arm] for arm in measured.arms]
         for column in self.columns:
-            heads.append(_titled(column, measured))
+            heads.append(column.heading(measured))
+            heads += [f"paper: {column.title}, {dataset}" for dataset in column.paper]
             for row in rows:
                 row.append(_cell(column.value(measured, row[0]), column.digits))
-            for dataset, values in column.paper.items():
-                heads.append(f"paper: {column.title}, {dataset}")
-                for row in rows:
-                    row.append(_number(values.get(row[0]), column.digits))
+                row += [_number(values.get(row[0]), column.digits) for values in column.paper.values()]
         return markdown(heads, rows)
 
-    def draw(self, measured: "Measured", path: Path, title: str) -> list[Path]:
-        """Bars, or lines through the arms, or points; a picture a column where there are lines."""
-        if self.scatter is not None:
-            return self._draw_points(measured, path, title, *self.scatter)
+    def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
+        """Bars, lines or points; one figure per column for lines."""
         if self.lines is not None:
-            pictures = [self._draw_lines(column, measured, path, title) for column in self.columns]
-            return _renamed([picture for picture in pictures if picture is not None], path)
-        from pyg_sybio.visualization.bar_figure import bar_figure
-
+            return _draw_lines(measured, path, title, self.lines[0], self._lines(measured))
+        if self.scatter is not None:
+            x, y = (self.columns[index] for index in self.scatter)
+            points = {a: (_mean(x.value(measured, a)), _mean(y.value(measured, a))) for a in measured.arms}
+            if not np.isfinite(list(points.values())).all(axis=1).any():
+                return []
+            labels = {"x_label": x.heading(measured), "y_label": y.heading(measured)}
+            scatter_figure(points, path, title=title, **labels)
+            return [path]
         column = self.columns[0]
         values = {arm: _point(column.value(measured, arm)) for arm in measured.arms}
         if all(math.isnan(mean) for mean, _ in values.values()):
@@ -115,357 +121,248 @@ class ArmTable:
         bar_figure(values, path, label=column.label(measured), title=title, reference=reference)
         return [path]
 
-    def _draw_points(self, measured: "Measured", path: Path, title: str, across: int, up: int) -> list[Path]:
-        from pyg_sybio.visualization.bar_figure import scatter_figure
-
-        x, y = self.columns[across], self.columns[up]
-        points = {
-            arm: (_point(x.value(measured, arm))[0], _point(y.value(measured, arm))[0])
-            for arm in measured.arms
-        }
-        if not any(math.isfinite(a) and math.isfinite(b) for a, b in points.values()):
-            return []
-        x_label, y_label = _titled(x, measured), _titled(y, measured)
-        scatter_figure(points, path, x_label=x_label, y_label=y_label, title=title)
-        return [path]
-
-    def _draw_lines(self, column: Column, measured: "Measured", path: Path, title: str) -> Path | None:
+    def _lines(self, measured: Measured) -> Iterator[tuple[Column, Lines, Lines]]:
         assert self.lines is not None
-        x_label, lines = self.lines
-        ours = {
-            name: [(x, _point(column.value(measured, arm))) for arm, x in places.items()]
-            for name, places in lines.items()
-        }
-        papers: dict[str, Points] = {
-            name: [(x, (column.published(arm), None)) for arm, x in places.items()]
-            for name, places in lines.items()
-        }
-        return _draw_lines(ours, path, column, measured, title=title, x_label=x_label, papers=papers)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A number of every arm over horizons, frames, ratios, ...
-
-    Args:
-        title: With its unit.
-        metric: As the measure names it.
-        group: Of what.
-        scale: Factor from the measured number to the shown one.
-        digits: Decimal places.
-        beside: Further metrics that do not depend on the arm, by what they are called, such as zero velocity.
-    """
-
-    title: str
-    metric: str
-    group: str = ""
-    scale: float = 1.0
-    digits: int = 3
-    beside: Mapping[str, str] = field(default_factory=dict)
-
-    def label(self, measured: "Measured") -> str:
-        """What an axis says."""
-        return _titled(self, measured)
+        _, lines = self.lines
+        for column in self.columns:
+            ours = {
+                name: _series(arms.values(), [column.value(measured, arm) for arm in arms])
+                for name, arms in lines.items()
+            }
+            papers = {
+                name: Series(list(arms.values()), [column.published(arm) for arm in arms])
+                for name, arms in lines.items()
+            }
+            yield column, ours, papers
 
 
 @dataclass(frozen=True)
 class CurveTable:
-    """A table a curve: a line an arm, a column a place.
+    """A table and a figure per curve: one row per arm, one column per place.
 
     Args:
-        x_label: What the places are, with their unit.
-        curves: The curves; each has a table and a picture of its own.
+        x_label: Name of the places, with their unit.
+        curves: The curves.
     """
 
     x_label: str
-    curves: tuple[Curve, ...]
+    curves: tuple[Column, ...]
 
-    def table(self, measured: "Measured") -> list[str]:
+    def table(self, measured: Measured) -> list[str]:
         """All curves, one table after the other."""
-        lines: list[str] = []
+        tables = []
         for curve in self.curves:
             if places := measured.places(curve.metric, curve.group):
-                heads = [f"{_titled(curve, measured)}; {self.x_label}:", *(f"{place:g}" for place in places)]
+                heads = [f"{curve.heading(measured)}; {self.x_label}:", *(f"{place:g}" for place in places)]
                 rows = [
-                    [name, *(_cell(_scaled(value, curve.scale), curve.digits) for _, value in values)]
-                    for name, values in self._lines(curve, measured).items()
+                    [name, *(_cell(value, curve.digits) for value in values)]
+                    for name, values in _values(curve, measured, places).items()
                 ]
-                lines += [*([""] if lines else []), *markdown(heads, rows)]
-        return lines
+                tables.append(markdown(heads, rows))
+        return [line for table in tables for line in ("", *table)][1:]
 
-    def draw(self, measured: "Measured", path: Path, title: str) -> list[Path]:
-        """A picture a curve."""
-        pictures = []
+    def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
+        """One figure per curve."""
+        lines = []
         for curve in self.curves:
-            ours = {
-                name: [(x, _point(_scaled(value, curve.scale))) for x, value in values]
-                for name, values in self._lines(curve, measured).items()
-            }
-            picture = _draw_lines(ours, path, curve, measured, title=title, x_label=self.x_label)
-            if picture is not None:
-                pictures.append(picture)
-        return _renamed(pictures, path)
-
-    def _lines(self, curve: Curve, measured: "Measured") -> dict[str, list[tuple[float, "Value | None"]]]:
-        places = measured.places(curve.metric, curve.group)
-        lines = {
-            arm: [(x, measured.value(arm, curve.metric, curve.group, x)) for x in places]
-            for arm in measured.arms
-        }
-        for name, metric in curve.beside.items():
-            # It is the same for all arms: that of the first which has it.
-            for arm in measured.arms:
-                values = [(x, measured.value(arm, metric, curve.group, x)) for x in places]
-                if any(value is not None for _, value in values):
-                    lines[name] = values
-                    break
-        return lines
+            places = measured.places(curve.metric, curve.group)
+            values = _values(curve, measured, places)
+            lines.append((curve, {name: _series(places, line) for name, line in values.items()}, Lines()))
+        return _draw_lines(measured, path, title, self.x_label, lines)
 
 
-@dataclass(frozen=True)
-class PaperErrors:
-    """Errors that the paper gives by action.
+def _values(curve: Column, measured: Measured, places: Sequence[float]) -> dict[str, list[Value | None]]:
+    """The values of all arms and baselines at all places."""
 
-    Args:
-        source: The tables.
-        horizons: In milliseconds.
-        errors: Arm, then action, to an error a horizon; zero velocity is an arm here.
-    """
+    def along(arm: str, metric: str) -> list[Value | None]:
+        return [measured.value(arm, metric, curve.group, place, scale=curve.scale) for place in places]
 
-    source: str
-    horizons: tuple[int, ...]
-    errors: Mapping[str, Mapping[str, tuple[float, ...]]]
-
-    def at(self, arm: str, actions: Sequence[str], horizon: float) -> float | None:
-        """The mean over actions at a horizon; None unless the paper has it for all of them."""
-        of_arm = self.errors.get(arm, {})
-        if horizon not in self.horizons or not actions or any(action not in of_arm for action in actions):
-            return None
-        index = self.horizons.index(int(horizon))
-        mean = sum(of_arm[action][index] for action in actions) / len(actions)
-        return None if math.isnan(mean) else mean
+    lines = {arm: along(arm, curve.metric) for arm in measured.arms}
+    for name, metric in curve.baselines.items():
+        # The same for all arms, so taken from the first that has it.
+        of_arms = (along(arm, metric) for arm in measured.arms)
+        if values := next((values for values in of_arms if any(values)), None):
+            lines[name] = values
+    return lines
 
 
 @dataclass(frozen=True)
 class ActionTable:
-    """Motion errors by action and horizon: our arms, zero velocity, and the paper's of the same data set.
+    """Motion errors by action and horizon: of our arms, zero velocity, and the paper on the same data set.
 
     Args:
-        metric: The error.
-        paper: Name of a dataset class to what the paper gives of this data set.
+        metric: Name of the error.
+        paper: Name of a dataset class to its ``horizons`` in ms and, in ``arms``, the errors: arm to action
+            to one error per horizon, where later horizons may be missing.
         digits: Decimal places.
     """
 
     metric: str
-    paper: Mapping[str, PaperErrors]
+    paper: Mapping[str, Mapping[str, Any]]
     digits: int = 3
 
-    def table(self, measured: "Measured") -> list[str]:
-        """A line an action and predictor, the mean of the actions first."""
+    def table(self, measured: Measured) -> list[str]:
+        """One row per action and arm, the mean of the actions first."""
         horizons = measured.places(self.metric)
-        name = measured.metric(self.metric)
-        rows = []
-        for group, predictor, values in self._rows(measured, horizons):
-            rows.append([group, predictor, *(_cell(value, self.digits) for value in values)])
-        return markdown([name, "", *(f"{ms:g} ms" for ms in horizons)], rows)
+        rows = [
+            [group, name, *(_cell(value, self.digits) for value in values)]
+            for group, name, values in self._rows(measured, horizons)
+        ]
+        return markdown([measured.metric(self.metric), "", *(f"{ms:g} ms" for ms in horizons)], rows)
 
-    def draw(self, measured: "Measured", path: Path, title: str) -> list[Path]:
+    def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
         """The mean of the actions over the horizons."""
         horizons = measured.places(self.metric)
-        column = Column(MEAN_OF_CLASSES, self.metric)
-        ours: dict[str, Points] = {}
-        papers: dict[str, Points] = {}
-        for group, predictor, values in self._rows(measured, horizons):
+        ours, papers = Lines(), Lines()
+        for group, name, values in self._rows(measured, horizons):
             if group == MEAN_OF_CLASSES:
-                target = papers if predictor.startswith("paper: ") else ours
-                points = [(x, _point(value)) for x, value in zip(horizons, values, strict=True)]
-                target[predictor.removeprefix("paper: ")] = points
-        picture = _draw_lines(ours, path, column, measured, title=title, x_label="horizon, ms", papers=papers)
-        return _renamed([] if picture is None else [picture], path)
+                lines = papers if name.startswith("paper: ") else ours
+                lines[name.removeprefix("paper: ")] = _series(horizons, values)
+        drawn = [(Column(MEAN_OF_CLASSES, self.metric), ours, papers)]
+        return _draw_lines(measured, path, title, "horizon, ms", drawn)
 
     def _rows(
-        self, measured: "Measured", horizons: Sequence[float]
-    ) -> Iterable[tuple[str, str, list["Value | None"]]]:
-        from pyg_sybio.experiments.results import Value
+        self, measured: Measured, horizons: Sequence[float]
+    ) -> Iterator[tuple[str, str, list[Value | None]]]:
+        groups = sorted(measured.groups(self.metric), key=lambda group: group != MEAN_OF_CLASSES)
+        published = self.paper.get(measured.dataset, {"horizons": [], "arms": {}})
+        for group in groups:
+            column = Column(
+                "", self.metric, group, baselines={"zero velocity": self.metric + OF_ZERO_VELOCITY}
+            )
+            for name, values in _values(column, measured, horizons).items():
+                yield group, name, values
+            actions = [
+                name for name in groups if name != MEAN_OF_CLASSES and group in (name, MEAN_OF_CLASSES)
+            ]
+            for arm, errors in published["arms"].items():
+                found = [_mean_error(errors, actions, published["horizons"], at) for at in horizons]
+                if any(found):
+                    yield group, f"paper: {arm}", found
 
-        groups = measured.groups(self.metric)
-        actions = [group for group in groups if group != MEAN_OF_CLASSES]
-        published = self.paper.get(measured.dataset)
-        for group in sorted(groups, key=lambda group: group != MEAN_OF_CLASSES):
-            still: list[Value | None] = []
-            for arm in measured.arms:
-                yield group, arm, [measured.value(arm, self.metric, group, at) for at in horizons]
-                zero = [measured.value(arm, self.metric + OF_ZERO_VELOCITY, group, at) for at in horizons]
-                still = still or (zero if any(zero) else [])
-            if still:
-                yield group, "zero velocity", still
-            if published is not None:
-                wanted = actions if group == MEAN_OF_CLASSES else [group]
-                for arm in published.errors:
-                    found = [published.at(arm, wanted, at) for at in horizons]
-                    if any(error is not None for error in found):
-                        values = [None if error is None else Value(error, None) for error in found]
-                        yield group, f"paper: {arm}", values
+
+def _mean_error(
+    errors: Mapping[str, Sequence[float]], actions: Sequence[str], horizons: Sequence[int], at: float
+) -> Value | None:
+    """The paper's mean error over actions at a horizon; None unless the paper has it for all of them."""
+    if not actions or at not in horizons:
+        return None
+    index = horizons.index(int(at))
+    known = [errors[action][index] for action in actions if len(errors.get(action, ())) > index]
+    return Value(sum(known) / len(known), None) if len(known) == len(actions) else None
 
 
 @dataclass(frozen=True)
 class ConfusionTable:
-    """Which classes are taken for which: the most frequent mistakes, and the whole matrix as a picture.
+    """Recall and the most frequent mistake of every class, and the confusion matrix as a figure."""
 
-    Args:
-        most: How many mistakes the table has.
-    """
-
-    most: int = 10
-
-    def table(self, measured: "Measured") -> list[str]:
-        """The recall of each class, then the mistakes."""
-        counts = confusion_counts(measured)
-        names = list(dict.fromkeys(true for true, _ in counts))
+    def table(self, measured: Measured) -> list[str]:
+        """One row per class with clips, by rising recall."""
+        names, counts = _confusion(measured)
         rows = []
-        for name in names:
-            clips = sum(count for (true, _), count in counts.items() if true == name)
-            right = counts.get((name, name), 0.0)
-            others = {p: c for (true, p), c in counts.items() if true == name and p != name and c > 0}
-            taken = max(others, key=lambda p: others[p], default=None)
+        for name, row in zip(names, counts, strict=True):
+            clips, right = row.sum(), row[names.index(name)]
+            wrong = np.where(np.array(names) == name, 0, row)
+            taken = f"{names[wrong.argmax()]} ({100 * wrong.max() / clips:.0f} %)" if wrong.any() else MISSING
             if clips:
-                most = MISSING if taken is None else f"{taken} ({100 * others[taken] / clips:.0f} %)"
-                rows.append((right / clips, [name, f"{clips:g}", f"{100 * right / clips:.1f}", most]))
+                rows.append((right / clips, [name, f"{clips:g}", f"{100 * right / clips:.1f}", taken]))
         rows.sort(key=lambda row: row[0])
-        return markdown(
-            ["class, the least recognised first", "clips", "recognised, %", "most often taken for"],
-            [cells for _, cells in rows],
-        )
+        heads = ["class, by rising recall", "clips", "recall, %", "most frequent mistake"]
+        return markdown(heads, [cells for _, cells in rows])
 
-    def draw(self, measured: "Measured", path: Path, title: str) -> list[Path]:
-        """The matrix."""
-        import torch
-
-        from pyg_sybio.visualization.confusion_figure import confusion_figure
-
-        counts = confusion_counts(measured)
-        names = list(dict.fromkeys([true for true, _ in counts] + [predicted for _, predicted in counts]))
-        matrix = torch.tensor([[counts.get((true, taken), 0.0) for taken in names] for true in names])
-        if not matrix.numel() or not matrix.any():
+    def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
+        """The confusion matrix."""
+        names, counts = _confusion(measured)
+        if not counts.any():
             return []
-        confusion_figure(matrix, names, path, title=title)
+        confusion_figure(counts, names, path, title=title)
         return [path]
 
 
-def confusion_counts(measured: "Measured") -> dict[tuple[str, str], float]:
-    """True and predicted class -> number of clips, mean over the seeds."""
-    counts = {}
-    for group in measured.groups("confusion"):
-        true, _, predicted = group.partition(" -> ")
+def _confusion(measured: Measured) -> tuple[list[str], np.ndarray]:
+    """Names of classes, and the number of clips of true by predicted class `[C, C]`, mean over the seeds."""
+    pairs = {tuple(group.split(" -> ")): group for group in measured.groups("confusion")}
+    names = list(dict.fromkeys([true for true, _ in pairs] + [predicted for _, predicted in pairs]))
+    counts = np.zeros((len(names), len(names)))
+    for (true, predicted), group in pairs.items():
         value = measured.value(measured.arms[0], "confusion", group)
-        counts[true, predicted] = 0.0 if value is None else value.mean
-    return counts
+        counts[names.index(true), names.index(predicted)] = 0 if value is None else value.mean
+    return names, counts
 
 
 @dataclass(frozen=True)
 class ReliabilityTable:
-    """How far probabilities are to be believed: errors of calibration, and bins of confidence."""
+    """Calibration errors, and a reliability diagram of bins of confidence."""
 
     columns: tuple[Column, ...]
 
-    def table(self, measured: "Measured") -> list[str]:
+    def table(self, measured: Measured) -> list[str]:
         """The errors, then the bins."""
         bins = measured.places("count")
-        arm = measured.arms[0]
-        rows = []
-        for name, metric, digits in (
-            ("mean confidence", "confidence", 3),
-            ("accuracy", "accuracy", 3),
-            ("clips", "count", 0),
-        ):
-            rows.append([name, *(_cell(measured.value(arm, metric, "", at), digits) for at in bins)])
+        metrics = (("mean confidence", "confidence", 3), ("accuracy", "accuracy", 3), ("clips", "count", 0))
+        rows = [
+            [name, *(_cell(measured.value(measured.arms[0], metric, "", at), digits) for at in bins)]
+            for name, metric, digits in metrics
+        ]
         heads = ["bin of confidence", *(f"{at:g}" for at in bins)]
         return [*ArmTable(self.columns).table(measured), "", *markdown(heads, rows)]
 
-    def draw(self, measured: "Measured", path: Path, title: str) -> list[Path]:
-        """The bins."""
-        import torch
-
-        from pyg_sybio.visualization.reliability_figure import reliability_figure
-
-        arm = measured.arms[0]
-        bins = [
-            [_point(measured.value(arm, metric, "", at))[0] for metric in ("confidence", "accuracy", "count")]
-            for at in measured.places("count")
-        ]
-        if not bins:
+    def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
+        """The reliability diagram."""
+        confidence, accuracy, counts = (
+            [_mean(measured.value(measured.arms[0], metric, "", at)) for at in measured.places("count")]
+            for metric in ("confidence", "accuracy", "count")
+        )
+        if not counts:
             return []
-        confidence, accuracy, counts = torch.tensor(bins).T
-        reliability_figure(confidence, accuracy, counts.nan_to_num(), path, title=title)
+        reliability_figure(confidence, accuracy, np.nan_to_num(counts), path, title=title)
         return [path]
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table: names on the left, numbers on the right."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(heads)
     numbers = [
-        all(row[i][:1].isdigit() or row[i][:1] in ("-", MISSING, "∞") for row in rows)
-        for i in range(len(heads))
+        all(cell[:1].isdigit() or cell[:1] in ("-", MISSING, "∞") for cell in column) for column in columns
     ]
     rule = ["--:" if number else "---" for number in numbers]
     return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
 
 
 def _draw_lines(
-    ours: Mapping[str, Points],
-    path: Path,
-    column: Column | Curve,
-    measured: "Measured",
-    *,
-    title: str,
-    x_label: str,
-    papers: Mapping[str, Points] | None = None,
-) -> Path | None:
-    """Draw lines into a file named for what they show; None without a value."""
-    from pyg_sybio.visualization.line_figure import Series, line_figure
-
-    def series(points: Points) -> Series:
-        spread = [math.nan if deviation is None else deviation for _, (_, deviation) in points]
-        return Series([x for x, _ in points], [mean for _, (mean, _) in points], spread)
-
-    def known(lines: Mapping[str, Points]) -> dict[str, Series]:
+    measured: Measured, path: Path, title: str, x_label: str, lines: Iterable[tuple[Column, Lines, Lines]]
+) -> list[Path]:
+    """Draw one figure per column that has values: the first is `path`, the others add what they show."""
+    pictures: list[Path] = []
+    for column, *both in lines:
         # A line without any value is left out; in the others, a missing value is a gap.
-        some = {n: points for n, points in lines.items() if not all(math.isnan(p[1][0]) for p in points)}
-        return {name: series(points) for name, points in some.items()}
-
-    if not (drawn := known(ours)):
-        return None
-    words = f"{column.metric} {column.group}".split()
-    slug = "_".join("".join(filter(str.isalnum, word)) for word in words)
-    file = path.with_stem(f"{path.stem}-{slug}")
-    reference = known(papers or {})
-    line_figure(
-        drawn, file, x_label=x_label, y_label=column.label(measured), title=title, reference=reference
-    )
-    return file
+        ours, papers = ({n: s for n, s in some.items() if not np.isnan(s.mean).all()} for some in both)
+        if ours:
+            words = f"{column.metric} {column.group}".split()
+            slug = "_".join("".join(filter(str.isalnum, word)) for word in words)
+            file = path.with_stem(f"{path.stem}-{slug}") if pictures else path
+            labels = {"x_label": x_label, "y_label": column.label(measured)}
+            line_figure(ours, file, title=title, reference=papers, **labels)
+            pictures.append(file)
+    return pictures
 
 
-def _renamed(pictures: list[Path], path: Path) -> list[Path]:
-    """The first picture has the table's own name."""
-    if not pictures:
-        return []
-    return [pictures[0].replace(path), *pictures[1:]]
+def _series(places: Iterable[float], values: Iterable[Value | None]) -> Series:
+    points = [_point(value) for value in values]
+    spread = [math.nan if deviation is None else deviation for _, deviation in points]
+    return Series(list(places), [mean for mean, _ in points], spread)
 
 
-def _scaled(value: "Value | None", scale: float) -> "Value | None":
-    if value is None:
-        return None
-    deviation = None if value.deviation is None else value.deviation * scale
-    return value._replace(mean=value.mean * scale, deviation=deviation)
+def _point(value: Value | None) -> tuple[float, float | None]:
+    """Mean and deviation to draw; NaN if there is none, or an infinite one."""
+    return (math.nan, None) if value is None or not math.isfinite(value.mean) else value
 
 
-def _point(value: "Value | None") -> tuple[float, float | None]:
-    """A value to draw: NaN where there is none, or none that can be drawn."""
-    if value is None or not math.isfinite(value.mean):
-        return math.nan, None
-    return value.mean, value.deviation
+def _mean(value: Value | None) -> float:
+    return _point(value)[0]
 
 
-def _cell(value: "Value | None", digits: int) -> str:
+def _cell(value: Value | None, digits: int) -> str:
     if value is None:
         return MISSING
     spread = "" if value.deviation is None else f" ± {value.deviation:.{digits}f}"
@@ -476,13 +373,3 @@ def _number(value: float | None, digits: int) -> str:
     if value is None or math.isnan(value):
         return MISSING
     return "∞" if math.isinf(value) else f"{value:.{digits}f}"
-
-
-def _titled(column: Column | Curve, measured: "Measured") -> str:
-    """The title, with the name of the error that stands for the motion error of this data set."""
-    name = measured.metric(column.metric)
-    return column.title if name == column.metric else f"{column.title} ({name})"
-
-
-def _of_paper(paper: PaperColumn) -> str:
-    return "".join(f" (paper: {dataset})" for dataset in list(paper)[:1])

@@ -25,8 +25,8 @@ from tqdm import tqdm
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transform
 from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
 from pyg_sybio.experiments.corruption import OtherRate, corrupted
-from pyg_sybio.experiments.experiment import Row, Trained
-from pyg_sybio.experiments.names import MEAN_OF_CLASSES, OF_ZERO_VELOCITY
+from pyg_sybio.experiments.experiment import Trained
+from pyg_sybio.experiments.rows import MEAN_OF_CLASSES, OF_ZERO_VELOCITY, Row
 from pyg_sybio.metrics import (
     MILLIMETRES,
     brier_score,

@@ -1,13 +1,14 @@
-r"""Running an experiment: the runs that are missing are trained and measured, and what there is is shown."""
+r"""Running an experiment: train and measure the missing runs, and write the report."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
-from pyg_sybio.experiments.experiment import Experiment, arm_names
+from pyg_sybio.experiments.experiment import Experiment
 from pyg_sybio.experiments.report import Planned, current, write_report
 from pyg_sybio.experiments.results import Record, Results
 from pyg_sybio.experiments.runs import Run, data_of, finish, identify, machine, setting, that_matter
@@ -15,27 +16,21 @@ from pyg_sybio.training.keep_checkpoint import OutOfTimeError, Say, duration
 
 
 class RefusedError(ValueError):
-    """The data set cannot have the experiment."""
+    """The experiment cannot be run on this data set."""
 
 
 def plan_runs(
     experiment: Experiment, recipe: str, overrides: Sequence[str], seeds: Sequence[int]
 ) -> list[Planned]:
-    """All runs of an experiment, seed by seed, so that every arm soon has a number."""
+    """All runs of an experiment, seed by seed, so that every arm has a number early."""
     observed = str(setting(recipe, overrides, "num_observed"))
-    return [
-        Planned(arm.name, seed, identify(recipe, words), words)
-        for seed in seeds
-        for arm in experiment.arms
-        for words in [
-            (
-                *overrides,
-                *(word.replace("{num_observed}", observed) for word in arm.overrides),
-                "--seed_everything",
-                str(seed),
-            )
-        ]
-    ]
+    plan = []
+    for seed in seeds:
+        for arm in experiment.arms:
+            own = (word.replace("{num_observed}", observed) for word in arm.overrides)
+            words = (*overrides, *own, "--seed_everything", str(seed))
+            plan.append(Planned(arm.name, seed, identify(recipe, words), words))
+    return plan
 
 
 def reproduce(
@@ -49,26 +44,27 @@ def reproduce(
     minutes: float | None = None,
     say: Say = print,
 ) -> str:
-    r"""Train and measure what is missing of an experiment, and write its table and pictures.
+    r"""Train and measure the missing runs of an experiment, and write its table and figures.
 
-    Whatever is finished stays: rows in the CSV file are not measured again, and a run is trained once for all
-    experiments of the folder. An interrupted run goes on from its last checkpoint.
+    Finished runs are kept: rows of the CSV file are not measured again, and a run is trained once for all
+    experiments of the folder. An interrupted run continues from its last checkpoint.
 
     Args:
-        experiment: Which one.
+        experiment: The experiment.
         recipe: Name of a shipped recipe, or path of a YAML file.
-        overrides: Settings common to all arms, as ``sybio fit`` takes them.
-        seeds: One run of each arm a seed.
+        overrides: Settings of all arms, as for ``sybio fit``.
+        seeds: Each arm is trained once per seed.
         output: Folder of the results.
-        split: What is measured: ``"test"`` or ``"val"``.
-        minutes: Start nothing after that many minutes, and stop a running training at a checkpoint.
-        say: Is told how far it is.
+        split: The split to measure on: ``"test"`` or ``"val"``.
+        minutes: Start no run after this time, and stop a running training at a checkpoint. (default: no
+            limit)
+        say: Receives messages about the progress.
 
     Returns:
         The table in Markdown.
 
     Raises:
-        RefusedError: If the data set cannot have the experiment.
+        RefusedError: If the experiment cannot be run on the data set.
         RecipeError: If the recipe or an override is wrong.
         KeyboardInterrupt: On Ctrl+C.
     """
@@ -81,27 +77,27 @@ def reproduce(
         "seeds": sorted(set(seeds)),
         "split": split,
     }
-    if before is not None and _same_question(before, asked):
+    if before is not None and all(before[key] == asked[key] for key in ("overrides", "split")):
         asked["seeds"] = sorted({*asked["seeds"], *before["seeds"]})
     plan = plan_runs(experiment, recipe, overrides, asked["seeds"])
-    missing = _missing(plan, results, split, seeds)
-    if missing:
-        _refuse(experiment, recipe, missing)
+    measured = {record.key for record in current(results.records(), plan, split)}
+    missing = [p for p in plan if p.seed in seeds and (p.arm, p.seed, p.run, split) not in measured]
+    _check_data(experiment, recipe, missing)
     results.ask(asked)
-    say(f"{experiment.name} on {results.recipe}: {len(plan) - len(missing)} of {len(plan)} runs are there")
+    say(f"{experiment.name} on {results.recipe}: {len(plan) - len(missing)} of {len(plan)} runs are finished")
     try:
-        _fill(experiment, recipe, missing, results, split, deadline, say)
+        _Reproduction(experiment, recipe, results, split, deadline, say).run(missing)
     finally:
-        # Also after Ctrl+C: the table of what there is.
+        # After Ctrl+C, too.
         text = write_report(experiment, results, plan, asked, say=say)
     return text
 
 
 def report(experiment: Experiment, recipe: str, *, output: Path, say: Say = print) -> str:
-    """Write table and pictures again, as they were last asked for; no data and no checkpoint is needed.
+    """Write the table and the figures again, with the options of the last call, from the result files.
 
     Raises:
-        FileNotFoundError: If nothing was asked for.
+        FileNotFoundError: If there are no result files.
     """
     results = Results(output, experiment.name, Path(recipe).stem)
     asked = results.facts()["asked"]
@@ -113,75 +109,62 @@ def report(experiment: Experiment, recipe: str, *, output: Path, say: Say = prin
     return write_report(experiment, results, plan, asked | {"recipe": recipe}, say=say)
 
 
-def _fill(
-    experiment: Experiment,
-    recipe: str,
-    missing: Sequence[Planned],
-    results: Results,
-    split: str,
-    deadline: float | None,
-    say: Say,
-) -> None:
-    for number, planned in enumerate(missing):
-        if deadline is not None and time.monotonic() >= deadline:
-            say(f"the time is over: {len(missing) - number} runs are left; the same command goes on")
-            return
-        name = f"{planned.arm}, seed {planned.seed}"
-        say(f"run {number + 1} of {len(missing)} that are missing: {name} (run {planned.run})")
-        run = Run(
-            recipe, planned.overrides, planned.run, results.output / "runs" / results.recipe / planned.run
-        )
+@dataclass(frozen=True)
+class _Reproduction:
+    experiment: Experiment
+    recipe: str
+    results: Results
+    split: str
+    deadline: float | None
+    say: Say
+
+    def run(self, missing: Sequence[Planned]) -> None:
+        """Train and measure runs until the time is over."""
         try:
-            with run.lock().acquire(timeout=0):
-                _train_and_measure(experiment, planned, run, results, split, deadline, say)
-        except Timeout:
-            say("  another process is at it")
+            for number, planned in enumerate(missing, 1):
+                left = len(missing) - number + 1
+                if self.deadline is not None and time.monotonic() >= self.deadline:
+                    raise OutOfTimeError
+                name = f"{planned.arm}, seed {planned.seed}"
+                self.say(f"missing run {number} of {len(missing)}: {name} (run {planned.run})")
+                folder = self.results.output / "runs" / self.results.recipe / planned.run
+                run = Run(self.recipe, planned.overrides, planned.run, folder)
+                try:
+                    with run.lock().acquire(timeout=0):
+                        self._train_and_measure(planned, run)
+                except Timeout:
+                    self.say("  another process is training it")
         except OutOfTimeError:
-            say(f"the time is over: {len(missing) - number} runs are left; the same command goes on")
-            return
+            self.say(f"the time is over: {left} runs are left; the same command continues")
+
+    def _train_and_measure(self, planned: Planned, run: Run) -> None:
+        facts = finish(run, deadline=self.deadline, say=self.say)
+        self.say(f"  trained: {facts['steps']} steps in {duration(facts['seconds'])}; measuring")
+        trained = run.trained(split=self.split)
+        rows = self.experiment.measure(trained)
+        earlier = self.results.facts()["runs"].get(run.digest, {}).get("measured", {})
+        clips = len(trained.data.clips(self.split))
+        measured = {**earlier, self.split: {"clips": clips, **machine()}}
+        of_run = self.results.recipe, run.digest, planned.arm, planned.seed, self.split
+        records = [Record(*of_run, row) for row in rows]
+        self.results.add(records, {**facts, "measured": measured}, self.experiment.arm_names)
 
 
-def _train_and_measure(
-    experiment: Experiment,
-    planned: Planned,
-    run: Run,
-    results: Results,
-    split: str,
-    deadline: float | None,
-    say: Say,
-) -> None:
-    facts = finish(run, deadline=deadline, say=say)
-    say(f"  trained: {facts['steps']} steps in {duration(facts['seconds'])}; measuring")
-    trained = run.trained(split=split)
-    rows = experiment.measure(trained)
-    earlier = results.facts()["runs"].get(run.digest, {}).get("measured", {})
-    measured = {**earlier, split: {"clips": len(trained.data.clips(split)), **machine()}}
-    records = [Record(results.recipe, run.digest, planned.arm, planned.seed, split, row) for row in rows]
-    results.add(records, {**facts, "measured": measured}, arm_names(experiment.arms))
-
-
-def _missing(plan: Sequence[Planned], results: Results, split: str, seeds: Sequence[int]) -> list[Planned]:
-    there = {record.key for record in current(results.records(), plan, split)}
-    return [p for p in plan if p.seed in seeds and (p.arm, p.seed, p.run, split) not in there]
-
-
-def _refuse(experiment: Experiment, recipe: str, missing: Sequence[Planned]) -> None:
-    """Look at the data of every arm before anything is trained."""
-    looked_at: set[tuple[str, ...]] = set()
+def _check_data(experiment: Experiment, recipe: str, missing: Sequence[Planned]) -> None:
+    """Build the data of every arm before anything is trained."""
+    checked: set[tuple[str, ...]] = set()
     for planned in missing:
-        words = tuple(planned.overrides[:-2])
-        of_data = _of_data(words)
-        if of_data not in looked_at:
-            looked_at.add(of_data)
+        words = tuple(planned.overrides[:-2])  # without the seed
+        if (of_data := _of_data(words)) not in checked:
+            checked.add(of_data)
             data = data_of(recipe, words)
-            data.clips("train")  # what the dataset class itself has to say
-            refusal = experiment.refusal(data)
-            if refusal is not None:
+            data.clips("train")  # may raise an error of the dataset class
+            if (refusal := experiment.refusal(data)) is not None:
                 raise RefusedError(refusal)
 
 
 def _of_data(overrides: Sequence[str]) -> tuple[str, ...]:
-    """The overrides that concern the data: ``--data.key value`` or ``--data.key=value``."""
+    """The overrides of the data: ``--data.key value`` or ``--data.key=value``."""
     kept = False
     words = []
     for word in overrides:
@@ -189,7 +172,3 @@ def _of_data(overrides: Sequence[str]) -> tuple[str, ...]:
         if kept:
             words.append(word)
     return tuple(words)
-
-
-def _same_question(before: dict[str, Any], asked: dict[str, Any]) -> bool:
-    return all(before[key] == asked[key] for key in ("overrides", "split"))

@@ -1,4 +1,4 @@
-r"""Results on disk: a CSV file of measured numbers, and a JSON file that says what was trained for them."""
+r"""Results on disk: a CSV file of measured numbers, and a JSON file of the runs that they belong to."""
 
 import csv
 import io
@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from pyg_sybio.experiments.experiment import Row
-from pyg_sybio.experiments.names import MOTION_ERROR, OBSERVATION, OF_ZERO_VELOCITY
+from pyg_sybio.experiments.rows import MOTION_ERROR, OBSERVATION, OF_ZERO_VELOCITY, Row
 from pyg_sybio.files import write_whole
 
 COLUMNS = ("recipe", "run", "arm", "seed", "split", "metric", "group", "at", "value")
 
 
 class Record(NamedTuple):
-    """A measured number, and of which run it is: a line of the CSV file."""
+    """A measured number of a run: a line of the CSV file."""
 
     recipe: str
     run: str
@@ -30,7 +29,7 @@ class Record(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int, str, str]:
-        """What is measured as one."""
+        """Identifies the measurement that the number belongs to."""
         return self.arm, self.seed, self.run, self.split
 
 
@@ -51,10 +50,10 @@ class Results:
         return self.output / f"{self.experiment}-{self.recipe}.{kind}"
 
     def records(self) -> list[Record]:
-        """All that was measured.
+        """All measured numbers.
 
         Raises:
-            ValueError: If a line of the file is not understood.
+            ValueError: If a line of the file is invalid.
         """
         path = self.path("csv")
         if not path.is_file():
@@ -69,21 +68,21 @@ class Results:
             return [_record(line, f"{path}:{reader.line_num}") for line in reader]
 
     def facts(self) -> dict[str, Any]:
-        """What was asked for last (``asked``), and what was trained for the numbers (``runs``, by digest)."""
+        """The options of the last call (``asked``), and facts about the runs (``runs``, by digest)."""
         path = self.path("json")
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"asked": None, "runs": {}}
 
     def ask(self, asked: Mapping[str, Any]) -> None:
-        """Note what is asked for."""
+        """Write the options of the call."""
         with self._lock():
             self._write_facts({**self.facts(), "asked": dict(asked)})
 
     def add(self, records: Iterable[Record], facts: Mapping[str, Any], arms: Sequence[str]) -> None:
-        """Add what was measured of one run; its earlier rows are replaced.
+        """Add the numbers of one run, replacing earlier ones.
 
         Args:
             records: The numbers.
-            facts: What was trained.
+            facts: Facts about the run.
             arms: The order of the arms in the file.
         """
         new = list(records)
@@ -96,7 +95,7 @@ class Results:
                 return place, record.arm, record.seed, record.split, record.run
 
             known = self.facts()
-            # First what was trained: rows without it would have no caption.
+            # The facts first, as numbers without them would have no caption.
             self._write_facts({**known, "runs": {**known["runs"], facts["run"]: dict(facts)}})
             _write_records(self.path("csv"), sorted([*kept, *new], key=order))
 
@@ -105,21 +104,21 @@ class Results:
         write_whole(self.path("json"), lambda file: file.write(text.encode()))
 
     def _lock(self) -> FileLock:
-        """Held while files are read and written again: several processes may fill one table."""
+        """Protects the files, since several processes may fill one table."""
         folder = self.output / "runs"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{self.experiment}-{self.recipe}.lock")
 
 
 class Value(NamedTuple):
-    """Mean and sample deviation over seeds; no deviation of a single one."""
+    """Mean and standard deviation over seeds; a single seed has no deviation."""
 
     mean: float
     deviation: float | None
 
 
 class Measured:
-    """Numbers of the runs that belong to one table, by what they are of.
+    """The numbers of one table, by arm, metric, group and place.
 
     Args:
         arms: The arms in their order.
@@ -136,79 +135,77 @@ class Measured:
             self._values.setdefault((record.arm, metric, group, at), []).append(value)
 
     def metric(self, name: str) -> str:
-        """The metric of a name: :data:`MOTION_ERROR` stands for the first error of the data set."""
+        """The name of a metric, in which :data:`MOTION_ERROR` stands for the data set's first error."""
         if not name.startswith(MOTION_ERROR):
             return name
         metrics = dict.fromkeys(metric for _, metric, _, _ in self._values)
         errors = [m for m in metrics if m + OF_ZERO_VELOCITY in metrics and not m.startswith("pck")]
         return name.replace(MOTION_ERROR, errors[0]) if errors else name
 
-    def value(self, arm: str, metric: str, group: str = "", at: float | None = None) -> Value | None:
-        """One number over the seeds; None if it was not measured."""
+    def value(
+        self, arm: str, metric: str, group: str = "", at: float | None = None, *, scale: float = 1.0
+    ) -> Value | None:
+        """A scaled number over the seeds; None if it was not measured."""
         values = self._values.get((arm, self.metric(metric), group, at))
-        return None if values is None else _over_seeds(values)
+        return None if values is None else _over_seeds([scale * value for value in values])
 
-    def mean_until(self, arm: str, metric: str, group: str, until: float) -> Value | None:
-        """The mean over all places up to one, of each seed; None if there is none."""
+    def mean_until(
+        self, arm: str, metric: str, group: str, until: float, *, scale: float = 1.0
+    ) -> Value | None:
+        """The mean over all places up to one, scaled, over the seeds; None if there is none."""
         metric = self.metric(metric)
-        of_places = (self._values.get((arm, metric, group, at)) for at in self.places(metric) if at <= until)
-        by_place = [values for values in of_places if values is not None]
-        if not by_place:
-            return None
-        return _over_seeds([statistics.fmean(of_seed) for of_seed in zip(*by_place, strict=True)])
+        places = [at for at in self.places(metric) if at <= until]
+        found = [v for at in places if (v := self._values.get((arm, metric, group, at))) is not None]
+        by_seed = [scale * statistics.fmean(values) for values in zip(*found, strict=True)]
+        return _over_seeds(by_seed) if by_seed else None
 
     def places(self, metric: str, group: str | None = None) -> list[float]:
-        """Where a metric was measured: horizons, frames, ratios, ..."""
+        """The places of a metric: horizons, frames, ratios, ..."""
         metric = self.metric(metric)
         places = {at for _, m, g, at in self._values if m == metric and group in (None, g)}
         return sorted(at for at in places if at is not None)
 
     def groups(self, metric: str) -> list[str]:
-        """Of what a metric was measured, in the order of the file."""
+        """The groups of a metric, in the order of the file."""
         metric = self.metric(metric)
         return list(dict.fromkeys(group for _, m, group, _ in self._values if m == metric))
 
 
 def observation_curves(path: Path) -> dict[str, dict[float, Value]]:
-    """Accuracy by observed share, over the seeds, from a file of the experiment `observation`.
+    """Accuracy by observation ratio, over the seeds, from a file of the experiment `observation`.
 
     Args:
         path: The CSV file `observation-RECIPE.csv`.
 
     Returns:
-        Name of an arm (with its split, if the file has several) to observed share to value.
+        Names of arms (with their split, if the file has several) to observation ratios to values.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such file, or has several runs of one arm and seed.
+        ValueError: If it is another file, or has several runs of one arm and seed.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected results of 'sybio reproduce observation'")
     experiment, _, recipe = path.stem.partition("-")
     if experiment != OBSERVATION or not recipe:
-        raise ValueError(f"{path} is not named {OBSERVATION}-RECIPE.csv, as the results of that experiment")
+        raise ValueError(f"{path} is not named {OBSERVATION}-RECIPE.csv, as results of that experiment are")
     records = Results(path.parent, experiment, recipe).records()
     records = [record for record in records if record.row.metric == "top1" and record.row.at is not None]
     if not records:
-        raise ValueError(f"{path} has no accuracy by observed share")
-    runs = {(record.arm, record.seed, record.split): record.run for record in records}
+        raise ValueError(f"{path} has no accuracy by observation ratio")
+    runs: dict[tuple[str, int, str], str] = {}
     for record in records:
-        if runs[record.arm, record.seed, record.split] != record.run:
+        if runs.setdefault((record.arm, record.seed, record.split), record.run) != record.run:
             raise ValueError(
                 f"{path} has several runs of '{record.arm}', seed {record.seed}, on {record.split}: "
-                f"'sybio reproduce {experiment} {recipe} --report' draws those that were asked for last"
+                f"'sybio reproduce {experiment} {recipe} --report' draws those of the last call"
             )
-    splits = dict.fromkeys(record.split for record in records)
-    curves: dict[str, dict[float, Value]] = {}
-    for split in splits:
-        own = [record for record in records if record.split == split]
-        arms = list(dict.fromkeys(record.arm for record in own))
-        measured = Measured(arms, own)
-        for arm in arms:
-            values = {at: measured.value(arm, "top1", "", at) for at in measured.places("top1")}
-            name = arm if len(splits) == 1 else f"{arm} ({split})"
-            curves[name] = {at: value for at, value in values.items() if value is not None}
-    return curves
+    several = len({record.split for record in records}) > 1
+    curves: dict[str, dict[float, list[float]]] = {}
+    for record in records:
+        name = f"{record.arm} ({record.split})" if several else record.arm
+        curves.setdefault(name, {}).setdefault(record.row.at or 0.0, []).append(record.row.value)
+    return {name: {at: _over_seeds(curve[at]) for at in sorted(curve)} for name, curve in curves.items()}
 
 
 def _over_seeds(values: Sequence[float]) -> Value:
@@ -218,21 +215,11 @@ def _over_seeds(values: Sequence[float]) -> Value:
 
 def _record(line: Mapping[str, str], where: str) -> Record:
     try:
-        return Record(
-            recipe=line["recipe"],
-            run=line["run"],
-            arm=line["arm"],
-            seed=int(line["seed"]),
-            split=line["split"],
-            row=Row(
-                line["metric"],
-                line["group"],
-                float(line["at"]) if line["at"] else None,
-                float(line["value"]),
-            ),
-        )
+        at = float(line["at"]) if line["at"] else None
+        row = Row(line["metric"], line["group"], at, float(line["value"]))
+        return Record(line["recipe"], line["run"], line["arm"], int(line["seed"]), line["split"], row)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where} is not understood ({error}), expected {', '.join(COLUMNS)}") from error
+        raise ValueError(f"{where} is invalid ({error}), expected {', '.join(COLUMNS)}") from error
 
 
 def _write_records(path: Path, records: Iterable[Record]) -> None:

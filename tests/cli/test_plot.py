@@ -349,7 +349,7 @@ def test_what_is_wrong_is_said_in_a_line(
     results = tmp_path / "observation-r.csv"
     assert "no file" in error("observation", results, *out)
     results.write_text("recipe,run,arm,seed,split,metric,group,at,value\n")
-    assert "has no accuracy by observed share" in error("observation", results, *out)
+    assert "has no accuracy by observation ratio" in error("observation", results, *out)
     with results.open("a") as file:
         file.writelines(f"r,{run},all,0,test,top1,,0.5,0.5\n" for run in "xy")
     assert "has several runs of 'all', seed 0, on test" in error("observation", results, *out)

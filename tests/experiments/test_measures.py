@@ -20,7 +20,8 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import FillMissing
 from pyg_sybio.experiments import measures
-from pyg_sybio.experiments.experiment import Row, Trained
+from pyg_sybio.experiments.experiment import Trained
+from pyg_sybio.experiments.rows import Row
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 from pyg_sybio.training.data_module import ClipDataModule

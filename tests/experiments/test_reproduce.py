@@ -15,12 +15,12 @@ from tiny_recipe import TINY
 from pyg_sybio.cli import main as cli
 from pyg_sybio.experiments import reproduce as engine
 from pyg_sybio.experiments.catalogue import EXPERIMENTS
-from pyg_sybio.experiments.experiment import Arm, Experiment, Row, Trained
-from pyg_sybio.experiments.layouts import ArmTable, Column, Curve
-from pyg_sybio.experiments.names import MOTION_ERROR, OF_ZERO_VELOCITY
+from pyg_sybio.experiments.experiment import Arm, Experiment, Trained
+from pyg_sybio.experiments.layouts import ArmTable, Column
 from pyg_sybio.experiments.report import BEGIN, END, current, write_page
 from pyg_sybio.experiments.reproduce import RefusedError, plan_runs, report, reproduce
 from pyg_sybio.experiments.results import Measured, Record, Results
+from pyg_sybio.experiments.rows import MOTION_ERROR, OF_ZERO_VELOCITY, Row
 from pyg_sybio.experiments.runs import Run
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
@@ -88,7 +88,7 @@ def test_what_has_its_numbers_is_not_trained_again(tmp_path: Path, trained_runs:
     again, said = go(experiment_of(), tmp_path)
     assert len(trained_runs) == 2
     assert again == text
-    assert said == ["numbers on synthetic: 2 of 2 runs are there"]
+    assert said == ["numbers on synthetic: 2 of 2 runs are finished"]
     go(experiment_of(), tmp_path, seeds=(0, 1))
     assert len(trained_runs) == 4
 
@@ -106,7 +106,7 @@ def test_the_table_says_what_the_csv_file_says(tmp_path: Path, trained_runs: lis
         values = by_arm[arm]
         assert len(values) == 3
         assert rows[arm] == f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} | {paper}"
-    assert "6 of 6 runs are there" in text
+    assert "6 of 6 runs are finished" in text
     assert "seeds 0, 1, 2" in text
     assert "paper: number, Elsewhere" in text
 
@@ -115,7 +115,7 @@ def test_rows_of_other_settings_are_kept_but_not_shown(tmp_path: Path, trained_r
     before, _ = go(experiment_of(), tmp_path, "--trainer.max_steps=2")
     after, said = go(experiment_of(), tmp_path, "--trainer.max_steps=3")
     assert len(trained_runs) == 4
-    assert any("2 rows of 2 runs are not shown" in line for line in said)
+    assert any("2 rows of 2 runs with other settings are not shown" in line for line in said)
     numbers = [re.findall(r"^\| full \| (\S+)", text, flags=re.MULTILINE) for text in (before, after)]
     assert numbers[0] != numbers[1]
     assert len((tmp_path / "numbers-synthetic.csv").read_text().splitlines()) == 1 + 4
@@ -148,10 +148,10 @@ def test_of_many_counts_the_caption_has_the_least_and_the_greatest(
 
 def test_no_time_at_all_shows_what_there_is(tmp_path: Path, trained_runs: list[str]) -> None:
     text, said = go(experiment_of(), tmp_path, minutes=0)
-    assert said[-1] == "the time is over: 2 runs are left; the same command goes on"
-    assert "0 of 2 runs are there" in text
+    assert said[-1] == "the time is over: 2 runs are left; the same command continues"
+    assert "0 of 2 runs are finished" in text
     go(experiment_of(), tmp_path)
-    assert "2 of 4 runs are there" in go(experiment_of(), tmp_path, seeds=(0, 1), minutes=0)[0]
+    assert "2 of 4 runs are finished" in go(experiment_of(), tmp_path, seeds=(0, 1), minutes=0)[0]
     assert len(trained_runs) == 2
 
 
@@ -180,8 +180,8 @@ def test_an_interruption_leaves_the_table_of_what_there_is(
             go(experiment_of(), tmp_path)
     else:
         _, said = go(experiment_of(), tmp_path, minutes=1)
-        assert said[-1] == "the time is over: 1 runs are left; the same command goes on"
-    assert "1 of 2 runs are there" in (tmp_path / "numbers-synthetic.md").read_text()
+        assert said[-1] == "the time is over: 1 runs are left; the same command continues"
+    assert "1 of 2 runs are finished" in (tmp_path / "numbers-synthetic.md").read_text()
 
 
 def test_a_run_that_another_process_trains_is_left_to_it(tmp_path: Path, trained_runs: list[str]) -> None:
@@ -189,13 +189,13 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path: Path, trained
     other = Run("synthetic", first.overrides, first.run, tmp_path / "runs" / "synthetic" / first.run)
     with other.lock():
         text, said = go(experiment_of(), tmp_path)
-    assert "  another process is at it" in said
-    assert "1 of 2 runs are there" in text
+    assert "  another process is training it" in said
+    assert "1 of 2 runs are finished" in text
 
 
 def test_what_a_data_set_cannot_have() -> None:
     angles = SimpleNamespace(num_classes=1, skeleton=load_skeleton("cmu38"))
-    assert "expected poses in coordinates" in str(EXPERIMENTS["pck"].refusal(angles))
+    assert "expected positions" in str(EXPERIMENTS["pck"].refusal(angles))
     assert "expected two or more" in str(EXPERIMENTS["confusion"].refusal(angles))
     assert EXPERIMENTS["errors"].refusal(angles) is None
 
@@ -289,7 +289,7 @@ def test_from_the_command_to_the_page(tmp_path: Path, capsys: pytest.CaptureFixt
     assert cli.main(["reproduce", *words]) == 0
     printed = capsys.readouterr().out
     assert (output / "networks-synthetic.md").read_text() in printed
-    assert "3 of 3 runs are there" in printed
+    assert "3 of 3 runs are finished" in printed
     assert (output / "networks-synthetic.png").read_bytes()[:4] == b"\x89PNG"
     assert cli.main(["reproduce", "page", "--output", str(output)]) == 0
     assert "![" in (tmp_path / "RESULTS.md").read_text()
@@ -303,8 +303,8 @@ def test_axes_say_which_error_they_show() -> None:
     assert (
         Column("error", MOTION_ERROR, paper=paper).label(measured) == "error (angle_mae) (paper: CMU Mocap)"
     )
-    assert Curve("error", MOTION_ERROR).label(measured) == "error (angle_mae)"
-    assert Curve("top-1, %", "top1").label(measured) == "top-1, %"
+    assert Column("error", MOTION_ERROR).label(measured) == "error (angle_mae)"
+    assert Column("top-1, %", "top1").label(measured) == "top-1, %"
 
 
 def test_a_trained_model_may_be_a_key() -> None:
