@@ -121,7 +121,7 @@ class FoldedSybioGNN(nn.Module):
         return super().train(mode)
 
     def extra_repr(self) -> str:
-        """What tells two of these apart."""
+        """Return the extra representation of the module."""
         return f"dtype={self.dtype}"
 
 

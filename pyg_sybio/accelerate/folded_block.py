@@ -125,7 +125,7 @@ class FoldedBlock(nn.Module):
         return own + graph_product(kept, self.assignment.unsqueeze(0), self.shortcut[:, x.size(-1) :])
 
     def extra_repr(self) -> str:
-        """What tells two of these apart."""
+        """Return the extra representation of the module."""
         return f"{self.own.size(1)} + {self.others.size(1)} -> {self.out_channels}, stride={self.stride}"
 
 

@@ -1,17 +1,17 @@
-"""Motion predictors without parameters: what a trained model has to beat."""
+"""Motion predictors without parameters, as baselines for trained models."""
 
 import torch
 from torch import Tensor, nn
 
 
 class ZeroVelocity(nn.Module):
-    r"""The body stays as it was last seen, :math:`\hat X(t) = X(T - 1)` for :math:`t \ge T`.
+    r"""Repeat the last observed pose, :math:`\hat X(t) = X(T - 1)` for :math:`t \ge T`.
 
-    The baseline "ZeroV" of the motion prediction tables, hard to beat within the first fifth of a second.
+    This is the baseline "ZeroV" in tables of motion prediction. It is hard to beat within the first 200 ms.
     """
 
     def forward(self, x: Tensor, num_future: int) -> Tensor:
-        r"""Predicts `num_future` frames.
+        r"""Predict `num_future` frames.
 
         Args:
             x: Observed frames.
@@ -22,17 +22,17 @@ class ZeroVelocity(nn.Module):
             - **output:** `[..., num_future, M, D]`
 
         Raises:
-            ValueError: If `x` has no frame.
+            ValueError: If `x` has no frames.
         """
         _check_observed(x, 1)
         return x[..., -1:, :, :].expand(*x.shape[:-3], num_future, *x.shape[-2:]).clone()
 
 
 class ConstantVelocity(nn.Module):
-    r"""Every joint goes on at its last speed, :math:`\hat X(T - 1 + t) = X(T-1) + t\,(X(T-1) - X(T-2))`."""
+    r"""Continue each joint at its last velocity, :math:`\hat X(T-1+t) = X(T-1) + t\,(X(T-1) - X(T-2))`."""
 
     def forward(self, x: Tensor, num_future: int) -> Tensor:
-        r"""Predicts `num_future` frames.
+        r"""Predict `num_future` frames.
 
         Args:
             x: Observed frames.

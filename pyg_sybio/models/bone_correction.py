@@ -1,4 +1,4 @@
-r"""Predicted joints and predicted bones made to agree."""
+r"""Correction of predicted joints by predicted bones."""
 
 import torch
 from torch import Tensor, nn
@@ -8,19 +8,19 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class BoneCorrection(nn.Module):
-    r"""The poses nearest to both networks' predictions, one of joints and one of bones.
+    r"""Least-squares poses for the joints of the joint network and the bones of the bone network.
 
     .. math::
         \hat{X}^* = \arg\min_X \|X - \hat{X}\|_2^2 + \mu \|B X - \hat{b}\|_2^2
         = \hat{X} + K (\hat{b} - B \hat{X}), \qquad K = \mu \, (I + \mu B^\top B)^{-1} B^\top
 
-    where :math:`B` takes joints to bones (:class:`~pyg_sybio.nn.bone_vectors.BoneVectors`), so that
-    :math:`B^\top B` is the Laplacian of the skeleton. Not in the paper, in which the joint network predicts
-    alone (section 5.5).
+    where :math:`B` maps joints to bones (:class:`~pyg_sybio.nn.bone_vectors.BoneVectors`), so that
+    :math:`B^\top B` is the Laplacian of the skeleton. This correction is not in the paper, where only the
+    joint network predicts (section 5.5).
 
     Args:
         skeleton: The skeleton of the joints.
-        weight: :math:`\mu > 0`, what a bone counts beside a joint.
+        weight: Weight :math:`\mu > 0` of a bone relative to a joint.
 
     Shapes:
         - **joints:** :math:`(*, M, D)`, the prediction :math:`\hat{X}`
@@ -44,5 +44,5 @@ class BoneCorrection(nn.Module):
         return joints + self.gain @ (bones - self.bone_vectors(joints))
 
     def extra_repr(self) -> str:
-        """What tells two of these apart."""
+        """Return the extra representation of the module."""
         return f"weight={self.weight}"

@@ -1,4 +1,4 @@
-r"""One of the two networks of Sybio-GNN: AGIM, backbone and the two heads on one graph (Fig. 1)."""
+r"""One of the two networks of Sybio-GNN: AGIM, backbone and both heads on one graph (Fig. 1)."""
 
 from typing import Any, NamedTuple
 
@@ -14,11 +14,11 @@ from pyg_sybio.nn.recognition_head import RecognitionHead
 
 
 class Encoded(NamedTuple):
-    r"""What a network makes of the observed motion.
+    r"""Encoding of the observed motion by a network.
 
     Args:
         orders: The differences of the input.
-        features: The backbone's features.
+        features: The features from the backbone.
         actional: The actional graphs; None without AGIM.
 
     Shapes:
@@ -35,20 +35,21 @@ class Encoded(NamedTuple):
 class SymbioticNetwork(nn.Module):
     r"""A symbiotic network on one graph: the joints of a skeleton, or the bones of its dual (section 5).
 
-    The same class serves both: its nodes are joints with :func:`~pyg_sybio.graphs.joint_graphs`, and bones
-    with :func:`~pyg_sybio.graphs.dual_graphs`.
+    The nodes are joints with :func:`~pyg_sybio.graphs.joint_graphs`, and bones with
+    :func:`~pyg_sybio.graphs.dual_graphs`.
 
     Args:
         topology: The graphs.
-        in_channels: Features :math:`D` per node and frame.
-        num_classes: The number of actions :math:`C`; 0 leaves the recognition head out.
-        prediction: Whether there is a prediction head.
-        head_hops: The hops of the prediction head's graph.
+        in_channels: Number of features :math:`D` per node and frame.
+        num_classes: Number of classes :math:`C`; 0 omits the recognition head.
+        prediction: Whether to build the prediction head.
+        head_hops: Number of hops of the graph in the prediction head.
         head_channels: Width of both heads.
-        actional_channels, actional_iterations, actional_frames: Width, :math:`K` and frames of AGIM.
-        shared_branches: One set of branch weights for the three orders of difference.
-        actional_weight, dropout: As in :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
-        **branch: The other arguments of :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
+        actional_channels, actional_iterations, actional_frames: Width, number of propagations :math:`K` and
+            number of frames of AGIM.
+        shared_branches: Whether the branches for the three orders of difference share their weights.
+        actional_weight, dropout: See :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
+        **branch: Other arguments of :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class SymbioticNetwork(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Encoded:
-        """Return differences, features and actional graphs of motions ``[G, T, M, D]``."""
+        """Encode motions ``[G, T, M, D]``."""
         orders = self.difference(x)
         normalized = self.input_norm(orders)
         actional = None if self.actional_graph is None else self.actional_graph(normalized[0])
@@ -119,7 +120,7 @@ class SymbioticNetwork(nn.Module):
         probabilities: Tensor | None,
         num_future: int,
     ) -> Tensor:
-        """Return the next ``num_future`` poses ``[G, T_future, M, D]`` of what :meth:`forward` returned."""
+        """Predict ``num_future`` poses ``[G, T_future, M, D]`` from the output of :meth:`forward`."""
         assert self.prediction_head is not None
         return self.prediction_head(
             features, orders, probabilities, actional, norm=self.input_norm, num_future=num_future

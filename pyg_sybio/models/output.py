@@ -1,4 +1,4 @@
-r"""What a model returns."""
+r"""The output of a model."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SybioOutput:
-    r"""The output of :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`; a part that the model leaves out is None.
+    r"""The output of :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`; fields that the model omits are None.
 
     Args:
         logits: Log of the fused class probabilities, up to a constant, :math:`(N, C)`.
-        future: The predicted poses, :math:`(N, (P,) T_{future}, M, D)`; zeros for absent persons.
-        actional: The joint network's actional graphs, :math:`(N, (P,) M, M)`; zeros for absent persons. The
-            graphs of the bone network are not included, since their nodes are bones.
-        bone_future: The bone network's predicted bones, :math:`(N, (P,) T_{future}, B, D)`; next to a joint
-            network only in training.
+        future: Predicted poses, :math:`(N, (P,) T_{future}, M, D)`; zeros for absent persons.
+        actional: Actional graphs of the joint network, :math:`(N, (P,) M, M)`; zeros for absent persons. The
+            graphs of the bone network are not included, because their nodes are bones.
+        bone_future: Bones predicted by the bone network, :math:`(N, (P,) T_{future}, B, D)`. If the model has
+            a joint network, they are only returned in training.
         present: Which persons are present, :math:`(N, P)`.
-        network_logits: Log of the class probabilities of each network, the joint network's first,
-            :math:`(K, N, C)`, whose mean is in ``logits``; only in training.
+        network_logits: Log of the class probabilities of each of the :math:`K` networks, :math:`(K, N, C)`,
+            joint network first. Only returned in training.
     """
 
     logits: Tensor | None

@@ -1,4 +1,4 @@
-r"""Clips with one or more persons as one flat batch of persons, and back."""
+r"""Conversion between clips with one or more persons and flat batches of persons."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,18 @@ from pyg_sybio.skeleton import Skeleton
 
 @dataclass(frozen=True)
 class Persons:
-    r"""The persons of a batch of clips, one after another.
+    r"""The persons of a batch of clips, concatenated.
 
-    Either the present ones alone, or (``padded``) every place of every clip, with zeros where nobody is.
+    Contains either only the persons that are present, or (``padded``) all persons of all clips, with zeros
+    for absent persons.
 
     Args:
-        x: Their motions, :math:`(G, T, M, D)`.
-        clip: The clip of each, :math:`(G)`; :math:`N`, one more than the last clip, for who is absent.
-        slot: Its place among the persons of that clip, :math:`(G)`.
+        x: Motions of the persons, :math:`(G, T, M, D)`.
+        clip: Index of each person's clip, :math:`(G)`; the number of clips :math:`N` for absent persons.
+        slot: Index of each person within the clip, :math:`(G)`.
         present: Which persons are present, :math:`(N, P)`.
         has_slots: Whether the clips have a person dimension.
-        padded: Whether the absent are among the persons.
+        padded: Whether absent persons are included.
     """
 
     x: Tensor
@@ -38,11 +39,11 @@ class Persons:
 
     @property
     def num_groups(self) -> int:
-        """How many different numbers ``clip`` may hold: one more than there are clips if padded."""
+        """The number of different values in ``clip``: the number of clips, plus one if padded."""
         return self.num_clips + 1 if self.padded else self.num_clips
 
     def dense(self, values: Tensor) -> Tensor:
-        """Lay values of persons ``[G, ...]`` out as ``[N, (P,) ...]``; zeros where a person is absent."""
+        """Reshape values of persons ``[G, ...]`` to ``[N, (P,) ...]``, with zeros for absent persons."""
         if not self.has_slots:
             return values
         if self.padded:
@@ -53,7 +54,7 @@ class Persons:
         return out.unflatten(0, self.present.shape)
 
     def from_clips(self, values: Tensor) -> Tensor:
-        """Give each person its clip's values ``[N, ...]``, as ``[G, ...]``; an absent one gets any."""
+        """Repeat values of clips ``[N, ...]`` for each person ``[G, ...]``; arbitrary for absent persons."""
         return values.index_select(0, self.clip.clamp(max=self.num_clips - 1) if self.padded else self.clip)
 
 
@@ -62,18 +63,19 @@ def persons_of_tensor(x: Tensor, present: Tensor | None = None, *, padded: bool 
 
     Args:
         x: Motions, :math:`(N, T, M, D)` or :math:`(N, P, T, M, D)`.
-        present: Which persons are present, :math:`(N, P)`; by default those that are not zero throughout,
-            as the field pads its clips. For motions with a person dimension alone.
-        padded: Whether absent persons may be among those returned, where leaving them out would make the
-            host wait for the device. What follows must not mix persons then, as batch norms in training do.
+        present: Which persons are present, :math:`(N, P)`. Only for motions with a person dimension.
+            (default: persons whose motion is not all zeros, because datasets pad clips with zeros)
+        padded: Whether absent persons may be included in the result if removing them would require a device
+            synchronisation. The model must then not mix persons, as batch norms do in training.
 
     Raises:
-        ValueError: If the shapes do not fit, or (where the mask is known to the host) a clip has no person.
+        ValueError: If the shapes do not match, or a clip has no person (checked only if reading the mask
+            requires no synchronisation).
 
     Note:
-        Leaving the absent out asks for their number. On the CPU that is free, and so it is if ``present``
-        lies there while ``x`` is on another device. Otherwise it is one synchronisation, and compiled it is
-        a shape that depends on values, which ``fullgraph=True`` allows for.
+        Removing absent persons requires their number on the host. This is free if ``present`` is on the CPU,
+        even if ``x`` is on another device. Otherwise it costs one synchronisation, or a data-dependent shape
+        in compiled models, which ``fullgraph=True`` supports.
     """
     if x.dim() == 4:
         if present is not None:
@@ -98,11 +100,11 @@ def persons_of_tensor(x: Tensor, present: Tensor | None = None, *, padded: bool 
         place = torch.arange(num_clips * num_slots, device=x.device)
         clip = (place // num_slots).masked_fill(~present.flatten(), num_clips)
         slot = place % num_slots
-        # Who is absent may hold anything, a NaN included: zeros keep it from what follows.
+        # Values of absent persons are arbitrary, possibly NaN: replace them by zeros.
         x = x.masked_fill(~present[:, :, None, None, None], 0).flatten(0, 1)
         return Persons(x, clip, slot, present, has_slots=True, padded=True)
     place = present.flatten().nonzero().squeeze(1)
-    torch._check(place.size(0) > 0)  # said to the compiler, which does not know the number
+    torch._check(place.size(0) > 0)  # for the compiler, which does not know the number
     present, place = _to_device(present, x.device), _to_device(place, x.device)
     chosen = x.flatten(0, 1).index_select(0, place)
     return Persons(chosen, place // num_slots, place % num_slots, present, has_slots=True)
@@ -111,22 +113,22 @@ def persons_of_tensor(x: Tensor, present: Tensor | None = None, *, padded: bool 
 def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
     r"""Return the persons of a PyG ``Data`` or ``Batch``.
 
-    A graph of the batch is a clip, with its persons one after another: :obj:`key` is
-    :math:`(P \cdot M, T, D)`. Where each person is a graph of its own, the attribute ``clip`` of every graph
-    says which clip it belongs to, counted from 0.
+    Each graph of the batch is a clip whose persons are concatenated along the nodes: :obj:`key` is
+    :math:`(P \cdot M, T, D)`. Alternatively, each person is a graph, and the attribute ``clip`` of each graph
+    holds the index of its clip, from 0.
 
     Args:
         data: The clip, or the batch of clips.
-        num_joints: The number of joints :math:`M` of a person.
-        key: The node attribute to take.
+        num_joints: Number of joints :math:`M` per person.
+        key: Name of the node attribute.
 
     Raises:
-        ValueError: If the attribute is missing or does not have :math:`M` nodes a person.
+        ValueError: If the attribute is missing or does not have :math:`M` nodes per person.
 
     Note:
-        A ``Batch`` that PyG's loader or ``Batch.from_data_list`` made knows on the host how many nodes each
-        graph has, wherever its tensors are, and nothing waits for the device. A batch put together by hand,
-        or with the attribute ``clip``, is read back from its device.
+        A ``Batch`` made by PyG's loader or ``Batch.from_data_list`` stores the number of nodes of each graph
+        on the host, so no device synchronisation is needed. A batch that was made by hand, or that has the
+        attribute ``clip``, has to be read back from its device.
     """
     values = data.get(key)
     if values is None or values.dim() != 3:
@@ -138,7 +140,7 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
             if count == 0 or count % num_joints:
                 raise ValueError(
                     f"'{key}' has {count} nodes in graph {graph}, "
-                    f"but the skeleton has {num_joints} joints a person"
+                    f"expected a multiple of the skeleton's {num_joints} joints"
                 )
     x = values.unflatten(0, (-1, num_joints)).transpose(1, 2)  # [G, T, M, D]
     if data.get("clip") is not None:
@@ -154,11 +156,11 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
 
 
 def check_poses(x: Tensor, skeleton: Skeleton, in_channels: int) -> None:
-    """Raise unless motions ``[G, T, M, D]`` fit a model.
+    """Check that motions ``[G, T, M, D]`` fit a model.
 
     Raises:
-        ValueError: If joints, features or type are other ones, there is no value, or (on the CPU, where
-            looking costs no synchronisation) a NaN or an infinity.
+        ValueError: If the motions have a different number of joints or features, are not floating-point, are
+            empty, or (checked only on the CPU, where it requires no synchronisation) are not finite.
     """
     if not x.is_floating_point():
         raise ValueError(f"'x' must be of a floating-point type, but it is {x.dtype}")
@@ -168,11 +170,11 @@ def check_poses(x: Tensor, skeleton: Skeleton, in_channels: int) -> None:
             f"'x' has {num_joints} joints, but skeleton '{skeleton.name}' has {skeleton.num_joints}"
         )
     if num_features != in_channels:
-        raise ValueError(f"'x' has {num_features} features a joint, but the model takes {in_channels}")
+        raise ValueError(f"'x' has {num_features} features per joint, but the model expects {in_channels}")
     if x.numel() == 0:
         raise ValueError(f"'x' is empty: its persons have shape {tuple(x.shape)}")
     if _known_to_host(x) and not x.isfinite().all():
-        raise ValueError("'x' holds a NaN or an infinity, but poses must be finite")
+        raise ValueError("'x' contains NaN or infinite values, but poses must be finite")
 
 
 def _one_a_clip(x: Tensor) -> Persons:
@@ -182,7 +184,7 @@ def _one_a_clip(x: Tensor) -> Persons:
 
 
 def _with_slots(x: Tensor, clip: Tensor, slot: Tensor, persons: Tensor) -> Persons:
-    """The persons of clips of which some have more than one; ``persons`` counts them, ``[N]``."""
+    """Return persons with slots, for clips with ``persons`` ``[N]`` persons each."""
     num_slots = int(persons.max())
     present = torch.arange(num_slots, device=persons.device) < persons[:, None]
     clip, slot, present = (_to_device(each, x.device) for each in (clip, slot, present))
@@ -190,29 +192,27 @@ def _with_slots(x: Tensor, clip: Tensor, slot: Tensor, persons: Tensor) -> Perso
 
 
 def _persons_of_named_clips(x: Tensor, clip: Tensor) -> Persons:
-    """The persons of a batch whose attribute ``clip`` names the clip of each."""
+    """Return the persons of a batch whose attribute ``clip`` holds the clip of each person."""
     if clip.numel() != x.size(0):
         raise ValueError(
-            f"'clip' of the batch must name a clip for each of {x.size(0)} persons, but has {clip.numel()}"
+            f"'clip' of the batch has {clip.numel()} entries, expected one for each of {x.size(0)} persons"
         )
-    # How many persons of the same clip came before.
+    # The number of persons of each clip up to and including each person.
     seen = torch.nn.functional.one_hot(clip).cumsum(dim=0)  # [G, N]
     persons = seen[-1]
     if (persons == 0).any():
-        raise ValueError(
-            f"'clip' of the batch must count clips from 0 without a gap, but it is {clip.tolist()}"
-        )
+        raise ValueError(f"'clip' of the batch is {clip.tolist()}, expected clip indices from 0 without gaps")
     if persons.size(0) == clip.size(0):
         return _one_a_clip(x.index_select(0, clip.argsort()))
     return _with_slots(x, clip, seen.gather(1, clip[:, None]).squeeze(1) - 1, persons)
 
 
 def _nodes_of_graphs(data: Data, key: str, values: Tensor) -> Tensor:
-    """How many nodes each graph has, ``[N]``, on the host where it knows."""
+    """Return the number of nodes of each graph, ``[N]``, on the host if it is stored there."""
     if data.batch is None:
         return torch.tensor([values.size(0)])
     slices = getattr(data, "_slice_dict", {}).get(key)
-    # They speak of the tensor that was collated, which may have been replaced since.
+    # The slices describe the tensor that was collated, which may have been replaced since.
     if slices is not None and (not _known_to_host(slices) or slices[-1] == values.size(0)):
         return slices.diff()
     num_graphs = data.num_graphs if isinstance(data, Batch) else 0
@@ -220,10 +220,10 @@ def _nodes_of_graphs(data: Data, key: str, values: Tensor) -> Tensor:
 
 
 def _known_to_host(values: Tensor) -> bool:
-    """Whether reading these values makes nothing wait and breaks no graph of a compiler."""
+    """Return whether the values can be read without a synchronisation or a graph break."""
     return values.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _to_device(values: Tensor, device: torch.device) -> Tensor:
-    # Not waiting is safe from the host to a device: CUDA copies unpinned memory before the call returns.
+    # Non-blocking copies from the host are safe: CUDA copies unpinned memory before the call returns.
     return values.to(device, non_blocking=True)

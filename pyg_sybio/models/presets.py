@@ -1,10 +1,10 @@
-r"""The sizes in which SybioGNN comes (section 6.1.2), and the variants of the paper's Tables 1 and 10."""
+r"""Presets of SybioGNN (section 6.1.2), and the variants of the paper's Tables 1 and 10."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# NTU-RGB+D and Kinetics: nine J-GTC and eight P-GTC blocks; the length is halved, and the scales are fused,
-# after the third and the sixth.
+# NTU-RGB+D and Kinetics: nine J-GTC and eight P-GTC blocks. After the third and the sixth block, the number
+# of frames is halved and the scales are fused.
 NTU: Mapping[str, Any] = {
     "channels": (64, 64, 64, 128, 128, 128, 256, 256, 256),
     "strides": (1, 1, 1, 2, 1, 1, 2, 1, 1),
@@ -17,7 +17,7 @@ NTU: Mapping[str, Any] = {
 }
 
 # Human3.6M and CMU Mocap, the paper's light version: four J-GTC and three P-GTC blocks. The paper does not
-# give this version's temporal kernel; its heads and its AGIM are those of NTU.
+# give the temporal kernel of this version. The heads and AGIM are the same as for NTU.
 MOCAP: Mapping[str, Any] = {
     **NTU,
     "channels": (32, 64, 128, 256),
@@ -27,8 +27,8 @@ MOCAP: Mapping[str, Any] = {
     "actional_weight": 1.0,
 }
 
-# Ours: small enough to be trained in two minutes on two cores. Its strides leave one frame of 25, so that the
-# mean over time keeps the phase of the motion, from which the forecast goes on.
+# Not in the paper: small enough to train in two minutes on two cores. The strides reduce 25 frames to one, so
+# that the mean over time keeps the phase of the motion, which the forecast needs.
 DEMO: Mapping[str, Any] = {
     **MOCAP,
     "channels": (16, 32, 64),
@@ -39,9 +39,9 @@ DEMO: Mapping[str, Any] = {
     "actional_channels": 48,
 }
 
-# Ours: for live use, 64 observed frames of one person. With features so small a CPU spends time on starting
-# operators, not on arithmetic, so there are few of them: two blocks that shorten the clip at once, one
-# propagation, and the joint network alone (the bones' takes as long again; 'bones=True' brings it back).
+# Not in the paper: for live use, 64 observed frames of one person. With small features, a CPU spends most of
+# the time on operator overhead, so this preset has few operators: two blocks with large strides, one
+# propagation, and only the joint network. The bone network doubles the time ('bones=True' enables it).
 REALTIME: Mapping[str, Any] = {
     **MOCAP,
     "channels": (32, 64),

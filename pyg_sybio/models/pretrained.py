@@ -1,4 +1,4 @@
-"""A model as a folder: its arguments as JSON, its weights as safetensors."""
+"""Model folders: the arguments of a model as JSON, and its weights as safetensors."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     Raises:
         FileNotFoundError: If the folder lacks one of the two files.
-        ValueError: If a file is broken, or a number in the config is out of bounds
+        ValueError: If a file is invalid, or a number in the config is out of bounds
             (:func:`~pyg_sybio.models.bounds.check_config_bounds`).
     """
     for name in (CONFIG_FILE, WEIGHTS_FILE):
@@ -42,22 +42,22 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         return config, safetensors.load_file(folder / WEIGHTS_FILE)
     except SafetensorError as error:
-        raise ValueError(f"{folder / WEIGHTS_FILE}: not a safetensors file: {error}") from error
+        raise ValueError(f"{folder / WEIGHTS_FILE}: invalid safetensors file: {error}") from error
 
 
 def check_weights(
     own: Mapping[str, Tensor], weights: Mapping[str, Tensor], *, where: str, skeleton: Skeleton
 ) -> None:
-    """Raise unless the weights fit a model's state dict; name the first tensor that differs.
+    """Check that the weights fit a model's state dict; the error names the first tensor that differs.
 
     Raises:
         ValueError: If a tensor is missing, unknown or of another shape.
     """
     for key in sorted(own.keys() | weights.keys()):
-        mine = tuple(own[key].shape) if key in own else "no such tensor"
-        theirs = tuple(weights[key].shape) if key in weights else "no such tensor"
-        if mine != theirs:
+        expected = f"shape {tuple(own[key].shape)}" if key in own else "no such tensor"
+        found = f"shape {tuple(weights[key].shape)}" if key in weights else "no such tensor"
+        if expected != found:
             raise ValueError(
-                f"{where}: the weights are of another model or skeleton: '{key}' is {theirs} there, "
-                f"but {mine} for skeleton '{skeleton.name}'"
+                f"{where}: the weights belong to another model or skeleton: '{key}': found {found}, "
+                f"expected {expected} for skeleton '{skeleton.name}'"
             )

@@ -19,8 +19,6 @@ from pyg_sybio.models.network import Encoded, SymbioticNetwork
 from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.presets import PRESETS
-from pyg_sybio.models.pretrained import CONFIG_FILE as CONFIG_FILE
-from pyg_sybio.models.pretrained import WEIGHTS_FILE as WEIGHTS_FILE
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.skeleton import Skeleton
@@ -29,46 +27,48 @@ from pyg_sybio.skeleton import Skeleton
 class SybioGNN(nn.Module):
     r"""Symbiotic graph neural network: recognises the action and predicts the motion (Fig. 1).
 
-    A joint network and its bone dual each turn the observed motion :math:`X_{prev}` into features. The class
-    probabilities are the mean of both networks' (section 5.5),
+    A joint network and its dual bone network each encode the observed motion :math:`X_{prev}`. The class
+    probabilities are the mean of the probabilities of both networks (section 5.5),
 
     .. math::
         \hat{y} = \tfrac{1}{2}\big(\hat{y}_{joint} + \hat{y}_{bone}\big),
 
-    and they help to predict: :math:`\hat{y}` enters both prediction heads. In training both networks predict
-    their own future; in evaluation the joint network alone answers, and the bone network's prediction head
-    does not run. The bone network alone (``joints=False``) recognises from bones and predicts bones, in
-    evaluation as well: there is no future of joints then, as the bones do not say where the body is.
+    and are an input of both prediction heads. In training, both networks predict their own future. In
+    evaluation, only the joint network predicts, and the prediction head of the bone network does not run. A
+    model with only the bone network (``joints=False``) recognises from bones and predicts bones, also in
+    evaluation. It predicts no joints, because bones do not determine the position of the body.
 
-    Usually made by :meth:`from_preset`. The arguments from ``actional`` on leave parts of the model out, as
-    in Tables 1 and 10; what is left out has no parameters.
+    Usually made by :meth:`from_preset`. The arguments from ``actional`` on disable parts of the model, as in
+    Tables 1 and 10; disabled parts have no parameters.
 
     Args:
         skeleton: The skeleton of the poses.
-        num_classes: The number of actions :math:`C`. Without recognition it is not used.
-        num_future: The number of future frames :math:`T_{future}` when :meth:`forward` is not told.
-        in_channels: Features :math:`D` of a joint. (default: as many as the skeleton's coordinates)
-        channels: The width of each block.
-        strides: The temporal stride of each block.
-        fusions: The blocks, counted from 0, whose inputs the two scales exchange.
-        kernel_size: The temporal kernel :math:`\tau`.
-        hops: The hops :math:`\Gamma` of the structural graphs.
-        actional_weight: :math:`\lambda_{act}`.
+        num_classes: Number of classes :math:`C`; not used without recognition.
+        num_future: Default number of future frames :math:`T_{future}` in :meth:`forward`.
+        in_channels: Number of features :math:`D` per joint. (default: given by the skeleton's coordinates)
+        channels: Width of each block.
+        strides: Temporal stride of each block.
+        fusions: Indices, from 0, of the blocks before which both scales are fused.
+        kernel_size: Size :math:`\tau` of the temporal kernels.
+        hops: Number of hops :math:`\Gamma` of the structural graphs.
+        actional_weight: Weight :math:`\lambda_{act}` of the actional graphs.
         head_channels: Width of both heads.
         actional_channels: Width of AGIM.
-        actional_iterations: The number :math:`K` of AGIM's propagations. (default: :obj:`2`)
-        actional_frames: The frames to which AGIM resamples a trajectory. (default: :obj:`50`)
-        dropout: Dropout in blocks and AGIM. (default: :obj:`0.0`)
-        shared_branches: One set of branch weights for the three orders of difference. (default: :obj:`True`)
-        bone_weight: In evaluation, what a bone that the bone network predicts counts beside a joint that the
-            joint network predicts, where there are both. (default: :obj:`0.0`, the paper's: nothing)
-        actional: Use actional graphs.
-        structural: Use structural graphs.
-        parts: Use the part scale.
-        joints: Have the joint network.
-        bones: Have the dual bone network.
-        prediction: Have the prediction head.
-        recognition: Have the recognition head.
+        actional_iterations: Number of propagations :math:`K` in AGIM. (default: :obj:`2`)
+        actional_frames: Number of frames to which AGIM resamples trajectories. (default: :obj:`50`)
+        dropout: Dropout probability in blocks and AGIM. (default: :obj:`0.0`)
+        shared_branches: Whether the branches for the three orders of difference share their weights.
+            (default: :obj:`True`)
+        bone_weight: Weight of a predicted bone relative to a predicted joint, if the prediction of the joint
+            network is corrected by the bone network in evaluation; 0, as in the paper, disables the
+            correction. (default: :obj:`0.0`)
+        actional: Whether to use actional graphs.
+        structural: Whether to use structural graphs.
+        parts: Whether to use the part scale.
+        joints: Whether to use the joint network.
+        bones: Whether to use the dual bone network.
+        prediction: Whether to predict motion.
+        recognition: Whether to recognise actions.
 
     Shapes:
         - **batch:** a PyG ``Batch`` with ``x`` :math:`(\sum P \cdot M, T, D)`, or a dense tensor
@@ -76,12 +76,13 @@ class SybioGNN(nn.Module):
         - **output:** :class:`SybioOutput`
 
     Raises:
-        ValueError: If every task or both networks are left out, or a number is out of its range; if the input
-            does not fit the skeleton, is empty, or (on the CPU, where looking costs no synchronisation) holds
-            a NaN or an infinity.
+        ValueError: If both tasks or both networks are disabled, or a number is out of its range; if the input
+            does not fit the skeleton, is empty, or (checked only on the CPU, where it requires no
+            synchronisation) is not finite.
 
     Note:
-        With parts alone, the prediction head keeps the structural graph: its hidden state lives on joints.
+        With only the part scale, the prediction head still uses the structural graph, because its hidden
+        state is defined on joints.
     """
 
     def __init__(
@@ -112,15 +113,15 @@ class SybioGNN(nn.Module):
         prediction: bool = True,
         recognition: bool = True,
     ) -> None:
-        # The signature is the only list of the arguments; 'config' holds the values that came.
+        # Taken from the signature, so that the arguments are not listed again.
         config = {
             key: value for key, value in locals().items() if key not in ("self", "__class__", "skeleton")
         }
         super().__init__()
         if not (recognition or prediction):
-            raise ValueError("a model needs a task, but 'recognition' and 'prediction' are both False")
+            raise ValueError("expected at least one task, but 'recognition' and 'prediction' are both False")
         if not (joints or bones):
-            raise ValueError("a model needs a network, but 'joints' and 'bones' are both False")
+            raise ValueError("expected at least one network, but 'joints' and 'bones' are both False")
         if recognition and num_classes < 1:
             raise ValueError(f"'num_classes' must be at least 1, but it is {num_classes}")
         if num_future < 1:
@@ -169,30 +170,30 @@ class SybioGNN(nn.Module):
     def from_preset(
         cls, preset: str, *, skeleton: Skeleton, num_classes: int, num_future: int, **overrides: Any
     ) -> Self:
-        """Make a model of a named size.
+        """Build a model from a preset.
 
         Args:
-            preset: ``"ntu"`` and ``"mocap"`` are the paper's, ``"demo"`` is small, ``"realtime"`` smallest.
+            preset: ``"ntu"`` or ``"mocap"`` from the paper, ``"demo"`` (small), or ``"realtime"`` (smallest).
             skeleton: The skeleton of the poses.
-            num_classes: The number of actions.
-            num_future: The number of future frames.
-            **overrides: Any other argument of the constructor, in place of the preset's.
+            num_classes: Number of classes.
+            num_future: Default number of future frames.
+            **overrides: Arguments of the constructor that override the preset.
 
         Raises:
-            ValueError: If there is no such preset or argument, or an argument is of the wrong type.
+            ValueError: If the preset or an argument is unknown, or an argument has the wrong type.
         """
         if preset not in PRESETS:
-            raise ValueError(f"there is no preset '{preset}'; there are {', '.join(PRESETS)}")
+            raise ValueError(f"'preset' is {preset!r}, expected one of {', '.join(PRESETS)}")
         return cls._from_arguments(
             skeleton, {**PRESETS[preset], "num_classes": num_classes, "num_future": num_future, **overrides}
         )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Make a model of what :attr:`config` holds, with new weights.
+        """Build a model with new weights from the :attr:`config` of a model.
 
         Raises:
-            ValueError: If the skeleton or an argument is missing, unknown or wrong.
+            ValueError: If the skeleton or an argument is missing, unknown or invalid.
         """
         if not isinstance(config, Mapping):
             raise ValueError(f"the model's config must be an object, but it is {config!r}")
@@ -210,9 +211,9 @@ class SybioGNN(nn.Module):
 
     @property
     def checkpoint_activations(self) -> bool:
-        """Whether training computes each block's inner features again instead of keeping them.
+        """Whether training recomputes the activations inside each block instead of storing them.
 
-        For clips whose features do not fit into memory: the numbers stay, a training step takes longer.
+        Reduces the memory of training for longer training steps; the results stay the same.
         """
         return all(branch.checkpoint_activations for branch in self._branches())
 
@@ -231,9 +232,9 @@ class SybioGNN(nn.Module):
 
         Args:
             batch: The observed motion.
-            present: Which persons of a dense tensor with a person dimension are present, ``[N, P]``; by
-                default those that are not zero throughout.
-            num_future: The number of future frames, in place of the model's own.
+            present: Which persons of a dense tensor with a person dimension are present, ``[N, P]``.
+                (default: persons whose motion is not all zeros)
+            num_future: Number of future frames. (default: the model's ``num_future``)
         """
         persons = self._persons(batch, present)
         num_future = self.num_future if num_future is None else num_future
@@ -243,7 +244,7 @@ class SybioGNN(nn.Module):
         joints = None if self.joint_network is None else self.joint_network(persons.x)
         bones_predict = self.training or joints is None or self.bone_correction is not None
         bones = None
-        # Without recognition the bone network serves its own prediction alone.
+        # Without recognition, the bone network is only needed for its own prediction.
         bones_matter = bones_predict or self.num_classes > 0
         if self.bone_network is not None and self.bone_vectors is not None and bones_matter:
             bones = self.bone_network(self.bone_vectors(persons.x))
@@ -277,7 +278,7 @@ class SybioGNN(nn.Module):
         )
 
     def _recognize(self, features: list[Tensor], persons: Persons) -> Tensor | None:
-        """Return the log of each network's probabilities, ``[K, N, C]``."""
+        """Return the log probabilities of each network, ``[K, N, C]``."""
         if not self.num_classes:
             return None
         networks = [network for network in (self.joint_network, self.bone_network) if network is not None]
@@ -290,11 +291,11 @@ class SybioGNN(nn.Module):
         return torch.stack(log_probabilities)
 
     def folded(self, dtype: torch.dtype | None = None) -> Any:
-        """Return a copy, only for evaluation, that computes the same faster.
+        """Return a copy for evaluation that computes the same outputs faster.
 
         Args:
-            dtype: The type in which it computes: the model's own, or ``torch.bfloat16`` for half the time.
-                (default: the model's own)
+            dtype: Type of the computation: the type of the model, or ``torch.bfloat16``, which takes about
+                half the time. (default: the type of the model)
 
         Returns:
             A :class:`~pyg_sybio.accelerate.folded.FoldedSybioGNN`.
@@ -315,17 +316,20 @@ class SybioGNN(nn.Module):
         padding: str = "repeat",
         **settings: Any,
     ) -> Any:
-        """Answer live poses, which go into the model as they come: nothing else is done to them.
+        """Return a stream that applies the model to live poses, without preprocessing.
 
         Args:
-            skeleton: The joints of the poses, among which the model's are found. (default: the model's)
-            fps: Poses a second that are going to come.
-            num_observed: Frames of the window. (default: to as many the actional graph resamples)
-            frame_rate: Of the window, Hz. (default: ``fps``)
-            class_names: Names of the classes. (default: their numbers)
-            missing: What becomes of joints that were not seen: ``"hold"``, ``"interpolate"`` or ``"mask"``.
-            padding: How a window is filled while there are too few frames: ``"repeat"`` or ``"hold"``.
-            **settings: Of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
+            skeleton: Skeleton of the poses, which contains the model's joints. (default: the model's)
+            fps: Expected number of poses per second.
+            num_observed: Window length in frames. (default: the number of frames that AGIM resamples to)
+            frame_rate: Frame rate of the window in Hz. (default: ``fps``)
+            class_names: Names of the classes. (default: the class indices)
+            missing: Treatment of missing joints: ``"hold"``, ``"interpolate"`` or ``"mask"``.
+            padding: How to fill a window with too few frames: ``"repeat"`` or ``"hold"``.
+            **settings: Other arguments of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
+
+        Returns:
+            A :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
         """
         from pyg_sybio.streaming.motion_stream import MotionStream
         from pyg_sybio.trained.preparation import Preparation
@@ -342,48 +346,41 @@ class SybioGNN(nn.Module):
         )
 
     def dense(self, batch: Data, key: str) -> Tensor:
-        """Return a node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""
+        """Return a node attribute of a PyG ``Batch`` in the layout of the outputs, ``[N, (P,) T, M, D]``."""
         persons = persons_of_data(batch, self.skeleton.num_joints, key)
         return persons.dense(persons.x)
 
     def _persons(self, batch: Data | Tensor | np.ndarray, present: Tensor | None) -> Persons:
+        like = next(self.parameters())
         if isinstance(batch, np.ndarray):
-            batch = torch.from_numpy(batch).to(self._like.device)
+            batch = torch.from_numpy(batch).to(like.device)
         if isinstance(batch, Tensor):
-            # Batch norms mix persons in training: an absent one must not be among them.
+            # Batch norms mix persons in training, so absent persons must not be included.
             persons = persons_of_tensor(batch, present, padded=not self.training)
         elif present is not None:
-            raise ValueError("'present' goes with a dense tensor; a PyG batch holds no absent persons")
+            raise ValueError("'present' is only for dense tensors: a PyG batch contains no absent persons")
         else:
             persons = persons_of_data(batch, self.skeleton.num_joints)
         check_poses(persons.x, self.skeleton, self.in_channels)
-        return replace(persons, x=persons.x.to(self._like.dtype))
-
-    @property
-    def _like(self) -> Tensor:
-        """A parameter, for the model's type and device."""
-        return next(self.parameters())
+        return replace(persons, x=persons.x.to(like.dtype))
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``config.json`` (with the skeleton) and ``model.safetensors`` into a folder.
-
-        Each file appears whole or not at all.
-        """
+        """Write ``config.json`` (with the skeleton) and ``model.safetensors`` atomically into a folder."""
         pretrained.save(self, Path(folder))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read a model that :meth:`save_pretrained` wrote, ready for evaluation.
+        """Load a model saved by :meth:`save_pretrained`, in evaluation mode.
 
         Args:
-            folder: The folder; where there is none, and ``huggingface_hub`` is installed, the name of one on
-                the hub, ``owner/name`` (:func:`~pyg_sybio.trained.hub.pull`).
+            folder: The folder, or, if it does not exist and ``huggingface_hub`` is installed, the name
+                ``owner/name`` of a model on the hub (:func:`~pyg_sybio.trained.hub.pull`).
 
         Raises:
-            FileNotFoundError: If the folder lacks one of the two files, or the hub has no model of that name.
-            ValueError: If a file is broken, or the weights belong to another model.
+            FileNotFoundError: If the folder lacks one of the two files, or the hub has no such model.
+            ValueError: If a file is invalid, or the weights belong to another model.
         """
-        from pyg_sybio.trained import hub  # imported here, because it stands above this module
+        from pyg_sybio.trained import hub  # imported here, because it is at a higher level
 
         folder = Path(folder)
         if not folder.exists() and hub.is_hub_name(folder.as_posix()) and hub.is_installed():
@@ -394,7 +391,7 @@ class SybioGNN(nn.Module):
         return model.eval()
 
     def load_weights(self, weights: Mapping[str, Tensor], *, where: str) -> None:
-        """Load a state dict; on a mismatch name the first tensor that differs, and load nothing.
+        """Load a state dict completely or not at all; the error names the first tensor that differs.
 
         Raises:
             ValueError: If a tensor is missing, unknown or of another shape.

@@ -17,8 +17,8 @@ class PropagationMLP(nn.Module):
     r"""The two-layer perceptron of AGIM's propagation: linear, ReLU, dropout, linear, ReLU, batch norm.
 
     Args:
-        in_channels: Features in.
-        hidden_channels: Features between the layers and out.
+        in_channels: Number of input features.
+        hidden_channels: Number of hidden and output features.
         dropout: Probability of dropping a hidden feature.
 
     Shapes:
@@ -41,10 +41,11 @@ class PropagationMLP(nn.Module):
 
 
 class ActionalGraphInference(MessagePassing):
-    r"""Actional graph inference module, AGIM: who moves with whom, from the motion alone (Eq. 1 and 2).
+    r"""Actional graph inference module, AGIM: infer from the motion which joints interact (Eq. 1 and 2).
 
     Starting from an embedding of each joint's trajectory :math:`p_i^{\langle 0 \rangle} = f_v^{\langle 0
-    \rangle}(x_i)`, features pass between joints and edges of the complete directed graph :math:`K` times,
+    \rangle}(x_i)`, features are passed between joints and edges of the complete directed graph :math:`K`
+    times,
 
     .. math::
         q_{i,j}^{\langle k \rangle} &= f_e^{\langle k \rangle}\big(
@@ -52,38 +53,40 @@ class ActionalGraphInference(MessagePassing):
         p_i^{\langle k \rangle} &= f_v^{\langle k \rangle}\Big(
             \frac{1}{M-1} \sum_{j \neq i} q_{i,j}^{\langle k \rangle}\Big)
 
-    and the affinities of two embeddings, normalised over the senders :math:`j`, are the graph,
+    The graph consists of the affinities between two embeddings, normalised over the senders :math:`j`,
 
     .. math::
         (A_{act})_{i,j} = \frac{\exp(f_i^\top g_j)}{\sum_k \exp(f_i^\top g_k)}, \qquad
         f_i = f_{emb}(p_i^{\langle K \rangle}),\; g_i = g_{emb}(p_i^{\langle K \rangle}).
 
-    ``adj[i, j]`` weighs what joint :math:`i` receives from joint :math:`j`; a row sums to one, and the graph
-    is not symmetric.
+    ``adj[i, j]`` is the weight of what joint :math:`i` receives from joint :math:`j`. Each row sums to one;
+    in general, the graph is not symmetric.
 
-    Eq. 1 is message passing, edge by edge.
+    This class computes Eq. 1 by message passing along the edges.
     :class:`~pyg_sybio.accelerate.dense_actional.DenseActionalGraph` computes the same for all pairs at once.
 
     Args:
-        in_channels: Features :math:`D` a joint and frame.
-        graph: Gives the number of nodes (none of its edges is used):
-            :func:`~pyg_sybio.graphs.skeleton_graph` or :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton.
+        in_channels: Number of features :math:`D` per joint and frame.
+        graph: Graph that gives the number of nodes: :func:`~pyg_sybio.graphs.skeleton_graph` or
+            :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton. Its edges are not used.
         hidden_channels: Width of all perceptrons. (default: :obj:`128`)
-        iterations: The number of propagations :math:`K`; 0 embeds each joint alone. (default: :obj:`2`)
-        num_frames: Trajectories are resampled to this many frames. (default: :obj:`50`)
-        dropout: Dropout in the propagation perceptrons. (default: :obj:`0.0`)
+        iterations: Number of propagations :math:`K`; with 0, each joint is embedded independently of the
+            others. (default: :obj:`2`)
+        num_frames: Number of frames that trajectories are resampled to. (default: :obj:`50`)
+        dropout: Dropout probability in the propagation perceptrons. (default: :obj:`0.0`)
 
     Shapes:
         - **input:** :math:`(G, T, M, D)`, :math:`G` persons, any :math:`T \geq 1`
         - **output:** :math:`(G, M, M)`
 
     Raises:
-        ValueError: If the graph has a single node, which no other node can act on.
+        ValueError: If the graph has fewer than two nodes.
 
     Note:
-        The paper fixes the clip length; resampling the trajectory (linear in time, ends aligned) frees it.
-        The paper does not give :math:`K`; Fig. 9 shows 0 to 4. The last layer of :math:`g_{emb}` has no
-        bias: it would add the same number to a whole row, which the softmax does not see.
+        The paper assumes a fixed clip length. Here trajectories are resampled (linearly in time, with aligned
+        ends), so that clips may have any length. The paper does not give :math:`K`; Fig. 9 shows 0 to 4. The
+        last layer of :math:`g_{emb}` has no bias, because a bias would add the same value to a whole row,
+        which cancels in the softmax.
     """
 
     def __init__(
@@ -119,24 +122,24 @@ class ActionalGraphInference(MessagePassing):
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
         )
         self.register_buffer("edge_index", complete.edge_index, persistent=False)
-        # Edges are sorted by receiver: where those of each receiver begin.
+        # Edges are sorted by receiver; this is the index of the first edge of each receiver.
         ends = torch.bincount(complete.edge_index[1], minlength=num_nodes).cumsum(dim=0)
         self.register_buffer("receiver_ptr", F.pad(ends, (1, 0)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Infer the actional graphs ``[G, M, M]`` of the motions ``x``."""
-        # Nodes come first, so that all motions of the batch share the edges of one graph.
+        # The node dimension comes first, so that all motions of the batch share the edges of one graph.
         p = self.joint_embedding(self.trajectories(x).transpose(0, 1))  # [M, G, D_v]
         for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
             p = joint_mlp(self.propagate(self.edge_index, p=p, edge_mlp=edge_mlp))  # Eq. 1b
         return row_softmax(self.f_embedding(p).transpose(0, 1), self.g_embedding(p).transpose(0, 1))  # Eq. 2
 
     def message(self, p_i: Tensor, p_j: Tensor, edge_mlp: PropagationMLP) -> Tensor:
-        """Eq. 1a: the feature of the edge from sender ``j`` to receiver ``i``."""
+        """Return the features of the edges from senders ``j`` to receivers ``i`` (Eq. 1a)."""
         return edge_mlp(torch.cat([p_i, p_j], dim=-1))
 
     def aggregate(self, inputs: Tensor, dim_size: int) -> Tensor:
-        """The mean over the senders, by segments of the sorted edges."""
+        """Average over the senders, which are segments of the sorted edges."""
         total = self.aggr_module(inputs, ptr=self.receiver_ptr, dim_size=dim_size, dim=self.node_dim)
         return total / (self.num_joints - 1)
 
@@ -162,8 +165,8 @@ def row_softmax(f: Tensor, g: Tensor) -> Tensor:
         g: Embeddings of the senders, ``[G, M, D]``.
 
     Returns:
-        ``[G, M, M]``, in at least float32: the softmax sees differences of affinities, which half precision
-        would round to a few numbers.
+        ``[G, M, M]``, in at least float32, because half precision resolves the differences between
+        affinities too coarsely.
     """
     precise, device = torch.promote_types(f.dtype, torch.float32), f.device.type
     with torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext():

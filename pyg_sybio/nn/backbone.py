@@ -16,11 +16,12 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class MultiscaleGCN(nn.Module):
-    r"""Multiscale GCN: J-GTC and P-GTC blocks side by side, tied by bidirectional fusion (section 5.1.2).
+    r"""Multiscale GCN: parallel J-GTC and P-GTC blocks with bidirectional fusion (section 5.1.2).
 
-    The first block works on joints; its output, pooled, starts the part scale. From there both scales have a
-    block each. Before the blocks named in ``fusions`` each scale is concatenated with the other's features.
-    At the end the parts are copied back to their joints and added, and the mean over time is taken,
+    The first block operates on joints; its pooled output is the input of the part scale. From the second
+    block on, there is one block per scale. Before the blocks listed in ``fusions``, the features of each
+    scale are concatenated with the features of the other scale. Finally, the part features are copied to
+    their joints, added to the joint features, and averaged over time,
 
     .. math::
         H = \frac{1}{T'} \sum_t \big(X^{(t)} + \mathrm{part2joint}(X_p^{(t)})\big).
@@ -29,21 +30,22 @@ class MultiscaleGCN(nn.Module):
     weight) there are only P-GTC blocks, on the pooled input.
 
     Args:
-        in_channels: Features in.
+        in_channels: Number of input features.
         topology: The graphs (:func:`~pyg_sybio.graphs.joint_graphs`, :func:`~pyg_sybio.graphs.dual_graphs`),
             or a skeleton.
-        channels: The width of each block.
-        strides: The temporal stride of each block.
-        fusions: The blocks, counted from 0, whose inputs are fused.
-        kernel_size: The temporal kernel :math:`\tau`.
-        hops: The hops :math:`\Gamma` of the structural graphs; 0 leaves them out.
-        actional_weight: :math:`\lambda_{act}`; 0 leaves the actional graph out.
-        parts: Whether there is a part scale.
-        dropout: Dropout in the blocks.
+        channels: Width of each block.
+        strides: Temporal stride of each block.
+        fusions: Indices, from 0, of the blocks whose inputs are fused.
+        kernel_size: Size :math:`\tau` of the temporal kernels.
+        hops: Number of hops :math:`\Gamma` of the structural graphs; 0 disables them.
+        actional_weight: Weight :math:`\lambda_{act}` of the actional graph; 0 disables it.
+        parts: Whether to use the part scale.
+        dropout: Dropout probability in the blocks.
 
     Attributes:
-        checkpoint_activations: In training, keep only the blocks' inputs and compute the other features again
-            for the gradients (:func:`~pyg_sybio.nn.recompute.recompute`). (default: :obj:`False`)
+        checkpoint_activations: In training, store only the inputs of the blocks and recompute the other
+            activations in the backward pass (:func:`~pyg_sybio.nn.recompute.recompute`).
+            (default: :obj:`False`)
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
@@ -51,12 +53,12 @@ class MultiscaleGCN(nn.Module):
         - **output:** :math:`(G, M, D_h)`
 
     Raises:
-        ValueError: If there is no block or no graph, or the settings of the blocks contradict each other.
+        ValueError: If there are no blocks or no graphs, or the settings of the blocks contradict each other.
 
     Note:
-        A fusion widens the input of the next block to twice the width of the block before, which is that
-        block's own width wherever the paper fuses. At the block where the part scale starts, the part
-        features are the pooled joints, and are not concatenated with themselves.
+        Fusion doubles the number of input features of a block. Wherever the paper fuses, the result equals
+        the block's output width. The input of the first block of the part scale is the pooled joint features,
+        which are not fused with themselves.
     """
 
     def __init__(
@@ -75,18 +77,18 @@ class MultiscaleGCN(nn.Module):
     ) -> None:
         super().__init__()
         if not channels:
-            raise ValueError("'channels' is empty: give the width of at least one block")
+            raise ValueError("'channels' is empty, expected the width of at least one block")
         if actional_weight < 0:
             raise ValueError(f"'actional_weight' must not be negative, but it is {actional_weight}")
         joints = hops > 0 or actional_weight > 0
         if not joints and not parts:
-            raise ValueError("no graph is left: give 'hops', 'actional_weight' or 'parts'")
+            raise ValueError("expected at least one graph: set 'hops', 'actional_weight' or 'parts'")
         if len(strides) != len(channels):
             raise ValueError(f"'strides' has {len(strides)} entries, but 'channels' has {len(channels)}")
         self.fusions = frozenset(fusions) if joints and parts else frozenset()
         if not self.fusions <= set(range(1, len(channels))):
             raise ValueError(
-                f"'fusions' must name blocks from 1 to {len(channels) - 1}, but it is {tuple(fusions)}"
+                f"'fusions' is {tuple(fusions)}, expected block indices from 1 to {len(channels) - 1}"
             )
         if isinstance(topology, Skeleton):
             topology = graphs.joint_graphs(topology)
@@ -102,7 +104,7 @@ class MultiscaleGCN(nn.Module):
                 )
                 joint_blocks.append(block(joint_conv))
             if parts and (i > 0 or not joints):
-                starts = joints and i == 1  # with the pooled joints: nothing to fuse yet
+                starts = joints and i == 1  # the input is the pooled joints: nothing to fuse
                 part_conv = PartConv(width if starts else fused, out_channels, topology.parts)
                 part_blocks.append(block(part_conv))
         self.out_channels = channels[-1]
@@ -112,7 +114,7 @@ class MultiscaleGCN(nn.Module):
         self.part2joint = Part2Joint(topology.parts) if parts else None
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
-        """Return the high-level features of each joint."""
+        """Return the features of each joint, averaged over time."""
         if self.joint2part is None or self.part2joint is None:
             for block in self.joint_blocks:
                 x = self._apply_block(block, x, actional)
@@ -133,7 +135,7 @@ class MultiscaleGCN(nn.Module):
                 parts = torch.cat([x_parts, self.joint2part(x)], dim=-1) if i > 1 else x_parts
             x = self._apply_block(joint_block, joints, actional)
             x_parts = self._apply_block(part_block, parts)
-        # The mean over time comes before the copy, which then has fewer frames to copy.
+        # Average over time before copying parts to joints, so that only one frame is copied.
         return x.mean(dim=1) + self.part2joint(x_parts.mean(dim=1))
 
     def _apply_block(self, block: nn.Module, *inputs: Tensor | None) -> Tensor:
@@ -142,15 +144,15 @@ class MultiscaleGCN(nn.Module):
 
 
 class Backbone(nn.Module):
-    r"""Multi-branch multiscale GCN: a branch for positions, velocities and accelerations (section 5.1.1).
+    r"""Multi-branch multiscale GCN: branches for positions, velocities and accelerations (section 5.1.1).
 
     .. math::
         H = [H_0, H_1, H_2], \qquad H_\beta = \mathrm{MultiscaleGCN}_\beta(\Delta^\beta X)
 
     Args:
-        branches: A network for each order of difference, or a single one whose weights serve all orders,
-            which then run as one batch.
-        num_orders: How many orders of difference come in.
+        branches: One network per order of difference, or a single network that all orders share. With a
+            single network, the orders run as one batch.
+        num_orders: Number of orders of difference in the input.
 
     Shapes:
         - **x:** :math:`(\text{num\_orders}, G, T, M, D)`
@@ -158,8 +160,8 @@ class Backbone(nn.Module):
         - **output:** :math:`(G, M, \text{num\_orders} \cdot D_h)`
 
     Note:
-        The paper says three individual networks of the same architecture; its parameter counts fit one set
-        of weights.
+        The paper describes three individual networks with the same architecture, but its parameter counts
+        match a single set of weights.
     """
 
     def __init__(self, branches: Sequence[MultiscaleGCN], num_orders: int) -> None:
@@ -171,7 +173,7 @@ class Backbone(nn.Module):
         self.out_channels = num_orders * branches[0].out_channels
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
-        """Return the features of all branches side by side."""
+        """Return the concatenated features of all branches."""
         if len(self.branches) == 1:
             repeated = None if actional is None else actional.repeat(self.num_orders, 1, 1)
             features = self.branches[0](x.flatten(0, 1), repeated).unflatten(0, (self.num_orders, -1))

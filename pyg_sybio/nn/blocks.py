@@ -20,30 +20,30 @@ class FeatureNorm(nn.BatchNorm2d):
 
 
 class GraphTemporalBlock(nn.Module):
-    r"""A spatial and a temporal convolution in sequence: the J-GTC block (Eq. 6) and the P-GTC block (Eq. 8).
+    r"""Spatial convolution followed by a temporal convolution: J-GTC block (Eq. 6) and P-GTC block (Eq. 8).
 
     .. math::
         X' = \rho(\mathrm{BN}(\mathrm{GC}(X_{in}))), \qquad
         X_{out} = \rho\big(\mathrm{Dropout}(\mathrm{BN}(\mathrm{TC}(X'; \tau, s))) + \mathrm{Res}(X_{in})\big)
 
     With a :class:`~pyg_sybio.nn.joint_conv.JointConv` as :math:`\mathrm{GC}` it is a J-GTC block, with a
-    :class:`~pyg_sybio.nn.part_conv.PartConv` a P-GTC block. The residual is the identity, or where width or
-    length change, a linear map of every :math:`s`-th frame and a batch norm.
+    :class:`~pyg_sybio.nn.part_conv.PartConv` a P-GTC block. The residual is the identity if the block keeps
+    the width and the length; otherwise it is a linear map of every :math:`s`-th frame and a batch norm.
 
     Args:
-        graph_conv: The spatial convolution; its ``in_channels`` and ``out_channels`` are the block's.
-        kernel_size: The temporal kernel :math:`\tau`.
-        stride: The temporal stride :math:`s`. (default: :obj:`1`)
+        graph_conv: The spatial convolution; the block has its ``in_channels`` and ``out_channels``.
+        kernel_size: Size :math:`\tau` of the temporal kernel.
+        stride: Temporal stride :math:`s`. (default: :obj:`1`)
         dropout: Probability of dropping a feature after the temporal convolution. (default: :obj:`0.0`)
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
-        - **graph:** the further inputs of ``graph_conv`` (the actional graph, or nothing)
+        - **graph:** additional inputs of ``graph_conv`` (the actional graph, if any)
         - **output:** :math:`(G, \lceil T/s \rceil, M, D')`
 
     Note:
-        The paper writes the output's width as :math:`s D_{x'}`; its settings (section 6.1.2) give the width
-        of each block, which is what is built here.
+        The paper gives the output width as :math:`s D_{x'}`, but its settings (section 6.1.2) list the width
+        of each block. This implementation follows the settings.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-r"""From joints to bones (section 5.5)."""
+r"""Bone vectors between joints (section 5.5)."""
 
 from torch import Tensor, nn
 from torch_geometric.data import Data
@@ -23,8 +23,8 @@ class BoneVectors(nn.Module):
         - **output:** :math:`(*, B, D)`
 
     Note:
-        Every feature is subtracted, a detector's score (``xy+score``) and an exponential map's components
-        included: the paper defines one attribute for all of its datasets.
+        All features are subtracted, including detector scores (``xy+score``) and components of exponential
+        maps, because the paper defines the same bone attribute for all of its datasets.
     """
 
     inner: Tensor
@@ -42,5 +42,5 @@ class BoneVectors(nn.Module):
         return x.index_select(-2, self.outer) - x.index_select(-2, self.inner)
 
     def extra_repr(self) -> str:
-        """What tells two of these apart."""
+        """Return the extra representation of the module."""
         return f"num_bones={self.inner.numel()}"

@@ -1,4 +1,4 @@
-r"""Constants of a layer: what follows from the skeleton and is not trained."""
+r"""Constants that layers derive from the skeleton."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class Constant(nn.Module):
-    r"""A constant tensor, rounded once: from float64 to the type that the module is cast to.
+    r"""Constant tensor that is rounded only once, from float64 to the module's type.
 
-    A plain buffer would keep its float32 rounding when a model is cast to float64. It is not part of the
-    state dict, since it follows from the skeleton.
+    A plain buffer would keep its float32 rounding when a model is cast to float64. The constant is not part
+    of the state dict, because it is derived from the skeleton.
 
     Args:
         exact: The constant in float64.
@@ -34,5 +34,5 @@ class Constant(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """What tells two of these apart."""
+        """Return the extra representation of the module."""
         return f"{tuple(self.value.shape)}"

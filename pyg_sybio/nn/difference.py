@@ -11,11 +11,11 @@ class Difference(nn.Module):
         \Delta^0 X^{(t)} = X^{(t)}, \qquad
         \Delta^{\beta+1} X^{(t)} = \Delta^{\beta} X^{(t)} - \Delta^{\beta} X^{(t-1)}
 
-    A difference of order :math:`\beta` needs :math:`\beta` earlier frames. Where they do not exist, at the
-    first :math:`\beta` frames, it is zero.
+    A difference of order :math:`\beta` needs :math:`\beta` earlier frames, so it is zero in the first
+    :math:`\beta` frames.
 
     Args:
-        max_order: The highest order :math:`\beta`. (default: :obj:`2`)
+        max_order: Highest order :math:`\beta`. (default: :obj:`2`)
 
     Shapes:
         - **input:** :math:`(*, T, M, D)`, in the poses' unit :math:`u`
@@ -23,8 +23,8 @@ class Difference(nn.Module):
           :math:`u`/frame²
 
     Note:
-        The padding follows the differences, as the paper says: the second frame's acceleration is zero
-        and not the jump from a padded velocity to the first real one.
+        As in the paper, zeros are padded after the differences are taken. The acceleration of the second
+        frame is therefore zero, instead of the difference between a padded and a real velocity.
     """
 
     def __init__(self, max_order: int = 2) -> None:
@@ -33,20 +33,20 @@ class Difference(nn.Module):
 
     @property
     def num_orders(self) -> int:
-        """How many orders there are, the zeroth included."""
+        """Number of orders, including order 0."""
         return self.max_order + 1
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return every order of difference of ``x``, stacked in front."""
+        """Return all orders of difference of ``x``, stacked along a new first dimension."""
         orders = [x]
         for order in range(1, self.num_orders):
             step = orders[-1].diff(dim=-3)  # [*, T - 1, M, D]
-            # The step into frame `order` is the first whose both ends are real.
+            # Frame `order` is the first whose difference of this order contains no padding.
             orders.append(
                 torch.cat([torch.zeros_like(x[..., :order, :, :]), step[..., order - 1 :, :, :]], dim=-3)
             )
         return torch.stack(orders)
 
     def extra_repr(self) -> str:
-        """What tells two of these apart."""
+        """Return the extra representation of the module."""
         return f"max_order={self.max_order}"

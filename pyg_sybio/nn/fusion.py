@@ -1,6 +1,6 @@
 r"""Bidirectional fusion between the joint scale and the part scale (section 5.1.2, Fig. 5).
 
-Each scale is concatenated with the other's features,
+The features of each scale are concatenated with the features of the other scale,
 
 .. math::
     X \leftarrow [X, \mathrm{part2joint}(X_p)], \qquad X_p \leftarrow [X_p, \mathrm{joint2part}(X)].
@@ -61,7 +61,7 @@ class Part2Joint(nn.Module):
 
 
 def _membership(graph: Skeleton | Data) -> Tensor:
-    """Which part a joint belongs to, ``[M, M_p]``, as ones and zeros in float64."""
+    """Return the one-hot encoded part of each joint, ``[M, M_p]``, in float64."""
     if isinstance(graph, Skeleton):
         graph = graphs.part_graph(graph)
     return nn.functional.one_hot(graph.joint_part, graph.num_nodes).double()

@@ -1,25 +1,25 @@
-r"""Gathering features along graphs, the product that all graph convolutions share."""
+r"""The graph product that all graph convolutions share."""
 
 from torch import Tensor
 
 
 def gather(x: Tensor, adj: Tensor) -> Tensor:
-    r"""Gather features along :math:`K` graphs, :math:`[A_1 X, \dots, A_K X]`, in one product.
+    r"""Gather features along :math:`K` graphs, :math:`[A_1 X, \dots, A_K X]`, in one matrix product.
 
     Args:
         x: Features of the nodes.
-        adj: The graphs; ``adj[k, i, j]`` weighs what :math:`i` receives from :math:`j`. The same in all
-            frames.
+        adj: Adjacency matrices, shared by all frames; ``adj[k, i, j]`` is the weight of what node :math:`i`
+            receives from node :math:`j`.
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
-        - **adj:** :math:`(K, M', M)`, or :math:`(G, K, M', M)` with a graph of its own for each motion
+        - **adj:** :math:`(K, M', M)`, or :math:`(G, K, M', M)` with separate graphs for each motion
         - **output:** :math:`(G, T, M', K \cdot D)`
     """
     (num_frames, senders, channels), num_terms = x.shape[-3:], adj.size(-3)
     rows = receiver_rows(adj)
     if channels * (rows.size(-2) + senders) < rows.size(-2) * senders:
-        # Few features: cheaper to lay the frames side by side than to repeat the graph for each of them.
+        # With few features, concatenating the frames is cheaper than repeating the graph for each frame.
         gathered = rows @ x.transpose(-3, -2).flatten(-2)  # [.., M'·K, M] @ [G, M, T·D]
         gathered = gathered.unflatten(-1, (num_frames, channels)).movedim(-2, -3)
     else:
@@ -28,5 +28,5 @@ def gather(x: Tensor, adj: Tensor) -> Tensor:
 
 
 def receiver_rows(adj: Tensor) -> Tensor:
-    """Lay graphs ``[.., K, M', M]`` out as ``[.., M'·K, M]``, the rows of one receiver together."""
+    """Reshape graphs ``[.., K, M', M]`` to ``[.., M'·K, M]``, with the ``K`` rows of a receiver adjacent."""
     return adj.transpose(-3, -2).flatten(-3, -2)

@@ -1,33 +1,33 @@
-r"""Normalisation of what enters the network: every order of difference, joint and feature on its own."""
+r"""Normalisation of the network's input, separately for each order of difference, joint and feature."""
 
 import torch
 from torch import Tensor, nn
 
 
 class InputNorm(nn.Module):
-    r"""Standardises each order of difference, joint and feature with statistics gathered while training.
+    r"""Standardise each order of difference, joint and feature with statistics gathered in training.
 
     .. math::
         \hat{x} = (x - \mu) / \max(\sigma, 0.1\,\bar{\sigma}_\beta)
 
-    :math:`\mu` and :math:`\sigma^2` are the mean and the variance of all training batches so far, each batch
-    with the same weight (so they settle), and :math:`\bar{\sigma}_\beta` is the root mean square of
-    :math:`\sigma` over the joints and features of an order :math:`\beta`: a joint that hardly moves in
-    training is not blown up at test.
+    :math:`\mu` and :math:`\sigma^2` are the mean and the variance of all training batches so far. All batches
+    have the same weight, so the statistics converge. :math:`\bar{\sigma}_\beta` is the root mean square of
+    :math:`\sigma` over the joints and features of order :math:`\beta`. This lower bound prevents joints that
+    hardly move in training from being amplified in evaluation.
 
     Args:
-        num_orders: How many orders of difference come in.
-        num_joints: The number of joints :math:`M`.
-        in_channels: The number of features :math:`D`.
+        num_orders: Number of orders of difference in the input.
+        num_joints: Number of joints :math:`M`.
+        in_channels: Number of features :math:`D`.
 
     Shapes:
         - **input:** :math:`(\text{num\_orders}, G, T, M, D)`, :math:`G` persons
-        - **output:** the same, without unit
+        - **output:** same as the input, dimensionless
 
     Note:
-        The paper does not say how inputs of different units are brought to one scale. The same statistics
-        normalise in training and in evaluation, and the prediction head reads its poses and scales its
-        displacements with them, so that metres, millimetres and pixels train alike.
+        The paper does not say how inputs in different units are normalised. Here training and evaluation use
+        the same statistics. The prediction head also normalises its inputs and scales its displacements with
+        them, so that training does not depend on the unit of the poses.
     """
 
     mean: Tensor
@@ -42,13 +42,13 @@ class InputNorm(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """The standard deviation with its floor, ``[num_orders, M, D]``."""
+        """Standard deviation with its lower bound, ``[num_orders, M, D]``."""
         floor = 0.1 * self.var.mean(dim=(1, 2), keepdim=True).sqrt()
-        # An order that never varied (a single frame has no velocity) has nothing to scale.
+        # An order that never varies (a single frame has no velocity) is not scaled.
         return torch.where(floor > 0, torch.maximum(self.var.sqrt(), floor), torch.ones_like(self.var))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` standardised, after taking it into the statistics in training."""
+        """Standardise ``x``; in training, update the statistics with ``x`` first."""
         if self.training:
             self._gather(x)
         mean, scale = self.mean.to(x.dtype), self.scale.to(x.dtype)
@@ -59,11 +59,11 @@ class InputNorm(nn.Module):
         var, mean = torch.var_mean(x.to(self.mean.dtype), dim=(1, 2), correction=0)
         self.num_batches += 1
         weight = 1.0 / self.num_batches.to(self.mean.dtype)
-        # The variance of all that was seen: within the batches, and of the batches' means.
+        # Total variance: the variance within the batches plus the variance of the batch means.
         self.var.lerp_(var + (1 - weight) * (mean - self.mean).square(), weight)
         self.mean.lerp_(mean, weight)
 
     def extra_repr(self) -> str:
-        """What tells two of these apart."""
+        """Return the extra representation of the module."""
         num_orders, num_joints, in_channels = self.mean.shape
         return f"num_orders={num_orders}, num_joints={num_joints}, in_channels={in_channels}"

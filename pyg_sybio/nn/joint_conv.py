@@ -1,4 +1,4 @@
-r"""Joint-scale graph convolutions: actional, structural, and both (section 4.1, Eq. 3, 4 and 5)."""
+r"""Joint-scale graph convolutions: actional, structural, and their sum (section 4.1, Eq. 3, 4 and 5)."""
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,8 @@ class ActionalConv(nn.Module):
         \mathrm{AGC}(X^{(t)}) = A_{act} X^{(t)} W_{act}^\top
 
     Args:
-        in_channels: Features in.
-        out_channels: Features out.
+        in_channels: Number of input features.
+        out_channels: Number of output features.
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
@@ -42,22 +42,22 @@ class StructuralConv(nn.Module):
         \mathrm{SGC}(X^{(t)}) = \sum_{\gamma=1}^{\Gamma} A_{str}^{(\gamma)} X^{(t)} W_{str}^{(\gamma)\top},
         \qquad A_{str}^{(\gamma)} = \tilde{A}^\gamma \odot M^{(\gamma)}, \quad \tilde{A} = D^{-1} A
 
-    with the self-looped skeleton graph :math:`A` and trainable edge weights :math:`M^{(\gamma)}`, ones at the
-    start. :math:`\Gamma = 1` is the skeleton itself.
+    with the self-looped skeleton graph :math:`A` and trainable edge weights :math:`M^{(\gamma)}`, which are
+    initialised to one. With :math:`\Gamma = 1`, the graph is the skeleton itself.
 
     Args:
-        in_channels: Features in.
-        out_channels: Features out.
+        in_channels: Number of input features.
+        out_channels: Number of output features.
         graph: The skeleton graph, :func:`~pyg_sybio.graphs.skeleton_graph` or
             :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton.
-        hops: The number of hops :math:`\Gamma \geq 1`. (default: :obj:`4`)
+        hops: Number of hops :math:`\Gamma \geq 1`. (default: :obj:`4`)
 
     Shapes:
         - **input:** :math:`(G, T, M, D)`
         - **output:** :math:`(G, T, M, D')`
 
     Note:
-        The hops are one product with the graphs and one with :math:`[W^{(1)}, \dots, W^{(\Gamma)}]`.
+        All hops share one product with the graphs and one with :math:`[W^{(1)}, \dots, W^{(\Gamma)}]`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, graph: Skeleton | Data, *, hops: int = 4) -> None:
@@ -81,22 +81,22 @@ class StructuralConv(nn.Module):
 
 
 class JointConv(nn.Module):
-    r"""Joint-scale graph convolution, JGC: actional and structural together (Eq. 5).
+    r"""Joint-scale graph convolution, JGC: weighted sum of actional and structural convolution (Eq. 5).
 
     .. math::
         \mathrm{JGC}(X^{(t)}) = \lambda_{act}\, \mathrm{AGC}(X^{(t)}) + \mathrm{SGC}(X^{(t)})
 
     Args:
-        in_channels: Features in.
-        out_channels: Features out.
+        in_channels: Number of input features.
+        out_channels: Number of output features.
         graph: The skeleton graph, :func:`~pyg_sybio.graphs.skeleton_graph` or
             :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton.
-        hops: The number of hops :math:`\Gamma` of the structural graph; 0 leaves the structural term out.
-        actional_weight: :math:`\lambda_{act}`; 0 leaves the actional term out.
+        hops: Number of hops :math:`\Gamma` of the structural graph; 0 disables the structural term.
+        actional_weight: Weight :math:`\lambda_{act}` of the actional term; 0 disables it.
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
-        - **actional:** :math:`(G, M, M)`, needed where ``actional_weight`` is not 0
+        - **actional:** :math:`(G, M, M)`, required unless ``actional_weight`` is 0
         - **output:** :math:`(G, T, M, D')`, before the activation
     """
 

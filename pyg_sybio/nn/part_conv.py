@@ -17,11 +17,12 @@ class PartConv(nn.Module):
         \mathrm{PGC}(X_p^{(t)}) = A_{part} X_p^{(t)} W_{part}^\top, \qquad
         A_{part} = (D_p^{-1} A_p) \odot M_p
 
-    with the self-looped part graph :math:`A_p` and trainable edge weights :math:`M_p`, ones at the start.
+    with the self-looped part graph :math:`A_p` and trainable edge weights :math:`M_p`, which are initialised
+    to one.
 
     Args:
-        in_channels: Features in.
-        out_channels: Features out.
+        in_channels: Number of input features.
+        out_channels: Number of output features.
         graph: The part graph, :func:`~pyg_sybio.graphs.part_graph`, or the skeleton.
 
     Shapes:

@@ -10,11 +10,11 @@ from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.skeleton import Skeleton
 
 MAX_HIDDEN = 10.0
-"""Largest magnitude of a hidden state that enters the GRU."""
+"""Maximum magnitude of the hidden state at the input of the GRU."""
 
 
 class PredictionHead(nn.Module):
-    r"""Motion-prediction head: a graph-convolutional GRU that adds displacements (Eq. 10).
+    r"""Motion-prediction head: a graph-convolutional GRU that predicts displacements (Eq. 10).
 
     Starting from :math:`H^{(0)} = \mathrm{MLP}_{pred}([H_0, H_1, H_2])` and the last observed pose,
 
@@ -28,32 +28,33 @@ class PredictionHead(nn.Module):
     for any number of future frames.
 
     Args:
-        in_channels: Features of all branches together.
-        pose_channels: Features :math:`D` of a pose.
-        num_classes: The number of actions whose probabilities :math:`\hat{y}` come in; 0 for none.
+        in_channels: Total number of features of all branches.
+        pose_channels: Number of features :math:`D` per joint of a pose.
+        num_classes: Number of classes whose probabilities :math:`\hat{y}` are part of the input; 0 for none.
         graph: The graph of the hidden state, :func:`~pyg_sybio.graphs.skeleton_graph` or
             :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton.
         hidden_channels: Width of the GRU and of both perceptrons. (default: :obj:`256`)
-        hops: The hops :math:`\Gamma` of JGC; 0 leaves the structural graph out.
-        actional_weight: :math:`\lambda_{act}`; 0 leaves the actional graph out.
+        hops: Number of hops :math:`\Gamma` of the structural graph in JGC; 0 disables it.
+        actional_weight: Weight :math:`\lambda_{act}` of the actional graph in JGC; 0 disables it.
 
     Shapes:
         - **features:** :math:`(G, M, D_{in})`
-        - **orders:** :math:`(3, G, T, M, D)`, the differences of the observed motion (its last frame is used)
+        - **orders:** :math:`(3, G, T, M, D)`, the differences of the observed motion (only the last frame is
+          used)
         - **probabilities:** :math:`(G, C)` or :obj:`None`
         - **actional:** :math:`(G, M, M)` or :obj:`None`
         - **output:** :math:`(G, T_{future}, M, D)`, in the poses' unit
 
     Note:
-        What enters the GRU is standardised with the network's input statistics (``norm``), and a displacement
-        is in standard deviations of the velocity: a fixed diagonal map before and after the learned ones.
-        Starting the last layer of :math:`f_{pred}` near zero, that is at the zero-velocity forecast, made
-        training slower, and is not done. Poses are summed in at least float32.
+        The motion input of the GRU is standardised with the network's input statistics (``norm``), and
+        :math:`f_{pred}` predicts displacements in standard deviations of the velocity. Initialising the last
+        layer of :math:`f_{pred}` near zero, which gives a zero-velocity forecast, made training slower and is
+        not done. Poses are accumulated in at least float32.
 
-        The JGC of Eq. 10a is a linear map in a recurrence: where training lets it grow, 25 frames later the
-        state is a million times as large (seen on CMU Mocap: with gradients clipped, the run ended in NaN all
-        the same). What enters the GRU is therefore cut off at :data:`MAX_HIDDEN`, twice the largest state
-        seen in two trained models, which was 5.01.
+        The JGC of Eq. 10a is a linear map inside a recurrence. During training it can grow until the hidden
+        state increases by a factor of a million within 25 frames: a training run on CMU Mocap ended in NaN
+        for this reason, although gradients were clipped. The hidden state at the input of the GRU is
+        therefore clamped to :data:`MAX_HIDDEN`, twice the largest value observed in two trained models, 5.01.
     """
 
     def __init__(

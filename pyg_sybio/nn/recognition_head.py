@@ -5,20 +5,20 @@ from torch_geometric.utils import scatter
 
 
 class RecognitionHead(nn.Module):
-    r"""Action-recognition head: fuse the branches, average joints and persons, classify (section 5.2).
+    r"""Action-recognition head: a classifier of the mean features of joints and persons (section 5.2).
 
     .. math::
         h = \frac{1}{P} \sum_{p} \frac{1}{M} \sum_{i} \mathrm{MLP}_{recg}([H_0, H_1, H_2])_{p,i}, \qquad
         \hat{y} = \mathrm{softmax}(W h + b)
 
     Args:
-        in_channels: Features of all branches together.
-        num_classes: The number of actions :math:`C`.
+        in_channels: Total number of features of all branches.
+        num_classes: Number of classes :math:`C`.
         hidden_channels: Width of the two-layer perceptron. (default: :obj:`256`)
 
     Shapes:
         - **features:** :math:`(G, M, D)`, :math:`G` persons
-        - **clip:** :math:`(G)`, the clip each person belongs to
+        - **clip:** :math:`(G)`, the index of each person's clip
         - **output:** :math:`(N, C)`, the logits
     """
 

@@ -1,4 +1,4 @@
-r"""Activation checkpointing: a module's inner features are computed again in the backward pass, not kept."""
+r"""Activation checkpointing: recompute activations in the backward pass instead of storing them."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,23 +11,23 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute(module: nn.Module, *args: Tensor | None, **kwargs: Any) -> Any:
-    r"""Apply a module and keep its inputs alone: the backward pass applies it a second time.
+    r"""Apply a module and store only its inputs; the backward pass applies the module a second time.
 
-    Outputs, gradients and running statistics are those of ``module(*args, **kwargs)``, dropout included. The
-    memory of a chain of such modules is that of their inputs and of one module's inner features, for the
-    time of one more forward pass.
+    Outputs, gradients and running statistics equal those of ``module(*args, **kwargs)``, including dropout.
+    A chain of such modules stores the inputs of all modules and the activations of one module at a time, at
+    the cost of one additional forward pass.
 
     Args:
-        module: The module. Of state that changes while it runs it may have batch norms' running statistics.
-        *args: What it takes.
-        **kwargs: What it takes by name.
+        module: The module. The running statistics of batch norms are the only state that it may change.
+        *args: Positional arguments of the module.
+        **kwargs: Keyword arguments of the module.
 
     Note:
-        The second time, batch norms leave their running statistics alone, which have taken the batch in
-        already.
+        In the second pass, batch norms do not update their running statistics, which already include the
+        batch.
     """
 
-    if torch.compiler.is_compiling():  # A compiled graph writes to buffers once, wherever it computes again.
+    if torch.compiler.is_compiling():  # a compiled graph updates buffers only once, even if it recomputes
         return checkpoint(module, *args, use_reentrant=False, **kwargs)
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
@@ -38,12 +38,12 @@ def recompute(module: nn.Module, *args: Tensor | None, **kwargs: Any) -> Any:
 
 @contextmanager
 def _untouched_statistics(module: nn.Module) -> Iterator[None]:
-    """Let batch norms normalise with the batch's statistics and leave the running ones as they are."""
+    """Let batch norms normalise with batch statistics without changing their running statistics."""
     norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        # A step of length zero, not counted. Without the running statistics in it, autograd would keep other
-        # tensors than the first time.
+        # Update by zero instead of switching the running statistics off, so that autograd saves the same
+        # tensors as in the first pass.
         norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield

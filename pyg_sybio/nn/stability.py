@@ -1,4 +1,4 @@
-r"""The stability of the joint-scale graph convolution (Theorem 1)."""
+r"""Stability of the joint-scale graph convolution under perturbations (Theorem 1)."""
 
 import math
 
@@ -10,7 +10,7 @@ from pyg_sybio.nn.joint_conv import JointConv
 
 @torch.no_grad()
 def stability_bound(conv: JointConv, *, epsilon: float, actional_distortion: float = 0.0) -> float:
-    r"""Upper bound of the change of an activated JGC's output under a perturbed input (Theorem 1).
+    r"""Upper bound on the output change of a JGC with activation under an input perturbation (Theorem 1).
 
     For :math:`Y = \rho(\mathrm{JGC}(X))` and a perturbed input with :math:`\|X^* - X\|_F \leq \varepsilon`,
 
@@ -19,23 +19,23 @@ def stability_bound(conv: JointConv, *, epsilon: float, actional_distortion: flo
         + \varepsilon \sum_{\gamma=1}^{\Gamma} \sqrt{\|\tilde{A}^\gamma\|_0}\; \eta^{(\gamma)}
         \mu_{str}^{(\gamma)} \Big)
 
-    with the largest absolute entries :math:`\mu_{act}` of :math:`W_{act}`, :math:`\mu_{str}^{(\gamma)}` of
-    :math:`W_{str}^{(\gamma)}` and :math:`\eta^{(\gamma)}` of :math:`M^{(\gamma)}`, and the number
-    :math:`\|\tilde{A}^\gamma\|_0` of entries that are not zero.
+    where :math:`\mu_{act}`, :math:`\mu_{str}^{(\gamma)}` and :math:`\eta^{(\gamma)}` are the largest absolute
+    entries of :math:`W_{act}`, :math:`W_{str}^{(\gamma)}` and :math:`M^{(\gamma)}`, and
+    :math:`\|\tilde{A}^\gamma\|_0` is the number of nonzero entries.
 
     Args:
         conv: The layer.
-        epsilon: The radius :math:`\varepsilon` of the perturbation, in the input's unit, over all frames.
-        actional_distortion: A bound :math:`C \varepsilon^q` of
-            :math:`\|A^*_{act} X^* - A_{act} X\|_F`, such as :func:`fixed_graph_distortion` or
-            :func:`inferred_graph_distortion` gives. A layer without an actional graph has none.
+        epsilon: Radius :math:`\varepsilon` of the perturbation over all frames, in the unit of the input.
+        actional_distortion: Bound :math:`C \varepsilon^q` on :math:`\|A^*_{act} X^* - A_{act} X\|_F`, as
+            computed by :func:`fixed_graph_distortion` or :func:`inferred_graph_distortion`. Not used for a
+            layer without an actional graph.
 
     Raises:
         ValueError: If ``epsilon`` or ``actional_distortion`` is negative.
 
     Note:
-        The theorem is stated for :math:`D_x = 3`; nothing in its proof needs that. It holds for the frames of
-        a clip together as for one, because the norms of the frames add up in squares on both sides.
+        The theorem is stated for :math:`D_x = 3`, but its proof does not depend on it. It also holds for all
+        frames of a clip together, because squared norms add up over frames on both sides.
     """
     if epsilon < 0 or actional_distortion < 0:
         raise ValueError(
@@ -56,32 +56,33 @@ def stability_bound(conv: JointConv, *, epsilon: float, actional_distortion: flo
 
 
 def fixed_graph_distortion(actional: Tensor, *, epsilon: float) -> float:
-    r"""Bound of the actional distortion when the graph stays as it is: :math:`\|A_{act}\|_F\, \varepsilon`.
+    r"""Bound on the actional distortion for a fixed graph: :math:`\|A_{act}\|_F\, \varepsilon`.
 
     This is Theorem 1 with :math:`q = 1` and :math:`C = \|A_{act}\|_F`.
 
     Args:
         actional: The actional graph of one person, :math:`(M, M)`.
-        epsilon: The radius of the perturbation.
+        epsilon: Radius of the perturbation.
     """
     return actional.norm().item() * epsilon
 
 
 def inferred_graph_distortion(x: Tensor, *, epsilon: float) -> float:
-    r"""Bound of the actional distortion when the graph is inferred anew from the perturbed input.
+    r"""Bound on the actional distortion if the graph is inferred from the perturbed input.
 
     .. math::
         \|A^*_{act} X^* - A_{act} X\|_F \leq \sqrt{M}\, \varepsilon
         + \sqrt{M \textstyle\sum_t \mathrm{diam}(X^{(t)})^2}
 
-    whatever AGIM infers: each row of a graph is a convex combination, so that a changed row moves its sum by
-    no more than the largest distance of two joints, and a row's norm is at most one.
+    for any graph that AGIM can infer. Each row of a graph is a convex combination of joints, so a change of
+    the row moves the combination by at most the largest distance between two joints, and the norm of a row is
+    at most one.
 
     Args:
         x: The unperturbed motion of one person, :math:`(T, M, D)`.
-        epsilon: The radius of the perturbation.
+        epsilon: Radius of the perturbation.
     """
-    # Not through |a|² + |b|² - 2ab: far from the origin that is too small, and the bound would not hold.
+    # Not by |a|² + |b|² - 2ab: far from the origin it underestimates distances, which would break the bound.
     distances = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
     diameters = distances.flatten(1).amax(dim=1)  # [T]
     num_joints = x.size(1)

@@ -5,16 +5,16 @@ from torch import Tensor, nn
 
 
 class TemporalConv(nn.Module):
-    r"""Temporal convolution :math:`\mathrm{TC}(X; \tau, s)`: each joint along time (Eq. 6b and 8b).
+    r"""Temporal convolution :math:`\mathrm{TC}(X; \tau, s)` along the frames of each joint (Eq. 6b and 8b).
 
-    A frame sees :math:`\tau` frames around it; a stride :math:`s` keeps every :math:`s`-th. No bias: a batch
-    norm follows it wherever it is used.
+    Each output frame depends on the :math:`\tau` input frames around it; a stride :math:`s` keeps every
+    :math:`s`-th frame. The convolution has no bias, because a batch norm follows it wherever it is used.
 
     Args:
-        in_channels: Features in.
-        out_channels: Features out.
-        kernel_size: The number of frames :math:`\tau`, odd.
-        stride: The stride :math:`s`. (default: :obj:`1`)
+        in_channels: Number of input features.
+        out_channels: Number of output features.
+        kernel_size: Kernel size :math:`\tau` in frames, odd.
+        stride: Stride :math:`s`. (default: :obj:`1`)
 
     Shapes:
         - **input:** :math:`(G, T, M, D)`
@@ -28,9 +28,9 @@ class TemporalConv(nn.Module):
                 f"'kernel_size' must be odd, so that it has a middle frame, but it is {kernel_size}"
             )
         self.stride = stride
-        # A kernel of one frame maps every s-th frame; its own stride stays 1. As a strided 1×1 convolution of
-        # three features, its backward pass leaves its memory and the process crashes, sooner or later (torch
-        # 2.13, a CPU with AVX-512).
+        # With a kernel of one frame, the input is subsampled and the convolution has stride 1: the backward
+        # pass of a strided 1×1 convolution of three features accesses memory out of bounds and eventually
+        # crashes the process (torch 2.13, CPU with AVX-512).
         self._subsampling = stride if kernel_size == 1 else 1
         self.conv = nn.Conv2d(
             in_channels,
@@ -40,7 +40,7 @@ class TemporalConv(nn.Module):
             padding=(kernel_size // 2, 0),
             bias=False,
         )
-        # As its input lies: otherwise every call would lay the weights out anew.
+        # The memory format of the input; otherwise every call would convert the weights.
         self.conv.weight = nn.Parameter(
             self.conv.weight.detach().contiguous(memory_format=torch.channels_last)
         )
@@ -49,7 +49,7 @@ class TemporalConv(nn.Module):
         """Convolve along time."""
         if self._subsampling > 1:
             x = x[:, :: self._subsampling].contiguous()
-        # [G, T, M, D] seen as [G, D, T, M] is an image in channels-last memory: neither view is a copy.
+        # Viewed as [G, D, T, M], the features are channels-last images, so neither permutation copies them.
         return self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
     def __repr__(self) -> str:

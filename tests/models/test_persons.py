@@ -204,12 +204,12 @@ def test_errors_of_batches() -> None:
         persons_of_data(Data(x=torch.randn(M, D)), M)
     wrong = Data(x=torch.randn(M + 1, T, D))
     with pytest.raises(
-        ValueError, match="'x' has 6 nodes in graph 1, but the skeleton has 5 joints a person"
+        ValueError, match="'x' has 6 nodes in graph 1, expected a multiple of the skeleton's 5 joints"
     ):
         persons_of_data(Batch.from_data_list([clip_of(person), wrong]), M)
-    with pytest.raises(ValueError, match="must name a clip for each of 2 persons, but has 1"):
+    with pytest.raises(ValueError, match="has 1 entries, expected one for each of 2 persons"):
         persons_of_data(clip_of(torch.randn(2, T, M, D), clip=torch.tensor([0])), M)
-    with pytest.raises(ValueError, match=r"must count clips from 0 without a gap, but it is \[0, 2\]"):
+    with pytest.raises(ValueError, match=r"is \[0, 2\], expected clip indices from 0 without gaps"):
         persons_of_data(Batch.from_data_list([clip_of(person, clip=torch.tensor(k)) for k in (0, 2)]), M)
 
 
@@ -217,5 +217,7 @@ def test_errors_of_batches() -> None:
 def test_a_graph_without_nodes_is_an_error(place: int) -> None:
     graphs = [clip_of(torch.randn(1, T, M, D)) for _ in range(2)]
     graphs.insert(place, Data(x=torch.zeros(0, T, D)))
-    with pytest.raises(ValueError, match=f"'x' has 0 nodes in graph {place}, but the skeleton has 5 joints"):
+    with pytest.raises(
+        ValueError, match=f"'x' has 0 nodes in graph {place}, expected a multiple of the skeleton's 5 joints"
+    ):
         persons_of_data(Batch.from_data_list(graphs), M)

@@ -22,7 +22,7 @@ def broken(value: float) -> Tensor:
     ("x", "message"),
     [
         (torch.randn(2, T, M - 1, D), "'x' has 14 joints, but skeleton 'jhmdb15' has 15"),
-        (torch.randn(2, T, M, D + 1), "'x' has 3 features a joint, but the model takes 2"),
+        (torch.randn(2, T, M, D + 1), "'x' has 3 features per joint, but the model expects 2"),
         (torch.randn(T, M, D), r"'x' must be \[N, T, M, D\] or .* but it has shape \(7, 15, 2\)"),
         (torch.randn(0, T, M, D), r"'x' is empty: its persons have shape \(0, 7, 15, 2\)"),
         (torch.randn(2, 0, M, D), r"'x' is empty: its persons have shape \(2, 0, 15, 2\)"),
@@ -30,14 +30,17 @@ def broken(value: float) -> Tensor:
             torch.ones(2, T, M, D, dtype=torch.long),
             "'x' must be of a floating-point type, but it is torch.int64",
         ),
-        (broken(float("nan")), "'x' holds a NaN or an infinity"),
-        (broken(float("inf")), "'x' holds a NaN or an infinity"),
+        (broken(float("nan")), "'x' contains NaN or infinite values"),
+        (broken(float("inf")), "'x' contains NaN or infinite values"),
         (torch.zeros(2, 2, T, M, D), "but none is present in clip 0"),
-        (Data(x=torch.randn(M + 1, T, D)), "'x' has 16 nodes in graph 0, but the skeleton has 15 joints"),
-        (Data(x=torch.randn(M, T, D + 1)), "'x' has 3 features a joint, but the model takes 2"),
+        (
+            Data(x=torch.randn(M + 1, T, D)),
+            "'x' has 16 nodes in graph 0, expected a multiple of the skeleton's 15 joints",
+        ),
+        (Data(x=torch.randn(M, T, D + 1)), "'x' has 3 features per joint, but the model expects 2"),
         (Data(x=torch.randn(M, 0, D)), "'x' is empty"),
         (Data(x=torch.ones(M, T, D, dtype=torch.long)), "'x' must be of a floating-point type"),
-        (graph_of(broken(float("nan"))), "'x' holds a NaN or an infinity"),
+        (graph_of(broken(float("nan"))), "'x' contains NaN or infinite values"),
         (Data(y=torch.tensor([1])), "'x' of the batch must be .* but it is missing"),
     ],
 )
@@ -53,7 +56,7 @@ def test_wrong_masks_and_lengths() -> None:
         model(motion(2, 2, T), present=torch.ones(2))
     with pytest.raises(ValueError, match="'present' is given, but 'x' has no person dimension"):
         model(motion(2, T), present=torch.ones(2, 1))
-    with pytest.raises(ValueError, match="'present' goes with a dense tensor"):
+    with pytest.raises(ValueError, match="'present' is only for dense tensors"):
         model(graph_of(motion(1, T)), present=torch.ones(1, 1))
     with pytest.raises(ValueError, match="'num_future' must be at least 1, but it is 0"):
         model(motion(2, T), num_future=0)
@@ -79,14 +82,14 @@ def test_wrong_masks_and_lengths() -> None:
         ({"dropout": "much"}, "'dropout' of the model must be a number, but it is 'much'"),
         ({"bone_weight": None}, "'bone_weight' of the model must be a number, but it is None"),
         ({"actional": 1}, "'actional' of the model must be true or false, but it is 1"),
-        ({"recognition": False, "prediction": False}, "a model needs a task"),
+        ({"recognition": False, "prediction": False}, "expected at least one task"),
         (
             {"joints": False, "bones": False},
-            "a model needs a network, but 'joints' and 'bones' are both False",
+            "expected at least one network, but 'joints' and 'bones' are both False",
         ),
         ({"num_classes": 0}, "'num_classes' must be at least 1, but it is 0"),
         ({"num_future": 0}, "'num_future' must be at least 1, but it is 0"),
-        ({"actional": False, "structural": False, "parts": False}, "no graph is left"),
+        ({"actional": False, "structural": False, "parts": False}, "expected at least one graph"),
         ({"strides": (1,)}, "'strides' has 1 entries, but 'channels' has 2"),
     ],
 )
@@ -96,7 +99,7 @@ def test_wrong_arguments(overrides: dict[str, Any], message: str) -> None:
 
 
 def test_unknown_preset() -> None:
-    with pytest.raises(ValueError, match="there is no preset 'huge'; there are ntu, mocap, demo"):
+    with pytest.raises(ValueError, match="'preset' is 'huge', expected one of ntu, mocap, demo"):
         SybioGNN.from_preset("huge", skeleton=SKELETON, num_classes=C, num_future=3)
 
 

@@ -198,10 +198,10 @@ def test_separate_branches_keep_the_order_of_the_differences() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"hops": 0, "actional_weight": 0.0, "parts": False}, "no graph is left: give 'hops'"),
+        ({"hops": 0, "actional_weight": 0.0, "parts": False}, "expected at least one graph: set 'hops'"),
         ({"strides": (1, 2)}, "'strides' has 2 entries, but 'channels' has 4"),
-        ({"fusions": (0,)}, r"'fusions' must name blocks from 1 to 3, but it is \(0,\)"),
-        ({"fusions": (1, 4)}, r"'fusions' must name blocks from 1 to 3, but it is \(1, 4\)"),
+        ({"fusions": (0,)}, r"'fusions' is \(0,\), expected block indices from 1 to 3"),
+        ({"fusions": (1, 4)}, r"'fusions' is \(1, 4\), expected block indices from 1 to 3"),
         ({"channels": (), "strides": (), "fusions": ()}, "'channels' is empty"),
         ({"actional_weight": -1.0}, "'actional_weight' must not be negative, but it is -1.0"),
         ({"kernel_size": 4}, "'kernel_size' must be odd"),

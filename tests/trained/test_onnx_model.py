@@ -117,10 +117,10 @@ def test_threads_change_no_number(num_threads: int) -> None:
     ("x", "arguments", "message"),
     [
         (torch.zeros(2, 30, 25, 2), {}, "'x' has 25 joints, but skeleton 'jhmdb15' has 15"),
-        (torch.zeros(2, 30, 15, 3), {}, "'x' has 3 features a joint, but the model takes 2"),
+        (torch.zeros(2, 30, 15, 3), {}, "'x' has 3 features per joint, but the model expects 2"),
         (torch.zeros(2, 0, 15, 2), {}, "'x' is empty"),
         (torch.zeros(30, 15, 2), {}, r"'x' must be \[N, T, M, D\]"),
-        (torch.full((2, 30, 15, 2), torch.nan), {}, "'x' holds a NaN"),
+        (torch.full((2, 30, 15, 2), torch.nan), {}, "'x' contains NaN"),
         (torch.ones(2, 3, 30, 15, 2), {}, "'x' has 3 persons a clip, but the model was exported for one"),
         (torch.zeros(2, 1, 30, 15, 2), {}, "none is present in clip 0"),
         (torch.zeros(2, 30, 15, 2), {"num_future": 4}, f"'num_future' is 4, expected 1 to {FUTURE}"),
