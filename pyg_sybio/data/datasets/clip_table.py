@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pyg_sybio.data.datasets.protocols import SPLITS
-from pyg_sybio.data.readers.text import shown
+from pyg_sybio.data.readers.text import few, shown
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,8 @@ def read_clip_table(path: Path, files: Sequence[str]) -> dict[str, ClipEntry]:
         entries[name] = _entry(row, where)
         lines[name] = line
     if missing := [name for name in files if name not in entries]:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise ValueError(
-            f"{path}, column 'file' lacks {', '.join(missing[:3])}{more}, "
+            f"{path}, column 'file' lacks {few(missing)}, "
             "expected a line for every motion file: add one, or move the file elsewhere"
         )
     return entries
@@ -89,9 +88,8 @@ def match_clip_pattern(pattern: str, files: Sequence[str]) -> dict[str, ClipEntr
         raise ValueError(f"'pattern' {pattern!r} has no named group, expected such as (?P<label>[^/]+)")
     matches = {name: expression.fullmatch(name) for name in files}
     if strange := [name for name, match in matches.items() if match is None]:
-        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
         raise ValueError(
-            f"'pattern' {pattern!r} does not match {', '.join(strange[:3])}{more}, "
+            f"'pattern' {pattern!r} does not match {few(strange)}, "
             "expected it to match the path of every motion file"
         )
     return {

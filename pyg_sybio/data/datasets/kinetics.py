@@ -9,6 +9,7 @@ from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.protocols import check_split_name, hold_out
 from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.readers.kinetics import FRAME_RATE, KineticsLabel, read_kinetics, read_kinetics_labels
+from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.data.store.store import MotionStore, prepare
 from pyg_sybio.data.transforms import SelectByConfidence, Shift
@@ -119,9 +120,8 @@ def _find_files(folder: Path, labels: Mapping[str, KineticsLabel]) -> tuple[list
     if len(missing) == len(names):
         raise FileNotFoundError(f"{folder} has none of the {len(names)} files of its list of labels")
     if missing:
-        first = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         warnings.warn(
-            f"{folder}: {len(missing)} of {len(names)} listed clips are missing: {first}", stacklevel=3
+            f"{folder}: {len(missing)} of {len(names)} listed clips are missing: {few(missing)}", stacklevel=3
         )
     return [folder / f"{name}.json" for name in names if f"{name}.json" in there], missing
 

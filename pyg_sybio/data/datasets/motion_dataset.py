@@ -23,6 +23,7 @@ from pyg_sybio.data.datasets.sampling import Sampling, Span, spans_of
 from pyg_sybio.data.datasets.settings import with_value_objects
 from pyg_sybio.data.datasets.two_tasks import WHOLE, check_part, split_tasks
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.store import MotionStore
 from pyg_sybio.data.transforms.resample import at_times
 
@@ -259,19 +260,15 @@ def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]
         info = store.clips[clip]
         if info.label not in index:
             came = "no label" if info.label is None else f"the label {info.label!r}"
-            known = ", ".join(class_names[:5])
-            if len(class_names) > 5:
-                known += f", … ({len(class_names)} in total)"
-            raise ValueError(f"{info.source} has {came}, expected one of {known}")
+            raise ValueError(f"{info.source} has {came}, expected one of {few(class_names, 5)}")
         result[clip] = index[info.label]
     return result
 
 
 def _warn(store: MotionStore) -> None:
     if store.skipped:
-        first = "; ".join(f"{source} ({reason})" for source, reason in store.skipped[:3])
-        more = "; …" if len(store.skipped) > 3 else ""
-        warnings.warn(f"{len(store.skipped)} clips are left out: {first}{more}", stacklevel=3)
+        first = few(f"{source} ({reason})" for source, reason in store.skipped)
+        warnings.warn(f"{len(store.skipped)} clips are left out: {first}", stacklevel=3)
 
 
 def _frame_rate(store: MotionStore, clips: Sequence[int], expected: float | None) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.asf import AcclaimLines, AsfRig, load_asf
-from pyg_sybio.data.readers.text import shown, to_count, to_floats
+from pyg_sybio.data.readers.text import few, shown, to_count, to_floats
 from pyg_sybio.skeleton import Skeleton
 
 FRAME_RATE = 120.0
@@ -53,7 +53,7 @@ def find_asf(path: Path) -> Path:
         if named := [other for other in skeletons if other.stem.lower() == stem.lower()]:
             return named[0]
     if len(skeletons) != 1:
-        names = ", ".join(other.name for other in skeletons[:10]) or "none"
+        names = few((other.name for other in skeletons), 10) or "none"
         raise FileNotFoundError(
             f"{path} needs its skeleton: the .asf files next to it are {names}, "
             f"expected {path.stem.split('_')[0]}.asf or only one"
@@ -86,9 +86,8 @@ def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
 
     def finish() -> None:
         if missing:
-            names = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
             raise ValueError(
-                f"{lines.where}: frame {number} ends without {names}, "
+                f"{lines.where}: frame {number} ends without {few(sorted(missing), 5)}, "
                 f"expected the root and all bones that move in {rig.source}"
             )
         values.extend(frame)

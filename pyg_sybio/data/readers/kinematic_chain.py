@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.proposed_skeleton import skeleton_of_rig
+from pyg_sybio.data.readers.text import few
 from pyg_sybio.rotations import euler_to_matrix, forward_kinematics
 from pyg_sybio.skeleton import Skeleton
 
@@ -173,9 +174,8 @@ class Rig(ABC):
         index = {name: joint for joint, name in enumerate(self.names)}
         for name in skeleton.joints:
             if name not in index:
-                shown = ", ".join(self.names[:40]) + (", ..." if len(index) > 40 else "")
                 expected = f"expected one for skeleton '{skeleton.name}'"
-                raise ValueError(f"{path} has no joint '{name}', {expected}; it has {shown}")
+                raise ValueError(f"{path} has no joint '{name}', {expected}; it has {few(index, 40)}")
         poses = self.positions(values)[:, [index[name] for name in skeleton.joints]].float()
         if not poses.isfinite().all():
             frame, joint, _ = (~poses.isfinite()).nonzero()[0].tolist()

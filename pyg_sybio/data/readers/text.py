@@ -1,7 +1,7 @@
 """Text files line by line, and numbers in them, with errors that name file and line."""
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import NoReturn
@@ -140,3 +140,10 @@ def shown(field: str) -> str:
     """A text from a file in an error message: at most its first 40 characters."""
     text = field.strip()
     return repr(text if len(text) <= 40 else text[:40] + "...")
+
+
+def few(names: Iterable[str], most: int = 3) -> str:
+    """The first names in an error message, and the number of the others."""
+    listed = list(names)
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -72,7 +72,9 @@ def _overview(columns: Columns, kinds: Sequence[str]) -> list[list[str]]:
     if columns[0][1].seconds:
         rows += range_of("seconds", lambda tally: tally.seconds, ".2f")
     rows += [[kind, *(", ".join(tally.of(kind)) or "-" for _, tally in columns)] for kind in kinds]
-    rows.append(row("frames with nobody", lambda tally: _percent(tally.empty / max(sum(tally.lengths), 1))))
+    rows.append(
+        row("frames without persons", lambda tally: _percent(tally.empty / max(sum(tally.lengths), 1)))
+    )
     return rows
 
 
@@ -91,7 +93,7 @@ def _missing(skeleton: str, columns: Columns) -> list[list[str]]:
         joint for joint in sorted(shares[0], key=lambda joint: -shares[0][joint]) if shares[0][joint] > 0
     ]
     if not worst:
-        return [[f"no joint of {skeleton} is missing where somebody is seen"]]
+        return [[f"no joint of {skeleton} is missing in frames with persons"]]
     return [
         [f"missing joints of {skeleton}", *(name for name, _ in columns)],
         *(
