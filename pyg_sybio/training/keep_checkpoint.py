@@ -1,4 +1,4 @@
-r"""The checkpoint from which an interrupted training goes on."""
+r"""A checkpoint from which an interrupted training continues."""
 
 import time
 from collections.abc import Callable
@@ -15,25 +15,25 @@ Say = Callable[[str], None]
 
 
 class OutOfTimeError(Exception):
-    """The time for this sitting is over; the run has a checkpoint to go on from."""
+    """The deadline has passed; the run has a checkpoint to continue from."""
 
 
 class KeepCheckpoint(Checkpoint):
-    """Keeps one checkpoint to go on from, with the seconds of training and the state of torch's generator.
+    """Periodically writes a resumable checkpoint, with the training time and the state of torch's generator.
 
-    It is replaced as a whole: a process that is killed at any moment leaves this one or the one before. Being
-    Lightning's :class:`~lightning.pytorch.callbacks.Checkpoint`, it runs after all others, so that averaged
-    weights are those of this step.
+    The file is replaced as a whole: a process that is killed leaves the new or the previous one. As Lightning
+    runs a :class:`~lightning.pytorch.callbacks.Checkpoint` after all other callbacks, averaged weights are
+    those of the current step.
 
     Args:
         path: The file. (default: ``last.ckpt`` in the folder ``checkpoints`` of the run's logs)
-        every_seconds: Seconds from one checkpoint to the next within an epoch.
-        deadline: The time (:func:`time.monotonic`) at which to save and raise :class:`OutOfTimeError`.
-        say: Is told how far training is, at every checkpoint. (default: nobody)
+        every_seconds: Interval between checkpoints within an epoch.
+        deadline: Time (:func:`time.monotonic`) at which to save and raise :class:`OutOfTimeError`.
+            (default: none)
+        say: Receives a message about the progress at every checkpoint. (default: none)
 
     Note:
-        After an interruption within an epoch, the rest of the epoch is drawn anew: the loader does not know
-        which clips it has shown.
+        After an interruption within an epoch, the rest of the epoch draws its clips again from all clips.
     """
 
     def __init__(
@@ -48,21 +48,21 @@ class KeepCheckpoint(Checkpoint):
         self.deadline = deadline
         self.say = say
         self.every_seconds = every_seconds
-        self._seconds = 0.0  # of earlier sittings
+        self._seconds = 0.0  # before this process
         self._started: float | None = None
         self._saved = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Seconds of training in all sittings, those after a sitting's last checkpoint left out."""
+        """Training time over all interruptions, up to the checkpoint that each continued from."""
         return self._seconds + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the checkpoint holds of it."""
+        """The training time and the state of torch's generator."""
         return {"seconds": self.seconds, "random": torch.get_rng_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting, and drawing other numbers than the first sitting."""
+        """Continue with the training time and the random numbers of the checkpoint."""
         self._seconds = state_dict["seconds"]
         torch.set_rng_state(state_dict["random"])
 
@@ -72,10 +72,10 @@ class KeepCheckpoint(Checkpoint):
             self.path = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints" / "last.ckpt"
         self._started = self._saved = time.monotonic()
         if trainer.global_step:
-            self.say(f"  goes on after step {trainer.global_step}")
+            self.say(f"  continues after step {trainer.global_step}")
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save if it is time to."""
+        """Save if the interval or the deadline has passed."""
         now = time.monotonic()
         if now - self._saved >= self.every_seconds or self._is_late(now):
             self._save(trainer)
@@ -106,7 +106,7 @@ class KeepCheckpoint(Checkpoint):
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
+    """Format a duration for humans."""
     minutes, hours = round(seconds / 60), seconds / 3600
     if seconds < 100:
         return f"{seconds:.0f} s"

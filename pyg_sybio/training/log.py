@@ -1,4 +1,4 @@
-"""What a training has logged, read back: losses, accuracies and errors by step."""
+"""The logged values of a training: losses, accuracies and errors by step."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Curve(NamedTuple):
-    """Values that were logged under one name.
+    """Logged values of one name.
 
     Args:
         steps: Optimiser steps, increasing `[n]`.
@@ -24,17 +24,16 @@ Curves = dict[str, Curve]
 
 
 def read_log(folder: str | Path) -> tuple[Path, Curves]:
-    """The curves of a run, from the TensorBoard files that Lightning wrote.
+    """Read the curves of a run from Lightning's TensorBoard files.
 
     Args:
-        folder: A folder with event files (`version_N`), or one of several such folders, the last of which is
-            read.
+        folder: A folder with event files (`version_N`), or the folder above, whose last version is read.
 
     Returns:
-        The folder that was read, and name to curve.
+        The folder that was read, and the curves by name.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or no event file in it.
+        FileNotFoundError: If the folder does not exist or has no event file.
         ValueError: If nothing was logged.
     """
     folder = Path(folder)
@@ -45,19 +44,19 @@ def read_log(folder: str | Path) -> tuple[Path, Curves]:
         raise FileNotFoundError(
             f"{folder} has no event file (events.out.tfevents.*), expected one there or in its version_N"
         )
-    # Imported here: it takes a second.
+    # This import takes a second.
     from tensorboard.backend.event_processing import event_accumulator  # type: ignore[import-untyped]
 
-    # All values: by default it keeps a sample of them.
+    # By default only a sample of the values is read.
     events = event_accumulator.EventAccumulator(str(found[-1]), size_guidance={"scalars": 0}).Reload()
     curves: Curves = {}
     for name in events.Tags()["scalars"]:
-        # A step that a resumed run has repeated counts as it was last.
+        # Of a step that a resumed run has repeated, the last value counts.
         by_step = {event.step: event.value for event in events.Scalars(name)}
         steps = sorted(by_step)
         curves[name] = Curve(np.array(steps, dtype=float), np.array([by_step[step] for step in steps]))
     if not curves:
-        raise ValueError(f"{found[-1]} has event files without a value, expected a training's log")
+        raise ValueError(f"{found[-1]} has event files without values, expected the log of a training")
     return found[-1], curves
 
 

@@ -1,4 +1,4 @@
-r"""Steps of orthogonal directions for matrices, and AdamW's for everything else."""
+r"""Muon: orthogonal steps for matrices, and AdamW for all other parameters."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -9,19 +9,19 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 
-# Of the odd polynomial of degree five that takes singular values to about one (Jordan et al.): the higher the
-# first, the faster the small ones grow.
+# Coefficients of the odd polynomial of degree five that maps singular values to about one (Jordan et al.):
+# the larger the first, the faster small values grow.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
-# The norm below which a direction fades. A weight that no gradient reaches has a momentum that halves every
-# fourteen steps: at full length it would be followed for a thousand, until its squares underflow.
+# Norm below which a direction fades out. The momentum of a weight without gradients halves every fourteen
+# steps; at full length it would be followed for a thousand steps, until its squares underflow.
 _LEAST_NORM = 1e-7
-# Root mean square of an entry of AdamW's steps, as Liu et al. found it: one learning rate then serves both.
+# Root mean square of the entries of AdamW's steps (Liu et al.), so that both share one learning rate.
 _ADAMW_RMS = 0.2
 
 
 class Muon(Optimizer):
-    r"""Momentum whose direction is made orthogonal, for matrices; AdamW for the other parameters.
+    r"""Orthogonalised momentum for matrices; AdamW for the other parameters.
 
     A weight :math:`W` of :math:`m` outputs and :math:`n` inputs (of a convolution, channels times taps)
     takes, with the gradient :math:`G_t`, the step
@@ -36,22 +36,21 @@ class Muon(Optimizer):
     weight decay.
 
     From K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), and J. Liu et
-    al., "Muon is scalable for LLM training" (arXiv:2502.16982, 2025). ``torch.optim.Muon`` takes nothing but
-    two-dimensional parameters, and one matrix after the other.
+    al., "Muon is scalable for LLM training" (arXiv:2502.16982, 2025). ``torch.optim.Muon`` only accepts
+    two-dimensional parameters, and processes one matrix after the other.
 
     Args:
         params: The parameters. Matrices and convolutions whose smaller side has at least ``min_side`` entries
-            get orthogonal steps. Biases, norms, stacks of edge weights, the first layers of few coordinates
-            and the last of few classes are AdamW's.
+            get orthogonal steps; biases, norms, stacks of edge weights, and first and last layers with few
+            coordinates or classes get AdamW's.
         lr: Learning rate. (default: ``1e-3``)
         weight_decay: Decoupled weight decay of all parameters. (default: ``1e-2``)
-        momentum: Of the matrices, in [0, 1). (default: ``0.95``)
-        betas: AdamW's. (default: ``(0.9, 0.999)``)
-        min_side: Least number of inputs and outputs of a matrix that gets orthogonal steps.
-            (default: ``16``)
+        momentum: Momentum of the matrices, in [0, 1). (default: ``0.95``)
+        betas: Coefficients of AdamW. (default: ``(0.9, 0.999)``)
+        min_side: Minimum number of inputs and outputs of a matrix for orthogonal steps. (default: ``16``)
 
     Raises:
-        ValueError: If an argument is out of its range, or no parameter is such a matrix.
+        ValueError: If an argument is out of range, or no parameter is such a matrix.
     """
 
     def __init__(
@@ -64,9 +63,9 @@ class Muon(Optimizer):
         min_side: int = 16,
     ) -> None:
         if not 0 <= momentum < 1:
-            raise ValueError(f"'momentum' must be in [0, 1), but is {momentum}")
+            raise ValueError(f"'momentum' is {momentum}, expected a number in [0, 1)")
         if min_side < 1:
-            raise ValueError(f"'min_side' must be at least 1, but is {min_side}")
+            raise ValueError(f"'min_side' is {min_side}, expected at least 1")
         matrices: list[Parameter] = []
         rest: list[Parameter] = []
         for weight in params:
@@ -80,14 +79,14 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step, after the closure if there is one, whose value is returned."""
+        """Take a step, after calling the closure, if any, whose value is returned."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         matrices, *rest = self.param_groups
         self._step_matrices(matrices)
-        # AdamW's groups and state live here, and are given each time, as loading a state makes new ones.
+        # AdamW's groups and state are ours, and passed each time, as loading a state replaces them.
         self._adamw.param_groups, self._adamw.state = rest, self.state
         self._adamw.step()
         return loss
@@ -111,21 +110,21 @@ class Muon(Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    r"""Matrices with the singular vectors of those given, and singular values of about one.
+    r"""Matrices with the same singular vectors and with singular values of about one.
 
     With :math:`X_0 = M / \max(\|M\|_F, 10^{-7})`, five times
 
     .. math::
         X \leftarrow a X + b \, (X X^\top) X + c \, (X X^\top)^2 X
 
-    with :math:`a = 3.4445`, :math:`b = -4.7750`, :math:`c = 2.0315`: singular values above a hundredth of the
-    norm come to lie between 0.68 and 1.14, at the price of products of matrices alone.
+    with :math:`a = 3.4445`, :math:`b = -4.7750`, :math:`c = 2.0315`: only by matrix products, singular values
+    above a hundredth of the norm are mapped to values between 0.68 and 1.14.
 
     Args:
-        matrices: Any matrices of one size. Shape: :math:`(..., m, n)`.
+        matrices: Matrices of one size. Shape: :math:`(..., m, n)`.
 
     Returns:
-        The orthogonal ones; zero for zero, and the smaller a norm below the least, the nearer to zero.
+        The orthogonal matrices, which approach zero for norms below :math:`10^{-7}`.
         Shape: :math:`(..., m, n)`.
     """
     tall = matrices.size(-2) > matrices.size(-1)
@@ -139,5 +138,5 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def _as_matrix(weight: Tensor) -> Tensor:
-    """The weight with a row for each output. Shape: :math:`(m, n)`."""
+    """The weight with one row per output. Shape: :math:`(m, n)`."""
     return weight.reshape(weight.size(0), -1)

@@ -1,7 +1,7 @@
-r"""Training by recipe: a YAML file names data, model and trainer; Lightning's command line does the rest.
+r"""Training from recipes, which are YAML files with the settings of data, model and trainer.
 
-A recipe may name a `base`, another recipe, and then says only what differs. `data.settings` and what else is
-up to a class are replaced as a whole.
+A recipe may name another recipe as its `base`, and then only contains what differs. `data.settings` and other
+arguments of classes are replaced as a whole.
 """
 
 import difflib
@@ -28,14 +28,14 @@ from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.precision import resolve_precision
 
 RENAMED_SETTINGS = {"data.looks": "data.views"}
-"""Settings by their old names, which recipes and overrides may still use."""
+"""Old and new names of settings; recipes and overrides may still use the old ones."""
 
 
 class RecipeError(ValueError):
     """A recipe or an override is invalid."""
 
 
-# What Lightning's trainer accepts, and "auto".
+# The values that Lightning's trainer accepts, and "auto".
 Precision = Literal[
     "auto", "transformer-engine", "transformer-engine-float16", "16-true", "16-mixed", "bf16-true",
     "bf16-mixed", "32-true", "64-true", "bf16", "16", "32", "64", 16, 32, 64,
@@ -43,7 +43,7 @@ Precision = Literal[
 
 
 class RecipeTrainer(L.Trainer):
-    """Lightning's trainer, which resolves ``precision="auto"`` and says to what."""
+    """Lightning's trainer with ``precision="auto"``, which prints the precision that it chose."""
 
     def __init__(
         self,
@@ -60,29 +60,29 @@ class RecipeTrainer(L.Trainer):
 
 
 class RecipeCLI(LightningCLI):
-    """Lightning's command line with this package's module and data; the data tells the model its sizes."""
+    """Lightning's command line with this package's module and data, which determines the model's sizes."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link what the data knows to the model, and let a run be resumed."""
+        """Link the data to the model, and add the options for bases and for resuming."""
         for name in ("skeleton", "num_classes", "num_future", "feature_scale"):
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
-        parser.add_argument("--base", type=str | None, default=None, help="Recipe that this one changes.")
+        parser.add_argument("--base", type=str | None, default=None, help="Recipe that this one is based on.")
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
             default=None,
-            help="Checkpoint to go on from; 'last' is the newest last.ckpt below trainer.default_root_dir.",
+            help="Checkpoint to resume from; 'last' is the newest last.ckpt below trainer.default_root_dir.",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
-        """Parse, with an error of one line that names the key, and the nearest one that exists."""
+        """Parse the settings; an error is one line that names the wrong key and similar existing ones."""
         try:
             self.config = parser.parse_args(list(args))
         except ArgumentError as error:
             raise RecipeError(_one_line(str(error), parser)) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """A trainer that logs for TensorBoard and as CSV in one folder, unless the recipe says otherwise."""
+        """A trainer that logs for TensorBoard and as CSV, unless the recipe has loggers of its own."""
         if self.config_init["trainer"]["logger"] is None:
             root = self.config_init["trainer"]["default_root_dir"] or "runs"
             tensorboard = TensorBoardLogger(root, name="")
@@ -91,22 +91,22 @@ class RecipeCLI(LightningCLI):
 
 
 class _ParsingCLI(RecipeCLI):
-    """The command line without what it makes."""
+    """The command line without trainer, module and data."""
 
     def instantiate_classes(self) -> None:
-        """Make nothing: the settings are all that is asked for."""
+        """Do nothing, as only the settings are needed."""
 
 
 def recipe_names() -> tuple[str, ...]:
-    """The recipes that ship with the package."""
+    """Names of the recipes that ship with the package."""
     return tuple(sorted(Path(f.name).stem for f in _configs().iterdir() if f.name.endswith(".yaml")))
 
 
 def recipe_path(recipe: str) -> Path:
-    """The YAML file of a shipped recipe's name, or of a path.
+    """The YAML file of a recipe, given by the name of a shipped recipe or by its path.
 
     Raises:
-        FileNotFoundError: If there is neither such a recipe nor such a file.
+        FileNotFoundError: If there is no such recipe or file.
     """
     if recipe in recipe_names():
         return Path(str(_configs() / f"{recipe}.yaml"))
@@ -123,28 +123,28 @@ def prepare(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
 
     Args:
         recipe: Name of a shipped recipe, or the path of a YAML file.
-        overrides: Settings that differ, as ``["--trainer.max_epochs", "3"]``.
+        overrides: Settings that differ, such as ``["--trainer.max_epochs", "3"]``.
 
     Raises:
-        FileNotFoundError: If there is no such recipe, or no checkpoint to go on from.
-        RecipeError: If the recipe or an override has a key or a value that is not known.
+        FileNotFoundError: If there is no such recipe, or no checkpoint to resume from.
+        RecipeError: If the recipe or an override has an unknown key or a wrong value.
     """
     return _command_line(RecipeCLI, recipe, overrides)
 
 
 def settings(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """All that a recipe and overrides set to something else than its default, as plain values.
+    """The settings of a recipe and overrides that differ from the defaults, as plain values.
 
-    Nothing is built and no recording is read. Arguments and errors are those of :func:`prepare`.
+    Nothing is built and no recording is read. See :func:`prepare` for the arguments and errors.
     """
     cli = _command_line(_ParsingCLI, recipe, overrides)
     text = cli.parser.dump(cli.config, skip_default=True, skip_validation=True)
-    # Seed 1 equals the default, True, which is another seed at every start.
+    # Seed 1 equals the default True, which means a random seed.
     return {**yaml.safe_load(text), "seed_everything": cli.config.seed_everything}
 
 
 def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) -> RecipeCLI:
-    # The data module makes its transforms itself, from the plain values that a checkpoint keeps, too.
+    # The data module builds its transforms itself, from plain values as in a checkpoint.
     set_parsing_settings(instantiate_subclass_spec_in_any=False)
     return kind(
         SybioModule,
@@ -153,20 +153,21 @@ def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) 
         args=[*_config_arguments(recipe), *map(_renamed_override, overrides)],
         run=False,
         auto_configure_optimizers=False,
-        # Checkpoints hold the model's own arguments; see SybioModule.on_save_checkpoint.
+        # Checkpoints contain the model's arguments; see SybioModule.on_save_checkpoint.
         load_from_checkpoint_support=False,
-        # Abbreviated keys would let a wrong key pass for another.
+        # An abbreviation may match a wrong key.
         parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
-        # A run that is resumed in its own folder writes the same settings again.
+        # A resumed run may write its settings to the same folder again.
         save_config_kwargs={"overwrite": True},
     )
 
 
 def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
-    """Train by a recipe, from the beginning or from a checkpoint; arguments and errors of :func:`prepare`.
+    """Train a recipe, from the beginning or from a checkpoint.
 
-    Beside the checkpoints that the recipe asks for, ``last.ckpt`` is where training stands: after an epoch,
-    every two minutes, and in the end. (Lightning's ``save_last`` would be the last one that was best.)
+    In addition to the checkpoints of the recipe, ``last.ckpt`` is written after every epoch, every two
+    minutes and at the end. (Lightning's ``save_last`` is the last of the best checkpoints.) See
+    :func:`prepare` for the arguments and errors.
     """
     cli = prepare(recipe, overrides)
     if cli.trainer.checkpoint_callback is not None:
@@ -176,22 +177,26 @@ def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
 
 
 def train(cli: RecipeCLI, checkpoint: str | None = None) -> None:
-    """Train what :func:`prepare` has prepared, from a checkpoint's file if there is one.
+    """Run the training that :func:`prepare` returns.
+
+    Args:
+        cli: Trainer, module and data.
+        checkpoint: File of a checkpoint to resume from. (default: none)
 
     Raises:
-        KeyboardInterrupt: If Ctrl+C ends it.
+        KeyboardInterrupt: On Ctrl+C.
     """
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as end:
-        # Lightning ends the process on Ctrl+C; here the caller decides what that means.
+        # Lightning ends the process on Ctrl+C, which we leave to the caller.
         if isinstance(end.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from end
         raise
 
 
 def _config_arguments(recipe: str) -> list[str]:
-    """The recipe as options of the command line, after the recipes that it is based on."""
+    """Options of the command line for a recipe, after those for its bases."""
     arguments: list[str] = []
     paths: list[Path] = []
     base: str | None = recipe
@@ -216,7 +221,7 @@ def _read_recipe(path: Path) -> dict[str, Any]:
 
 
 def _rename_settings(document: dict[str, Any], path: Path) -> bool:
-    """Give the settings of a recipe their new names; whether there was an old one."""
+    """Give the settings of a recipe their new names, and return whether there was an old one."""
     renamed = False
     for old, new in RENAMED_SETTINGS.items():
         (part, key), new_key = old.split("."), new.rpartition(".")[2]
@@ -247,7 +252,7 @@ def _configs() -> resources.abc.Traversable:
 
 
 def _resume_path(ckpt_path: str | None, root: str) -> str | None:
-    """The checkpoint file to go on from; never silently none where one was asked for."""
+    """The file of the checkpoint to resume from."""
     if ckpt_path is None:
         return None
     if ckpt_path == "last":
@@ -261,7 +266,7 @@ def _resume_path(ckpt_path: str | None, root: str) -> str | None:
 
 
 def _one_line(message: str, parser: LightningArgumentParser) -> str:
-    """An error of the parser on one line, with the nearest keys that exist."""
+    """An error of the parser as one line, with similar keys that exist."""
     line = " ".join(message.split())
     known = list(parser.get_defaults().keys(branches=True))
     words = (word.strip("'\"-:,=") for word in line.split())

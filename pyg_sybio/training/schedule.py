@@ -1,4 +1,4 @@
-r"""Learning rates over a run."""
+r"""Learning rate schedules."""
 
 import math
 from collections.abc import Sequence
@@ -9,26 +9,28 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class WarmupCosine(LambdaLR):
-    r"""The learning rate rises linearly to the optimiser's own, then falls to zero on half a cosine.
+    r"""Linear warm-up to the optimiser's learning rate, followed by cosine decay to zero.
 
     .. math::
         \eta_s = \eta \min\left(\frac{s + 1}{w}, \; \frac{1 + \cos(\pi \, (s - w)/(S - w))}{2}\right)
 
-    with the cosine only for :math:`s \ge w`, :math:`w` steps of warm-up and :math:`S` steps in all.
+    where the cosine applies for :math:`s \ge w`, with :math:`w` steps of warm-up and :math:`S` steps in
+    total.
 
     Args:
         optimizer: The optimiser, with the highest learning rate of the run.
         total_steps: Optimiser steps of the whole run.
-        warmup: Share of the steps in which the rate rises. (default: ``0.1``)
+        warmup: Fraction of the steps with rising learning rate. (default: ``0.1``)
 
     Note:
-        The length is no part of the saved state: a run that is resumed with more steps follows the longer
-        schedule from where it stands. (``OneCycleLR`` would refuse the additional steps.)
+        The length is not part of the saved state: a run that is resumed with more steps follows the longer
+        schedule. (``CosineAnnealingLR`` and ``MultiStepLR`` restore the length of the checkpoint, and
+        ``OneCycleLR`` refuses further steps.)
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, warmup: float = 0.1) -> None:
         if not 0 <= warmup < 1:
-            raise ValueError(f"'warmup' must be a share of the steps in [0, 1), but is {warmup}")
+            raise ValueError(f"'warmup' is {warmup}, expected a fraction of the steps in [0, 1)")
         warmup_steps = math.ceil(warmup * total_steps)
 
         def factor(step: int) -> float:
@@ -41,22 +43,22 @@ class WarmupCosine(LambdaLR):
 
 
 class StepDecay(LambdaLR):
-    r"""The learning rate is multiplied by a factor each time that a given share of the run is done.
+    r"""Multiply the learning rate by a factor at given fractions of the run.
 
     .. math::
         \eta_s = \eta \, f^{\,|\{i : \, s \ge m_i S\}|}
 
-    with the milestones :math:`m_i`, the factor :math:`f` and :math:`S` steps in all. By default it is the
-    paper's for NTU RGB+D and Kinetics (section 6.1.2): a tenth every 30 of 100 epochs.
+    with the milestones :math:`m_i`, the factor :math:`f` and :math:`S` steps in total. The defaults are those
+    of the paper for NTU RGB+D and Kinetics (section 6.1.2): a tenth every 30 of 100 epochs.
 
     Args:
         optimizer: The optimiser, with the learning rate of the first steps.
         total_steps: Optimiser steps of the whole run.
-        milestones: Shares of the steps, rising, between 0 and 1. (default: ``(0.3, 0.6, 0.9)``)
-        factor: What the rate is multiplied by, above 0. (default: ``0.1``)
+        milestones: Increasing fractions of the steps, between 0 and 1. (default: ``(0.3, 0.6, 0.9)``)
+        factor: Positive factor of the learning rate. (default: ``0.1``)
 
     Raises:
-        ValueError: If the milestones do not rise between 0 and 1, or the factor is not positive.
+        ValueError: If the milestones do not increase between 0 and 1, or the factor is not positive.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class StepDecay(LambdaLR):
     ) -> None:
         shares = [0.0, *milestones, 1.0]
         if not all(share < later for share, later in pairwise(shares)):
-            raise ValueError(f"'milestones' is {list(milestones)}, expected shares that rise between 0 and 1")
+            raise ValueError(
+                f"'milestones' is {list(milestones)}, expected increasing fractions between 0 and 1"
+            )
         if not factor > 0:
-            raise ValueError(f"'factor' must be positive, but is {factor}")
+            raise ValueError(f"'factor' is {factor}, expected a positive number")
 
         def power(step: int) -> float:
-            # Compared in steps, rounded: 0.3 of 10 steps are 3, and not 3.0000000000000004.
+            # Compared in rounded steps: 0.3 of 10 steps are 3, not 3.0000000000000004.
             return factor ** sum(step >= round(share * total_steps) for share in milestones)
 
         super().__init__(optimizer, power)

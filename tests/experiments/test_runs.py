@@ -87,7 +87,7 @@ def test_a_deadline_stops_at_a_checkpoint_from_which_the_run_goes_on(tmp_path: P
     said: list[str] = []
     facts = finish(run, say=said.append)
     assert facts["steps"] == 3
-    assert "  goes on after step 1" in said
+    assert "  continues after step 1" in said
     assert run.finished == facts
     # A finished run is not trained again.
     run.checkpoint.unlink()

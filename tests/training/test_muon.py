@@ -178,9 +178,9 @@ def test_the_closure_is_run_with_gradients() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"momentum": 1.0}, r"'momentum' must be in \[0, 1\), but is 1.0"),
-        ({"momentum": -0.1}, "'momentum' must be in"),
-        ({"min_side": 0}, "'min_side' must be at least 1, but is 0"),
+        ({"momentum": 1.0}, r"'momentum' is 1.0, expected a number in \[0, 1\)"),
+        ({"momentum": -0.1}, "'momentum' is -0.1"),
+        ({"min_side": 0}, "'min_side' is 0, expected at least 1"),
         ({"min_side": 200}, "no parameter is a matrix of at least 200 by 200 entries"),
         ({"lr": -1.0}, "Invalid learning rate"),
     ],

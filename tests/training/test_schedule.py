@@ -32,7 +32,7 @@ def test_warmup_cosine_follows_its_formula() -> None:
 
 
 def test_warmup_out_of_range() -> None:
-    with pytest.raises(ValueError, match="'warmup' must be a share"):
+    with pytest.raises(ValueError, match=r"'warmup' is .*, expected a fraction"):
         WarmupCosine(optimizer(1.0), 10, 1.5)
 
 
@@ -50,11 +50,11 @@ def test_step_decay_at_other_milestones() -> None:
 
 @pytest.mark.parametrize("milestones", [[0.5, 0.5], [0.8, 0.5], [0.0], [1.0], [-0.1], [float("nan")]])
 def test_milestones_out_of_order(milestones: list[float]) -> None:
-    with pytest.raises(ValueError, match="expected shares that rise between 0 and 1"):
+    with pytest.raises(ValueError, match="expected increasing fractions between 0 and 1"):
         StepDecay(optimizer(1.0), 10, milestones)
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0])
 def test_factor_must_be_positive(factor: float) -> None:
-    with pytest.raises(ValueError, match="'factor' must be positive"):
+    with pytest.raises(ValueError, match=r"'factor' is .*, expected a positive number"):
         StepDecay(optimizer(1.0), 10, factor=factor)
