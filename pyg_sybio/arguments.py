@@ -1,4 +1,4 @@
-"""Arguments that come from recipes and checkpoints, held to a signature before anything is called."""
+"""Checks of arguments from recipes and checkpoints against signatures."""
 
 import difflib
 import inspect
@@ -9,8 +9,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-_NUMBERS: Mapping[Any, type] = {int: Integral, float: Real}  # NumPy's count as well, but no booleans
-_LISTS = (Sequence, list, tuple)  # YAML and JSON have but one kind
+_NUMBERS: Mapping[Any, type] = {int: Integral, float: Real}  # including NumPy's; booleans are excluded
+_LISTS = (Sequence, list, tuple)  # YAML and JSON have only one kind
 _NAMES: Mapping[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -23,12 +23,12 @@ _NAMES: Mapping[Any, str] = {
 
 
 def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], *, of: str) -> None:
-    """Hold keyword arguments to the keyword-only part of a function's signature.
+    """Check keyword arguments against the keyword-only part of a function's signature.
 
     Args:
-        function: What will be called.
-        arguments: The arguments to come.
-        of: Whose arguments they are, for the message.
+        function: The function.
+        arguments: The arguments.
+        of: Name of the function for the message.
 
     Raises:
         ValueError: If an argument is unknown, missing, or of another type than its annotation.
@@ -52,16 +52,16 @@ def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], 
 
 
 def check_known(key: str, known: Iterable[str], *, place: str, of: str) -> None:
-    """Hold a key of a recipe to the arguments of what it is for.
+    """Check that a key of a recipe is the name of an argument.
 
     Args:
         key: The key.
         known: Names of the arguments.
-        place: Where the key stands, for the message.
-        of: What has these arguments, for the message.
+        place: Place of the key in the recipe, for the message.
+        of: What the arguments belong to, for the message.
 
     Raises:
-        ValueError: If it is none of them.
+        ValueError: If there is no such argument.
     """
     names = list(known)
     if key not in names:
@@ -70,7 +70,7 @@ def check_known(key: str, known: Iterable[str], *, place: str, of: str) -> None:
 
 
 def annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types of a function's arguments, or of none where a name was imported for type checkers alone."""
+    """The types of a function's arguments; none if a name is only imported for type checkers."""
     try:
         return get_type_hints(function)
     except NameError:
@@ -78,13 +78,13 @@ def annotations(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_value(value: Any, hint: Any, *, name: str) -> None:
-    """Hold a value to an annotation; what cannot be judged by looking at the value passes.
+    """Check a value against an annotation, as far as the value shows its type.
 
     Raises:
-        ValueError: If it is of another type.
+        ValueError: If the value has another type.
     """
     if not _fits(value, hint):
-        raise ValueError(f"{name} must be {_described(hint)}, but it is {value!r}")
+        raise ValueError(f"{name} is {value!r}, expected {_described(hint)}")
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -117,5 +117,5 @@ def _described(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(repr(item) for item in items)
     if origin in (Sequence, list):
-        return f"a list, of which each is {_described(items[0])}"
+        return f"a list in which each item is {_described(items[0])}"
     return _NAMES.get(origin or hint) or f"a {getattr(origin or hint, '__name__', hint)}"

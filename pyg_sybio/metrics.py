@@ -1,8 +1,7 @@
-r"""Errors of recognition and motion prediction, as pure functions.
+r"""Metrics of recognition and motion prediction, as pure functions.
 
-Errors of motion are a value a clip and frame; their averages over clips, classes and horizons are the
-caller's (:mod:`pyg_sybio.trained.metrics` keeps them over a whole data set). What is said of recognition is
-said of all clips together.
+Metrics of motion return one value per clip and frame; :mod:`pyg_sybio.trained.metrics` averages them over a
+data set. Metrics of recognition return one value for all clips.
 """
 
 from collections.abc import Sequence
@@ -13,17 +12,17 @@ from torch import Tensor
 
 from pyg_sybio.rotations import benchmark_euler_angles, expmap_to_matrix
 
-# The benchmark counts a column if its standard deviation over the target window exceeds this (radians).
+# Columns count in the benchmark if their standard deviation over the target window exceeds this (radians).
 _MOVING = 1e-4
 
 
 def top_k_accuracy(logits: Tensor, y: Tensor, k: int = 1) -> Tensor:
-    r"""Share of clips whose class is among the `k` highest logits.
+    r"""Fraction of clips whose class is among the `k` highest logits.
 
     Args:
-        logits: Scores of the classes.
-        y: Index of the right class.
-        k: How many guesses a clip has.
+        logits: Logits of the classes.
+        y: Index of the true class.
+        k: Number of predictions per clip. (default: ``1``)
 
     Shapes:
         - **logits:** `[N, C]`
@@ -41,21 +40,21 @@ def top_k_accuracy(logits: Tensor, y: Tensor, k: int = 1) -> Tensor:
 
 
 def confusion_matrix(logits: Tensor, y: Tensor) -> Tensor:
-    r"""How often each class was taken for each: the clips of class `i` whose highest logit is that of `j`.
+    r"""Confusion matrix: the number of clips of class `i` whose highest logit is that of class `j`.
 
     .. math::
         K_{ij} = |\{n : y_n = i,\ \arg\max_c z_{n,c} = j\}|
 
-    Its diagonal over the sums of its rows is the recall of each class.
+    Its diagonal divided by the sums of its rows is the recall of each class.
 
     Args:
-        logits: Scores of the classes.
-        y: Index of the right class.
+        logits: Logits of the classes.
+        y: Index of the true class.
 
     Shapes:
         - **logits:** `[N, C]`
         - **y:** `[N]`
-        - **output:** `[C, C]`, right classes in rows, guesses in columns
+        - **output:** `[C, C]`, true classes in rows, predicted classes in columns
 
     Raises:
         ValueError: If the shapes disagree.
@@ -67,19 +66,19 @@ def confusion_matrix(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def negative_log_likelihood(logits: Tensor, y: Tensor) -> Tensor:
-    r"""Mean surprise at the right class, in nats.
+    r"""Mean negative log-likelihood of the true class, in nats.
 
     .. math::
         -\frac{1}{N} \sum_n \log p_{n, y_n}, \qquad p_n = \mathrm{softmax}(z_n)
 
     Args:
-        logits: Scores :math:`z` of the classes.
-        y: Index of the right class.
+        logits: Logits :math:`z` of the classes.
+        y: Index of the true class.
 
     Shapes:
         - **logits:** `[N, C]`
         - **y:** `[N]`
-        - **output:** scalar in double precision, 0 for certainty that is right; NaN without a clip
+        - **output:** scalar in double precision, at least 0; NaN without clips
 
     Raises:
         ValueError: If the shapes disagree.
@@ -89,22 +88,22 @@ def negative_log_likelihood(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def brier_score(logits: Tensor, y: Tensor) -> Tensor:
-    r"""Mean squared distance of the probabilities from certainty of the right class.
+    r"""Mean squared distance between the probabilities and the true class (Brier score).
 
     .. math::
         \frac{1}{N} \sum_n \sum_c (p_{n,c} - [c = y_n])^2, \qquad p_n = \mathrm{softmax}(z_n)
 
     From G. W. Brier, "Verification of forecasts expressed in terms of probability" (Monthly Weather Review,
-    1950), in his form for several classes: twice the one that is customary for two.
+    1950), in the form for several classes, which is twice the common form for two.
 
     Args:
-        logits: Scores :math:`z` of the classes.
-        y: Index of the right class.
+        logits: Logits :math:`z` of the classes.
+        y: Index of the true class.
 
     Shapes:
         - **logits:** `[N, C]`
         - **y:** `[N]`
-        - **output:** scalar in double precision, 0 to 2; NaN without a clip
+        - **output:** scalar in double precision, 0 to 2; NaN without clips
 
     Raises:
         ValueError: If the shapes disagree.
@@ -116,12 +115,12 @@ def brier_score(logits: Tensor, y: Tensor) -> Tensor:
 
 
 class ReliabilityBins(NamedTuple):
-    r"""Clips by how sure a model was of its guess: what a reliability diagram shows.
+    r"""Clips by the confidence of their prediction, as in a reliability diagram.
 
     Args:
-        confidence: Mean probability of the guesses in a bin, NaN in an empty one.
-        accuracy: Share of them that is right, NaN in an empty one.
-        counts: How many there are.
+        confidence: Mean probability of the predicted classes in each bin, NaN in an empty bin.
+        accuracy: Fraction of correct predictions in each bin, NaN in an empty bin.
+        counts: Number of clips in each bin.
 
     Shapes:
         - **confidence, accuracy, counts:** `[B]`
@@ -135,15 +134,15 @@ class ReliabilityBins(NamedTuple):
 def reliability_bins(logits: Tensor, y: Tensor, num_bins: int = 15) -> ReliabilityBins:
     r"""Confidence and accuracy in bins of equal width.
 
-    The confidence of a clip is the probability of its guess, :math:`\max_c p_{n,c}` with
+    The confidence of a clip is the probability of its prediction, :math:`\max_c p_{n,c}` with
     :math:`p_n = \mathrm{softmax}(z_n)`; bin `b` of `B`, counted from 1, holds the clips whose confidence lies
     in :math:`(\frac{b-1}{B}, \frac{b}{B}]`. From C. Guo et al., "On calibration of modern neural networks"
     (ICML 2017), section 2.
 
     Args:
-        logits: Scores :math:`z` of the classes.
-        y: Index of the right class.
-        num_bins: Number `B` of bins. (default: :obj:`15`, theirs)
+        logits: Logits :math:`z` of the classes.
+        y: Index of the true class.
+        num_bins: Number `B` of bins. (default: ``15``, as in the paper)
 
     Shapes:
         - **logits:** `[N, C]`
@@ -159,14 +158,14 @@ def reliability_bins(logits: Tensor, y: Tensor, num_bins: int = 15) -> Reliabili
     index = ((confidence * num_bins).ceil().long() - 1).clamp(0, num_bins - 1)
     counts = index.bincount(minlength=num_bins)
     right = (guess == y).double()
-    # 0 / 0 is NaN: an empty bin has neither.
+    # 0 / 0 is NaN in an empty bin.
     totals = (index.bincount(values, minlength=num_bins) for values in (confidence, right))
     mean_confidence, accuracy = (total / counts for total in totals)
     return ReliabilityBins(mean_confidence, accuracy, counts)
 
 
 def expected_calibration_error(logits: Tensor, y: Tensor, num_bins: int = 15) -> Tensor:
-    r"""How far confidence and accuracy are apart (ECE), in the mean over the clips.
+    r"""Expected calibration error (ECE): the mean difference of confidence and accuracy.
 
     .. math::
         \mathrm{ECE} = \sum_b \frac{|B_b|}{N} \bigl|\mathrm{acc}(B_b) - \mathrm{conf}(B_b)\bigr|
@@ -175,14 +174,14 @@ def expected_calibration_error(logits: Tensor, y: Tensor, num_bins: int = 15) ->
     (ICML 2017), Eq. 3.
 
     Args:
-        logits: Scores of the classes.
-        y: Index of the right class.
-        num_bins: Number of bins. (default: :obj:`15`, theirs)
+        logits: Logits of the classes.
+        y: Index of the true class.
+        num_bins: Number of bins. (default: ``15``, as in the paper)
 
     Shapes:
         - **logits:** `[N, C]`
         - **y:** `[N]`
-        - **output:** scalar in double precision, 0 to 1; NaN without a clip
+        - **output:** scalar in double precision, 0 to 1; NaN without clips
 
     Raises:
         ValueError: If the shapes disagree or `num_bins` is not positive.
@@ -193,36 +192,35 @@ def expected_calibration_error(logits: Tensor, y: Tensor, num_bins: int = 15) ->
 
 
 def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | None = None) -> Tensor:
-    r"""Error of predicted joint angles as Human3.6M and CMU Mocap report it ("MAE").
+    r"""Error of predicted joint angles, as reported for Human3.6M and CMU Mocap ("MAE").
 
-    Exponential maps become Euler angles (:func:`~pyg_sybio.rotations.benchmark_euler_angles`); the error of a
-    frame is the norm of their difference over the columns that count,
+    Exponential maps are converted to Euler angles (:func:`~pyg_sybio.rotations.benchmark_euler_angles`); the
+    error of a frame is the norm of their difference over the columns that count,
 
     .. math::
         \mathrm{error}_{n,t} = \Bigl(\sum_{v \in \mathcal V_n} (\hat e_{n,t,v} - e_{n,t,v})^2\Bigr)^{1/2},
 
-    where :math:`\mathcal V_n` are the columns of clip `n` whose target moves: its standard deviation over the
-    target's frames exceeds 1e-4. The first six columns, translation and orientation of the whole body, never
-    count.
+    where :math:`\mathcal V_n` are the columns of clip `n` whose standard deviation over the target's frames
+    exceeds 1e-4. The first six columns, translation and orientation of the whole body, never count.
 
     Args:
-        prediction: Raw (not normalised) frames: a translation, then an exponential map a joint.
-        target: The recorded frames, alike.
-        columns: If given, only these columns may count, as the protocol of CMU Mocap asks (those that vary in
-            training).
+        prediction: Raw (not normalised) frames: a translation, followed by one exponential map per joint.
+        target: The recorded frames in the same form.
+        columns: Only these columns count, as in the protocol of CMU Mocap (those that vary in training).
+            (default: all)
 
     Shapes:
         - **prediction, target:** `[N, T, V]` with `V = 3 + 3 M`
         - **output:** `[N, T]`, radians
 
     Raises:
-        ValueError: If the shapes differ, `V` is not 3 plus three a joint, or a column does not exist.
+        ValueError: If the shapes differ, `V` is not 3 plus three per joint, or a column does not exist.
 
     Note:
-        The benchmark sets the first six columns of the target to zero and then drops every column of both
-        sides in which the target does not move, so that a predicted root does not count either. The standard
-        deviation is that of the population, and depends on the number of target frames. A clip whose target
-        is still has error zero. The arithmetic is in double precision; the result has the prediction's type.
+        The benchmark sets the first six columns of the target to zero and then ignores every column in which
+        the target does not move, so that a predicted root does not count either. The standard deviation is
+        that of the population, and depends on the number of target frames. A clip with a motionless target
+        has an error of zero. Computed in double precision; the result has the prediction's type.
     """
     if prediction.dim() != 3 or prediction.shape != target.shape:
         raise ValueError(
@@ -231,7 +229,7 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
         )
     num_values = target.shape[-1]
     if num_values < 6 or num_values % 3:
-        raise ValueError(f"'target' has {num_values} values a frame, expected 3 + 3 a joint")
+        raise ValueError(f"'target' has {num_values} values per frame, expected 3 + 3 per joint")
     predicted, recorded = _euler_columns(prediction), _euler_columns(target)
     counts = recorded.std(dim=1, correction=0) > _MOVING  # [N, V]
     counts[:, :6] = False
@@ -242,12 +240,12 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
 
 
 def mean_per_joint_position_error(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    r"""Mean distance of the joints from where they should be (MPJPE), in the unit of the coordinates.
+    r"""Mean distance of the predicted joints from the true ones (MPJPE), in the unit of the coordinates.
 
     Args:
         prediction: Predicted joint positions.
         target: Recorded joint positions.
-        mask: Which joints were recorded: the others do not count. (default: all)
+        mask: Mask of the recorded joints; the others do not count. (default: all)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
@@ -263,13 +261,13 @@ def mean_per_joint_position_error(prediction: Tensor, target: Tensor, mask: Tens
 def percentage_of_correct_keypoints(
     prediction: Tensor, target: Tensor, threshold: float = 0.05, mask: Tensor | None = None
 ) -> Tensor:
-    r"""Share of the joints that are predicted closely enough (PCK).
+    r"""Percentage of correct keypoints (PCK), as a fraction.
 
     Args:
         prediction: Predicted joint positions.
         target: Recorded joint positions.
-        threshold: Largest error that counts as correct, as a share of the body's size.
-        mask: Which joints were recorded: the others do not count, neither for the size. (default: all)
+        threshold: Largest error of a correct joint, relative to the size of the body.
+        mask: Mask of the recorded joints; the others do not count, neither for the size. (default: all)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
@@ -280,9 +278,9 @@ def percentage_of_correct_keypoints(
         ValueError: If the shapes differ or have fewer than three dimensions.
 
     Note:
-        The paper normalises without saying how. Here the unit is the largest side of the axis-aligned box
-        around all target joints in all target frames of the clip (each leading index is a clip of its own). A
-        target that is a single point has no size, and nothing counts as correct.
+        The paper does not state its normalisation. Here the size is the largest side of the axis-aligned box
+        around all target joints in all target frames of the clip (each leading index is a clip of its own).
+        If the target is a single point, no joint is correct.
     """
     distances = _joint_distances(prediction, target, mask)
     inside = torch.ones_like(distances, dtype=torch.bool) if mask is None else mask
@@ -299,14 +297,14 @@ MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
 def position_errors(
     prediction: Tensor, target: Tensor, mask: Tensor | None = None, *, num_spatial: int, units: str
 ) -> dict[str, Tensor]:
-    r"""The errors that people report of predicted positions.
+    r"""The usual errors of predicted positions: MPJPE and PCK.
 
     Args:
         prediction: Predicted poses.
         target: Recorded poses.
-        mask: Which joints were recorded: the others do not count. (default: all)
-        num_spatial: How many of the features are coordinates, the first ones: a score is no place.
-        units: The unit of the coordinates.
+        mask: Mask of the recorded joints; the others do not count. (default: all)
+        num_spatial: Number of leading features that are coordinates.
+        units: Unit of the coordinates.
 
     Shapes:
         - **prediction, target:** `[N, T, M, D]`
@@ -314,8 +312,8 @@ def position_errors(
 
     Returns:
         `[N, T]` each, NaN in a frame without a recorded joint: the mean distance of the joints (`mpjpe_mm` in
-        millimetres where the unit is `m`, `cm` or `mm`, else `mpjpe` in the given unit), and `pck@0.05`, the
-        share of joints closer than 0.05 of the larger side of the recorded clip.
+        millimetres if the unit is `m`, `cm` or `mm`, else `mpjpe` in the given unit), and `pck@0.05`, the
+        fraction of joints whose error is below 0.05 of the larger side of the recorded clip.
 
     Raises:
         ValueError: If the shapes do not fit.
@@ -335,7 +333,7 @@ def _check_logits(logits: Tensor, y: Tensor) -> None:
 
 
 def _euler_columns(frames: Tensor) -> Tensor:
-    """Frames `[N, T, V]` with every exponential map replaced by its Euler angles, in double precision."""
+    """Frames `[N, T, V]` with Euler angles instead of exponential maps, in double precision."""
     translation, expmaps = frames.double().split((3, frames.shape[-1] - 3), dim=-1)
     angles = benchmark_euler_angles(expmap_to_matrix(expmaps.unflatten(-1, (-1, 3))))
     return torch.cat([translation, angles.flatten(-2)], dim=-1)
@@ -366,7 +364,7 @@ def _joint_distances(prediction: Tensor, target: Tensor, mask: Tensor | None) ->
 
 
 def _mean_over_joints(values: Tensor, mask: Tensor | None) -> Tensor:
-    """The mean over the recorded of the joints `[..., M]`; 0 / 0 is NaN where there is none."""
+    """The mean over the recorded joints `[..., M]`; NaN if there are none."""
     if mask is None:
         return values.mean(-1)
     return torch.where(mask, values, 0.0).sum(-1) / mask.sum(-1)

@@ -234,7 +234,7 @@ def test_percentage_of_correct_keypoints_takes_the_size_of_the_whole_clip() -> N
         ),
         (
             lambda: metrics.angle_error(torch.zeros(1, 5, 10), torch.zeros(1, 5, 10)),
-            "'target' has 10 values a frame, expected 3 \\+ 3 a joint",
+            "'target' has 10 values per frame, expected 3 \\+ 3 per joint",
         ),
         (
             lambda: metrics.angle_error(torch.zeros(1, 5, 9), torch.zeros(1, 5, 9), [6, 9]),

@@ -336,7 +336,9 @@ def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> N
 
 def test_what_preparation_left_out_is_named_once() -> None:
     skipped = tuple((f"file {i}", "nobody") for i in range(5))
-    with pytest.warns(UserWarning, match=r"5 clips are left out: file 0 \(nobody\), .* file 2 \(nobody\) and 2 more"):
+    with pytest.warns(
+        UserWarning, match=r"5 clips are left out: file 0 \(nobody\), .* file 2 \(nobody\) and 2 more"
+    ):
         MotionDataset.from_settings(
             store=Store([clip(10)], skipped), class_names=["wave"], num_observed=5, num_future=2
         )  # type: ignore[arg-type]

@@ -59,11 +59,11 @@ def test_one_transform_and_a_list_of_them() -> None:
         ),
         (
             CENTER | {"init_args": {"frame": "last"}},
-            "^'fill.init_args.frame' must be 'first' or 'each', but it is 'last'$",
+            "^'fill.init_args.frame' is 'last', expected 'first' or 'each'$",
         ),
         (
             {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": "1"}},
-            "^'fill.init_args.std' must be a number, but it is '1'$",
+            "^'fill.init_args.std' is '1', expected a number$",
         ),
         (
             {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": -1.0}},
