@@ -29,29 +29,29 @@ from pyg_sybio.metrics import angle_error
 from pyg_sybio.skeleton import Skeleton
 
 DOWNSAMPLING = 2
-FRAME_RATE = 25.0  # after it
+FRAME_RATE = 25.0  # after downsampling
 # A column varies if its standard deviation over all training frames is at least this (the benchmarks' value).
 MIN_DEVIATION = 1e-4
-# Every published table draws its test clips with this seed, anew for each action.
+# In all published tables, the test windows of each action are drawn with this seed.
 TEST_SEED = 1234567890
-NUM_TEST_CLIPS = 8  # for each action
+NUM_TEST_CLIPS = 8  # per action
 TEST_OBSERVED = 50  # frames before the published targets
 
 
 def frames_of(motion: Motion) -> Tensor:
-    r"""The rows of a file `[T, V]`: translation, and all rotations, of the first person."""
+    r"""The rows of a file `[T, V]`: translation and rotations of the first person."""
     assert motion.translation is not None
     return torch.cat([motion.translation[0], motion.poses[0].flatten(1)], dim=-1)
 
 
 def used_columns(skeleton: Skeleton, used: Skeleton) -> tuple[int, ...]:
-    """The columns of some joints, found by their names, in a file of all joints."""
+    """The columns of some joints in a file of all joints; joints are found by their names."""
     joints = [skeleton.joint_index(name) for name in used.joints]
     return tuple(3 + 3 * joint + axis for joint in joints for axis in range(3))
 
 
 def read_phases(path: Path, *, skeleton: Skeleton, label: str, ids: Mapping[str, str]) -> Iterator[Motion]:
-    r"""Even and odd frames of a file, both at 25 Hz: two motions, with the id `phase` `"0"` and `"1"`."""
+    r"""The even and the odd frames of a file, both at 25 Hz, with the id `phase` `"0"` and `"1"`."""
     motion = read_expmap(path, skeleton=skeleton)
     for phase in range(min(DOWNSAMPLING, motion.num_frames)):
         frames = motion.frames(slice(phase, None, DOWNSAMPLING))
@@ -90,10 +90,10 @@ class Normalisation:
 
     @classmethod
     def fit(cls, files: Iterable[Tensor], used: Sequence[int]) -> "Normalisation":
-        r"""The statistics of training files `[T, V]`, over all their frames together.
+        r"""The statistics of training files `[T, V]`, over the frames of all files.
 
-        The files are looked at one by one: the mean of two sets of :math:`n` and :math:`k` frames and their
-        sum of squares about it follow from those of each,
+        The files are processed one by one: the mean of two sets of :math:`n` and :math:`k` frames and their
+        sum of squares about it follow from those of each set,
 
         .. math::
             m = m_n + \tfrac{k}{n + k} (m_k - m_n), \qquad
@@ -121,8 +121,8 @@ class Normalisation:
         r"""z-scores `[..., T, M, 3]` as raw frames `[..., T, V]`, in double precision.
 
         Columns that are not used take their mean over the training frames. So do the used columns that are
-        constant in training, as a model has nothing to say about them, unless `keep_constant` asks for what
-        the scores hold (right for a recorded target).
+        constant in training, because a model cannot predict them, unless `keep_constant` is True (as needed
+        for a recorded target).
         """
         mean, deviation = self.mean.to(scores.device), self.deviation.to(scores.device)
         frames = mean.expand(*scores.shape[:-2], -1).clone()
@@ -135,11 +135,11 @@ class Normalisation:
 
 
 class Standardize(BaseTransform):
-    r"""Rotations as z-scores of the joints that a model sees; the translation is left out.
+    r"""Replace rotations by z-scores of the joints that a model sees; the translation is left out.
 
     Args:
         normalisation: Statistics of the training files.
-        skeleton: The joints of its used columns. A joint that is not present stays zero, which is the mean.
+        skeleton: The joints of its used columns. Joints that are not present stay zero, which is the mean.
 
     Raises:
         ValueError: If the skeleton does not have the joints of the used columns.
@@ -157,7 +157,7 @@ class Standardize(BaseTransform):
     def forward(self, motion: Motion) -> Motion:
         """z-scores of a motion of all joints."""
         chosen = motion.joints(self.skeleton)
-        # Rows of a file, but for the translation, which may not be known: it is no used column.
+        # Rows of a file without the translation, which may be unknown and is not a used column.
         frames = torch.nn.functional.pad(motion.poses.flatten(2), (3, 0))
         scores = self.normalisation.normalise(frames)
         return chosen.replace(
@@ -173,7 +173,7 @@ class Standardize(BaseTransform):
         return self.normalisation.normalise(frames).to(scores)
 
     def invert(self, motion: Motion, skeleton: Skeleton) -> Motion:
-        """The motion of all joints of `skeleton`: what is not in the z-scores takes its mean in training."""
+        """The motion of all joints of `skeleton`; values without z-scores take their mean in training."""
         frames = self.normalisation.restore(motion.poses)  # [P, T, V]
         return motion.replace(
             poses=frames[..., 3:].unflatten(-1, (-1, 3)),
@@ -185,40 +185,40 @@ class Standardize(BaseTransform):
 
 
 def seeded_starts(bounds: Sequence[tuple[int, int]], num_clips: int = NUM_TEST_CLIPS) -> list[int]:
-    r"""First frames of the fixed test clips of one action.
+    r"""First frames of the fixed test windows of one action.
 
     Args:
-        bounds: Lowest start and end (exclusive) of the starts for each file of the action; the files take
-            turns.
-        num_clips: How many clips.
+        bounds: Lowest start and end (exclusive) of the starts in each file of the action; the files
+            alternate.
+        num_clips: Number of windows.
 
     Raises:
-        ValueError: If a file leaves no room.
+        ValueError: If a file is too short.
     """
     for low, high in bounds:
         if low >= high:
             raise ValueError(f"'bounds' has {(low, high)}, expected a start below the end")
-    # The legacy generator is the protocol: another one would draw other clips.
+    # The protocol requires the legacy generator: another one would draw other windows.
     generator = np.random.RandomState(TEST_SEED)
     return [int(generator.randint(*bounds[clip % len(bounds)])) for clip in range(num_clips)]
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    r"""What tells the angle-space benchmarks apart.
+    r"""Files and protocol of an angle-space benchmark.
 
     Args:
         layout: The files below the folder, in words.
         train: Names of the training files.
-        test: Names of the test files, by action; the files of an action take turns.
+        test: Names of the test files, by action; the files of an action alternate.
         skeleton: All joints of a file.
         used: The joints that a model sees.
         read: Gives the phases of a file, with its action as label and the ids `split` (`"train"` or
             `"test"`), `phase`, and `validation_id`.
         validation_id: The id by which files are held out for validation.
         validation_choices: Its values in the training files.
-        first_start: The lowest start of a test clip.
-        test_future: Frames that are kept free after the observed ones where test clips start.
+        first_start: The lowest start of a test window.
+        test_future: Number of frames that a file must have after the observed frames of a test window.
         cut_to_varying: Whether only columns that vary in training count in the error.
     """
 
@@ -239,7 +239,7 @@ class Benchmark:
         return tuple(self.test)
 
     def find(self, root: Path, part: str) -> tuple[list[Path], list[str]]:
-        """The files of `"train"` or `"test"` that are there, and the names of those that are not."""
+        """The existing files of `"train"` or `"test"`, and the names of those that are missing."""
         names = self.train if part == "train" else [name for names in self.test.values() for name in names]
         if not root.is_dir():
             raise FileNotFoundError(f"{root} is not a folder, expected {self.layout} there")
@@ -365,19 +365,19 @@ class ExpmapDataset(MotionDataset):
             - **output:** `{"angle_mae": [N, T]}`, radians
 
         Raises:
-            ValueError: If a shape does not fit, or something was not recorded: which columns count depends on
-                the whole target.
+            ValueError: If a shape does not fit, or a part of the target was not recorded: the columns that
+                count depend on the whole target.
 
         Note:
-            Only the z-scores of the used joints are needed, and yet the result is what the raw files give:
-            the Euler angles of a joint depend on its own three columns alone, a used joint has all three (the
-            constant ones have deviation 1 and keep their own value), and the columns of all other joints and
-            of the root never count in the error.
+            Only the z-scores of the used joints are needed, and the result is that of the raw files: the
+            Euler angles of a joint depend only on its own three columns, a used joint has all three (constant
+            ones have deviation 1 and keep their value), and the columns of all other joints and of the root
+            never count in the error.
         """
         self._check_joints("prediction", prediction)
         self._check_joints("target", target)
         if mask is not None and not mask.all():
-            raise ValueError("'mask' has joints that were not recorded, expected whole targets")
+            raise ValueError("'mask' has joints that were not recorded, expected complete targets")
         predicted = self.normalisation.restore(prediction)
         recorded = self.normalisation.restore(target, keep_constant=True)
         columns = self.normalisation.varying if self.benchmark.cut_to_varying else None
@@ -418,7 +418,7 @@ def _check_arguments(
 def _training_clips(
     store: MotionStore, held_out: tuple[str, str | None], split: str, actions: Sequence[str]
 ) -> list[int]:
-    """Clips for training, or the even phases of those held out, as the test has even frames alone."""
+    """Clips for training, or the even phases of those held out, because the test has only even frames."""
     key, value = held_out
     return [
         index
@@ -447,7 +447,7 @@ def _test_spans(
             for index, clip in enumerate(store.clips)
             if clip.ids["split"] == "test" and clip.ids["phase"] == "0" and clip.label == action
         ]
-        # Without one of its files, an action has none of the published clips: they take turns.
+        # Without one of its files, an action has none of the published windows, since the files alternate.
         if action not in actions or len(clips) < len(benchmark.test[action]):
             continue
         ends = [store.clips[index].num_frames - sum(length) for index in clips]
@@ -456,7 +456,7 @@ def _test_spans(
                 clip, least = store.clips[index], benchmark.first_start + sum(length)
                 raise ValueError(
                     f"{clip.source} has {clip.num_frames} frames at {FRAME_RATE:g} Hz, "
-                    f"expected more than {least} for test clips"
+                    f"expected more than {least} for test windows"
                 )
         for turn, start in enumerate(seeded_starts([(benchmark.first_start, end) for end in ends])):
             split = start + length[0]

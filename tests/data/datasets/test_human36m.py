@@ -296,7 +296,7 @@ def test_damaged_and_short_files_are_named(root: Path) -> None:
     path = root / "S5" / "walking_2.txt"
     sound = path.read_text().splitlines(keepends=True)
     path.write_text("".join(sound[:332]))
-    message = r"walking_2\.txt has 166 frames at 25 Hz, expected more than 166 for test clips"
+    message = r"walking_2\.txt has 166 frames at 25 Hz, expected more than 166 for test windows"
     with pytest.raises(ValueError, match=message):
         Human36M(root=root, split="test")
     path.write_text("".join(sound[:333]))
@@ -336,7 +336,7 @@ def test_a_target_with_gaps_has_no_error(long_horizon: Human36M) -> None:
     mask = torch.ones(future.shape[:3], dtype=torch.bool)
     assert long_horizon.motion_errors(future, future, mask)["angle_mae"].max() < 1e-6
     mask[3, 2, 1] = False
-    with pytest.raises(ValueError, match="'mask' has joints that were not recorded, expected whole targets"):
+    with pytest.raises(ValueError, match="'mask' has joints that were not recorded, expected complete"):
         long_horizon.motion_errors(future, future, mask)
 
 
