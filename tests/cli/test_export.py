@@ -22,7 +22,7 @@ from pyg_sybio.trained.trained import Checkpoint, load_checkpoint
 SETTINGS = {"skeleton": "ntu25", "num_observed": 20, "num_future": 3, "frame_rate": 25.0}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A .ckpt file of a small model of the synthetic motions."""
     names = list(SyntheticMotions(num_clips=12).class_names)
@@ -55,14 +55,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_checkpoint(whole, tmp_path_factory.mktemp("run") / "last.ckpt")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exported(checkpoint: Path) -> Path:
     path = checkpoint.with_name("model.onnx")
     assert cli.main(["export", "onnx", str(checkpoint), "--output", str(path)]) == 0
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(checkpoint: Path) -> Path:
     folder = checkpoint.with_name("shared")
     assert cli.main(["export", "pretrained", str(checkpoint), "--output", str(folder)]) == 0
