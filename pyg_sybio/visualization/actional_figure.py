@@ -14,14 +14,8 @@ from matplotlib.patches import FancyArrowPatch
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import (
-    BLUE,
-    INK,
-    SKY,
-    SMALL,
-    TEXT,
-    TITLE,
-    VERMILLION,
     Array,
     add_colorbar,
     add_legend,
@@ -108,7 +102,7 @@ def draw_actional(
         axes.set_axis_off()
     for axes, (name, graph) in zip(panels.flat, graphs.items(), strict=False):
         count = "" if threshold is None else f" ({len(edges[name])})"
-        axes.set_title(f"{name}{count}", fontsize=TITLE, color=INK, parse_math=False)
+        axes.set_title(f"{name}{count}", fontsize=theme.TITLE, color=theme.INK, parse_math=False)
         _draw_arrows(axes, skeleton, places[name], graph, edges[name], pen)
     if with_matrices:
         _draw_matrices(figure, list(panels[1]), skeleton, graphs)
@@ -201,8 +195,8 @@ def _draw_arrows(
     pen: _Pen,
 ) -> None:
     bare(axes)
-    draw_segments(axes, pose, skeleton.edges, color=SKY, width=3)
-    axes.scatter(pose[:, 0], pose[:, 1], s=14, c=BLUE, zorder=2)
+    draw_segments(axes, pose, skeleton.edges, color=theme.SKY, width=3)
+    axes.scatter(pose[:, 0], pose[:, 1], s=14, c=theme.BLUE, zorder=2)
     # The heaviest comes last and lies on top.
     for receiver, sender in reversed(edges):
         weight = float(graph[receiver, sender])
@@ -212,7 +206,7 @@ def _draw_arrows(
             connectionstyle="arc3,rad=0.25",
             arrowstyle="-|>",
             mutation_scale=5 + 2.5 * pen.largest * pen.share(weight),
-            color=VERMILLION,
+            color=theme.VERMILLION,
             shrinkA=2,
             shrinkB=3,
             zorder=3,
@@ -241,17 +235,17 @@ def _write_scale(figure: Figure, weights: list[float], pen: _Pen) -> None:
     show = number_format([high])
     steps = {show(weight): weight for weight in (low, (low + high) / 2, high)}
     entries = [
-        (f"weight {text}", {"color": VERMILLION, **pen.look(weight)}) for text, weight in steps.items()
+        (f"weight {text}", {"color": theme.VERMILLION, **pen.look(weight)}) for text, weight in steps.items()
     ]
-    entries.append(("bone", {"color": SKY, "linewidth": 3}))
+    entries.append(("bone", {"color": theme.SKY, "linewidth": 3}))
     add_legend(figure, entries, loc="outside lower center", ncols=len(entries))
 
 
 def _label_joints(axes: Axes, skeleton: Skeleton, *, first: bool) -> None:
-    joints, size = skeleton.joints, min(SMALL, 200 / skeleton.num_joints)
+    joints, size = skeleton.joints, min(theme.SMALL, 200 / skeleton.num_joints)
     axes.set_xticks(range(len(joints)), joints, rotation=90, fontsize=size)
     axes.set_yticks(range(len(joints)), joints, fontsize=size)
     axes.tick_params(length=0, labelleft=first)
-    axes.set_xlabel("from", fontsize=TEXT)
+    axes.set_xlabel("from", fontsize=theme.TEXT)
     if first:
-        axes.set_ylabel("received by", fontsize=TEXT)
+        axes.set_ylabel("received by", fontsize=theme.TEXT)

@@ -9,15 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pyg_sybio.visualization.figures import (
-    BLUE,
-    INK,
-    TEXT,
-    checked,
-    new_figure,
-    number_format,
-    save_figure,
-)
+from pyg_sybio.visualization import theme
+from pyg_sybio.visualization.figures import checked, new_figure, number_format, save_figure
 from pyg_sybio.visualization.line_figure import of_paper
 from pyg_sybio.visualization.plots import (
     DASHED,
@@ -73,13 +66,13 @@ def bar_figure(
             _draw_bar(axes, means[name], spreads[name], middle, height, show)
         if name in papers:
             middle, height = (place + 0.22, 0.26) if both else (place, 0.34)
-            hollow: dict[str, Any] = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.9}
+            hollow: dict[str, Any] = {"facecolor": "none", "edgecolor": theme.INK, "linewidth": 0.9}
             axes.barh(middle, papers[name], height, linestyle=DASHED, zorder=2, **hollow)
             _write_at(axes, papers[name], middle, of_paper(show(papers[name])))
 
     frame_plot(axes, label, "", grid="x")
-    axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_yticks(range(len(names)), written, fontsize=TEXT, parse_math=False)
+    axes.axvline(0, color=theme.INK, linewidth=0.8)
+    axes.set_yticks(range(len(names)), written, fontsize=theme.TEXT, parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.spines["left"].set_visible(False)
@@ -137,11 +130,11 @@ def _draw_bar(
     if math.isnan(mean):
         _write_at(axes, 0.0, place, "no value")
         return
-    axes.barh(place, mean, height, color=BLUE, zorder=2)
+    axes.barh(place, mean, height, color=theme.BLUE, zorder=2)
     if math.isnan(spread):
         _write_at(axes, mean, place, show(mean))
         return
-    bar: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 1.1, "capsize": 2.5}
+    bar: dict[str, Any] = {"fmt": "none", "ecolor": theme.INK, "elinewidth": 1.1, "capsize": 2.5}
     axes.errorbar(mean, place, xerr=spread, zorder=3, **bar)
     _write_at(axes, mean + spread, place, f"{show(mean)} ± {show(spread)}")
 
@@ -149,4 +142,4 @@ def _draw_bar(
 def _write_at(axes: Axes, value: float, place: float, text: str) -> None:
     """Write to the right of a bar, or of zero if the bar goes to the left."""
     beside: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "annotation_clip": False}
-    axes.annotate(text, (max(value, 0.0), place), va="center", fontsize=TEXT, color=INK, **beside)
+    axes.annotate(text, (max(value, 0.0), place), va="center", fontsize=theme.TEXT, color=theme.INK, **beside)

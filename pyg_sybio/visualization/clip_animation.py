@@ -18,8 +18,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from pyg_sybio.files import write_whole
+from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.clip_figure import add_keys, box, caption, height_of, reach, write_below
-from pyg_sybio.visualization.figures import INK, LIGHT_GREY, TEXT, bare, new_figure
+from pyg_sybio.visualization.figures import bare, new_figure
 from pyg_sybio.visualization.pose import ERROR, LinkArtist, PoseArtist, bone_sides, joint_sides
 from pyg_sybio.visualization.scene import Scene
 from pyg_sybio.visualization.view import View
@@ -171,10 +172,10 @@ def _joints(pose: np.ndarray, present: np.ndarray) -> list[list[float] | None]:
 
 def _palette(scene: Scene) -> Image.Image:
     """White and the colours of the picture, each in steps towards white for smooth edges."""
-    colors = dict.fromkeys([INK, *(color for body in scene.colors for color in body)])
+    colors = dict.fromkeys([theme.INK, *(color for body in scene.colors for color in body)])
     colors |= dict.fromkeys(key.color for key in scene.keys)
     steps = np.linspace(0, 0.8, 6)[:, None]
-    shades = [np.ones((1, 3)), np.array([to_rgb(LIGHT_GREY)])]
+    shades = [np.ones((1, 3)), np.array([to_rgb(theme.LIGHT_GREY)])]
     shades += [steps + (1 - steps) * to_rgb(color) for color in colors]
     image = Image.new("P", (1, 1))
     image.putpalette((np.concatenate(shades) * 255).round().astype(np.uint8).tobytes())
@@ -227,12 +228,12 @@ def _stage(scene: Scene, view: View, points: np.ndarray) -> _Stage:
     inches = np.maximum(2 * limits * scale, (5.6, 1.0))
     height = height_of(points, scene.present)
     size = f"height {height:.3g} ({motion.skeleton.units})"
-    figure = new_figure(inches[0] + 0.2, inches[1] + 0.85, caption(scene, view.note, size), size=TEXT)
+    figure = new_figure(inches[0] + 0.2, inches[1] + 0.85, caption(scene, view.note, size), size=theme.TEXT)
     figure.set_dpi(_DPI)
     axes = figure.subplots()
     bare(axes, limits)
     if motion.num_spatial == 3:
-        axes.axhline(-height / 2, color=LIGHT_GREY, linewidth=1, zorder=0)
+        axes.axhline(-height / 2, color=theme.LIGHT_GREY, linewidth=1, zorder=0)
     add_keys(figure, scene.keys)
     bodies = [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in scene.colors]
     longest = max(scene.times, key=lambda text: text.count("\n"))  # the text that needs the most room

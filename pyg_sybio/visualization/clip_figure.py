@@ -8,15 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from pyg_sybio.visualization.figures import (
-    GREY,
-    INK,
-    LIGHT_GREY,
-    TEXT,
-    add_legend,
-    bare,
-    new_figure,
-)
+from pyg_sybio.visualization import theme
+from pyg_sybio.visualization.figures import add_legend, bare, new_figure
 from pyg_sybio.visualization.pose import LinkArtist, PoseArtist
 from pyg_sybio.visualization.scene import Key, Scene
 from pyg_sybio.visualization.view import View
@@ -50,16 +43,16 @@ def strip_figure(scene: Scene, view: View, shown: np.ndarray) -> Figure:
     height = height_of(points, anchored)
     lines = caption(scene, view.note, f"height {height:.3g} ({motion.skeleton.units})")
     below = 1 + max(scene.times[frame].count("\n") for frame in shown)
-    figure = new_figure(width, rows * (cell_height + 0.15 + 0.15 * below) + 0.5, lines, size=TEXT)
+    figure = new_figure(width, rows * (cell_height + 0.15 + 0.15 * below) + 0.5, lines, size=theme.TEXT)
     figure.set_layout_engine("constrained", w_pad=_CELL_GAP / 2, h_pad=0.04, wspace=0, hspace=0)
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         bare(axes, limits)
     for cell, (axes, frame) in enumerate(zip(figure.axes, shown, strict=False)):
         write_below(axes, scene.times[frame])
         if motion.num_spatial == 3:
-            axes.axhline(-height / 2, color=LIGHT_GREY, linewidth=1, zorder=0)
+            axes.axhline(-height / 2, color=theme.LIGHT_GREY, linewidth=1, zorder=0)
         if not present[:, cell].any():
-            axes.text(0, 0, "nobody\nseen", fontsize=TEXT, color=GREY, ha="center", va="center")
+            axes.text(0, 0, "nobody\nseen", fontsize=theme.TEXT, color=theme.GREY, ha="center", va="center")
         for person, colors in enumerate(scene.colors):
             PoseArtist(axes, motion.skeleton, colors).show(points[person, cell], present[person, cell])
         for pair in map(list, scene.links):
@@ -109,7 +102,7 @@ def height_of(points: np.ndarray, present: np.ndarray) -> float:
 def write_below(axes: Axes, text: str) -> Text:
     """A line of text below a drawing."""
     below: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (0, -3), "textcoords": "offset points"}
-    return axes.annotate(text, (0.5, 0), ha="center", va="top", fontsize=TEXT, color=INK, **below)
+    return axes.annotate(text, (0.5, 0), ha="center", va="top", fontsize=theme.TEXT, color=theme.INK, **below)
 
 
 def caption(scene: Scene, *notes: str) -> str:

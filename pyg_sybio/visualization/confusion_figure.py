@@ -11,19 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from pyg_sybio.visualization.figures import (
-    INK,
-    LIGHT_GREY,
-    SMALL,
-    TEXT,
-    TITLE,
-    Array,
-    add_colorbar,
-    checked,
-    ink_on,
-    new_figure,
-    save_figure,
-)
+from pyg_sybio.visualization import theme
+from pyg_sybio.visualization.figures import Array, add_colorbar, checked, ink_on, new_figure, save_figure
 from pyg_sybio.visualization.plots import WIDTH, text_size
 
 _MATRIX, _LARGEST_MATRIX = 3.9, 15.0  # inches
@@ -75,26 +64,26 @@ def confusion_figure(
     listed = [] if named else _largest_confusions(percent, class_names, clips[:, 0])
 
     cell = min(max(min(_MATRIX / number, _LARGEST_CELL), _CELL), _LARGEST_MATRIX / number)
-    beside, below = (max(text_size(text, SMALL)[0] for text in texts) for texts in (rows, columns))
+    beside, below = (max(text_size(text, theme.SMALL)[0] for text in texts) for texts in (rows, columns))
     turned = named and below > 0.9 * cell
     width = max((beside + cell * number + 0.55) / 0.82, WIDTH)
     scale = width / WIDTH  # of the larger text
     lines = 2.2 + (1.3 * len(listed) + 2 if listed else 0)
     height = cell * number + (below if turned else 0.15) + scale * (0.13 * lines + 0.1)
-    figure = new_figure(width, height, title, size=TITLE * scale)
+    figure = new_figure(width, height, title, size=theme.TITLE * scale)
     figure.set_layout_engine("compressed", h_pad=0.05 * scale)
     axes = figure.subplots()
     image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
-    axes.set_facecolor(LIGHT_GREY)  # rows without clips
+    axes.set_facecolor(theme.LIGHT_GREY)  # rows without clips
     _name_classes(axes, rows, columns, cell, every=1 if named else 5, turned=turned)
-    axes.set_ylabel("true class (clips)", fontsize=TEXT * scale)
-    axes.set_xlabel("predicted class", fontsize=TEXT * scale)
+    axes.set_ylabel("true class (clips)", fontsize=theme.TEXT * scale)
+    axes.set_xlabel("predicted class", fontsize=theme.TEXT * scale)
     if listed:
         text = "\n".join(["most frequent confusions:", *listed])
         style: dict[str, Any] = {"x": 0.02, "ha": "left", "linespacing": 1.35, "parse_math": False}
-        figure.supxlabel(text, fontsize=TEXT * scale, color=INK, **style)
+        figure.supxlabel(text, fontsize=theme.TEXT * scale, color=theme.INK, **style)
     if cell >= _NUMBER_CELL:
-        _write_cells(axes, percent, table if written == "clips" else None, min(TEXT, 30 * cell))
+        _write_cells(axes, percent, table if written == "clips" else None, min(theme.TEXT, 30 * cell))
     length = min(5.0 / (cell * number), 1.0)
     add_colorbar(figure, image, "% of the true class", scale=scale, ax=axes, shrink=length, aspect=30)
     save_figure(figure, path)
@@ -106,14 +95,14 @@ def _name_classes(
 ) -> None:
     """Name rows and every so many columns; only some of them if cells are smaller than text."""
     step = math.ceil(_CELL / cell - 1e-9)
-    axes.set_yticks(range(0, len(rows), step), rows[::step], fontsize=SMALL, parse_math=False)
+    axes.set_yticks(range(0, len(rows), step), rows[::step], fontsize=theme.SMALL, parse_math=False)
     every *= step
-    axes.set_xticks(range(0, len(rows), every), columns[::every], fontsize=SMALL, parse_math=False)
+    axes.set_xticks(range(0, len(rows), every), columns[::every], fontsize=theme.SMALL, parse_math=False)
     axes.tick_params(axis="x", rotation=90 if turned else 0)
     axes.tick_params(length=0)
     for place in np.arange(every, len(rows), every) - 0.5:
-        axes.axvline(place, color=LIGHT_GREY, linewidth=0.6)
-        axes.axhline(place, color=LIGHT_GREY, linewidth=0.6)
+        axes.axvline(place, color=theme.LIGHT_GREY, linewidth=0.6)
+        axes.axhline(place, color=theme.LIGHT_GREY, linewidth=0.6)
 
 
 def _write_cells(axes: Axes, percent: np.ndarray, clips: np.ndarray | None, size: float) -> None:

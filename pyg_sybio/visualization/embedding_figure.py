@@ -6,14 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyg_sybio.visualization.figures import (
-    Array,
-    add_legend,
-    check_shape,
-    new_figure,
-    save_figure,
-    to_numpy,
-)
+from pyg_sybio.visualization.figures import Array, add_legend, check_shape, new_figure, save_figure, to_numpy
 from pyg_sybio.visualization.plots import WIDTH, frame_plot, looks_of, name_points, wrapped
 
 _PERPLEXITY = 30.0

@@ -21,22 +21,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pyg_sybio.files import write_whole
+from pyg_sybio.visualization import theme
 
-# The palette of Okabe and Ito, whose colours can be told apart with any common colour vision.
-BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
-PALETTE = (ORANGE, BLUE, GREEN, VERMILLION, SKY, PURPLE, YELLOW)
-GREY, LIGHT_GREY, INK = "#8C8C8C", "#D9D9D9", "#222222"
-
-TITLE, TEXT, SMALL = 11, 8.5, 7  # points
-DPI = 150
 PICTURE_KINDS = ("png", "svg", "pdf")
 
 Array = np.ndarray | torch.Tensor
 Numbers = Sequence[float] | Array
 
 
-def new_figure(width: float, height: float, title: str = "", *, size: float = TITLE) -> Figure:
+def new_figure(width: float, height: float, title: str = "", *, size: float = theme.TITLE) -> Figure:
     """An empty figure on the Agg canvas, with a title above it.
 
     Args:
@@ -51,10 +44,10 @@ def new_figure(width: float, height: float, title: str = "", *, size: float = TI
     text = "\n".join(line for line in lines if line)
     if text:
         height += size * (0.018 * (text.count("\n") + 1) + 0.01)
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=theme.DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     style: dict[str, Any] = {"x": 0.01, "ha": "left", "va": "top", "linespacing": 1.3, "parse_math": False}
-    figure.suptitle(text, fontsize=size, color=INK, **style)
+    figure.suptitle(text, fontsize=size, color=theme.INK, **style)
     return figure
 
 
@@ -76,7 +69,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     # Without a date and with stable names, the same picture is the same file.
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     with rc_context({"svg.hashsalt": "pyg_sybio"}):
-        write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=DPI, metadata=undated))
+        write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=theme.DPI, metadata=undated))
 
 
 def picture_kind(path: str | Path) -> str:
@@ -166,7 +159,7 @@ def ink_on(color: str) -> str:
         color: ``#RRGGBB``.
     """
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
+    return theme.INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
 
 
 def bare(axes: Axes, limits: np.ndarray | None = None) -> None:
@@ -223,7 +216,7 @@ def add_legend(
     """
     handles = [style if isinstance(style, Line2D) else Line2D([], [], **style) for _, style in entries]
     names = [name for name, _ in entries]
-    for text in place.legend(handles, names, fontsize=TEXT, frameon=False, **options).get_texts():
+    for text in place.legend(handles, names, fontsize=theme.TEXT, frameon=False, **options).get_texts():
         text.set_parse_math(False)
 
 
@@ -240,6 +233,6 @@ def add_colorbar(
         **options: Further arguments of :meth:`matplotlib.figure.Figure.colorbar`.
     """
     bar = figure.colorbar(image, **options)
-    bar.set_label(label, fontsize=TEXT * scale)
+    bar.set_label(label, fontsize=theme.TEXT * scale)
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=SMALL * scale)
+    bar.ax.tick_params(labelsize=theme.SMALL * scale)

@@ -10,13 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pyg_sybio.visualization.figures import (
-    Numbers,
-    add_legend,
-    checked,
-    new_figure,
-    save_figure,
-)
+from pyg_sybio.visualization.figures import Numbers, add_legend, checked, new_figure, save_figure
 from pyg_sybio.visualization.plots import DASHED, WIDTH, Look, frame_plot, looks_of, wrapped
 
 _MARKED = 12  # markers per line, about

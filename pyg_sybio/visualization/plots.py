@@ -14,24 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 
-from pyg_sybio.visualization.figures import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    LIGHT_GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    TEXT,
-    VERMILLION,
-)
+from pyg_sybio.visualization import theme
 
 WIDTH = 6.0  # inches
 
 # Without yellow, which is too pale for a line on white.
-_COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+_COLORS = (theme.BLUE, theme.VERMILLION, theme.GREEN, theme.PURPLE, theme.ORANGE, theme.SKY, theme.BLACK)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _Dashes = tuple[float, tuple[float, ...]]
 _STYLES: tuple[_Dashes | str, ...] = ("solid", (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1.2)))
@@ -59,15 +47,15 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
 
 def frame_plot(axes: Axes, x_label: str, y_label: str, *, grid: Literal["x", "y", "both"] = "y") -> None:
     """Label the axes, write numbers in full, and leave a frame of two lines, with a grid behind the plot."""
-    axes.set_xlabel(x_label, fontsize=TEXT, parse_math=False)
-    axes.set_ylabel(y_label, fontsize=TEXT, parse_math=False)
-    axes.tick_params(labelsize=TEXT)
+    axes.set_xlabel(x_label, fontsize=theme.TEXT, parse_math=False)
+    axes.set_ylabel(y_label, fontsize=theme.TEXT, parse_math=False)
+    axes.tick_params(labelsize=theme.TEXT)
     axes.ticklabel_format(useOffset=False, style="plain")
     for axis in (axes.xaxis, axes.yaxis):
         if np.abs(axis.get_view_interval()).max() >= 1e4:
             axis.set_major_formatter("{x:,.10g}")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color=LIGHT_GREY, linewidth=0.7)
+    axes.grid(axis=grid, color=theme.LIGHT_GREY, linewidth=0.7)
     axes.set_axisbelow(True)
 
 
@@ -95,11 +83,11 @@ def name_points(
     middles = np.array([*dots.values(), *unnamed])
     covered = np.concatenate([middles - 4 * pixels, middles + 4 * pixels], axis=1)
     written = np.empty((0, 4))
-    style: dict[str, Any] = {"fontsize": TEXT, "color": INK, "va": "bottom", "parse_math": False}
-    line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3}
+    style: dict[str, Any] = {"fontsize": theme.TEXT, "color": theme.INK, "va": "bottom", "parse_math": False}
+    line = {"arrowstyle": "-", "color": theme.GREY, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3}
     for name, dot in dots.items():
         text = wrapped(name)
-        size = text_size(text, TEXT) * figure.dpi
+        size = text_size(text, theme.TEXT) * figure.dpi
         away, boxes = _places_beside(dot, size, pixels)
         # Covered areas and areas outside the frame matter more than distance, and names more than points.
         area = size.prod() - _overlap(boxes, frame) + _overlap(boxes, covered) + 8 * _overlap(boxes, written)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.visualization.figures import BLUE, GREEN, GREY, INK, ORANGE, SKY, VERMILLION
+from pyg_sybio.visualization.theme import BLUE, GREEN, GREY, INK, ORANGE, SKY, VERMILLION
 
 
 class Colors(NamedTuple):

@@ -6,12 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import (
-    BLUE,
-    GREY,
-    INK,
-    TEXT,
-    VERMILLION,
     Numbers,
     add_legend,
     check_shape,
@@ -22,8 +18,8 @@ from pyg_sybio.visualization.figures import (
 )
 from pyg_sybio.visualization.plots import DASHED, WIDTH, frame_plot
 
-_ACCURACY: dict[str, Any] = {"color": INK, "marker": "o", "linewidth": 1.3, "markersize": 4.5}
-_AGREEMENT: dict[str, Any] = {"color": GREY, "linestyle": DASHED, "linewidth": 1.2}
+_ACCURACY: dict[str, Any] = {"color": theme.INK, "marker": "o", "linewidth": 1.3, "markersize": 4.5}
+_AGREEMENT: dict[str, Any] = {"color": theme.GREY, "linestyle": DASHED, "linewidth": 1.2}
 _GAP: dict[str, Any] = {"linewidth": 4, "alpha": 0.45}
 
 
@@ -68,13 +64,13 @@ def reliability_figure(
     figure = new_figure(WIDTH, 4.8, title)
     above, below = figure.subplots(2, sharex=True, height_ratios=[3.2, 1])
     above.plot([0, 1], [0, 1], **_AGREEMENT)
-    gaps = [VERMILLION if c > a else BLUE for c, a in zip(sure, right, strict=True)]
+    gaps = [theme.VERMILLION if c > a else theme.BLUE for c, a in zip(sure, right, strict=True)]
     above.vlines(sure, sure, right, colors=gaps, **_GAP)
     order = np.argsort(sure, kind="stable")
     above.plot(sure[order], right[order], zorder=3, **_ACCURACY)
     said = f"expected calibration error {100 * error:.1f} % over {clips.sum():,.0f} clips"
-    above.set_title(said, fontsize=TEXT, loc="left", color=INK)
-    below.vlines(sure, 0, clips, colors=INK, linewidth=6)
+    above.set_title(said, fontsize=theme.TEXT, loc="left", color=theme.INK)
+    below.vlines(sure, 0, clips, colors=theme.INK, linewidth=6)
     below.set_ylim(0, 1.1 * clips.max())
     above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     frame_plot(above, "", "accuracy")
@@ -82,8 +78,8 @@ def reliability_figure(
     entries = [
         ("accuracy", _ACCURACY),
         ("perfectly calibrated", _AGREEMENT),
-        ("overconfident", {"color": VERMILLION, **_GAP}),
-        ("underconfident", {"color": BLUE, **_GAP}),
+        ("overconfident", {"color": theme.VERMILLION, **_GAP}),
+        ("underconfident", {"color": theme.BLUE, **_GAP}),
     ]
     add_legend(figure, entries, loc="outside lower center", ncols=4)
     save_figure(figure, path)

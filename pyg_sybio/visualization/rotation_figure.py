@@ -13,19 +13,9 @@ from torch import Tensor
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.rotations import expmap_to_matrix, matrix_to_expmap
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.clip_figure import caption
-from pyg_sybio.visualization.figures import (
-    BLUE,
-    INK,
-    ORANGE,
-    SMALL,
-    TEXT,
-    add_colorbar,
-    new_figure,
-    number_format,
-    save_figure,
-    to_numpy,
-)
+from pyg_sybio.visualization.figures import add_colorbar, new_figure, number_format, save_figure, to_numpy
 from pyg_sybio.visualization.forecast import Forecast
 from pyg_sybio.visualization.pose import joint_sides
 from pyg_sybio.visualization.scene import scene_of
@@ -54,13 +44,13 @@ def draw_rotations(motion: Motion, path: str | Path) -> Figure:
     skeleton, rate = motion.skeleton, motion.frame_rate
     angles = _angles(motion)
     lines = caption(scene_of(motion), "angle of each joint from rest")
-    figure = new_figure(_WIDTH, 0.9 + _ROW * skeleton.num_joints * motion.num_persons, lines, size=TEXT)
+    figure = new_figure(_WIDTH, 0.9 + _ROW * skeleton.num_joints * motion.num_persons, lines, size=theme.TEXT)
     panels = figure.subplots(motion.num_persons, sharex=True, squeeze=False)[:, 0]
     for person, axes in enumerate(panels):
         span = 0, motion.num_frames / (rate or 1)
         image = _map(axes, angles[person], span, cmap=_ANGLES, largest=_largest(angles))
         _name_joints(axes, skeleton)
-    panels[-1].set_xlabel("frame" if rate is None else "time (s)", fontsize=TEXT)
+    panels[-1].set_xlabel("frame" if rate is None else "time (s)", fontsize=theme.TEXT)
     add_colorbar(figure, image, "angle (degrees)", ax=list(panels), fraction=0.03, pad=0.01, aspect=30)
     save_figure(figure, path)
     return figure
@@ -103,7 +93,7 @@ def draw_rotation_forecast(
     )
     lines = caption(forecast.scene(), f"mean error of a joint {said}", NO_BODY)
 
-    figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * persons, lines, size=TEXT)
+    figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * persons, lines, size=theme.TEXT)
     shares = [past.num_frames + count, count, count]
     grid = figure.subplots(persons, 3, sharey=True, squeeze=False, width_ratios=shares)
     largest = _largest(np.concatenate([recorded, predicted], axis=1))
@@ -114,9 +104,9 @@ def draw_rotation_forecast(
         row[0].axvline(0, color="white", linewidth=1.5)
         _name_joints(row[0], skeleton)
     for axes, title in zip(grid[0], ("recorded: observed | future", "prediction", "error"), strict=True):
-        axes.set_title(title, fontsize=TEXT, color=INK)
+        axes.set_title(title, fontsize=theme.TEXT, color=theme.INK)
     for axes in grid[-1]:
-        axes.set_xlabel("time (ms)", fontsize=TEXT)
+        axes.set_xlabel("time (ms)", fontsize=theme.TEXT)
     for axes in grid[:, 1:].flat:
         axes.tick_params(axis="y", length=0)
     place: dict[str, Any] = {"pad": 0.01, "aspect": 30}
@@ -162,11 +152,11 @@ def _map(
     """Angles `[T, M]` over a span of time, one row per joint."""
     places: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
     extent = (*span, angles.shape[1] - 0.5, -0.5)
-    axes.tick_params(axis="x", labelsize=SMALL)
+    axes.tick_params(axis="x", labelsize=theme.SMALL)
     return axes.imshow(angles.T, cmap=cmap, vmin=0, vmax=largest, extent=extent, **places)
 
 
 def _name_joints(axes: Axes, skeleton: Skeleton) -> None:
-    axes.set_yticks(range(skeleton.num_joints), skeleton.joints, fontsize=SMALL, parse_math=False)
+    axes.set_yticks(range(skeleton.num_joints), skeleton.joints, fontsize=theme.SMALL, parse_math=False)
     for tick, side in zip(axes.get_yticklabels(), joint_sides(skeleton), strict=True):
-        tick.set_color({0: INK, 1: BLUE, -1: ORANGE}[int(side)])
+        tick.set_color({0: theme.INK, 1: theme.BLUE, -1: theme.ORANGE}[int(side)])

@@ -10,20 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.visualization.figures import (
-    GREY,
-    INK,
-    LIGHT_GREY,
-    PALETTE,
-    SMALL,
-    TITLE,
-    add_legend,
-    bare,
-    draw_segments,
-    ink_on,
-    new_figure,
-    save_figure,
-)
+from pyg_sybio.visualization import theme
+from pyg_sybio.visualization.figures import add_legend, bare, draw_segments, ink_on, new_figure, save_figure
 
 
 def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
@@ -44,11 +32,11 @@ def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
     figure = new_figure(17, 9.3, f"{skeleton.name}: {skeleton.description}")
     panels = figure.subplots(2, 3, height_ratios=[3.1, 1], width_ratios=[1, 0.9, 1])
     _draw_graph(panels[0, 0], skeleton, joints, colors)
-    panels[0, 0].set_title(f"{skeleton.num_joints} joints", fontsize=TITLE)
+    panels[0, 0].set_title(f"{skeleton.num_joints} joints", fontsize=theme.TITLE)
     _draw_parts(panels[0, 1], skeleton, joints, colors)
-    panels[0, 1].set_title(f"{skeleton.num_parts} parts", fontsize=TITLE)
+    panels[0, 1].set_title(f"{skeleton.num_parts} parts", fontsize=theme.TITLE)
     _draw_graph(panels[0, 2], dual, bones, colors)
-    panels[0, 2].set_title(f"{dual.num_joints} bones", fontsize=TITLE)
+    panels[0, 2].set_title(f"{dual.num_joints} bones", fontsize=theme.TITLE)
     _draw_key(panels[1, 0], skeleton, colors)
     _draw_legend(panels[1, 1], bool(skeleton.bridges))
     _draw_key(panels[1, 2], dual, colors)
@@ -106,7 +94,7 @@ def _part_colors(skeleton: Skeleton) -> dict[str, str]:
     names = list(skeleton.parts)
     mirrored = [skeleton.joint_parts[image] for image in skeleton.mirror_permutation]
     twin = {names[part]: names[image] for part, image in zip(skeleton.joint_parts, mirrored, strict=True)}
-    palette, colors = cycle(PALETTE), dict[str, str]()
+    palette, colors = cycle(theme.PALETTE), dict[str, str]()
     for name in names:
         colors[name] = colors.get(twin[name]) or next(palette)
     return colors
@@ -114,16 +102,17 @@ def _part_colors(skeleton: Skeleton) -> dict[str, str]:
 
 def _draw_graph(axes: Axes, skeleton: Skeleton, layout: np.ndarray, colors: Mapping[str, str]) -> None:
     bare(axes)
-    draw_segments(axes, layout, skeleton.edges[: skeleton.num_bones], color=GREY, width=1.6)
-    draw_segments(axes, layout, skeleton.edges[skeleton.num_bones :], color=GREY, width=1.1, dashed=True)
+    bones, bridges = skeleton.edges[: skeleton.num_bones], skeleton.edges[skeleton.num_bones :]
+    draw_segments(axes, layout, bones, color=theme.GREY, width=1.6)
+    draw_segments(axes, layout, bridges, color=theme.GREY, width=1.1, dashed=True)
     names = list(skeleton.parts)
     fills = [colors[names[part]] for part in skeleton.joint_parts]
     axes.scatter(layout[:, 0], layout[:, 1], s=150, c=fills, edgecolors="white", linewidths=0.8, zorder=3)
     x, y = layout[skeleton.joint_index(skeleton.center)]
-    axes.scatter(x, y, s=270, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
+    axes.scatter(x, y, s=270, facecolors="none", edgecolors=theme.INK, linewidths=1.4, zorder=4)
     for index, ((x, y), fill) in enumerate(zip(layout, fills, strict=True)):
-        color = ink_on(fill)
-        axes.text(x, y, str(index), color=color, fontsize=SMALL, ha="center", va="center_baseline", zorder=5)
+        style: dict[str, Any] = {"fontsize": theme.SMALL, "ha": "center", "va": "center_baseline"}
+        axes.text(x, y, str(index), color=ink_on(fill), zorder=5, **style)
     axes.margins(0.08)
 
 
@@ -131,12 +120,12 @@ def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapp
     bare(axes)
     part_of = np.array(skeleton.joint_parts)
     places = np.stack([joints[part_of == part].mean(axis=0) for part in range(skeleton.num_parts)])
-    draw_segments(axes, places, skeleton.part_edges, color=GREY, width=1.8)
+    draw_segments(axes, places, skeleton.part_edges, color=theme.GREY, width=1.8)
     for name, (x, y) in zip(skeleton.parts, places, strict=True):
         fill = colors[name]
         box = {"boxstyle": "round,pad=0.35", "facecolor": fill, "edgecolor": "white"}
         label = name.replace("_", "\n", 1).replace("_", " ")
-        axes.text(x, y, label, color=ink_on(fill), fontsize=SMALL, ha="center", va="center", bbox=box)
+        axes.text(x, y, label, color=ink_on(fill), fontsize=theme.SMALL, ha="center", va="center", bbox=box)
     axes.scatter(places[:, 0], places[:, 1], s=0)  # text does not widen the axes
     axes.margins(0.2)
 
@@ -158,17 +147,18 @@ def _draw_key(axes: Axes, skeleton: Skeleton, colors: Mapping[str, str]) -> None
         if color is not None:
             axes.scatter(x + 0.008, y, s=28, c=color, clip_on=False)
         weight = "bold" if color else "normal"
-        axes.text(x + 0.02, y, text, fontsize=SMALL, fontweight=weight, va="center", color=INK)
+        axes.text(x + 0.02, y, text, fontsize=theme.SMALL, fontweight=weight, va="center", color=theme.INK)
 
 
 def _draw_legend(axes: Axes, with_bridges: bool) -> None:
     axes.set_axis_off()
-    ring: dict[str, Any] = {"marker": "o", "markersize": 14, "linestyle": "none", "markeredgewidth": 1.4}
+    ring: dict[str, Any] = {"marker": "o", "markersize": 14, "linestyle": "none", "color": theme.LIGHT_GREY}
+    ring |= {"markeredgecolor": theme.INK, "markeredgewidth": 1.4}
     entries: list[tuple[str, dict[str, Any]]] = [
-        ("center: bones point away from it", {**ring, "markerfacecolor": LIGHT_GREY, "markeredgecolor": INK}),
-        ("bone, or two bones that share a joint", {"color": GREY, "linewidth": 1.6}),
+        ("center: bones point away from it", ring),
+        ("bone, or two bones that share a joint", {"color": theme.GREY, "linewidth": 1.6}),
     ]
     if with_bridges:
-        dashed = {"color": GREY, "linewidth": 1.6, "linestyle": (0, (3, 2))}
+        dashed = {"color": theme.GREY, "linewidth": 1.6, "linestyle": (0, (3, 2))}
         entries.append(("bridge: connects, but is not a bone", dashed))
     add_legend(axes, entries, loc="upper center")

@@ -11,24 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from pyg_sybio.visualization.figures import (
-    BLUE,
-    INK,
-    TEXT,
-    VERMILLION,
-    Array,
-    add_legend,
-    new_figure,
-    save_figure,
-    to_numpy,
-)
+from pyg_sybio.visualization import theme
+from pyg_sybio.visualization.figures import Array, add_legend, new_figure, save_figure, to_numpy
 from pyg_sybio.visualization.plots import frame_plot, looks_of, wrapped
 
 _PANEL, _HEIGHT = 3.3, 2.5  # inches
 _COLUMNS = 3
 _FIRST = ("loss", "recognition_loss", "prediction_loss", "accuracy")
 _NAMES = {"train": "training", "val": "validation"}
-_COLORS = {"train": BLUE, "val": VERMILLION}
+_COLORS = {"train": theme.BLUE, "val": theme.VERMILLION}
 _STYLES: dict[str, dict[str, Any]] = {
     "train": {"linewidth": 1.6},
     "val": {"linewidth": 1.3, "linestyle": (0, (4, 1.5)), "marker": "o", "markersize": 3},
@@ -80,7 +71,7 @@ def draw_training(
     color = {(run, s): looks[run].color if several else _COLORS[s] for run in runs for s in _STYLES}
     stages = dict.fromkeys(curve.stage for curves in panels.values() for curve in curves)
     entries = [(wrapped(run, 28), {"color": looks[run].color, "linewidth": 2}) for run in runs if several]
-    entries += [(_NAMES[s], {"color": INK if several else _COLORS[s], **_STYLES[s]}) for s in stages]
+    entries += [(_NAMES[s], {"color": theme.INK if several else _COLORS[s], **_STYLES[s]}) for s in stages]
 
     columns = min(len(panels), _COLUMNS)
     rows = math.ceil(len(panels) / columns)
@@ -96,14 +87,14 @@ def draw_training(
         for curve in curves:
             _draw(axes, curve, color[curve.run, curve.stage], smoothing)
         frame_plot(axes, "", "")
-        axes.set_title(_named(quantity), fontsize=TEXT + 1, color=INK, parse_math=False)
+        axes.set_title(_named(quantity), fontsize=theme.TEXT + 1, color=theme.INK, parse_math=False)
         if logarithmic and "loss" in quantity and not any((curve.values <= 0).any() for curve in curves):
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")  # not as powers of ten
             axes.yaxis.set_minor_formatter(NullFormatter())
     for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
-        axes.set_xlabel("optimiser step", fontsize=TEXT)
+        axes.set_xlabel("optimiser step", fontsize=theme.TEXT)
     add_legend(figure, entries, loc="outside lower center", ncols=key_columns)
     save_figure(figure, path)
     return figure

@@ -18,8 +18,8 @@ from stick_body import STICK, stick_motion, without
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.visualization.clip_animation import write_gif, write_html, write_mp4
-from pyg_sybio.visualization.figures import BLUE, ORANGE, SKY, VERMILLION
 from pyg_sybio.visualization.scene import scene_of
+from pyg_sybio.visualization.theme import BLUE, ORANGE, SKY, VERMILLION
 from pyg_sybio.visualization.view import view_of
 
 
@@ -54,7 +54,7 @@ def test_a_gif_runs_in_real_time(num_frames: int, rate: float | None, step: int,
 
 
 def test_a_gif_of_frames_that_last_for_hours(tmp_path: Path) -> None:
-    write_gif(scene_of(stick_motion(2, frame_rate=1e-4)), tmp_path / "a.gif")
+    write_gif(scene_of(stick_motion(2, frame_rate=1e-3)), tmp_path / "a.gif")
     assert frames_of(tmp_path / "a.gif")[1] == [655_350] * 2
 
 

@@ -17,10 +17,10 @@ from stick_body import STICK, stick_motion, without
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.visualization.clip_figure import strip_figure
-from pyg_sybio.visualization.figures import BLUE, INK, ORANGE, SKY, VERMILLION
 from pyg_sybio.visualization.motion_figure import draw_motion
 from pyg_sybio.visualization.pose import bone_sides, person_colors
 from pyg_sybio.visualization.scene import scene_of
+from pyg_sybio.visualization.theme import BLUE, INK, ORANGE, SKY, VERMILLION
 from pyg_sybio.visualization.view import view_of
 
 NBSP = "\N{NO-BREAK SPACE}"

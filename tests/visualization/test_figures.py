@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.visualization.figures import PALETTE, check_shape, ink_on, new_figure, save_figure, to_numpy
+from pyg_sybio.visualization.figures import check_shape, ink_on, new_figure, save_figure, to_numpy
+from pyg_sybio.visualization.theme import PALETTE
 
 
 def test_save_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from pyg_sybio.rotations import expmap_to_matrix
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.visualization.clip_animation import write_gif, write_html
 from pyg_sybio.visualization.clip_figure import strip_figure
-from pyg_sybio.visualization.figures import BLUE, GREY, INK, VERMILLION
 from pyg_sybio.visualization.forecast import Forecast
 from pyg_sybio.visualization.motion_figure import draw_forecast
 from pyg_sybio.visualization.rotation_figure import draw_rotation_forecast, rotation_errors
+from pyg_sybio.visualization.theme import BLUE, GREY, INK, VERMILLION
 
 
 def forecast_of(persons: int = 1, *, observed: int = 9, future: int = 6, **fields: Any) -> Forecast:

@@ -22,9 +22,9 @@ from matplotlib.text import Text
 
 from pyg_sybio.visualization.bar_figure import bar_figure, scatter_figure
 from pyg_sybio.visualization.confusion_figure import confusion_figure
-from pyg_sybio.visualization.figures import BLUE, VERMILLION
 from pyg_sybio.visualization.line_figure import Series, line_figure
 from pyg_sybio.visualization.reliability_figure import reliability_figure
+from pyg_sybio.visualization.theme import BLUE, VERMILLION
 
 NAN = math.nan
 Draw = Callable[[Path], Figure]

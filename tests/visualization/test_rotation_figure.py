@@ -11,8 +11,8 @@ from stick_body import stick_motion
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import load_skeleton
-from pyg_sybio.visualization.figures import BLUE, INK, ORANGE
 from pyg_sybio.visualization.rotation_figure import draw_rotations
+from pyg_sybio.visualization.theme import BLUE, INK, ORANGE
 
 
 def test_the_map_is_the_angle_of_every_joint(tmp_path: Path) -> None:

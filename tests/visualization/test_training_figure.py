@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from pyg_sybio.visualization.figures import BLUE, VERMILLION
+from pyg_sybio.visualization.theme import BLUE, VERMILLION
 from pyg_sybio.visualization.training_figure import draw_training, smoothed
 
 STEPS = np.arange(1, 41) * 10.0

@@ -1,0 +1,10 @@
+"""Colours and sizes of all pictures."""
+
+# The palette of Okabe and Ito, whose colours can be told apart with any common colour vision.
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
+PALETTE = (ORANGE, BLUE, GREEN, VERMILLION, SKY, PURPLE, YELLOW)
+GREY, LIGHT_GREY, INK = "#8C8C8C", "#D9D9D9", "#222222"
+
+TITLE, TEXT, SMALL = 11, 8.5, 7  # points
+DPI = 150
