@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.data.synthetic.actions import ACTIONS, NUM_HARMONICS, Action, alternating, body, left
+from pyg_sybio.data.synthetic.actions import ACTIONS, NUM_HARMONICS, Action, alternating, pose_of
 from pyg_sybio.data.synthetic.body import FREEDOMS, mirrored
 
 
@@ -47,7 +47,8 @@ def test_series_follows_the_keys(action: Action) -> None:
 
 
 def test_second_half_of_an_alternating_cycle_is_the_mirror_image() -> None:
-    action = Action("hop", (1.0, 2.0), alternating({0.0: left(hip=30, spread=10) | body(twist=20), 0.2: {}}))
+    first = {"left_hip": 30, "left_spread": 10, "twist": 20}
+    action = Action("hop", (1.0, 2.0), alternating({0.0: first, 0.2: {}}))
     phases = np.linspace(0, 1, 50, endpoint=False)
     for freedom in ("left_hip", "left_spread", "twist"):
         image, sign = mirrored(freedom)
@@ -57,7 +58,14 @@ def test_second_half_of_an_alternating_cycle_is_the_mirror_image() -> None:
 
 
 def test_a_constant_pose_is_the_constant_of_the_series() -> None:
-    series = Action("still", (1.0, 2.0), {0.0: body(bow=12.0)}).fourier_series()
+    series = Action("still", (1.0, 2.0), {0.0: {"bow": 12.0}}).fourier_series()
     expected = torch.zeros_like(series)
     expected[0, FREEDOMS.index("bow")] = 12.0
     torch.testing.assert_close(series, expected)
+
+
+def test_a_pose_by_groups_of_angles_changes_a_named_one() -> None:
+    named = {"standing": {"left_hip": 5.0, "bow": 3.0}}
+    pose = pose_of({"pose": "standing", "both": {"hip": 1.0, "knee": 2.0}, "right": {"knee": 4.0}}, named)
+    assert pose == {"left_hip": 1.0, "right_hip": 1.0, "left_knee": 2.0, "right_knee": 4.0, "bow": 3.0}
+    assert named == {"standing": {"left_hip": 5.0, "bow": 3.0}}
