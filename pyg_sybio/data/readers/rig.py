@@ -4,16 +4,13 @@ from pathlib import Path
 
 from pyg_sybio.data.readers.asf import load_asf
 from pyg_sybio.data.readers.bvh import BVH_UNITS, load_bvh_rig
-from pyg_sybio.data.readers.proposed_skeleton import skeleton_of_rig
 from pyg_sybio.skeleton import Skeleton
-
-__all__ = ["skeleton_from_file", "skeleton_of_rig"]
 
 
 def skeleton_from_file(
     path: str | Path, *, name: str | None = None, units: str | None = None, end_sites: bool = False
 ) -> Skeleton:
-    r"""The skeleton of a rig's joints, with the centre, mirror pairs and parts of :func:`skeleton_of_rig`.
+    r"""The skeleton of a rig's joints, with the centre, mirror pairs and parts of :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`.
 
     The readers of motions (:func:`~pyg_sybio.data.readers.bvh.read_bvh`,
     :func:`~pyg_sybio.data.readers.amc.read_amc`) take it as `skeleton` and find its joints by their names, so

@@ -10,7 +10,8 @@ import torch
 
 from pyg_sybio.data.readers.amc import read_amc
 from pyg_sybio.data.readers.bvh import read_bvh
-from pyg_sybio.data.readers.rig import skeleton_from_file, skeleton_of_rig
+from pyg_sybio.data.readers.proposed_skeleton import skeleton_of_rig
+from pyg_sybio.data.readers.rig import skeleton_from_file
 from pyg_sybio.skeleton import Skeleton
 
 TEN_PARTS = {
