@@ -10,7 +10,8 @@ from pyg_sybio.skeleton import Skeleton
 def skeleton_from_file(
     path: str | Path, *, name: str | None = None, units: str | None = None, end_sites: bool = False
 ) -> Skeleton:
-    r"""The skeleton of a rig's joints, with the centre, mirror pairs and parts of :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`.
+    r"""The skeleton of a rig's joints, with a proposed centre, mirror pairs and parts
+    (:func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`).
 
     The readers of motions (:func:`~pyg_sybio.data.readers.bvh.read_bvh`,
     :func:`~pyg_sybio.data.readers.amc.read_amc`) take it as `skeleton` and find its joints by their names, so
