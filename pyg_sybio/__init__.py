@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes seconds to import, and what is about skeletons alone (or --help) does without it.
+    # Importing torch takes seconds, and is not needed for skeletons or --help.
     if name in ("SybioGNN", "SybioOutput"):
         from pyg_sybio.models import sybio_gnn
 

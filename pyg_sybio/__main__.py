@@ -1,4 +1,4 @@
-"""``python -m pyg_sybio`` is ``sybio``."""
+"""Run the command line ``sybio`` as ``python -m pyg_sybio``."""
 
 import sys
 

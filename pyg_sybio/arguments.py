@@ -13,10 +13,10 @@ _NUMBERS: Mapping[Any, type] = {int: Integral, float: Real}  # including NumPy's
 _LISTS = (Sequence, list, tuple)  # YAML and JSON have only one kind
 _NAMES: Mapping[Any, str] = {
     bool: "true or false",
-    int: "a whole number",
+    int: "an integer",
     float: "a number",
-    str: "text",
-    NoneType: "nothing",
+    str: "a string",
+    NoneType: "null",
     Path: "a path",
     tuple: "a list",
 }
@@ -58,7 +58,7 @@ def check_known(key: str, known: Iterable[str], *, place: str, of: str) -> None:
         key: The key.
         known: Names of the arguments.
         place: Place of the key in the recipe, for the message.
-        of: What the arguments belong to, for the message.
+        of: Owner of the arguments, for the message.
 
     Raises:
         ValueError: If there is no such argument.
@@ -66,7 +66,7 @@ def check_known(key: str, known: Iterable[str], *, place: str, of: str) -> None:
     names = list(known)
     if key not in names:
         expected = ", ".join(names) or "no arguments"
-        raise ValueError(f"{place} has the unknown key {key!r}: {of} knows {expected}")
+        raise ValueError(f"{place} has the unknown key {key!r}: {of} accepts {expected}")
 
 
 def annotations(function: Callable[..., Any]) -> dict[str, Any]:

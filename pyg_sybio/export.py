@@ -1,4 +1,4 @@
-r"""A model as an ONNX file, which runs without PyTorch; checked before it is written."""
+r"""Export of models to ONNX files, which are compared with PyTorch before they are written."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ from pyg_sybio.trained.onnx_model import (
 )
 
 TOLERANCE = 1e-4
-"""How far onnxruntime may be from PyTorch: the largest difference, over the largest magnitude or 1."""
+"""Maximum difference between onnxruntime and PyTorch, relative to the largest magnitude (at least 1)."""
 
 _OUTPUTS = {
     "all": (PROBABILITIES, *FIELDS),
@@ -37,19 +37,21 @@ _OUTPUTS = {
 }
 TASKS = tuple(_OUTPUTS)
 
-# Clips, persons and frames of the motions that an export is checked on; none is of the shape that was traced.
+# Clips, persons and frames of the traced motions, and of the motions that an export is checked with. No shape
+# is used for both.
 _TRACED = (3, 2, 41)
 _CHECKED = ((1, 1, 30), (2, 2, 50), (7, 3, 100), (3, 1, 5))
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and how it was checked.
+    """Facts about an exported file.
 
     Args:
         outputs: Names of the outputs.
-        differences: The largest difference of each field from PyTorch's, over its largest magnitude or 1.
-        num_bytes: The size of the file.
+        differences: Maximum difference of each field from PyTorch, relative to its largest magnitude (at
+            least 1).
+        num_bytes: Size of the file in bytes.
     """
 
     outputs: tuple[str, ...]
@@ -58,7 +60,7 @@ class Exported:
 
 
 class ExportError(RuntimeError):
-    """An export that does not answer as the model that it was made from: nothing was written."""
+    """The outputs of the exported model differ from PyTorch; no file was written."""
 
 
 def export_onnx(
@@ -70,26 +72,27 @@ def export_onnx(
     num_future: int | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Exported:
-    r"""Write a model's evaluation as an ONNX file.
+    r"""Export a model in evaluation mode to an ONNX file.
 
-    The file takes any number of clips and of observed frames. It has the input ``poses`` and, of what the
-    model has and ``task`` asks for, the outputs ``probabilities``, ``logits``, ``future``, ``actional`` and
-    ``bone_future`` (:class:`~pyg_sybio.models.sybio_gnn.SybioOutput`). Its metadata hold the model's config
-    with the skeleton, so that :class:`~pyg_sybio.trained.onnx_model.OnnxModel` needs nothing else.
+    The exported model has the input ``poses``, with any number of clips and observed frames. Its outputs are
+    ``probabilities``, ``logits``, ``future``, ``actional`` and ``bone_future``
+    (:class:`~pyg_sybio.models.sybio_gnn.SybioOutput`), as far as ``task`` and the model include them. The
+    metadata contain the model's config with the skeleton, so
+    :class:`~pyg_sybio.trained.onnx_model.OnnxModel` only needs the file.
 
-    Before it is written, onnxruntime runs it on fresh random motions, of several numbers of clips, persons
-    and frames, and what it answers is compared with PyTorch's.
+    Before the file is written, its outputs in onnxruntime are compared with PyTorch on random motions with
+    different numbers of clips, persons and frames.
 
     Args:
-        model: The model, on the CPU; it is left in evaluation mode.
-        path: The file; it appears whole or not at all.
-        task: ``"all"``, ``"recognition"`` or ``"prediction"``: what is not asked for is not in the file. A
-            model that has learned both tasks predicts from the class probabilities (Eq. 10b): what finds
-            them is in the file even where only the future comes out.
-        persons: Whether clips have several persons. Poses are ``[N, P, T, M, D]`` then, any number of
-            persons, and there is a second input ``present``, booleans ``[N, P]``.
-        num_future: Future frames, in place of the model's own.
-        about: Whatever else is to be known, as values that JSON has.
+        model: The model, on the CPU; it is set to evaluation mode.
+        path: The file, which is written atomically.
+        task: ``"all"``, ``"recognition"`` or ``"prediction"``; the file contains only what the task needs. A
+            model trained on both tasks predicts from the class probabilities (Eq. 10b), so that
+            ``"prediction"`` includes the recognition layers.
+        persons: Whether clips have a person dimension. Poses then have the shape ``[N, P, T, M, D]`` with any
+            number of persons, and there is a second input ``present``, booleans ``[N, P]``.
+        num_future: Number of future frames. (default: the model's ``num_future``)
+        about: Additional metadata, as JSON values.
 
     Shapes:
         - **poses:** :math:`(N, T, M, D)`, any :math:`T \geq 1`
@@ -98,12 +101,13 @@ def export_onnx(
         - **actional:** :math:`(N, M, M)`
 
     Raises:
-        ValueError: If there is no such task, the model lacks it, or an argument is out of its range.
-        ExportError: If the file would not answer as the model, or answers the same to different motions.
+        ValueError: If the task is unknown or the model was trained without it, or an argument is out of its
+            range.
+        ExportError: If the outputs differ from PyTorch, or are the same for different motions.
 
     Note:
-        The recurrence of the prediction head is unrolled: the file's size grows with ``num_future``, which is
-        fixed in it.
+        The recurrence of the prediction head is unrolled, so ``num_future`` is fixed in the file, and the
+        size of the file grows with it.
     """
     if task not in TASKS:
         raise ValueError(f"'task' is {task!r}, expected one of {', '.join(TASKS)}")
@@ -125,13 +129,13 @@ def export_onnx(
 
 
 class _Graph(nn.Module):
-    """What is exported: tensors in, the chosen tensors out."""
+    """The module to export, which maps tensors to the selected output tensors."""
 
     def __init__(
         self, model: SybioGNN, wanted: tuple[str, ...], num_future: int, x: Tensor, present: Tensor | None
     ) -> None:
         super().__init__()
-        # Folded, as constants of any size are worked out once in it.
+        # In the folded model, all constants are computed in advance.
         folded = model.folded(next(model.parameters()).dtype)
         if "future" not in wanted:
             for network in (folded.model.joint_network, folded.model.bone_network):
@@ -154,7 +158,7 @@ class _Graph(nn.Module):
 
 
 def _translated(graph: _Graph, metadata: Mapping[str, str]) -> bytes:
-    """The ONNX file of a graph."""
+    """Return the content of the ONNX file of a graph."""
     free: tuple[tuple[str, ...], ...] = (("clips", "frames"),)
     if len(graph.example) > 1:
         free = (("clips", "persons", "frames"), ("clips", "persons"))
@@ -163,7 +167,7 @@ def _translated(graph: _Graph, metadata: Mapping[str, str]) -> bytes:
             graph,
             graph.example,
             dynamo=True,
-            # Not names with bounds, as the exporter would trace a second time to find them.
+            # Named dimensions with bounds would make the exporter trace a second time.
             dynamic_shapes=tuple(dict.fromkeys(range(len(names)), Dim.DYNAMIC) for names in free),
             input_names=[POSES, PRESENT][: len(graph.example)],
             output_names=list(graph.outputs),
@@ -172,7 +176,7 @@ def _translated(graph: _Graph, metadata: Mapping[str, str]) -> bytes:
     assert program is not None
     proto = program.model_proto
     graph_proto = proto.graph
-    # Where each operator comes from, with the paths of this machine, is nobody's business.
+    # Remove the origin of each operator, which contains paths of this machine.
     assert not proto.functions
     del graph_proto.value_info[:], graph_proto.metadata_props[:]
     for each in (*graph_proto.node, *graph_proto.input, *graph_proto.output, *graph_proto.initializer):
@@ -193,10 +197,10 @@ def _translated(graph: _Graph, metadata: Mapping[str, str]) -> bytes:
 
 
 def _check(exported: OnnxModel, model: SybioGNN, graph: _Graph, num_future: int) -> dict[str, float]:
-    """The differences from PyTorch on fresh motions.
+    """Return the maximum difference of each field from PyTorch on random motions.
 
     Raises:
-        ExportError: If one is above :data:`TOLERANCE`, or an output does not depend on the motion.
+        ExportError: If a difference exceeds :data:`TOLERANCE`, or an output does not depend on the motion.
     """
     fields = [name for name in FIELDS if name in graph.outputs]
     worst = dict.fromkeys(fields, 0.0)
@@ -210,10 +214,10 @@ def _check(exported: OnnxModel, model: SybioGNN, graph: _Graph, num_future: int)
             ours, theirs = getattr(expected, name), getattr(came, name)
             difference = _difference(ours, theirs)
             worst[name] = max(worst[name], difference)
-            if not difference <= TOLERANCE:  # a NaN is no match either
+            if not difference <= TOLERANCE:  # also true for NaN
                 raise ExportError(
-                    f"onnxruntime's '{name}' is not PyTorch's for {shape}: the largest difference is "
-                    f"{difference:.2g} of the largest magnitude, expected at most {TOLERANCE:g}"
+                    f"'{name}' differs between onnxruntime and PyTorch for {shape}: the largest difference "
+                    f"is {difference:.2g} of the largest magnitude, expected at most {TOLERANCE:g}"
                 )
             if num_clips > 1:
                 _check_spread(name, _spread(ours), _spread(theirs))
@@ -227,24 +231,24 @@ def _difference(ours: Tensor, theirs: Tensor) -> float:
 
 
 def _spread(values: Tensor) -> float:
-    """How much clips differ, at most."""
+    """Return the largest difference between clips."""
     return float((values.amax(dim=0) - values.amin(dim=0)).max())
 
 
 def _check_spread(name: str, ours: float, theirs: float) -> None:
     if ours == 0:
-        raise ExportError(f"the model's own '{name}' is the same for different motions: nothing to compare")
+        raise ExportError(f"'{name}' of the PyTorch model is the same for different motions")
     if theirs < ours / 2:
         raise ExportError(
-            f"onnxruntime's '{name}' hardly depends on the motion: it differs by {theirs:.2g} between clips, "
-            f"where PyTorch's differs by {ours:.2g}"
+            f"'{name}' hardly depends on the motion in onnxruntime: it differs by {theirs:.2g} between "
+            f"clips, but by {ours:.2g} in PyTorch"
         )
 
 
 def _motions(
     model: SybioGNN, num_clips: int, num_persons: int, num_frames: int, *, persons: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Random motions as large and as fast as those of the training, and with ``persons`` who is present."""
+    """Return random motions with the scale and speed of the training data and, with ``persons``, a mask."""
     like = next(model.parameters())
     shape = (num_clips, num_persons, num_frames, model.skeleton.num_joints, model.in_channels)
     position, velocity = torch.randn(shape, dtype=like.dtype), torch.randn(shape, dtype=like.dtype)
@@ -263,7 +267,7 @@ def _motions(
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep what the exporter says of its own insides from whoever exports."""
+    """Suppress warnings and log messages of the exporter about its internals."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     levels = [logger.level for logger in loggers]
     try:

@@ -1,11 +1,12 @@
-r"""The graphs of the paper as PyG :class:`~torch_geometric.data.Data`, made from a skeleton.
+r"""The graphs of the paper as PyG :class:`~torch_geometric.data.Data`, derived from a skeleton.
 
-Every layer gets its graph from here: a skeleton becomes :func:`skeleton_graph` (the joint network) or
-:func:`bone_graph` (its dual), and from these follow :func:`structural_graph` and :func:`complete_graph`;
-:func:`part_graph` is the part scale of both.
+All layers get their graphs from this module. :func:`skeleton_graph` is the graph of the joint network, and
+:func:`bone_graph` the graph of the dual bone network; :func:`structural_graph` and :func:`complete_graph` are
+derived from either. :func:`part_graph` is the graph of the part scale.
 
-Everywhere ``adj[i, j]`` weighs what node ``i`` receives from node ``j``, which is the edge from ``j``
-(source) to ``i`` (target): the column ``(j, i)`` of ``edge_index``. Edges are sorted by target, then source.
+In all adjacency matrices, ``adj[i, j]`` is the weight of what node ``i`` receives from node ``j``. This is
+the edge from ``j`` (source) to ``i`` (target), the column ``(j, i)`` of ``edge_index``. Edges are sorted by
+target, then by source.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class NetworkGraphs(NamedTuple):
-    """The two graphs that a network is built on.
+    """The node graph and the part graph of a network.
 
     Args:
         nodes: :func:`skeleton_graph`, or :func:`bone_graph` for the dual network.
@@ -30,12 +31,12 @@ class NetworkGraphs(NamedTuple):
 
 
 def joint_graphs(skeleton: Skeleton) -> NetworkGraphs:
-    """The graphs of the joint network."""
+    """Return the graphs of the joint network."""
     return NetworkGraphs(skeleton_graph(skeleton), part_graph(skeleton, dtype=torch.float64))
 
 
 def dual_graphs(skeleton: Skeleton) -> NetworkGraphs:
-    """The graphs of the dual bone network (§5.5); ``skeleton`` is the one of the joints."""
+    """Return the graphs of the dual bone network (§5.5), given the skeleton of the joints."""
     return NetworkGraphs(bone_graph(skeleton), part_graph(skeleton.dual(), dtype=torch.float64))
 
 
@@ -46,7 +47,7 @@ def skeleton_graph(skeleton: Skeleton) -> Data:
         \tilde A = D^{-1} A
 
     Args:
-        skeleton: The topology; its bridges are edges like its bones.
+        skeleton: The topology; bones and bridges are edges.
 
     Returns:
         ``edge_index`` ``[2, E]`` in both directions with self-loops, ``edge_weight`` ``[E]``, ``num_nodes``.
@@ -56,16 +57,16 @@ def skeleton_graph(skeleton: Skeleton) -> Data:
 
 
 def bone_graph(skeleton: Skeleton) -> Data:
-    r"""The skeleton graph of the bone-dual (§5.5): the nodes are the bones.
+    r"""The skeleton graph of the bone dual (§5.5), whose nodes are bones.
 
-    A bone's feature is ``x[outer] - x[inner]``, with ``x`` the joints' ``[M, ...]``.
+    The features of a bone are ``x[outer] - x[inner]``, where ``x`` ``[M, ...]`` are the joint features.
 
     Args:
         skeleton: The topology of the joints, not its dual.
 
     Returns:
-        What :func:`skeleton_graph` returns for ``skeleton.dual()``, with ``inner`` and ``outer`` ``[B]``, the
-        joints of each bone.
+        :func:`skeleton_graph` of ``skeleton.dual()``, with additional attributes ``inner`` and ``outer``
+        ``[B]``, the joint indices of each bone.
     """
     graph = skeleton_graph(skeleton.dual())
     graph.inner, graph.outer = torch.tensor(skeleton.bone_pairs, dtype=torch.long).T.contiguous()
@@ -77,7 +78,7 @@ def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | 
 
     Args:
         graph: :func:`skeleton_graph` or :func:`bone_graph`, or the skeleton itself.
-        hops: Number :math:`\Gamma` of powers, at least 1.
+        hops: Number of powers :math:`\Gamma`, at least 1.
         dtype: Type of the weights. (default: torch's default type)
 
     Returns:
@@ -89,18 +90,18 @@ def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | 
         ValueError: If ``hops`` is less than 1.
 
     Note:
-        The weights go with :math:`\gamma`, not with the distance: because of the self-loops
-        :math:`\tilde A^\gamma` also covers pairs that are nearer than :math:`\gamma`, as Eq. 4 has it.
+        Weights belong to powers, not to distances: because of the self-loops, :math:`\tilde A^\gamma` also
+        includes pairs with a distance of less than :math:`\gamma`, as in Eq. 4.
     """
     if hops < 1:
         raise ValueError(f"'hops' is {hops}, expected at least 1")
     if isinstance(graph, Skeleton):
         graph = skeleton_graph(graph)
-    # From the edges, not from their weights, which may have been rounded.
+    # Computed from the edges, because the edge weights may be rounded.
     linked = dense_adjacency(graph, torch.ones(graph.num_edges, dtype=torch.float64))
     adj = _normalized(linked)
     powers = torch.stack([torch.linalg.matrix_power(adj, gamma) for gamma in range(1, hops + 1)], dim=-1)
-    # Because of the self-loops, a pair's powers are zero below its distance, and only there.
+    # Because of the self-loops, the powers of a pair are zero exactly below its distance.
     distance = 1 + (powers == 0).sum(dim=-1).fill_diagonal_(-1)
     near = distance <= hops
     structural = _sparse(adj, near)
@@ -128,10 +129,11 @@ def part_graph(skeleton: Skeleton, *, dtype: torch.dtype | None = None) -> Data:
 
 
 def complete_graph(graph: Skeleton | Data) -> Data:
-    """The complete directed graph without self-loops, over which actional links are inferred (§4.1.1).
+    """The complete directed graph without self-loops, used to infer actional links (§4.1.1).
 
     Args:
-        graph: :func:`skeleton_graph` or :func:`bone_graph`, or the skeleton itself, for the number of nodes.
+        graph: Graph that gives the number of nodes: :func:`skeleton_graph` or :func:`bone_graph`, or the
+            skeleton itself.
 
     Returns:
         ``edge_index`` ``[2, M * (M - 1)]``, ``num_nodes`` M.
@@ -143,18 +145,18 @@ def complete_graph(graph: Skeleton | Data) -> Data:
 
 
 def dense_adjacency(graph: Data, weight: Tensor | None = None) -> Tensor:
-    """The adjacency matrix of a graph, ``adj[i, j]`` from the edge ``j -> i``.
+    """The adjacency matrix of a graph; ``adj[i, j]`` is the weight of the edge from ``j`` to ``i``.
 
     Args:
         graph: One of the graphs of this module.
-        weight: Weights ``[E]`` or ``[E, K]``; by default the graph's ``edge_weight``, else its ``edge_attr``,
-            else ones.
+        weight: Weights ``[E]`` or ``[E, K]``. (default: the graph's ``edge_weight``, otherwise its
+            ``edge_attr``, otherwise ones)
 
     Returns:
-        ``[M, M]``, or ``[K, M, M]`` for weights ``[E, K]``; differentiable in ``weight``.
+        ``[M, M]``, or ``[K, M, M]`` for weights ``[E, K]``; differentiable with respect to ``weight``.
 
     Raises:
-        ValueError: If ``weight`` does not have one row an edge.
+        ValueError: If ``weight`` does not have one row per edge.
     """
     source, target = graph.edge_index
     if weight is None:
@@ -169,7 +171,7 @@ def dense_adjacency(graph: Data, weight: Tensor | None = None) -> Tensor:
 
 
 def _self_looped(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> Tensor:
-    """``A``: ones at the edges, in both directions, and on the diagonal."""
+    """Return ``A``, with ones at the edges in both directions and on the diagonal."""
     adj = torch.eye(num_nodes, dtype=torch.float64)
     for i, j in edges:
         adj[i, j] = adj[j, i] = 1
@@ -177,12 +179,12 @@ def _self_looped(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> Tensor:
 
 
 def _normalized(adj: Tensor) -> Tensor:
-    """``D^-1 A``, in double precision because its powers are taken."""
+    """Return ``D^-1 A``, in double precision because powers are computed from it."""
     return adj / adj.sum(dim=1, keepdim=True)
 
 
 def _sparse(adj: Tensor, where: Tensor, dtype: torch.dtype | None = None) -> Data:
-    """The edges at which ``where[i, j]`` holds, weighted with ``adj``."""
+    """Return the graph of the edges where ``where[i, j]`` is true, with weights ``adj[i, j]``."""
     target, source = where.nonzero(as_tuple=True)
     return Data(
         edge_index=torch.stack([source, target]),

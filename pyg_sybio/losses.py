@@ -26,7 +26,7 @@ class _Output(Protocol):
 
 @dataclass(frozen=True)
 class LossTerms:
-    """The loss and its terms; a task that the model does not have is :obj:`None`."""
+    """The loss and its terms; the term of a task that the model does not have is :obj:`None`."""
 
     total: Tensor
     recognition: Tensor | None
@@ -34,52 +34,53 @@ class LossTerms:
 
 
 class SymbioticLoss(nn.Module):
-    r"""Convex combination of the recognition and the prediction loss (Eq. 11 and 12).
+    r"""Convex combination of recognition loss and prediction loss (Eq. 11 and 12).
 
     .. math::
         \mathcal{L} = \alpha \mathcal{L}_{recg} + (1 - \alpha) \mathcal{L}_{pred}, \qquad
         \mathcal{L}_{recg} = -\frac{1}{N} \sum_n y_n^\top \log \hat{y}_n, \qquad
         \mathcal{L}_{pred} = \frac{1}{N} \sum_n \|(X_{pred})_n - (\hat{X}_{pred})_n\|_1
 
-    In training the bone network predicts as well, and its :math:`\ell_1` distance to the true bones is added
-    to the joints'. Without a joint network it is all there is.
+    In training, the bone network also predicts, and the :math:`\ell_1` distance to the true bones is added to
+    the loss of the joints. Without a joint network, the prediction loss is only the loss of the bones.
 
     Args:
-        skeleton: Gives the bones of the target.
-        alpha: :math:`\alpha \in [0, 1]`; the paper's range is 0.8 to 0.95. (default: :obj:`0.9`)
-        label_smoothing: The share :math:`\epsilon` of each label that all classes get alike, which keeps
-            probabilities from running to 0 and 1 (Szegedy et al., 2016); the paper has none.
+        skeleton: The skeleton of the joints, which defines the bones of the target.
+        alpha: Weight :math:`\alpha \in [0, 1]` of the recognition loss; the paper uses 0.8 to 0.95.
+            (default: :obj:`0.9`)
+        label_smoothing: Share :math:`\epsilon` of each label that is distributed uniformly over all classes,
+            which prevents overconfident probabilities (Szegedy et al., 2016). The paper does not use it.
             (default: :obj:`0.0`)
-        feature_scale: If given, the joints' prediction loss is not the :math:`\ell_1` distance, which weighs
-            all features alike, but the mean distance of a joint in the unit of the recording,
-            :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, where :math:`s` is what 1 in the space of the poses
-            is in that unit: 1 for positions, the standard deviations for z-scores. (default: :obj:`None`)
-        time_exponent: :math:`p` of the weight :math:`t^{-p}` that frame :math:`t = 1, 2, \dots` of the future
-            has in the prediction loss. Errors grow with time, so that without weights, as in the paper, the
-            last frames are most of the loss. (default: :obj:`0.0`)
-        separate_networks: Train each network's own probabilities,
+        feature_scale: If given, replaces the :math:`\ell_1` distance of the joints, which weights all
+            features equally, by the mean distance per joint in the unit of the recording,
+            :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`. The scale :math:`s` converts features to that unit:
+            1 for positions, the standard deviations for z-scores. (default: :obj:`None`)
+        time_exponent: Exponent :math:`p` of the weight :math:`t^{-p}` of future frame :math:`t = 1, 2, \dots`
+            in the prediction loss. Errors grow with time, so without weights, as in the paper, the last
+            frames dominate the loss. (default: :obj:`0.0`)
+        separate_networks: Whether to train the probabilities of each network,
 
             .. math::
                 \mathcal{L}_{recg} = -\frac{1}{2N} \sum_n y_n^\top
                     \big(\log \hat{y}_{joint, n} + \log \hat{y}_{bone, n}\big),
 
-            and not their mean, as the paper does. The gradient of the mean's loss reaches a network in
-            proportion to the probability that it gives the true class: what one network knows, the other is
-            not asked to learn. In evaluation, where outputs have no ``network_logits``, the loss is the
-            mean's. (default: :obj:`False`)
+            instead of their mean, as in the paper. With the loss of the mean, the gradient of each network is
+            proportional to the probability that it assigns to the true class, so a network hardly learns
+            classes that the other network recognises. In evaluation, where outputs have no
+            ``network_logits``, the loss of the mean is computed. (default: :obj:`False`)
 
     Shapes:
-        - **feature_scale:** :math:`(M, D)`, or what broadcasts to it
+        - **feature_scale:** :math:`(M, D)`, or broadcastable to it
         - **y:** :math:`(N)`, class indices
         - **future:** :math:`(N, (P,) T_{future}, M, D)`, the true poses
-        - **future_mask:** :math:`(N, (P,) T_{future}, M)`, which of the joints were recorded
+        - **future_mask:** :math:`(N, (P,) T_{future}, M)`, which joints were recorded
 
     Note:
-        The :math:`\ell_1` norm is the mean over the features of all recorded joints of present persons (with
-        weights, their weighted mean), not their sum: :math:`\alpha` then means the same for any number of
-        frames and joints. A bone counts where both of its ends were recorded. If nothing was, the term is
-        zero. A model with one task has that task's loss alone, unweighted. Both are computed in at least
-        float32.
+        The :math:`\ell_1` norm is not a sum but the (weighted) mean over the features of all recorded joints
+        of present persons, so that the meaning of :math:`\alpha` does not depend on the number of frames and
+        joints. A bone is included if both of its joints were recorded. The prediction loss is zero if nothing
+        was recorded. For a model with a single task, the total is the unweighted loss of that task. Both
+        losses are computed in at least float32.
     """
 
     feature_scale: Tensor | None
@@ -109,7 +110,7 @@ class SymbioticLoss(nn.Module):
     def forward(
         self, output: _Output, *, y: Tensor, future: Tensor, future_mask: Tensor | None = None
     ) -> LossTerms:
-        """Return the loss of a model's output; without a mask, everything of the future was recorded."""
+        """Compute the loss of a model's output; without a mask, all future joints count as recorded."""
         recognition, prediction = None, None
         if output.logits is not None:
             recognition = self._recognition(output, output.logits, y)
@@ -131,14 +132,14 @@ class SymbioticLoss(nn.Module):
         return LossTerms(total=total, recognition=recognition, prediction=prediction)
 
     def _recognition(self, output: _Output, logits: Tensor, y: Tensor) -> Tensor:
-        """The cross-entropy of the mean of the networks' probabilities, or the mean of theirs."""
+        """Return the cross-entropy of the fused probabilities, or the mean over the separate networks."""
         if self.separate_networks and output.network_logits is not None:
             logits, y = output.network_logits.flatten(0, 1), y.repeat(len(output.network_logits))
         return F.cross_entropy(_precise(logits), y, label_smoothing=self.label_smoothing)
 
     @staticmethod
     def _counted(future: Tensor, future_mask: Tensor | None, present: Tensor) -> Tensor:
-        """Which joints count `[N, (P,) T, M]`: the recorded ones of present persons."""
+        """Return the mask `[N, (P,) T, M]` of the recorded joints of present persons."""
         if future_mask is None:
             future_mask = torch.ones(future.shape[:-1], dtype=torch.bool, device=future.device)
         if future_mask.shape != future.shape[:-1]:
@@ -150,14 +151,17 @@ class SymbioticLoss(nn.Module):
     def _distance(
         self, prediction: Tensor, target: Tensor, mask: Tensor, scale: Tensor | None = None
     ) -> Tensor:
-        """The mean absolute difference, or with a scale the mean norm of a joint's scaled difference, where
-        the mask `[N, (P,) T, M]` is true, each frame by its weight, in at least float32."""
+        """Return the weighted mean distance where the mask `[N, (P,) T, M]` is true, in at least float32.
+
+        The distance is the absolute difference of features, or with a scale, the norm of the scaled
+        difference of a joint. Each frame is weighted by the time exponent.
+        """
         if prediction.shape != target.shape:
             raise ValueError(
                 f"'future' has shape {tuple(target.shape)}, but the prediction has {tuple(prediction.shape)}"
             )
         difference = _precise(prediction) - target
-        # Chosen before the absolute value, so that not even a NaN that does not count reaches the gradient.
+        # Masked before the absolute value, so that a masked NaN does not reach the gradient.
         counted = torch.where(mask[..., None], difference, 0.0)
         if scale is None:
             distances = counted.abs().mean(-1)
@@ -170,5 +174,5 @@ class SymbioticLoss(nn.Module):
 
 
 def _precise(values: Tensor) -> Tensor:
-    """The values in at least float32."""
+    """Convert values to at least float32."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -250,7 +250,7 @@ def mean_per_joint_position_error(prediction: Tensor, target: Tensor, mask: Tens
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
         - **mask:** `[..., T, M]`
-        - **output:** `[..., T]`, NaN in a frame without a recorded joint
+        - **output:** `[..., T]`, NaN in a frame without recorded joints
 
     Raises:
         ValueError: If the shapes differ or have fewer than three dimensions.
@@ -272,7 +272,7 @@ def percentage_of_correct_keypoints(
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
         - **mask:** `[..., T, M]`
-        - **output:** `[..., T]`, 0 to 1, NaN in a frame without a recorded joint
+        - **output:** `[..., T]`, 0 to 1, NaN in a frame without recorded joints
 
     Raises:
         ValueError: If the shapes differ or have fewer than three dimensions.
@@ -291,7 +291,7 @@ def percentage_of_correct_keypoints(
 
 
 MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
-"""Millimetres in a unit of length, by the names that skeletons give to their units."""
+"""Millimetres per unit of length, for the unit names used in skeletons."""
 
 
 def position_errors(

@@ -1,6 +1,6 @@
-r"""Properties that layers and models must have, as assertions for tests.
+r"""Assertions for properties of layers and models in tests.
 
-A joint permutation ``permutation`` lists, for each new joint, the old one: ``new = old[permutation]``.
+A permutation of joints holds the old index of each new joint: ``new = old[permutation]``.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +15,15 @@ from pyg_sybio.skeleton import Skeleton
 
 
 def permuted_skeleton(skeleton: Skeleton, permutation: Sequence[int]) -> Skeleton:
-    """Return the same skeleton with its joints in another order; bones and parts keep theirs."""
+    """Return a skeleton with permuted joints; the order of bones and parts does not change."""
     return replace(skeleton, joints=tuple(skeleton.joints[i] for i in permutation))
 
 
 def randomize(module: nn.Module) -> nn.Module:
-    """Replace every parameter and statistic by random numbers that keep a signal's size through the layers.
+    """Set all parameters and statistics to random values that preserve the scale of activations.
 
-    Fresh layers start with ones and zeros, which let mistakes cancel, and shrink what enters them, so that
-    outputs hardly depend on inputs.
+    Newly initialised layers contain ones and zeros, which hide errors. They also reduce the scale of their
+    input, so that outputs hardly depend on inputs.
     """
     with torch.no_grad():
         for key, value in module.state_dict().items():
@@ -38,7 +38,7 @@ def randomize(module: nn.Module) -> nn.Module:
 
 
 def copy_permuted(source: nn.Module, target: nn.Module, permutation: Sequence[int]) -> None:
-    """Copy the state of a module to one of the permuted skeleton, with what is indexed by joint permuted."""
+    """Copy the state of a module to a module of the permuted skeleton, permuting joint dimensions."""
     target.load_state_dict(source.state_dict())
     order = torch.as_tensor(permutation)
     with torch.no_grad():
@@ -59,15 +59,15 @@ def assert_equivariant(
     graph_output: bool = False,
     tolerance: float = 1e-9,
 ) -> None:
-    """Assert that a layer commutes with a permutation of the joints, of data and graph together.
+    """Assert that a layer is equivariant to permuting the joints of data and graph together.
 
     Args:
-        make: Builds the layer for a skeleton.
+        make: Function that builds the layer for a skeleton.
         skeleton: The skeleton.
-        x: Its input, ``[..., M, D]``.
-        actional: Its actional graphs ``[G, M, M]``, if it takes any.
-        graph_output: Whether it returns graphs ``[..., M, M]``, rather than features ``[..., M, D]``.
-        tolerance: The largest absolute difference.
+        x: Input of the layer, ``[..., M, D]``.
+        actional: Actional graphs ``[G, M, M]``, if the layer takes them.
+        graph_output: Whether the layer returns graphs ``[..., M, M]`` instead of features ``[..., M, D]``.
+        tolerance: Maximum absolute difference.
     """
     permutation = torch.randperm(skeleton.num_joints)
     layer = randomize(make(skeleton).to(x.dtype)).eval()
@@ -87,14 +87,14 @@ def assert_equivariant(
 
 
 def assert_every_parameter_gets_a_gradient(module: nn.Module) -> None:
-    """Assert, after a backward pass, that no parameter is out of the loss's reach."""
+    """Assert, after a backward pass, that every parameter has a nonzero gradient without NaN."""
     dead = [
         name
         for name, parameter in module.named_parameters()
         if parameter.grad is None or not parameter.grad.any()
     ]
-    assert not dead, f"no gradient reaches {', '.join(dead)}"
+    assert not dead, f"zero or missing gradient of {', '.join(dead)}"
     broken = [
         name for name, each in module.named_parameters() if each.grad is None or each.grad.isnan().any()
     ]
-    assert not broken, f"the gradient is not a number at {', '.join(broken)}"
+    assert not broken, f"NaN in the gradient of {', '.join(broken)}"

@@ -51,28 +51,28 @@ def test_what_fits_passes(arguments: dict[str, Any]) -> None:
         ({"hops": 1, "chanels": 3}, "the model has no 'chanels', did you mean 'channels'?"),
         ({"hops": 1, "zoo": 3}, "the model has no 'zoo'"),
         ({"hops": 1, "graph": "ntu25"}, "the model has no 'graph'"),
-        ({"hops": "2"}, "'hops' of the model is '2', expected a whole number"),
-        ({"hops": 2.0}, "'hops' of the model is 2.0, expected a whole number"),
-        ({"hops": True}, "'hops' of the model is True, expected a whole number"),
-        ({"hops": None}, "'hops' of the model is None, expected a whole number"),
+        ({"hops": "2"}, "'hops' of the model is '2', expected an integer"),
+        ({"hops": 2.0}, "'hops' of the model is 2.0, expected an integer"),
+        ({"hops": True}, "'hops' of the model is True, expected an integer"),
+        ({"hops": None}, "'hops' of the model is None, expected an integer"),
         ({"hops": 1, "weight": False}, "'weight' of the model is False, expected a number"),
         (
             {"hops": 1, "channels": "88"},
-            "'channels' of the model is '88', expected a list in which each item is a whole number",
+            "'channels' of the model is '88', expected a list in which each item is an integer",
         ),
         (
             {"hops": 1, "channels": [8, None]},
-            "'channels' of the model is [8, None], expected a list in which each item is a whole number",
+            "'channels' of the model is [8, None], expected a list in which each item is an integer",
         ),
         ({"hops": 1, "mode": "slo"}, "'mode' of the model is 'slo', expected 'fast' or 'slow'"),
-        ({"hops": 1, "folder": 3}, "'folder' of the model is 3, expected text or a path or nothing"),
+        ({"hops": 1, "folder": 3}, "'folder' of the model is 3, expected a string or a path or null"),
         ({"hops": 1, "split": "all"}, "'split' of the model is 'all', expected a number or a Mapping"),
         ({"hops": 1, "size": 3}, "'size' of the model is 3, expected a list"),
         (
             {"hops": 1, "names": [1]},
-            "'names' of the model is [1], expected a list in which each item is text or nothing",
+            "'names' of the model is [1], expected a list in which each item is a string or null",
         ),
-        ({"hops": 1, "change": 3}, "'change' of the model is 3, expected a Callable or nothing"),
+        ({"hops": 1, "change": 3}, "'change' of the model is 3, expected a Callable or null"),
     ],
 )
 def test_what_does_not_fit_is_named(arguments: dict[str, Any], message: str) -> None:
@@ -91,5 +91,5 @@ def test_a_type_that_only_checkers_know_judges_nothing() -> None:
 
 def test_a_value_has_the_name_it_is_given() -> None:
     check_value(3, int, name="'data.settings.num_observed'")
-    with pytest.raises(ValueError, match=r"^'data\.settings\.num_observed' is 'x', expected a whole number$"):
+    with pytest.raises(ValueError, match=r"^'data\.settings\.num_observed' is 'x', expected an integer$"):
         check_value("x", int, name="'data.settings.num_observed'")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# Bytes that the caches of one or two CPU cores hold.
+# Size in bytes of the caches of one or two CPU cores.
 _CACHED = 12 * 2**20
 
 
@@ -14,10 +14,10 @@ def num_chunks(x: Tensor, bytes_each: int) -> int:
 
     Args:
         x: The motions.
-        bytes_each: Bytes that the features of one motion take.
+        bytes_each: Size of the features of one motion in bytes.
 
     Returns:
-        1 on other devices, and in compiled graphs.
+        The number of chunks; always 1 on devices other than the CPU and in compiled graphs.
     """
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return 1
@@ -25,7 +25,7 @@ def num_chunks(x: Tensor, bytes_each: int) -> int:
 
 
 def apply_in_chunks(function: Callable[..., Tensor], chunks: int, *inputs: Tensor | None) -> Tensor:
-    """Apply a function of motions to chunks of its inputs ``[G, ...]`` and concatenate the results."""
+    """Apply a function to chunks of its inputs ``[G, ...]`` and concatenate the results."""
     if chunks == 1:
         return function(*inputs)
     pieces = [[None] * chunks if each is None else each.chunk(chunks) for each in inputs]

@@ -1,4 +1,4 @@
-r"""A model's forward pass as one CUDA graph: single samples without the host's share of the time."""
+r"""Evaluation of a model as a CUDA graph, which removes the host overhead of small batches."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from pyg_sybio.models.sybio_gnn import SybioOutput
 
-# What a model does the first time (choosing algorithms, reserving memory) must not be captured.
+# The first calls of a model select algorithms and reserve memory, which must not be captured.
 _WARM_UP = 3
 
 
 class Graphed:
-    r"""A model's evaluation for one shape of input, captured once and replayed (CUDA graph).
+    r"""Evaluation of a model as a CUDA graph, captured once for a fixed input shape and replayed.
 
-    One clip has too little work for each kernel to hide what launching it costs; a replay launches all of
-    them at once. What was captured is what runs: the model's mode, and autocast if it was on.
+    With a single clip, launching a kernel takes longer than running it; a replay launches all kernels at
+    once. The mode of the model and autocast are captured as well.
 
     .. code-block:: python
 
@@ -28,17 +28,17 @@ class Graphed:
 
     Args:
         model: A model in evaluation mode, on a CUDA device.
-        example: Motions of the shape, type and device of those to come, ``[N, T, M, D]`` or
-            ``[N, P, T, M, D]``; their values do not matter.
-        present: Which persons are present, ``[N, P]``, in every call. (default: those that are not zero
-            throughout, found anew in every call)
-        num_future: The number of future frames, in place of the model's own.
-        clone: Whether a call returns tensors of its own. If not, its result is overwritten by the next call,
+        example: Motions with the shape, type and device of later inputs, ``[N, T, M, D]`` or
+            ``[N, P, T, M, D]``; the values are not used.
+        present: Which persons are present in every call, ``[N, P]``. (default: in each call, the persons
+            whose motion is not all zeros)
+        num_future: Number of future frames. (default: the model's ``num_future``)
+        clone: Whether each call returns new tensors. If :obj:`False`, the next call overwrites the result,
             which saves one copy. (default: :obj:`True`)
 
     Raises:
-        ValueError: If there is no CUDA device, the model trains, the model or the example is elsewhere, or
-            the example does not fit the model.
+        ValueError: If there is no CUDA device, the model is in training mode, the model or the example is on
+            another device, or the example does not fit the model.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Graphed:
             raise ValueError(f"'example' is on {example.device}, expected a CUDA device")
         self.clone = clone
         self._input = example.clone(memory_format=torch.contiguous_format)
-        # On the device: a mask on the host would choose the persons there.
+        # On the device, because with a mask on the host, absent persons would be removed on the host.
         self._present = None if present is None else present.to(example.device)
         self._graph = torch.cuda.CUDAGraph()
 
@@ -76,10 +76,10 @@ class Graphed:
                 self._output = forward()
 
     def __call__(self, x: Tensor) -> SybioOutput:
-        """Recognise and predict a motion of the example's shape.
+        """Evaluate the model on motions with the shape, type and device of the example.
 
         Raises:
-            ValueError: If shape, type or device are not those of the example.
+            ValueError: If the shape, type or device differs.
         """
         _check_like(x, self._input)
         with torch.inference_mode():
@@ -96,7 +96,7 @@ class Graphed:
 
 @contextmanager
 def _without_autocast_cache() -> Iterator[None]:
-    """Cast weights within the graph: what autocast keeps for the next use is freed when it ends."""
+    """Disable the weight cache of autocast, which is freed when autocast ends, while a graph is captured."""
     enabled = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)
     torch.clear_autocast_cache()

@@ -1,4 +1,4 @@
-r"""AGIM for all pairs of nodes at once, in training and in evaluation (Eq. 1 and 2)."""
+r"""Dense AGIM: all pairs of nodes at once, in training and in evaluation (Eq. 1 and 2)."""
 
 import torch
 from torch import Tensor, nn
@@ -10,21 +10,21 @@ from pyg_sybio.nn.actional_graph import ActionalGraphInference, PropagationMLP, 
 
 
 class DenseActionalGraph(nn.Module):
-    r"""The dense twin of :class:`~pyg_sybio.nn.actional_graph.ActionalGraphInference`, with its weights.
+    r"""Dense version of :class:`~pyg_sybio.nn.actional_graph.ActionalGraphInference`, sharing its weights.
 
     The first linear layer of an edge's perceptron is a sum of two terms, one per node,
 
     .. math::
         W [p_i, p_j] + b = W_i p_i + (W_j p_j + b),
 
-    so that it takes a product per node and a sum per edge. In evaluation, where the batch norm is a linear
-    map, it follows the mean over the senders.
+    so it requires one product per node and one sum per edge. In evaluation, the batch norm is a linear map
+    and is applied after averaging over the senders.
 
     Args:
-        module: The module; its perceptrons are shared, under the same names.
+        module: The reference module; its perceptrons are shared, under the same names.
 
     Shapes:
-        As :class:`~pyg_sybio.nn.actional_graph.ActionalGraphInference`.
+        See :class:`~pyg_sybio.nn.actional_graph.ActionalGraphInference`.
     """
 
     def __init__(self, module: ActionalGraphInference) -> None:
@@ -48,9 +48,9 @@ class DenseActionalGraph(nn.Module):
 
 
 def use_dense_actional(model: nn.Module) -> nn.Module:
-    """Replace every AGIM of a model by its dense twin, in place; parameters and their names stay.
+    """Replace every AGIM in a model by its dense version, in place; parameters keep their names.
 
-    For training (:class:`~pyg_sybio.accelerate.folded.FoldedSybioGNN` does it for evaluation).
+    This is for training; :class:`~pyg_sybio.accelerate.folded.FoldedSybioGNN` does the same for evaluation.
 
     Args:
         model: The model.
@@ -66,19 +66,19 @@ def use_dense_actional(model: nn.Module) -> nn.Module:
 
 
 def _mean_in_training(mlp: PropagationMLP, receiver: Tensor, sender: Tensor) -> Tensor:
-    """The mean over the senders :math:`j \\neq i` of the perceptron, from the two terms ``[G, M, D]``."""
+    """Average the perceptron over the senders :math:`j \\neq i`, given its two terms ``[G, M, D]``."""
     hidden = _without_diagonal(receiver[:, :, None] + sender[:, None])  # [G, M, M - 1, D]
     out = mlp.second(mlp.dropout(hidden.relu())).relu()
     return mlp.norm(out.flatten(0, -2)).view_as(out).mean(dim=2)
 
 
 def _mean_in_evaluation(mlp: PropagationMLP, receiver: Tensor, sender: Tensor) -> Tensor:
-    """The same in evaluation."""
+    """Compute the same average as :func:`_mean_in_training`, for evaluation."""
 
     def mean_before_norm(receiver: Tensor, sender: Tensor) -> Tensor:
         hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
         pairs = transform(hidden.relu_(), mlp.second.weight, mlp.second.bias).relu_()
-        # Without statistics to gather, the diagonal may be computed and taken out of the sum.
+        # In evaluation the diagonal affects no batch statistics, so it is computed and then subtracted.
         total = pairs.sum(dim=2, dtype=torch.promote_types(pairs.dtype, torch.float32))
         return (total - pairs.diagonal(dim1=1, dim2=2).mT) / (pairs.size(2) - 1)
 
@@ -88,8 +88,8 @@ def _mean_in_evaluation(mlp: PropagationMLP, receiver: Tensor, sender: Tensor) -
 
 
 def _without_diagonal(pairs: Tensor) -> Tensor:
-    """Drop each node's pair with itself: ``[G, M, M, D]`` to ``[G, M, M - 1, D]``, the order kept."""
+    """Remove the diagonal of ``[G, M, M, D]``, keeping the order: ``[G, M, M - 1, D]``."""
     num_nodes = pairs.size(1)
-    # Without the first entry, the flattened matrix has a diagonal entry at the end of every M + 1.
+    # After removing the first entry, every (M + 1)-th entry of the flattened matrix is on the diagonal.
     rows = pairs.flatten(1, 2)[:, 1:].unflatten(1, (num_nodes - 1, num_nodes + 1))
     return rows[:, :, :-1].reshape(-1, num_nodes, num_nodes - 1, pairs.size(-1))

@@ -1,4 +1,4 @@
-r"""The prediction head with what is the same in every step computed once (Eq. 10)."""
+r"""Prediction head that computes the terms shared by all steps only once (Eq. 10)."""
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +12,16 @@ from pyg_sybio.nn.prediction_head import MAX_HIDDEN, PredictionHead
 
 
 class FastPredictionHead(nn.Module):
-    r"""The same recurrence as :class:`~pyg_sybio.nn.prediction_head.PredictionHead`, with its weights.
+    r"""Faster implementation of :class:`~pyg_sybio.nn.prediction_head.PredictionHead`, sharing its weights.
 
-    All graphs of the JGC are one product, laid out once, and the label's share of the GRU's gates, which is
-    the same in every step, is computed once.
+    All graphs of the JGC are merged into one matrix, which is prepared once. The contribution of the class
+    probabilities to the gates of the GRU is the same in every step and is computed once.
 
     Args:
-        head: The head; its layers are shared, under the same names.
+        head: The reference head; its layers are shared, under the same names.
 
     Shapes:
-        As :class:`~pyg_sybio.nn.prediction_head.PredictionHead`.
+        See :class:`~pyg_sybio.nn.prediction_head.PredictionHead`.
     """
 
     def __init__(self, head: PredictionHead) -> None:
@@ -63,14 +63,14 @@ class FastPredictionHead(nn.Module):
         return torch.stack(poses, dim=1)
 
     def _constant_terms(self, probabilities: Tensor | None, *, inputs: int) -> tuple[Tensor, Tensor]:
-        """The gates' share of the label and the bias, the same in every step; the weights of the motion."""
+        """Return the contribution of the class and the bias to the gates, and the weights of the motion."""
         motion_weight, label_weight = self.gru.weight_ih[:, :inputs], self.gru.weight_ih[:, inputs:]
         if probabilities is None:
             return self.gru.bias_ih, motion_weight
         return F.linear(probabilities, label_weight, self.gru.bias_ih)[:, None], motion_weight  # [G, 1, 3D_h]
 
     def _gru(self, received: Tensor, hidden: Tensor) -> Tensor:
-        """One step of the GRU (:class:`torch.nn.GRUCell`), whose input has been through its weights."""
+        """Apply a step of the GRU (:class:`torch.nn.GRUCell`) to inputs already multiplied by its weights."""
         recurrent = F.linear(hidden, self.gru.weight_hh, self.gru.bias_hh)
         width = hidden.size(-1)
         received_gates, received_candidate = received.split([2 * width, width], dim=-1)

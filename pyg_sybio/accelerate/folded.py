@@ -1,4 +1,4 @@
-r"""SybioGNN prepared for evaluation."""
+r"""SybioGNN optimised for evaluation."""
 
 import copy
 from typing import Any, Self
@@ -17,7 +17,7 @@ from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.prediction_head import PredictionHead
 from pyg_sybio.skeleton import Skeleton
 
-# What each module of the reference becomes.
+# The replacement of each module of the reference model.
 REPLACEMENTS: dict[type[nn.Module], Any] = {
     ActionalGraphInference: DenseActionalGraph,
     MultiscaleGCN: FoldedMultiscaleGCN,
@@ -26,23 +26,23 @@ REPLACEMENTS: dict[type[nn.Module], Any] = {
 
 
 class FoldedSybioGNN(nn.Module):
-    r"""A copy of a model, only for evaluation, made by :meth:`SybioGNN.folded`.
+    r"""Copy of a model for evaluation, made by :meth:`SybioGNN.folded`.
 
-    Whole submodules of the copy are replaced by faster ones that compute the same (:data:`REPLACEMENTS`):
-    batch norms are folded into the convolutions before them, products are merged, and weights are laid out
-    once. It cannot be trained, and later changes of the original model do not reach it.
+    Submodules of the copy are replaced by faster modules that compute the same (:data:`REPLACEMENTS`): batch
+    norms are folded into the preceding convolutions, products are merged, and weights are prepared once. The
+    copy cannot be trained, and later changes of the original model do not affect it.
 
     Args:
-        model: The model (:class:`~pyg_sybio.models.sybio_gnn.SybioGNN`); it stays as it is.
-        dtype: The type in which blocks and linear layers compute: the model's own, or ``torch.bfloat16`` for
-            half of the time and memory. Norms, softmaxes and poses keep the model's own type. (default: the
-            model's own)
+        model: The model (:class:`~pyg_sybio.models.sybio_gnn.SybioGNN`), which is not changed.
+        dtype: Type in which blocks and linear layers compute: the type of the model, or ``torch.bfloat16``
+            for half of the time and memory. Norms, softmaxes and poses keep the type of the model.
+            (default: the type of the model)
 
     Shapes:
-        As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
+        See :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
 
     Raises:
-        ValueError: If ``dtype`` is neither of the two, or :meth:`train` asks for training.
+        ValueError: If ``dtype`` is another type, or :meth:`train` is called with :obj:`True`.
     """
 
     def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
@@ -50,13 +50,13 @@ class FoldedSybioGNN(nn.Module):
         own = next(model.parameters()).dtype
         dtype = own if dtype is None else dtype
         if dtype not in (own, torch.bfloat16):
-            raise ValueError(f"'dtype' must be {own}, as the model's, or torch.bfloat16, but it is {dtype}")
+            raise ValueError(f"'dtype' is {dtype}, expected the model's {own} or torch.bfloat16")
         self.lowered = dtype != own
         self.dtype = dtype
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         bones = self.model.bone_network
         if bones is not None and self.model.joint_network is not None and self.model.bone_correction is None:
-            bones.prediction_head = None  # next to a joint network it predicts only in training
+            bones.prediction_head = None  # with a joint network, it is only used in training
         _replace_submodules(self.model)
         if self.lowered:
             for module in self.model.modules():
@@ -101,23 +101,23 @@ class FoldedSybioGNN(nn.Module):
             return self.model(batch, present, num_future)
 
     def dense(self, batch: Data, key: str) -> Tensor:
-        """Return a node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""
+        """Return a node attribute of a PyG ``Batch`` in the layout of the outputs, ``[N, (P,) T, M, D]``."""
         return self.model.dense(batch, key)
 
     def folded(self, dtype: torch.dtype | None = None) -> "FoldedSybioGNN":
-        """Return this model, if it has the type; it is folded already.
+        """Return this model, which is already folded.
 
         Raises:
-            ValueError: If another type is asked for.
+            ValueError: If ``dtype`` is not the type of this model.
         """
         if dtype not in (None, self.dtype):
-            raise ValueError(f"the model was folded in {self.dtype}, and cannot be folded in {dtype} again")
+            raise ValueError(f"'dtype' is {dtype}, but the model is already folded in {self.dtype}")
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """Raise, unless ``mode`` is :obj:`False`."""
+        """Stay in evaluation mode; raise an error if ``mode`` is :obj:`True`."""
         if mode:
-            raise ValueError("a folded model is only for evaluation: train the model it was made from")
+            raise ValueError("a folded model is only for evaluation: train the original model instead")
         return super().train(mode)
 
     def extra_repr(self) -> str:

@@ -1,4 +1,4 @@
-r"""A multiscale GCN of folded blocks, only for evaluation."""
+r"""Multiscale GCN with folded blocks, for evaluation."""
 
 import torch
 from torch import Tensor, nn
@@ -8,21 +8,21 @@ from pyg_sybio.accelerate.folded_block import FoldedBlock
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.blocks import GraphTemporalBlock
 
-# Frames of nodes above which it pays to take fewer multiplications in temporal convolutions.
+# Size (motions × frames × nodes) from which minimal filtering speeds up temporal convolutions.
 _LONG = 2**14
 
 
 class FoldedMultiscaleGCN(nn.Module):
-    r"""The evaluation of a :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`, with folded blocks.
+    r"""Evaluation of a :class:`~pyg_sybio.nn.backbone.MultiscaleGCN` with folded blocks.
 
-    Fused blocks take both scales as they are, so that their concatenation is not made, and a batch on a CPU
-    runs in chunks that fit its caches.
+    Fused blocks take the features of both scales as separate inputs, without materialising their
+    concatenation. On a CPU, a batch is evaluated in chunks that fit the cache.
 
     Args:
-        network: The network; later changes of its weights do not reach this copy.
+        network: The network; later changes of its weights do not affect this copy.
 
     Shapes:
-        As :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
+        See :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
     """
 
     def __init__(self, network: MultiscaleGCN) -> None:
@@ -34,7 +34,7 @@ class FoldedMultiscaleGCN(nn.Module):
             to_parts = network.joint2part.assignment()
             parts = torch.eye(to_parts.size(0), dtype=to_parts.dtype, device=to_parts.device)
             to_joints = network.part2joint(parts)  # [M, M_p]
-        # The part blocks of two scales begin at block 1, whose input is the pooled joints.
+        # With two scales, the part blocks begin at block 1, whose input is the pooled joints.
         first = len(network.joint_blocks) - len(network.part_blocks) if network.joint_blocks else 0
         self.joint_blocks = nn.ModuleList(
             self._folded(block, to_joints, fused=i in self.fusions)
@@ -51,11 +51,11 @@ class FoldedMultiscaleGCN(nn.Module):
         assert isinstance(block, GraphTemporalBlock)
         if not fused:
             return FoldedBlock(block)
-        # Each scale gives half of the features.
+        # Each scale contributes half of the input features.
         return FoldedBlock(block, assignment=assignment, other_channels=block.graph_conv.in_channels // 2)
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
-        """Return the high-level features of each joint."""
+        """Return the features of each joint, averaged over time."""
         long = x.device.type == "cpu" and not torch.compiler.is_compiling() and x[..., 0].numel() >= _LONG
         chunks = num_chunks(x, self._widest(x) * x.element_size())
         return apply_in_chunks(lambda *inputs: self._scales(*inputs, tiled=long), chunks, x, actional)
@@ -83,7 +83,7 @@ class FoldedMultiscaleGCN(nn.Module):
         return x.mean(dim=1) + self.part2joint(x_parts.mean(dim=1))
 
     def _widest(self, x: Tensor) -> int:
-        """How many numbers the widest features between the blocks have, of one motion."""
+        """Return the number of values per motion in the largest features between two blocks."""
         num_frames, widest = x.size(1), 0
         for block in self.joint_blocks or self.part_blocks:
             assert isinstance(block, FoldedBlock)

@@ -1,4 +1,4 @@
-r"""A J-GTC or P-GTC block with its batch norms folded in (Eq. 6 and 8), only for evaluation."""
+r"""J-GTC and P-GTC blocks with folded batch norms (Eq. 6 and 8), for evaluation."""
 
 import torch
 from torch import Tensor, nn
@@ -13,24 +13,26 @@ from pyg_sybio.nn.temporal_conv import TemporalConv
 
 
 class FoldedBlock(nn.Module):
-    r"""The evaluation of a :class:`~pyg_sybio.nn.blocks.GraphTemporalBlock`, in fewer steps.
+    r"""Evaluation of a :class:`~pyg_sybio.nn.blocks.GraphTemporalBlock` in fewer steps.
 
-    A batch norm with fixed statistics is :math:`a \odot x + b`, and after a linear map it is a linear map,
+    A batch norm with fixed statistics is :math:`a \odot x + b`, so it can be folded into a preceding linear
+    map,
 
     .. math::
-        \mathrm{BN}(\textstyle\sum_k A_k X W_k^\top) = \sum_k A_k X (\mathrm{diag}(a) W_k)^\top + b,
+        \mathrm{BN}(\textstyle\sum_k A_k X W_k^\top) = \sum_k A_k X (\mathrm{diag}(a) W_k)^\top + b.
 
-    so that a block is a graph product, a convolution and a residual with one bias each. Where the scales are
-    fused, the concatenation :math:`[X, S X_o]` is not made:
+    A block then consists of a graph product and a convolution with one bias each, and a residual. If the
+    scales are fused, the concatenation :math:`[X, S X_o]` is not materialised:
 
     .. math::
         \sum_k A_k [X, S X_o] W_k^\top = \sum_k A_k X W_{k,x}^\top + \sum_k (A_k S) X_o W_{k,o}^\top
 
     Args:
-        block: The block; later changes of its weights do not reach this copy.
-        assignment: The matrix :math:`S` that brings the other scale's features to the block's nodes; None for
-            a block that is not fused, or whose input comes concatenated.
-        other_channels: How many of the block's input features are the other scale's. (default: :obj:`0`)
+        block: The block; later changes of its weights do not affect this copy.
+        assignment: Matrix :math:`S` that maps features of the other scale to the nodes of the block; None for
+            a block without fusion. (default: :obj:`None`)
+        other_channels: Number of the block's input features that belong to the other scale.
+            (default: :obj:`0`)
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
@@ -41,12 +43,12 @@ class FoldedBlock(nn.Module):
 
     graphs: Tensor | None
     assignment: Tensor | None
-    own: Tensor  # weights of the block's own features, [D', K·D]
-    others: Tensor  # weights of the other scale's features, [D', K·D_o]
+    own: Tensor  # weights of the features of this scale, [D', K·D]
+    others: Tensor  # weights of the features of the other scale, [D', K·D_o]
     bias: Tensor  # [D']
     temporal: Tensor  # [D', D', τ, 1]
-    tiles: Tensor | None  # the same for convolve_in_tiles, where that is faster
-    temporal_bias: Tensor  # with the bias of the residual, [D']
+    tiles: Tensor | None  # temporal weights for convolve_in_tiles, if it is faster
+    temporal_bias: Tensor  # including the bias of the residual, [D']
     shortcut: Tensor | None  # weights of the residual, [D', D + D_o]; None for the identity
 
     def __init__(
@@ -91,9 +93,9 @@ class FoldedBlock(nn.Module):
         Args:
             x: The block's own features.
             actional: The actional graphs, for a block with an actional term.
-            other: The other scale's features, for a block that is fused.
-            tiled: Take fewer multiplications in the temporal convolution, which pays for long clips
-                (:mod:`~pyg_sybio.accelerate.minimal_filtering`).
+            other: The features of the other scale, for a fused block.
+            tiled: Whether to use minimal filtering in the temporal convolution, which is faster for long
+                clips (:mod:`~pyg_sybio.accelerate.minimal_filtering`).
         """
         chunks = num_chunks(x, x.size(1) * x.size(2) * self.own.size(1) * x.element_size())
         hidden = apply_in_chunks(self._graph_product, chunks, x, actional, other).relu_()
@@ -130,7 +132,7 @@ class FoldedBlock(nn.Module):
 
 
 def graphs_and_weights(conv: JointConv | PartConv) -> tuple[Tensor | None, Tensor]:
-    """The graphs that are the same for every motion, and the weights of all terms, the actional one last."""
+    """Return the graphs shared by all motions, and the weights of all terms, with the actional term last."""
     if isinstance(conv, PartConv):
         return conv.adjacency.unsqueeze(0), conv.linear.weight
     terms = [term.linear.weight for term in (conv.structural, conv.actional) if term is not None]
@@ -138,7 +140,7 @@ def graphs_and_weights(conv: JointConv | PartConv) -> tuple[Tensor | None, Tenso
 
 
 def _scale_and_shift(norm: FeatureNorm) -> tuple[Tensor, Tensor]:
-    r"""The :math:`a` and :math:`b` of :math:`\mathrm{BN}(x) = a \odot x + b` in evaluation, ``[D]``."""
+    r"""Return :math:`a` and :math:`b` of :math:`\mathrm{BN}(x) = a \odot x + b` in evaluation, ``[D]``."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()

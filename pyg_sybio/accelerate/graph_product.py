@@ -1,4 +1,4 @@
-r"""Graph convolutions as products of matrices, in the cheaper order."""
+r"""Graph convolutions as matrix products in the cheaper order."""
 
 import torch
 from torch import Tensor
@@ -6,60 +6,60 @@ from torch.nn import functional as F
 
 from pyg_sybio.nn.graph_product import gather
 
-# Multiplications above which a 1×1 convolution is faster than a matrix product on a CPU.
+# Number of multiplications from which a 1×1 convolution is faster than a matrix product on a CPU.
 _LARGE = 2**24
 
 
 def graph_product(x: Tensor, adj: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    r"""Sum of graph products :math:`\sum_k A_k X W_k^\top + b`, the two products in the cheaper order.
+    r"""Compute :math:`\sum_k A_k X W_k^\top + b`, with both products in the cheaper order.
 
     Args:
         x: Features of the nodes.
-        adj: One adjacency for each of the :math:`K` terms; ``adj[k, i, j]`` weighs what :math:`i` receives
-            from :math:`j`. The same in all frames. Receivers and senders may be different nodes (joints and
-            parts).
-        weight: :math:`[W_1, \dots, W_K]`, concatenated.
-        bias: Added to every receiver.
+        adj: Adjacency matrix of each of the :math:`K` terms, shared by all frames; ``adj[k, i, j]`` is the
+            weight of what node :math:`i` receives from node :math:`j`. Receivers and senders may be different
+            nodes (joints and parts).
+        weight: The concatenated weights :math:`[W_1, \dots, W_K]`.
+        bias: The bias :math:`b`.
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
-        - **adj:** :math:`(G, K, M', M)`, or :math:`(K, M', M)` for all
+        - **adj:** :math:`(G, K, M', M)`, or :math:`(K, M', M)` for the same graphs in all motions
         - **weight:** :math:`(D', K \cdot D)`
         - **bias:** :math:`(D')`
         - **output:** :math:`(G, T, M', D')`
 
     Note:
-        In both orders all terms are one product with the graphs and one with the weights.
+        In both orders, all terms share one product with the graphs and one with the weights.
     """
     num_terms, receivers, senders = adj.shape[-3:]
     if gathers_first(receivers, senders, x.size(-1), weight.size(0)):
         return transform(gather(x, adj), weight, bias)
-    # [D', K, D] to [K·D', D]: a node sends all of its terms in one row.
+    # [D', K, D] to [K·D', D]: all terms of a node in one row.
     stacked = weight.unflatten(1, (num_terms, -1)).transpose(0, 1).flatten(0, 1)
     collected = collect(transform(x, stacked), adj)
     return collected if bias is None else collected + bias
 
 
 def gathers_first(receivers: int, senders: int, in_channels: int, out_channels: int) -> bool:
-    """Whether :math:`(A X) W` takes no more multiplications than :math:`A (X W)`."""
+    """Return whether :math:`(A X) W` takes at most as many multiplications as :math:`A (X W)`."""
     weights, edges = in_channels * out_channels, receivers * senders
     return receivers * weights + edges * in_channels <= senders * weights + edges * out_channels
 
 
 def transform(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Map the features ``[G, T, M, D]`` by ``weight`` ``[D', D]``: ``[G, T, M, D']``."""
-    # A compiled graph should not depend on how large the features are.
+    """Apply the linear map ``weight`` ``[D', D]`` to features ``[G, T, M, D]``."""
+    # A compiled graph should not depend on the size of the features.
     small = not torch.compiler.is_compiling() and x.numel() * weight.size(0) < _LARGE
     if small or x.device.type != "cpu":
         return F.linear(x, weight, bias)
-    # The permuted view is a channels-last image and no copy; on large features oneDNN's 1×1 convolution is
-    # faster than the product, on small ones it takes longer to start.
+    # The permuted view is a channels-last image and is not copied. For large features, oneDNN's 1×1
+    # convolution is faster than the matrix product; for small features, its overhead is larger.
     return F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
 
 
 def collect(sent: Tensor, adj: Tensor) -> Tensor:
-    """Sum the terms that nodes sent, ``[G, T, M, K·D']``, along ``[.., K, M', M]``: ``[G, T, M', D']``."""
-    # The K columns of a sender together, in the order of its K terms.
+    """Sum the terms of the senders, ``[G, T, M, K·D']``, along the graphs ``[.., K, M', M]``."""
+    # The K columns of a sender are adjacent, in the order of its K terms.
     columns = adj.movedim(-3, -1).flatten(-2)  # [.., M', M·K]
     return columns.unsqueeze(-3) @ sent.unflatten(-1, (adj.size(-3), -1)).flatten(-3, -2)
 
@@ -67,13 +67,13 @@ def collect(sent: Tensor, adj: Tensor) -> Tensor:
 def all_graphs(
     fixed: Tensor | None, actional_weight: float, actional: Tensor | None, dtype: torch.dtype
 ) -> Tensor:
-    r"""The graphs of Eq. 5 in one tensor: the fixed ones, then :math:`\lambda_{act} A_{act}`.
+    r"""Concatenate the graphs of Eq. 5: the fixed graphs, followed by :math:`\lambda_{act} A_{act}`.
 
     Args:
-        fixed: Graphs that are the same for every motion, ``[Γ, M, M]``.
-        actional_weight: :math:`\lambda_{act}`; 0 for no actional term.
+        fixed: Graphs shared by all motions, ``[Γ, M, M]``.
+        actional_weight: Weight :math:`\lambda_{act}`; 0 for no actional term.
         actional: The actional graphs ``[G, M, M]``.
-        dtype: The type of the result, the one of the weights.
+        dtype: Type of the result.
 
     Returns:
         ``[K, M, M]`` without an actional term, ``[G, K, M, M]`` with it.
@@ -93,6 +93,6 @@ def convolve_in_time(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, s
     """Convolve ``[G, T, M, D]`` along time with ``weight`` ``[D', D, τ, 1]``: ``[G, ⌈T/s⌉, M, D']``."""
     if weight.size(2) == 1:
         return F.linear(x[:, ::stride], weight.flatten(1), bias)  # a linear map of every s-th frame
-    # [G, T, M, D] seen as [G, D, T, M] is an image in channels-last memory: neither view is a copy.
+    # Viewed as [G, D, T, M], the features are channels-last images, so neither permutation copies them.
     padding = (weight.size(2) // 2, 0)
     return F.conv2d(x.permute(0, 3, 1, 2), weight, bias, (stride, 1), padding).permute(0, 2, 3, 1)

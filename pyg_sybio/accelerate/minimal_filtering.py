@@ -1,15 +1,16 @@
 r"""Temporal convolution with fewer multiplications: minimal filtering F(3, 3).
 
-Three outputs of a filter with three taps take nine multiplications, and five by interpolation: filter and
-data are seen as polynomials, whose product is known by its values at 0, 1, -1, 2 and infinity,
+Three outputs of a filter with three taps require nine multiplications directly, but only five by
+interpolation: filter and data are polynomials, and their product is determined by its values at 0, 1, -1, 2
+and infinity,
 
 .. math::
     \begin{pmatrix} y_0 \\ y_1 \\ y_2 \end{pmatrix} = A^\top \big( (G w) \odot (B^\top x) \big), \qquad
     x \in R^5,\; w \in R^3.
 
-A filter of nine taps is three of three, whose tiles of data are the same ones, three frames on. With
-features, each product is one of matrices, and the five values of a tile become five convolutions over tiles,
-with a third of the taps.
+A filter with nine taps is split into three filters with three taps, which use the same tiles shifted by three
+frames. With multiple features, each multiplication becomes a matrix product, and the five values of a tile
+become five convolutions over tiles with a third of the taps.
 
 Source: S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin and S. Gray, Fast Algorithms for
 Convolutional Neural Networks (2016).
@@ -19,9 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-TILE = 3  # outputs of a tile, and taps of a part of the filter
+TILE = 3  # number of outputs per tile, and of taps per part of the filter
 
-# G: the values at 0, 1, -1, 2 and infinity of a filter of three taps, with the interpolation's denominators.
+# G: evaluates a filter of three taps at 0, 1, -1, 2 and infinity, divided by the interpolation denominators.
 _G = torch.tensor(
     [[1 / 2, 0, 0], [-1 / 2, -1 / 2, -1 / 2], [-1 / 6, 1 / 6, -1 / 6], [1 / 6, 1 / 3, 2 / 3], [0, 0, 1]],
     dtype=torch.float64,
@@ -29,10 +30,10 @@ _G = torch.tensor(
 
 
 def can_be_tiled(weight: Tensor, stride: int) -> bool:
-    """Whether a temporal kernel ``[D', D, τ, 1]`` has the form, and the width at which it measures faster.
+    """Return whether minimal filtering supports a temporal kernel ``[D', D, τ, 1]`` and is faster.
 
-    On two CPU cores a convolution of 9 frames takes 0.76 of the time with 128 and 256 features, and as long
-    as the direct one with 64. Half precision would lose digits in the sums.
+    On two CPU cores, a convolution of 9 frames takes 0.76 of the time of a direct convolution with 128 and
+    256 features, and the same time with 64 features. Half precision is excluded because the sums lose digits.
     """
     wide = min(weight.shape[:2]) >= 128
     exact = weight.dtype in (torch.float32, torch.float64)
@@ -40,7 +41,7 @@ def can_be_tiled(weight: Tensor, stride: int) -> bool:
 
 
 def tile_kernels(weight: Tensor) -> Tensor:
-    """The five kernels :math:`G w` of ``[D', D, τ, 1]``: ``[5, D', D, τ/3, 1]``, features last in memory."""
+    """Transform a kernel ``[D', D, τ, 1]`` to :math:`G w`, ``[5, D', D, τ/3, 1]`` in channels-last memory."""
     parts = weight.squeeze(3).unflatten(2, (-1, TILE))  # [D', D, τ/3, 3]
     values = torch.einsum("kb,oiab->koai", _G.to(weight), parts)
     return values.contiguous().unsqueeze(3).permute(0, 1, 4, 2, 3)
@@ -66,7 +67,7 @@ def convolve_in_tiles(x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
     last = TILE * (num_tiles + num_parts - 2) + 1
     x0, x1, x2, x3, x4 = (padded[:, i : i + last : TILE] for i in range(5))
 
-    # Bᵀ x, by its common terms.
+    # Bᵀ x, with shared terms.
     at_2 = x3 - x1
     at_1 = torch.sub(at_2, x1).sub_(x2)
     at_minus_1 = at_2.add(x1 - x2, alpha=3)
@@ -78,7 +79,7 @@ def convolve_in_tiles(x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
 
     y_1, y_minus_1 = product(at_1, kernels[1]), product(at_minus_1, kernels[2])
     y_2 = product(at_2, kernels[3])
-    # Aᵀ: the rows (1 1 1 1 0), (0 1 -1 2 0) and (0 1 1 4 1); the bias goes to each.
+    # Aᵀ has the rows (1 1 1 1 0), (0 1 -1 2 0) and (0 1 1 4 1); the bias is added to each.
     even, odd = y_1 + y_minus_1, y_1 - y_minus_1
     first = product(at_0, kernels[0], bias).add_(even).add_(y_2)
     second = odd.add_(y_2, alpha=2).add_(bias)

@@ -170,7 +170,9 @@ def test_it_keeps_nothing_that_only_training_needs() -> None:
 def test_a_folded_model_is_folded_already() -> None:
     folded = build().folded()
     assert folded.folded() is folded
-    with pytest.raises(ValueError, match=r"was folded in torch.float32, and cannot be folded in"):
+    with pytest.raises(
+        ValueError, match=r"'dtype' is torch.bfloat16, but the model is already folded in torch.float32"
+    ):
         folded.folded(torch.bfloat16)
 
 
@@ -184,7 +186,7 @@ def test_folding_leaves_the_model_trainable() -> None:
 def test_errors() -> None:
     model = build()
     with pytest.raises(
-        ValueError, match=r"'dtype' must be torch\.float32, as the model's, or torch\.bfloat16"
+        ValueError, match=r"'dtype' is torch\..*, expected the model's torch\.float32 or torch\.bfloat16"
     ):
         model.folded(torch.float64)
     with pytest.raises(ValueError, match="a folded model is only for evaluation"):

@@ -88,7 +88,7 @@ def test_a_share_that_cannot_be_observed(checkpoint: Path, capsys: pytest.Captur
         assert end.value.code == 2
         assert f"expected a number above 0 and at most 1, got '{share}'" in capsys.readouterr().err
     line = error_of(capsys, "evaluate", str(checkpoint), "--observation-ratio", "0.5")
-    assert "unknown key 'observation_ratio': SyntheticMotions knows" in line
+    assert "unknown key 'observation_ratio': SyntheticMotions accepts" in line
 
 
 def test_mirror_images_are_for_models_that_have_seen_some(

@@ -125,7 +125,7 @@ def test_a_checkpoint_knows_the_views(folder: Path) -> None:
         ({"parts": 0.2}, "'data.views.parts' is 0.2, expected a list of pairs of shares"),
         ({"parts": [[0.8, 0.2]]}, r"'part' is \(0.8, 0.2\), expected two shares from 0 to 1"),
         ([], r"'data.views' is \[\], expected 'mirror', 'parts', or both"),
-        ({"crops": []}, "'data.views' has the unknown key 'crops': Looks knows mirror, parts"),
+        ({"crops": []}, "'data.views' has the unknown key 'crops': Looks accepts mirror, parts"),
     ],
 )
 def test_views_that_are_wrong(folder: Path, views: object, message: str) -> None:

@@ -51,11 +51,11 @@ def test_one_transform_and_a_list_of_them() -> None:
         (CENTER | {"init_args": ["spine"]}, r"'fill.init_args' is \['spine'\], expected arguments by name"),
         (
             CENTER | {"init_args": {"joints": 1}},
-            "'fill' has the unknown key 'joints': Center knows joint, frame",
+            "'fill' has the unknown key 'joints': Center accepts joint, frame",
         ),
         (
             {"class_path": "pyg_sybio.data.transforms.TrimNullFrames", "init_args": {"a": 1}},
-            "TrimNullFrames knows no arguments",
+            "TrimNullFrames accepts no arguments",
         ),
         (
             CENTER | {"init_args": {"frame": "last"}},
