@@ -1,8 +1,8 @@
 r"""Rotations as exponential maps, matrices, quaternions and Euler angles, and forward kinematics.
 
-Every function is differentiable and takes any leading dimensions, in single or double precision. Matrices act
-on column vectors (`R @ v`), angles are in radians, quaternions are `(w, x, y, z)`, Euler angles are intrinsic
-(each rotation is about an axis of the already rotated frame): `order="XYZ"` means `R = R_x(a) R_y(b) R_z(c)`.
+All functions are differentiable and accept any leading dimensions, in single or double precision. Matrices
+act on column vectors (`R @ v`), angles are in radians, and quaternions are `(w, x, y, z)`. Euler angles are
+intrinsic (each rotation is about an axis of the rotated frame): `order="XYZ"` is `R = R_x(a) R_y(b) R_z(c)`.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# Below this square of an angle, quotients by the angle are taken from their series, whose first neglected
-# term is then below the rounding error of double precision.
+# If the squared angle is below this threshold, quotients by the angle are computed from their series, whose
+# first neglected term is then below the rounding error of double precision.
 _SMALL_SQUARE = 1e-6
 
 
@@ -22,8 +22,8 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
         R = I + \frac{\sin\theta}{\theta}\,[v]_\times + \frac{1-\cos\theta}{\theta^2}\,[v]_\times^2,
         \qquad \theta = \lVert v \rVert
 
-    Both quotients are functions of :math:`\theta^2`, which is smooth where :math:`\theta` is not, so that the
-    gradient at zero rotation is finite and correct.
+    Both quotients are computed as functions of :math:`\theta^2`, which is smooth at zero, unlike
+    :math:`\theta`. The gradient at zero rotation is therefore finite and correct.
 
     Args:
         expmap: Rotation axis times angle, in radians.
@@ -38,7 +38,7 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
     _check_shape("expmap", expmap, (3,))
     square = expmap.square().sum(-1)
     small = square < _SMALL_SQUARE
-    # The root of zero would have an infinite gradient.
+    # The square root has an infinite gradient at zero.
     angle = square.where(~small, torch.ones_like(square)).sqrt()
     half = (angle / 2).sin() / (angle / 2)
     first = torch.where(small, 1 - square / 6 + square.square() / 120, angle.sin() / angle)
@@ -52,10 +52,10 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
 
 
 def matrix_to_expmap(matrix: Tensor) -> Tensor:
-    r"""Exponential map of a rotation matrix, its angle in `[0, pi]`.
+    r"""Exponential map of a rotation matrix, with an angle in `[0, pi]`.
 
-    It is computed from the quaternion (:func:`quaternion_to_expmap`), which stays well conditioned near half
-    a turn, where the trace no longer determines the angle accurately.
+    It is computed from the quaternion (:func:`quaternion_to_expmap`), which is well conditioned near half a
+    turn, where the trace does not determine the angle accurately.
 
     Args:
         matrix: Rotation matrices.
@@ -100,7 +100,7 @@ def expmap_to_quaternion(expmap: Tensor) -> Tensor:
 
 
 def quaternion_to_expmap(quaternion: Tensor) -> Tensor:
-    r"""Exponential map of a unit quaternion `(w, u)`, its angle in `[0, pi]`.
+    r"""Exponential map of a unit quaternion `(w, u)`, with an angle in `[0, pi]`.
 
     .. math::
         v = 2\,\operatorname{atan2}(\lVert u\rVert, w)\,\frac{u}{\lVert u\rVert}
@@ -130,9 +130,9 @@ def quaternion_to_expmap(quaternion: Tensor) -> Tensor:
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     r"""Unit quaternion `(w, x, y, z)` of a rotation matrix, with `w >= 0`.
 
-    The sixteen entries of :math:`4\,q q^\top` are linear in those of `R`. Every row of that matrix is a
-    multiple of `q`, and the row with the largest diagonal entry has a length of at least 2, so dividing by
-    its length is safe for every rotation.
+    The entries of :math:`4\,q q^\top` are linear in the entries of `R`. Every row of :math:`4\,q q^\top` is a
+    multiple of `q`, and the row with the largest diagonal entry has a norm of at least 2, so dividing by its
+    norm is safe for every rotation.
 
     Args:
         matrix: Rotation matrices.
@@ -164,7 +164,7 @@ def euler_to_matrix(angles: Tensor, order: str = "XYZ") -> Tensor:
     r"""Rotation matrix of intrinsic Euler angles, `R = R_{order[0]}(a) R_{order[1]}(b) R_{order[2]}(c)`.
 
     Args:
-        angles: The angles in the order of `order`, in radians.
+        angles: The angles about the axes in `order`, in radians.
         order: Three different axes, such as `"ZXY"`, the usual order of channels in BVH files.
 
     Shapes:
@@ -182,14 +182,14 @@ def euler_to_matrix(angles: Tensor, order: str = "XYZ") -> Tensor:
 
 
 def benchmark_euler_angles(matrix: Tensor) -> Tensor:
-    r"""Euler angles as the angle-space motion prediction benchmarks define them.
+    r"""Euler angles as defined by the angle-space benchmarks of motion prediction.
 
     .. math::
         e_2 = -\arcsin R_{02}, \quad e_1 = \operatorname{atan2}(R_{12}, R_{22}), \quad
         e_3 = \operatorname{atan2}(R_{01}, R_{00})
 
-    These are the intrinsic XYZ angles with opposite signs. In gimbal lock (`R_02 = ±1`) the benchmark has
-    `e_3 = 0`, `e_2 = ∓pi/2` and `e_1 = atan2(R_01, R_02)`.
+    These are the intrinsic XYZ angles with opposite signs. In gimbal lock (`R_02 = ±1`), the benchmark
+    defines `e_3 = 0`, `e_2 = ∓pi/2` and `e_1 = atan2(R_01, R_02)`.
 
     Args:
         matrix: Rotation matrices.
@@ -202,9 +202,9 @@ def benchmark_euler_angles(matrix: Tensor) -> Tensor:
         ValueError: If the last two dimensions are not 3 and 3.
 
     Note:
-        The benchmark divides both arguments of each arctangent by `cos e_2`, which is positive and changes
-        only the rounding, so it is left out. Its formula for gimbal lock does not recover the rotation; it is
-        kept because published errors were computed with it.
+        The benchmark also divides both arguments of each arctangent by `cos e_2`. This factor is positive and
+        only affects the rounding, so it is omitted here. The benchmark's formula for gimbal lock does not
+        recover the rotation; it is kept because published errors were computed with it.
     """
     _check_shape("matrix", matrix, (3, 3))
     sine = matrix[..., 0, 2]
@@ -229,24 +229,25 @@ def forward_kinematics(
     .. math::
         G_i = G_{p(i)} R_i, \qquad x_i = x_{p(i)} + G_{p(i)}\, o_i
 
-    for a joint `i` with parent `p(i)`; the root has `G = R` and is at `root_position`.
+    for a joint `i` with parent `p(i)`. The global rotation of the root is its `R`, and its position is
+    `root_position`.
 
     Args:
         rotations: Rotation of each joint in its parent's frame.
         offsets: Position of each joint in its parent's frame, in the unit of the result. The root's offset is
             not used.
-        parents: Index of each joint's parent, -1 for the one root; parents come before their children.
+        parents: Index of each joint's parent, -1 for the root; parents come before their children.
         root_position: Position of the root.
 
     Shapes:
         - **rotations:** `[..., M, 3, 3]`
-        - **offsets:** `[..., M, 3]`, leading dimensions broadcast (`[M, 3]` for the same in all frames)
+        - **offsets:** `[..., M, 3]`; leading dimensions are broadcast (`[M, 3]` if all frames share them)
         - **root_position:** `[..., 3]`
         - **output:** positions `[..., M, 3]` and global rotations `[..., M, 3, 3]`
 
     Raises:
-        ValueError: If the shapes disagree, or `parents` is not one root followed by joints after their
-            parents.
+        ValueError: If the shapes do not match, or `parents` does not list one root first and every other
+            joint after its parent.
     """
     _check_shape("rotations", rotations, (len(parents), 3, 3))
     _check_shape("offsets", offsets, (len(parents), 3))
@@ -264,7 +265,11 @@ def forward_kinematics(
 
 
 def check_parents(parents: Sequence[int]) -> None:
-    """Raise a :class:`ValueError` unless these are parents of one root and of joints after their parents."""
+    """Check that `parents` lists one root first, and every other joint after its parent.
+
+    Raises:
+        ValueError: If it does not.
+    """
     for joint, parent in enumerate(parents):
         if not (parent == -1 if joint == 0 else 0 <= parent < joint):
             expected = "-1, the root" if joint == 0 else f"the index of an earlier joint, 0 to {joint - 1}"

@@ -1,7 +1,7 @@
-r"""The topology of a body as a value: joints, bones, parts, symmetry. No tensors here.
+r"""The topology of a body: joints, bones, parts and symmetry. This subpackage does not use tensors.
 
-A skeleton is a JSON file (``skeletons/*.json``, described by ``skeletons/schema.json``). Everything in this
-package that depends on a topology is derived from the :class:`Skeleton` that is read from it.
+Skeletons are JSON files (``skeletons/*.json``) that follow the schema ``skeletons/schema.json``. Everything
+in pyg_sybio that depends on the topology is derived from a :class:`Skeleton`.
 """
 
 from pyg_sybio.skeleton.contraction import contract

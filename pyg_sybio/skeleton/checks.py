@@ -1,4 +1,4 @@
-"""What a JSON Schema cannot say: names that refer to each other, partitions, connected graphs."""
+"""Checks of skeletons that JSON Schema cannot express: references, partitions and connected graphs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,21 +9,21 @@ from pyg_sybio.skeleton.contraction import Pair, graph_of
 
 
 def check_known(where: str, names: Iterable[str], known: Sequence[str], kind: str) -> None:
-    """Every name is one of the known ones."""
+    """Check that every name is known."""
     for name in names:
         if name not in known:
             raise ValueError(f"'{where}' has '{name}', expected one of the {kind}s {listed(known)}")
 
 
 def check_distinct(where: str, names: Iterable[str], expected: str) -> None:
-    """No name appears twice."""
+    """Check that no name appears twice."""
     for name, count in Counter(names).items():
         if count > 1:
             raise ValueError(f"'{where}' has '{name}' {count} times, expected {expected}")
 
 
 def check_edges(edges_of: Mapping[str, Sequence[Pair]], nodes: Sequence[str], kind: str) -> None:
-    """Every pair joins two known, different nodes, and appears once in all fields together."""
+    """Check that every pair joins two different known nodes, and that no pair appears twice in any field."""
     found: dict[frozenset[str], str] = {}
     for field_name, edges in edges_of.items():
         for index, (a, b) in enumerate(edges):
@@ -38,18 +38,18 @@ def check_edges(edges_of: Mapping[str, Sequence[Pair]], nodes: Sequence[str], ki
 
 
 def check_connected(where: str, nodes: Sequence[str], edges: Iterable[Pair], remedy: str) -> None:
-    """The graph is in one piece."""
+    """Check that the graph is connected."""
     graph = graph_of(nodes, edges)
     pieces = [sorted(piece, key=nodes.index) for piece in nx.connected_components(graph)]
     if len(pieces) != 1:
         shown = "; ".join(listed(piece) for piece in pieces)
         raise ValueError(
-            f"'{where}' leaves the graph in {len(pieces)} pieces ({shown}), expected one: {remedy}"
+            f"'{where}' gives a graph of {len(pieces)} components ({shown}), expected one: {remedy}"
         )
 
 
 def check_partition(parts: Mapping[str, Sequence[str]], joints: Sequence[str]) -> None:
-    """Every joint is in exactly one part."""
+    """Check that every joint belongs to exactly one part."""
     owners: dict[str, str] = {}
     for part, members in parts.items():
         check_known(f"parts.{part}", members, joints, "joint")

@@ -1,4 +1,4 @@
-"""Graphs of names with some nodes merged into others."""
+"""Contraction of graphs: merging nodes into other nodes."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -10,7 +10,7 @@ Node = TypeVar("Node", bound=Hashable)
 
 
 def graph_of(nodes: Iterable[Node], edges: Iterable[tuple[Node, Node]]) -> nx.Graph:
-    """The undirected graph of some nodes and edges."""
+    """Return the undirected graph with the given nodes and edges."""
     graph: nx.Graph = nx.Graph()
     graph.add_nodes_from(nodes)
     graph.add_edges_from(edges)
@@ -20,17 +20,17 @@ def graph_of(nodes: Iterable[Node], edges: Iterable[tuple[Node, Node]]) -> nx.Gr
 def contract(
     nodes: Sequence[str], edges: Iterable[Pair], kept: Sequence[str], center: str, paired: Iterable[str]
 ) -> dict[str, str]:
-    """Assign every node of a connected graph to the kept node that is nearest to it, in hops.
+    """Assign every node of a connected graph to the nearest kept node, in hops.
 
-    The cells are those of a Voronoi diagram on the graph. Each cell is connected, so merging every cell into
-    its kept node leaves a connected graph. A tie goes to the kept node nearer to the center, then to one
-    without a mirror image (so that the middle of the body attaches to its middle), then to the first.
+    The cells form a Voronoi diagram on the graph. Each cell is connected, so merging every cell into its kept
+    node gives a connected graph. Ties are resolved in favour of the kept node closest to the center, then of
+    a node without a mirror image (so that central nodes attach to central nodes), then of the first node.
 
     Args:
         nodes: All nodes, in order.
         edges: Undirected edges.
         kept: The nodes to keep, at least one.
-        center: The node from which distances are measured in a tie.
+        center: The node from which distances are measured to resolve ties.
         paired: Nodes that have a mirror image.
 
     Returns:
@@ -48,7 +48,7 @@ def contract(
 def between_cells(
     edges: Iterable[Pair], cell: Mapping[str, str], already: Iterable[Pair] = ()
 ) -> tuple[Pair, ...]:
-    """The edges between different cells, each once, in order of first appearance."""
+    """Return the distinct edges between different cells, in order of first appearance."""
     seen = {frozenset(pair) for pair in already}
     found = []
     for a, b in edges:

@@ -1,4 +1,4 @@
-"""The JSON document of a skeleton: its schema, and its text."""
+"""The JSON document of a skeleton: schema and formatting."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 
 _PACKAGE = Path(__file__).parents[1]
-# The wheel has the files inside the package, a checkout next to it.
+# The skeleton files are inside the package in a wheel, and next to the package in a checkout.
 FOLDER = _PACKAGE / "skeletons" if (_PACKAGE / "skeletons").is_dir() else _PACKAGE.parent / "skeletons"
 
 
@@ -20,7 +20,11 @@ def _schema() -> dict[str, Any]:
 
 
 def check_schema(document: Any, where: str) -> None:
-    """Raise a :class:`ValueError` that begins with `where` unless the document follows the schema."""
+    """Check a document against the schema.
+
+    Raises:
+        ValueError: If the document does not follow the schema; the message begins with `where`.
+    """
     errors = jsonschema.Draft202012Validator(_schema()).iter_errors(document)
     error = jsonschema.exceptions.best_match(errors)
     if error is None:
@@ -32,7 +36,7 @@ def check_schema(document: Any, where: str) -> None:
 
 
 def to_text(document: Mapping[str, Any]) -> str:
-    """JSON with one joint, one pair or one part per line, so that a diff shows what changed."""
+    """Format a document as JSON with one joint, pair or part per line, which keeps diffs readable."""
     entries = []
     for key, value in document.items():
         if isinstance(value, dict):

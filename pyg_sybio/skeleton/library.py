@@ -1,4 +1,4 @@
-"""The shipped skeletons, and those of users' files."""
+"""Loading of shipped skeletons and of skeletons from files."""
 
 from functools import cache
 from pathlib import Path
@@ -9,11 +9,11 @@ from pyg_sybio.skeleton.skeleton import Skeleton
 
 
 def load_skeleton(name_or_path: str | Path) -> Skeleton:
-    """Load a shipped skeleton or one from a file.
+    """Load a shipped skeleton or a skeleton from a file.
 
     Args:
-        name_or_path: ``"ntu25"``, ``"cmu38:used"`` (a subset), or the path of a ``.json`` file, also with a
-            subset (``"mine.json:upper_body"``).
+        name_or_path: Name of a shipped skeleton (``"ntu25"``) or path of a ``.json`` file, optionally with a
+            subset (``"cmu38:used"``, ``"mine.json:upper_body"``).
 
     Raises:
         ValueError: If no skeleton or subset has that name, or the file is not a valid skeleton.
@@ -24,13 +24,13 @@ def load_skeleton(name_or_path: str | Path) -> Skeleton:
         stem, colon, subset = text.rpartition(".json:")
         path = Path(f"{stem}.json" if colon else text)
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file; expected a skeleton's JSON file")
+            raise FileNotFoundError(f"{path}: no such file, expected a skeleton's JSON file")
         skeleton = _read(path)
     else:
         name, colon, subset = text.partition(":")
         if name not in available_skeletons():
             known = ", ".join(available_skeletons())
-            raise ValueError(f"no skeleton '{name}'; available: {known}, or the path of a .json file")
+            raise ValueError(f"unknown skeleton '{name}', expected {known}, or the path of a .json file")
         skeleton = _read_shipped(name)
     return skeleton.subset(subset) if colon else skeleton
 

@@ -1,4 +1,4 @@
-"""The skeleton as a value."""
+"""The class :class:`Skeleton`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from pyg_sybio.skeleton.contraction import Pair, between_cells, contract, graph_
 from pyg_sybio.skeleton.document import check_schema, to_text
 
 COORDINATES = {"xyz": 3, "xy": 2, "xy+score": 3, "expmap": 3}
-"""Number of features of a joint, by kind of coordinates."""
+"""Number of features per joint for each kind of coordinates."""
 
 # The fields in the order of the JSON document.
 _KEYS = (
@@ -32,10 +32,10 @@ _KEYS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Skeleton:
-    r"""A body's topology (the skeleton graph of §3 of the paper, and the parts of §4.2), compared by value.
+    r"""The topology of a body: the skeleton graph of §3 of the paper and the parts of §4.2.
 
-    The order of ``joints``, ``parts`` and ``bones`` is the order of the tensors. The constructor checks what
-    the fields say about each other; :meth:`from_dict` also checks their types.
+    The order of ``joints``, ``parts`` and ``bones`` is the order in tensors. Skeletons are compared by value.
+    The constructor checks that the fields are consistent; :meth:`from_dict` also checks their types.
 
     Args:
         name: Name of the topology.
@@ -43,17 +43,17 @@ class Skeleton:
         bones: Pairs of joints that carry a bone.
         center: The joint from which bones are oriented outwards.
         parts: Part name to its joints; every joint belongs to exactly one part.
-        part_bones: Pairs of parts that are linked in the part-scale graph.
-        mirror: Pairs (left, right) of joints that are swapped in a mirror.
+        part_bones: Pairs of parts that are connected in the part-scale graph.
+        mirror: Pairs (left, right) of joints that are swapped in the mirror image.
         coordinates: One of :data:`COORDINATES`.
         units: Unit of the coordinates, for display.
-        bridges: Edges without a bone, which connect the graph of detectors with separate groups of landmarks.
-        subsets: Name to the joints that :meth:`subset` keeps.
-        description: What the topology is.
-        source: Where the joint list is documented.
+        bridges: Edges without a bone, which connect separate groups of landmarks.
+        subsets: Subset name to the joints that :meth:`subset` keeps.
+        description: Description of the topology.
+        source: Source that documents the joints, such as a URL.
 
     Raises:
-        ValueError: If the fields contradict each other, naming the field, the value and what was expected.
+        ValueError: If the fields are inconsistent.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Skeleton:
 
     @cached_property
     def _text(self) -> str:
-        # The text, not the fields: dictionaries compare equal in any order, but order has a meaning here.
+        # Skeletons are compared by their text, because the order of dictionaries matters here.
         return to_text(self.to_dict())
 
     # Sizes and indices ------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class Skeleton:
 
     @property
     def num_features(self) -> int:
-        """Number of features of a joint, given by the coordinates."""
+        """Number of features per joint, given by the coordinates."""
         return COORDINATES[self.coordinates]
 
     @property
@@ -152,14 +152,15 @@ class Skeleton:
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:
-        """Joint indices of every edge: bones, then bridges, as listed."""
+        """Joint indices of all edges: bones, then bridges, in their order."""
         return tuple((self._index[a], self._index[b]) for a, b in (*self.bones, *self.bridges))
 
     @cached_property
     def bone_pairs(self) -> tuple[tuple[int, int], ...]:
         """Joint indices ``(inner, outer)`` of each bone.
 
-        The outer joint is the one with more hops to the center; in a tie, the second of the listed pair.
+        The outer joint has more hops to the center than the inner joint. In a tie, it is the second joint of
+        the pair.
         """
         hops = nx.single_source_shortest_path_length(self.graph(), self._index[self.center])
         listed = self.edges[: self.num_bones]
@@ -173,7 +174,7 @@ class Skeleton:
 
     @cached_property
     def part_edges(self) -> tuple[tuple[int, int], ...]:
-        """Part indices of each part bone, as listed."""
+        """Part indices of all part bones, in their order."""
         index = {part: position for position, part in enumerate(self.parts)}
         return tuple((index[a], index[b]) for a, b in self.part_bones)
 
@@ -182,23 +183,23 @@ class Skeleton:
         """Index of each joint's mirror image; a joint without a mirror pair is its own image.
 
         Note:
-            In a skeleton from :meth:`dual`, a bone across the body (shoulder to shoulder) is its own image,
-            but mirroring also reverses its vector, in addition to the sign change of the axis.
+            In a skeleton from :meth:`dual`, a bone across the body (such as shoulder to shoulder) is its own
+            image, but mirroring also reverses its vector, in addition to the sign change of the mirror axis.
         """
         image = dict(self.mirror) | {b: a for a, b in self.mirror}
         return tuple(self._index[image.get(joint, joint)] for joint in self.joints)
 
     def graph(self) -> nx.Graph:
-        """The undirected graph of joint indices, with bones and bridges as its edges."""
+        """Return the undirected graph of joint indices, whose edges are bones and bridges."""
         return graph_of(range(self.num_joints), self.edges)
 
-    # Skeletons from this one ------------------------------------------------------------------------------
+    # Derived skeletons ------------------------------------------------------------------------------------
 
     def subset(self, name: str) -> "Skeleton":
-        r"""The skeleton of the joints that the file lists under ``subsets``.
+        r"""Return the skeleton of a subset of the joints, as defined in ``subsets``.
 
-        Every dropped joint is merged into the nearest kept one (:func:`contract`), so that its neighbours
-        stay connected. Joints keep their order in this skeleton, whatever the order of the list.
+        Every dropped joint is merged into the nearest kept joint (:func:`contract`), so that its neighbours
+        stay connected. Joints keep the order of this skeleton, regardless of their order in ``subsets``.
 
         Args:
             name: Name of the subset.
@@ -230,17 +231,17 @@ class Skeleton:
         )
 
     def dual(self) -> "Skeleton":
-        r"""The bone-dual (§5.5): its joints are this skeleton's bones, named ``inner-outer``.
+        r"""Return the bone dual (§5.5), whose joints are the bones of this skeleton, named ``inner-outer``.
 
-        Two bones are linked if they share a joint (the line graph) or if a bridge joins them; the links of
-        the second kind are bridges of the dual. The center of the dual is the first bone at this center. A
-        bone belongs to the part of its outer joint, and parts without a bone are contracted away.
+        Two bones are connected by a bone of the dual if they share a joint (the line graph), and by a bridge
+        of the dual if a bridge joins them. The center of the dual is the first bone at the center of this
+        skeleton. A bone belongs to the part of its outer joint; parts without bones are contracted.
 
         Raises:
-            ValueError: If the skeleton has no bone.
+            ValueError: If the skeleton has no bones.
         """
         if not self.bones:
-            raise ValueError(f"skeleton '{self.name}' has no bones, so it has no bone-dual")
+            raise ValueError(f"skeleton '{self.name}' has no bones, so it has no bone dual")
         pairs = [(self.joints[inner], self.joints[outer]) for inner, outer in self.bone_pairs]
         name_of = {frozenset(pair): "-".join(pair) for pair in pairs}
         order = {name: position for position, name in enumerate(name_of.values())}
@@ -252,7 +253,7 @@ class Skeleton:
         line_graph = nx.line_graph(nx.Graph(self.bones))
         links = {frozenset(name_of[frozenset(bone)] for bone in link) for link in line_graph.edges}
 
-        # A joint that only bridges touch has no bone: its bridges move to the nearest joint that has one.
+        # The bridges of a joint without bones move to the nearest joint with a bone.
         touching: dict[str, list[str]] = {joint: [] for bone in self.bones for joint in bone}
         for pair, name in zip(pairs, order, strict=True):
             for joint in pair:
@@ -271,7 +272,7 @@ class Skeleton:
         for (_, outer), name in zip(self.bone_pairs, order, strict=True):
             parts[part_names[self.joint_parts[outer]]] += (name,)
 
-        # Left stays first: the bone with more joints that come first in their mirror pairs.
+        # Left bones come first: they have more joints that are the first of their mirror pair.
         image = {a: self.joints[b] for a, b in zip(self.joints, self.mirror_permutation, strict=True)}
         firsts = {first for first, _ in self.mirror}
         side = {name: len(firsts.intersection(bone)) for bone, name in name_of.items()}
@@ -300,12 +301,12 @@ class Skeleton:
         return [joint for pair in self.mirror for joint in pair]
 
     def _contracted(self, kept: Sequence[str]) -> dict[str, str]:
-        """Each joint's kept joint (:func:`contract`)."""
+        """Return the kept joint of each joint (:func:`contract`)."""
         edges = (*self.bones, *self.bridges)
         return contract(self.joints, edges, kept, self.center, self._paired_joints)
 
     def _part_bones_without_empty(self, parts: Mapping[str, Sequence[str]]) -> tuple[Pair, ...]:
-        """The part bones after the parts that are empty in ``parts`` are contracted away."""
+        """Return the part bones after contracting the parts that are empty in ``parts``."""
         names = tuple(self.parts)
         center = names[self.joint_parts[self._index[self.center]]]
         paired = {
@@ -319,20 +320,20 @@ class Skeleton:
     # JSON -------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document (``skeletons/schema.json``), without empty optional fields."""
+        """Return the JSON document (``skeletons/schema.json``), without empty optional fields."""
         document = {key: _plain(getattr(self, key)) for key in _KEYS}
         return {key: value for key, value in document.items() if value or key not in ("bridges", "subsets")}
 
     @classmethod
     def from_dict(cls, document: Any, where: str = "skeleton") -> "Skeleton":
-        """Build a skeleton from a JSON document and check it fully.
+        """Build a skeleton from a JSON document, with full validation.
 
         Args:
-            document: The result of :meth:`to_dict`, or the JSON of a file.
-            where: The name of the document in error messages, such as its file.
+            document: The result of :meth:`to_dict`, or the content of a JSON file.
+            where: Name of the document for error messages, such as its path.
 
         Raises:
-            ValueError: If a field is missing, unknown, of the wrong type, or contradicts another.
+            ValueError: If a field is missing, unknown, of the wrong type, or inconsistent with other fields.
         """
         check_schema(document, where)
         values: dict[str, Any] = {
@@ -358,7 +359,7 @@ class Skeleton:
 
 
 def _plain(value: Any) -> Any:
-    """A field as JSON has it."""
+    """Convert a field to JSON types."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -131,7 +131,7 @@ def test_info_reports_bad_files_and_then_fails(folder: Path, capsys: pytest.Capt
 
 def test_info_says_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no folder" in error_of(capsys, "data", "info", str(folder / "absent"))
-    assert "no skeleton 'ntu99'" in error_of(capsys, "data", "info", str(folder), "--skeleton", "ntu99")
+    assert "unknown skeleton 'ntu99'" in error_of(capsys, "data", "info", str(folder), "--skeleton", "ntu99")
     (folder / "clips.csv").write_text("file,label\na.npz,x\n")
     assert "column 'file' lacks b.npz, c.npz" in error_of(capsys, "data", "info", str(folder))
 

@@ -56,7 +56,7 @@ def test_files_that_are_not_there_or_not_what_they_should_be(
         (["predict", str(checkpoint), str(junk)], "ends in '', expected one of .npz ("),
         (["skeleton", "validate", str(missing)], "no file"),
         (["skeleton", "validate", str(junk)], "expected a skeleton's JSON file"),
-        (["skeleton", "show", "ntu99"], "no skeleton 'ntu99'"),
+        (["skeleton", "show", "ntu99"], "unknown skeleton 'ntu99'"),
         (["fit", "nope"], "no recipe 'nope': expected one of bandai2, cmu_mocap, "),
     ):
         assert message in error_of(capsys, *argv)
@@ -66,7 +66,7 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["skeleton", "show", "ntu99", "--debug"]) == 1
     error = capsys.readouterr().err
     assert "Traceback (most recent call last)" in error
-    assert error.splitlines()[-1].startswith("sybio: error: no skeleton 'ntu99'")
+    assert error.splitlines()[-1].startswith("sybio: error: unknown skeleton 'ntu99'")
 
 
 def test_interrupted_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Subsets of joints and the bone-dual."""
+"""Subsets of joints and the bone dual."""
 
 from collections.abc import Callable
 
@@ -135,7 +135,7 @@ def test_bridges_through_a_joint_without_bones_still_link_its_neighbours() -> No
 
 
 def test_skeleton_without_bones_has_no_dual() -> None:
-    with pytest.raises(ValueError, match=r"skeleton 'letters' has no bones, so it has no bone-dual"):
+    with pytest.raises(ValueError, match=r"skeleton 'letters' has no bones, so it has no bone dual"):
         make("ab", "", center="a", bridges="ab").dual()
 
 
