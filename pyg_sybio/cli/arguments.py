@@ -55,6 +55,31 @@ def new_group(commands: Commands, name: str, summary: str, metavar: str = "ACTIO
 # Arguments ------------------------------------------------------------------------------------------------
 
 
+def argument(
+    parser: Any, name: str, type: Callable[[str], Any], help: str, default: Any = None, **options: Any
+) -> None:
+    """Add an argument or an option with a value.
+
+    Args:
+        parser: The command, or a group of it.
+        name: Name of the argument, or of the option with its dashes.
+        type: Type of the value, which also determines the placeholder in the help text.
+        help: Help text, to which the default is added.
+        default: The default. (default: none)
+        **options: Further arguments of :meth:`argparse.ArgumentParser.add_argument`.
+    """
+    if default is not None:
+        help = f"{help} (default: {default})"
+    placeholder = _PLACEHOLDERS.get(type, "TEXT") if name.startswith("-") else name.upper()
+    options = {"metavar": None if "choices" in options else placeholder} | options
+    parser.add_argument(name, type=type, default=default, help=help, **options)
+
+
+def flag(parser: Any, name: str, help: str) -> None:
+    """Add an option without a value."""
+    parser.add_argument(name, action="store_true", help=help)
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add ``MODEL`` and ``--data-root``."""
     parser.add_argument(
@@ -193,6 +218,19 @@ def port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
     return int(text)
+
+
+_PLACEHOLDERS: dict[Callable[[str], Any], str] = {
+    Path: "FILE",
+    non_negative_int: "N",
+    positive_int: "N",
+    positive_float: "X",
+    non_negative_float: "X",
+    fraction: "X",
+    positive_fraction: "X",
+    port: "N",
+}
+"""Placeholders of values in help texts."""
 
 
 def _float(text: str) -> float:

@@ -13,6 +13,7 @@ from pyg_sybio.cli.arguments import (
     add_output,
     add_skeleton,
     add_up,
+    argument,
     check_output,
     new_command,
     new_group,
@@ -31,45 +32,24 @@ def add_command(commands: Commands) -> None:
     parser = new_command(
         actions, "info", "Count clips, classes, lengths, frame rates and missing values.", info
     )
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder, read with its subfolders; or one file"
-    )
+    argument(parser, "folder", Path, "folder, read with its subfolders; or one file")
     add_skeleton(parser, _SKELETON)
     labels = parser.add_mutually_exclusive_group()
-    labels.add_argument(
-        "--labels",
-        type=Path,
-        metavar="CSV",
-        help="table with the columns file, label, and optionally split and others "
-        "(default: FOLDER/clips.csv)",
-    )
-    labels.add_argument(
-        "--pattern",
-        metavar="REGEX",
-        help=r"regular expression that reads labels from file names, such as "
-        r"'(?P<label>[^/]+)/(?P<subject>\d+)_.*'",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the summary as JSON")
+    columns = "table with the columns file, label, and optionally split and others"
+    argument(labels, "--labels", Path, f"{columns} (default: FOLDER/clips.csv)", metavar="CSV")
+    example = r"(?P<label>[^/]+)/(?P<subject>\d+)_.*"
+    pattern = f"regular expression that reads labels from file names, such as '{example}'"
+    argument(labels, "--pattern", str, pattern, metavar="REGEX")
+    argument(parser, "--json", Path, "also write the summary as JSON")
 
     parser = new_command(
         actions, "show", "Draw a motion: a strip of frames, a GIF, a film, or a page with a player.", show
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a motion file")
+    argument(parser, "file", Path, "a motion file")
     add_skeleton(parser, _SKELETON)
-    parser.add_argument(
-        "--entry",
-        type=non_negative_int,
-        metavar="N",
-        help="number of the motion in the file, from 0 (default: 0)",
-    )
+    argument(parser, "--entry", non_negative_int, "number of the motion in the file, from 0 (default: 0)")
     add_output(parser, (*PICTURES, *FILMS))
-    parser.add_argument(
-        "--frames",
-        type=positive_int,
-        default=8,
-        metavar="N",
-        help="number of frames in a .png (default: %(default)s)",
-    )
+    argument(parser, "--frames", positive_int, "number of frames of a strip", 8)
     add_up(parser)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import Commands, new_command
+from pyg_sybio.cli.arguments import Commands, argument, new_command, non_negative_int
 
 
 def add_command(commands: Commands) -> None:
@@ -11,16 +11,8 @@ def add_command(commands: Commands) -> None:
     parser = new_command(
         commands, "demo", "Train a small model on synthetic motions, evaluate it, and draw its results.", run
     )
-    parser.add_argument(
-        "--output", type=Path, default=Path("demo_output"), metavar="DIR", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="for the weights and the motions (default: %(default)s)",
-    )
+    argument(parser, "--output", Path, "folder of the results", Path("demo_output"), metavar="DIR")
+    argument(parser, "--seed", non_negative_int, "random seed of the weights and the motions", 0)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pyg_sybio.cli.arguments import Commands, new_command
+from pyg_sybio.cli.arguments import Commands, argument, new_command
 from pyg_sybio.cli.errors import UsageError
 
 
@@ -17,11 +17,7 @@ def add_command(commands: Commands) -> None:
         epilog="Every setting of the recipe can be overridden: --trainer.max_epochs 3, --model.preset ntu, "
         "--data.batch_size 16, --ckpt_path last. 'sybio fit RECIPE --print_config' shows all settings.",
     )
-    parser.add_argument(
-        "recipe",
-        metavar="RECIPE",
-        help="name of a shipped recipe (synthetic, motion_folder, ...) or a YAML file",
-    )
+    argument(parser, "recipe", str, "name of a shipped recipe (synthetic, motion_folder, ...) or a YAML file")
 
 
 def run(args: argparse.Namespace) -> None:

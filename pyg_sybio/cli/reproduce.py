@@ -4,7 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import Commands, new_command, non_negative_float, non_negative_int
+from pyg_sybio.cli.arguments import (
+    Commands,
+    argument,
+    flag,
+    new_command,
+    non_negative_float,
+    non_negative_int,
+)
 from pyg_sybio.cli.errors import UsageError
 
 
@@ -21,37 +28,17 @@ def add_command(commands: Commands) -> None:
         "in RESULTS.md next to DIR. Settings of the recipe, such as --trainer.max_steps 500, apply to all "
         "runs. Finished runs are kept, and interrupted runs continue when the command is repeated.",
     )
-    parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="name of the experiment (default: list them all)"
+    argument(parser, "name", str, "name of the experiment (default: list them all)", nargs="?")
+    argument(parser, "recipe", str, "as in 'sybio fit'", nargs="?")
+    argument(parser, "--seeds", non_negative_int, "train each model once per seed (default: 0)", nargs="+")
+    output = "folder of the results; the runs are in DIR/runs"
+    argument(parser, "--output", Path, output, Path("reproduced"), metavar="DIR")
+    argument(parser, "--split", str, "split to measure on (default: test)", choices=("test", "val"))
+    minutes = (
+        "after M minutes, start no other run and stop the running one at a checkpoint; 0 only shows the "
     )
-    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="as in 'sybio fit'")
-    parser.add_argument(
-        "--seeds",
-        type=non_negative_int,
-        nargs="+",
-        metavar="N",
-        help="train each model once per seed (default: 0)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("reproduced"),
-        metavar="DIR",
-        help="folder of the results; the runs are in DIR/runs (default: %(default)s)",
-    )
-    parser.add_argument("--split", choices=("test", "val"), help="split to measure on (default: test)")
-    parser.add_argument(
-        "--minutes",
-        type=non_negative_float,
-        metavar="M",
-        help="after M minutes, start no other run and stop the running one at a checkpoint; 0 only shows the "
-        "results so far",
-    )
-    parser.add_argument(
-        "--report",
-        action="store_true",
-        help="only write the table and the figures again, with the options of the last call",
-    )
+    argument(parser, "--minutes", non_negative_float, f"{minutes}results so far", metavar="M")
+    flag(parser, "--report", "only write the table and figures again, with the options of the last call")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pyg_sybio import skeleton as skeletons
-from pyg_sybio.cli.arguments import Commands, new_command, new_group
+from pyg_sybio.cli.arguments import Commands, argument, flag, new_command, new_group
 
 
 def add_command(commands: Commands) -> None:
@@ -13,22 +13,19 @@ def add_command(commands: Commands) -> None:
     new_command(actions, "list", "List the skeletons that ship with the package.", list_all)
 
     parser = new_command(actions, "show", "Draw a skeleton.", show)
-    parser.add_argument(
-        "name", metavar="NAME_OR_JSON", help="such as ntu25 or cmu38:used, or the path of a JSON file"
-    )
-    parser.add_argument("--output", type=Path, metavar="PNG", help="the picture (default: NAME.png)")
+    name = "such as ntu25 or cmu38:used, or the path of a JSON file"
+    argument(parser, "name", str, name, metavar="NAME_OR_JSON")
+    argument(parser, "--output", Path, "the picture (default: NAME.png)", metavar="PNG")
 
     parser = new_command(actions, "validate", "Check the JSON file of a skeleton.", validate)
-    parser.add_argument("file", type=Path, metavar="FILE")
+    argument(parser, "file", Path, "the JSON file")
 
     parser = new_command(actions, "from", "Write the skeleton of a BVH or ASF file as JSON.", convert)
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .bvh or .asf file")
-    parser.add_argument("--name", help="name of the skeleton (default: rig and the number of its joints)")
-    parser.add_argument("--units", help="length unit of a .bvh file, such as cm (default: unnamed)")
-    parser.add_argument(
-        "--end-sites", action="store_true", help="turn the end sites of a .bvh file into joints"
-    )
-    parser.add_argument("--output", type=Path, metavar="JSON", help="the file to write (default: NAME.json)")
+    argument(parser, "file", Path, "a .bvh or .asf file")
+    argument(parser, "--name", str, "name of the skeleton (default: rig and the number of its joints)")
+    argument(parser, "--units", str, "length unit of a .bvh file, such as cm (default: unnamed)")
+    flag(parser, "--end-sites", "turn the end sites of a .bvh file into joints")
+    argument(parser, "--output", Path, "the file to write (default: NAME.json)", metavar="JSON")
 
 
 def list_all(args: argparse.Namespace) -> None:
