@@ -139,6 +139,8 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
         raise ValueError(f"{where}: the model's config must be an object, but it is {config!r:.60}")
     if missing := [name for name in ("skeleton", *_RANGES, *_CHOICES) if name not in config]:
         raise ValueError(f"{where}: the model's config has no '{missing[0]}'")
+    if unknown := config.keys() - {"skeleton", *_RANGES, *_CHOICES}:
+        raise ValueError(f"{where}: the model's config has the unknown key {min(unknown)!r:.60}")
     for name, (low, high, whole) in _RANGES.items():
         value, listed = config[name], name in _LISTS
         kind = f"a number from {low:g} to {high:g}"

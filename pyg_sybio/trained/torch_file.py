@@ -32,7 +32,7 @@ _DTYPES = {
 _STORAGES = {f"torch.{name}Storage": dtype for name, dtype in _DTYPES.items()}
 _ORDERED_DICT, _TENSOR = "collections.OrderedDict", "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"
-_MAX_PICKLE = 16 * 2**20  # bytes of the values without the tensors
+_MAX_PICKLE = 4 * 2**20  # bytes of the values without the tensors
 _MAX_DIMENSIONS = 8
 
 

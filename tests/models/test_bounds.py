@@ -88,6 +88,10 @@ def test_a_missing_value_is_named(name: str) -> None:
     assert f"the model's config has no '{name}'" in refusal(config)
 
 
+def test_an_unknown_key_is_named() -> None:
+    assert "the model's config has the unknown key 'hop'" in refusal(small_config(hop=3))
+
+
 def body(num_joints: int, bones: list[list[str]] | None = None) -> dict[str, Any]:
     """A chain of joints, or what the bones say, with a part for each joint."""
     joints = [f"joint {number}" for number in range(num_joints)]
