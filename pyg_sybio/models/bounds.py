@@ -86,11 +86,11 @@ def check_plain(document: Any, where: str) -> None:
         ValueError: If a value has another type, is not finite or too large, or there are too many of them.
     """
     num_values, num_characters = 0, 0
-    waiting = [(document, 0)]
+    waiting: list[tuple[Any, int, str]] = [(document, 0, where)]  # with the depth, and the place for messages
     while waiting:
-        value, depth = waiting.pop()
+        value, depth, place = waiting.pop()
         num_values += 1
-        items: list[Any] = []
+        items: list[tuple[Any, str]] = []
         match value:
             case None | bool():
                 pass
@@ -101,20 +101,21 @@ def check_plain(document: Any, where: str) -> None:
             case str() if len(value) <= _MAX_TEXT:
                 num_characters += len(value)
             case list() | tuple():
-                items = list(value) if len(value) <= _MAX_VALUES else [None] * (_MAX_VALUES + 1)
+                items = [(each, place) for each in value[: _MAX_VALUES + 1]]
             case dict() if all(type(key) is str for key in value):
-                items = [*value, *value.values()]
+                for key, each in value.items():
+                    items += [(key, place), (each, f"{where}: '{key:.60}'")]
             case str():
-                raise ValueError(f"{where}: a text of {len(value)} characters, expected at most {_MAX_TEXT}")
+                raise ValueError(f"{place}: a text of {len(value)} characters, expected at most {_MAX_TEXT}")
             case int() | float():
                 raise ValueError(
-                    f"{where}: a number that is not finite or too large, expected one below 2^63"
+                    f"{place}: a number that is not finite or too large, expected below 2^63"
                 )
             case _:
-                raise ValueError(f"{where}: a value of type {type(value).__name__}, expected plain values")
+                raise ValueError(f"{place}: a value of type {type(value).__name__}, expected plain values")
         if depth == _MAX_DEPTH:
-            raise ValueError(f"{where}: nested too deeply, expected at most {_MAX_DEPTH} levels")
-        waiting += [(item, depth + 1) for item in items]
+            raise ValueError(f"{place}: nested too deeply, expected at most {_MAX_DEPTH} levels")
+        waiting += [(item, depth + 1, inside) for item, inside in items]
         if num_values + len(waiting) > _MAX_VALUES or num_characters > _MAX_CHARACTERS:
             raise ValueError(
                 f"{where}: too long, expected at most {_MAX_VALUES} values and {_MAX_CHARACTERS} characters"
