@@ -1,27 +1,27 @@
-# Each target makes the environment it needs; the first run on a fresh machine installs it.
+# Each target creates the virtual environment if it does not exist yet.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 WORKERS ?= logical
-# A test file stays with one worker, so that what its tests share is made once.
+# All tests of a file run in the same worker, so that shared fixtures are built only once.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
 
 .PHONY: help install demo test slow lint message-passing benchmark clean
 
 help:
-	@echo "make demo             train and evaluate the model on built-in motions (pictures in demo_output/)"
-	@echo "make test             run the tests, one process per core (WORKERS=1: in one process)"
-	@echo "make slow             run the exhaustive tests, which \`make test\` leaves out"
+	@echo "make demo             train and evaluate a model on synthetic motions (figures in demo_output/)"
+	@echo "make test             run the tests, one process per core (WORKERS=1: a single process)"
+	@echo "make slow             run the exhaustive tests, which \`make test\` skips"
 	@echo "make lint             ruff and mypy"
 	@echo "make message-passing  build torch-scatter and run the message-passing tests with it"
-	@echo "make benchmark        latency of every preset and variant (more: sybio benchmark)"
-	@echo "make clean            remove the environment and what the targets made"
-	@echo "PYG_SYBIO_DATA=FOLDER make test runs the tests on real recordings as well."
+	@echo "make benchmark        measure the latency of every preset and variant (more: sybio benchmark)"
+	@echo "make clean            remove the environment and all generated files"
+	@echo "PYG_SYBIO_DATA=FOLDER make test also runs the tests on real recordings."
 
 install: $(INSTALLED)
 
-# torch comes first and pinned: a looser request takes the newest build with all of its CUDA packages.
+# torch is installed first, with a pinned version; otherwise pip installs the latest build with its CUDA packages.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
@@ -33,7 +33,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PYTEST) -m "not slow"
-	@echo "Left out: the exhaustive tests (make slow)$(if $(PYG_SYBIO_DATA),,, those on real recordings (set PYG_SYBIO_DATA))."
+	@echo "Skipped: exhaustive tests (make slow)$(if $(PYG_SYBIO_DATA),,, tests on real recordings (set PYG_SYBIO_DATA))."
 
 slow: $(INSTALLED)
 	$(PYTEST) -m slow

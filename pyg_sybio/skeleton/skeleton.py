@@ -34,8 +34,9 @@ _KEYS = (
 class Skeleton:
     r"""The topology of a body: the skeleton graph of §3 of the paper and the parts of §4.2.
 
-    The order of ``joints``, ``parts`` and ``bones`` is the order in tensors. Skeletons are compared by value.
-    The constructor checks that the fields are consistent; :meth:`from_dict` also checks their types.
+    The order of ``joints``, ``parts`` and ``bones`` is the order in tensors. Skeletons are compared by value,
+    except for ``description`` and ``source``. The constructor checks that the fields are consistent;
+    :meth:`from_dict` also checks their types.
 
     Args:
         name: Name of the topology.
@@ -103,7 +104,8 @@ class Skeleton:
     @cached_property
     def _text(self) -> str:
         # Skeletons are compared by their text, because the order of dictionaries matters here.
-        return to_text(self.to_dict())
+        document = self.to_dict()
+        return to_text({key: document[key] for key in document if key not in ("description", "source")})
 
     # Sizes and indices ------------------------------------------------------------------------------------
 
