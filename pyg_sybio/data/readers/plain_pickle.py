@@ -122,7 +122,7 @@ class PlainUnpickler(pickle._Unpickler):
         + [f"numpy.{core}.multiarray.{name}" for core in _CORES for name in ("_reconstruct", "scalar")]
         + [f"numpy.{core}.numeric._frombuffer" for core in _CORES]
     )
-    free_objects = 2**22
+    free_objects = 2**21
 
     pop_mark: Callable[[], list[Any]]
 
