@@ -3,57 +3,62 @@ r"""A model trained, evaluated and drawn within minutes, without a download: ``s
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
-from torch_geometric.data import Batch, Dataset
+from torch_geometric.data import Dataset
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.files import write_whole
-from pyg_sybio.models.sybio_gnn import SybioGNN
-from pyg_sybio.trained.evaluation import Report, evaluate, format_report, write_report
+from pyg_sybio.trained.actional import actional_graphs
+from pyg_sybio.trained.evaluation import Report, format_report, write_report
+from pyg_sybio.trained.trained import Trained
 from pyg_sybio.training.recipes import fit
 from pyg_sybio.visualization.actional_figure import draw_actional
-from pyg_sybio.visualization.forecast import Forecast
+from pyg_sybio.visualization.model_forecast import forecast_clip
 from pyg_sybio.visualization.motion_figure import draw_forecast
 
-# One action of the arms and one of the whole body, so that their learned graphs can be told apart.
+# One action of the arms and one of the whole body, so that their learned graphs differ visibly.
 COMPARED = ("waving", "walking")
-# An action that moves everything, so that a forecast has much to get right.
+# An action that moves everything, so that its forecast is hard.
 DRAWN = "jumping_jacks"
 
 
 def run_demo(output: str | Path, *, seed: int = 0, overrides: Sequence[str] = ()) -> Report:
-    r"""Train the ``synthetic`` recipe and show what came of it on clips that training has not seen.
+    r"""Train the ``synthetic`` recipe and show the result on clips that training has not seen.
 
-    Writes into `output`: ``report.md`` and ``report.json`` (accuracy, and motion errors beside zero
+    Writes into `output`: ``report.md`` and ``report.json`` (accuracy, and motion errors next to zero
     velocity), ``prediction.png`` (a clip's predicted motion over the true one), ``actional.png`` (the learned
     graphs of two actions, means over the clips of each), ``model`` (for
-    :meth:`~pyg_sybio.models.SybioGNN.from_pretrained`) and ``training`` (checkpoints and logs).
+    :func:`~pyg_sybio.trained.load.load_trained` and every command that takes a model), ``clip.npz`` (the
+    start of a test clip, to predict) and ``training`` (checkpoints and logs).
 
     Args:
-        output: Folder to write into; it is made.
-        seed: Of the weights and of the clips.
+        output: Folder to write into; it is created.
+        seed: The seed of the weights and of the clips.
         overrides: Settings of the recipe that differ, as for ``sybio fit``.
 
     Returns:
         The report.
     """
     output = Path(output)
-    # Three data sets of their own for each seed; seed 0 is the recipe as it stands.
+    # Three data sets for each seed; seed 0 is the recipe as it is.
     seeds = [f"--seed_everything={seed}"]
     seeds += [f"--data.{split}.seed={3 * seed + i}" for i, split in enumerate(("train", "val", "test"))]
     cli = fit("synthetic", [*seeds, f"--trainer.default_root_dir={output / 'training'}", *overrides])
-    model, clips = cli.model.model, cli.datamodule.clips("test")
+    trained, clips = cli.model.cpu().eval().trained(), cli.datamodule.clips("test")
 
-    report = {"seed": seed} | evaluate(model, clips, seen_classes=cli.model.seen_classes)
+    report = {"seed": seed, "split": "test"} | trained.evaluate(clips)
     write_report(report, output / "report.json")
     write_whole(output / "report.md", lambda file: file.write(_markdown(report).encode()))
-    _draw_clip(model, clips, output / "prediction.png")
-    _draw_graphs(model, clips, output / "actional.png")
-    model.save_pretrained(output / "model")
+    number = clips.labels.tolist().index(clips.class_names.index(DRAWN))
+    draw_forecast(forecast_clip(trained, clips, number), output / "prediction.png")
+    _draw_graphs(trained, clips, output / "actional.png")
+    trained.save(output / "model", report=report, title="Synthetic motions")
+    x = clips[number].x.transpose(0, 1)[None]
+    write_motion(Motion(poses=x, skeleton=clips.skeleton, frame_rate=clips.frame_rate), output / "clip.npz")
 
     print(format_report(report, by_class=False))
     print(f"\nreport, pictures and model: {output}")
+    print(f"try: sybio predict {output / 'model'} {output / 'clip.npz'}")
     return report
 
 
@@ -65,31 +70,14 @@ def _markdown(report: Report) -> str:
     )
 
 
-@torch.no_grad()
-def _draw_clip(model: SybioGNN, clips: Dataset, path: Path) -> None:
-    """The first clip of one action: predicted over true motion, with both class names."""
-    label = clips.class_names.index(DRAWN)
-    clip = next(clip for clip in clips if int(clip.y) == label)
-    out = model(Batch.from_data_list([clip]))
-    named = clips.class_names[int(out.logits.argmax())]
-    observed, future = (motion.transpose(0, 1)[None] for motion in (clip.x, clip.future))  # frames first
-    seen, came, predicted = (
-        Motion(poses=poses, skeleton=clips.skeleton, frame_rate=clips.frame_rate)
-        for poses in (observed, future, out.future)
-    )
-    draw_forecast(Forecast(seen, came, predicted, title=f"{DRAWN}, recognised as {named}"), path)
-
-
-@torch.no_grad()
-def _draw_graphs(model: SybioGNN, clips: Dataset, path: Path) -> None:
+def _draw_graphs(trained: Trained, clips: Dataset, path: Path) -> None:
     """The mean actional graph of each compared action, over its first clip's last pose."""
-    graphs: dict[str, Tensor] = {}
-    poses: dict[str, Tensor] = {}
-    for action in COMPARED:
-        label = clips.class_names.index(action)
-        batch = Batch.from_data_list([clip for clip in clips if int(clip.y) == label])
-        graphs[action] = model(batch).actional.mean(0)
-        poses[action] = batch[0].x[:, -1]
+    found = actional_graphs(trained.on_device(), clips)
+    compared = {action: found.of_class(clips.class_names.index(action)) for action in COMPARED}
     draw_actional(
-        clips.skeleton, graphs, path, poses=poses, title="Actional graphs, means of the clips of a class"
+        clips.skeleton,
+        {action: each.graphs.mean(0) for action, each in compared.items()},
+        path,
+        poses={action: each.poses[0] for action, each in compared.items()},
+        title="Actional graphs, means of the clips of a class",
     )

@@ -3,7 +3,7 @@ r"""Export of models to ONNX files, which are compared with PyTorch before they 
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch.export import Dim
 
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
+from pyg_sybio.trained.digest import initializers_digest
 from pyg_sybio.trained.onnx_model import (
     ABOUT,
     CONFIG,
@@ -70,7 +71,7 @@ def export_onnx(
     task: str = "all",
     persons: bool = False,
     num_future: int | None = None,
-    about: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | Callable[[str], Mapping[str, Any]] | None = None,
 ) -> Exported:
     r"""Export a model in evaluation mode to an ONNX file.
 
@@ -92,7 +93,8 @@ def export_onnx(
         persons: Whether clips have a person dimension. Poses then have the shape ``[N, P, T, M, D]`` with any
             number of persons, and there is a second input ``present``, booleans ``[N, P]``.
         num_future: Number of future frames. (default: the model's ``num_future``)
-        about: Additional metadata, as JSON values.
+        about: Additional metadata as JSON values, or a function that returns them for the digest of the
+            file's weights (:func:`~pyg_sybio.trained.digest.initializers_digest`).
 
     Shapes:
         - **poses:** :math:`(N, T, M, D)`, any :math:`T \geq 1`
@@ -117,12 +119,15 @@ def export_onnx(
     if num_future < 1:
         raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
     metadata = {FORMAT: str(FORMAT_VERSION), CONFIG: json.dumps(model.config)}
-    if about is not None:
-        metadata[ABOUT] = json.dumps(about, allow_nan=False)
-
     model.eval()
     graph = _Graph(model, _OUTPUTS[task], num_future, *_motions(model, *_TRACED, persons=persons))
-    content = _translated(graph, metadata)
+    proto = _translated(graph)
+    if about is not None:
+        facts = about(initializers_digest(proto.graph)) if callable(about) else about
+        metadata[ABOUT] = json.dumps(facts, allow_nan=False)
+    for key, value in metadata.items():
+        proto.metadata_props.add(key=key, value=value)
+    content: bytes = proto.SerializeToString()
     differences = _check(OnnxModel(content, where="the export"), model, graph, num_future)
     write_whole(path, lambda file: file.write(content))
     return Exported(graph.outputs, differences, len(content))
@@ -157,8 +162,8 @@ class _Graph(nn.Module):
         )
 
 
-def _translated(graph: _Graph, metadata: Mapping[str, str]) -> bytes:
-    """Return the content of the ONNX file of a graph."""
+def _translated(graph: _Graph) -> Any:
+    """Return the ONNX model of a graph."""
     free: tuple[tuple[str, ...], ...] = (("clips", "frames"),)
     if len(graph.example) > 1:
         free = (("clips", "persons", "frames"), ("clips", "persons"))
@@ -190,10 +195,7 @@ def _translated(graph: _Graph, metadata: Mapping[str, str]) -> bytes:
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
                 dim.dim_param = symbols[dim.dim_param]
-    for key, value in metadata.items():
-        proto.metadata_props.add(key=key, value=value)
-    content: bytes = proto.SerializeToString()
-    return content
+    return proto
 
 
 def _check(exported: OnnxModel, model: SybioGNN, graph: _Graph, num_future: int) -> dict[str, float]:

@@ -192,7 +192,7 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path: Path, monkeypatch
     ]
     for each in matrices:
         each.raw_data = bytes(len(each.raw_data))
-    monkeypatch.setattr(export, "_translated", lambda graph, metadata: broken.SerializeToString())
+    monkeypatch.setattr(export, "_translated", lambda graph: broken)
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"what was there before")
     with pytest.raises(ExportError, match=r"'logits' differs between onnxruntime and PyTorch for 1 clips"):
@@ -202,12 +202,12 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path: Path, monkeypatch
 
 
 def test_a_model_without_an_opinion_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = onnx_file("recognition").content
+    other = onnx.load_model_from_string(onnx_file("recognition").content)
     silent = small_model()
     head = silent.joint_network.recognition_head  # type: ignore[union-attr]
     assert head is not None
     nn.init.zeros_(head.classifier.weight)
-    monkeypatch.setattr(export, "_translated", lambda graph, metadata: content)
+    monkeypatch.setattr(export, "_translated", lambda graph: other)
     monkeypatch.setattr(export, "TOLERANCE", float("inf"))
     with pytest.raises(ExportError, match="'logits' of the PyTorch model is the same for different motions"):
         export_onnx(silent, tmp_path / "silent.onnx", task="recognition")

@@ -63,18 +63,15 @@ def level(module: str) -> int:
     return LEVEL[[*module.split("."), "__init__"][1]]
 
 
-@pytest.mark.xfail(strict=True, reason="models/ and accelerate/ import each other")
 def test_no_modules_import_each_other() -> None:
     TopologicalSorter({module: imported(module) for module in MODULES}).prepare()
 
 
-@pytest.mark.xfail(strict=True, reason="nn/, models/ and trained/ import from higher levels")
 def test_imports_run_one_way() -> None:
     imports = [(module, other) for module in MODULES for other in sorted(imported(module))]
     assert [f"{one} imports {other}" for one, other in imports if level(other) > level(one)] == []
 
 
-@pytest.mark.xfail(strict=True, reason="several modules have them still")
 def test_no_import_is_for_type_checkers_only() -> None:
     assert [module for module, path in MODULES.items() if "TYPE_CHECKING" in path.read_text("utf-8")] == []
 

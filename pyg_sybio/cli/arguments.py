@@ -80,21 +80,44 @@ def flag(parser: Any, name: str, help: str) -> None:
     parser.add_argument(name, action="store_true", help=help)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add ``MODEL`` and ``--data-root``."""
+def add_model(parser: argparse.ArgumentParser, *, data: bool = False) -> None:
+    """Add ``MODEL``, and for commands that take clips of its data set ``--data-root`` and ``--recipe``."""
     parser.add_argument(
         "model",
         type=Path,
         metavar="MODEL",
         help=".ckpt file written by 'sybio fit', or a folder or .onnx file written by 'sybio export'",
     )
-    add_data_root(parser)
+    add_imports(parser)
+    if data:
+        add_data(parser)
 
 
-def add_data_root(parser: argparse.ArgumentParser) -> None:
-    """Add ``--data-root``."""
+def add_imports(parser: argparse.ArgumentParser) -> None:
+    """Add ``--import``."""
     parser.add_argument(
-        "--data-root", metavar="DIR", help="folder with the recordings (default: as in training)"
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a Python module first, which registers transforms or data sets of the model; may be "
+        "repeated",
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data-root`` and ``--recipe``."""
+    parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        help="folder with all recordings (default: the environment variable PYG_SYBIO_DATA)",
+    )
+    parser.add_argument(
+        "--recipe",
+        metavar="RECIPE",
+        help="take the clips of this recipe, a shipped one or a YAML file (default: of the data set that the "
+        "model file names)",
     )
 
 

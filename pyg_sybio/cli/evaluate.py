@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pyg_sybio.cli.arguments import Commands, add_model, add_split, new_command, positive_fraction
+from pyg_sybio.cli.models import load, splits_of
 
 
 def add_command(commands: Commands) -> None:
@@ -12,7 +13,7 @@ def add_command(commands: Commands) -> None:
     parser = new_command(
         commands, "evaluate", "Measure a model's accuracy and motion errors, next to zero velocity.", run
     )
-    add_model(parser)
+    add_model(parser, data=True)
     add_split(parser)
     parser.add_argument("--actions", metavar="A,B,...", help="only clips of these classes (default: all)")
     parser.add_argument(
@@ -32,7 +33,7 @@ def add_command(commands: Commands) -> None:
     views.add_argument(
         "--one-view",
         action="store_true",
-        help="without test-time augmentation, whatever 'data.views' of the recipe says",
+        help="without test-time augmentation, whatever the model file says",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE.json", help="the report (default: next to the model)"
@@ -41,37 +42,24 @@ def add_command(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run ``sybio evaluate``."""
-    import torch
+    from pyg_sybio.trained.evaluation import format_report, write_report
+    from pyg_sybio.trained.views import ONE_VIEW
 
-    from pyg_sybio.trained.evaluation import evaluate, format_report, write_report
-    from pyg_sybio.trained.trained import load_checkpoint
-    from pyg_sybio.trained.views import ONE_LOOK
-    from pyg_sybio.training.data_module import ClipDataModule
-
-    checkpoint = load_checkpoint(args.model)
-    description, name, facts = checkpoint.data, args.split, {"split": args.split}
+    trained = load(args)
+    data, views = splits_of(trained, args), trained.views
+    name, facts = args.split, {"split": args.split}
     if (ratio := args.observation_ratio) is not None:
-        description = description | {args.split: description[args.split] | {"observation_ratio": ratio}}
+        data = data.changed(args.split, observation_ratio=ratio)
         name, facts = f"{args.split}-{ratio:g}", facts | {"observation_ratio": ratio}
-    data = ClipDataModule.from_description(description, root=args.data_root)
-    views = data.views
     if args.one_view:
-        name, views = f"{name}-one-view", ONE_LOOK
+        name, views = f"{name}-one-view", ONE_VIEW
     elif args.mirror:
         name, views = f"{name}-mirror", replace(views, mirror=data.mirror_axis)
         if views.mirror is None:
             raise ValueError(f"{args.model} was trained without RandomMirror, which '--mirror' is for")
-    facts |= {"looks": views.count, "mirrored": views.mirror is not None}
     actions = args.actions.split(",") if args.actions else None
-    report = evaluate(
-        checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu"),
-        data.clips(args.split),
-        seen_classes=checkpoint.seen_classes,
-        batch_size=data.batch_size,
-        actions=actions,
-        looks=views,
-    )
-    report = {"checkpoint": str(args.model)} | facts | report
+    report = trained.evaluate(data.clips(args.split), views=views, actions=actions)
+    report = {"model": str(args.model)} | facts | report
     print(format_report(report))
     output = args.output or args.model.with_suffix(f".{name}.json")
     write_report(report, output)

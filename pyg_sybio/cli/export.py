@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pyg_sybio.cli.arguments import Commands, add_model, new_command, new_group, positive_int
+from pyg_sybio.cli.models import load
 
 
 def add_command(commands: Commands) -> None:
@@ -53,6 +54,11 @@ def add_command(commands: Commands) -> None:
         help="report of 'sybio evaluate' for the model card (default: none, and the card says so)",
     )
     parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        help="folder with all recordings, to complete a checkpoint of version 0.1 of exponential maps",
+    )
+    parser.add_argument(
         "--title", metavar="TEXT", help="title of the model card (default: the folder's name)"
     )
 
@@ -70,19 +76,11 @@ def add_command(commands: Commands) -> None:
 
 def onnx(args: argparse.Namespace) -> None:
     """Run ``sybio export onnx``."""
-    from pyg_sybio.trained.sharing import export_checkpoint
-    from pyg_sybio.trained.trained import load_checkpoint
 
     if args.output.suffix.lower() != ".onnx":
         raise ValueError(f"--output is {args.output}, expected a name that ends in .onnx")
-    checkpoint = load_checkpoint(args.model)
-    exported = export_checkpoint(
-        checkpoint,
-        args.output,
-        root=args.data_root,
-        task=args.task,
-        persons=args.persons,
-        num_future=args.num_future,
+    exported = load(args).export_onnx(
+        args.output, task=args.task, persons=args.persons, num_future=args.num_future
     )
     for name, difference in exported.differences.items():
         print(f"{name:<12} largest difference from PyTorch {difference:.1e} of the largest magnitude")
@@ -92,13 +90,10 @@ def onnx(args: argparse.Namespace) -> None:
 
 def pretrained(args: argparse.Namespace) -> None:
     """Run ``sybio export pretrained``."""
-    from pyg_sybio.data.readers.json_file import read_json
-    from pyg_sybio.trained.sharing import share
-    from pyg_sybio.trained.trained import load_checkpoint
+    from pyg_sybio.files import read_json
 
     report = None if args.report is None else read_json(args.report)
-    checkpoint = load_checkpoint(args.model)
-    share(checkpoint, args.output, report=report, title=args.title, root=args.data_root)
+    load(args, root=args.data_root).save(args.output, report=report, title=args.title)
     print(f"model: {args.output}")
 
 

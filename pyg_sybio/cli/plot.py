@@ -12,7 +12,8 @@ from pyg_sybio.cli.arguments import (
     PICTURES,
     Commands,
     Run,
-    add_data_root,
+    add_data,
+    add_imports,
     add_model,
     add_output,
     add_split,
@@ -24,6 +25,7 @@ from pyg_sybio.cli.arguments import (
     non_negative_int,
     positive_int,
 )
+from pyg_sybio.cli.models import load, splits_of
 
 _STRONGEST = 12
 _MAPPED = 2000  # clips that t-SNE maps in well below a minute
@@ -41,7 +43,7 @@ def add_command(commands: Commands) -> None:
     parser = _new_picture(
         actions, "actional", "The actional graph of a clip, or the mean of each class.", actional
     )
-    add_model(parser)
+    add_model(parser, data=True)
     add_split(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
@@ -63,7 +65,7 @@ def add_command(commands: Commands) -> None:
     add_up(parser)
 
     parser = _new_picture(actions, "embedding", "A t-SNE map of the actional graphs of all clips.", embedding)
-    add_model(parser)
+    add_model(parser, data=True)
     add_split(parser)
     parser.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
     parser.add_argument(
@@ -89,7 +91,7 @@ def add_command(commands: Commands) -> None:
         prediction,
         kinds=(*PICTURES, *FILMS),
     )
-    add_model(parser)
+    add_model(parser, data=True)
     add_split(parser)
     parser.add_argument(
         "of",
@@ -120,7 +122,8 @@ def add_command(commands: Commands) -> None:
         metavar="REPORT.json|MODEL",
         help="a report of 'sybio evaluate', or a model to evaluate",
     )
-    add_data_root(parser)
+    add_imports(parser)
+    add_data(parser)
     add_split(parser)
     parser.add_argument(
         "--sort",
@@ -139,7 +142,8 @@ def add_command(commands: Commands) -> None:
         metavar="CSV|MODEL",
         help="results of 'sybio reproduce observation', or models to evaluate at ratios of 0.1 to 1",
     )
-    add_data_root(parser)
+    add_imports(parser)
+    add_data(parser)
     add_split(parser)
 
     parser = _new_picture(
@@ -185,34 +189,30 @@ def _run(args: argparse.Namespace, run: Run) -> None:
 def actional(args: argparse.Namespace) -> None:
     """Run ``sybio plot actional``."""
     from pyg_sybio.trained.actional import actional_graphs, actional_graphs_of
-    from pyg_sybio.trained.trained import load_checkpoint
     from pyg_sybio.visualization.actional_figure import draw_actional
 
-    checkpoint = load_checkpoint(args.model)
-    skeleton = checkpoint.model.skeleton
+    trained = load(args)
+    skeleton = trained.model.skeleton
     if args.file is not None:
-        from pyg_sybio.trained.observation import observe_one
-
-        observation = observe_one(args.file, checkpoint, root=args.data_root)
-        _note(args.file, observation.notices)
-        graphs = actional_graphs_of(checkpoint.model, observation.x)
+        prediction = trained.predict(args.file, one_view=True)
+        _note(args.file, prediction.notices)
+        x = prediction.prepared.observed.poses.float()
+        graphs = actional_graphs_of(trained.model, x)
         names = _persons(args.file.name, len(graphs))
         shown = dict(zip(names, graphs, strict=True))
-        poses = dict(zip(names, observation.x[:, -1], strict=True))
+        poses = dict(zip(names, x[:, -1], strict=True))
         title = f"Actional graph of {args.file.name}"
     else:
-        dataset = _clips(checkpoint, args)
+        dataset = splits_of(trained, args).clips(args.split)
         class_names = list(dataset.class_names)
         if args.clip is not None:
-            from pyg_sybio.trained.forecast import checked_number
-
-            found = actional_graphs(checkpoint.model, dataset, [checked_number(args.clip, dataset)])
+            found = actional_graphs(trained.model, dataset, [args.clip])
             names = _persons(f"clip {args.clip}, {class_names[int(found.y[0])]}", len(found.graphs))
             shown = dict(zip(names, found.graphs, strict=True))
             poses = dict(zip(names, found.poses, strict=True))
             title = f"Actional graph of a clip of {args.split}"
         else:
-            found = _of_classes(checkpoint, dataset, args.class_name)
+            found = _of_classes(trained, dataset, args.class_name)
             means = found.class_means()
             counts = _range([len(found.of_class(label).y) for label in means])
             shown = {class_names[label]: mean for label, mean in means.items()}
@@ -239,7 +239,6 @@ def embedding(args: argparse.Namespace) -> None:
     import numpy as np
 
     from pyg_sybio.trained.actional import actional_graphs
-    from pyg_sybio.trained.trained import load_checkpoint
     from pyg_sybio.visualization.embedding_figure import (
         draw_embedding,
         embed,
@@ -247,10 +246,10 @@ def embedding(args: argparse.Namespace) -> None:
         perplexity_of,
     )
 
-    checkpoint = load_checkpoint(args.model)
-    dataset = _clips(checkpoint, args)
+    trained = load(args)
+    dataset = splits_of(trained, args).clips(args.split)
     numbers = np.unique(np.linspace(0, len(dataset) - 1, min(args.clips, len(dataset))).round().astype(int))
-    found = actional_graphs(_fast(checkpoint), dataset, numbers.tolist(), progress=True)
+    found = actional_graphs(trained.on_device(), dataset, numbers.tolist(), progress=True)
     count = len(found.y)
     if sys.stderr.isatty():
         print(f"mapping {count} graphs ...", file=sys.stderr)
@@ -271,20 +270,19 @@ def embedding(args: argparse.Namespace) -> None:
 def prediction(args: argparse.Namespace) -> None:
     """Run ``sybio plot prediction``."""
     from pyg_sybio.trained.evaluation import HORIZONS_MS, horizon_frames
-    from pyg_sybio.trained.forecast import forecast_clip, forecast_file
-    from pyg_sybio.trained.trained import load_checkpoint
+    from pyg_sybio.visualization.model_forecast import forecast_clip, forecast_file
     from pyg_sybio.visualization.motion_figure import draw_forecast
 
     if args.output.suffix.lower() == ".mp4":
         from pyg_sybio.visualization.clip_animation import find_ffmpeg
 
         find_ffmpeg(args.output)  # before minutes of work
-    checkpoint = load_checkpoint(args.model)
+    trained = load(args)
     if Path(args.of).is_file() or not args.of.isdecimal():
-        forecast, notices = forecast_file(checkpoint, args.of, root=args.data_root, entry=args.entry)
+        forecast, notices = forecast_file(trained, args.of, entry=args.entry)
         _note(args.of, notices)
     else:
-        forecast = forecast_clip(checkpoint, _clips(checkpoint, args), int(args.of))
+        forecast = forecast_clip(trained, splits_of(trained, args).clips(args.split), int(args.of))
     frames = horizon_frames(forecast.frame_rate, forecast.future.num_frames)
     times = args.times or [ms for ms in HORIZONS_MS if ms in frames] or None
     print(draw_forecast(forecast, args.output, times=times, up=args.up, progress=True))
@@ -355,30 +353,13 @@ def training(args: argparse.Namespace) -> None:
 # What they are drawn from ---------------------------------------------------------------------------------
 
 
-def _fast(checkpoint: Any) -> Any:
-    """The model, on the best device there is."""
-    import torch
-
-    return checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _data(checkpoint: Any, args: argparse.Namespace) -> Any:
-    from pyg_sybio.training.data_module import ClipDataModule
-
-    return ClipDataModule.from_description(checkpoint.data, root=args.data_root)
-
-
-def _clips(checkpoint: Any, args: argparse.Namespace) -> Any:
-    return _data(checkpoint, args).clips(args.split)
-
-
-def _of_classes(checkpoint: Any, dataset: Any, class_name: str | None) -> Any:
+def _of_classes(trained: Any, dataset: Any, class_name: str | None) -> Any:
     from pyg_sybio.trained.actional import actional_graphs
 
     names = list(dataset.class_names)
     if class_name is not None and class_name not in names:
         raise ValueError(f"'--class' is {class_name!r}, expected one of {', '.join(names)}")
-    found = actional_graphs(_fast(checkpoint), dataset, progress=True)
+    found = actional_graphs(trained.on_device(), dataset, progress=True)
     if class_name is None:
         return found
     chosen = found.of_class(names.index(class_name))
@@ -416,15 +397,9 @@ def _read_report(path: Path) -> dict[str, Any]:
 
 
 def _evaluated(args: argparse.Namespace) -> dict[str, Any]:
-    """A report on a checkpoint, as 'sybio evaluate' makes it."""
-    from pyg_sybio.trained.evaluation import answers, summary
-    from pyg_sybio.trained.trained import load_checkpoint
-
-    checkpoint = load_checkpoint(args.source)
-    data = _data(checkpoint, args)
-    dataset = data.clips(args.split)
-    found = answers(_fast(checkpoint), dataset, progress=True, looks=data.views)
-    return {"split": args.split} | summary(found, dataset, seen_classes=checkpoint.seen_classes)
+    """A report on a model, as 'sybio evaluate' makes it."""
+    trained = load(args, args.source)
+    return {"split": args.split} | trained.evaluate(splits_of(trained, args).clips(args.split))
 
 
 def _name_of(checkpoint: Path) -> str:
@@ -434,15 +409,12 @@ def _name_of(checkpoint: Path) -> str:
 
 
 def _observed(path: Path, args: argparse.Namespace) -> Any:
-    from pyg_sybio.experiments.experiment import Trained
+    from pyg_sybio.experiments.experiment import MeasuredModel
     from pyg_sybio.experiments.measures import observation_ratios
-    from pyg_sybio.trained.trained import load_checkpoint
-    from pyg_sybio.training.data_module import ClipDataModule
     from pyg_sybio.visualization.line_figure import Series
 
-    checkpoint = load_checkpoint(path)
-    data = ClipDataModule.from_description(checkpoint.data, root=args.data_root)
-    rows = observation_ratios(Trained(_fast(checkpoint), data, checkpoint.seen_classes, args.split))
+    trained = load(args, path)
+    rows = observation_ratios(MeasuredModel.of(trained, splits_of(trained, args), args.split))
     return Series([row.at for row in rows if row.at is not None], [100 * row.value for row in rows])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli.arguments import Commands, add_model, new_command
+from pyg_sybio.cli.models import load
 
 
 def add_command(commands: Commands) -> None:
@@ -36,49 +37,49 @@ def add_command(commands: Commands) -> None:
         help="table of a folder's labels, with the columns file and label (default: %(default)s, "
         "if it exists)",
     )
+    parser.add_argument(
+        "--pattern",
+        metavar="REGEX",
+        help="regular expression of the file names whose group 'label' is the label, instead of a table",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Run ``sybio predict``."""
     from pyg_sybio.data.reading import is_readable
-    from pyg_sybio.trained.observation import observe_one
-    from pyg_sybio.trained.prediction import predict_recording, write_prediction
-    from pyg_sybio.trained.trained import load_checkpoint
 
-    checkpoint = load_checkpoint(args.model)
+    trained = load(args)
     if args.path.is_dir() and not is_readable(args.path):
-        _predict_folder(args, checkpoint)
+        _predict_folder(args, trained)
         return
-    observation = observe_one(args.path, checkpoint, root=args.data_root)
-    for notice in observation.notices:
+    prediction = trained.predict(args.path)
+    for notice in prediction.notices:
         print(f"sybio: note: {args.path} {notice}", file=sys.stderr)
-    prediction = predict_recording(checkpoint, observation, root=args.data_root)
     output = args.output or Path(f"{args.path.stem}_future.npz")
-    write_prediction(prediction, observation, output)
+    prediction.write(output)
     for name, probability in prediction.ranked():
         print(f"{name:<24}{probability:8.4f}")
     print(f"future: {output}")
 
 
-def _predict_folder(args: argparse.Namespace, checkpoint: Any) -> None:
-    from pyg_sybio.trained.prediction import predict_folder, write_prediction
-
+def _predict_folder(args: argparse.Namespace, trained: Any) -> None:
     right = known = 0
     notices: set[str] = set()
-    for clip in predict_folder(checkpoint, args.path, labels=args.labels, root=args.data_root):
-        for notice in clip.observation.notices:
+    for clip in trained.predict_folder(args.path, labels=args.labels, pattern=args.pattern):
+        prediction = clip.prediction
+        for notice in prediction.notices:
             if notice not in notices:  # once, not for every clip
                 print(f"sybio: note: {clip.name} {notice}", file=sys.stderr)
             notices.add(notice)
-        named, probability = next(iter(clip.prediction.ranked()), ("", 0.0))
-        said = "" if clip.label is None else f"  {clip.label}"
-        print(f"{clip.name:<48}{named:<24}{probability:8.4f}{said}")
-        if named and clip.label in clip.prediction.class_names:
+        named, probability = next(iter(prediction.ranked()), ("", 0.0))
+        label = "" if clip.label is None else f"  {clip.label}"
+        print(f"{clip.name:<48}{named:<24}{probability:8.4f}{label}")
+        if named and clip.label in prediction.class_names:
             known += 1
             right += named == clip.label
         if args.output:
             name = clip.name.replace(": ", "_")
-            write_prediction(clip.prediction, clip.observation, args.output / f"{name}_future.npz")
+            prediction.write(args.output / f"{name}_future.npz")
     if known:
         print(f"accuracy: {right / known:.2%} of {known} clips with a known label")
     if args.output:

@@ -13,6 +13,7 @@ from pyg_sybio.cli.arguments import (
     positive_float,
     positive_int,
 )
+from pyg_sybio.cli.models import load
 
 
 def add_command(commands: Commands) -> None:
@@ -109,13 +110,12 @@ def run(args: argparse.Namespace) -> None:
 
     from pyg_sybio.serving.limits import Limits
     from pyg_sybio.serving.run import in_bfloat16, log_to_stderr, serve
-    from pyg_sybio.trained.trained import load_checkpoint
     from pyg_sybio.training.precision import has_native_bf16
 
     log_to_stderr(debug=args.debug)
-    checkpoint = load_checkpoint(args.model)
+    trained = load(args)
     if args.bf16:
-        checkpoint = in_bfloat16(checkpoint)
+        trained = in_bfloat16(trained)
         if not has_native_bf16("cpu"):
             print(
                 "sybio: warning: --bf16 is slow here: this processor has no native bfloat16", file=sys.stderr
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
         idle=args.idle,
     )
     serve(
-        checkpoint,
+        trained,
         name=args.model.name,
         play=args.play,
         host=args.host,
@@ -139,5 +139,4 @@ def run(args: argparse.Namespace) -> None:
         fps=args.fps,
         limits=limits,
         threads=args.threads,
-        data_root=args.data_root,
     )

@@ -17,6 +17,7 @@ from pyg_sybio.cli.arguments import (
     new_command,
     positive_float,
 )
+from pyg_sybio.cli.models import load
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 
@@ -89,17 +90,16 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from pyg_sybio.streaming.json_lines import Pace, Summary, answer_all
-    from pyg_sybio.trained.trained import load_checkpoint
 
     if args.path is not None and not args.path.exists():
         raise FileNotFoundError(f"no file {args.path}: expected a motion file, or a .jsonl file of messages")
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    checkpoint = load_checkpoint(args.model)
+    trained = load(args)
     skeleton = None if args.skeleton is None else load_skeleton(args.skeleton)
     of_lines = args.path is None or args.path.suffix.lower() == ".jsonl"
     summary = Summary(what="line" if of_lines else "frame")
-    with _items(args, checkpoint, skeleton, of_lines) as (stream, items):
+    with _items(args, trained, skeleton, of_lines) as (stream, items):
         for notice in stream.notices:
             print(f"sybio: note: what comes {notice}", file=sys.stderr)
         pace = None
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> None:
 
 @contextmanager
 def _items(
-    args: argparse.Namespace, checkpoint: Any, skeleton: Skeleton | None, of_lines: bool
+    args: argparse.Namespace, trained: Any, skeleton: Skeleton | None, of_lines: bool
 ) -> Iterator[tuple[Any, Iterator[Any]]]:
     """The stream, and what comes to it."""
     from itertools import chain
@@ -126,9 +126,8 @@ def _items(
     from pyg_sybio.streaming.json_lines import items_of_lines, items_of_motions
 
     def stream_at(fps: float | None) -> Any:
-        return checkpoint.stream(
-            root=args.data_root,
-            fps=args.fps or fps or checkpoint.data["frame_rate"],
+        return trained.stream(
+            fps=args.fps or fps or trained.preparation.frame_rate,
             skeleton=skeleton,
             missing=args.missing,
             min_confidence=args.min_confidence,
@@ -140,7 +139,7 @@ def _items(
         with _opened(args.path) as file:
             yield stream, items_of_lines(file, stream.skeleton)
         return
-    wanted = skeleton or checkpoint.preparation(root=args.data_root).skeleton
+    wanted = skeleton or trained.preparation.skeleton
     motions = read_motions(args.path, skeleton=wanted)
     first = next(motions, None)
     if first is None:

@@ -3,11 +3,15 @@ r"""An experiment: models that differ in a few settings, measures, and a layout 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from pyg_sybio.data.splits import Splits
 from pyg_sybio.experiments.layouts import Layout
 from pyg_sybio.experiments.rows import Row
 from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.trained.trained import Trained
+from pyg_sybio.trained.views import ONE_VIEW, Views
 from pyg_sybio.training.data_module import ClipDataModule
 
 
@@ -26,23 +30,39 @@ class Arm:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """A trained model and its data, for measures.
+class MeasuredModel:
+    """A trained model and its data, as measures take them.
 
     Args:
         model: The model in evaluation mode, on the device to use.
         data: The data of its run.
         seen_classes: Mask of the classes that occurred in training [C].
         split: The split to measure on: ``"test"`` or ``"val"``.
+        views: Test-time augmentation.
+        batch_size: The number of clips in a batch.
     """
 
     model: SybioGNN
-    data: ClipDataModule
+    data: Splits
     seen_classes: Tensor
     split: str
+    views: Views = ONE_VIEW
+    batch_size: int = 32
+
+    @classmethod
+    def of(cls, trained: Trained, data: Splits, split: str) -> "MeasuredModel":
+        """A trained model on the GPU, if there is one, and its data."""
+        return cls(
+            trained.model.to("cuda" if torch.cuda.is_available() else "cpu"),
+            data,
+            torch.tensor(trained.seen_classes),
+            split,
+            trained.views,
+            trained.training["batch_size"],
+        )
 
 
-Measure = Callable[[Trained], list[Row]]
+Measure = Callable[[MeasuredModel], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,7 @@ class Experiment:
         """The names of the arms in their order."""
         return [arm.name for arm in self.arms]
 
-    def measure(self, trained: Trained) -> list[Row]:
+    def measure(self, trained: MeasuredModel) -> list[Row]:
         """All measures of a trained model."""
         return [row for measure in self.measures for row in measure(trained)]
 

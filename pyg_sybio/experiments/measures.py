@@ -14,7 +14,6 @@ raises :class:`ValueError` then.
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -25,7 +24,7 @@ from tqdm import tqdm
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transform
 from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
 from pyg_sybio.experiments.corruption import OtherRate, corrupted
-from pyg_sybio.experiments.experiment import Trained
+from pyg_sybio.experiments.experiment import MeasuredModel
 from pyg_sybio.experiments.rows import MEAN_OF_CLASSES, OF_ZERO_VELOCITY, Row
 from pyg_sybio.metrics import (
     MILLIMETRES,
@@ -35,7 +34,6 @@ from pyg_sybio.metrics import (
     reliability_bins,
 )
 from pyg_sybio.trained.evaluation import Answers, Report, answers, numbered_clip, summary
-from pyg_sybio.training.data_module import ClipDataModule
 
 SHORT_TERM_MS = 400  # the field's "short-term prediction" ends here
 
@@ -48,13 +46,13 @@ _PCK = "pck@0.05"
 _MEASURED_MS, _MEASURED_RUNS, _WARM_UP_RUNS = 1000.0, 10, 3
 
 # One pass serves all measures of uncorrupted clips; forgotten with the model.
-_answers_of: "WeakKeyDictionary[Trained, Answers]" = WeakKeyDictionary()
+_answers_of: "WeakKeyDictionary[MeasuredModel, Answers]" = WeakKeyDictionary()
 
 
 # Clips as they are ------------------------------------------------------------------------------------------
 
 
-def recognition(trained: Trained) -> list[Row]:
+def recognition(trained: MeasuredModel) -> list[Row]:
     """``top1``, ``top5`` (from five classes on), ``mean_class_accuracy``, and each class's ``recall``."""
     report = _report(trained)
     if "recognition" not in report:
@@ -67,7 +65,7 @@ def recognition(trained: Trained) -> list[Row]:
     ]
 
 
-def motion(trained: Trained) -> list[Row]:
+def motion(trained: MeasuredModel) -> list[Row]:
     """Every error of the data set by action and horizon (ms), and the mean of the classes.
 
     Zero velocity's are the metrics that end in `" of zero velocity"`. Where nothing was recorded is no row.
@@ -82,7 +80,7 @@ def motion(trained: Trained) -> list[Row]:
     return rows
 
 
-def pck(trained: Trained) -> list[Row]:
+def pck(trained: MeasuredModel) -> list[Row]:
     r"""Share of the joints that are predicted closely enough, by future frame (from 1 on; Fig. 8).
 
     Of the model (``pck``) and of zero velocity (``pck of zero velocity``), the mean over all persons recorded
@@ -114,7 +112,7 @@ def pck(trained: Trained) -> list[Row]:
     return rows
 
 
-def calibration(trained: Trained) -> list[Row]:
+def calibration(trained: MeasuredModel) -> list[Row]:
     """How far the probabilities are to be believed.
 
     ``ece``, ``nll`` and ``brier``, and by bin of confidence (from 1 on) the mean ``confidence``, the
@@ -136,7 +134,7 @@ def calibration(trained: Trained) -> list[Row]:
     return rows + [Row("count", "", number, count) for number, count in enumerate(bins.counts.tolist(), 1)]
 
 
-def confusion(trained: Trained) -> list[Row]:
+def confusion(trained: MeasuredModel) -> list[Row]:
     """How many clips of each class were taken for which: groups ``true class -> predicted class``.
 
     A row, perhaps of zero, for every class that has clips and every class that training has shown.
@@ -154,7 +152,7 @@ def confusion(trained: Trained) -> list[Row]:
     ]
 
 
-def cost(trained: Trained) -> list[Row]:
+def cost(trained: MeasuredModel) -> list[Row]:
     r"""Size and speed on this machine, with torch's present number of threads.
 
     ``parameters``; ``ms_per_clip``, the median time of the model for one clip; and, from a model that
@@ -180,7 +178,7 @@ def cost(trained: Trained) -> list[Row]:
 # Less of the clips, and worse -------------------------------------------------------------------------------
 
 
-def observation_ratios(trained: Trained) -> list[Row]:
+def observation_ratios(trained: MeasuredModel) -> list[Row]:
     """``top1`` where only a share of what could be observed has been (Fig. 10).
 
     Raises:
@@ -195,7 +193,7 @@ def observation_ratios(trained: Trained) -> list[Row]:
     return rows
 
 
-def noise(trained: Trained) -> list[Row]:
+def noise(trained: MeasuredModel) -> list[Row]:
     r"""Accuracy and errors with noise :math:`\mathcal N(0, \sigma^2)` on the observed frames (Fig. 15).
 
     The deviation :math:`\sigma`, from 0 to 0.1, is in metres where the recordings have a metric unit, and
@@ -209,7 +207,7 @@ def noise(trained: Trained) -> list[Row]:
     return _corruption(trained, "noise", transforms)
 
 
-def missing_joints(trained: Trained) -> list[Row]:
+def missing_joints(trained: MeasuredModel) -> list[Row]:
     r"""Accuracy and errors where a share of the joints is not seen in any observed frame.
 
     The rows of a corruption are, for each of its strengths, ``top1``, and the mean of every error of the data
@@ -224,7 +222,7 @@ def missing_joints(trained: Trained) -> list[Row]:
     return _corruption(trained, "missing joints", transforms)
 
 
-def dropped_frames(trained: Trained) -> list[Row]:
+def dropped_frames(trained: MeasuredModel) -> list[Row]:
     """Accuracy and errors where a share of the observed frames is lost.
 
     The group is ``dropped frames``; for the rows see :func:`missing_joints`.
@@ -233,7 +231,7 @@ def dropped_frames(trained: Trained) -> list[Row]:
     return _corruption(trained, "dropped frames", transforms)
 
 
-def frame_rates(trained: Trained) -> list[Row]:
+def frame_rates(trained: MeasuredModel) -> list[Row]:
     """Accuracy and errors where the observed frames come at another rate than the model's.
 
     `at` is the rate in multiples of the model's. The group ``as it comes`` feeds the frames as if they were
@@ -256,7 +254,9 @@ def frame_rates(trained: Trained) -> list[Row]:
     return rows
 
 
-def _corruption(trained: Trained, group: str, transforms: Mapping[float, Transform | None]) -> list[Row]:
+def _corruption(
+    trained: MeasuredModel, group: str, transforms: Mapping[float, Transform | None]
+) -> list[Row]:
     """Accuracy and short-term errors under each transform of the observed frames; None leaves them."""
     rows = []
     for strength, transform in transforms.items():
@@ -278,38 +278,37 @@ def _corruption(trained: Trained, group: str, transforms: Mapping[float, Transfo
 # Passes -----------------------------------------------------------------------------------------------------
 
 
-def _clips(trained: Trained) -> Dataset:
+def _clips(trained: MeasuredModel) -> Dataset:
     return trained.data.clips(trained.split)
 
 
-def _answers(trained: Trained) -> Answers:
+def _answers(trained: MeasuredModel) -> Answers:
     if trained not in _answers_of:
         _answers_of[trained] = _answers_on(trained, _clips(trained))
     return _answers_of[trained]
 
 
-def _report(trained: Trained) -> Report:
+def _report(trained: MeasuredModel) -> Report:
     return summary(_answers(trained), _clips(trained), seen_classes=trained.seen_classes)
 
 
-def _answers_on(trained: Trained, dataset: Dataset) -> Answers:
-    data = trained.data
-    return answers(trained.model, dataset, batch_size=data.batch_size, looks=data.views)
+def _answers_on(trained: MeasuredModel, dataset: Dataset) -> Answers:
+    return answers(trained.model, dataset, batch_size=trained.batch_size, views=trained.views)
 
 
-def _report_on(trained: Trained, dataset: Dataset) -> Report:
+def _report_on(trained: MeasuredModel, dataset: Dataset) -> Report:
     found = _answers_on(trained, dataset)
     return summary(found, dataset, seen_classes=trained.seen_classes)
 
 
-def _with_clips(recognised: Report, trained: Trained) -> Report:
+def _with_clips(recognised: Report, trained: MeasuredModel) -> Report:
     """What is said of recognition, if there is something to be said."""
     if not recognised["clips"]:
         raise ValueError(f"no clip of '{trained.split}' is of a class that training has shown")
     return recognised
 
 
-def _recognised(trained: Trained) -> tuple[Tensor, Tensor]:
+def _recognised(trained: MeasuredModel) -> tuple[Tensor, Tensor]:
     """Logits `[n, C]` and classes `[n]` of the clips that count for recognition."""
     found = _answers(trained)
     if found.logits is None:
@@ -339,9 +338,6 @@ def _wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _observed_to(trained: Trained, ratio: float) -> Dataset:
+def _observed_to(trained: MeasuredModel, ratio: float) -> Dataset:
     """The split with another observation ratio."""
-    data, split = trained.data, trained.split
-    own: dict[str, Any] = {split: {**data.splits[split], "observation_ratio": ratio}}
-    again = ClipDataModule(data.dataset, data.settings, root=data.root, folder=data.folder, **own)
-    return again.clips(split)
+    return trained.data.changed(trained.split, observation_ratio=ratio).clips(trained.split)

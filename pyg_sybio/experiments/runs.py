@@ -23,17 +23,18 @@ import torch
 from filelock import FileLock
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
+from pyg_sybio.data.datasets.protocols import SPLITS
 from pyg_sybio.data.datasets.settings import flat_parameters
-from pyg_sybio.experiments.experiment import Trained
+from pyg_sybio.experiments.experiment import MeasuredModel
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.models.sybio_gnn import SybioGNN
-from pyg_sybio.trained.trained import load_checkpoint
-from pyg_sybio.training.data_module import SPLITS, ClipDataModule
+from pyg_sybio.trained.load import load_trained
+from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.keep_checkpoint import SECONDS_BETWEEN_CHECKPOINTS, KeepCheckpoint, Say
 from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.named_class import recipe_dataset
-from pyg_sybio.training.recipes import prepare, settings, train
+from pyg_sybio.training.recipes import data_of, prepare, settings, train
 
 # Settings that say where a run is written, read or computed, and not what is trained.
 _INCIDENTAL = {
@@ -82,14 +83,10 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / "lock")
 
-    def trained(self, *, split: str) -> Trained:
+    def trained(self, *, split: str) -> MeasuredModel:
         """The trained model, of the last checkpoint: with averaged weights if the recipe averages them."""
-        checkpoint = load_checkpoint(self.checkpoint)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        assert isinstance(checkpoint.model, SybioGNN)  # as trained, not exported
-        root = settings(self.recipe, self.overrides)["data"].get("root")
-        data = ClipDataModule.from_description(checkpoint.data, root=root)
-        return Trained(checkpoint.model.to(device), data, checkpoint.seen_classes, split)
+        data = data_of(self.recipe, self.overrides)
+        return MeasuredModel.of(load_trained(self.checkpoint), data.splits, split)
 
 
 def identify(recipe: str, overrides: Sequence[str]) -> str:
@@ -160,13 +157,6 @@ def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
 def setting(recipe: str, overrides: Sequence[str], name: str) -> Any:
     """What a recipe sets of the argument of its dataset class, for all splits."""
     return settings(recipe, overrides)["data"]["settings"].get(name)
-
-
-def data_of(recipe: str, overrides: Sequence[str]) -> ClipDataModule:
-    """The data of a recipe, without a model."""
-    data = settings(recipe, overrides)["data"]
-    dataset = recipe_dataset(data.pop("dataset"))
-    return ClipDataModule(dataset, **data)
 
 
 def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict[str, Any]:

@@ -108,9 +108,7 @@ def check_plain(document: Any, where: str) -> None:
             case str():
                 raise ValueError(f"{place}: a text of {len(value)} characters, expected at most {_MAX_TEXT}")
             case int() | float():
-                raise ValueError(
-                    f"{place}: a number that is not finite or too large, expected below 2^63"
-                )
+                raise ValueError(f"{place}: a number that is not finite or too large, expected below 2^63")
             case _:
                 raise ValueError(f"{place}: a value of type {type(value).__name__}, expected plain values")
         if depth == _MAX_DEPTH:

@@ -19,13 +19,13 @@ from pyg_sybio.serving.listening import listen, make_server
 from pyg_sybio.serving.playback import read_recordings
 from pyg_sybio.streaming.messages import one_line
 from pyg_sybio.streaming.motion_stream import MotionStream
-from pyg_sybio.trained.trained import Checkpoint
+from pyg_sybio.trained.trained import Trained
 
 logger = logging.getLogger(__name__)
 
 
 def serve(
-    checkpoint: Checkpoint,
+    trained: Trained,
     *,
     name: str,
     play: Sequence[Path] = (),
@@ -36,12 +36,11 @@ def serve(
     fps: float | None = None,
     limits: Limits | None = None,
     threads: int | None = None,
-    data_root: str | None = None,
 ) -> None:
     r"""Serve until interrupted.
 
     Args:
-        checkpoint: The trained model.
+        trained: The model.
         name: Name of the model, for people.
         play: Recordings to play.
         host: Address to listen on.
@@ -51,7 +50,6 @@ def serve(
         fps: Frame rate of the poses that producers send. (default: the model's frame rate)
         limits: The limits of the server.
         threads: Number of threads for the model. (default: half of the processors)
-        data_root: Folder of the training recordings, if the model needs their statistics.
 
     Raises:
         OSError: If the port is not available.
@@ -59,10 +57,10 @@ def serve(
         ValueError: If a recording cannot be read, or does not fit the model.
     """
     limits = limits or Limits()
-    frame_rate = checkpoint.data["frame_rate"]
+    frame_rate = trained.preparation.frame_rate
 
     def start_stream(rate: float | None) -> MotionStream:
-        return checkpoint.stream(fps=rate or fps or frame_rate, max_tracks=2 * limits.people, root=data_root)
+        return trained.stream(fps=rate or fps or frame_rate, max_tracks=2 * limits.people)
 
     # The port first: without it, the rest is not worth waiting for.
     with listen(host, port, connections=limits.connections, handshake=limits.handshake) as listener:
@@ -98,15 +96,15 @@ def serve(
         print("sybio: stopped", file=sys.stderr)
 
 
-def in_bfloat16(checkpoint: Checkpoint) -> Checkpoint:
+def in_bfloat16(trained: Trained) -> Trained:
     """Return the same trained model, computing in bfloat16.
 
     Raises:
         ValueError: If the precision of the model is fixed, as in an exported one.
     """
-    if not isinstance(checkpoint.model, SybioGNN):
+    if not isinstance(trained.model, SybioGNN):
         raise ValueError("--bf16 needs a checkpoint or a model folder: the precision of this model is fixed")
-    return dataclasses.replace(checkpoint, model=checkpoint.model.folded(torch.bfloat16))
+    return dataclasses.replace(trained, model=trained.model.folded(torch.bfloat16))
 
 
 def log_to_stderr(*, debug: bool = False) -> None:

@@ -1,7 +1,7 @@
 r"""The actional graphs that a model infers from clips (Eq. 1)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,17 +9,17 @@ from torch_geometric.data import Batch, Dataset
 from tqdm import tqdm
 
 from pyg_sybio.models.sybio_gnn import SybioOutput
-from pyg_sybio.trained.evaluation import Model, numbered_clip
+from pyg_sybio.trained.evaluation import dense, numbered_clip
 
 
 class ActionalGraphs(NamedTuple):
-    r"""Actional graphs, a person each.
+    r"""Actional graphs of single persons.
 
     Args:
-        graphs: What joint `i` receives from joint `j`.
+        graphs: The weight with which joint `i` receives from joint `j`.
         poses: The last observed pose, in the space of the training clips.
-        clip: Which clip each is of.
-        y: The class of that clip.
+        clip: The number of each graph's clip.
+        y: The class of each graph's clip.
 
     Shapes:
         - **graphs:** `[n, M, M]`
@@ -33,17 +33,17 @@ class ActionalGraphs(NamedTuple):
     y: Tensor
 
     def of_class(self, label: int) -> "ActionalGraphs":
-        """Those of one class."""
+        """The graphs of one class."""
         return ActionalGraphs(*(values[self.y == label] for values in self))
 
     def class_means(self) -> dict[int, Tensor]:
-        """The mean graph `[M, M]` of each class that has one; every person of it weighs the same."""
+        """The mean graph `[M, M]` of each class that occurs, over all persons."""
         return {label: self.of_class(label).graphs.mean(0) for label in self.y.unique().tolist()}
 
 
 @torch.no_grad()
 def actional_graphs(
-    model: Model,
+    model: Any,
     dataset: Dataset,
     numbers: Sequence[int] | None = None,
     *,
@@ -53,11 +53,11 @@ def actional_graphs(
     r"""The actional graphs of all persons in some clips.
 
     Args:
-        model: The model, on the device to use; it is left in evaluation mode.
+        model: The model on the device to use; it is left in evaluation mode.
         dataset: Clips as the model was trained on.
-        numbers: Which clips. (default: all)
-        batch_size: Clips in a batch; it does not change the result.
-        progress: Whether to show a progress bar on stderr.
+        numbers: The numbers of the clips. (default: all)
+        batch_size: The number of clips in a batch; it does not change the result.
+        progress: Show a progress bar on stderr.
 
     Raises:
         ValueError: If the model has no actional graphs.
@@ -67,12 +67,12 @@ def actional_graphs(
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
     chosen = torch.arange(len(dataset)) if numbers is None else torch.tensor(numbers)
     found: list[ActionalGraphs] = []
-    hidden = None if progress else True  # None: shown on a terminal alone
+    hidden = None if progress else True  # None: only shown on a terminal
     with tqdm(total=len(chosen), unit="clip", disable=hidden, leave=False) as bar:
         for part in chosen.split(batch_size):
             batch = Batch.from_data_list([numbered_clip(dataset, number) for number in part.tolist()])
             graphs = _actional(model(batch.to(device)))
-            poses = model.dense(batch, "x")[..., -1, :, :]
+            poses = dense(batch, "x", model.skeleton.num_joints)[..., -1, :, :]
             # [N, P, M, M], or [N, M, M] of clips with one person each.
             persons = graphs.shape[1] if graphs.dim() == 4 else 1
             found.append(
@@ -91,7 +91,7 @@ def actional_graphs(
 
 
 @torch.no_grad()
-def actional_graphs_of(model: Model, x: Tensor) -> Tensor:
+def actional_graphs_of(model: Any, x: Tensor) -> Tensor:
     r"""The actional graphs `[P, M, M]` of the persons in one observation `[P, T, M, D]`.
 
     Raises:

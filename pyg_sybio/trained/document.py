@@ -1,66 +1,69 @@
-r"""What a checkpoint holds beside its model, as JSON: the ``data.json`` of a shared folder."""
+r"""The document of a trained model: all that a model file holds apart from the network and its weights.
+
+It is JSON, the same in a ``.ckpt`` (under the key ``document``), in a folder (``data.json``) and in the
+metadata
+of an ONNX file. A model file is data: the document holds names of registered data sets and transforms, no
+path but one plain folder name, no pattern, and every number has a bound.
+"""
 
 from collections.abc import Mapping
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import jsonschema
-import torch
-from torch import Tensor
 
-from pyg_sybio.data.datasets.expmap import Normalisation
-
-if TYPE_CHECKING:
-    from pyg_sybio.trained.trained import Checkpoint
+from pyg_sybio.data.splits import NOT_SHARED, TRANSFORMS
+from pyg_sybio.files import parse_json
+from pyg_sybio.models.bounds import check_plain
+from pyg_sybio.trained.views import Views
 
 DATA_FILE = "data.json"
-FORMAT = 1
+DOCUMENT_KEY = "document"
+FORMAT = 2
 
-_NAMED = {"type": "object", "description": "an object"}
-_NUMBERS = {
-    "type": "array",
-    "minItems": 1,
-    "items": {"type": "number", "minimum": -1e30, "maximum": 1e30, "description": "a finite number"},
-    "description": "a list of numbers",
+MAX_CLASSES = 10_000
+MAX_FRAMES = 10_000
+MAX_RATE = 10_000.0
+MAX_CHARACTERS = 2**22
+"""A longer document in a checkpoint is refused."""
+
+_NAME = {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]{0,63}\Z", "description": "a name"}
+_TEXT = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 200,
+    "pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z",
+    "description": "a short text without control characters",
 }
-_COLUMNS = {
-    "type": "array",
-    "minItems": 1,
-    "uniqueItems": True,
-    "items": {"type": "integer", "minimum": 0, "description": "the number of a column"},
-    "description": "a list of columns",
+_FRAMES = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": MAX_FRAMES,
+    "description": f"an integer from 1 to {MAX_FRAMES}",
 }
-_COUNT = {"type": "integer", "minimum": 0, "description": "a whole number"}
-_FROM_ONE = {"type": "integer", "minimum": 1, "maximum": 10**6, "description": "a whole number from 1"}
-_DATA = {
-    "dataset": {"type": "string", "description": "the path of a dataset class"},
-    "settings": _NAMED,
-    "train": _NAMED,
-    "val": _NAMED,
-    "test": _NAMED,
-    "folder": {"type": "string", "description": "the name of a folder"},
-    "batch_size": _FROM_ONE,
-    "shuffled_futures": {"type": "number", "minimum": 0, "maximum": 1, "description": "a share"},
-    "looks": {"type": ["object", "null"], "description": "an object, or null"},
-    "class_names": {
-        "type": "array",
-        "minItems": 1,
-        "uniqueItems": True,
-        "items": {"type": "string", "description": "a name"},
-        "description": "a list of different names",
-    },
-    "frame_rate": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "maximum": 1e6,
-        "description": "a frame rate in Hz",
-    },
-    "num_observed": _FROM_ONE,
+_RATE = {
+    "type": "number",
+    "minimum": 1e-3,
+    "maximum": MAX_RATE,
+    "description": f"a frame rate from 0.001 to {MAX_RATE:g} Hz",
+}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53, "description": "a non-negative integer"}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1, "description": "a number from 0 to 1"}
+_SKELETON = {"type": "object", "description": "a skeleton"}
+
+# Arguments that decide how much memory or time a clip takes, wherever they occur.
+_BOUNDED = {
+    "num_observed": _FRAMES,
+    "num_future": _FRAMES,
+    "num_frames": _FRAMES,
+    "window_stride": _FRAMES,
+    "frame_rate": _RATE,
+    "num_clips": {"type": "integer", "minimum": 1, "maximum": 100_000, "description": "at most 100000 clips"},
+    "skeleton": _SKELETON,
 }
 
 
 def _object(properties: Mapping[str, Any], what: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The schema of an object that has all of these, but for the optional ones, and nothing else."""
+    """The schema of an object with these properties and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -70,131 +73,140 @@ def _object(properties: Mapping[str, Any], what: str, optional: tuple[str, ...] 
     }
 
 
+def _list(items: Mapping[str, Any], what: str, most: int, **more: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items, "maxItems": most, "description": what, **more}
+
+
+def _value(depth: int) -> dict[str, Any]:
+    """The schema of an argument: a short plain value, nested no deeper than `depth`."""
+    value: dict[str, Any] = {
+        "type": ["null", "boolean", "number", "string"],
+        "minimum": -1e15,
+        "maximum": 1e15,
+        "maxLength": 200,
+        # No slash, no backslash, no control character: neither a path nor a URL.
+        "pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029/\\]*\Z",
+        "description": "a plain value: a number, a short text without slashes, or a list or object of them",
+    }
+    if depth:
+        inner = _value(depth - 1)
+        value |= {
+            "type": [*value["type"], "array", "object"],
+            "items": inner,
+            "maxItems": 10_000,
+            "propertyNames": {"maxLength": 64, "pattern": value["pattern"]},
+            "maxProperties": 100,
+            "additionalProperties": inner,
+        }
+    return value
+
+
+def _arguments(*refused: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "propertyNames": _NAME | {"not": {"enum": list(refused)}, "description": "a setting for model files"},
+        "properties": {
+            **{name: {"anyOf": [{"type": "null"}, each]} for name, each in _BOUNDED.items()},
+            **more,
+        },
+        "additionalProperties": _value(3),
+        "maxProperties": 100,
+        "description": "arguments by name",
+    }
+
+
+_TRANSFORM = _object({"name": _NAME, "arguments": _arguments()}, "a transform", optional=("arguments",))
+_TRANSFORMS = _list(_TRANSFORM, "a list of transforms", 32)
+_SETTINGS = _arguments(
+    *NOT_SHARED,
+    **{name: {"anyOf": [{"type": "null"}, _TRANSFORM, _TRANSFORMS]} for name in TRANSFORMS},
+)
 _SCHEMA = _object(
     {
         "format": {
             "const": FORMAT,
-            "description": f"format {FORMAT}: a later version of the package reads it",
+            "description": f"format {FORMAT}; a later version of the package reads it",
         },
-        "data": _object(_DATA, "the data", optional=("looks",)),  # earlier versions did not write it
-        "seen_classes": {
-            "type": "array",
-            "items": {"type": "boolean", "description": "true or false"},
-            "description": "true or false for each class",
-        },
-        "epoch": _COUNT,
-        "global_step": _COUNT,
-        "normalisation": {
-            "oneOf": [
-                {"type": "null"},
-                _object(
-                    {"mean": _NUMBERS, "deviation": _NUMBERS, "used": _COLUMNS, "varying": _COLUMNS},
-                    "statistics",
-                ),
-            ],
-            "description": "the statistics of z-scores, or null",
+        "class_names": _list(_TEXT, "a list of different names", MAX_CLASSES, minItems=1, uniqueItems=True),
+        "seen_classes": _list({"type": "boolean"}, "true or false for each class", MAX_CLASSES),
+        "preparation": _object(
+            {
+                "skeleton": _SKELETON,
+                "num_observed": _FRAMES,
+                "frame_rate": _RATE,
+                "preprocess": _TRANSFORMS,
+                "fill": _TRANSFORMS,
+                "padding": {"enum": ["repeat", "hold", None], "description": "repeat, hold or null"},
+            },
+            "the preparation",
+            optional=("skeleton",),
+        ),
+        "views": _object(
+            {
+                "mirror": {"enum": ["x", "y", "z", None], "description": "x, y, z or null"},
+                "parts": _list(_list(_SHARE, "two shares", 2, minItems=2), "a list of pairs of shares", 32),
+            },
+            "the views",
+        ),
+        "training": _object(
+            {
+                "epoch": _COUNT,
+                "global_step": _COUNT,
+                "batch_size": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 4096,
+                    "description": "a batch size",
+                },
+                "dataset": _NAME,
+                "folder": {
+                    "type": "string",
+                    "pattern": r"^[A-Za-z0-9_-]{0,64}\Z",
+                    "description": "the plain name of a folder",
+                },
+                "only_in_recipe": _list(_NAME, "names of settings", 16),
+                "settings": _SETTINGS,
+                "train": _SETTINGS,
+                "val": _SETTINGS,
+                "test": _SETTINGS,
+            },
+            "the training",
+        ),
+        "digest": {
+            "type": "string",
+            "pattern": r"^[0-9a-f]{64}\Z",
+            "description": "a SHA-256 of the weights",
         },
     },
     "a document",
 )
+_VALIDATOR = jsonschema.Draft202012Validator(_SCHEMA)
 
 
-class Facts(NamedTuple):
-    """What :class:`~pyg_sybio.trained.trained.Checkpoint` has beside its model, under the same names."""
-
-    data: dict[str, Any]
-    seen_classes: Tensor
-    epoch: int
-    global_step: int
-    normalisation: Normalisation | None
-
-
-def to_document(checkpoint: "Checkpoint", normalisation: Normalisation | None) -> dict[str, Any]:
-    r"""A checkpoint without its model, as values that JSON has.
-
-    What is true on the machine of the training alone is left out: the folders of its recordings and of its
-    prepared files.
-
-    Args:
-        checkpoint: The checkpoint.
-        normalisation: The statistics of its z-scores, if there are any.
-    """
-    data = {key: value for key, value in checkpoint.data.items() if key != "root"}
-    data.setdefault("shuffled_futures", 0.0)  # not in checkpoints of before there was this choice
-    for key in ("settings", "train", "val", "test"):
-        data[key] = {name: _anywhere(name, value) for name, value in data[key].items() if name != "cache"}
-    statistics = None
-    if normalisation is not None:
-        statistics = {
-            "mean": normalisation.mean.tolist(),
-            "deviation": normalisation.deviation.tolist(),
-            "used": list(normalisation.used),
-            "varying": list(normalisation.varying),
-        }
-    return {
-        "format": FORMAT,
-        "data": data,
-        "seen_classes": checkpoint.seen_classes.tolist(),
-        "epoch": checkpoint.epoch,
-        "global_step": checkpoint.global_step,
-        "normalisation": statistics,
-    }
-
-
-def from_document(document: Any, *, where: str) -> Facts:
-    r"""What :func:`to_document` wrote.
-
-    It may come from someone else: every value is checked for its type and range. A dataset class and
-    transforms are names until something uses them, which accepts nothing but such classes.
-
-    Args:
-        document: As JSON was read.
-        where: What errors call it.
+def parse_document(text: Any) -> Any:
+    """The JSON value of a document's text.
 
     Raises:
-        ValueError: If something is missing, unknown, of another type, or out of its range.
+        ValueError: If it is not a text, is too long, or is not strict JSON.
     """
-    validator = jsonschema.Draft202012Validator(_SCHEMA)
-    if (error := jsonschema.exceptions.best_match(validator.iter_errors(document))) is not None:
+    if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
+        raise ValueError(f"expected a document of at most {MAX_CHARACTERS} characters")
+    return parse_json(text, "the document")
+
+
+def check_document(document: Any) -> None:
+    r"""Check every value of a document against the schema; it may come from anybody.
+
+    Raises:
+        ValueError: If something is missing, unknown, of another type, or out of its bounds.
+    """
+    check_plain(document, "the document")
+    if (error := jsonschema.exceptions.best_match(_VALIDATOR.iter_errors(document))) is not None:
         path = error.json_path.removeprefix("$").removeprefix(".")
         at = f"'{path}': " if path else ""
         expected = error.schema.get("description", "another value")
-        raise ValueError(f"{where}: {at}{error.message:.200}; expected {expected}")
-    data, seen = document["data"], document["seen_classes"]
-    if len(seen) != len(data["class_names"]):
-        raise ValueError(
-            f"{where}: 'seen_classes' has {len(seen)} entries, expected {len(data['class_names'])}, "
-            "one for each class"
-        )
-    return Facts(
-        data=data | {"root": None},
-        seen_classes=torch.tensor(seen, dtype=torch.bool),
-        epoch=document["epoch"],
-        global_step=document["global_step"],
-        normalisation=_normalisation(document["normalisation"], where),
-    )
-
-
-def _normalisation(statistics: Mapping[str, Any] | None, where: str) -> Normalisation | None:
-    if statistics is None:
-        return None
-    mean, deviation = statistics["mean"], statistics["deviation"]
-    used, varying = statistics["used"], statistics["varying"]
-    if len(mean) != len(deviation) or max(used) >= len(mean) or not set(varying) <= set(used):
-        raise ValueError(
-            f"{where}: 'normalisation' has {len(mean)} means and {len(deviation)} deviations, expected as "
-            "many of both, 'used' among them, and 'varying' among 'used'"
-        )
-    if min(deviation) <= 0:
-        raise ValueError(f"{where}: 'normalisation.deviation' has {min(deviation)}, expected numbers above 0")
-    return Normalisation(
-        torch.tensor(mean, dtype=torch.float64),
-        torch.tensor(deviation, dtype=torch.float64),
-        tuple(used),
-        tuple(varying),
-    )
-
-
-def _anywhere(name: str, value: Any) -> Any:
-    """A setting without the folder of a skeleton's file: the model has the skeleton itself."""
-    return PurePath(value).name if name == "skeleton" and isinstance(value, str) else value
+        raise ValueError(f"{at}{error.message:.200}; expected {expected}")
+    Views.from_settings(document["views"])
+    named, seen = len(document["class_names"]), len(document["seen_classes"])
+    if seen != named:
+        raise ValueError(f"'seen_classes' has {seen} entries, expected {named}, one per class")

@@ -1,4 +1,4 @@
-r"""Accuracy and motion errors of a model over a data set, beside zero velocity, from one pass."""
+r"""Accuracy and motion errors of a model over a data set, next to zero velocity, from one pass."""
 
 import json
 import math
@@ -14,9 +14,10 @@ from tqdm import tqdm
 from pyg_sybio.files import write_whole
 from pyg_sybio.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
 from pyg_sybio.models.baselines import ZeroVelocity
+from pyg_sybio.models.persons import persons_of_data
 from pyg_sybio.models.sybio_gnn import SybioOutput
 from pyg_sybio.trained.metrics import ErrorByHorizon
-from pyg_sybio.trained.views import ONE_LOOK, Looks, Model
+from pyg_sybio.trained.views import ONE_VIEW, Views
 
 # The horizons at which the field reports motion errors, in milliseconds.
 HORIZONS_MS = (80, 160, 320, 400, 560, 1000)
@@ -26,14 +27,14 @@ Report = dict[str, Any]
 
 
 class Motions(NamedTuple):
-    r"""Predicted and recorded futures, a person each.
+    r"""Predicted and recorded futures of single persons.
 
     Args:
-        model: What the model predicts.
-        zero_velocity: The last observed pose, again and again.
-        target: What was recorded.
-        recorded: Where that is; None if everywhere.
-        y: The class of each.
+        model: The model's prediction.
+        zero_velocity: The last observed pose in every frame.
+        target: The recorded future.
+        recorded: Where `target` was recorded; None if everywhere.
+        y: The class of each person's clip.
 
     Shapes:
         - **model, zero_velocity, target:** `[n, T, M, D]`
@@ -48,10 +49,18 @@ class Motions(NamedTuple):
     y: Tensor
 
 
-def motions(model: Model, out: Any, batch: Batch) -> Motions:
-    """The futures of a batch as a list of the persons who are present: an absent one has no error."""
-    target, observed = model.dense(batch, "future"), model.dense(batch, "x")
-    still, recorded = ZeroVelocity()(observed, target.shape[-3]), future_mask(model, batch)
+def dense(batch: Data, key: str, num_joints: int) -> Tensor:
+    """A node attribute of a batch as ``[N, (P,) T, M, D]``, as models return poses."""
+    persons = persons_of_data(batch, num_joints, key)
+    return persons.dense(persons.x)
+
+
+def motions(out: SybioOutput, batch: Batch) -> Motions:
+    """The futures of all persons of a batch who are present; absent ones have no error."""
+    assert out.future is not None
+    num_joints = out.future.size(-2)
+    target, observed = dense(batch, "future", num_joints), dense(batch, "x", num_joints)
+    still, recorded = ZeroVelocity()(observed, target.shape[-3]), future_mask(batch, num_joints)
     if out.future.dim() == 4:
         return Motions(out.future, still, target, recorded, batch.y)
     clip, person = out.present.nonzero(as_tuple=True)
@@ -60,21 +69,19 @@ def motions(model: Model, out: Any, batch: Batch) -> Motions:
     return Motions(predicted, still, target, recorded, batch.y[clip])
 
 
-def future_mask(model: Model, batch: Batch) -> Tensor | None:
-    """Which joints of the future were recorded `[N, (P,) T, M]`; None from a dataset that does not say."""
-    if "future_mask" not in batch:
-        return None
-    return model.dense(batch, "future_mask").squeeze(-1)
+def future_mask(batch: Batch, num_joints: int) -> Tensor | None:
+    """Which joints of the future were recorded `[N, (P,) T, M]`; None if the data set does not tell."""
+    return dense(batch, "future_mask", num_joints).squeeze(-1) if "future_mask" in batch else None
 
 
 def motion_errors(
     dataset: Dataset, prediction: Tensor, target: Tensor, recorded: Tensor | None
 ) -> dict[str, Tensor]:
-    """What a dataset reports `[n, T]` of predictions, NaN in a frame without a recorded joint.
+    """The errors `[n, T]` that a data set reports of predictions, NaN in a frame without a recorded joint.
 
-    A prediction that is not a number is infinitely wrong: it must not pass for a frame without an error.
+    The error of a prediction that is NaN is infinite: it must not pass for a frame without a recording.
     """
-    if recorded is None:  # a dataset whose clips lack nothing need not know of masks
+    if recorded is None:  # data sets whose clips are complete need not handle masks
         measured = torch.ones(target.shape[:2], dtype=torch.bool, device=target.device)
         errors = dataset.motion_errors(prediction, target)
     else:
@@ -84,12 +91,12 @@ def motion_errors(
 
 
 class Answers(NamedTuple):
-    r"""What a model said of every clip of a data set, from one pass.
+    r"""The predictions of a model for every clip of a data set, from one pass.
 
     Args:
         y: The class of each clip.
-        logits: What the model said of it; None from a model without recognition.
-        errors: Name of an error -> predictor (:data:`PREDICTORS`) -> its means; empty from a model without
+        logits: The model's logits; None from a model without recognition.
+        errors: Error name -> predictor (:data:`PREDICTORS`) -> means of the error; empty from a model without
             prediction.
 
     Shapes:
@@ -103,84 +110,94 @@ class Answers(NamedTuple):
 
 
 def answers(
-    model: Model,
+    model: Any,
     dataset: Dataset,
     *,
     batch_size: int = 32,
     progress: bool = False,
-    looks: Looks = ONE_LOOK,
+    views: Views = ONE_VIEW,
 ) -> Answers:
-    r"""Show every clip of a data set to a model.
+    r"""Run a model on every clip of a data set.
 
-    What is random in a clip is drawn from its number alone, whatever else torch's generator has been asked
-    for, and the generator is left as it was.
+    The randomness of a clip only depends on its number, and torch's generator is left as it was.
 
     Args:
-        model: The model, on the device to use; it is left in evaluation mode.
+        model: The model on the device to use, a folded or an exported one as well; it is left in evaluation
+            mode.
         dataset: Clips with labels and futures.
-        batch_size: Clips in a batch; it does not change the result.
-        progress: Whether to show a progress bar on stderr.
-        looks: The looks at each clip, whose mean is the answer. (default: one)
+        batch_size: The number of clips in a batch; it does not change the result.
+        progress: Show a progress bar on stderr.
+        views: Test-time augmentation. (default: none)
 
     Raises:
-        ValueError: If skeleton or classes of the data are not those of the model, or the data set cannot be
-            looked at so (:meth:`~pyg_sybio.trained.views.Looks.versions`).
+        ValueError: If skeleton or classes of the data are not those of the model, or the data set lacks a
+            view (:meth:`~pyg_sybio.trained.views.Views.versions`).
     """
     _check_fit(model, dataset)
     errors: dict[str, dict[str, ErrorByHorizon]] = {}
     logits, labels = [], []
-    for batch, out in _run(model, dataset, batch_size, progress, looks):
+    for batch, out in _run(model, dataset, batch_size, progress, views):
         labels.append(batch.y.cpu())
         if out.logits is not None:
             logits.append(out.logits.cpu())
         if out.future is not None:
-            _add_motion_errors(errors, dataset, motions(model, out, batch), len(dataset.class_names))
+            _add_motion_errors(errors, dataset, motions(out, batch), len(dataset.class_names))
     return Answers(torch.cat(labels), torch.cat(logits) if logits else None, errors)
 
 
 def numbered_clip(dataset: Dataset, number: int) -> Data:
-    """A clip; what is random in it is drawn from its number alone, and torch's generator left as it was."""
+    """A clip whose randomness only depends on its number; torch's generator is left as it was.
+
+    Raises:
+        ValueError: If there is no such clip.
+    """
+    if not 0 <= number < len(dataset):
+        raise ValueError(f"there is no clip {number}, expected 0 to {len(dataset) - 1}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(number)
         return dataset[number]
 
 
 def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
-    """Horizon in milliseconds -> index of the predicted frame, for the horizons within the future."""
+    """Horizon in milliseconds -> index of the predicted frame, for all horizons within the future."""
     frames = {ms: round(ms / 1000 * frame_rate) - 1 for ms in HORIZONS_MS}
     return {ms: frame for ms, frame in frames.items() if 0 <= frame < num_future}
 
 
 def evaluate(
-    model: Model,
+    model: Any,
     dataset: Dataset,
     *,
     seen_classes: Tensor | None = None,
     batch_size: int = 32,
     actions: Sequence[str] | None = None,
-    looks: Looks = ONE_LOOK,
+    views: Views = ONE_VIEW,
+    progress: bool = True,
 ) -> Report:
     r"""Accuracy and motion errors over a data set.
 
     Args:
-        model: The model, on the device to use; it is left in evaluation mode.
+        model: The model on the device to use, as in :func:`answers`.
         dataset: Clips with labels and futures.
-        seen_classes: Which classes occurred in training [C]: clips of others do not count for recognition,
-            since no model can name what it was never shown. (default: all)
-        batch_size: Clips in a batch; it does not change the result.
-        actions: Names of the classes to restrict to. (default: all)
-        looks: As in :func:`answers`. (default: one)
+        seen_classes: Which classes occurred in training [C]: clips of other classes do not count for
+            recognition, because no model can name a class that it was never shown. (default: all)
+        batch_size: The number of clips in a batch; it does not change the result.
+        actions: Names of the classes whose clips are evaluated. (default: all)
+        views: Test-time augmentation. (default: none)
+        progress: Show a progress bar on a terminal.
 
     Returns:
-        Plain values, ready for JSON; see :func:`summary`.
+        Plain values, ready for JSON (:func:`summary`), with the number of ``views`` and whether half of them
+        are ``mirrored``.
 
     Raises:
         ValueError: If skeleton or classes of the data are not those of the model, or no class has a name
             in `actions`.
     """
-    _chosen_classes(list(dataset.class_names), actions)  # a wrong name is told before the pass
-    found = answers(model, dataset, batch_size=batch_size, looks=looks)
-    return summary(found, dataset, seen_classes=seen_classes, actions=actions)
+    _chosen_classes(list(dataset.class_names), actions)  # a wrong name is reported before the pass
+    found = answers(model, dataset, batch_size=batch_size, views=views, progress=progress)
+    report = summary(found, dataset, seen_classes=seen_classes, actions=actions)
+    return {"views": views.count, "mirrored": views.mirror is not None} | report
 
 
 def summary(
@@ -190,16 +207,15 @@ def summary(
     seen_classes: Tensor | None = None,
     actions: Sequence[str] | None = None,
 ) -> Report:
-    r"""Accuracy and motion errors from what a model said; the other arguments are those of :func:`evaluate`.
+    r"""Accuracy and motion errors from a model's answers; the other arguments are those of :func:`evaluate`.
 
     Returns:
-        Plain values, ready for JSON. ``recognition`` has the number of clips and the classes they come from,
-        and, if there is a clip, ``top1``, ``top5`` (from five classes on), ``mean_class_accuracy`` (every
-        class weighs the same), ``ece`` (:func:`~pyg_sybio.metrics.expected_calibration_error`), the
-        ``recall`` of each class, and ``confusion``: how many clips of each class were taken for which.
-        ``motion`` has, for every error that the data set reports, the error a horizon of the model, of zero
-        velocity and their ratio, for each class and for the mean of the classes, which all weigh the same; it
-        is empty where nothing of any future was recorded.
+        Plain values, ready for JSON. ``recognition`` has the number of clips and their classes, and, if there
+        is a clip, ``top1``, ``top5`` (for five classes and more), ``mean_class_accuracy``, ``ece``
+        (:func:`~pyg_sybio.metrics.expected_calibration_error`), the ``recall`` of each class, and
+        ``confusion``, the number of clips per class and predicted class. ``motion`` has, for every error that
+        the data set reports, the error per horizon of the model and of zero velocity and their ratio, for
+        each class and as the mean of the classes with equal weights; it is empty if no future was recorded.
 
     Raises:
         ValueError: If no class, or no clip, has a name in `actions`.
@@ -224,17 +240,17 @@ def summary(
 
 
 def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
-    """The report as text for a terminal, whose tables are Markdown; without `by_class`, their means alone."""
+    """The report as text with Markdown tables; without `by_class`, they only have the mean of the classes."""
     lines = [f"{report['dataset']}: {report['clips']} clips"]
     if "observation_ratio" in report:
         lines[0] += f", of which the first {report['observation_ratio']:.0%} was observed"
-    if (looks := report.get("looks", 1)) > 1:
-        which = " (half of them at its mirror image)" if report["mirrored"] else ""
-        lines[0] += f", the mean of {looks} looks at each{which}"
+    if (views := report.get("views", 1)) > 1:
+        which = " (half of them mirrored)" if report["mirrored"] else ""
+        lines[0] += f", averaged over {views} views of each{which}"
     if recognition := report.get("recognition"):
         lines += ["", _recognition_line(recognition)]
     if "motion" in report and not report["motion"]:
-        lines += ["", "motion: no error, as nothing of the future of these clips was recorded"]
+        lines += ["", "motion: no errors, because the future of these clips was not recorded"]
     for name, errors in report.get("motion", {}).items():
         lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
     return "\n".join(lines)
@@ -247,15 +263,15 @@ def write_report(report: Mapping[str, Any], path: str | Path) -> None:
 
 
 def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[list[int]], list[str]]:
-    r"""How many clips of each class were taken for which, as a table `[C, C]`, and the classes.
+    r"""The confusion matrix `[C, C]` of a report, true classes in rows, and the classes.
 
     Args:
-        report: As :func:`summary` makes it, perhaps read back from its file.
-        where: What to call it in an error.
+        report: A report of :func:`summary`, perhaps read back from its file.
+        where: What errors call it.
 
     Raises:
-        ValueError: If the report has no confusion: of a model without recognition, without a clip of a class
-            that training has shown, or something else altogether.
+        ValueError: If it has no confusion: the model does not recognise, no clip is of a class seen in
+            training, or it is not such a report.
     """
     recognition = report.get("recognition")
     confusion = recognition.get("confusion") if isinstance(recognition, Mapping) else None
@@ -264,25 +280,23 @@ def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[
             f"{where} has no confusion, expected a report of 'sybio evaluate' on a model that recognises"
         )
     try:
-        # Classes that were only named by mistake come last.
+        # Classes without clips that were predicted by mistake come last.
         names = list(dict.fromkeys([*confusion, *(guess for row in confusion.values() for guess in row)]))
         return [[int(confusion.get(name, {}).get(guess, 0)) for guess in names] for name in names], names
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{where} has a confusion that is not understood, expected counts by class: {error}"
-        ) from error
+        raise ValueError(f"{where} has a malformed confusion, expected counts by class: {error}") from error
 
 
 @torch.no_grad()
 def _run(
-    model: Model, dataset: Dataset, batch_size: int, progress: bool, looks: Looks
+    model: Any, dataset: Dataset, batch_size: int, progress: bool, views: Views
 ) -> Iterator[tuple[Batch, SybioOutput]]:
     model.eval()
     # An exported model has no weights that torch sees, and takes its inputs from the CPU.
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
-    versions = looks.versions(dataset)
-    # Not a loader, which draws from torch's generator even where nothing is random.
-    hidden = None if progress else True  # None: shown on a terminal alone
+    versions = views.versions(dataset)
+    # Not a loader, which draws from torch's generator even if nothing is random.
+    hidden = None if progress else True  # None: only shown on a terminal
     for numbers in tqdm(
         torch.arange(len(dataset)).split(batch_size), unit="batch", disable=hidden, leave=False
     ):
@@ -290,18 +304,19 @@ def _run(
             Batch.from_data_list([numbered_clip(each, number) for number in numbers.tolist()]).to(device)
             for each in versions
         ]
-        yield batches[0], looks.answer(model, dataset, batches)
+        yield batches[0], views.answer(model, dataset, batches)
 
 
-def _check_fit(model: Model, dataset: Dataset) -> None:
+def _check_fit(model: Any, dataset: Dataset) -> None:
     if dataset.skeleton != model.skeleton:
         raise ValueError(
             f"the model has skeleton '{model.skeleton.name}', but the data has '{dataset.skeleton.name}'"
         )
-    # Not model.num_classes, which is 0 for a model without recognition.
-    num_classes = model.config["num_classes"]
-    if len(dataset.class_names) != num_classes:
-        raise ValueError(f"the model has {num_classes} classes, but the data has {len(dataset.class_names)}")
+    # It is 0 for a model without recognition.
+    if model.num_classes not in (0, len(dataset.class_names)):
+        raise ValueError(
+            f"the model has {model.num_classes} classes, but the data has {len(dataset.class_names)}"
+        )
 
 
 def _chosen_classes(class_names: list[str], actions: Sequence[str] | None) -> Tensor:
@@ -364,7 +379,7 @@ def _motion(
 def _row(errors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Errors of both predictors at each horizon, and their ratio.
 
-    None stands where nothing was recorded; for the ratio also where zero velocity has no error.
+    Values are None if nothing was recorded; the ratio also if the error of zero velocity is 0.
     """
     rows = dict(errors) | {"ratio": errors["model"] / errors["zero_velocity"]}
     return {

@@ -1,10 +1,6 @@
-r"""Models on the Hugging Face hub: a shared folder is pushed there, and pulled by its name ``owner/name``.
+r"""Models on the Hugging Face hub: push a saved folder, and pull it by its name ``owner/name``.
 
-What travels are the files that ``sybio export pretrained`` writes, and no others.
-
-Note:
-    The hub's own mixin has a class beside the model, :class:`~pyg_sybio.trained.hub_mixin.HubSybioGNN`: as
-    a base of every model it would make ``huggingface_hub`` a requirement.
+Only the files that ``sybio export pretrained`` writes are transferred.
 """
 
 import re
@@ -13,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 FILES = ("config.json", "model.safetensors", "data.json", "README.md")
-"""The files of a shared folder."""
+"""The files of a saved model."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_NO_NAME = (".ckpt", ".onnx", ".json", ".safetensors")
+_NOT_A_NAME = (".ckpt", ".onnx", ".json", ".safetensors")
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether something is the name of a repository, ``owner/name``, and not that of a file."""
-    return len(name) <= 96 and _NAME.fullmatch(name) is not None and not name.endswith(_NO_NAME)
+    """Whether a text is the name of a repository, ``owner/name``, and not the name of a file."""
+    return len(name) <= 96 and _NAME.fullmatch(name) is not None and not name.endswith(_NOT_A_NAME)
 
 
 def is_installed() -> bool:
-    """Whether there is ``huggingface_hub`` (``pip install "pyg_sybio[hub]"``)."""
+    """Whether ``huggingface_hub`` is installed (``pip install "pyg_sybio[hub]"``)."""
     return find_spec("huggingface_hub") is not None
 
 
@@ -37,20 +33,20 @@ def push_to_hub(
     token: str | None = None,
     message: str = "Share a model",
 ) -> str:
-    r"""Put a shared folder on the hub.
+    r"""Upload a saved model to the hub.
 
     Args:
-        folder: What ``sybio export pretrained`` wrote.
-        name: The repository, ``owner/name``; it is made if it does not exist.
-        private: Whether a new repository is private. (default: as the owner has it)
-        token: Who may write. (default: who is logged in)
-        message: Of the commit.
+        folder: A folder that ``sybio export pretrained`` wrote.
+        name: The repository, ``owner/name``; it is created if it does not exist.
+        private: Whether a new repository is private. (default: the owner's setting)
+        token: An access token with write permission. (default: the user who is logged in)
+        message: The commit message.
 
     Returns:
-        Where the commit is to be seen.
+        The URL of the commit.
 
     Raises:
-        ValueError: If there cannot be a repository of that name.
+        ValueError: If no repository can have that name.
         FileNotFoundError: If the folder lacks one of :data:`FILES`.
         ModuleNotFoundError: Without ``huggingface_hub``.
     """
@@ -58,7 +54,7 @@ def push_to_hub(
     for file in FILES:
         if not (Path(folder) / file).is_file():
             raise FileNotFoundError(
-                f"{folder} lacks the file {file}: expected what 'sybio export pretrained' wrote"
+                f"{folder} lacks the file {file}: expected a folder that 'sybio export pretrained' wrote"
             )
     from huggingface_hub import HfApi
 
@@ -71,21 +67,20 @@ def push_to_hub(
 
 
 def pull(name: str, *, revision: str | None = None, token: str | None = None) -> Path:
-    r"""Get a model from the hub, unless it is here already.
+    r"""Download a model from the hub, unless it is in the local cache.
 
     Args:
         name: The repository, ``owner/name``.
-        revision: Its branch, tag or commit. (default: the newest)
-        token: Who may read. (default: who is logged in, if somebody is)
+        revision: A branch, tag or commit. (default: the newest commit)
+        token: An access token. (default: the user who is logged in, if any)
 
     Returns:
-        The folder on this machine, for :meth:`SybioGNN.from_pretrained
-        <pyg_sybio.models.sybio_gnn.SybioGNN.from_pretrained>` or
-        :func:`~pyg_sybio.trained.trained.load_checkpoint`.
+        The local folder, for :func:`~pyg_sybio.trained.load.load_trained` or :meth:`SybioGNN.from_pretrained
+        <pyg_sybio.models.sybio_gnn.SybioGNN.from_pretrained>`.
 
     Raises:
-        ValueError: If there cannot be a repository of that name.
-        FileNotFoundError: If the hub does not give it: it is not there, not for everyone, or out of reach.
+        ValueError: If no repository can have that name.
+        FileNotFoundError: If the hub does not have it, does not give access to it, or cannot be reached.
         ModuleNotFoundError: Without ``huggingface_hub``.
     """
     _check_name(name)
@@ -97,7 +92,7 @@ def pull(name: str, *, revision: str | None = None, token: str | None = None) ->
         return Path(snapshot_download(name, allow_patterns=list(FILES), **arguments))
     except (HfHubHTTPError, OSError) as error:
         raise FileNotFoundError(
-            f"'{name}' is no folder here, and the hub does not give a model of that name: {error}"
+            f"'{name}' is not a local folder, and the hub does not give a model of that name: {error}"
         ) from error
 
 

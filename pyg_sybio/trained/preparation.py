@@ -1,13 +1,14 @@
-r"""Recorded frames as a trained model wants to see them, and the way back to the space they came in."""
+r"""Recorded frames as a trained model expects them, and the way back to the space they came in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from pyg_sybio.data.datasets.expmap import Standardize
+from pyg_sybio.data.datasets.expmap import Standardize, used_columns
 from pyg_sybio.data.datasets.motion_dataset import Transform
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
 from pyg_sybio.data.datasets.two_tasks import WHOLE, split_tasks
@@ -23,6 +24,7 @@ from pyg_sybio.data.transforms import (
     LinearTransform,
     Mirror,
     Pad,
+    Resample,
     ResampleLength,
     SelectBodies,
     SelectByConfidence,
@@ -30,17 +32,22 @@ from pyg_sybio.data.transforms import (
     Smooth,
     TrimNullFrames,
 )
+from pyg_sybio.data.transforms.from_settings import build_transforms, settings_of, steps_of
 from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.data.transforms.resample import at_times, most_frames
+from pyg_sybio.models.bounds import bounded_skeleton
 from pyg_sybio.skeleton import Skeleton
 
-# Transforms that choose, repeat or smooth persons and frames, and leave space as it is.
+CHOOSE_PERSONS = (JoinTracks, SelectBodies, SelectByConfidence)
+"""Transforms that choose some of several persons."""
+
+# Transforms that choose, repeat, smooth or resample persons and frames, and keep the coordinates.
 _KEEP_COORDINATES = (
-    Crop, FillMissing, FillNullFrames, JoinTracks, Pad, SelectBodies, SelectByConfidence, Smooth,
+    *CHOOSE_PERSONS, Crop, FillMissing, FillNullFrames, LimitLength, Pad, Resample, ResampleLength, Smooth,
     TrimNullFrames,
 )  # fmt: skip
 
-# Those that do to each person what they would do to it alone, and those that can, if asked to.
+# Transforms that treat each person as if it were the only one, and those that can if asked to.
 _EACH_ALONE = (
     Crop, FillMissing, FillNullFrames, LimitLength, Mirror, Pad, ResampleLength, Shift, Smooth, Standardize,
 )  # fmt: skip
@@ -51,18 +58,18 @@ WayBack = Callable[[Motion], Motion]
 
 @dataclass(frozen=True)
 class Prepared:
-    r"""What a model is to see of a motion.
+    r"""A motion as a model sees it.
 
     Args:
-        observed: The observed frames, of all persons.
-        undone: What leads from the space of `observed` back to that of the motion, step by step.
+        observed: The observed frames of all persons.
+        undone: The steps that lead from the space of `observed` back to the space of the motion.
     """
 
     observed: Motion
     undone: tuple[WayBack, ...] = ()
 
     def to_recording(self, future: Motion) -> Motion:
-        """A motion in the space of `observed`, such as a forecast, in the space of what was recorded."""
+        """Take a motion, such as a forecast, from the space of `observed` to the space of the recording."""
         for step in self.undone:
             future = step(future)
         return future
@@ -70,21 +77,20 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Preparation:
-    r"""What is done to recorded frames before a model sees them, in one place for files and for live poses.
+    r"""What is done to recorded frames before a model sees them, the same for files and for live poses.
 
-    A motion of another frame rate is resampled, from its last frame backwards
-    (:func:`at_rate`). Then comes `preprocess`; of the result, the last `num_observed` frames are observed,
-    and filled at the front if they are too few; at last comes `fill`.
+    A motion of another frame rate is resampled, from its last frame backwards (:func:`at_rate`). Then
+    `preprocess` is applied. The last `num_observed` frames of the result are observed, filled at the front if
+    they are too few. `fill` is applied last.
 
     Args:
-        skeleton: The joints of the motions that come.
-        num_observed: Frames that the model observes.
-        frame_rate: Of what it observes, Hz.
-        preprocess: Transforms, one after the other.
-        fill: Transforms of the observed frames, one after the other.
-        padding: How too few frames are filled (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`):
-        `"repeat"` or
-            `"hold"`; None leaves them few.
+        skeleton: The joints of the recordings.
+        num_observed: The number of frames that the model observes.
+        frame_rate: The frame rate of the observed frames, in Hz.
+        preprocess: Transforms, in their order.
+        fill: Transforms of the observed frames, in their order.
+        padding: How too few frames are filled, `"repeat"` or `"hold"`
+            (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`); None does not fill them.
     """
 
     skeleton: Skeleton
@@ -99,12 +105,12 @@ class Preparation:
 
         Args:
             motion: The motion.
-            apart: Whether each person is a clip of its own. Then all steps have to be able to
-                (:attr:`can_apart`).
-            part: What of it is seen (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
+            apart: Treat each person as a separate clip, which all steps have to support (:attr:`can_apart`).
+            part: The part of the frames that is seen
+                (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
 
         Raises:
-            ValueError: If a part is asked for, and the data set of the model has none.
+            ValueError: If a part is requested, but the clips of the model's data set have none.
         """
         motion = at_rate(motion, self.frame_rate, least=self.num_observed)
         undone: list[WayBack] = []
@@ -129,7 +135,7 @@ class Preparation:
         return Prepared(observed, tuple(reversed(undone)))
 
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
-        """Poses `[..., T, M, D]` as the model sees them, of the mirror image of a motion."""
+        """The mirror image of poses `[..., T, M, D]` as the model sees them."""
         for step in reversed(self.preprocess):
             if isinstance(step, Standardize):
                 return step.mirrored(poses, axis)
@@ -137,7 +143,7 @@ class Preparation:
 
     @property
     def can_apart(self) -> bool:
-        """Whether persons can be prepared at once as if each were alone: ten take a third of the time."""
+        """Whether persons can be prepared together as separate clips, in a third of the time for ten."""
         return all(isinstance(step, (*_EACH_ALONE, *_APART)) for step in (*self.preprocess, *self.fill))
 
     @property
@@ -148,19 +154,83 @@ class Preparation:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a user should know of the way back, beginning with a verb."""
+        """Remarks on the way back for the user, each beginning with a verb."""
         return tuple(
-            f"has its future in the space that {type(step).__name__} makes, as that has no way back"
+            f"has its future in the space of {type(step).__name__}, which cannot be inverted"
             for step in self.preprocess
             if not isinstance(step, (InvertibleTransform, Standardize, *_KEEP_COORDINATES))
         )
 
+    def to_document(self) -> dict[str, Any]:
+        r"""The preparation as plain values for a model file, with all numbers that it needs.
+
+        Raises:
+            ValueError: If a transform is not registered, or does not give its arguments.
+        """
+        document: dict[str, Any] = {
+            "num_observed": self.num_observed,
+            "frame_rate": self.frame_rate,
+            "preprocess": [settings_of(step) for step in self.preprocess],
+            "fill": [settings_of(step) for step in self.fill],
+            "padding": self.padding,
+        }
+        # Otherwise the skeleton is the model's own, which stands in its config.
+        return (
+            document
+            if self.model_skeleton == self.skeleton
+            else {"skeleton": self.skeleton.to_dict(), **document}
+        )
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], model_skeleton: Skeleton) -> Self:
+        r"""The preparation that :meth:`to_document` described.
+
+        Args:
+            document: The plain values, checked against the schema.
+            model_skeleton: The joints that the model sees.
+
+        Raises:
+            ValueError: If a transform is unknown or cannot be built, or the result does not fit the model.
+        """
+        steps = [*document["preprocess"], *document["fill"]]
+        for each in (document, *(step.get("arguments", {}) for step in steps)):
+            if "skeleton" in each:
+                bounded_skeleton(each["skeleton"], "the preparation")
+        skeleton = document.get("skeleton")
+        preparation = cls(
+            skeleton=model_skeleton if skeleton is None else Skeleton.from_dict(skeleton),
+            num_observed=document["num_observed"],
+            frame_rate=document["frame_rate"],
+            preprocess=steps_of(build_transforms(document["preprocess"], "preparation.preprocess")),
+            fill=steps_of(build_transforms(document["fill"], "preparation.fill")),
+            padding=document["padding"],
+        )
+        preparation._check_statistics()
+        if preparation.model_skeleton != model_skeleton:
+            raise ValueError(
+                f"the preparation gives skeleton '{preparation.model_skeleton.name}', but the model has "
+                f"'{model_skeleton.name}'"
+            )
+        return preparation
+
+    def _check_statistics(self) -> None:
+        """Raise unless the columns of the z-scores are those of the joints that the model sees."""
+        for step in self.preprocess:
+            if isinstance(step, Standardize):
+                used, columns = used_columns(self.skeleton, step.skeleton), 3 + 3 * self.skeleton.num_joints
+                normalisation = step.normalisation
+                if normalisation.used != used or len(normalisation.mean) != columns:
+                    raise ValueError(
+                        f"the statistics have {len(normalisation.used)} of {len(normalisation.mean)} "
+                        f"columns, expected {len(used)} of {columns}, those of the joints that the model sees"
+                    )
+
 
 def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
-    r"""The motion at another frame rate; its last frame stays, as that is where a prediction goes on.
+    r"""Resample a motion; its last frame stays, because a prediction continues from there.
 
     Args:
-        motion: The motion. One that does not say its rate is taken to have this one.
+        motion: The motion. Without a frame rate of its own, it is taken to have this one.
         frame_rate: In Hz.
         least: Frames that are kept, if there are as many, of a motion that would become too long
             (:func:`~pyg_sybio.data.transforms.resample.most_frames`).
@@ -181,14 +251,14 @@ def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
 def rate_notice(rate: float | None, frame_rate: float) -> str | None:
     """What :func:`at_rate` does to a motion, as a remark that begins with a verb; None if it does nothing."""
     if rate is None:
-        return f"does not say its frame rate: taken for {frame_rate:g} Hz, as in training"
+        return f"does not contain its frame rate: taken to be {frame_rate:g} Hz, as in training"
     if abs(rate - frame_rate) <= SAME_RATE * frame_rate:
         return None
     return f"is resampled from {rate:g} Hz to {frame_rate:g} Hz"
 
 
 def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion, WayBack | None]:
-    """The transformed motion, and the way back, where there is one and it is needed."""
+    """The transformed motion, and the way back if there is one and it is needed."""
     if isinstance(transform, Standardize):
         return transform(motion), partial(transform.invert, skeleton=motion.skeleton)
     if isinstance(transform, _KEEP_COORDINATES) or not isinstance(transform, InvertibleTransform):
@@ -198,6 +268,6 @@ def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion,
     else:
         motion, parameters = transform.apply(motion)
     if isinstance(transform, Center):
-        # Centred frame by frame, a motion has no path: the future stays where the last frame was.
+        # A motion centred in every frame has no path: its future stays where the last frame was.
         parameters = parameters[..., -1:, :]
     return motion, partial(transform.invert, parameters=parameters)

@@ -1,180 +1,398 @@
-r"""A trained model, read back without the recipe that made it: as it was trained, shared, or exported."""
+r"""A trained model in use: predict, stream, evaluate, save, export; without Lightning and training data."""
 
-import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Dataset
+from torch_geometric.data import Data, Dataset
 
-from pyg_sybio.data.datasets.expmap import Normalisation
-from pyg_sybio.models.bounds import check_config_bounds, check_plain, read_document
+from pyg_sybio.data.datasets.clip_table import match_clip_pattern
+from pyg_sybio.data.datasets.expmap import Standardize
+from pyg_sybio.data.datasets.motion_folder import describe_files, find_motion_files
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.reading import read_motions
+from pyg_sybio.data.registry import dataset_named
+from pyg_sybio.data.splits import Splits
+from pyg_sybio.files import write_whole
 from pyg_sybio.models.sybio_gnn import SybioGNN
-from pyg_sybio.trained import hub
-from pyg_sybio.trained.document import DATA_FILE, Facts, from_document
-from pyg_sybio.trained.views import Looks
-from pyg_sybio.training.named_class import recipe_dataset
-
-if TYPE_CHECKING:
-    from pyg_sybio.streaming.motion_stream import MotionStream
-    from pyg_sybio.trained.onnx_model import OnnxModel
-    from pyg_sybio.trained.preparation import Preparation
+from pyg_sybio.trained.digest import weights_digest
+from pyg_sybio.trained.document import DATA_FILE, FORMAT, check_document
+from pyg_sybio.trained.evaluation import Report, evaluate
+from pyg_sybio.trained.model_card import CARD_FILE, model_card
+from pyg_sybio.trained.prediction import PredictedClip, Prediction
+from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notice
+from pyg_sybio.trained.views import ONE_VIEW, Views
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    r"""What of a training outlives it.
+@dataclass(frozen=True, eq=False)
+class Trained:
+    r"""A trained model, with all that is needed to use it.
+
+    .. code-block:: python
+
+        trained = load_trained("model")
+        prediction = trained.predict("walk.bvh")
+        print(prediction.label, prediction.future_motion)
 
     Args:
-        model: The model with its (averaged) weights, in evaluation mode; exported as ONNX it is one that is
-            called alike.
-        data: Dataset class, settings, class names, frame rate (Hz) and observed frames, as
-            :meth:`~pyg_sybio.training.data_module.ClipDataModule.describe` wrote them.
-        seen_classes: Which classes training has shown [C].
-        epoch: Epochs that were completed or begun.
-        global_step: Optimiser steps taken.
-        normalisation: The statistics of the z-scores that the model sees, where they were shared with it.
+        model: The network in evaluation mode: a :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`, or one
+            exported as ONNX, which is called in the same way.
+        preparation: What is done to recordings before the model sees them.
+        class_names: The classes, in the order of the model's outputs.
+        seen_classes: Whether a class occurred in training, for each class.
+        views: Test-time augmentation.
+        training: Facts of the training: ``epoch``, ``global_step``, ``batch_size``, and the data as
+            :meth:`~pyg_sybio.data.splits.Splits.describe` gives them.
     """
 
-    model: "SybioGNN | OnnxModel"
-    data: dict[str, Any]
-    seen_classes: Tensor
-    epoch: int
-    global_step: int
-    normalisation: Normalisation | None = None
+    model: Any
+    preparation: Preparation
+    class_names: tuple[str, ...]
+    seen_classes: tuple[bool, ...]
+    views: Views
+    training: Mapping[str, Any]
 
-    def stream(self, *, root: str | None = None, **settings: Any) -> "MotionStream":
-        """Answer live poses, prepared as the training clips were.
+    # Use --------------------------------------------------------------------------------------------------
+
+    def predict(self, recording: str | Path | Motion | Tensor, *, one_view: bool = False) -> Prediction:
+        r"""Recognise the action in a recording and predict how it goes on.
+
+        Joints are found by their names where the file has names, and otherwise have to be the joints of the
+        model's skeleton in its order. A recording of another frame rate is resampled. The last frames count,
+        as many as the model observes.
 
         Args:
-            root: Folder of the training recordings, whose statistics normalise exponential maps. (default: as
-                in training)
-            **settings: Of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
+            recording: A file with one motion (:func:`~pyg_sybio.data.reading.read_motions` reads many
+                formats), a motion, or poses at the model's frame rate, NaN where a joint was not seen.
+            one_view: Do without test-time augmentation, as streams do.
+
+        Shapes:
+            - **recording:** `[T, M, D]` or `[P, T, M, D]`, if it is a tensor
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file cannot be read or holds several motions, or the recording does not fit the
+                model or shows nobody.
+        """
+        if isinstance(recording, Tensor):
+            recording = _motion_of(recording, self.preparation)
+        elif not isinstance(recording, Motion):
+            recording = self.read(recording)
+        return self._predict(
+            recording.joints(self.preparation.skeleton), ONE_VIEW if one_view else self.views
+        )
+
+    def read(self, path: str | Path, entry: int | None = None) -> Motion:
+        r"""A motion of a file, with the joints that the model knows.
+
+        Args:
+            path: The file.
+            entry: The number of the motion in the file. (default: the file has to hold exactly one)
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file cannot be read, does not fit the model, or has no such motion.
+        """
+        count = 2 if entry is None else entry + 1
+        found = list(islice(read_motions(path, skeleton=self.preparation.skeleton), count))
+        if entry is None and len(found) != 1:
+            raise ValueError(f"{path} holds {'several motions' if found else 'no motion'}, expected one")
+        if entry is not None and len(found) <= entry:
+            raise ValueError(
+                f"{path} has {len(found)} motions, but motion {entry} is requested, counted from 0"
+            )
+        return found[entry or 0]
+
+    def predict_folder(
+        self, folder: str | Path, *, labels: str = "clips.csv", pattern: str | None = None
+    ) -> Iterator[PredictedClip]:
+        r"""Predict every motion in the files below a folder.
+
+        Args:
+            folder: The folder.
+            labels: A CSV file in the folder with the labels of the files, if it exists
+                (:func:`~pyg_sybio.data.datasets.clip_table.read_clip_table`). Without it, the labels in the
+                files count.
+            pattern: A regular expression of the files' paths whose group ``label`` is the label, in place of
+                the CSV file; files that do not match keep their own label.
+
+        Raises:
+            FileNotFoundError: If there is no such folder, or it contains no motion file.
+            ValueError: If the CSV file or a motion file is wrong, or a motion does not fit the model.
+        """
+        folder = Path(folder)
+        files = find_motion_files(folder, besides=(folder / labels,))
+        names = [path.relative_to(folder).as_posix() for path in files]
+        if pattern is None:
+            entries = describe_files(files, folder, labels=labels, pattern=None)
+        else:
+            entries = match_clip_pattern(pattern, [name for name in names if re.fullmatch(pattern, name)])
+        for path, name in zip(files, names, strict=True):
+            label = entries[name].label if name in entries else None
+            for number, motion in enumerate(read_motions(path, skeleton=self.preparation.skeleton)):
+                yield PredictedClip(
+                    name=f"{name}: {number}" if number else name,
+                    label=motion.label if label is None else label,
+                    prediction=self._predict(motion, self.views),
+                )
+
+    def stream(self, **settings: Any) -> Any:
+        """Answer live poses, prepared as recordings are, with a single view.
+
+        Args:
+            **settings: Arguments of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
+
+        Returns:
+            The :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
         """
         from pyg_sybio.streaming.motion_stream import MotionStream
 
-        preparation = self.preparation(root=root)
-        return MotionStream(self._fast, preparation, class_names=self.data["class_names"], **settings)
-
-    def preparation(self, *, root: str | None = None) -> "Preparation":
-        """What was done to the training clips before the model saw them
-        (:func:`~pyg_sybio.trained.observation.preparation_of`), worked out once.
-        """
-        if root not in self._preparations:
-            from pyg_sybio.trained.observation import preparation_of
-
-            self._preparations[root] = preparation_of(self, root=root)
-        return self._preparations[root]
-
-    @property
-    def looks(self) -> Looks:
-        """How clips are looked at when the model is judged, and recordings when it is asked."""
-        return Looks.from_settings(self.data.get("looks"))
+        return MotionStream(self.fast, self.preparation, class_names=self.class_names, **settings)
 
     @cached_property
-    def _preparations(self) -> dict[str | None, "Preparation"]:
-        return {}
-
-    @cached_property
-    def _fast(self) -> Any:
-        """The model as streams run it, which share it."""
+    def fast(self) -> Any:
+        """The model as predictions and streams run it: folded, unless it is an exported one."""
         return self.model.folded() if isinstance(self.model, SybioGNN) else self.model
 
+    def on_device(self) -> Any:
+        """The model as evaluation runs it: :attr:`fast`, or a copy of it on the GPU if there is one."""
+        if torch.cuda.is_available() and isinstance(self.model, SybioGNN):
+            return self.model.folded().to("cuda")
+        return self.fast
 
-def load_checkpoint(path: str | Path) -> Checkpoint:
-    r"""Read a trained model.
+    def _predict(self, recorded: Motion, views: Views) -> Prediction:
+        preparation = self.preparation
+        notice = rate_notice(recorded.frame_rate, preparation.frame_rate)
+        self._check_length(recorded)
+        prepared = preparation(recorded)
+        if not prepared.observed.present.any():
+            raise ValueError(
+                f"{recorded.source or 'the recording'} shows nobody in its last "
+                f"{prepared.observed.num_frames} frames, expected somebody"
+            )
+        prepared = replace(prepared, observed=_seen(prepared.observed))
+        parts = [_seen(preparation(recorded, part=part).observed) for part in views.parts]
+        versions = [
+            Data(x=each.poses.float().transpose(1, 2).flatten(0, 1)) for each in (prepared.observed, *parts)
+        ]
+        with torch.no_grad():
+            out = views.answer(self.fast, preparation, versions)
+        future = out.future
+        if future is not None and prepared.observed.num_persons > 1:
+            future = future[0]
+        return Prediction(
+            probabilities=None if out.logits is None else out.logits[0].softmax(-1),
+            future=future,
+            class_names=self.class_names,
+            frame_rate=prepared.observed.frame_rate or preparation.frame_rate,
+            recorded=recorded,
+            prepared=prepared,
+            notices=(() if notice is None else (notice,)) + preparation.notices,
+        )
 
-    Only tensors and plain values are read: a file from someone else cannot run code.
+    def _check_length(self, recorded: Motion) -> None:
+        """Raise if a recording of rotations is too short: repeated ones are not a motion."""
+        preparation = self.preparation
+        if any(isinstance(step, Standardize) for step in preparation.preprocess):
+            num_frames = at_rate(recorded, preparation.frame_rate).num_frames
+            if num_frames < preparation.num_observed:
+                raise ValueError(
+                    f"{recorded.source or 'the recording'} has {recorded.num_frames} frames, of which "
+                    f"{num_frames} are left at {preparation.frame_rate:g} Hz, expected at least "
+                    f"{preparation.num_observed}"
+                )
 
-    Args:
-        path: A checkpoint that ``sybio fit`` wrote, an ``.onnx`` file or a folder that ``sybio export``
-            wrote, or the name of such a folder on the Hugging Face hub, ``owner/name`` (looked up there if no
-            folder ``owner`` is here).
+    # Evaluation -------------------------------------------------------------------------------------------
 
-    Raises:
-        FileNotFoundError: If there is no such file or folder.
-        ValueError: If it is something else.
-    """
-    path = Path(path)
-    if path.is_dir():
-        return _shared(path)
-    if not path.is_file():
-        return _shared(_on_the_hub(path))
-    return _exported(path) if path.suffix.lower() == ".onnx" else _of_training(path)
+    def splits(self, root: str | Path | None = None) -> Splits:
+        r"""The data that the model was trained on.
 
+        Args:
+            root: The folder of all recordings. (default: the environment variable ``PYG_SYBIO_DATA``)
 
-def _of_training(path: Path) -> Checkpoint:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        weights = content["state_dict"]
-        prefix = "model."
-        check_config_bounds(content["model_config"], str(path), weights_file=path)
-        model = SybioGNN.from_config(content["model_config"])
-        check_plain(content["data"], str(path))
-        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        model.load_weights(own, where=str(path))
-        return Checkpoint(
+        Raises:
+            ValueError: If the data set is not registered, or a model file cannot hold what describes the
+                data.
+        """
+        facts = self.training
+        if lacks := facts["only_in_recipe"]:
+            raise ValueError(
+                f"the model file does not hold the {', '.join(map(repr, lacks))} of its data: "
+                "expected the recipe of the training (--recipe RECIPE)"
+            )
+        dataset = dataset_named(facts["dataset"])
+        settings = dict(facts["settings"])
+        if "skeleton" in inspect.signature(dataset).parameters:
+            settings["skeleton"] = self.preparation.skeleton
+        own = {split: facts[split] for split in ("train", "val", "test")}
+        return Splits(dataset, settings=settings, root=root, folder=facts["folder"], **own)
+
+    def evaluate(
+        self,
+        dataset: Dataset | None = None,
+        *,
+        split: str = "test",
+        root: str | Path | None = None,
+        views: Views | None = None,
+        **settings: Any,
+    ) -> Report:
+        r"""Accuracy and motion errors over a data set, next to zero velocity.
+
+        Args:
+            dataset: Clips with labels and futures. (default: a split of the data that the model was trained
+                on)
+            split: The split, if `dataset` is not given.
+            root: The folder of all recordings, as in :meth:`splits`.
+            views: Test-time augmentation. (default: that of the model)
+            **settings: Further arguments of :func:`~pyg_sybio.trained.evaluation.evaluate`.
+
+        Raises:
+            ValueError: If the data do not fit the model, or have other statistics than the data of the
+                training.
+        """
+        clips = self.splits(root).clips(split) if dataset is None else dataset
+        self._check_statistics(clips)
+        settings.setdefault("batch_size", min(self.training["batch_size"], 64))
+        return evaluate(
+            self.on_device(),
+            clips,
+            seen_classes=torch.tensor(self.seen_classes),
+            views=self.views if views is None else views,
+            **settings,
+        )
+
+    def _check_statistics(self, dataset: Dataset) -> None:
+        """Raise if the z-scores of a data set are not those that the model was trained on."""
+        for step in self.preparation.preprocess:
+            if (
+                isinstance(step, Standardize)
+                and (other := getattr(dataset, "normalisation", None)) is not None
+            ):
+                own = step.normalisation
+                for name in ("mean", "deviation"):
+                    ours, theirs = getattr(own, name), getattr(other, name)
+                    if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6):
+                        raise ValueError(
+                            f"the {name}s of the data's training files are not those that the model was "
+                            "trained with: expected the same recordings"
+                        )
+
+    # Files ------------------------------------------------------------------------------------------------
+
+    def document(self, digest: str) -> dict[str, Any]:
+        """The document of a model file, with the digest of the weights in that file.
+
+        Raises:
+            ValueError: If a transform of the preparation is not registered.
+        """
+        document = {
+            "format": FORMAT,
+            "class_names": list(self.class_names),
+            "seen_classes": list(self.seen_classes),
+            "preparation": self.preparation.to_document(),
+            "views": self.views.to_settings(),
+            "training": dict(self.training),
+            "digest": digest,
+        }
+        check_document(document)
+        return document
+
+    @classmethod
+    def from_document(cls, model: Any, document: Mapping[str, Any]) -> Self:
+        """A model with its document.
+
+        Raises:
+            ValueError: If the document does not fit the schema, or does not fit the model.
+        """
+        check_document(document)
+        names, num_classes = tuple(document["class_names"]), model.config["num_classes"]
+        if len(names) != num_classes:  # not model.num_classes, which is 0 without recognition
+            raise ValueError(f"there are {len(names)} class names, but the model has {num_classes} classes")
+        return cls(
             model=model.eval(),
-            data=content["data"],
-            seen_classes=weights["seen_classes"],
-            epoch=content["epoch"],
-            global_step=content["global_step"],
+            preparation=Preparation.from_document(document["preparation"], model.skeleton),
+            class_names=names,
+            seen_classes=tuple(document["seen_classes"]),
+            views=Views.from_settings(document["views"]),
+            training=document["training"],
         )
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a checkpoint that 'sybio fit' wrote") from error
+
+    def save(
+        self, folder: str | Path, *, report: Mapping[str, Any] | None = None, title: str | None = None
+    ) -> None:
+        r"""Write the model as a folder for others, which :func:`~pyg_sybio.trained.load.load_trained` reads.
+
+        The folder gets ``config.json`` and ``model.safetensors``
+        (:meth:`~pyg_sybio.models.sybio_gnn.SybioGNN.save_pretrained`), ``data.json`` with the document, and
+        the model card ``README.md``.
+
+        Args:
+            folder: Where to.
+            report: A report of :meth:`evaluate` with its ``split``, for the card.
+            title: The name of the model in its card. (default: the name of the folder)
+
+        Raises:
+            ValueError: If the model is an exported one, or the report is of another model.
+        """
+        folder = Path(folder)
+        model = self._trainable()
+        document = self.document(weights_digest(model.state_dict()))
+        card = model_card(model, document, report, title=title or folder.absolute().name)
+        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+        model.save_pretrained(folder)
+        write_whole(folder / DATA_FILE, lambda file: file.write(text.encode()))
+        write_whole(folder / CARD_FILE, lambda file: file.write(card.encode()))
+
+    def export_onnx(self, path: str | Path, **settings: Any) -> Any:
+        r"""Write the model as an ONNX file, which :func:`~pyg_sybio.trained.load.load_trained` reads.
+
+        Args:
+            path: The file.
+            **settings: Arguments of :func:`~pyg_sybio.export.export_onnx`.
+
+        Returns:
+            The :class:`~pyg_sybio.export.Exported`.
+
+        Raises:
+            ValueError: If the model is an exported one, or a setting is wrong.
+            ExportError: If the file would not answer as the model.
+        """
+        from pyg_sybio.export import export_onnx
+
+        return export_onnx(self._trainable(), path, about=self.document, **settings)
+
+    def _trainable(self) -> SybioGNN:
+        if not isinstance(self.model, SybioGNN):
+            raise ValueError("the model was exported already: expected the model file that it was made from")
+        return self.model
 
 
-def _shared(folder: Path) -> Checkpoint:
-    model = SybioGNN.from_pretrained(folder)
-    if not (folder / DATA_FILE).is_file():
-        raise FileNotFoundError(
-            f"{folder}: the model is here, but not what it was trained on, expected the file {DATA_FILE}"
-        )
-    where = str(folder / DATA_FILE)
-    return _with_facts(model, from_document(read_document(folder / DATA_FILE), where=where), where)
-
-
-def _exported(path: Path) -> Checkpoint:
-    from pyg_sybio.trained.onnx_model import OnnxModel
-
-    model = OnnxModel.load(path)
-    return _with_facts(model, from_document(model.about, where=str(path)), str(path))
-
-
-def _with_facts(model: "SybioGNN | OnnxModel", facts: Facts, where: str) -> Checkpoint:
-    # Not model.num_classes, which is 0 for a model without recognition.
-    if (named := len(facts.data["class_names"])) != model.config["num_classes"]:
+def _motion_of(poses: Tensor, preparation: Preparation) -> Motion:
+    skeleton = preparation.skeleton
+    expected = (skeleton.num_joints, skeleton.num_features)
+    if poses.dim() not in (3, 4) or poses.shape[-2:] != expected or not poses.numel():
         raise ValueError(
-            f"{where}: there are {named} class names, but the model has {model.config['num_classes']} classes"
+            f"'recording' has shape {list(poses.shape)}, expected [T, {expected[0]}, {expected[1]}] or "
+            f"[P, T, {expected[0]}, {expected[1]}] for skeleton '{skeleton.name}' ({skeleton.coordinates})"
         )
-    return Checkpoint(model=model, **facts._asdict())
-
-
-def _on_the_hub(path: Path) -> Path:
-    """The folder of a model on the hub, on this machine.
-
-    Raises:
-        FileNotFoundError: If it has no such name, or there is none.
-    """
-    name = path.as_posix()
-    # Where the first half is a folder, a wrong path is more likely than a name.
-    if hub.is_hub_name(name) and not path.parent.exists() and hub.is_installed():
-        return hub.pull(name)
-    raise FileNotFoundError(
-        f"no checkpoint at {path}: expected a .ckpt file that 'sybio fit' wrote, or an .onnx file or a "
-        "folder that 'sybio export' wrote"
+    poses = poses if poses.dim() == 4 else poses[None]
+    present = ~poses.isnan().any(-1)
+    return Motion(
+        poses=poses.masked_fill(~present[..., None], 0.0),
+        present=present,
+        skeleton=skeleton,
+        frame_rate=preparation.frame_rate,
     )
 
 
-def dataset_class(description: Mapping[str, Any]) -> type[Dataset]:
-    """The dataset class that the data of a checkpoint names.
-
-    Raises:
-        ValueError: If it names something else: a checkpoint may come from someone else.
-    """
-    path = description["dataset"]
-    return recipe_dataset(path, where="the checkpoint")
+def _seen(observed: Motion) -> Motion:
+    """The persons who are seen at all; of a part that shows nobody the first, as in data sets."""
+    return observed.persons(observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0])

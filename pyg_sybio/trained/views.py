@@ -1,8 +1,8 @@
-r"""How a clip is looked at when a model is judged: once, or several times for a mean answer."""
+r"""Test-time augmentation: average the predictions over several views of a clip."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -11,12 +11,18 @@ from torch_geometric.data import Data, Dataset
 from pyg_sybio.arguments import check_known
 from pyg_sybio.data.datasets.two_tasks import check_part
 from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.skeleton import Skeleton
 
-if TYPE_CHECKING:
-    from pyg_sybio.models.sybio_gnn import SybioGNN
-    from pyg_sybio.trained.onnx_model import OnnxModel
 
-Model: TypeAlias = "SybioGNN | OnnxModel"
+class Model(Protocol):
+    """What test-time augmentation needs of a model: a trained one, its folded copy, or an exported one."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints of the poses."""
+
+    def __call__(self, batch: Data) -> SybioOutput:
+        """Recognise and predict."""
 
 
 class Mirrors(Protocol):
@@ -27,8 +33,8 @@ class Mirrors(Protocol):
 
 
 @dataclass(frozen=True)
-class Looks:
-    r"""The looks that a model takes at a clip beside the one at all of it (test-time augmentation).
+class Views:
+    r"""The views of a clip over which predictions are averaged, in addition to the whole clip.
 
     With :math:`m` the reflection, which is its own inverse, and :math:`X_k` the clip and its parts,
 
@@ -37,12 +43,13 @@ class Looks:
         \bar X_{pred} = \tfrac12 \big(\hat X_{pred}(X) + m \hat X_{pred}(m X)\big),
 
     so that neither side of the body is preferred, it matters less where a recording was cut, and the errors
-    of the looks in part cancel. Parts are for recognition alone: a future begins where all of a clip ends.
+    of
+    the views cancel in part. Parts only serve recognition: a future begins where the whole clip ends.
 
     Args:
-        mirror: The axis from one side of the body to the other: each look is taken at the mirror image, too.
-            (default: none is)
-        parts: The shares of the observed frames between which a further look sees them, as
+        mirror: The axis from one side of the body to the other: each view is seen as its mirror image, too.
+            (default: no mirror images)
+        parts: The shares of the observed frames between which a further view lies, as
             ``((0.2, 1.0), (0.0, 0.8))``. (default: none)
 
     Raises:
@@ -58,10 +65,10 @@ class Looks:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any] | None) -> Self:
-        """The looks that a recipe or a checkpoint describes as ``{mirror: x, parts: [[0.2, 1.0]]}``.
+        """The views that a recipe or a model file describes as ``{mirror: x, parts: [[0.2, 1.0]]}``.
 
         Args:
-            settings: Either key may be missing; None is one look alone.
+            settings: Both keys are optional; None is a single view.
 
         Raises:
             ValueError: If a setting is unknown or wrong.
@@ -78,17 +85,21 @@ class Looks:
             raise ValueError(f"'data.views.parts' is {parts!r}, expected a list of pairs of shares")
         return cls(mirror, tuple((float(low), float(high)) for low, high in parts))
 
+    def to_settings(self) -> dict[str, Any]:
+        """What :meth:`from_settings` reads."""
+        return {"mirror": self.mirror, "parts": [list(part) for part in self.parts]}
+
     @property
     def count(self) -> int:
-        """How many looks are taken at a clip."""
+        """The number of views of each clip."""
         return (1 + len(self.parts)) * (1 if self.mirror is None else 2)
 
     def versions(self, dataset: Dataset) -> list[Dataset]:
-        """The clips that are looked at: all of each, then each part.
+        """The clips as each view sees them before it is mirrored: whole, then each part.
 
         Raises:
-            ValueError: If the data set has no method ``mirrored(poses, axis)`` or ``in_part(part)``, and it
-                is needed.
+            ValueError: If the data set lacks a method ``mirrored(poses, axis)`` or ``in_part(part)`` that is
+                needed.
         """
         for needed, method, what in (
             (self.mirror is not None, "mirrored(poses, axis)", "mirror images"),
@@ -99,15 +110,15 @@ class Looks:
         return [dataset, *(dataset.in_part(part) for part in self.parts)]
 
     def answer(self, model: Model, space: Mirrors, versions: Sequence[Data]) -> SybioOutput:
-        r"""What a model says of clips.
+        r"""The mean prediction of a model over all views.
 
         Args:
             model: The model, in evaluation mode.
-            space: What mirrors poses as the model sees them: the clips' data set.
+            space: What mirrors poses as the model sees them: the clips' data set, or a preparation.
             versions: A batch of each of :meth:`versions`, of the same clips.
 
         Returns:
-            The model's output for whole clips, with logits and futures of all looks together.
+            The model's output for whole clips, with the mean probabilities and futures.
         """
         outs = [model(batch) for batch in versions]
         whole = outs[0]
@@ -116,17 +127,19 @@ class Looks:
         future = whole.future
         if self.mirror is not None:
             images = [model(_image(model, space, batch, self.mirror)) for batch in versions]
-            if future is not None:
-                future = (future + space.mirrored(images[0].future, self.mirror)) / 2
+            mirrored = images[0].future
+            if future is not None and mirrored is not None:
+                future = (future + space.mirrored(mirrored, self.mirror)) / 2
             outs += images
         logits = whole.logits
         if logits is not None:
-            logits = torch.stack([out.logits.log_softmax(-1) for out in outs]).logsumexp(0)
+            each = [out.logits.log_softmax(-1) for out in outs if out.logits is not None]
+            logits = torch.stack(each).logsumexp(0)
         return replace(whole, logits=logits, future=future)
 
 
-ONE_LOOK = Looks()
-"""At all of a clip, as it is."""
+ONE_VIEW = Views()
+"""The whole clip as it is."""
 
 
 def _image(model: Model, space: Mirrors, batch: Data, axis: str) -> Data:

@@ -1,5 +1,6 @@
 r"""Training of :class:`~pyg_sybio.models.SybioGNN` by Lightning."""
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -16,8 +17,11 @@ from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.metrics import top_k_accuracy
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.trained.evaluation import future_mask, motion_errors, motions
+from pyg_sybio.trained.digest import weights_digest
+from pyg_sybio.trained.document import DOCUMENT_KEY
+from pyg_sybio.trained.evaluation import dense, future_mask, motion_errors, motions
 from pyg_sybio.trained.metrics import ErrorByHorizon
+from pyg_sybio.trained.trained import Trained
 from pyg_sybio.training.schedule import WarmupCosine
 
 
@@ -118,19 +122,22 @@ class SybioModule(L.LightningModule):
             self.log("val_accuracy", accuracy, prog_bar=True, batch_size=batch.num_graphs, sync_dist=True)
         if out.future is not None:
             dataset = self.trainer.datamodule.clips("val")
-            persons = motions(self.model, out, batch)
+            persons = motions(out, batch)
             errors = motion_errors(dataset, persons.model, persons.target, persons.recorded)
             for name, error in errors.items():
                 if name not in self._val_errors:
-                    self._val_errors[name] = self._shared(
-                        ErrorByHorizon(error.size(1), len(dataset.class_names))
-                    )
+                    # Processes add them up on their devices, of which not all have double precision.
+                    device = self.device if self.trainer.world_size > 1 else "cpu"
+                    self._val_errors[name] = ErrorByHorizon(error.size(1), len(dataset.class_names), device)
                 self._val_errors[name].update(error, persons.y)
 
     def on_validation_epoch_end(self) -> None:
         """Log the motion errors: means over classes, as tables have them, and over frames."""
         for name, errors in self._val_errors.items():
-            mean = float(errors.compute()["mean_of_classes"].nanmean())
+            if self.trainer.world_size > 1:
+                for values in errors.sums:
+                    torch.distributed.all_reduce(values)
+            mean = float(errors.means()["mean_of_classes"].nanmean())
             if not math.isnan(mean):  # as it is where nothing was recorded
                 self.log(f"val_{name}", mean, prog_bar=True, sync_dist=True)
 
@@ -140,11 +147,19 @@ class SybioModule(L.LightningModule):
         scheduler = self.lr_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make the checkpoint complete in itself: the model's arguments with the skeleton, and the data's.
+    def on_fit_start(self) -> None:
+        """Make sure that the model can be saved, before it is trained.
 
         Raises:
-            FloatingPointError: If training has diverged: the checkpoint of before stays.
+            ValueError: If a transform of the data is not registered, so that no model file can name it.
+        """
+        self.trained().document(digest="0" * 64)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Complete the checkpoint: add the model's arguments, and the document of the trained model.
+
+        Raises:
+            FloatingPointError: If training has diverged: the checkpoint before this one stays.
         """
         diverged = [name for name, weight in self.model.named_parameters() if not weight.isfinite().all()]
         if diverged:
@@ -152,21 +167,37 @@ class SybioModule(L.LightningModule):
                 f"training has diverged: after step {self.global_step} the model's '{diverged[0]}' and "
                 f"{len(diverged) - 1} more weights are not finite numbers"
             )
+        state, prefix = checkpoint["state_dict"], "model."  # averaged weights, if the recipe averages them
+        weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        document = self.trained().document(weights_digest(weights))
         checkpoint["model_config"] = self.model.config
-        checkpoint["data"] = self.trainer.datamodule.describe()
+        checkpoint[DOCUMENT_KEY] = json.dumps(document, allow_nan=False)
 
-    def _shared(self, metric: ErrorByHorizon) -> ErrorByHorizon:
-        """The metric, where processes can add theirs up; else on the CPU, as not all devices have doubles."""
-        return metric.to(self.device) if self.trainer.world_size > 1 else metric
+    def trained(self) -> Trained:
+        """The model as it is now, with all that is needed to use it."""
+        data = self.trainer.datamodule
+        return Trained(
+            model=self.model,
+            preparation=data.preparation,
+            class_names=tuple(data.clips("train").class_names),
+            seen_classes=tuple(self.seen_classes.tolist()),
+            views=data.views,
+            training={
+                "epoch": self.current_epoch,
+                "global_step": self.global_step,
+                "batch_size": data.batch_size,
+                **data.splits.describe(),
+            },
+        )
 
     def _forward(self, batch: Batch, stage: str, *, on_step: bool) -> tuple[Any, Any]:
         """Output and loss terms of a batch; the terms are logged."""
-        out = self.model(batch)
+        out, num_joints = self.model(batch), self.model.skeleton.num_joints
         terms = self.loss(
             out,
             y=batch.y,
-            future=self.model.dense(batch, "future"),
-            future_mask=future_mask(self.model, batch),
+            future=dense(batch, "future", num_joints),
+            future_mask=future_mask(batch, num_joints),
         )
         named = {
             "loss": terms.total,

@@ -143,6 +143,11 @@ def settings(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     return {**yaml.safe_load(text), "seed_everything": cli.config.seed_everything}
 
 
+def data_of(recipe: str, overrides: Sequence[str] = ()) -> ClipDataModule:
+    """The data of a recipe, without a model; arguments and errors of :func:`prepare`."""
+    return ClipDataModule(**settings(recipe, overrides)["data"])
+
+
 def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) -> RecipeCLI:
     # The data module builds its transforms itself, from plain values as in a checkpoint.
     set_parsing_settings(instantiate_subclass_spec_in_any=False)

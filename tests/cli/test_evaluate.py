@@ -3,17 +3,16 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+import yaml
 from command_line import error_of
 from tiny_recipe import fit_whole_clips
 
 from pyg_sybio.cli.main import main
 from pyg_sybio.data.datasets.two_tasks import split_tasks
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
-from pyg_sybio.trained.trained import load_checkpoint
-from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.trained.load import load_trained
 
 
 def test_evaluate_saves_what_it_prints(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,21 +59,21 @@ def test_evaluate_what_only_a_share_was_observed_of(
     )
     capsys.readouterr()
 
-    assert main(["evaluate", str(path), "--observation-ratio", "0.25"]) == 0
+    data = ["--data-root", str(tmp_path / "clips")]
+    assert main(["evaluate", str(path), "--observation-ratio", "0.25", *data]) == 0
     assert "6 clips, of which the first 25% was observed" in capsys.readouterr().out
     report = json.loads(path.with_suffix(".test-0.25.json").read_text())
     assert report["observation_ratio"] == 0.25
-    checkpoint = load_checkpoint(path)
-    data = ClipDataModule.from_description(checkpoint.data)
-    folder = data.clips("test")
+    trained = load_trained(path)
+    folder, seen = trained.splits(tmp_path / "clips").clips("test"), torch.tensor(trained.seen_classes)
     shares = [split_tasks(folder.motion(i), num_observed=12, num_future=9, split=7) for i in range(6)]
     observed = torch.stack([share.observed.poses[0] for share in shares])
     with torch.no_grad():
-        out = checkpoint.model(observed)
+        out = trained.model(observed)
     target = torch.stack([share.future.poses[0] for share in shares])
     y = torch.tensor([int(clip.y) for clip in folder])
-    assert report["recognition"]["clips"] == int(checkpoint.seen_classes[y].sum())
-    right = (out.logits.argmax(-1) == y)[checkpoint.seen_classes[y]]
+    assert report["recognition"]["clips"] == int(seen[y].sum())
+    right = (out.logits.argmax(-1) == y)[seen[y]]
     assert report["recognition"]["top1"] == pytest.approx(right.float().mean().item())
     errors = 1000 * (out.future - target).norm(dim=-1).mean(-1)[:, [1, 3, 7]]  # 80, 160 and 320 ms
     means = torch.stack([errors[y == label].mean(0) for label in y.unique()]).mean(0)
@@ -98,7 +97,7 @@ def test_mirror_images_are_for_models_that_have_seen_some(
     assert "was trained without RandomMirror, which '--mirror' is for" in line
 
 
-def test_clips_are_looked_at_as_the_recipe_says_or_once(
+def test_evaluation_has_the_views_of_the_recipe_or_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mirrors = "{class_path: pyg_sybio.data.transforms.RandomMirror, init_args: {axis: x}}"
@@ -109,27 +108,45 @@ def test_clips_are_looked_at_as_the_recipe_says_or_once(
     capsys.readouterr()
     shown = {}
     for option in ([], ["--one-view"], ["--mirror"]):
-        assert main(["evaluate", str(path), *option]) == 0
+        assert main(["evaluate", str(path), "--data-root", str(clips), *option]) == 0
         shown[" ".join(option)] = capsys.readouterr().out
-    of_both = ", the mean of 2 looks at each (half of them at its mirror image)"
-    assert of_both in shown[""] and of_both in shown["--mirror"] and "looks" not in shown["--one-view"]
+    of_both = ", averaged over 2 views of each (half of them mirrored)"
+    assert of_both in shown[""] and of_both in shown["--mirror"] and "averaged" not in shown["--one-view"]
     reports = [
         json.loads(path.with_suffix(f".{name}.json").read_text())
         for name in ("test", "test-one-view", "test-mirror")
     ]
-    assert [(each["looks"], each["mirrored"]) for each in reports] == [(2, True), (1, False), (2, True)]
+    assert [(each["views"], each["mirrored"]) for each in reports] == [(2, True), (1, False), (2, True)]
     assert reports[0]["motion"] == reports[2]["motion"] != reports[1]["motion"]
     with pytest.raises(SystemExit) as end:
         main(["evaluate", str(path), "--one-view", "--mirror"])
     assert end.value.code == 2
 
 
-def test_checkpoint_of_another_skeleton(
-    checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_data_of_another_skeleton(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = torch.load(checkpoint, weights_only=True)
-    content["data"]["settings"]["skeleton"] = "smpl24"
-    torch.save(content, tmp_path / "other.ckpt")
+    recipe = tmp_path / "other.yaml"
+    recipe.write_text("base: synthetic\ndata: {settings: {skeleton: smpl24}, test: {num_clips: 12}}\n")
     message = "the model has skeleton 'ntu25', but the data has 'smpl24'"
-    assert message in error_of(capsys, "evaluate", str(tmp_path / "other.ckpt"))
+    assert message in error_of(capsys, "evaluate", str(checkpoint), "--recipe", str(recipe))
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_the_clips_of_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = SyntheticMotions(num_clips=36, num_observed=8, num_future=9)
+    settings = {"pattern": r"(?P<label>\d)\d*\.npz", "hold_out": 0.3, "validation": 0.3}
+    overrides = [f"--data.settings.{name}={value}" for name, value in settings.items()]
+    clips = tmp_path / "clips"
+    path = fit_whole_clips(made, lambda number: "test", clips, tmp_path / "run", overrides)
+    line = error_of(capsys, "evaluate", path, "--data-root", clips)
+    assert (
+        "the model file does not hold the 'pattern' of its data: expected the recipe of the training" in line
+    )
+    recipe = tmp_path / "mine.yaml"
+    settings |= {"num_observed": 12, "num_future": 9}
+    data = {"settings": settings, "test": {"split": "test"}}
+    recipe.write_text(yaml.safe_dump({"base": "motion_folder", "data": data}))
+    assert main(["evaluate", str(path), "--recipe", str(recipe), "--data-root", str(clips)]) == 0
+    report = json.loads(path.with_suffix(".test.json").read_text())
+    assert 1 < report["clips"] < 20 and set(report["recognition"]["confusion"]) <= set("0123456789")

@@ -7,7 +7,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
-from live_models import save_checkpoint
+from live_models import save_checkpoint, small_checkpoint
 
 from pyg_sybio.cli import main as cli
 from pyg_sybio.data.motion import Motion
@@ -16,10 +16,10 @@ from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.testing import randomize
+from pyg_sybio.trained.load import load_trained
 from pyg_sybio.trained.onnx_model import OnnxModel
-from pyg_sybio.trained.trained import Checkpoint, load_checkpoint
 
-SETTINGS = {"skeleton": "ntu25", "num_observed": 20, "num_future": 3, "frame_rate": 25.0}
+SETTINGS = {"num_observed": 20, "num_future": 3, "frame_rate": 25.0, "num_clips": 24}
 
 
 @pytest.fixture(scope="session")
@@ -40,18 +40,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         actional_channels=8,
     )
     randomize(model)
-    data = {
-        "dataset": "pyg_sybio.data.synthetic.synthetic.SyntheticMotions",
-        "settings": SETTINGS,
-        **{split: {"num_clips": 24, "seed": seed} for seed, split in enumerate(("train", "val", "test"))},
-        "root": None,
-        "folder": "",
-        "batch_size": 12,
-        "class_names": names,
-        "frame_rate": 25.0,
-        "num_observed": 20,
-    }
-    whole = Checkpoint(model.eval(), data, torch.ones(len(names), dtype=torch.bool), epoch=3, global_step=7)
+    whole = small_checkpoint("SyntheticMotions", model=model.eval(), class_names=names, **SETTINGS)
     return save_checkpoint(whole, tmp_path_factory.mktemp("run") / "last.ckpt")
 
 
@@ -109,12 +98,12 @@ def test_is_as_good(kind: str, checkpoint: Path, tmp_path: Path, request: pytest
 
 
 def test_facts_come_along(checkpoint: Path, exported: Path, shared: Path) -> None:
-    trained = load_checkpoint(checkpoint)
+    trained = load_trained(checkpoint)
     for path in (exported, shared):
-        came = load_checkpoint(path)
-        assert came.data == trained.data | {"shuffled_futures": 0.0}
-        assert torch.equal(came.seen_classes, trained.seen_classes)
-        assert (came.epoch, came.global_step) == (3, 7)
+        found = load_trained(path)
+        for name in ("class_names", "seen_classes", "views", "training"):
+            assert getattr(found, name) == getattr(trained, name)
+        assert found.preparation.to_document() == trained.preparation.to_document()
 
 
 def test_says_what_it_wrote(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,7 +150,7 @@ def test_to_the_hub(
         ),
         (
             ["onnx", "none.ckpt", "--output", "model.onnx"],
-            "no checkpoint at none.ckpt: expected a .ckpt file",
+            "no model at none.ckpt: expected a .ckpt file",
         ),
         (["onnx", "ONNX", "--output", "again.onnx"], "the model was exported already"),
         (["pretrained", "ONNX", "--output", "again"], "the model was exported already"),

@@ -49,8 +49,8 @@ def test_files_that_are_not_there_or_not_what_they_should_be(
     junk.write_text("hello")
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     for argv, message in (
-        (["evaluate", str(missing)], "no checkpoint at"),
-        (["evaluate", str(junk)], "is not a checkpoint that 'sybio fit' wrote"),
+        (["evaluate", str(missing)], "no model at"),
+        (["evaluate", str(junk)], "not a file that torch.save wrote"),
         (["evaluate", str(tmp_path / "other.ckpt")], "is not a checkpoint that 'sybio fit' wrote"),
         (["predict", str(checkpoint), str(missing)], "no file"),
         (["predict", str(checkpoint), str(junk)], "ends in '', expected one of .npz ("),

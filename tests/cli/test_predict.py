@@ -13,8 +13,7 @@ from pyg_sybio.cli.main import main
 from pyg_sybio.data.datasets.cmu_mocap import BENCHMARK
 from pyg_sybio.data.datasets.expmap import used_columns
 from pyg_sybio.data.reading import read_motion
-from pyg_sybio.trained.trained import load_checkpoint
-from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.trained.load import load_trained
 
 USED_COLUMNS = used_columns(BENCHMARK.skeleton, BENCHMARK.used)
 
@@ -32,7 +31,7 @@ def test_predict_writes_what_the_model_says(
     longer = np.concatenate([np.ones_like(clip), clip])
     assert main(["predict", str(checkpoint), write_clip(tmp_path, longer), "--output", str(output)]) == 0
     with torch.no_grad():
-        out = load_checkpoint(checkpoint).model(torch.from_numpy(clip)[None])
+        out = load_trained(checkpoint).model(torch.from_numpy(clip)[None])
     future = read_motion(output)
     np.testing.assert_allclose(future.poses[0], out.future[0], rtol=1e-5, atol=1e-6)
     assert (future.skeleton.name, future.frame_rate) == ("ntu25", 25.0)
@@ -41,7 +40,7 @@ def test_predict_writes_what_the_model_says(
         np.testing.assert_allclose(written["probabilities"], out.logits[0].softmax(-1).numpy(), rtol=1e-5)
         names = written["class_names"].tolist()
     printed = capsys.readouterr()
-    assert "clip.npz does not say its frame rate: taken for 25 Hz, as in training" in printed.err
+    assert "clip.npz does not contain its frame rate: taken to be 25 Hz, as in training" in printed.err
     rows = [line.split() for line in printed.out.splitlines()[: len(names)]]
     shown = {name: float(probability) for name, probability in rows}
     assert list(shown.values()) == sorted(shown.values(), reverse=True)
@@ -92,12 +91,12 @@ def test_predict_a_folder(
     (folder / "b").mkdir(parents=True)
     for name, scale in (("a", 1), ("b/c", 2), ("d", -1), ("e", 3)):
         np.savez(folder / f"{name}.npz", poses=scale * clip)
-    names = load_checkpoint(checkpoint).data["class_names"]
+    names = load_trained(checkpoint).class_names
     assert main(["predict", str(checkpoint), str(folder), "--output", str(output)]) == 0
     printed = capsys.readouterr()
     rows = [line.split() for line in printed.out.splitlines()]
     assert [row[0] for row in rows[:4]] == ["a.npz", "b/c.npz", "d.npz", "e.npz"]
-    assert printed.err.count("does not say its frame rate") == 1
+    assert printed.err.count("does not contain its frame rate") == 1
     assert read_motion(output / "b" / "c.npz_future.npz").num_frames == 9
     # One right, one wrong, one of a class that the model does not know, one right.
     said = [rows[0][1], next(name for name in names if name != rows[1][1]), "other", rows[3][1]]
@@ -132,8 +131,8 @@ def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Pat
     observed = np.loadtxt(recording, delimiter=",")[::-2][:50][::-1] - mean
     observed[:, varying] /= deviation[varying]
     x = torch.from_numpy(observed[:, used]).view(50, 26, 3).float()
-    trained = load_checkpoint(checkpoint)
-    clips = ClipDataModule.from_description(trained.data).clips("test")
+    trained = load_trained(checkpoint)
+    clips = trained.splits(data_root).clips("test")
     with torch.no_grad():
         of_image = trained.model(clips.mirrored(x, "x")[None]).future[0]
         future = (trained.model(x[None]).future[0] + clips.mirrored(of_image, "x")) / 2
@@ -148,7 +147,10 @@ def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Pat
     assert future.skeleton.name == "cmu38" and future.frame_rate == 25.0
     assert np.array_equal(future.translation[0], frames[:, :3])
     assert np.array_equal(future.poses[0], frames[:, 3:].reshape(25, 38, 3))
-    assert main(["evaluate", str(checkpoint), "--actions", "walking,running"]) == 0
+    assert (
+        main(["evaluate", str(checkpoint), "--actions", "walking,running", "--data-root", str(data_root)])
+        == 0
+    )
     report = json.loads(checkpoint.with_suffix(".test.json").read_text())
     # Zero velocity at 80 ms is 0.407 over all columns; those that never vary in training are left out, which
     # can only lower it, and there is little in them.

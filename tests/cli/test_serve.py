@@ -20,7 +20,7 @@ from pyg_sybio.cli.main import main
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.serving.listening import listen
 from pyg_sybio.serving.run import in_bfloat16
-from pyg_sybio.trained.trained import load_checkpoint
+from pyg_sybio.trained.load import load_trained
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def test_emulated_bfloat16_is_warned_of(
 
 
 def test_bfloat16_is_for_models_that_can_choose(checkpoint: Path) -> None:
-    whole = load_checkpoint(checkpoint)
+    whole = load_trained(checkpoint)
     half = in_bfloat16(whole)
     pose = made_up_recording().poses[0, 0]
     one, other = (each.stream().update(pose) for each in (whole, half))

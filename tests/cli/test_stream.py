@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,8 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.reading import read_motion, read_motions
 from pyg_sybio.streaming.json_lines import MAX_LINE, Pace
-from pyg_sybio.trained.observation import observe_one
-from pyg_sybio.trained.prediction import future_motion, predict
-from pyg_sybio.trained.trained import Checkpoint, load_checkpoint
+from pyg_sybio.trained.load import load_trained
+from pyg_sybio.trained.trained import Trained
 
 CENTER = {
     "class_path": "pyg_sybio.data.transforms.Center",
@@ -76,10 +74,9 @@ def stdin(monkeypatch: pytest.MonkeyPatch) -> Any:
     return give
 
 
-def said_by_predict(checkpoint: Checkpoint, path: Path) -> tuple[dict[str, float], torch.Tensor]:
-    observation = observe_one(path, checkpoint)
-    prediction = predict(checkpoint, observation.x)
-    return dict(prediction.ranked()), future_motion(prediction, observation).poses[0].float()
+def said_by_predict(trained: Trained, path: Path) -> tuple[dict[str, float], torch.Tensor]:
+    prediction = trained.predict(path)
+    return dict(prediction.ranked()), prediction.future_motion.poses[0].float()
 
 
 @pytest.mark.parametrize("rate", [30.0, 15.0])
@@ -92,7 +89,7 @@ def test_a_file_is_answered_frame_by_frame(
     run = Streamed(capsys, [str(checkpoint), str(tmp_path / "a.npz")])
     assert run.code == 0 and not run.errors
     assert len(run.results) == motion.num_frames
-    probabilities, future = said_by_predict(load_checkpoint(checkpoint), tmp_path / "a.npz")
+    probabilities, future = said_by_predict(load_trained(checkpoint), tmp_path / "a.npz")
     (person,) = run.results[-1]["people"]
     assert person["probabilities"] == pytest.approx(probabilities, abs=1e-5)
     assert person["label"] == max(probabilities, key=probabilities.__getitem__)
@@ -283,14 +280,12 @@ def test_a_recording_of_rotations(data_root: Path) -> None:
     (recorded,) = read_motions(path)
     used = recorded.skeleton.subset("used")
     normalisation = Normalisation.fit([frames_of(recorded)], used_columns(recorded.skeleton, used))
-    made = replace(small_checkpoint("datasets.cmu_mocap.CMUMocap", used), normalisation=normalisation)
-    made.data["frame_rate"] = 25.0
+    made = small_checkpoint("CMUMocap", used, normalisation=normalisation, frame_rate=25.0)
     stream = made.stream(fps=50)
     for pose in recorded.poses[0]:
         out = stream.update(pose)
-    observation = observe_one(path, made)
-    prediction = predict(made, observation.x)
-    future = future_motion(prediction, observation).poses[0].float()
+    prediction = made.predict(path)
+    future = prediction.future_motion.poses[0].float()
     torch.testing.assert_close(out.probabilities, prediction.probabilities, rtol=0, atol=1e-5)
     torch.testing.assert_close(out.future, future, rtol=1e-5, atol=1e-5)
 

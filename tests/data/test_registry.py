@@ -24,7 +24,7 @@ from pyg_sybio.data.transforms import Center
 # What is made of other arguments than plain values, and what others are derived from.
 NOT_NAMED = {
     "ExpmapDataset", "InvertibleTransform", "LinearTransform", "MotionDataset", "MotionTransform",
-    "ShuffledFutures",
+    "PositionDataset", "ShuffledFutures",
 }  # fmt: skip
 
 

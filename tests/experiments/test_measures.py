@@ -20,7 +20,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import FillMissing
 from pyg_sybio.experiments import measures
-from pyg_sybio.experiments.experiment import Trained
+from pyg_sybio.experiments.experiment import MeasuredModel
 from pyg_sybio.experiments.rows import Row
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton, load_skeleton
@@ -93,20 +93,21 @@ def model_of(skeleton: Skeleton = NTU, num_classes: int = len(NAMES), **variant:
     return SybioGNN.from_preset("demo", **arguments).eval()
 
 
-def trained_of(data: ClipDataModule, model: SybioGNN, seen: Tensor | None = None) -> Trained:
+def trained_of(data: ClipDataModule, model: SybioGNN, seen: Tensor | None = None) -> MeasuredModel:
     num_classes = len(data.clips("test").class_names)
     every = torch.ones(num_classes, dtype=torch.bool)
-    return Trained(model, data, every if seen is None else seen, "test")
+    seen = every if seen is None else seen
+    return MeasuredModel(model, data.splits, seen, "test", data.views, data.batch_size)
 
 
-def fresh(batch_size: int = 7, **variant: Any) -> Trained:
+def fresh(batch_size: int = 7, **variant: Any) -> MeasuredModel:
     """A model and clips of six classes, one of which training has not shown and one of which has no clip."""
     seen = torch.arange(len(NAMES)) != UNSEEN
     return trained_of(ClipDataModule(Recorded, batch_size=batch_size), model_of(**variant), seen)
 
 
 @pytest.fixture(scope="module")
-def trained() -> Trained:
+def trained() -> MeasuredModel:
     return fresh()
 
 
@@ -129,7 +130,7 @@ class Said:
 
 
 def said_of(
-    trained: Trained,
+    trained: MeasuredModel,
     observe: Callable[[int, Motion], Tensor] | None = None,
     *,
     share: float = 1.0,
@@ -205,7 +206,7 @@ def check_corruption(found: Numbers, group: str, strength: float, said: list[Sai
 # Clips as they are ------------------------------------------------------------------------------------------
 
 
-def test_recognition_counts_clips(trained: Trained) -> None:
+def test_recognition_counts_clips(trained: MeasuredModel) -> None:
     found, said = numbers(measures.recognition(trained)), said_of(trained)
     counted = [each for each in said if each.y != UNSEEN]
     assert 0 < len(counted) < len(said)
@@ -220,7 +221,7 @@ def test_recognition_counts_clips(trained: Trained) -> None:
     assert found == {("recall", name, None): pytest.approx(share) for name, share in recall.items()}
 
 
-def test_motion_is_the_error_by_action_and_horizon(trained: Trained) -> None:
+def test_motion_is_the_error_by_action_and_horizon(trained: MeasuredModel) -> None:
     found, said = numbers(measures.motion(trained)), said_of(trained)
     metrics = dict.fromkeys(metric for metric, _, _ in found)
     assert list(metrics)[:2] == ["mpjpe_mm", "mpjpe_mm of zero velocity"]
@@ -236,7 +237,7 @@ def test_motion_is_the_error_by_action_and_horizon(trained: Trained) -> None:
         assert not [key for key in found if key[0] == metric]
 
 
-def test_pck_counts_joints_frame_by_frame(trained: Trained) -> None:
+def test_pck_counts_joints_frame_by_frame(trained: MeasuredModel) -> None:
     found, said = numbers(measures.pck(trained)), said_of(trained)
     for metric, still in (("pck", False), ("pck of zero velocity", True)):
         for frame in range(FUTURE):
@@ -253,7 +254,7 @@ def test_pck_counts_joints_frame_by_frame(trained: Trained) -> None:
     assert any(0 < row.value < 1 for row in measures.pck(trained))
 
 
-def test_calibration_compares_confidence_with_accuracy(trained: Trained) -> None:
+def test_calibration_compares_confidence_with_accuracy(trained: MeasuredModel) -> None:
     found = numbers(measures.calibration(trained))
     said = [each for each in said_of(trained) if each.y != UNSEEN]
     probabilities = [each.logits.double().softmax(-1).tolist() for each in said]
@@ -281,7 +282,7 @@ def test_calibration_compares_confidence_with_accuracy(trained: Trained) -> None
     assert not found
 
 
-def test_confusion_has_a_row_for_every_pair(trained: Trained) -> None:
+def test_confusion_has_a_row_for_every_pair(trained: MeasuredModel) -> None:
     found = numbers(measures.confusion(trained))
     said = [each for each in said_of(trained) if each.y != UNSEEN]
     counts = Counter((each.y, int(each.logits.argmax())) for each in said)
@@ -340,14 +341,14 @@ def test_uncorrupted_clips_are_shown_once() -> None:
 # Less of the clips, and worse -------------------------------------------------------------------------------
 
 
-def test_observation_ratios_show_the_beginning(trained: Trained) -> None:
+def test_observation_ratios_show_the_beginning(trained: MeasuredModel) -> None:
     found = numbers(measures.observation_ratios(trained))
     assert [at for _, _, at in found] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     for ratio in (0.1, 0.5, 1.0):
         assert found["top1", "", ratio] == pytest.approx(accuracy(said_of(trained, share=ratio)))
 
 
-def test_noise_is_that_of_the_number_of_the_clip(trained: Trained) -> None:
+def test_noise_is_that_of_the_number_of_the_clip(trained: MeasuredModel) -> None:
     found = numbers(measures.noise(trained))
     assert sorted({at for _, _, at in found}) == [step / 100 for step in range(11)]
 
@@ -372,7 +373,7 @@ def test_noise_is_in_metres() -> None:
         assert found[key] == pytest.approx(expected[key], rel=1e-4)
 
 
-def test_missing_joints_are_missing_throughout_and_filled_as_in_training(trained: Trained) -> None:
+def test_missing_joints_are_missing_throughout_and_filled_as_in_training(trained: MeasuredModel) -> None:
     found = numbers(measures.missing_joints(trained))
 
     def hidden(number: int, seen: Motion, share: float) -> Tensor:
@@ -386,7 +387,7 @@ def test_missing_joints_are_missing_throughout_and_filled_as_in_training(trained
     check_corruption(found, "missing joints", 0.0, said_of(trained))
 
 
-def test_dropped_frames_are_filled_as_in_training(trained: Trained) -> None:
+def test_dropped_frames_are_filled_as_in_training(trained: MeasuredModel) -> None:
     found = numbers(measures.dropped_frames(trained))
 
     def gaps(number: int, seen: Motion, share: float) -> Tensor:
@@ -402,7 +403,7 @@ def test_dropped_frames_are_filled_as_in_training(trained: Trained) -> None:
         check_corruption(found, "dropped frames", share, said)
 
 
-def test_frame_rates_as_they_come_and_resampled(trained: Trained) -> None:
+def test_frame_rates_as_they_come_and_resampled(trained: MeasuredModel) -> None:
     found = numbers(measures.frame_rates(trained))
     assert {group for _, group, _ in found} == {"as it comes", "resampled"}
     said = said_of(trained, lambda _, seen: filled(seen.frames(torch.tensor([1, 3, 5, 7, 1, 3, 5, 7]))))
@@ -440,7 +441,9 @@ EVERY = (
 
 
 @pytest.mark.parametrize("measure", EVERY, ids=lambda measure: measure.__name__)
-def test_the_same_again_in_other_batches_and_nothing_changed(measure: Callable[[Trained], list[Row]]) -> None:
+def test_the_same_again_in_other_batches_and_nothing_changed(
+    measure: Callable[[MeasuredModel], list[Row]],
+) -> None:
     trained = fresh(batch_size=5)
     clips = trained.data.clips("test")
     weights = {key: value.clone() for key, value in trained.model.state_dict().items()}
@@ -512,7 +515,7 @@ def test_one_future_frame() -> None:
 @pytest.mark.parametrize(
     "measure", [measures.recognition, measures.calibration, measures.confusion, measures.observation_ratios]
 )
-def test_no_clip_of_a_class_that_training_has_shown(measure: Callable[[Trained], list[Row]]) -> None:
+def test_no_clip_of_a_class_that_training_has_shown(measure: Callable[[MeasuredModel], list[Row]]) -> None:
     seen = torch.arange(len(NAMES)) == 5
     trained = trained_of(ClipDataModule(Recorded), model_of(), seen)
     with pytest.raises(ValueError, match="no clip of 'test' is of a class that training has shown"):
@@ -542,12 +545,12 @@ def test_samples_without_motions_behind_them() -> None:
     assert found["top1", "missing joints", 0.3] == pytest.approx(np.mean(hits))
     for measure in (measures.noise, measures.dropped_frames, measures.frame_rates):
         assert measure(trained)
-    with pytest.raises(ValueError, match="unknown key 'observation_ratio': SyntheticMotions knows"):
+    with pytest.raises(ValueError, match="unknown key 'observation_ratio': SyntheticMotions accepts"):
         measures.observation_ratios(trained)
 
 
 @pytest.fixture(scope="module")
-def angles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def angles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredModel]:
     """A model of joint angles, on files of three actions."""
     root, generator = tmp_path_factory.mktemp("cmu"), np.random.default_rng(0)
     for part, count in (("train", 2), ("test", 1)):
@@ -566,7 +569,7 @@ def angles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_joint_angles_are_corrupted_as_z_scores(angles: Trained) -> None:
+def test_joint_angles_are_corrupted_as_z_scores(angles: MeasuredModel) -> None:
     clips = angles.data.clips("test")
     found = numbers(measures.noise(angles)) | numbers(measures.frame_rates(angles))
     half = torch.tensor([1, 3, 5, 7, 1, 3, 5, 7])
@@ -588,7 +591,7 @@ def test_joint_angles_are_corrupted_as_z_scores(angles: Trained) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_rotations_have_no_share_of_correct_joints(angles: Trained) -> None:
+def test_rotations_have_no_share_of_correct_joints(angles: MeasuredModel) -> None:
     message = "'pck' measures distances, expected positions, but skeleton 'cmu38:used' has rotations"
     with pytest.raises(ValueError, match=message):
         measures.pck(angles)

@@ -15,7 +15,7 @@ from tiny_recipe import TINY
 from pyg_sybio.cli import main as cli
 from pyg_sybio.experiments import reproduce as engine
 from pyg_sybio.experiments.catalogue import EXPERIMENTS
-from pyg_sybio.experiments.experiment import Arm, Experiment, Trained
+from pyg_sybio.experiments.experiment import Arm, Experiment, MeasuredModel
 from pyg_sybio.experiments.layouts import ArmTable, Column
 from pyg_sybio.experiments.report import BEGIN, END, current, write_page
 from pyg_sybio.experiments.reproduce import RefusedError, plan_runs, report, reproduce
@@ -308,7 +308,7 @@ def test_axes_say_which_error_they_show() -> None:
 
 
 def test_a_trained_model_may_be_a_key() -> None:
-    trained = Trained(None, None, None, "test")  # type: ignore[arg-type]
+    trained = MeasuredModel(None, None, None, "test")  # type: ignore[arg-type]
     assert {trained: 1}[trained] == 1
 
 

@@ -1,18 +1,29 @@
 """Small models for tests of live poses, and one that answers with what it was shown."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pyg_sybio.data.datasets.expmap import ExpmapDataset, Normalisation, Standardize
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset
+from pyg_sybio.data.registry import dataset_named
+from pyg_sybio.data.splits import Splits
+from pyg_sybio.data.transforms.from_settings import build_transforms, steps_of
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 from pyg_sybio.testing import randomize
-from pyg_sybio.trained.trained import Checkpoint
+from pyg_sybio.trained.digest import weights_digest
+from pyg_sybio.trained.preparation import Preparation
+from pyg_sybio.trained.trained import Trained
+from pyg_sybio.trained.views import ONE_VIEW, Views
 
 NTU = load_skeleton("ntu25")
 FUTURE, OBSERVED = 5, 20
+_SIZE = {"channels": [8, 8], "strides": [2, 2], "fusions": [1], "head_channels": 8, "actional_channels": 8}
 
 
 class Echo:
@@ -30,47 +41,76 @@ class Echo:
         return SybioOutput(None, batch[:, : self.num_future], None, None, present)
 
 
-def small_model(skeleton: Skeleton = NTU, **variant: Any) -> SybioGNN:
-    """A model of three classes whose weights are random, but keep a signal's size."""
+def small_model(skeleton: Skeleton = NTU, num_classes: int = 3, **variant: Any) -> SybioGNN:
+    """A model whose weights are random, but keep a signal's size."""
     model = SybioGNN.from_preset(
         "demo",
         skeleton=skeleton,
-        num_classes=3,
+        num_classes=num_classes,
         num_future=FUTURE,
-        channels=[8, 8],
-        strides=[2, 2],
-        fusions=[1],
-        head_channels=8,
-        actional_channels=8,
-        **variant,
+        **{**_SIZE, **variant},
     )
     randomize(model)
     return model.eval()
 
 
 def small_checkpoint(
-    dataset: str = "datasets.motion_folder.MotionFolder", skeleton: Skeleton = NTU, **settings: Any
-) -> Checkpoint:
-    """What `sybio fit` would have left of a small model, with some settings of its data."""
-    data = {
-        "dataset": f"pyg_sybio.data.{dataset}",
-        "settings": settings,
-        "class_names": ["a", "b", "c"],
-        "frame_rate": 30.0,
-        "num_observed": OBSERVED,
+    dataset: str = "MotionFolder",
+    skeleton: Skeleton = NTU,
+    *,
+    model: Any = None,
+    class_names: Sequence[str] = ("a", "b", "c"),
+    views: Views = ONE_VIEW,
+    normalisation: Normalisation | None = None,
+    frame_rate: float = 30.0,
+    folder: str = "",
+    **settings: Any,
+) -> Trained:
+    """A small model as `sybio fit` would have left it, with some settings of its data."""
+    cls = dataset_named(dataset)
+    steps = {
+        name: steps_of(
+            getattr(cls, f"default_{name}", ())
+            if settings.get(name) is None
+            else build_transforms(settings[name], name)
+        )
+        for name in ("preprocess", "fill")
     }
-    return Checkpoint(small_model(skeleton), data, torch.ones(3, dtype=torch.bool), epoch=1, global_step=1)
+    recorded = skeleton
+    if normalisation is not None:
+        assert issubclass(cls, ExpmapDataset)
+        recorded = cls.benchmark.skeleton
+        steps["preprocess"] = (Standardize(normalisation, skeleton),)
+    return Trained(
+        model=small_model(skeleton, len(class_names)) if model is None else model,
+        preparation=Preparation(
+            recorded,
+            OBSERVED,
+            frame_rate,
+            **steps,
+            padding=settings.get("padding", "repeat") if issubclass(cls, MotionDataset) else None,
+        ),
+        class_names=tuple(class_names),
+        seen_classes=(True,) * len(class_names),
+        views=views,
+        training={
+            "epoch": 1,
+            "global_step": 1,
+            "batch_size": 8,
+            **Splits(cls, settings=settings, folder=folder).describe(),
+        },
+    )
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> Path:
+def save_checkpoint(trained: Trained, path: Path) -> Path:
     """Write it as `sybio fit` does."""
-    weights = {f"model.{key}": value for key, value in checkpoint.model.state_dict().items()}
+    weights = trained.model.state_dict()
     content = {
-        "state_dict": {**weights, "seen_classes": checkpoint.seen_classes},
-        "model_config": checkpoint.model.config,
-        "data": checkpoint.data,
-        "epoch": checkpoint.epoch,
-        "global_step": checkpoint.global_step,
+        "state_dict": {f"model.{key}": value for key, value in weights.items()},
+        "model_config": trained.model.config,
+        "document": json.dumps(trained.document(weights_digest(weights))),
+        "epoch": 1,
+        "global_step": 1,
     }
     torch.save(content, path)
     return path

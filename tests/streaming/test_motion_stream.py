@@ -21,8 +21,6 @@ from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.streaming.motion_stream import MotionStream, StreamOutput
 from pyg_sybio.streaming.updates import Update, update_together
 from pyg_sybio.testing import permuted_skeleton
-from pyg_sybio.trained.observation import observe_one
-from pyg_sybio.trained.prediction import future_motion, predict
 from pyg_sybio.trained.preparation import Preparation
 
 CENTER = {"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint": "spine"}}
@@ -94,12 +92,11 @@ def test_a_stream_says_what_predict_says(
     motion = Motion(poses=seen.nan_to_num(0.0)[None], present=present, skeleton=NTU, frame_rate=rate)
     write_motion(motion, tmp_path / "a.npz")
     checkpoint = small_checkpoint(preprocess=preprocess, padding=padding, fill=[FILL])
-    observation = observe_one(tmp_path / "a.npz", checkpoint)
-    prediction = predict(checkpoint, observation.x)
-    future = future_motion(prediction, observation).poses[0].float()
+    prediction = checkpoint.predict(tmp_path / "a.npz")
+    future = prediction.future_motion.poses[0].float()
 
     stream = checkpoint.stream(fps=rate)
-    assert stream.notices == observation.notices
+    assert stream.notices == prediction.notices
     out = feed(stream, seen)
     torch.testing.assert_close(out.probabilities, prediction.probabilities, rtol=0, atol=1e-5)
     torch.testing.assert_close(out.future, future, rtol=1e-5, atol=1e-5)
@@ -119,16 +116,16 @@ def test_what_lies_before_the_window_has_no_influence() -> None:
 
 
 def test_a_data_set_that_fills_nothing_leaves_short_windows_short() -> None:
-    checkpoint = small_checkpoint("synthetic.synthetic.SyntheticMotions")
+    checkpoint = small_checkpoint("SyntheticMotions")
     stream, poses = checkpoint.stream(), walk(9)
     for frame, pose in enumerate(poses):
         # Windows of two lengths in one update.
         both = {1: pose, 2: pose + 1} if frame > 3 else {1: pose}
         out = stream.update_many(both)
     for track_id, x in ((1, poses), (2, poses[4:] + 1)):
-        prediction = predict(checkpoint, x.float())
+        prediction = checkpoint.predict(x)
         torch.testing.assert_close(out[track_id].probabilities, prediction.probabilities, rtol=0, atol=1e-5)
-        torch.testing.assert_close(out[track_id].future, prediction.future, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(out[track_id].future, prediction.future[0], rtol=1e-5, atol=1e-5)
 
 
 def test_rotations_are_normalised_and_come_back() -> None:
@@ -307,7 +304,8 @@ def test_other_steps_of_the_training_s_filling_stay() -> None:
     poses[5:9, 2] = math.nan
     expected = feed(smoothed.stream(), poses).future
     assert torch.equal(feed(smoothed.stream(missing="interpolate"), poses).future, expected)
-    rough = replace(smoothed, data={**smoothed.data, "settings": {"fill": [FILL]}})
+    preparation = replace(smoothed.preparation, fill=smoothed.preparation.fill[:1])
+    rough = replace(smoothed, preparation=preparation)
     assert not torch.allclose(feed(rough.stream(missing="interpolate"), poses).future, expected)
 
 
@@ -580,7 +578,7 @@ def test_a_bare_model() -> None:
 def test_a_step_that_chooses_persons_is_left_out_and_one_without_a_way_back_is_told() -> None:
     stream, model = echo(preprocess=(SelectByConfidence(), Center(), JitterJoints(std=0.0)))
     out = feed(stream, walk(6))
-    assert stream.notices == ("has its future in the space that JitterJoints makes, as that has no way back",)
+    assert stream.notices == ("has its future in the space of JitterJoints, which cannot be inverted",)
     assert model.seen[-1][0, 0].abs().min() == 0 and out.future is not None
 
 

@@ -24,7 +24,7 @@ from pyg_sybio.trained.evaluation import (
     motions,
     write_report,
 )
-from pyg_sybio.trained.views import Looks
+from pyg_sybio.trained.views import Views
 
 SMALL = {
     "channels": [8, 8],
@@ -67,7 +67,7 @@ def test_with_mirror_images_the_answer_is_the_mean_and_takes_no_side(
     images = copy.copy(clips)
     images.clips = image(clips.clips.transpose(1, 2)).transpose(1, 2)
     seen, seen_images = (
-        answers(model, each, batch_size=7, looks=Looks(mirror="x")) for each in (clips, images)
+        answers(model, each, batch_size=7, views=Views(mirror="x")) for each in (clips, images)
     )
     with torch.no_grad():
         observed = torch.stack([clip.x.transpose(0, 1) for clip in clips])
@@ -89,9 +89,9 @@ def test_mirror_images_are_what_the_data_set_says(model: SybioGNN, clips: Synthe
         skeleton, class_names = clips.skeleton, clips.class_names
 
     with pytest.raises(ValueError, match=r"Unmirrored has no method 'mirrored\(poses, axis\)'"):
-        answers(model, Unmirrored(), looks=Looks(mirror="x"))  # type: ignore[arg-type]
+        answers(model, Unmirrored(), views=Views(mirror="x"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'axis' is 'w', but skeleton 'ntu25' has coordinates 'xyz'"):
-        answers(model, clips, looks=Looks(mirror="w"))
+        answers(model, clips, views=Views(mirror="w"))
 
 
 def test_horizon_frames() -> None:
@@ -251,7 +251,7 @@ def test_persons_count_one_by_one(model: SybioGNN, clips: SyntheticMotions) -> N
     )
     batch = Batch.from_data_list([pair, clips[2]])
     with torch.no_grad():
-        found = motions(model, model(batch), batch)
+        found = motions(model(batch), batch)
     assert found.y.tolist() == [int(clips[0].y), int(clips[0].y), int(clips[2].y)]
     for row in range(3):
         torch.testing.assert_close(found.target[row], clips[row].future.transpose(0, 1))
@@ -393,12 +393,12 @@ def test_where_nothing_was_recorded_the_report_says_so(model: SybioGNN, tmp_path
     of_first = clips.labels == clips.labels[0]
     clips.masks[~of_first] = False
     names = [name for name in clips.class_names if name != clips.class_names[int(clips.labels[0])]]
-    assert "nothing of the future" not in format_report(evaluate(model, clips))
+    assert "was not recorded" not in format_report(evaluate(model, clips))
     report = evaluate(model, clips, actions=names)
     assert report["motion"] == {}
     assert report["recognition"]["clips"] == int((~of_first).sum())
     text = format_report(report)
-    assert text.count("motion: no error, as nothing of the future of these clips was recorded") == 1
+    assert text.count("motion: no errors, because the future of these clips was not recorded") == 1
     assert "nan" not in text and "|" not in text
     write_report(report, tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text()) == report
@@ -424,7 +424,7 @@ def test_masks_of_persons_go_with_the_persons(model: SybioGNN) -> None:
     )
     batch = Batch.from_data_list([pair, clips[2]])
     with torch.no_grad():
-        found = motions(model, model(batch), batch)
+        found = motions(model(batch), batch)
     assert found.recorded is not None
     for row in range(3):
         assert torch.equal(found.recorded[row], clips.masks[row, ..., 0].T)

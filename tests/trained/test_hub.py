@@ -13,7 +13,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained import hub
-from pyg_sybio.trained.trained import load_checkpoint
+from pyg_sybio.trained.load import load_trained
 
 
 class Hub:
@@ -87,8 +87,10 @@ def test_a_folder_comes_before_the_hub(server: Hub, folder: Path) -> None:
 
 
 def test_what_the_hub_does_not_have(server: Hub) -> None:
-    message = "'anna/walks' is no folder here, and the hub does not give a model of that name: cannot find"
-    for read in (SybioGNN.from_pretrained, load_checkpoint, hub.pull):
+    message = (
+        "'anna/walks' is not a local folder, and the hub does not give a model of that name: cannot find"
+    )
+    for read in (SybioGNN.from_pretrained, load_trained, hub.pull):
         with pytest.raises(FileNotFoundError, match=message):
             read("anna/walks")
 
@@ -96,8 +98,8 @@ def test_what_the_hub_does_not_have(server: Hub) -> None:
 def test_a_wrong_path_is_not_looked_up(server: Hub, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     for wrong in ("runs/last", "other/last.ckpt", "model.onnx", "a/b/c", str(tmp_path / "none")):
-        with pytest.raises(FileNotFoundError, match=f"no checkpoint at {wrong}: expected a .ckpt file"):
-            load_checkpoint(wrong)
+        with pytest.raises(FileNotFoundError, match=f"no model at {wrong}: expected a .ckpt file"):
+            load_trained(wrong)
     assert server.said == []
 
 
@@ -105,8 +107,8 @@ def test_without_the_package(server: Hub, monkeypatch: pytest.MonkeyPatch, folde
     monkeypatch.setattr(hub, "is_installed", lambda: False)
     with pytest.raises(FileNotFoundError, match=r"no pretrained model here, expected the file config\.json"):
         SybioGNN.from_pretrained("anna/walks")
-    with pytest.raises(FileNotFoundError, match="no checkpoint at anna/walks"):
-        load_checkpoint("anna/walks")
+    with pytest.raises(FileNotFoundError, match="no model at anna/walks"):
+        load_trained("anna/walks")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModuleNotFoundError):
         hub.push_to_hub(folder, "anna/walks")

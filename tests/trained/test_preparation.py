@@ -99,7 +99,7 @@ def test_resampled_from_the_last_frame_backwards() -> None:
     assert at_rate(motion.replace(frame_rate=None), 15.0).frame_rate == 15
     assert rate_notice(30.0, 30.01) is None
     assert rate_notice(30.0, 15.0) == "is resampled from 30 Hz to 15 Hz"
-    assert rate_notice(None, 15.0) == "does not say its frame rate: taken for 15 Hz, as in training"
+    assert rate_notice(None, 15.0) == "does not contain its frame rate: taken to be 15 Hz, as in training"
 
 
 def test_steps_of_what_is_composed() -> None:

@@ -1,4 +1,4 @@
-"""Several looks at a clip against the model's answers to each of them, one at a time."""
+"""Several views of a clip against the model's answers to each of them, one at a time."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.trained.evaluation import answers
-from pyg_sybio.trained.views import Looks
+from pyg_sybio.trained.views import Views
 
 NTU = load_skeleton("ntu25")
 PARTS = ((0.0, 0.75), (0.25, 1.0))
@@ -65,14 +65,14 @@ def test_the_answer_is_the_mean_of_all_looks_and_the_forecast_that_of_whole_clip
         means.append(torch.stack([out.logits.softmax(-1) for out in outs]).mean(0))
         future = (outs[0].future + outs[3].future[:, :, other_side] * signs) / 2
         errors.append((future - clip[:, -4:]).square().sum(-1).sqrt().mean(-1))
-    looks = Looks(mirror="x", parts=PARTS)
-    found = answers(model, clips, batch_size=2, looks=looks)
-    assert found.logits is not None and looks.count == 6
+    views = Views(mirror="x", parts=PARTS)
+    found = answers(model, clips, batch_size=2, views=views)
+    assert found.logits is not None and views.count == 6
     torch.testing.assert_close(found.logits.softmax(-1), torch.cat(means))
     measured = found.errors["mpjpe_mm"]["model"].means()["mean_of_clips"]
     torch.testing.assert_close(measured.float(), 1000 * torch.cat(errors).mean(0))
 
-    parts_alone = answers(model, clips, looks=Looks(parts=PARTS))
+    parts_alone = answers(model, clips, views=Views(parts=PARTS))
     once = answers(model, clips)
     assert once.logits is not None and parts_alone.logits is not None
     assert not torch.allclose(parts_alone.logits.softmax(-1), once.logits.softmax(-1), atol=1e-4)
@@ -84,23 +84,23 @@ def test_the_answer_is_the_mean_of_all_looks_and_the_forecast_that_of_whole_clip
 
 
 def test_a_model_without_one_of_the_tasks_is_looked_at_as_well(clips: MotionDataset) -> None:
-    looks = Looks(mirror="x", parts=PARTS)
+    views = Views(mirror="x", parts=PARTS)
     for left_out in ("recognition", "prediction"):
         small = {"channels": [8, 8], "strides": [2, 2], "fusions": [1], "head_channels": 8, left_out: False}
         one_task = SybioGNN.from_preset(
             "demo", skeleton=NTU, num_classes=2, num_future=4, actional_channels=8, **small
         )
-        found = answers(one_task, clips, looks=looks)
+        found = answers(one_task, clips, views=views)
         assert (found.logits is None) == (left_out == "recognition")
         assert bool(found.errors) == (left_out == "recognition")
 
 
-def test_one_look_is_the_model_itself(model: SybioGNN, clips: MotionDataset) -> None:
+def test_one_view_is_the_model_itself(model: SybioGNN, clips: MotionDataset) -> None:
     batch = Batch.from_data_list(list(clips))
     with torch.no_grad():
         direct = model(batch)
-        assert torch.equal(Looks().answer(model, clips, [batch]).logits, direct.logits)
-    assert Looks().count == 1 and Looks(parts=PARTS).count == 3
+        assert torch.equal(Views().answer(model, clips, [batch]).logits, direct.logits)
+    assert Views().count == 1 and Views(parts=PARTS).count == 3
 
 
 def test_parts_are_what_the_data_set_has(model: SybioGNN) -> None:
@@ -108,6 +108,6 @@ def test_parts_are_what_the_data_set_has(model: SybioGNN) -> None:
     with pytest.raises(
         ValueError, match=r"SyntheticMotions has no method 'in_part\(part\)' for parts of clips"
     ):
-        Looks(parts=PARTS).versions(made)
+        Views(parts=PARTS).versions(made)
     with pytest.raises(ValueError, match=r"'part' is \(1\.0, 0\.5\), expected two shares"):
-        Looks(parts=((1.0, 0.5),))
+        Views(parts=((1.0, 0.5),))

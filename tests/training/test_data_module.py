@@ -10,10 +10,13 @@ from tiny_recipe import tiny
 from pyg_sybio.data.datasets.motion_folder import MotionFolder
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
+from pyg_sybio.data.splits import Splits
 from pyg_sybio.skeleton import load_skeleton
-from pyg_sybio.trained.views import ONE_LOOK, Looks
+from pyg_sybio.trained.views import ONE_VIEW, Views
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.recipes import fit, prepare
+
+PLACES = ("settings", "train", "val", "test")
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +51,8 @@ def test_training_clips_alone_are_observed_to_a_random_share(folder: Path) -> No
     last = {int(data.clips("train")[0].x[0, -1, 0]) for _ in range(40)}
     assert len(last) > 10
     assert {int(data.clips(split)[0].x[0, -1, 0]) for split in ("val", "test")} == {39}
-    description = json.loads(json.dumps(data.describe()))
-    again = ClipDataModule.from_description(description).clips("train")
+    described = json.loads(json.dumps(data.splits.describe()))
+    again = Splits(MotionFolder, root=folder, **{place: described[place] for place in PLACES}).clips("train")
     assert again.sampling.observation_ratio == [0.1, 1.0] and again.sampling.reserved == 0
 
 
@@ -94,26 +97,16 @@ def test_training_clips_may_have_the_futures_of_others(folder: Path, weighted_sa
         assert torch.equal(batch.future, torch.cat([clip.future for clip in data.clips(split)]))
 
 
-def test_a_checkpoint_knows_of_shuffled_futures(folder: Path) -> None:
-    description = json.loads(json.dumps(data_of(folder, shuffled_futures=0.4).describe()))
-    assert description["shuffled_futures"] == 0.4
-    assert ClipDataModule.from_description(description).shuffled_futures == 0.4
-    del description["shuffled_futures"]
-    assert ClipDataModule.from_description(description).shuffled_futures == 0.0
-
-
 def test_a_share_of_shuffled_futures_out_of_its_range(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"'shuffled_futures' is 1\.1, expected a share between 0 and 1"):
         data_of(folder, shuffled_futures=1.1)
 
 
-def test_a_checkpoint_knows_the_views(folder: Path) -> None:
+def test_views(folder: Path) -> None:
     data = data_of(folder, views={"mirror": "x", "parts": [[0.0, 0.8], [0.2, 1.0]]})
-    assert data.views == Looks(mirror="x", parts=((0.0, 0.8), (0.2, 1.0)))
-    description = json.loads(json.dumps(data.describe()))
-    assert ClipDataModule.from_description(description).views == data.views
-    del description["looks"]
-    assert ClipDataModule.from_description(description).views == ONE_LOOK == data_of(folder).views
+    assert data.views == Views(mirror="x", parts=((0.0, 0.8), (0.2, 1.0)))
+    assert Views.from_settings(json.loads(json.dumps(data.views.to_settings()))) == data.views
+    assert data_of(folder).views == ONE_VIEW
 
 
 @pytest.mark.parametrize(
@@ -125,7 +118,7 @@ def test_a_checkpoint_knows_the_views(folder: Path) -> None:
         ({"parts": 0.2}, "'data.views.parts' is 0.2, expected a list of pairs of shares"),
         ({"parts": [[0.8, 0.2]]}, r"'part' is \(0.8, 0.2\), expected two shares from 0 to 1"),
         ([], r"'data.views' is \[\], expected 'mirror', 'parts', or both"),
-        ({"crops": []}, "'data.views' has the unknown key 'crops': Looks accepts mirror, parts"),
+        ({"crops": []}, "'data.views' has the unknown key 'crops': Views accepts mirror, parts"),
     ],
 )
 def test_views_that_are_wrong(folder: Path, views: object, message: str) -> None:

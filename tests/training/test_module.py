@@ -7,20 +7,19 @@ from statistics import fmean
 
 import pytest
 import torch
-from tiny_recipe import TINY, tiny
+from random_motions import random_motion
+from tiny_recipe import TINY, TINY_MODEL, TINY_TRAINER, tiny, two_steps
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from pyg_sybio.data.datasets.motion_folder import MotionFolder
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
+from pyg_sybio.data.transforms import MotionTransform
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
-from pyg_sybio.trained.prediction import predict
-from pyg_sybio.trained.trained import load_checkpoint
-from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.trained.load import load_trained
 from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.recipes import RecipeCLI, fit, prepare
 
@@ -49,18 +48,18 @@ def last_checkpoint(cli: RecipeCLI) -> Path:
 
 
 def test_checkpoint_is_complete_in_itself(trained: RecipeCLI) -> None:
-    checkpoint = load_checkpoint(last_checkpoint(trained))
-    assert checkpoint.global_step == 2
+    checkpoint = load_trained(last_checkpoint(trained))
+    assert checkpoint.training["global_step"] == 2
     assert checkpoint.model.skeleton == trained.datamodule.skeleton
-    assert checkpoint.data["class_names"] == list(trained.datamodule.clips("train").class_names)
+    assert checkpoint.class_names == tuple(trained.datamodule.clips("train").class_names)
     # Every run of twelve synthetic clips has every class, so two batches of twelve have shown them all.
-    assert checkpoint.seen_classes.all()
+    assert all(checkpoint.seen_classes)
     for name, weight in trained.model.model.state_dict().items():
         torch.testing.assert_close(checkpoint.model.state_dict()[name], weight, msg=name)
 
 
 def test_data_comes_back_from_the_checkpoint(trained: RecipeCLI) -> None:
-    data = ClipDataModule.from_description(load_checkpoint(last_checkpoint(trained)).data)
+    data = load_trained(last_checkpoint(trained)).splits()
     for split in ("train", "val", "test"):
         torch.testing.assert_close(data.clips(split)[3].x, trained.datamodule.clips(split)[3].x)
 
@@ -75,9 +74,9 @@ def test_the_last_checkpoint_is_the_end_and_not_the_best(tmp_path: Path) -> None
         "      init_args: {monitor: epoch, mode: min, filename: best}\n"
     )
     cli = fit(str(recipe), [*tiny(tmp_path, steps=8), "--trainer.max_epochs=4"])
-    best = load_checkpoint(last_checkpoint(cli).with_name("best.ckpt"))
-    last = load_checkpoint(last_checkpoint(cli))
-    assert best.global_step < last.global_step == 8
+    best = load_trained(last_checkpoint(cli).with_name("best.ckpt"))
+    last = load_trained(last_checkpoint(cli))
+    assert best.training["global_step"] < last.training["global_step"] == 8
     weights = dict(cli.model.model.named_parameters())
     for name, weight in last.model.named_parameters():
         assert torch.equal(weight, weights[name]), name
@@ -89,7 +88,7 @@ def test_resume_goes_on_from_the_last_step(trained: RecipeCLI) -> None:
     resumed = fit("synthetic", [*tiny(root, steps=4), "--ckpt_path=last"])
     assert resumed.trainer.global_step == 4
     # One epoch is two steps: had it begun anew, it would be in its second epoch after four of its own steps.
-    assert load_checkpoint(last_checkpoint(resumed)).global_step == 4
+    assert load_trained(last_checkpoint(resumed)).training["global_step"] == 4
     step = next(iter(resumed.trainer.optimizers[0].state.values()))["step"]
     assert int(step) == 4
 
@@ -100,7 +99,7 @@ def test_logs_and_resolved_settings_lie_beside_the_checkpoints(trained: RecipeCL
     assert {"train_loss", "val_loss", "val_accuracy", "val_mpjpe_mm"} <= set(header)
     assert list(folder.glob("events.out.tfevents.*"))
     again = prepare(str(folder / "config.yaml"))
-    assert again.datamodule.settings == trained.datamodule.settings
+    assert again.datamodule.splits.describe() == trained.datamodule.splits.describe()
 
 
 @pytest.mark.parametrize("left_out", ["prediction", "recognition"])
@@ -117,10 +116,10 @@ def test_the_bone_network_alone_trains(tmp_path: Path) -> None:
     metrics = cli.trainer.callback_metrics
     assert math.isfinite(metrics["val_prediction_loss"]) and metrics["val_prediction_loss"] > 0
     assert "val_accuracy" in metrics and "val_mpjpe_mm" not in metrics
-    checkpoint = load_checkpoint(last_checkpoint(cli))
+    checkpoint = load_trained(last_checkpoint(cli))
     assert checkpoint.model.joint_network is None
     clip = cli.datamodule.clips("test")[0].x.transpose(0, 1)
-    prediction = predict(checkpoint, clip)
+    prediction = checkpoint.predict(clip)
     assert prediction.future is None and prediction.probabilities is not None
 
 
@@ -145,7 +144,7 @@ def test_a_compiled_run_trains_the_same_weights_under_the_same_names(
     cli = fit("synthetic", [*tiny(tmp_path / "compiled", steps=2), *recipe, "--model.compile=true"])
     assert settings == [{"fullgraph": True}]
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2  # training and validation
-    found, expected = load_checkpoint(last_checkpoint(cli)), load_checkpoint(last_checkpoint(plain))
+    found, expected = load_trained(last_checkpoint(cli)), load_trained(last_checkpoint(plain))
     assert found.model.state_dict().keys() == expected.model.state_dict().keys()
     for name, weight in found.model.state_dict().items():
         torch.testing.assert_close(weight, expected.model.state_dict()[name], atol=1e-5, rtol=1e-4, msg=name)
@@ -244,12 +243,12 @@ def test_weighted_sampling_follows_the_weights() -> None:
     assert labels.tolist() == [4] * len(clips)
 
 
-def test_data_with_a_skeleton_s_file_comes_back_in_another_working_folder(
+def test_data_with_a_skeleton_s_file_comes_back_without_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     skeleton = load_skeleton("jhmdb15")
     for label in "ab":
-        poses = torch.randn(1, 60, skeleton.num_joints, skeleton.num_features)
+        poses = torch.randn(1, 70, skeleton.num_joints, skeleton.num_features)
         write_motion(
             Motion(poses=poses, skeleton=skeleton, frame_rate=30.0, label=label),
             tmp_path / "clips" / f"{label}.npz",
@@ -257,18 +256,44 @@ def test_data_with_a_skeleton_s_file_comes_back_in_another_working_folder(
     skeleton.save(tmp_path / "mine.json")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "clips" / "clips.csv").write_text("file,split\na.npz,train\nb.npz,test\n")
-    settings = {"skeleton": "mine.json", "progress": False}
-    data = ClipDataModule(MotionFolder, settings=settings, test={"split": "test"}, root="clips")
-    description = data.describe()
+    windows = [
+        "--data.val.split=test",
+        *(f"--data.{name}.window_stride=5" for name in ("train", "val", "test")),
+    ]
+    paths = ["--data.root=clips", "--data.settings.skeleton=mine.json", "--data.settings.validation=null"]
+    sizes = ["--data.settings.num_observed=8", "--data.settings.num_future=9"]
+    cli = fit(
+        "motion_folder", [*TINY_MODEL, *TINY_TRAINER, *windows, *paths, *sizes, "--trainer.max_steps=1"]
+    )
+    saved = last_checkpoint(cli).absolute()
     monkeypatch.chdir("/")
-    again = ClipDataModule.from_description(description)
-    assert again.skeleton == skeleton and len(again.clips("test")) == 1
+    (tmp_path / "mine.json").unlink()
+    clips = load_trained(saved).splits(tmp_path / "clips").clips("test")
+    assert clips.skeleton == skeleton and clips.class_names == ("a", "b")
 
 
-def test_a_checkpoint_names_nothing_but_datasets(trained: RecipeCLI) -> None:
-    description = trained.datamodule.describe() | {"dataset": "os.system"}
-    with pytest.raises(ValueError, match="not a data set class"):
-        ClipDataModule.from_description(description)
+class Unregistered(MotionTransform):
+    def forward(self, motion: Motion) -> Motion:
+        return motion
+
+
+@pytest.mark.parametrize("place", ["settings.preprocess", "train.augment"])
+def test_a_transform_that_is_not_registered_is_reported_before_training(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_motion(random_motion("jhmdb15", num_frames=60).replace(label="a"), tmp_path / "clips" / "a.npz")
+    (tmp_path / "clips" / "clips.csv").write_text("file,split\na.npz,train\n")
+    splits = ["--data.settings.validation=null", "--data.val.split=train"]
+
+    def step(*args: object) -> None:
+        raise AssertionError("training has begun")
+
+    monkeypatch.setattr(SybioModule, "training_step", step)
+    transform = f'--data.{place}={{"class_path": "{__name__}.Unregistered"}}'
+    with pytest.raises(
+        ValueError, match=r"the transform .*\.Unregistered is not registered, so no model file"
+    ):
+        fit("motion_folder", [*two_steps(tmp_path / "clips", tmp_path), *TINY_TRAINER, *splits, transform])
 
 
 def test_interrupting_is_not_an_ordinary_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -290,6 +315,6 @@ def test_weights_that_are_not_numbers_are_not_saved(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(SybioModule, "training_step", diverge)
     with pytest.raises(FloatingPointError, match=r"training has diverged: after step 4 the model's '.*' and"):
         fit("synthetic", tiny(tmp_path, steps=4))  # two steps an epoch
-    kept = load_checkpoint(next(tmp_path.rglob("last.ckpt")))
-    assert kept.global_step == 2
+    kept = load_trained(next(tmp_path.rglob("last.ckpt")))
+    assert kept.training["global_step"] == 2
     assert all(weight.isfinite().all() for weight in kept.model.parameters())

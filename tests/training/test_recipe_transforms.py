@@ -7,6 +7,7 @@ import pytest
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
+from pyg_sybio.data.splits import Splits
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import Center, RandomRotation
 from pyg_sybio.training.data_module import ClipDataModule
@@ -42,28 +43,27 @@ def test_each_split_gets_its_transforms_and_the_description_stays_plain() -> Non
     assert isinstance(train.augment, RandomRotation) and val.augment is None
     for clips in (train, val, data.clips("test")):
         assert isinstance(clips.preprocess, list) and clips.fill is None
-    description = json.loads(json.dumps(data.describe()))
-    assert description["settings"] == settings
-    assert description["train"] == {"augment": ROTATION}
-    again = ClipDataModule.from_description(description)
+    described = json.loads(json.dumps(data.splits.describe()))
+    assert described["dataset"] == "Transformed" and described["only_in_recipe"] == ["dataset"]
+    center = {"name": "Center", "arguments": {"joint": "spine", "frame": "first"}}
+    assert described["settings"] == {"preprocess": [center], "fill": None}
+    augment = {"name": "RandomRotation", "arguments": {"max_degrees": [15.0, 15.0, 15.0]}}
+    assert described["train"] == {"augment": augment}
+    again = Splits(Transformed, settings=described["settings"], train=described["train"])
     assert isinstance(again.clips("train").augment, RandomRotation)
 
 
-def test_a_checkpoint_names_nothing_but_transforms() -> None:
-    description = ClipDataModule(Transformed, train={"augment": ROTATION}).describe()
-    description["train"] = {"augment": {"class_path": "os.system", "init_args": {"command": "true"}}}
+def test_a_file_names_nothing_but_registered_transforms() -> None:
     with pytest.raises(
-        ValueError, match=r"'data\.train\.augment' names 'os\.system', which is not a transform"
+        ValueError, match=r"'data\.train\.augment' names 'os\.system', which is not a registered transform"
     ):
-        ClipDataModule.from_description(description)
+        Splits(Transformed, train={"augment": {"name": "os.system", "arguments": {"command": "true"}}})
 
 
 @pytest.mark.parametrize("name", ["augment", "corrupt"])
 @pytest.mark.parametrize("place", ["settings", "val", "test"])
 def test_what_a_model_is_judged_on_is_not_changed_at_random(place: str, name: str) -> None:
-    with pytest.raises(
-        ValueError, match=rf"'data\.{place}' has '{name}', expected it in 'data\.train' alone"
-    ):
+    with pytest.raises(ValueError, match=rf"'data\.{place}' has '{name}', expected it only in 'data\.train'"):
         ClipDataModule(Transformed, **{place: {name: ROTATION}})  # type: ignore[arg-type]
 
 
@@ -93,9 +93,8 @@ def test_transforms_in_a_recipe_and_as_overrides(tmp_path: Path) -> None:
     data = prepare(str(recipe), tiny).datamodule
     assert repr(data.clips("val").preprocess) == repr([Center(joint="spine")])
     assert repr(data.clips("train").augment) == repr(RandomRotation(max_degrees=5))
-    (described,) = json.loads(json.dumps(data.describe()))["settings"]["preprocess"]
-    assert described["class_path"] == CENTER["class_path"]
-    assert described["init_args"] == {"joint": "spine", "frame": "first"}  # with the defaults of this day
+    (described,) = json.loads(json.dumps(data.splits.describe()))["settings"]["preprocess"]
+    assert described == {"name": "Center", "arguments": {"joint": "spine", "frame": "first"}}
 
     overrides = [
         '--data.train.augment={"class_path": "pyg_sybio.data.transforms.RandomRotation", '

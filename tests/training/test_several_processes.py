@@ -9,8 +9,7 @@ import pytest
 from tiny_recipe import TINY
 
 from pyg_sybio.trained.evaluation import answers
-from pyg_sybio.trained.trained import load_checkpoint
-from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.trained.load import load_trained
 
 
 @pytest.mark.slow
@@ -31,9 +30,8 @@ def test_two_processes_judge_the_saved_model_on_all_clips(tmp_path: Path) -> Non
     with next(tmp_path.rglob("metrics.csv")).open(newline="") as file:
         logged = {key: float(value) for row in csv.DictReader(file) for key, value in row.items() if value}
 
-    checkpoint = load_checkpoint(next(tmp_path.rglob("last.ckpt")))
-    clips = ClipDataModule.from_description(checkpoint.data).clips("val")
-    found = answers(checkpoint.model, clips)
+    trained = load_trained(next(tmp_path.rglob("last.ckpt")))
+    found = answers(trained.model, trained.splits().clips("val"))
     assert found.logits is not None
     accuracy = (found.logits.argmax(1) == found.y).float().mean()
     errors = found.errors["mpjpe_mm"]["model"].means()["mean_of_classes"]

@@ -13,7 +13,7 @@ def test_means_are_numpys_and_a_class_without_clips_is_nan() -> None:
     y[0] = 4
     metric = ErrorByHorizon(num_frames=6, num_classes=5)
     metric.update(error, y)
-    result = metric.compute()
+    result = metric.means()
     by_class = [error[y == c].mean(0).numpy() for c in (0, 1, 3, 4)]
     for c, expected in zip((0, 1, 3, 4), by_class, strict=True):
         np.testing.assert_allclose(result["by_class"][c], expected, rtol=1e-12)
@@ -32,32 +32,32 @@ def test_the_batch_size_does_not_matter(batch_size: int) -> None:
         metric.update(error[rows], y[rows])
     whole = ErrorByHorizon(3, 3)
     whole.update(error, y)
-    for name, value in whole.compute().items():
-        torch.testing.assert_close(metric.compute()[name], value, rtol=1e-13, atol=0)
+    for name, value in whole.means().items():
+        torch.testing.assert_close(metric.means()[name], value, rtol=1e-13, atol=0)
 
 
 def test_the_two_means_differ_when_classes_differ_in_size() -> None:
     metric = ErrorByHorizon(1, 2)
     metric.update(torch.tensor([[1.0], [1.0], [1.0], [5.0]]), torch.tensor([0, 0, 0, 1]))
-    result = metric.compute()
+    result = metric.means()
     assert result["mean_of_clips"].item() == pytest.approx((3 * 1 + 5) / 4)
     assert result["mean_of_classes"].item() == pytest.approx((1 + 5) / 2)
 
 
-def test_states_are_summed_over_processes_and_reset() -> None:
+def test_sums_of_several_processes_are_added() -> None:
     first, second = ErrorByHorizon(2, 2), ErrorByHorizon(2, 2)
     first.update(torch.ones(3, 2), torch.tensor([0, 0, 1]))
     second.update(torch.zeros(1, 2), torch.tensor([0]))
-    second.merge_state(first)
-    torch.testing.assert_close(second.compute()["by_class"][0], torch.full((2,), 2 / 3, dtype=torch.float64))
-    second.reset()
-    assert second.count.tolist() == [0, 0] and not second.total.any()
+    for own, other in zip(second.sums, first.sums, strict=True):
+        own += other
+    torch.testing.assert_close(second.means()["by_class"][0], torch.full((2,), 2 / 3, dtype=torch.float64))
+    assert second.means()["count"].tolist() == [3, 1]
 
 
 def test_an_empty_batch_adds_nothing() -> None:
     metric = ErrorByHorizon(2, 2)
     metric.update(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
-    assert metric.compute()["count"].tolist() == [0, 0]
+    assert metric.means()["count"].tolist() == [0, 0]
 
 
 def test_errors_say_what_was_expected() -> None:
@@ -79,7 +79,7 @@ def test_what_was_not_measured_does_not_count() -> None:
     metric = ErrorByHorizon(num_frames=4, num_classes=3)
     for rows in torch.arange(60).split(9):
         metric.update(error[rows], y[rows])
-    result = metric.compute()
+    result = metric.means()
     rows = error.numpy()
     for c in range(3):
         for t in range(3):
@@ -99,6 +99,6 @@ def test_what_was_not_measured_does_not_count() -> None:
 
 def test_clips_may_be_on_another_device_than_the_metric() -> None:
     # The device 'meta' has no numbers, and refuses what another device's tensors are mixed into.
-    metric = ErrorByHorizon(2, 3).to("meta")
+    metric = ErrorByHorizon(2, 3, "meta")
     metric.update(torch.ones(4, 2), torch.tensor([0, 1, 2, 2]))
-    assert metric.total.is_meta and metric.count.is_meta
+    assert all(values.is_meta for values in metric.sums)

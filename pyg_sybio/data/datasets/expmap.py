@@ -4,12 +4,13 @@ A frame is a row of `V = 3 + 3·joints` values: the translation of the root, the
 axis times angle, radians) for every joint. Both benchmarks take every second frame, which makes 25 a second.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -79,6 +80,47 @@ class Normalisation:
     deviation: Tensor
     used: tuple[int, ...]
     varying: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The statistics as plain values."""
+        return {
+            "mean": self.mean.tolist(),
+            "deviation": self.deviation.tolist(),
+            "used": list(self.used),
+            "varying": list(self.varying),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], where: str = "normalisation") -> "Normalisation":
+        r"""The statistics that :meth:`to_dict` gave.
+
+        Args:
+            document: The plain values; they may come from anybody.
+            where: What errors call them.
+
+        Raises:
+            ValueError: If a list is missing, or does not fit the others.
+        """
+        keys = ("mean", "deviation", "used", "varying")
+        if set(document) != set(keys) or not all(isinstance(document[key], list) for key in keys):
+            raise ValueError(
+                f"{where}: expected the lists {', '.join(keys)}, got {', '.join(map(repr, document))}"
+            )
+        mean, deviation, used, varying = (document[key] for key in keys)
+        numbers, columns = [*mean, *deviation], [*used, *varying]
+        if not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
+            raise ValueError(f"{where}: expected finite numbers in 'mean' and 'deviation'")
+        if not all(type(each) is int and 0 <= each < len(mean) for each in columns) or not used:
+            raise ValueError(f"{where}: expected columns from 0 to {len(mean) - 1} in 'used' and 'varying'")
+        if len(mean) != len(deviation) or len({*used}) != len(used) or not {*varying} <= {*used}:
+            raise ValueError(
+                f"{where}: {len(mean)} means, {len(deviation)} deviations, {len(used)} used columns; "
+                "expected as many means as deviations, and 'varying' among different 'used' columns"
+            )
+        if min(deviation) <= 0:
+            raise ValueError(f"{where}: 'deviation' has {min(deviation)}, expected numbers above 0")
+        mean, deviation = (torch.tensor(each, dtype=torch.float64) for each in (mean, deviation))
+        return cls(mean, deviation, tuple(used), tuple(varying))
 
     @cached_property
     def _columns(self) -> Tensor:

@@ -54,9 +54,9 @@ class MotionFolder(MotionDataset):
     Args:
         root: The folder.
         split: `"train"`, `"val"` or `"test"`.
-        skeleton: A shipped skeleton's name, or the path of a JSON file. Joints are found in the files by
-            their names; files without joint names have to have its joints in its order. (default: the files'
-            own, the same in all)
+        skeleton: A skeleton, the name of a shipped one, or the path of a JSON file. Joints are found in the
+            files by their names; files without joint names have to have its joints in its order. (default:
+            the files' own, the same in all)
         labels: The CSV file, relative to `root`; it does not have to exist.
         pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
         hold_out: What is held out for the test: an id and its values, such as `{"style": ["youthful"]}`
@@ -92,7 +92,7 @@ class MotionFolder(MotionDataset):
         *,
         root: str | Path,
         split: str = "train",
-        skeleton: str | None = None,
+        skeleton: str | Skeleton | None = None,
         labels: str = "clips.csv",
         pattern: str | None = None,
         hold_out: float | Mapping[str, Sequence[Any]] | None = None,
@@ -103,9 +103,11 @@ class MotionFolder(MotionDataset):
         storage: Storage = DEFAULT_STORAGE,
     ) -> None:
         root = Path(root)
-        files = find_motion_files(root, besides=(root / labels, *([Path(skeleton)] if skeleton else [])))
+        files = find_motion_files(root, besides=(root / labels,))
         entries = describe_files(files, root, labels=labels, pattern=pattern)
-        read = ReadEntries(root, entries, load_skeleton(skeleton) if skeleton else None, frame_rate)
+        if isinstance(skeleton, str):
+            skeleton = load_skeleton(skeleton)
+        read = ReadEntries(root, entries, skeleton, frame_rate)
         store = prepare(
             files=files,
             read=read,
@@ -175,11 +177,11 @@ def at_rate(motion: Motion, frame_rate: float) -> Motion:
 def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:
     r"""The files below a folder that can be read, in the order of their paths, with a warning for all others.
 
-    A folder of OpenPose's frames counts as a file.
+    A folder of OpenPose's frames counts as a file. Skeletons are no motions, and no reason for a warning.
 
     Args:
         root: The folder.
-        besides: Files that are no motions, and no reason for a warning.
+        besides: Further files that are no motions, and no reason for a warning.
 
     Raises:
         FileNotFoundError: If there is no such folder, or nothing in it that can be read.
@@ -196,6 +198,8 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
         if hidden or path.resolve() in left_out or path.parent in frames:
             continue
         suffix = path.suffix.lower()
+        if _is_skeleton(path):
+            continue
         # A text may be a note as well as a motion; a look at its first line tells.
         if path in frames or (
             path.is_file() and suffix in FORMATS and (suffix != ".txt" or is_readable(path))
@@ -209,6 +213,14 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
     if not found:
         raise FileNotFoundError(f"{root} has no motion file, expected some of {', '.join(FORMATS)}")
     return found
+
+
+def _is_skeleton(path: Path) -> bool:
+    """Whether a file is a skeleton's, by fields that only a skeleton has."""
+    if path.suffix.lower() != ".json" or not path.is_file() or path.stat().st_size > 2**18:
+        return False
+    content = path.read_bytes()
+    return b'"part_bones"' in content and b'"poses"' not in content
 
 
 def describe_files(

@@ -59,7 +59,7 @@ def settings_of(transform: Any) -> dict[str, Any]:
             )
     return {
         "name": name,
-        "arguments": {each: _plain(getattr(transform, each), f"{name}.{each}") for each in arguments},
+        "arguments": {each: plain_value(getattr(transform, each), f"{name}.{each}") for each in arguments},
     }
 
 
@@ -95,13 +95,18 @@ def _build_one(plain: Any, where: str, resolve: Resolver) -> BaseTransform:
         raise ValueError(f"'{where}': {transform.__name__} cannot be made: {error}") from error
 
 
-def _plain(value: Any, where: str) -> Any:
+def plain_value(value: Any, where: str) -> Any:
+    """A value as JSON can hold it.
+
+    Raises:
+        ValueError: If it cannot.
+    """
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if isinstance(value, list | tuple):
-        return [_plain(each, where) for each in value]
+        return [plain_value(each, where) for each in value]
     if isinstance(value, Mapping):
-        return {str(key): _plain(each, where) for key, each in value.items()}
+        return {str(key): plain_value(each, where) for key, each in value.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ValueError(f"{where} is {value!r:.80}, expected a value that JSON can hold")

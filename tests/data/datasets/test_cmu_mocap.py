@@ -21,9 +21,8 @@ from pyg_sybio.data.transforms import Mirror
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.trained.evaluation import evaluate
-from pyg_sybio.trained.trained import load_checkpoint
-from pyg_sybio.trained.views import Looks
-from pyg_sybio.training.data_module import ClipDataModule
+from pyg_sybio.trained.load import load_trained
+from pyg_sybio.trained.views import Views
 from pyg_sybio.training.recipes import fit
 
 NUM_VALUES = 117
@@ -282,16 +281,16 @@ def test_evaluation_with_mirror_images(
     fit("cmu_mocap", [*two_steps(root, tmp_path), *TINY_TRAINER, "--trainer.val_check_interval=2"])
     path = next(tmp_path.rglob("last.ckpt"))
     capsys.readouterr()
-    assert main(["evaluate", str(path), "--mirror"]) == 0
-    assert "the mean of 2 looks at each (half of them at its mirror image)" in capsys.readouterr().out
+    assert main(["evaluate", str(path), "--mirror", "--data-root", str(root)]) == 0
+    assert "averaged over 2 views of each (half of them mirrored)" in capsys.readouterr().out
     saved = json.loads(path.with_suffix(".test-mirror.json").read_text())
     assert saved["mirrored"]
-    checkpoint = load_checkpoint(path)
-    clips = ClipDataModule.from_description(checkpoint.data).clips("test")
-    motion = evaluate(checkpoint.model, clips, batch_size=4, looks=Looks(mirror="x"))["motion"]
-    assert saved["motion"] == motion != evaluate(checkpoint.model, clips, batch_size=4)["motion"]
+    trained = load_trained(path)
+    clips = trained.splits(root).clips("test")
+    motion = evaluate(trained.on_device(), clips, batch_size=4, views=Views(mirror="x"))["motion"]
+    assert saved["motion"] == motion != evaluate(trained.model, clips, batch_size=4)["motion"]
     poses = torch.randn(2, 7, 26, 3)
-    torch.testing.assert_close(checkpoint.preparation().mirrored(poses, "x"), clips.mirrored(poses, "x"))
+    torch.testing.assert_close(trained.preparation.mirrored(poses, "x"), clips.mirrored(poses, "x"))
 
 
 def test_missing_files_are_named_in_one_warning(root: Path) -> None:

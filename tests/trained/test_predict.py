@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from live_models import small_checkpoint
 from ntu_files import Body, write_ntu_file
 
 from pyg_sybio.data.datasets.motion_folder import MotionFolder
@@ -17,18 +18,11 @@ from pyg_sybio.data.reading import read_motion
 from pyg_sybio.data.transforms import AlignView, Center
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.testing import permuted_skeleton
 from pyg_sybio.trained.evaluation import answers
-from pyg_sybio.trained.observation import observe, observe_one
-from pyg_sybio.trained.prediction import (
-    future_motion,
-    predict,
-    predict_folder,
-    predict_recording,
-    write_prediction,
-)
 from pyg_sybio.trained.preparation import Preparation
-from pyg_sybio.trained.trained import Checkpoint, dataset_class
-from pyg_sybio.trained.views import Looks
+from pyg_sybio.trained.trained import Trained
+from pyg_sybio.trained.views import Views
 
 NTU = load_skeleton("ntu25")
 CENTER = {"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint": "spine"}}
@@ -36,7 +30,7 @@ EACH = {"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint":
 ALIGN = {"class_path": "pyg_sybio.data.transforms.AlignView"}
 
 
-def _checkpoint(dataset: str = "motion_folder.MotionFolder", **settings: Any) -> Checkpoint:
+def _trained(dataset: str = "MotionFolder", **settings: Any) -> Trained:
     model = SybioGNN.from_preset(
         "demo",
         skeleton=NTU,
@@ -49,14 +43,7 @@ def _checkpoint(dataset: str = "motion_folder.MotionFolder", **settings: Any) ->
         actional_channels=8,
         **settings.pop("variant", {}),
     )
-    data = {
-        "dataset": f"pyg_sybio.data.{dataset}",
-        "settings": settings,
-        "class_names": ["a", "b", "c"],
-        "frame_rate": 30.0,
-        "num_observed": 20,
-    }
-    return Checkpoint(model.eval(), data, torch.ones(3, dtype=torch.bool), epoch=1, global_step=1)
+    return small_checkpoint(dataset, model=model.eval(), **settings)
 
 
 def _walk(num_frames: int, num_persons: int = 1, **changes: Any) -> Motion:
@@ -87,21 +74,20 @@ def test_a_file_looks_as_in_training(
     )[0]
     # The file that a user has ends where the observed part of the clip does.
     write_motion(whole.frames(slice(0, num_frames - 5)), tmp_path / "now.npz")
-    observation = observe_one(tmp_path / "now.npz", _checkpoint(preprocess=preprocess))
-    assert torch.equal(observation.x[0].transpose(0, 1), item.x)
-    assert not observation.notices
-    back = observation.to_recording(observation.observed)
+    prediction = _trained(preprocess=preprocess).predict(tmp_path / "now.npz")
+    observed = prediction.prepared.observed
+    assert torch.equal(observed.poses[0].transpose(0, 1), item.x)
+    assert not prediction.notices
+    back = prediction.prepared.to_recording(observed)
     if num_frames == 40 and preprocess is not EACH:
         torch.testing.assert_close(back.poses, whole.poses[:, 15:35], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("num_persons", [1, 2])
-def test_a_recording_is_looked_at_as_clips_are_where_the_model_is_judged(
-    num_persons: int, tmp_path: Path
-) -> None:
+def test_a_recording_has_the_views_of_clips_in_evaluation(num_persons: int, tmp_path: Path) -> None:
     parts = ((0.0, 0.7), (0.4, 1.0))
-    checkpoint = _checkpoint(preprocess=CENTER, padding="hold")
-    checkpoint.data["looks"] = {"mirror": "x", "parts": [list(part) for part in parts]}
+    views = Views(mirror="x", parts=parts)
+    trained = _trained(preprocess=CENTER, padding="hold", views=views)
     # The second person leaves before the second part begins.
     present = torch.ones(num_persons, 24, 25, dtype=torch.bool)
     present[1:, 9:] = False
@@ -122,19 +108,22 @@ def test_a_recording_is_looked_at_as_clips_are_where_the_model_is_judged(
         preprocess=Center(joint="spine"),
         progress=False,
     )
-    judged = answers(checkpoint.model, clips, looks=Looks(mirror="x", parts=parts))
-    observation = observe_one(tmp_path / "1.npz", checkpoint)
-    assert [part.num_persons for part in observation.parts] == [num_persons, 1]
-    asked = predict_recording(checkpoint, observation)
+    judged = answers(trained.model, clips, views=views)
+    asked = trained.predict(tmp_path / "1.npz")
     assert asked.probabilities is not None and judged.logits is not None
     torch.testing.assert_close(asked.probabilities, judged.logits[0].softmax(-1))
 
-    once, of_image = (predict(checkpoint, x) for x in (observation.x, clips.mirrored(observation.x, "x")))
-    assert asked.future is not None and once.future is not None and of_image.future is not None
-    assert asked.future.shape == (num_persons, 5, 25, 3)
-    torch.testing.assert_close(asked.future, (once.future + clips.mirrored(of_image.future, "x")) / 2)
-    in_folder = next(predict_folder(checkpoint, recordings))
+    # One view of the poses and one of their mirror image, by the model itself.
+    x = trained.predict(tmp_path / "1.npz", one_view=True).prepared.observed.poses
+    with torch.no_grad():
+        once, of_image = (trained.model(each[None]).future[0] for each in (x, clips.mirrored(x, "x")))
+    assert asked.future is not None and asked.future.shape == (num_persons, 5, 25, 3)
+    torch.testing.assert_close(asked.future, (once + clips.mirrored(of_image, "x")) / 2)
+    in_folder = next(trained.predict_folder(recordings))
     assert in_folder.prediction.ranked() == asked.ranked()
+    single = trained.predict(tmp_path / "1.npz", one_view=True)
+    torch.testing.assert_close(single.future, once)
+    assert single.ranked() != asked.ranked()
 
 
 def test_of_a_data_set_without_parts_none_is_seen() -> None:
@@ -147,9 +136,9 @@ def test_of_a_data_set_without_parts_none_is_seen() -> None:
 def test_centred_in_each_frame_the_future_stays_where_the_last_frame_was(tmp_path: Path) -> None:
     motion = _walk(30)
     write_motion(motion, tmp_path / "a.npz")
-    observation = observe_one(tmp_path / "a.npz", _checkpoint(preprocess=EACH))
+    prepared = _trained(preprocess=EACH).predict(tmp_path / "a.npz").prepared
     spine = NTU.joint_index("spine")
-    future = observation.to_recording(observation.observed.frames(slice(0, 7)))
+    future = prepared.to_recording(prepared.observed.frames(slice(0, 7)))
     torch.testing.assert_close(future.poses[0, :, spine], motion.poses[0, -1:, spine].expand(7, 3))
 
 
@@ -158,10 +147,8 @@ def test_the_future_goes_back_in_any_precision(dtype: torch.dtype, tmp_path: Pat
     motion = _walk(30)
     motion = motion.replace(poses=motion.poses.to(dtype))
     write_motion(motion, tmp_path / "a.npz")
-    checkpoint = _checkpoint(preprocess=[CENTER, ALIGN])
-    observation = observe_one(tmp_path / "a.npz", checkpoint)
-    prediction = predict(checkpoint, observation.x)
-    write_prediction(prediction, observation, tmp_path / "b.npz")
+    prediction = _trained(preprocess=[CENTER, ALIGN]).predict(tmp_path / "a.npz")
+    prediction.write(tmp_path / "b.npz")
     future = read_motion(tmp_path / "b.npz").poses.double()
     # The way back by hand, from the first frame of the recording.
     first = motion.poses[0, 0].double()
@@ -174,16 +161,16 @@ def test_the_future_goes_back_in_any_precision(dtype: torch.dtype, tmp_path: Pat
 def test_another_frame_rate_is_resampled_from_the_end(tmp_path: Path) -> None:
     motion = _walk(50).replace(frame_rate=60.0)
     write_motion(motion, tmp_path / "a.npz")
-    observation = observe_one(tmp_path / "a.npz", _checkpoint())
-    assert torch.equal(observation.x, motion.poses[:, 11::2])  # 20 of the frames 1, 3, ..., 49
-    assert observation.notices == ("is resampled from 60 Hz to 30 Hz",)
+    prediction = _trained().predict(tmp_path / "a.npz")
+    x = prediction.prepared.observed.poses
+    assert torch.equal(x, motion.poses[:, 11::2])  # 20 of the frames 1, 3, ..., 49
+    assert prediction.notices == ("is resampled from 60 Hz to 30 Hz",)
     slow = motion.replace(frame_rate=15.0)
-    write_motion(slow, tmp_path / "a.npz")
-    x = observe_one(tmp_path / "a.npz", _checkpoint()).x
+    x = _trained().predict(slow).prepared.observed.poses
     assert torch.equal(x[:, 1::2], motion.poses[:, -10:])
     torch.testing.assert_close(x[:, 2::2], (motion.poses[:, -10:-1] + motion.poses[:, -9:]) / 2)
-    write_motion(motion.replace(frame_rate=29.99), tmp_path / "a.npz")
-    assert torch.equal(observe_one(tmp_path / "a.npz", _checkpoint()).x, motion.poses[:, -20:])
+    same = _trained().predict(motion.replace(frame_rate=29.99))
+    assert torch.equal(same.prepared.observed.poses, motion.poses[:, -20:])
 
 
 def test_the_benchmark_s_own_preparation(tmp_path: Path) -> None:
@@ -193,13 +180,14 @@ def test_the_benchmark_s_own_preparation(tmp_path: Path) -> None:
     expected = recorded
     for transform in NTURGBD.default_preprocess:
         expected = transform(expected)
-    observation = observe_one(path, _checkpoint("ntu_rgbd.NTURGBD"))
+    prepared = _trained("NTURGBD").predict(path).prepared
     (fill,) = NTURGBD.default_fill
-    assert torch.equal(observation.x, fill(expected.frames(slice(-20, None))).poses[: len(observation.x)])
-    back = observation.to_recording(observation.observed)
+    x = prepared.observed.poses
+    assert torch.equal(x, fill(expected.frames(slice(-20, None))).poses[: len(x)])
+    back = prepared.to_recording(prepared.observed)
     torch.testing.assert_close(back.poses[0], recorded.poses[0, -20:], rtol=1e-4, atol=1e-4)
-    raw = observe_one(path, _checkpoint("ntu_rgbd.NTURGBD", preprocess=[], fill=[]))
-    assert torch.equal(raw.x[0], recorded.poses[0, -20:])
+    raw = _trained("NTURGBD", preprocess=[], fill=[]).predict(path).prepared
+    assert torch.equal(raw.observed.poses[0], recorded.poses[0, -20:])
 
 
 def test_persons_who_are_not_seen_are_left_out(tmp_path: Path) -> None:
@@ -208,32 +196,71 @@ def test_persons_who_are_not_seen_are_left_out(tmp_path: Path) -> None:
     motion = _walk(30, 3, tracks=(4, 5, 6))
     motion = motion.replace(poses=motion.poses * present[..., None], present=present)
     write_motion(motion, tmp_path / "a.npz")
-    observation = observe_one(tmp_path / "a.npz", _checkpoint())
-    assert observation.observed.tracks == (4, 6)
-    future = future_motion(predict(_checkpoint(), observation.x), observation)
+    prediction = _trained().predict(tmp_path / "a.npz")
+    assert prediction.prepared.observed.tracks == (4, 6)
+    future = prediction.future_motion
     assert (future.num_persons, future.num_frames, future.tracks) == (2, 5, (4, 6))
     nobody = motion.persons([1])
     write_motion(nobody, tmp_path / "a.npz")
     with pytest.raises(ValueError, match="shows nobody in its last 20 frames"):
-        observe_one(tmp_path / "a.npz", _checkpoint())
+        _trained().predict(tmp_path / "a.npz")
 
 
 def test_a_step_without_a_way_back_is_noticed(tmp_path: Path) -> None:
     write_motion(_walk(30), tmp_path / "a.npz")
     jitter = {"class_path": "pyg_sybio.data.transforms.JitterJoints", "init_args": {"std": 0.1}}
-    observation = observe_one(tmp_path / "a.npz", _checkpoint(preprocess=[CENTER, jitter]))
-    assert observation.notices == (
-        "has its future in the space that JitterJoints makes, as that has no way back",
-    )
+    prediction = _trained(preprocess=[CENTER, jitter]).predict(tmp_path / "a.npz")
+    assert prediction.notices == ("has its future in the space of JitterJoints, which cannot be inverted",)
+
+
+def test_the_future_of_a_recording_that_is_compressed_has_a_lower_frame_rate() -> None:
+    limit = {"name": "LimitLength", "arguments": {"num_frames": 25}}
+    trained = _trained(preprocess=[limit])
+    long, short = (trained.predict(_walk(num_frames)) for num_frames in (49, 25))
+    assert (long.frame_rate, short.frame_rate) == (15.0, 30.0)
+    assert long.future_motion.frame_rate == 15.0 and not long.notices
+
+
+def test_poses_are_a_recording_at_the_rate_of_the_model() -> None:
+    motion = _walk(30, 2)
+    trained = _trained(preprocess=[CENTER])
+    expected = trained.predict(motion)
+    for poses in (motion.poses, motion.poses.double()):
+        found = trained.predict(poses)
+        assert not found.notices
+        torch.testing.assert_close(found.future_motion.poses.float(), expected.future_motion.poses)
+    present = torch.rand(2, 30, 25) > 0.1
+    gaps = motion.replace(poses=motion.poses * present[..., None], present=present)
+    poses = motion.poses.masked_fill(~present[..., None], torch.nan)
+    assert torch.equal(trained.predict(poses).future, trained.predict(gaps).future)
+    one = trained.predict(motion.poses[0])
+    assert torch.equal(one.future, trained.predict(motion.persons([0])).future)
+    for wrong in (motion.poses[..., :2], motion.poses[:, :, :20], motion.poses[0, 0], motion.poses[:, :0]):
+        with pytest.raises(ValueError, match=r"'recording' has shape \[.*\], expected \[T, 25, 3\] or"):
+            trained.predict(wrong)
+    with pytest.raises(ValueError, match="the recording shows nobody in its last 20 frames"):
+        trained.predict(motion.poses * torch.nan)
+    with pytest.raises(ValueError, match="not a finite number"):
+        trained.predict(motion.poses + torch.inf)
+
+
+def test_joints_of_a_motion_are_found_by_their_names() -> None:
+    order = torch.randperm(25).tolist()
+    motion, other = _walk(30), permuted_skeleton(NTU, order)
+    trained = _trained(preprocess=[CENTER])
+    found = trained.predict(motion.replace(poses=motion.poses[:, :, order], skeleton=other))
+    assert torch.equal(found.future, trained.predict(motion).future)
 
 
 def test_a_file_of_several(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 9, 150)).astype(np.float32), np.eye(3, dtype=np.float32)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=y[:2], x_test=x, y_test=y[:2])
     with pytest.raises(ValueError, match=r"a.npz holds several motions, expected one"):
-        observe_one(tmp_path / "a.npz", _checkpoint())
-    assert len(list(observe(tmp_path / "a.npz", _checkpoint()))) == 4
-    assert [clip.name for clip in predict_folder(_checkpoint(), tmp_path)] == [
+        _trained().predict(tmp_path / "a.npz")
+    assert _trained().read(tmp_path / "a.npz", 3).num_frames == 9
+    with pytest.raises(ValueError, match=r"a.npz has 4 motions, but motion 4 is requested"):
+        _trained().read(tmp_path / "a.npz", 4)
+    assert [clip.name for clip in _trained().predict_folder(tmp_path)] == [
         "a.npz", "a.npz: 1", "a.npz: 2", "a.npz: 3",
     ]  # fmt: skip
 
@@ -241,52 +268,40 @@ def test_a_file_of_several(tmp_path: Path) -> None:
 def test_the_skeleton_s_file_may_lie_in_the_folder(tmp_path: Path) -> None:
     write_motion(_walk(30), tmp_path / "a.npz")
     NTU.save(tmp_path / "mine.json")
-    checkpoint = _checkpoint(skeleton=str(tmp_path / "mine.json"))
-    assert [clip.name for clip in predict_folder(checkpoint, tmp_path)] == ["a.npz"]
+    assert [clip.name for clip in _trained().predict_folder(tmp_path)] == ["a.npz"]
 
 
 def test_labels_of_a_folder(tmp_path: Path) -> None:
     for name in ("a_1", "b_2", "other"):
         write_motion(_walk(30, label="c"), tmp_path / f"{name}.npz")
-    plain = {clip.name: clip.label for clip in predict_folder(_checkpoint(), tmp_path)}
+    plain = {clip.name: clip.label for clip in _trained().predict_folder(tmp_path)}
     assert set(plain.values()) == {"c"}
-    named = predict_folder(_checkpoint(pattern=r"(?P<label>\w)_\d\.npz"), tmp_path)
+    named = _trained().predict_folder(tmp_path, pattern=r"(?P<label>\w)_\d\.npz")
     assert [clip.label for clip in named] == ["a", "b", "c"]
     (tmp_path / "clips.csv").write_text("file,label\na_1.npz,x\nb_2.npz,y\nother.npz,z\n")
-    assert [clip.label for clip in predict_folder(_checkpoint(), tmp_path)] == ["x", "y", "z"]
+    assert [clip.label for clip in _trained().predict_folder(tmp_path)] == ["x", "y", "z"]
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".json"])
 def test_what_is_written_is_a_motion(suffix: str, tmp_path: Path) -> None:
     write_motion(_walk(30, ids={"subject": "1"}), tmp_path / "a.npz")
-    checkpoint = _checkpoint(preprocess=CENTER)
-    observation = observe_one(tmp_path / "a.npz", checkpoint)
-    prediction = predict(checkpoint, observation.x)
-    write_prediction(prediction, observation, tmp_path / f"out{suffix}")
+    prediction = _trained(preprocess=CENTER).predict(tmp_path / "a.npz")
+    prediction.write(tmp_path / f"out{suffix}")
     written = read_motion(tmp_path / f"out{suffix}")
-    assert written.equal(future_motion(prediction, observation))
+    assert written.equal(prediction.future_motion)
     assert written.skeleton == NTU and written.ids == {"subject": "1"} and written.label is None
     assert not torch.equal(written.poses, prediction.future)  # no longer about the spine
 
 
 def test_a_model_of_one_task(tmp_path: Path) -> None:
-    write_motion(_walk(30), tmp_path / "a.npz")
-    only = _checkpoint(variant={"prediction": False})
-    observation = observe_one(tmp_path / "a.npz", only)
-    write_prediction(predict(only, observation.x), observation, tmp_path / "out.npz")
+    only = _trained(variant={"prediction": False}).predict(_walk(30))
+    only.write(tmp_path / "out.npz")
+    assert only.label == only.ranked()[0][0]
     with np.load(tmp_path / "out.npz") as arrays:
         assert sorted(arrays) == ["class_names", "probabilities"]
     with pytest.raises(ValueError, match="trained without prediction"):
-        future_motion(predict(only, observation.x), observation)
-    other = _checkpoint(variant={"recognition": False})
-    assert predict(other, observation.x).ranked() == []
-    write_prediction(predict(other, observation.x), observation, tmp_path / "out.npz")
+        _ = only.future_motion
+    other = _trained(variant={"recognition": False}).predict(_walk(30))
+    assert other.ranked() == [] and other.label is None
+    other.write(tmp_path / "out.npz")
     assert read_motion(tmp_path / "out.npz").num_frames == 5
-
-
-def test_a_checkpoint_may_name_nothing_but_a_dataset() -> None:
-    with pytest.raises(ValueError, match=r"names 'os.system', which is not a data set class"):
-        dataset_class({"dataset": "os.system"})
-    for path in ("pyg_sybio.data.datasets.nw_ucla.NWUCLB", "Clips", 5):
-        with pytest.raises(ValueError, match=f"the checkpoint names {path!r}, which is not a registered"):
-            dataset_class({"dataset": path})

@@ -1,0 +1,24 @@
+"""Trained models and their data, as commands name them."""
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+def load(args: argparse.Namespace, path: Path | None = None, **settings: Any) -> Any:
+    """The trained model of a path, or of ``MODEL``; the modules of ``--import`` come first."""
+    from pyg_sybio.trained.load import load_trained
+
+    for module in args.imports:
+        import_module(module)
+    return load_trained(path or args.model, **settings)
+
+
+def splits_of(trained: Any, args: argparse.Namespace) -> Any:
+    """The data of a model: of ``--recipe``, or as its file describes them, in the folder ``--data-root``."""
+    if args.recipe is None:
+        return trained.splits(args.data_root)
+    from pyg_sybio.training.recipes import data_of
+
+    return data_of(args.recipe, [] if args.data_root is None else [f"--data.root={args.data_root}"]).splits

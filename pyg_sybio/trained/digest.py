@@ -1,0 +1,40 @@
+r"""A digest of weights, by which damage to a file is noticed."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of a state dict: name, type, shape and bytes of each tensor, in the order of the names."""
+    return arrays_digest(
+        (name, str(value.dtype).removeprefix("torch."), value.shape, _bytes(value))
+        for name, value in sorted(weights.items())
+    )
+
+
+def initializers_digest(graph: Any) -> str:
+    """The SHA-256 of the weights in the protocol buffer of an ONNX graph."""
+    return arrays_digest(
+        (each.name, str(each.data_type), each.dims, each.raw_data or each.SerializeToString())
+        for each in sorted(graph.initializer, key=lambda each: str(each.name))
+    )
+
+
+def arrays_digest(arrays: Iterable[tuple[str, str, Sequence[int], bytes]]) -> str:
+    """The SHA-256 of the names, types, shapes and bytes of arrays, in the given order."""
+    digest = hashlib.sha256()
+    for name, dtype, shape, content in arrays:
+        # The lengths keep the bytes of one array from passing for those of the next.
+        digest.update(f"{name!r} {dtype} {list(shape)} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _bytes(value: Tensor) -> bytes:
+    flat = value.detach().cpu().contiguous().flatten()
+    # As bytes, because NumPy has no bfloat16.
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
