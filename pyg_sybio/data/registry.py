@@ -56,7 +56,7 @@ _TRANSFORMS = {
     "SelectByConfidence": "transforms.select_by_confidence",
     "Shift": "transforms.shift",
     "Smooth": "transforms.smooth",
-    "Standardize": "datasets.expmap",
+    "Standardize": "datasets.standardize",
     "TrimNullFrames": "transforms.trim_null_frames",
 }
 _registered: dict[str, type] = {}

@@ -9,7 +9,8 @@ import torch
 from torch_geometric.data import Data, Dataset
 from torch_geometric.transforms import Compose
 
-from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transform
+from pyg_sybio.data.datasets.clip_transforms import Transform
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.two_tasks import split_tasks
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.resample import at_times

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch_geometric.data import Batch, Dataset
 from tqdm import tqdm
 
-from pyg_sybio.data.datasets.motion_dataset import MotionDataset, Transform
+from pyg_sybio.data.datasets.clip_transforms import Transform
+from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
 from pyg_sybio.experiments.corruption import OtherRate, corrupted
 from pyg_sybio.experiments.experiment import MeasuredModel

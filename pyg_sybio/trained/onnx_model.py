@@ -13,7 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native  # type: ignor
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from pyg_sybio.data.readers.json_file import parse_json
+from pyg_sybio.files import parse_json
 from pyg_sybio.models.bounds import MAX_FUTURE, check_config_bounds, check_plain
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.sybio_gnn import SybioOutput

@@ -8,9 +8,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from pyg_sybio.data.datasets.expmap import Standardize, used_columns
-from pyg_sybio.data.datasets.motion_dataset import Transform
+from pyg_sybio.data.datasets.clip_transforms import Transform
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
+from pyg_sybio.data.datasets.standardize import Standardize, used_columns
 from pyg_sybio.data.datasets.two_tasks import WHOLE, split_tasks
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms import (

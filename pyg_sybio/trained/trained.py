@@ -15,8 +15,8 @@ from torch import Tensor
 from torch_geometric.data import Data, Dataset
 
 from pyg_sybio.data.datasets.clip_table import match_clip_pattern
-from pyg_sybio.data.datasets.expmap import Standardize
 from pyg_sybio.data.datasets.motion_folder import describe_files, find_motion_files
+from pyg_sybio.data.datasets.standardize import Standardize
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.reading import read_motions
 from pyg_sybio.data.registry import dataset_named

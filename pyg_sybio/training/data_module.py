@@ -11,9 +11,10 @@ from torch.utils.data import WeightedRandomSampler
 from torch_geometric.data import Dataset
 from torch_geometric.loader import DataLoader
 
-from pyg_sybio.data.datasets.expmap import ExpmapDataset, Standardize
+from pyg_sybio.data.datasets.expmap import ExpmapDataset
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.shuffled_futures import ShuffledFutures, check_share
+from pyg_sybio.data.datasets.standardize import Standardize
 from pyg_sybio.data.splits import Splits
 from pyg_sybio.data.transforms.from_settings import steps_of
 from pyg_sybio.skeleton import Skeleton

@@ -18,7 +18,7 @@ from torch_geometric.data import Batch
 from pyg_sybio import SybioGNN
 from pyg_sybio.cli.main import main
 from pyg_sybio.data.datasets.cmu_mocap import CMUMocap
-from pyg_sybio.data.datasets.expmap import frames_of
+from pyg_sybio.data.datasets.standardize import frames_of
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions

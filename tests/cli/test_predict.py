@@ -11,7 +11,7 @@ from tiny_recipe import tiny
 
 from pyg_sybio.cli.main import main
 from pyg_sybio.data.datasets.cmu_mocap import BENCHMARK
-from pyg_sybio.data.datasets.expmap import used_columns
+from pyg_sybio.data.datasets.standardize import used_columns
 from pyg_sybio.data.reading import read_motion
 from pyg_sybio.trained.load import load_trained
 

@@ -13,7 +13,7 @@ import torch
 from live_models import FUTURE, NTU, OBSERVED, save_checkpoint, small_checkpoint
 
 from pyg_sybio.cli import main as cli
-from pyg_sybio.data.datasets.expmap import Normalisation, frames_of, used_columns
+from pyg_sybio.data.datasets.standardize import Normalisation, frames_of, used_columns
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.reading import read_motion, read_motions

@@ -13,9 +13,9 @@ from memory_store import Store
 from torch import Tensor
 
 from pyg_sybio.data.datasets.cmu_mocap import BENCHMARK, CMUMocap
-from pyg_sybio.data.datasets.expmap import used_columns
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.sampling import Sampling
+from pyg_sybio.data.datasets.standardize import used_columns
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.data.transforms import FillMissing

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyg_sybio.data.datasets.expmap import ExpmapDataset, Normalisation, Standardize
+from pyg_sybio.data.datasets.expmap import ExpmapDataset
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
+from pyg_sybio.data.datasets.standardize import Normalisation, Standardize
 from pyg_sybio.data.registry import dataset_named
 from pyg_sybio.data.splits import Splits
 from pyg_sybio.data.transforms.from_settings import build_transforms, steps_of

@@ -13,7 +13,7 @@ import torch
 from live_models import FUTURE, NTU, OBSERVED, Echo, small_checkpoint, small_model
 from torch import Tensor
 
-from pyg_sybio.data.datasets.expmap import Normalisation, Standardize, used_columns
+from pyg_sybio.data.datasets.standardize import Normalisation, Standardize, used_columns
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.transforms import Center, JitterJoints, SelectByConfidence

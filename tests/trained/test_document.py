@@ -9,7 +9,7 @@ import pytest
 import torch
 from live_models import small_checkpoint
 
-from pyg_sybio.data.datasets.expmap import Normalisation, used_columns
+from pyg_sybio.data.datasets.standardize import Normalisation, used_columns
 from pyg_sybio.data.registry import register_transform
 from pyg_sybio.data.transforms import MotionTransform
 from pyg_sybio.skeleton import load_skeleton

@@ -6,7 +6,7 @@ import pytest
 import torch
 from random_motions import random_motion
 
-from pyg_sybio.data.datasets.expmap import Normalisation, Standardize, used_columns
+from pyg_sybio.data.datasets.standardize import Normalisation, Standardize, used_columns
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms import (
     AlignView,

@@ -15,8 +15,8 @@ from live_models import NTU, OBSERVED, save_checkpoint, small_checkpoint, small_
 from torch import Tensor
 
 from pyg_sybio import Trained, load_trained
-from pyg_sybio.data.datasets.expmap import Normalisation, used_columns
 from pyg_sybio.data.datasets.motion_folder import MotionFolder
+from pyg_sybio.data.datasets.standardize import Normalisation, used_columns
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.reading import read_motion

@@ -16,7 +16,7 @@ from torch_geometric.loader import DataLoader
 
 from pyg_sybio.cli.main import main
 from pyg_sybio.data.datasets.cmu_mocap import ACTIONS, BENCHMARK, CMUMocap
-from pyg_sybio.data.datasets.expmap import frames_of, used_columns
+from pyg_sybio.data.datasets.standardize import frames_of, used_columns
 from pyg_sybio.data.transforms import Mirror
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.models.baselines import ZeroVelocity

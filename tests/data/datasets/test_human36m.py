@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch_geometric.loader import DataLoader
 
-from pyg_sybio.data.datasets.expmap import frames_of, used_columns
 from pyg_sybio.data.datasets.human36m import ACTIONS, BENCHMARK, Human36M
+from pyg_sybio.data.datasets.standardize import frames_of, used_columns
 from pyg_sybio.data.transforms import DropJoints
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.models.baselines import ZeroVelocity
