@@ -1,4 +1,4 @@
-"""A user's own recordings: any folder of files that can be read."""
+"""A user's own recordings: any folder of motion files."""
 
 import warnings
 from collections import Counter
@@ -31,7 +31,7 @@ from pyg_sybio.data.transforms import Resample
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 SAME_RATE = 1e-3
-"""Frame rates that differ by less than this share are the same: files round 0.033333 s."""
+"""Frame rates that differ by at most this share are the same: files round 0.033333 s."""
 
 
 class MotionFolder(MotionDataset):
@@ -135,14 +135,14 @@ class MotionFolder(MotionDataset):
 
 @dataclass(frozen=True)
 class ReadEntries:
-    """Reads a file of a folder, and adds what is said of it.
+    """Read a file of a folder, with the labels and ids of its entry.
 
     Args:
         root: The folder.
-        entries: What is said of each file, by its path relative to the folder.
-        skeleton: The skeleton wanted. (default: the file's)
-        frame_rate: In Hz; motions of another rate are resampled, and those that do not say theirs are taken
-            to have it. (default: the file's)
+        entries: The entry of each file, by its path relative to the folder.
+        skeleton: The skeleton wanted. (default: the file's own)
+        frame_rate: In Hz; motions at another rate are resampled, and motions without a frame rate are assumed
+            to have it. (default: the file's own)
     """
 
     root: Path
@@ -155,19 +155,19 @@ class ReadEntries:
         entry = self.entries.get(path.relative_to(self.root).as_posix(), ClipEntry())
         for motion in read_motions(path, skeleton=self.skeleton):
             motion = motion.replace(
-                # A store has numbers of one kind, and a user's arrays may have any.
+                # A store has one number type, and a user's arrays may have any.
                 poses=motion.poses.float(),
                 confidence=None if motion.confidence is None else motion.confidence.float(),
                 label=motion.label if entry.label is None else entry.label,
                 ids={**motion.ids, **entry.ids},
-                # The file itself, not what it was once made from.
+                # The file itself, not its origin.
                 source=motion.source if motion.source.startswith(str(path)) else str(path),
             )
             yield motion if self.frame_rate is None else at_rate(motion, self.frame_rate)
 
 
 def at_rate(motion: Motion, frame_rate: float) -> Motion:
-    """The motion at a frame rate (Hz), resampled only if it has another one."""
+    """The motion at a frame rate (Hz), resampled only if its own differs."""
     rate = motion.frame_rate
     if rate is None or abs(rate - frame_rate) <= SAME_RATE * frame_rate:
         return motion.replace(frame_rate=frame_rate)
@@ -175,16 +175,16 @@ def at_rate(motion: Motion, frame_rate: float) -> Motion:
 
 
 def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:
-    r"""The files below a folder that can be read, in the order of their paths, with a warning for all others.
+    r"""The motion files below a folder, in the order of their paths, with a warning that counts other files.
 
-    A folder of OpenPose's frames counts as a file. Skeletons are no motions, and no reason for a warning.
+    A folder of OpenPose frames counts as a file. Files of skeletons are ignored.
 
     Args:
         root: The folder.
-        besides: Further files that are no motions, and no reason for a warning.
+        besides: Further files to ignore.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or nothing in it that can be read.
+        FileNotFoundError: If there is no such folder, or no file in it can be read.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder, expected one of motion files")
@@ -200,12 +200,12 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
         suffix = path.suffix.lower()
         if _is_skeleton(path):
             continue
-        # A text may be a note as well as a motion; a look at its first line tells.
+        # A text file may be a note or a motion, which its first line tells.
         if path in frames or (
             path.is_file() and suffix in FORMATS and (suffix != ".txt" or is_readable(path))
         ):
             found.append(path)
-        elif path.is_file() and suffix != ".asf":  # read with the .amc beside it
+        elif path.is_file() and suffix != ".asf":  # read with its .amc files
             others[suffix or path.name] += 1
     if others:
         shown = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
@@ -216,7 +216,7 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
 
 
 def _is_skeleton(path: Path) -> bool:
-    """Whether a file is a skeleton's, by fields that only a skeleton has."""
+    """Whether a file contains a skeleton, by a field that only skeletons have."""
     if path.suffix.lower() != ".json" or not path.is_file() or path.stat().st_size > 2**18:
         return False
     content = path.read_bytes()
@@ -226,7 +226,7 @@ def _is_skeleton(path: Path) -> bool:
 def describe_files(
     files: Sequence[Path], root: Path, *, labels: str, pattern: str | None
 ) -> dict[str, ClipEntry]:
-    """What the pattern, or else the CSV file if it is there, says of the files, by their relative paths."""
+    """The entries of the files by their relative paths, from the pattern, or else from the CSV file."""
     names = [path.relative_to(root).as_posix() for path in files]
     if pattern is not None:
         return match_clip_pattern(pattern, names)
@@ -241,7 +241,7 @@ def choose_clips(
     hold_out: float | Mapping[str, Sequence[Any]] | None,
     validation: Validation,
 ) -> list[int]:
-    r"""The clips of one split, by their place in `clips`; arguments and errors of :class:`MotionFolder`."""
+    r"""Indices of the clips of one split; arguments and errors of :class:`MotionFolder`."""
     check_split_name(split)
     if isinstance(hold_out, Mapping):
         if len(hold_out) != 1:
@@ -251,7 +251,7 @@ def choose_clips(
         known = {clip.ids[name] for clip in clips if name in clip.ids}
         if known and (unknown := sorted(rule.values - known, key=natural)):
             raise ValueError(
-                f"'hold_out' has {name!r} {unknown[0]!r}, which is that of no clip, "
+                f"'hold_out' has {name!r} {unknown[0]!r}, which no clip has, "
                 f"expected some of {', '.join(sorted(known, key=natural))}"
             )
         return select(clips, rule, split, validation=validation)
@@ -266,9 +266,9 @@ def choose_clips(
     if validation is not None and not chosen["val"]:
         chosen["train"], chosen["val"] = held_out(clips, training, validation)
     if not chosen[split]:
-        remedy = "give 'validation', or" if split == "val" else "give 'hold_out', or"
+        remedy = "validation" if split == "val" else "hold_out"
         raise ValueError(
-            f"split {split!r} has no clip: {remedy} say it of some clips ('split' in the CSV file)"
+            f"split {split!r} has no clip: give '{remedy}', or assign clips to it ('split' in the CSV file)"
         )
     return chosen[split]
 

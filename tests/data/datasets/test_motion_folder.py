@@ -116,9 +116,7 @@ def test_a_pattern_instead_of_a_table(folder: Path) -> None:
     assert len(train) == len(test) == 6
     assert all(name.startswith("test/") for name in _names(test))
     assert test.class_names == ("take 2", "take 10", "wave")
-    with pytest.raises(
-        ValueError, match="split 'val' has no clip: give 'validation', or say it of some clips"
-    ):
+    with pytest.raises(ValueError, match="split 'val' has no clip: give 'validation', or assign clips to it"):
         _make(folder, pattern=pattern, split="val")
     assert len(_make(folder, pattern=pattern, split="val", validation={"style": ["old"]})) == 3
 
@@ -277,7 +275,7 @@ def test_joints_by_name(folder: Path) -> None:
         ({"hold_out": {"style": ["new"]}}, "'hold_out' has 'style' 'new', .* some of old, young"),
         (
             {"hold_out": {"style": ["young", "odl"]}, "split": "test"},
-            "'odl', which is that of no clip",
+            "'odl', which no clip has",
         ),
         ({"hold_out": {"style": ["old"], "take": [1]}}, "'hold_out' names 2 ids, expected one"),
         ({"hold_out": {"subject": [1]}}, "has no id 'subject'"),
