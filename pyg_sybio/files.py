@@ -34,6 +34,8 @@ def read_json(path: Path, *, expected: str = "JSON") -> Any:
             not have), an object with the same key twice, or is nested too deeply.
         FileNotFoundError: If there is no such file.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: expected {expected}")
     try:
         text = path.read_bytes().decode("utf-8-sig")  # Windows writes a byte order mark
     except UnicodeDecodeError as error:

@@ -72,6 +72,8 @@ def argument(
         help = f"{help} (default: {default})"
     placeholder = _PLACEHOLDERS.get(type, "TEXT") if name.startswith("-") else name.upper()
     options = {"metavar": None if "choices" in options else placeholder} | options
+    if options.get("action") == "append" or (options.get("nargs") == "+" and name.startswith("-")):
+        default = default or []
     parser.add_argument(name, type=type, default=default, help=help, **options)
 
 
@@ -82,12 +84,8 @@ def flag(parser: Any, name: str, help: str) -> None:
 
 def add_model(parser: argparse.ArgumentParser, *, data: bool = False) -> None:
     """Add ``MODEL``, and for commands that take clips of its data set ``--data-root`` and ``--recipe``."""
-    parser.add_argument(
-        "model",
-        type=Path,
-        metavar="MODEL",
-        help=".ckpt file written by 'sybio fit', or a folder or .onnx file written by 'sybio export'",
-    )
+    model = ".ckpt file written by 'sybio fit', or a folder or .onnx file written by 'sybio export'"
+    argument(parser, "model", Path, model)
     add_imports(parser)
     if data:
         add_data(parser)
@@ -95,61 +93,37 @@ def add_model(parser: argparse.ArgumentParser, *, data: bool = False) -> None:
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
     """Add ``--import``."""
-    parser.add_argument(
-        "--import",
-        dest="imports",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a Python module first, which registers transforms or data sets of the model; may be "
-        "repeated",
-    )
+    help = "first import a Python module that registers transforms or data sets; may be repeated"
+    argument(parser, "--import", str, help, dest="imports", action="append", metavar="MODULE")
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add ``--data-root`` and ``--recipe``."""
-    parser.add_argument(
-        "--data-root",
-        metavar="DIR",
-        help="folder with all recordings (default: the environment variable PYG_SYBIO_DATA)",
-    )
-    parser.add_argument(
-        "--recipe",
-        metavar="RECIPE",
-        help="take the clips of this recipe, a shipped one or a YAML file (default: of the data set that the "
-        "model file names)",
-    )
+    root = "folder with all recordings (default: the environment variable PYG_SYBIO_DATA)"
+    argument(parser, "--data-root", str, root, metavar="DIR")
+    recipe = "take the clips of a recipe, a shipped one or a YAML file (default: the data set of the model)"
+    argument(parser, "--recipe", str, recipe, metavar="RECIPE")
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:
     """Add ``--split``."""
-    parser.add_argument(
-        "--split", choices=("train", "val", "test"), default="test", help="default: %(default)s"
-    )
+    argument(parser, "--split", str, "split of the data set", "test", choices=("train", "val", "test"))
 
 
 def add_skeleton(parser: argparse.ArgumentParser, help: str) -> None:
     """Add ``--skeleton``."""
-    parser.add_argument("--skeleton", metavar="NAME_OR_JSON", help=help)
+    argument(parser, "--skeleton", str, help, metavar="NAME_OR_JSON")
 
 
 def add_threads(parser: argparse.ArgumentParser, default: str) -> None:
     """Add ``--threads``."""
-    parser.add_argument(
-        "--threads",
-        type=positive_int,
-        metavar="N",
-        help=f"number of threads for the model (default: {default})",
-    )
+    argument(parser, "--threads", positive_int, f"number of threads for the model (default: {default})")
 
 
 def add_up(parser: argparse.ArgumentParser) -> None:
     """Add ``--up``, the vertical axis of a picture."""
-    parser.add_argument(
-        "--up",
-        choices=("x", "y", "z", "-x", "-y", "-z"),
-        help="axis that points up; write --up=-y for a negative one (default: estimated from the poses)",
-    )
+    help = "axis that points up; write --up=-y for a negative one (default: estimated from the poses)"
+    argument(parser, "--up", str, help, choices=("x", "y", "z", "-x", "-y", "-z"))
 
 
 def add_output(parser: argparse.ArgumentParser, kinds: Sequence[str], default: str | None = None) -> None:

@@ -4,7 +4,15 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import Commands, add_model, add_split, new_command, positive_fraction
+from pyg_sybio.cli.arguments import (
+    Commands,
+    add_model,
+    add_split,
+    argument,
+    flag,
+    new_command,
+    positive_fraction,
+)
 from pyg_sybio.cli.models import load, splits_of
 
 
@@ -15,29 +23,18 @@ def add_command(commands: Commands) -> None:
     )
     add_model(parser, data=True)
     add_split(parser)
-    parser.add_argument("--actions", metavar="A,B,...", help="only clips of these classes (default: all)")
-    parser.add_argument(
-        "--observation-ratio",
-        type=positive_fraction,
-        metavar="RATIO",
-        help="let the model observe only this part of each clip, above 0 and at most 1 "
-        "(default: as in the recipe)",
-    )
+    argument(parser, "--actions", str, "only clips of these classes (default: all)", metavar="A,B,...")
+    ratio = "let the model observe only this part of each clip, above 0 and at most 1 (default: as trained)"
+    argument(parser, "--observation-ratio", positive_fraction, ratio)
     views = parser.add_mutually_exclusive_group()
-    views.add_argument(
+    flag(
+        views,
         "--mirror",
-        action="store_true",
-        help="test-time augmentation with the mirror image: average the predictions for each clip and its "
-        "mirror image, which takes twice the time; for models trained with RandomMirror",
+        "test-time augmentation with the mirror image: average the predictions for each clip and its mirror "
+        "image, which takes twice the time; for models trained with RandomMirror",
     )
-    views.add_argument(
-        "--one-view",
-        action="store_true",
-        help="without test-time augmentation, whatever the model file says",
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE.json", help="the report (default: next to the model)"
-    )
+    flag(views, "--one-view", "no test-time augmentation (default: as the model file says)")
+    argument(parser, "--output", Path, "the report as JSON (default: next to the model)")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import Commands, add_model, new_command, new_group, positive_int
+from pyg_sybio.cli.arguments import Commands, add_model, argument, flag, new_command, new_group, positive_int
 from pyg_sybio.cli.models import load
 
 
@@ -19,25 +19,16 @@ def add_command(commands: Commands) -> None:
         actions, "onnx", "Write a model as an ONNX file and compare it with PyTorch on new motions.", onnx
     )
     add_model(parser)
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.onnx", help="the file to write")
-    parser.add_argument(
-        "--task",
-        choices=("all", "recognition", "prediction"),
-        default="all",
-        help="outputs of the file; the rest of the model is left out (default: %(default)s)",
-    )
-    parser.add_argument(
+    argument(parser, "--output", Path, "the file to write", required=True, metavar="FILE.onnx")
+    tasks = ("all", "recognition", "prediction")
+    argument(parser, "--task", str, "outputs of the file; the rest is left out", "all", choices=tasks)
+    flag(
+        parser,
         "--persons",
-        action="store_true",
-        help="for clips of several persons: inputs are the poses [N, P, T, M, D] and the mask of present "
-        "persons [N, P] (default: one person per clip, [N, T, M, D])",
+        "for clips of several persons: inputs are the poses [N, P, T, M, D] and the mask of present persons "
+        "[N, P] (default: one person per clip, [N, T, M, D])",
     )
-    parser.add_argument(
-        "--num-future",
-        type=positive_int,
-        metavar="FRAMES",
-        help="number of frames to forecast (default: as in training)",
-    )
+    argument(parser, "--num-future", positive_int, "number of frames to forecast (default: as in training)")
 
     parser = new_command(
         actions,
@@ -46,32 +37,20 @@ def add_command(commands: Commands) -> None:
         pretrained,
     )
     add_model(parser)
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="the folder to write")
-    parser.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE.json",
-        help="report of 'sybio evaluate' for the model card (default: none, and the card says so)",
-    )
-    parser.add_argument(
-        "--data-root",
-        metavar="DIR",
-        help="folder with all recordings, to complete a checkpoint of version 0.1 of exponential maps",
-    )
-    parser.add_argument(
-        "--title", metavar="TEXT", help="title of the model card (default: the folder's name)"
-    )
+    argument(parser, "--output", Path, "the folder to write", required=True, metavar="DIR")
+    report = "report of 'sybio evaluate' for the model card (default: none, and the card says so)"
+    argument(parser, "--report", Path, report, metavar="FILE.json")
+    root = "folder with all recordings, to complete a checkpoint of version 0.1 of exponential maps"
+    argument(parser, "--data-root", str, root, metavar="DIR")
+    argument(parser, "--title", str, "title of the model card (default: the folder's name)")
 
     parser = new_command(
         actions, "hub", "Upload a folder written by 'sybio export pretrained' to the Hugging Face hub.", hub
     )
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder written by 'sybio export pretrained'"
-    )
-    parser.add_argument(
-        "name", metavar="OWNER/NAME", help="name of the repository, which is created if it does not exist"
-    )
-    parser.add_argument("--private", action="store_true", help="create a private repository")
+    argument(parser, "folder", Path, "folder written by 'sybio export pretrained'")
+    name = "name of the repository, which is created if it does not exist"
+    argument(parser, "name", str, name, metavar="OWNER/NAME")
+    flag(parser, "--private", "create a private repository")
 
 
 def onnx(args: argparse.Namespace) -> None:

@@ -18,7 +18,9 @@ from pyg_sybio.cli.arguments import (
     add_output,
     add_split,
     add_up,
+    argument,
     check_output,
+    flag,
     new_command,
     new_group,
     non_negative_float,
@@ -26,9 +28,7 @@ from pyg_sybio.cli.arguments import (
     positive_int,
 )
 from pyg_sybio.cli.models import load, splits_of
-
-_STRONGEST = 12
-_MAPPED = 2000  # clips that t-SNE maps in well below a minute
+from pyg_sybio.files import read_json
 
 
 def add_command(commands: Commands) -> None:
@@ -46,42 +46,23 @@ def add_command(commands: Commands) -> None:
     add_model(parser, data=True)
     add_split(parser)
     shown = parser.add_mutually_exclusive_group()
-    shown.add_argument(
-        "--clip", type=non_negative_int, metavar="N", help="of one clip of the split, counted from 0"
-    )
-    shown.add_argument("--class", dest="class_name", metavar="NAME", help="the mean of one class")
-    shown.add_argument("--file", type=Path, metavar="FILE", help="of a recording")
+    argument(shown, "--clip", non_negative_int, "of one clip of the split, counted from 0")
+    argument(shown, "--class", str, "the mean of one class", dest="class_name", metavar="NAME")
+    argument(shown, "--file", Path, "of a recording")
     edges = parser.add_mutually_exclusive_group()
-    edges.add_argument(
-        "--strongest",
-        type=positive_int,
-        default=_STRONGEST,
-        metavar="K",
-        help="number of edges to draw per graph (default: %(default)s)",
-    )
-    edges.add_argument(
-        "--threshold", type=non_negative_float, metavar="T", help="draw the edges whose weight is above T"
-    )
+    argument(edges, "--strongest", positive_int, "number of edges to draw per graph", 12)
+    argument(edges, "--threshold", non_negative_float, "draw the edges whose weight is above X")
     add_up(parser)
 
     parser = _new_picture(actions, "embedding", "A t-SNE map of the actional graphs of all clips.", embedding)
     add_model(parser, data=True)
     add_split(parser)
-    parser.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="default: %(default)s")
-    parser.add_argument(
-        "--clips",
-        type=positive_int,
-        default=_MAPPED,
-        metavar="N",
-        help="maximum number of clips, spread evenly over the split (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--perplexity",
-        type=non_negative_float,
-        metavar="P",
-        help="perplexity of t-SNE, about the number of neighbours that stay close (default: 30, or a third "
-        "of the graphs if these are few)",
-    )
+    argument(parser, "--seed", non_negative_int, "random seed of t-SNE", 0)
+    # 2000 graphs are mapped in well below a minute.
+    argument(parser, "--clips", positive_int, "maximum number of clips, spread evenly over the split", 2000)
+    perplexity = "perplexity of t-SNE, about the number of neighbours that stay close"
+    few = "(default: 30, or a third of the graphs if these are few)"
+    argument(parser, "--perplexity", non_negative_float, f"{perplexity} {few}")
 
     parser = _new_picture(
         actions,
@@ -93,55 +74,33 @@ def add_command(commands: Commands) -> None:
     )
     add_model(parser, data=True)
     add_split(parser)
-    parser.add_argument(
+    argument(
+        parser,
         "of",
+        str,
+        "a recording, whose last frames are hidden from the model and compared with the forecast, or the "
+        "number of a clip of the split, from 0",
         metavar="FILE_OR_CLIP",
-        help="a recording, whose last frames are hidden from the model and compared with the forecast, or "
-        "the number of a clip of the split, from 0",
     )
-    parser.add_argument(
-        "--entry",
-        type=non_negative_int,
-        default=0,
-        metavar="N",
-        help="number of the motion in the file, from 0 (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--times",
-        type=non_negative_float,
-        nargs="+",
-        metavar="MS",
-        help="times in a strip (default: 80, 160, 320, 400, 560 and 1000, as far as the forecast reaches)",
-    )
+    argument(parser, "--entry", non_negative_int, "number of the motion in the file, from 0", 0)
+    times = "times of a strip in ms (default: 80, 160, 320, 400, 560, 1000, as far as the forecast reaches)"
+    argument(parser, "--times", non_negative_float, times, nargs="+")
     add_up(parser)
 
     parser = _new_picture(actions, "confusion", "The confusion matrix.", confusion)
-    parser.add_argument(
-        "source",
-        type=Path,
-        metavar="REPORT.json|MODEL",
-        help="a report of 'sybio evaluate', or a model to evaluate",
-    )
+    source = "a report of 'sybio evaluate', or a model to evaluate"
+    argument(parser, "source", Path, source, metavar="REPORT.json|MODEL")
     add_imports(parser)
     add_data(parser)
     add_split(parser)
-    parser.add_argument(
-        "--sort",
-        choices=("data", "name", "recall", "similar"),
-        default="data",
-        help="order of the classes; 'similar' puts classes next to each other that are confused "
-        "(default: %(default)s)",
-    )
-    parser.add_argument("--counts", action="store_true", help="show the number of clips instead of percent")
+    orders = ("data", "name", "recall", "similar")
+    sort = "order of the classes; 'similar' puts classes next to each other that are confused"
+    argument(parser, "--sort", str, sort, "data", choices=orders)
+    flag(parser, "--counts", "show the number of clips instead of percent")
 
     parser = _new_picture(actions, "observation", "Accuracy by the observed part of the clip.", observation)
-    parser.add_argument(
-        "sources",
-        type=Path,
-        nargs="+",
-        metavar="CSV|MODEL",
-        help="results of 'sybio reproduce observation', or models to evaluate at ratios of 0.1 to 1",
-    )
+    sources = "results of 'sybio reproduce observation', or models to evaluate at ratios of 0.1 to 1"
+    argument(parser, "sources", Path, sources, nargs="+", metavar="CSV|MODEL")
     add_imports(parser)
     add_data(parser)
     add_split(parser)
@@ -149,23 +108,11 @@ def add_command(commands: Commands) -> None:
     parser = _new_picture(
         actions, "training", "Losses, accuracy and errors over one or more trainings.", training
     )
-    parser.add_argument(
-        "folders",
-        type=Path,
-        nargs="+",
-        metavar="RUN_FOLDER",
-        help="folder with a run's TensorBoard files (.../version_0), or the folder above it, of which the "
-        "last version is shown",
-    )
-    parser.add_argument(
-        "--smoothing",
-        type=non_negative_float,
-        default=0.9,
-        metavar="A",
-        help="exponential smoothing of training curves, from 0 (none) to below 1; the raw curves remain "
-        "faintly visible (default: %(default)s)",
-    )
-    parser.add_argument("--log", action="store_true", help="use a logarithmic axis for losses")
+    folders = "folder of a run's TensorBoard files, or the folder of its versions, whose last one is shown"
+    argument(parser, "folders", Path, folders, nargs="+", metavar="RUN_FOLDER")
+    smoothing = "exponential smoothing of training curves, from 0 (none) to below 1; raw curves are faint"
+    argument(parser, "--smoothing", non_negative_float, smoothing, 0.9)
+    flag(parser, "--log", "use a logarithmic axis for losses")
 
 
 def _new_picture(
@@ -296,21 +243,19 @@ def confusion(args: argparse.Namespace) -> None:
     from pyg_sybio.visualization.class_order import class_order
     from pyg_sybio.visualization.confusion_figure import confusion_figure
 
-    report = _read_report(args.source) if args.source.suffix.lower() == ".json" else _evaluated(args)
+    if args.source.suffix.lower() == ".json":
+        report = read_json(args.source, expected="a report of 'sybio evaluate'")
+    else:
+        trained = load(args, args.source)
+        report = {"split": args.split} | trained.evaluate(splits_of(trained, args).clips(args.split))
     counts, names = confusion_of_report(report, where=str(args.source))
     order = class_order(np.array(counts), names, args.sort)
     table = np.array(counts)[np.ix_(order, order)]
     split, clips = report.get("split", "test"), int(table.sum())
-    title = (
-        f"Confusion of {len(names)} classes on {clips} clips of {split}: {np.trace(table) / clips:.1%} right"
-    )
-    confusion_figure(
-        table,
-        [names[place] for place in order],
-        args.output,
-        title=title,
-        written="clips" if args.counts else "percent",
-    )
+    accuracy = f"{np.trace(table) / clips:.1%}"
+    title = f"Confusion of {len(names)} classes on {clips} clips of {split}: accuracy {accuracy}"
+    names, written = [names[place] for place in order], "clips" if args.counts else "percent"
+    confusion_figure(table, names, args.output, title=title, written=written)
 
 
 def observation(args: argparse.Namespace) -> None:
@@ -331,7 +276,7 @@ def observation(args: argparse.Namespace) -> None:
         args.output,
         x_label=OBSERVED_RATIO,
         y_label="top-1 accuracy (%)",
-        title="Recognition of what has been seen only in part",
+        title="Recognition of partly observed clips",
     )
 
 
@@ -380,26 +325,6 @@ def _range(counts: Sequence[int]) -> str:
 def _note(source: object, notices: Sequence[str]) -> None:
     for notice in notices:
         print(f"sybio: note: {source} {notice}", file=sys.stderr)
-
-
-def _read_report(path: Path) -> dict[str, Any]:
-    import json
-
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}: expected a report of 'sybio evaluate'")
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}), expected a report of 'sybio evaluate'") from error
-    if not isinstance(report, dict):
-        raise ValueError(f"{path} holds no object, expected a report of 'sybio evaluate'")
-    return report
-
-
-def _evaluated(args: argparse.Namespace) -> dict[str, Any]:
-    """A report on a model, as 'sybio evaluate' makes it."""
-    trained = load(args, args.source)
-    return {"split": args.split} | trained.evaluate(splits_of(trained, args).clips(args.split))
 
 
 def _name_of(checkpoint: Path) -> str:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pyg_sybio.cli.arguments import Commands, add_model, new_command
+from pyg_sybio.cli.arguments import Commands, add_model, argument, new_command
 from pyg_sybio.cli.models import load
 
 
@@ -15,33 +15,26 @@ def add_command(commands: Commands) -> None:
         commands, "predict", "Recognise the action and forecast the motion of recordings.", run
     )
     add_model(parser)
-    parser.add_argument(
+    argument(
+        parser,
         "path",
-        type=Path,
-        metavar="FILE_OR_FOLDER",
-        help="a motion file with the joints of the model (.npz, .json, .bvh, .amc, .skeleton, ...; for a CMU "
+        Path,
+        "a motion file with the joints of the model (.npz, .json, .bvh, .amc, .skeleton, ...; for a CMU "
         "Mocap model, a recording's .txt), or a folder of motion files",
+        metavar="FILE_OR_FOLDER",
     )
-    parser.add_argument(
+    argument(
+        parser,
         "--output",
-        type=Path,
+        Path,
+        "for a file, the .npz or .json file to write the forecast and the probabilities to (default: "
+        "FILE_future.npz in the current folder); for a folder, the folder to write them to (default: none)",
         metavar="PATH",
-        help="for a file, the .npz or .json file to write the forecast and the probabilities to (default: "
-        "FILE_future.npz in the current folder); for a folder, the folder to write them to (default: write "
-        "none)",
     )
-    parser.add_argument(
-        "--labels",
-        default="clips.csv",
-        metavar="CSV",
-        help="table of a folder's labels, with the columns file and label (default: %(default)s, "
-        "if it exists)",
-    )
-    parser.add_argument(
-        "--pattern",
-        metavar="REGEX",
-        help="regular expression of the file names whose group 'label' is the label, instead of a table",
-    )
+    labels = "table of a folder's labels, with the columns file and label, if it exists"
+    argument(parser, "--labels", str, labels, "clips.csv", metavar="CSV")
+    pattern = "instead of a table, a regular expression of the file names whose group 'label' is the label"
+    argument(parser, "--pattern", str, pattern, metavar="REGEX")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -34,10 +34,8 @@ def add_command(commands: Commands) -> None:
     output = "folder of the results; the runs are in DIR/runs"
     argument(parser, "--output", Path, output, Path("reproduced"), metavar="DIR")
     argument(parser, "--split", str, "split to measure on (default: test)", choices=("test", "val"))
-    minutes = (
-        "after M minutes, start no other run and stop the running one at a checkpoint; 0 only shows the "
-    )
-    argument(parser, "--minutes", non_negative_float, f"{minutes}results so far", metavar="M")
+    minutes = "stop at a checkpoint after M minutes; 0 only shows the results so far (default: no limit)"
+    argument(parser, "--minutes", non_negative_float, minutes, metavar="M")
     flag(parser, "--report", "only write the table and figures again, with the options of the last call")
 
 

@@ -8,6 +8,8 @@ from pyg_sybio.cli.arguments import (
     Commands,
     add_model,
     add_threads,
+    argument,
+    flag,
     new_command,
     port,
     positive_float,
@@ -28,79 +30,32 @@ def add_command(commands: Commands) -> None:
         "otherwise. Ctrl-C stops the server.",
     )
     add_model(parser)
-    parser.add_argument(
-        "--play", type=Path, nargs="+", default=[], metavar="FILE", help="recordings to play in a loop"
-    )
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 for all addresses of this machine (default: %(default)s)",
-    )
-    parser.add_argument("--port", type=port, default=8000, metavar="N", help="default: %(default)s")
-    parser.add_argument("--token", help="password for connections (default: none)")
-    parser.add_argument(
-        "--allow-origin",
-        action="append",
-        default=[],
-        metavar="ORIGIN",
-        help="another web site whose pages may connect, such as http://localhost:3000; may be repeated",
-    )
-    parser.add_argument(
-        "--fps",
-        type=positive_float,
-        metavar="N",
-        help="frame rate of the poses that producers send (default: the model's frame rate)",
-    )
+    argument(parser, "--play", Path, "recordings to play in a loop (default: none)", nargs="+")
+    host = "address to listen on; 0.0.0.0 for all addresses of this machine"
+    argument(parser, "--host", str, host, "127.0.0.1", metavar="ADDRESS")
+    argument(parser, "--port", port, "port to listen on; 0 for a free one", 8000)
+    argument(parser, "--token", str, "password for connections (default: none)")
+    origin = "another web site whose pages may connect, such as http://localhost:3000; may be repeated"
+    argument(parser, "--allow-origin", str, origin, action="append", metavar="ORIGIN")
+    fps = "frame rate of the poses that producers send (default: the model's frame rate)"
+    argument(parser, "--fps", positive_float, fps)
     add_threads(parser, "half of the processors")
-    parser.add_argument(
+    flag(
+        parser,
         "--bf16",
-        action="store_true",
-        help="compute in bfloat16: faster for several people on processors that support it, with slightly "
+        "compute in bfloat16: faster for several people on processors that support it, with slightly "
         "different results",
     )
     limits = parser.add_argument_group("limits per connection")
-    limits.add_argument(
-        "--max-rate",
-        type=positive_float,
-        default=120,
-        metavar="N",
-        help="messages per second (default: %(default)s)",
-    )
-    limits.add_argument(
-        "--max-people",
-        type=positive_int,
-        default=16,
-        metavar="N",
-        help="persons per frame (default: %(default)s)",
-    )
-    limits.add_argument(
-        "--max-message",
-        type=positive_int,
-        metavar="BYTES",
-        help="size of a message (default: enough for --max-people)",
-    )
-    limits.add_argument(
-        "--idle",
-        type=positive_float,
-        default=60,
-        metavar="SECONDS",
-        help="disconnect a producer that sends nothing for this long (default: %(default)s)",
-    )
+    argument(limits, "--max-rate", positive_float, "messages per second", 120)
+    argument(limits, "--max-people", positive_int, "persons per frame", 16)
+    size = "bytes per message (default: enough for --max-people)"
+    argument(limits, "--max-message", positive_int, size)
+    idle = "disconnect a producer that sends nothing for this many seconds"
+    argument(limits, "--idle", positive_float, idle, 60)
     limits = parser.add_argument_group("limits of the server")
-    limits.add_argument(
-        "--max-producers",
-        type=positive_int,
-        default=8,
-        metavar="N",
-        help="connections that send poses (default: %(default)s)",
-    )
-    limits.add_argument(
-        "--max-viewers",
-        type=positive_int,
-        default=16,
-        metavar="N",
-        help="connected pages (default: %(default)s)",
-    )
+    argument(limits, "--max-producers", positive_int, "connections that send poses", 8)
+    argument(limits, "--max-viewers", positive_int, "connected pages", 16)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from pyg_sybio.cli.arguments import (
     add_model,
     add_skeleton,
     add_threads,
+    argument,
     fraction,
     new_command,
     positive_float,
@@ -30,58 +31,29 @@ def add_command(commands: Commands) -> None:
         run,
         epilog='Format of an input line: {"type": "frame", "timestamp": 12.03, "people": [{"track": 0, '
         '"joints": [[x, y, z], null, ...]}]}, where null is a joint that was not seen. {"type": "reset"} '
-        "clears the window. pyg_sybio/streaming/messages.py describes all fields. An invalid line is "
-        "answered with an error; the stream continues, and the exit code will be 1. A summary "
-        "is written to stderr at the end.",
+        "clears the window. docs/serving.md describes all fields. An invalid line is answered with an error; "
+        "the stream continues, and the exit code will be 1. A summary is written to stderr at the end.",
     )
     add_model(parser)
-    parser.add_argument(
-        "path",
-        type=Path,
-        nargs="?",
-        metavar="FILE",
-        help="a motion file, or a .jsonl file of such lines (default: lines from standard input)",
-    )
-    parser.add_argument(
+    path = "a motion file, or a .jsonl file of such lines (default: lines from standard input)"
+    argument(parser, "path", Path, path, nargs="?", metavar="FILE")
+    argument(
+        parser,
         "--speed",
-        type=positive_float,
-        metavar="S",
-        help="play at the speed of the timestamps (1), twice as fast (2) and so on, and drop frames that are "
-        "late (default: answer every frame as soon as possible)",
+        positive_float,
+        "play at the speed of the timestamps (1), twice as fast (2) and so on, and drop frames that are late "
+        "(default: answer every frame as soon as possible)",
     )
-    parser.add_argument(
-        "--max-delay",
-        type=positive_float,
-        default=0.1,
-        metavar="SECONDS",
-        help="with --speed, drop frames that are later than this (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--fps",
-        type=positive_float,
-        metavar="N",
-        help="frame rate of the input (default: the frame rate of the file, or of the model)",
-    )
+    argument(parser, "--max-delay", positive_float, "with --speed, drop frames later than X seconds", 0.1)
+    fps = "frame rate of the input (default: the frame rate of the file, or of the model)"
+    argument(parser, "--fps", positive_float, fps)
     add_skeleton(parser, "joints of the input, which must include the model's (default: the model's)")
-    parser.add_argument(
-        "--missing",
-        choices=("hold", "interpolate", "mask"),
-        help="how to fill joints that were not seen (default: as in training)",
-    )
-    parser.add_argument(
-        "--min-confidence",
-        type=fraction,
-        default=0.0,
-        metavar="C",
-        help="a joint with at most this confidence counts as not seen (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--enough",
-        type=fraction,
-        default=0.5,
-        metavar="SHARE",
-        help="part of the window that must be observed for 'enough' to be true (default: %(default)s)",
-    )
+    missing = "how to fill joints that were not seen (default: as in training)"
+    argument(parser, "--missing", str, missing, choices=("hold", "interpolate", "mask"))
+    confidence = "a joint with at most this confidence counts as not seen"
+    argument(parser, "--min-confidence", fraction, confidence, 0.0)
+    enough = "part of the window that must be observed for 'enough' to be true"
+    argument(parser, "--enough", fraction, enough, 0.5)
     add_threads(parser, "all processors, which is too many if other programs run")
 
 

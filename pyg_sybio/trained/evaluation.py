@@ -273,7 +273,7 @@ def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[
         ValueError: If it has no confusion: the model does not recognise, no clip is of a class seen in
             training, or it is not such a report.
     """
-    recognition = report.get("recognition")
+    recognition = report.get("recognition") if isinstance(report, Mapping) else None
     confusion = recognition.get("confusion") if isinstance(recognition, Mapping) else None
     if not isinstance(confusion, Mapping) or not confusion:
         raise ValueError(

@@ -266,7 +266,7 @@ def test_confusion_of_a_report_and_of_a_checkpoint_agree(
     assert cells == [expected, expected]
     assert list(calls[1][0][1]) == sorted(calls[1][0][1])
     right = sum(n for (true, guess), n in expected.items() if true == guess) / sum(expected.values())
-    assert f"on {sum(expected.values())} clips of test: {right:.1%} right" in calls[0][1]["title"]
+    assert f"on {sum(expected.values())} clips of test: accuracy {right:.1%}" in calls[0][1]["title"]
     assert [options["written"] for _, options in calls] == ["percent", "clips"]
 
 
@@ -354,7 +354,7 @@ def test_what_is_wrong_is_said_in_a_line(
     report = tmp_path / "report.json"
     assert "no file" in error("confusion", report, *out)
     report.write_text("{")
-    assert "report.json is not JSON" in error("confusion", report, *out)
+    assert "report.json, line 1, column 2" in error("confusion", report, *out)
     report.write_text('{"motion": {}}')
     assert "report.json has no confusion, expected a report of 'sybio evaluate'" in error(
         "confusion", report, *out
