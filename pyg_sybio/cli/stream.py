@@ -4,9 +4,9 @@ import argparse
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pyg_sybio.cli.arguments import (
     Commands,
@@ -59,86 +59,62 @@ def add_command(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run ``sybio stream``."""
+    from itertools import chain
+
     import torch
 
-    from pyg_sybio.streaming.json_lines import Pace, Summary, answer_all
+    from pyg_sybio.data.reading import read_motions
+    from pyg_sybio.streaming.json_lines import Pace, Summary, answer_all, items_of_motions
 
     if args.path is not None and not args.path.exists():
         raise FileNotFoundError(f"no file {args.path}: expected a motion file, or a .jsonl file of messages")
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     trained = load(args)
-    skeleton = None if args.skeleton is None else load_skeleton(args.skeleton)
-    of_lines = args.path is None or args.path.suffix.lower() == ".jsonl"
-    summary = Summary(what="line" if of_lines else "frame")
-    with _items(args, trained, skeleton, of_lines) as (stream, items):
-        for notice in stream.notices:
-            print(f"sybio: note: what comes {notice}", file=sys.stderr)
-        pace = None
-        if args.speed is not None:
-            # Where frames are dropped, those that are left look like poses of another rate.
-            warnings.filterwarnings("ignore", message="poses come at", category=UserWarning)
-            pace = Pace(args.speed, max_delay=args.max_delay, max_pause=stream.max_gap)
-        try:
-            answer_all(stream, items, _print, summary, pace=pace)
-        finally:
-            print(summary.text(), file=sys.stderr)
-    if summary.refused:
-        raise ValueError(f"{summary.refused} {summary.what}s could not be used, first {summary.first_error}")
-
-
-@contextmanager
-def _items(
-    args: argparse.Namespace, trained: Any, skeleton: Skeleton | None, of_lines: bool
-) -> Iterator[tuple[Any, Iterator[Any]]]:
-    """The stream, and what comes to it."""
-    from itertools import chain
-
-    from pyg_sybio.data.reading import read_motions
-    from pyg_sybio.streaming.json_lines import items_of_lines, items_of_motions
-
-    def stream_at(fps: float | None) -> Any:
-        return trained.stream(
-            fps=args.fps or fps or trained.preparation.frame_rate,
-            skeleton=skeleton,
-            missing=args.missing,
-            min_confidence=args.min_confidence,
-            enough=args.enough,
-        )
-
-    if of_lines:
-        stream = stream_at(None)
-        with _opened(args.path) as file:
-            yield stream, items_of_lines(file, stream.skeleton)
-        return
-    wanted = skeleton or trained.preparation.skeleton
-    motions = read_motions(args.path, skeleton=wanted)
+    skeleton = trained.preparation.skeleton if args.skeleton is None else load_skeleton(args.skeleton)
+    is_text = args.path is None or args.path.suffix.lower() == ".jsonl"
+    motions = iter(()) if is_text else read_motions(args.path, skeleton=skeleton)
     first = next(motions, None)
+    if first is None and not is_text:
+        raise ValueError(f"{args.path} contains no motion")
+    recorded_rate = None if first is None else first.frame_rate
+    stream = trained.stream(
+        fps=args.fps or recorded_rate or trained.preparation.frame_rate,
+        skeleton=skeleton,
+        missing=args.missing,
+        min_confidence=args.min_confidence,
+        enough=args.enough,
+    )
+    for notice in stream.notices:
+        print(f"sybio: note: the input {notice}", file=sys.stderr)
     if first is None:
-        raise ValueError(f"{args.path} holds no motion, expected one or more")
-    stream = stream_at(first.frame_rate)
-    yield (
-        stream,
-        items_of_motions(
+        items = _items_of_file(args.path, skeleton)
+    else:
+        items = items_of_motions(
             chain([first], motions),
             fps=stream.fps,
             same_rate=args.fps is not None,
             with_confidence=args.min_confidence > 0,
-        ),
-    )
+        )
+    pace = None
+    if args.speed is not None:
+        # Where frames are dropped, the others seem to come at another rate.
+        warnings.filterwarnings("ignore", message="poses come at", category=UserWarning)
+        pace = Pace(args.speed, max_delay=args.max_delay, max_pause=stream.max_gap)
+    summary = Summary(what="line" if is_text else "frame")
+    try:
+        answer_all(stream, items, lambda line: print(line, flush=True), summary, pace=pace)
+    finally:
+        print(summary.text(), file=sys.stderr)
+    if summary.refused:
+        raise ValueError(f"{summary.refused} invalid {summary.what}s, the first: {summary.first_error}")
 
 
-@contextmanager
-def _opened(path: Path | None) -> Iterator[BinaryIO]:
-    if path is not None:
-        with path.open("rb") as file:
-            yield file
-        return
-    if sys.stdin.isatty():
+def _items_of_file(path: Path | None, skeleton: Skeleton) -> Iterator[Any]:
+    """Yield the messages of a file, or of standard input."""
+    from pyg_sybio.streaming.json_lines import items_of_lines
+
+    if path is None and sys.stdin.isatty():
         print("sybio: note: waiting for lines of JSON on standard input", file=sys.stderr)
-    yield sys.stdin.buffer
-
-
-def _print(line: str) -> None:
-    # At once: whoever reads it reacts to it.
-    print(line, flush=True)
+    with nullcontext(sys.stdin.buffer) if path is None else path.open("rb") as file:
+        yield from items_of_lines(file, skeleton)

@@ -40,7 +40,7 @@ def serve(
     r"""Serve until interrupted.
 
     Args:
-        trained: The model.
+        trained: The trained model.
         name: Name of the model, for people.
         play: Recordings to play.
         host: Address to listen on.

@@ -96,7 +96,7 @@ def test_a_file_is_answered_frame_by_frame(
     torch.testing.assert_close(torch.tensor(person["future"]["joints"]), future, rtol=1e-4, atol=1e-4)
     times = [(motion.num_frames - 1) / rate + step / 30 for step in range(1, FUTURE + 1)]
     assert person["future"]["timestamps"] == pytest.approx(times, abs=1e-5)
-    assert ("sybio: note: what comes is resampled from 15 Hz to 30 Hz" in run.err) == (rate == 15)
+    assert ("sybio: note: the input is resampled from 15 Hz to 30 Hz" in run.err) == (rate == 15)
     assert f"{motion.num_frames} frames, 0 dropped, 0 refused, " in run.err
     for share in ("p50", "p95", "p99"):
         assert f"{share} " in run.err.splitlines()[-1]
@@ -167,7 +167,7 @@ def test_a_bad_line_is_told_by_its_number_and_the_stream_goes_on(
     assert [result["timestamp"] for result in run.results] == pytest.approx([1.0, 1.1, 1.1 + 1 / 30, 0.5])
     assert "5 frames, 0 dropped, 4 refused" in run.err
     last = run.err.splitlines()[-1]
-    assert last.startswith("sybio: error: 4 lines could not be used, first line 2: not JSON")
+    assert last.startswith("sybio: error: 4 invalid lines, the first: line 2: not JSON")
 
 
 def test_missing_joints_and_doubtful_ones(
