@@ -1,4 +1,4 @@
-"""Arguments of recipes and checkpoints against signatures: what passes, and what the errors say."""
+"""Checks of arguments against signatures: valid arguments, and error messages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def made(
     device: torch.device | None = None,
     untyped=None,  # type: ignore[no-untyped-def]
 ) -> None:
-    """A function as constructors are."""
+    """A function with the signature of a typical constructor."""
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def made(
         {"hops": 0, "folder": Path("runs"), "split": 0, "change": None, "untyped": object()},
     ],
 )
-def test_what_fits_passes(arguments: dict[str, Any]) -> None:
+def test_valid_arguments_pass(arguments: dict[str, Any]) -> None:
     check_arguments(made, arguments, of="the model")
 
 
@@ -75,7 +75,7 @@ def test_what_fits_passes(arguments: dict[str, Any]) -> None:
         ({"hops": 1, "change": 3}, "'change' of the model is 3, expected a Callable or null"),
     ],
 )
-def test_what_does_not_fit_is_named(arguments: dict[str, Any], message: str) -> None:
+def test_errors_name_the_invalid_argument(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as error:
         check_arguments(made, arguments, of="the model")
     assert str(error.value) == message
@@ -83,13 +83,13 @@ def test_what_does_not_fit_is_named(arguments: dict[str, Any], message: str) -> 
 
 def test_a_type_that_only_checkers_know_judges_nothing() -> None:
     def foreign(*, clips: "Unknown") -> None:  # type: ignore[name-defined]  # noqa: F821
-        """As in a module that imports a type under TYPE_CHECKING."""
+        """A function whose annotation cannot be resolved, as after an import under TYPE_CHECKING."""
 
     check_arguments(foreign, {"clips": 3}, of="the data")
     assert annotations(foreign) == {}
 
 
-def test_a_value_has_the_name_it_is_given() -> None:
+def test_the_error_has_the_given_name() -> None:
     check_value(3, int, name="'data.settings.num_observed'")
     with pytest.raises(ValueError, match=r"^'data\.settings\.num_observed' is 'x', expected an integer$"):
         check_value("x", int, name="'data.settings.num_observed'")

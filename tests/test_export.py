@@ -1,4 +1,4 @@
-"""An ONNX file answers as its model and holds what was asked for, or is not written."""
+"""ONNX files have the outputs of the model for the chosen task, or are not written."""
 
 import json
 from functools import cache
@@ -32,7 +32,7 @@ def session_of(content: bytes) -> onnxruntime.InferenceSession:
 
 
 def run(content: bytes, **inputs: Tensor) -> dict[str, Tensor]:
-    """What onnxruntime makes of a file by itself, by the names of the outputs."""
+    """Run a file in onnxruntime directly, and return the outputs by name."""
     session = session_of(content)
     names = [output.name for output in session.get_outputs()]
     values = session.run(names, {name: value.numpy() for name, value in inputs.items()})
@@ -44,7 +44,7 @@ def motions(model: SybioGNN, *shape: int) -> Tensor:
 
 
 def weights(content: bytes) -> int:
-    """Numbers that a file's operators share, as against those of the graph's own bookkeeping."""
+    """Return the number of weights that the operators of a file use."""
     graph = onnx.load_model_from_string(content).graph
     floats = [each for each in graph.initializer if each.data_type == onnx.TensorProto.FLOAT]
     return sum(int(np.prod(each.dims)) for each in floats)
@@ -53,7 +53,7 @@ def weights(content: bytes) -> int:
 @pytest.mark.parametrize("kind", WHOLE)
 @pytest.mark.parametrize("num_clips", [1, 7])
 @pytest.mark.parametrize("num_frames", [30, 50, 64, 100])
-def test_answers_as_pytorch(kind: str, num_clips: int, num_frames: int) -> None:
+def test_outputs_equal_pytorch(kind: str, num_clips: int, num_frames: int) -> None:
     model, content, _ = onnx_file(kind)
     persons = [1] if kind == "persons" else []
     x = motions(model, num_clips, *persons, num_frames)
@@ -72,7 +72,7 @@ def test_answers_as_pytorch(kind: str, num_clips: int, num_frames: int) -> None:
 
 
 def test_any_number_of_frames() -> None:
-    # One by one: what was traced may hold for all but a few, and nothing would say which.
+    # Every number of frames, because a traced graph may be wrong for only a few of them.
     model, content, _ = onnx_file("joints alone")
     for num_frames in (*range(1, 30), *range(30, 150, 7), 50, 83):
         x = motions(model, 2, num_frames)
@@ -87,7 +87,7 @@ def test_persons(num_clips: int, num_persons: int, num_frames: int) -> None:
     x = motions(model, num_clips, num_persons, num_frames)
     present = torch.rand(num_clips, num_persons) < 0.5
     present[:, -1] = True
-    x[~present] = torch.nan  # whoever is absent may hold anything
+    x[~present] = torch.nan  # values of absent persons are arbitrary
     came = run(content, poses=x, present=present)
     with torch.no_grad():
         expected = model(x, present)
@@ -96,21 +96,21 @@ def test_persons(num_clips: int, num_persons: int, num_frames: int) -> None:
     assert not came["future"][~present].any()
 
 
-def test_recognition_alone() -> None:
+def test_only_recognition() -> None:
     model, content, exported = onnx_file("recognition")
     assert exported.outputs == ("probabilities", "logits")
     x = motions(model, 2, 40)
     came = run(content, poses=x)
     with torch.no_grad():
         torch.testing.assert_close(came["logits"], model(x).logits, atol=1e-4, rtol=1e-4)
-    # The same model trained without prediction has no such weights, and neither has the file.
+    # The file has the same weights as a model without prediction.
     without = sum(each.numel() for each in small_model(prediction=False).parameters())
     head = sum(each.numel() for each in model.parameters()) - without
     assert weights(onnx_file("joints alone").content) - weights(content) > 0.8 * head
     assert not any("gru" in each.name for each in onnx.load_model_from_string(content).graph.initializer)
 
 
-def test_prediction_alone() -> None:
+def test_only_prediction() -> None:
     model, content, exported = onnx_file("prediction")
     assert exported.outputs == ("future",)
     x = motions(model, 2, 40)
@@ -139,7 +139,7 @@ def test_dimensions_have_names() -> None:
     assert shapes("persons")["future"] == ["clips", "persons", FUTURE, 26, 3]
 
 
-def test_the_file_says_what_it_is() -> None:
+def test_the_metadata_describe_the_model() -> None:
     model, content, exported = onnx_file("joints alone")
     assert exported.num_bytes == len(content)
     assert set(exported.differences) == {"logits", "future", "actional"}
@@ -150,14 +150,14 @@ def test_the_file_says_what_it_is() -> None:
     assert json.loads(facts["pyg_sybio.about"]) == ABOUT
 
 
-def test_the_file_does_not_say_where_it_was_made() -> None:
+def test_the_file_contains_no_paths_of_the_machine() -> None:
     here = (Path(pyg_sybio.__file__).parent, Path(torch.__file__).parent, Path.home())
     for folder in here:
         assert str(folder).encode() not in onnx_file("joints alone").content
 
 
 class Lost(SybioGNN):
-    """A model that forgets its input while it is exported, as a constant in the graph would."""
+    """A model that ignores its input during export, like a constant in the graph."""
 
     def forward(
         self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None
@@ -166,8 +166,8 @@ class Lost(SybioGNN):
         return super().forward(batch * 0 if torch.compiler.is_compiling() else batch, present, num_future)
 
 
-def test_an_export_that_came_out_constant_is_refused(tmp_path: Path) -> None:
-    # Its probabilities differ so little between motions that the constant is within the tolerance.
+def test_a_constant_export_is_refused(tmp_path: Path) -> None:
+    # The probabilities differ so little between motions that a constant is within the tolerance.
     one_block = {"channels": [8], "strides": [2], "fusions": []}
     model = Lost.from_config(small_model(**one_block).config)
     randomize(model)
@@ -182,7 +182,7 @@ def test_an_export_that_came_out_constant_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_export_that_answers_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_with_other_outputs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, content, _ = onnx_file("joints alone")
     broken = onnx.load_model_from_string(content)
     matrices = [
@@ -201,7 +201,7 @@ def test_an_export_that_answers_otherwise_is_refused(tmp_path: Path, monkeypatch
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_model_without_an_opinion_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_with_constant_outputs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = onnx.load_model_from_string(onnx_file("recognition").content)
     silent = small_model()
     head = silent.joint_network.recognition_head  # type: ignore[union-attr]

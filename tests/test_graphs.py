@@ -1,4 +1,4 @@
-"""Graphs against dense computations with numpy, and the direction of an edge."""
+"""Graphs compared with dense computations in NumPy, and the direction of edges."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def _double() -> object:
 
 
 def normalised(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Row i: an equal share for i and each of its neighbours, one node at a time."""
+    """Give node i and each of its neighbours an equal share of row i."""
     adj = np.zeros((num_nodes, num_nodes))
     for i in range(num_nodes):
         neighbours = {i} | {b for a, b in edges if a == i} | {a for a, b in edges if b == i}
@@ -92,7 +92,7 @@ def test_one_hop_structural_graph_is_the_skeleton_graph() -> None:
     assert torch.equal(graph.edge_weight, one.edge_attr[:, 0])
 
 
-def test_structural_graph_needs_a_hop() -> None:
+def test_structural_graph_needs_at_least_one_hop() -> None:
     with pytest.raises(ValueError, match="'hops' is 0, expected at least 1"):
         structural_graph(load_skeleton("ntu25"), 0)
 
@@ -125,7 +125,7 @@ def test_bone_graph_has_the_bones_as_nodes(name: str) -> None:
 
 
 def test_bones_of_a_tree_add_up_to_the_way_from_the_center() -> None:
-    """Orientation, by what it is for: the bones along a path sum to the displacement from the center."""
+    """The bones along a path from the center add up to the displacement."""
     skeleton = load_skeleton("ntu25")
     graph = bone_graph(skeleton)
     x = torch.randn(skeleton.num_joints, 3)
@@ -149,13 +149,13 @@ def test_complete_graph_has_every_ordered_pair() -> None:
 
 
 def test_adj_row_receives_from_column() -> None:
-    """The one convention: adj[i, j] is what i receives from j, and the edge j -> i has column (j, i)."""
+    """adj[i, j] is the weight of what i receives from j, and the edge j -> i is column (j, i)."""
     chain = Skeleton(
         "chain", ("a", "b", "c"), (("a", "b"), ("b", "c")), "a", {"all": ("a", "b", "c")}, (), (), "xy", "px"
     )
     graph = skeleton_graph(chain)
     adj = dense_adjacency(graph)
-    # b has three neighbours with itself, a has two: b receives a third from a, and a receives a half from b.
+    # With itself, b has three neighbours and a has two: b receives 1/3 from a, and a receives 1/2 from b.
     assert adj[1, 0].item() == pytest.approx(1 / 3)
     assert adj[0, 1].item() == pytest.approx(1 / 2)
     a_to_b = (graph.edge_index == torch.tensor([[0], [1]])).all(dim=0)
@@ -165,7 +165,7 @@ def test_adj_row_receives_from_column() -> None:
     for (source, target), weight in zip(graph.edge_index.T.tolist(), graph.edge_weight, strict=True):
         received[target] += weight * x[source]
     torch.testing.assert_close(adj @ x, received)
-    # PyG's own dense form is source by target: the transpose of ours.
+    # PyG's dense adjacency is [source, target], the transpose of this one.
     torch.testing.assert_close(adj, to_dense_adj(graph.edge_index, edge_attr=graph.edge_weight)[0].T)
 
 

@@ -1,4 +1,4 @@
-"""The loss against a loop over clips, persons, frames, joints and features."""
+"""The loss compared with a loop over clips, persons, frames, joints and features."""
 
 import math
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ M, B = SKELETON.num_joints, SKELETON.num_bones
 
 @dataclass
 class Output:
-    """What the loss reads of a model's output."""
+    """The part of a model's output that the loss uses."""
 
     logits: Tensor | None
     future: Tensor | None
@@ -97,7 +97,7 @@ def test_without_a_bone_prediction_there_is_no_bone_term() -> None:
 
 
 @pytest.mark.parametrize("persons", [None, 2])
-def test_without_a_joint_prediction_the_bones_count_alone(persons: int | None) -> None:
+def test_without_a_joint_prediction_only_the_bones_count(persons: int | None) -> None:
     out = output(persons=persons)
     y, future = target(out)
     assert out.bone_future is not None
@@ -156,7 +156,7 @@ def test_distances_of_joints_in_the_unit_of_the_recording() -> None:
     y, future = target(out)
     assert out.future is not None and out.bone_future is not None
     recorded = torch.rand(future.shape[:-1]) < 0.7
-    future[~recorded] = torch.nan  # must not count
+    future[~recorded] = torch.nan  # must have no effect
     scale = torch.rand(M, 2, dtype=torch.float64)
     predicted = out.future.clone().requires_grad_()
     both = Output(None, predicted, out.bone_future, out.present)
@@ -203,13 +203,13 @@ def test_a_frame_counts_by_the_power_of_its_time() -> None:
     assert nothing is not None and nothing.item() == 0
 
 
-def test_the_near_future_cannot_count_less() -> None:
+def test_a_negative_time_exponent_is_an_error() -> None:
     with pytest.raises(ValueError, match="'time_exponent' must not be negative, but it is -1"):
         SymbioticLoss(SKELETON, time_exponent=-1)
 
 
 def of_two_networks() -> Output:
-    """An output whose fused probabilities are the mean of two networks'."""
+    """Return an output whose fused probabilities are the mean of two networks."""
     out = output()
     out.network_logits = torch.randn(2, 3, 5, dtype=torch.float64).log_softmax(-1)
     out.logits = out.network_logits.exp().mean(0).log()
@@ -239,7 +239,7 @@ def test_networks_may_be_trained_on_their_own_probabilities(smoothing: float) ->
 
 
 @pytest.mark.parametrize("separate", [False, True])
-def test_only_separate_networks_learn_what_the_other_knows(separate: bool) -> None:
+def test_the_gradient_of_a_network_depends_on_the_other_only_if_fused(separate: bool) -> None:
     logits = torch.tensor([[[4.0, 0, 0, 0, 0]], [[0, 4.0, 0, 0, 0]]], requires_grad=True)
     each = logits.log_softmax(-1)
     out = Output(each.exp().mean(0).log(), None, None, torch.ones(1, 1), each)
@@ -248,14 +248,14 @@ def test_only_separate_networks_learn_what_the_other_knows(separate: bool) -> No
     assert logits.grad is not None
     right, wrong = logits.grad[:, 0, 0].abs().tolist()
     share = math.exp(each[1, 0, 0].item()) / each[:, 0, 0].exp().sum().item()
-    # Of the mean's loss a network has the part that its probability has of the sum.
+    # With the loss of the mean, the gradient is proportional to a network's share of the summed probability.
     expected = (1 - math.exp(each[1, 0, 0].item())) * (0.5 if separate else share)
     assert wrong == pytest.approx(expected, rel=1e-5)
     assert (wrong > right) == separate
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1])
-def test_smoothing_is_a_share(smoothing: float) -> None:
+def test_smoothing_out_of_range_is_an_error(smoothing: float) -> None:
     with pytest.raises(ValueError, match="'label_smoothing' must be between 0 and 1"):
         SymbioticLoss(SKELETON, label_smoothing=smoothing)
 
@@ -313,13 +313,13 @@ def random_mask(out: Output) -> Tensor:
 
 
 def masked_distance(prediction: Tensor, truth: Tensor, mask: Tensor) -> float:
-    """The mean absolute difference of what was recorded, one joint at a time."""
+    """Return the mean absolute difference of recorded joints, one joint at a time."""
     rows = [(prediction[index] - truth[index]).abs() for index in np.ndindex(*mask.shape) if mask[index]]
     return float(torch.cat(rows).mean())
 
 
 @pytest.mark.parametrize("persons", [None, 2])
-def test_only_what_was_recorded_counts(persons: int | None) -> None:
+def test_only_recorded_joints_count(persons: int | None) -> None:
     out = output(persons=persons)
     y, future = target(out)
     mask = random_mask(out)
@@ -349,7 +349,7 @@ def gradients(out: Output, y: Tensor, future: Tensor, mask: Tensor | None) -> tu
 
 
 @pytest.mark.parametrize("wrong", [1e6, float("nan"), float("inf")])
-def test_what_was_not_recorded_reaches_neither_loss_nor_gradient(wrong: float) -> None:
+def test_unrecorded_joints_affect_neither_loss_nor_gradient(wrong: float) -> None:
     out = output()
     y, future = target(out)
     mask = random_mask(out)
@@ -364,7 +364,7 @@ def test_what_was_not_recorded_reaches_neither_loss_nor_gradient(wrong: float) -
     assert ((bone_gradient != 0).any(-1) == ends).all()
 
 
-def test_a_mask_that_is_true_everywhere_is_no_mask() -> None:
+def test_a_mask_that_is_true_everywhere_has_no_effect() -> None:
     out = output()
     y, future = target(out)
     everywhere = torch.ones(future.shape[:-1], dtype=torch.bool)
@@ -374,7 +374,7 @@ def test_a_mask_that_is_true_everywhere_is_no_mask() -> None:
         assert torch.equal(one, other)
 
 
-def test_a_loss_of_nothing_is_zero_and_has_a_gradient() -> None:
+def test_without_recorded_joints_the_loss_is_zero_and_has_a_gradient() -> None:
     out = output()
     y, future = target(out)
     nothing = torch.zeros(future.shape[:-1], dtype=torch.bool)

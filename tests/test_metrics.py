@@ -1,4 +1,4 @@
-"""The metrics against plain loops in numpy and scipy."""
+"""Metrics compared with loops in NumPy and SciPy."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from pyg_sybio import metrics
 
 
 def random_motion(num_clips: int, num_frames: int, num_joints: int) -> torch.Tensor:
-    """Frames of three translations and an exponential map a joint that drift smoothly."""
+    """Return smooth frames of a translation and one exponential map per joint."""
     steps = 0.05 * torch.randn(num_clips, num_frames, 3 + 3 * num_joints, dtype=torch.float64)
     return torch.randn(num_clips, 1, 3 + 3 * num_joints, dtype=torch.float64) + steps.cumsum(1)
 
@@ -19,7 +19,7 @@ def random_motion(num_clips: int, num_frames: int, num_joints: int) -> torch.Ten
 def loop_angle_error(
     prediction: torch.Tensor, target: torch.Tensor, columns: list[int] | None = None
 ) -> np.ndarray:
-    """The benchmark's error, clip by clip: its angles are minus scipy's intrinsic XYZ ones."""
+    """Return the benchmark's error; its angles are SciPy's intrinsic XYZ angles with opposite signs."""
     num_clips, num_frames, num_values = target.shape
     errors = np.zeros((num_clips, num_frames))
     for n in range(num_clips):
@@ -78,7 +78,7 @@ def test_angle_error_keeps_the_type_of_single_precision_input() -> None:
 
 
 def test_angle_error_measures_angles_not_exponential_maps() -> None:
-    # A whole extra turn is another exponential map of the same rotation: no error.
+    # An additional full turn gives another exponential map of the same rotation, so the error is zero.
     target = torch.zeros(1, 8, 9, dtype=torch.float64)
     target[0, :, 6] = torch.linspace(0.1, 0.9, 8)
     prediction = target.clone()
@@ -92,14 +92,16 @@ def test_angle_error_measures_angles_not_exponential_maps() -> None:
 
 def test_top_k_accuracy_counts_the_ranks() -> None:
     logits, y = torch.randn(50, 7), torch.randint(7, (50,))
-    ranks = (logits > logits.gather(1, y[:, None])).sum(1)  # how many classes beat the right one
+    ranks = (logits > logits.gather(1, y[:, None])).sum(
+        1
+    )  # the number of classes with a higher score than the true class
     for k in range(1, 8):
         torch.testing.assert_close(metrics.top_k_accuracy(logits, y, k), (ranks < k).float().mean())
     assert metrics.top_k_accuracy(logits, y, 7) == 1
 
 
 def random_scores(num_clips: int = 200, num_classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores that are often right, and the classes; in double precision."""
+    """Return double-precision scores that are often correct, and the true classes."""
     y = torch.randint(num_classes, (num_clips,))
     logits = 2 * torch.randn(num_clips, num_classes, dtype=torch.float64)
     logits[torch.arange(num_clips), y] += 1.5
@@ -173,12 +175,14 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
 
 def test_a_calibrated_model_has_little_calibration_error() -> None:
     logits = 2 * torch.randn(20_000, 4)
-    y = torch.multinomial(logits.softmax(-1), 1).squeeze(1)  # the classes are what the model says they are
+    y = torch.multinomial(logits.softmax(-1), 1).squeeze(
+        1
+    )  # the classes are drawn from the model's probabilities
     assert metrics.expected_calibration_error(logits, y) < 0.02
-    assert metrics.expected_calibration_error(3 * logits, y) > 0.1  # too sure of itself
+    assert metrics.expected_calibration_error(3 * logits, y) > 0.1  # overconfident
 
 
-def test_without_a_clip_nothing_can_be_said() -> None:
+def test_without_clips_the_scores_are_nan() -> None:
     nothing = torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)
     for score in (metrics.negative_log_likelihood, metrics.brier_score, metrics.expected_calibration_error):
         assert score(*nothing).isnan()
@@ -282,7 +286,7 @@ def test_position_errors_of_recorded_joints_in_the_units_of_the_skeleton(units: 
     target, mask = torch.randn(3, 4, 6, 3, dtype=torch.float64), torch.rand(3, 4, 6) > 0.4
     mask[0, 1], mask[2] = False, False
     prediction = target + 0.1 * torch.randn_like(target)
-    prediction[..., 2] += 100.0  # a score, which is no place
+    prediction[..., 2] += 100.0  # a score, which is not a coordinate
     errors = metrics.position_errors(prediction, target, mask, num_spatial=2, units=units)
     name, scale = {
         "m": ("mpjpe_mm", 1000),
@@ -304,7 +308,7 @@ def test_position_errors_of_recorded_joints_in_the_units_of_the_skeleton(units: 
             assert np.isnan(found).all() if expected is None else found == pytest.approx(expected, rel=1e-9)
 
 
-def test_what_was_not_recorded_does_not_change_a_position_error() -> None:
+def test_unrecorded_joints_do_not_change_a_position_error() -> None:
     target, mask = torch.randn(2, 3, 5, 3), torch.rand(2, 3, 5) > 0.3
     prediction = target + 0.1 * torch.randn_like(target)
     expected = metrics.position_errors(prediction, target, mask, num_spatial=3, units="m")

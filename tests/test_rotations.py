@@ -1,4 +1,4 @@
-"""Rotations against scipy, in single and double precision, and forward kinematics against a recursion."""
+"""Rotations compared with SciPy in both precisions, and forward kinematics compared with a recursion."""
 
 from collections.abc import Callable
 from itertools import permutations
@@ -131,14 +131,14 @@ def test_hard_rotations_are_scipys_in_every_direction() -> None:
     matrix = to_torch(turns.as_matrix())
     torch.testing.assert_close(rotations.expmap_to_matrix(expmap), matrix, rtol=0, atol=1e-9)
 
-    # q and -q are one rotation: close to half a turn the rounding says which of them has w >= 0.
+    # q and -q are the same rotation: close to half a turn, rounding decides which of them has w >= 0.
     quaternion = rotations.matrix_to_quaternion(matrix)
     expected = to_torch(turns.as_quat(scalar_first=True))
     expected = expected * (expected * quaternion).sum(-1, keepdim=True).sign()
     torch.testing.assert_close(quaternion, expected, rtol=0, atol=1e-9)
     assert (quaternion[:, 0] >= 0).all()
 
-    # So are half a turn about an axis and half a turn about its opposite.
+    # Half a turn about an axis is the same rotation as half a turn about the opposite axis.
     back = rotations.matrix_to_expmap(matrix)
     scipys = to_torch(turns.as_rotvec())
     opposite = (scipys.norm(dim=-1) > PI - 1e-7) & ((back * scipys).sum(-1) < 0)

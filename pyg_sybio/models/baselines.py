@@ -15,7 +15,7 @@ class ZeroVelocity(nn.Module):
 
         Args:
             x: Observed frames.
-            num_future: Frames to predict.
+            num_future: Number of frames to predict.
 
         Shapes:
             - **x:** `[..., T, M, D]`
@@ -36,7 +36,7 @@ class ConstantVelocity(nn.Module):
 
         Args:
             x: Observed frames.
-            num_future: Frames to predict.
+            num_future: Number of frames to predict.
 
         Shapes:
             - **x:** `[..., T, M, D]`

@@ -69,6 +69,6 @@ def _not_partitioned(joint: str, found: str) -> ValueError:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in an error message: at most forty."""
+    """Format names for an error message, up to forty names."""
     names = list(names)
     return ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")

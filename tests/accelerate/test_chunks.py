@@ -1,4 +1,4 @@
-"""How evaluation is cut into chunks."""
+"""Evaluation in chunks."""
 
 import pytest
 import torch
@@ -24,12 +24,12 @@ def test_chunks_give_the_same_as_the_whole(chunks: int) -> None:
     assert max(seen) == -(-7 // chunks)
 
 
-def test_small_motions_share_a_chunk_and_large_ones_have_one_each() -> None:
+def test_small_motions_share_a_chunk_and_large_motions_do_not() -> None:
     x = torch.zeros(5, 1)
     assert num_chunks(x, 1) == 1
     assert num_chunks(x, 2**40) == 5
     assert 1 < num_chunks(x, 3 * 2**20) < 5
 
 
-def test_other_devices_take_all_at_once() -> None:
+def test_other_devices_use_a_single_chunk() -> None:
     assert num_chunks(torch.zeros(5, 1, device="meta"), 2**40) == 1

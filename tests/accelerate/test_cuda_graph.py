@@ -1,4 +1,4 @@
-"""A model's forward pass as a CUDA graph: what is refused, and on a CUDA device the same numbers."""
+"""CUDA graphs: invalid arguments, and on a CUDA device the same results as the model."""
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ def test_an_example_on_the_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         (torch.zeros(1, T, M, 2, device="meta"), "'x' has device meta, but .* for device cpu"),
     ],
 )
-def test_another_input_than_the_captured_is_refused(x: torch.Tensor, message: str) -> None:
+def test_an_input_unlike_the_example_is_refused(x: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _check_like(x, torch.zeros(1, T, M, 2))
 
@@ -61,7 +61,7 @@ def test_a_replay_gives_the_same_numbers(shape: tuple[int, ...]) -> None:
     for _ in range(3):
         x = torch.randn(shape, device="cuda")
         kept.append((run(x), model(x, num_future=5)))
-    # All compared at the end: a call leaves the results of those before alone.
+    # Compared at the end, because a call must not change earlier results.
     for out, expected in kept:
         assert out.future.shape[-3] == 5
         for name in NAMES:
@@ -71,7 +71,7 @@ def test_a_replay_gives_the_same_numbers(shape: tuple[int, ...]) -> None:
 
 
 @needs_cuda
-def test_persons_that_come_and_go_and_a_mask() -> None:
+def test_changing_persons_and_a_mask() -> None:
     model, x = build().cuda(), torch.randn(1, 2, T, M, 2, device="cuda")
     gone = x.clone()
     gone[0, 1] = 0
@@ -84,7 +84,7 @@ def test_persons_that_come_and_go_and_a_mask() -> None:
 
 
 @needs_cuda
-def test_a_graph_captured_in_autocast_outlives_it() -> None:
+def test_a_graph_captured_in_autocast_runs_outside_of_it() -> None:
     model, x = build().cuda(), torch.randn(1, T, M, 2, device="cuda")
     with torch.autocast("cuda", dtype=torch.bfloat16):
         run, expected = Graphed(model, x), model(x)
@@ -102,7 +102,7 @@ def test_without_clones_a_call_overwrites_the_last_result() -> None:
 
 @needs_cuda
 @pytest.mark.parametrize("training", [False, True])
-def test_the_forward_pass_waits_for_nothing(training: bool) -> None:
+def test_the_forward_pass_needs_no_synchronisation(training: bool) -> None:
     model, x = build().train(training).cuda(), torch.randn(2, 2, T, M, 2)
     x[1, 1] = 0
     mask, there = (x != 0).flatten(2).any(dim=2), x.cuda()

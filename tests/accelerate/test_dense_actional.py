@@ -1,4 +1,4 @@
-"""The dense twin of AGIM against message passing: values, gradients, statistics."""
+"""Dense AGIM compared with message passing: values, gradients and statistics."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def motion(num_graphs: int = 2, num_frames: int = FRAMES) -> Tensor:
 
 @pytest.fixture(params=["torch", "torch-scatter"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which library sums over edges; PyG dispatches on this flag at every call."""
+    """Select the library that sums over edges; PyG checks this flag in every call."""
     if request.param == "torch":
         monkeypatch.setattr(torch_geometric.typing, "WITH_TORCH_SCATTER", False)
     else:
@@ -39,7 +39,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def values_and_gradients(module: nn.Module, x: Tensor, cotangent: Tensor) -> dict[str, Tensor]:
-    """What a module returns, and the gradient of everything that goes into it."""
+    """Return the output of a module, and the gradients of its input and parameters."""
     x = x.clone().requires_grad_()
     module.zero_grad()
     adj = module(x)

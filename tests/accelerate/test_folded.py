@@ -1,4 +1,4 @@
-"""A folded model against the model it was made from."""
+"""Folded models compared with the original models."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def test_each_replaced_module_equals_the_reference(variant: dict[str, Any]) -> N
 def test_each_block_equals_the_reference(
     scale: str, channels: int, stride: int, fused: bool, num_frames: int
 ) -> None:
-    # Of 6 features in, 3 are the other scale's where scales are fused.
+    # With fused scales, 3 of the 6 input features belong to the other scale.
     if scale == "joint":
         conv: JointConv | PartConv = JointConv(6, channels, SKELETON, hops=2, actional_weight=0.5)
         graph, exchange = (torch.randn(2, M, M, dtype=torch.float64).softmax(dim=-1),), Part2Joint(SKELETON)
@@ -128,8 +128,8 @@ def test_the_prediction_head_equals_the_reference_in_training_too(num_future: in
 
 
 @torch.no_grad()
-def test_long_clips_of_the_large_preset_are_the_same_too() -> None:
-    # Long enough for the temporal convolutions in tiles and for chunks; narrow where that changes nothing.
+def test_long_clips_of_the_large_preset_are_the_same() -> None:
+    # Long enough for tiled temporal convolutions and for chunks, and narrow where the width has no effect.
     widths = {"channels": (8, 128, 128), "strides": (1, 1, 1), "fusions": (2,), "head_channels": 8}
     model = build("ntu", actional_channels=8, **widths)
     x = torch.randn(1, 2, 400, M, SKELETON.num_features)
@@ -138,7 +138,7 @@ def test_long_clips_of_the_large_preset_are_the_same_too() -> None:
 
 @pytest.mark.parametrize("bone_weight", [0.0, 0.5])
 @torch.no_grad()
-def test_in_bfloat16_it_is_near(bone_weight: float) -> None:
+def test_bfloat16_is_close(bone_weight: float) -> None:
     model, x = build(bone_weight=bone_weight), clips()
     out, exact = model.folded(torch.bfloat16)(x), model(x)
     assert out.future.dtype == out.logits.dtype == torch.float32
@@ -147,7 +147,7 @@ def test_in_bfloat16_it_is_near(bone_weight: float) -> None:
 
 
 @torch.no_grad()
-def test_later_changes_of_the_model_do_not_reach_it_nor_its_own_the_model() -> None:
+def test_the_model_and_its_folded_copy_are_independent() -> None:
     model, x = build(), clips()
     folded = model.folded()
     before = folded(x)
@@ -159,7 +159,7 @@ def test_later_changes_of_the_model_do_not_reach_it_nor_its_own_the_model() -> N
     assert_same(model(x), before, 1e-5)
 
 
-def test_it_keeps_nothing_that_only_training_needs() -> None:
+def test_it_contains_nothing_that_only_training_needs() -> None:
     folded = build().folded()
     assert folded.model.bone_network is not None
     assert folded.model.bone_network.prediction_head is None

@@ -1,4 +1,4 @@
-"""Graph products in both orders against einsum."""
+"""Graph products in both orders compared with einsum."""
 
 import pytest
 import torch
@@ -25,10 +25,10 @@ def test_graph_product_equals_einsum(terms: int, own_graphs: bool) -> None:
 
 @pytest.mark.parametrize("channels", [1, 64])
 @pytest.mark.parametrize("shared", [True, False])
-def test_graph_product_is_the_sum_over_terms_however_wide_the_features_are(
+def test_graph_product_is_the_sum_over_terms_for_narrow_and_wide_features(
     channels: int, shared: bool
 ) -> None:
-    # One feature is gathered with the frames side by side, 64 frame by frame.
+    # With one feature, the frames are concatenated for gathering; with 64 features, they are not.
     x = torch.randn(2, 5, 7, channels, dtype=torch.float64)
     adj = torch.randn(*(() if shared else (2,)), 3, 7, 7, dtype=torch.float64)
     weight = torch.randn(4, 3 * channels, dtype=torch.float64)

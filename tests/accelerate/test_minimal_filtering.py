@@ -1,4 +1,4 @@
-"""Minimal filtering against the direct convolution."""
+"""Minimal filtering compared with direct convolution."""
 
 import pytest
 import torch
@@ -17,15 +17,18 @@ def test_equals_the_direct_convolution(kernel_size: int, num_frames: int) -> Non
     assert out.is_contiguous()
 
 
-def test_in_single_precision_it_is_about_as_exact_as_the_direct_convolution() -> None:
-    x, weight = torch.randn(1, 60, 4, 256), torch.randn(256, 256, 9, 1) / 48  # outputs of about one
+def test_in_single_precision_it_is_about_as_accurate_as_the_direct_convolution() -> None:
+    x, weight = (
+        torch.randn(1, 60, 4, 256),
+        torch.randn(256, 256, 9, 1) / 48,
+    )  # outputs with a magnitude of about one
     bias = torch.randn(256)
     exact = convolve_in_time(x.double(), weight.double(), bias.double())
     error = (convolve_in_tiles(x, tile_kernels(weight), bias) - exact).abs().max()
     assert error < 1e-5 * exact.abs().max()
 
 
-def test_only_what_has_the_form_is_tiled() -> None:
+def test_only_supported_kernels_are_tiled() -> None:
     wide = torch.randn(128, 128, 9, 1)
     assert can_be_tiled(wide, 1)
     assert not can_be_tiled(wide, 2)

@@ -1,4 +1,4 @@
-"""Low precision: what stays in float32, how near the numbers are, and how features lie in memory."""
+"""Low precision: results in float32, accuracy, and the memory format of features."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ def step(model: SybioGNN, device: str, *, low: bool) -> tuple[SybioOutput, LossT
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("device", DEVICES)
-def test_in_autocast_outputs_and_losses_are_single_and_near(device: str, training: bool) -> None:
+def test_in_autocast_outputs_and_losses_are_float32_and_close(device: str, training: bool) -> None:
     model = build().train(training).to(device)
     out, terms = step(copy.deepcopy(model), device, low=True)
     expected, expected_terms = step(model, device, low=False)
@@ -61,7 +61,7 @@ def test_in_autocast_outputs_and_losses_are_single_and_near(device: str, trainin
         assert (mine is None) == (theirs is None) == (name == "bone_future" and not training)
         if mine is not None:
             assert mine.dtype == torch.float32
-            # bfloat16 has eight bits; the largest value sets the scale of all.
+            # bfloat16 has eight significant bits; errors are relative to the largest value.
             assert (mine - theirs).abs().max() < 0.05 * theirs.abs().max(), name
     assert not torch.equal(out.logits, expected.logits)
     torch.testing.assert_close(out.logits.exp().sum(dim=-1), torch.ones(4, device=device))
@@ -81,13 +81,13 @@ def test_in_autocast_gradients_are_finite_and_point_the_same_way(device: str) ->
     mine = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
     theirs = torch.cat([parameter.grad.flatten() for parameter in twin.parameters()])
     assert mine.isfinite().all()
-    # The loss's gradient is a matter of signs, of which rounding turns a few.
+    # The gradient of the ℓ1 loss consists of signs, and rounding flips a few of them.
     assert torch.cosine_similarity(mine, theirs, dim=0) > 0.7
 
 
 @pytest.mark.parametrize("task", ["prediction", "recognition"])
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_task_alone_trains_in_autocast(device: str, task: str) -> None:
+def test_a_single_task_trains_in_autocast(device: str, task: str) -> None:
     model = build(**{task: False}).train().to(device)
     step(model, device, low=True)[1].total.backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
@@ -99,22 +99,22 @@ def test_in_autocast_affinities_are_not_rounded(device: str) -> None:
     agim = model.joint_network.actional_graph
     assert agim is not None
     with torch.no_grad():
-        agim.f_embedding[-1].weight.mul_(20000)  # affinities far from zero, as training makes them
+        agim.f_embedding[-1].weight.mul_(20000)  # affinities far from zero, as after training
     embedded: list[Tensor] = []
     for embedding in (agim.f_embedding, agim.g_embedding):
         embedding.register_forward_hook(lambda module, args, out: embedded.append(out.float()))
     out, _ = step(model, device, low=True)
-    f, g = (each.transpose(0, 1) for each in embedded[:2])  # nodes come first there
+    f, g = (each.transpose(0, 1) for each in embedded[:2])  # with the node dimension first
     torch.testing.assert_close(out.actional, torch.softmax(f @ g.mT, dim=-1), atol=1e-5, rtol=0)
 
 
 class Convolutions(TorchDispatchMode):
-    """Collects what goes into and comes out of every convolution."""
+    """Records the inputs and outputs of every convolution."""
 
     def __init__(self) -> None:
         super().__init__()
         self.images: list[Tensor] = []
-        self.sampled: list[Tensor] = []  # what goes into kernels of size 1, perhaps every s-th frame
+        self.sampled: list[Tensor] = []  # inputs of kernels of size 1, possibly subsampled
 
     def __torch_dispatch__(
         self,
@@ -133,11 +133,11 @@ class Convolutions(TorchDispatchMode):
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("low", [False, True])
 @pytest.mark.parametrize("device", DEVICES)
-def test_every_convolution_takes_and_gives_features_last(device: str, low: bool, training: bool) -> None:
+def test_every_convolution_uses_channels_last_memory(device: str, low: bool, training: bool) -> None:
     model = build().train(training).to(device)
     with Convolutions() as convolutions, torch.set_grad_enabled(training):
         step(model, device, low=low)
-    # A network has three joint and two part blocks, whose temporal convolutions take and give one each.
+    # A network has three joint and two part blocks, each with one temporal convolution.
     assert len(convolutions.images) >= 2 * 2 * 5
     for image in convolutions.images:
         assert image.dtype == (torch.bfloat16 if low else torch.float32)

@@ -1,4 +1,4 @@
-"""The baselines on motions for which they are right, and their errors."""
+"""Baselines on motions that they predict exactly, and their error messages."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def test_constant_velocity_continues_a_straight_motion() -> None:
 
 
 @pytest.mark.parametrize("baseline", [ZeroVelocity(), ConstantVelocity()])
-def test_a_still_body_stays(baseline: nn.Module) -> None:
+def test_a_static_pose_stays_the_same(baseline: nn.Module) -> None:
     x = torch.randn(1, 5, 3).expand(4, 5, 3)
     torch.testing.assert_close(baseline(x, 3), x[:3])
     assert not list(baseline.parameters())
@@ -43,7 +43,7 @@ def test_gradients_reach_the_input(num_future: int) -> None:
     x = torch.randn(4, 5, 3, requires_grad=True)
     ConstantVelocity()(x, num_future).sum().backward()
     assert x.grad is not None
-    # The sum over the future holds x[-1] (1 + t) times and takes x[-2] away t times, t = 1 ... num_future.
+    # The sum over the future contains (1 + t) x[-1] - t x[-2] for t = 1 ... num_future.
     turns = num_future * (num_future + 1) / 2
     torch.testing.assert_close(x.grad[-1], torch.full((5, 3), num_future + turns))
     torch.testing.assert_close(x.grad[-2], torch.full((5, 3), -turns))

@@ -1,4 +1,4 @@
-"""Clips in batches: no clip depends on the others, and absent persons take no part."""
+"""Batches: clips are independent, and absent persons have no effect."""
 
 import torch
 from small_gnn import D, M, T, build, close, graph_of, motion
@@ -26,7 +26,7 @@ def test_a_clip_does_not_depend_on_its_batch_with_persons() -> None:
         close(alone.actional[0], whole.actional[clip])
 
 
-def test_an_absent_person_takes_part_in_nothing() -> None:
+def test_an_absent_person_does_not_affect_the_output() -> None:
     model, x = build(), motion(2, 2, T)
     present = torch.tensor([[True, True], [True, False]])
     out = model(x, present)
@@ -44,7 +44,7 @@ def test_an_absent_person_takes_part_in_nothing() -> None:
     assert out.present.tolist() == present.tolist()
 
 
-def test_an_absent_person_does_not_enter_the_statistics_of_training() -> None:
+def test_an_absent_person_does_not_affect_the_statistics_of_training() -> None:
     x = motion(2, 2, T)
     x[1, 1] = 0
     padded, bare = build().train(), build().train()
@@ -55,7 +55,7 @@ def test_an_absent_person_does_not_enter_the_statistics_of_training() -> None:
         torch.testing.assert_close(value, bare.state_dict()[key], atol=1e-6, rtol=1e-5)
 
 
-def test_both_persons_count() -> None:
+def test_both_persons_affect_the_output() -> None:
     model, x = build(), motion(1, 2, T)
     swapped = model(x.flip(1))
     out = model(x)
@@ -79,7 +79,7 @@ def test_batch_and_dense_inputs_give_the_same_numbers() -> None:
     close(single.logits, flat.logits[:1])
 
 
-def test_persons_stacked_or_as_graphs_of_their_own_give_the_same_numbers() -> None:
+def test_stacked_persons_and_separate_graphs_give_the_same_numbers() -> None:
     model, x = build(), motion(3, 2, T)
     present = torch.tensor([[True, True], [True, False], [True, True]])
     dense = model(x, present)
@@ -96,7 +96,7 @@ def test_persons_stacked_or_as_graphs_of_their_own_give_the_same_numbers() -> No
         assert torch.equal(out.present, present)
 
 
-def test_dense_lays_out_an_attribute_as_the_outputs_are() -> None:
+def test_dense_uses_the_layout_of_the_outputs() -> None:
     model, x, future = build(), motion(2, 2, T), motion(2, 2, 3)
     graphs = [graph_of(x[clip], future=graph_of(future[clip]).x) for clip in range(2)]
     batch = Batch.from_data_list(graphs)

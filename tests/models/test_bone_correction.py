@@ -1,4 +1,4 @@
-"""Joints corrected by bones, against least squares."""
+"""Correction of joints by bones compared with least squares."""
 
 import pytest
 import torch
@@ -25,13 +25,13 @@ def test_it_is_the_least_squares_solution(name: str, weight: float) -> None:
     torch.testing.assert_close(corrected, solution, atol=1e-5, rtol=0)
 
 
-def test_predictions_that_agree_stay_as_they_are() -> None:
+def test_consistent_predictions_do_not_change() -> None:
     skeleton = load_skeleton("ntu25")
     joints = torch.randn(4, 25, 3)
     assert torch.equal(BoneCorrection(skeleton, 0.3)(joints, BoneVectors(skeleton)(joints)), joints)
 
 
-def test_bones_that_count_much_set_the_pose_and_joints_where_it_is() -> None:
+def test_with_a_large_weight_bones_determine_the_pose_and_joints_the_position() -> None:
     skeleton = load_skeleton("ntu25")
     joints, bones = torch.randn(4, 25, 3), torch.randn(4, 24, 3)
     corrected = BoneCorrection(skeleton, 1e6)(joints, bones)

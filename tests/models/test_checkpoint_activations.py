@@ -1,4 +1,4 @@
-"""A model that computes features again in the backward pass: the same training, with less kept."""
+"""Activation checkpointing of a model: the same training with fewer stored values."""
 
 import copy
 
@@ -22,7 +22,7 @@ def build(**overrides: object) -> SybioGNN:
 
 
 def train(model: SybioGNN) -> int:
-    """Two steps; return how many bytes the last forward pass kept for its backward pass."""
+    """Train two steps; return the number of bytes that the last forward pass stored for the backward pass."""
     torch.manual_seed(1)
     optimizer, loss = torch.optim.SGD(model.parameters(), lr=0.1), SymbioticLoss(SKELETON)
     kept: dict[int, int] = {}
@@ -42,7 +42,7 @@ def train(model: SybioGNN) -> int:
 
 
 @pytest.mark.parametrize("overrides", [{}, {"parts": False}, {"structural": False, "actional": False}])
-def test_training_is_the_same_and_keeps_less(overrides: dict[str, bool]) -> None:
+def test_training_is_the_same_and_stores_less(overrides: dict[str, bool]) -> None:
     model = build(**overrides)
     twin = copy.deepcopy(model)
     twin.checkpoint_activations = True

@@ -1,4 +1,4 @@
-"""The forward pass without reading values back from the device, and as one graph of a compiler."""
+"""The forward pass without device synchronisation, and compiled to one graph."""
 
 import copy
 import shutil
@@ -30,7 +30,7 @@ def build(*, training: bool = False, **overrides: Any) -> SybioGNN:
 
 
 def clips(kind: str, num_clips: int = 3) -> Tensor | Data:
-    """Clips of the input's kind; with persons, the last clip has one place less taken."""
+    """Return clips of a kind of input; with persons, one person of the last clip is absent."""
     x = torch.randn(num_clips, 2, T, M, D)
     if kind == "clips":
         return x[:, 0]
@@ -57,7 +57,7 @@ def check_same(out: SybioOutput, expected: SybioOutput, tolerance: float = 1e-5)
 
 
 def total(out: SybioOutput) -> Tensor:
-    """A number that every output enters."""
+    """Return a scalar that depends on every output."""
     loss = SymbioticLoss(SKELETON)
     assert out.logits is not None and out.future is not None
     target = torch.linspace(-1, 1, out.future.numel()).view_as(out.future)
@@ -71,10 +71,10 @@ def total(out: SybioOutput) -> Tensor:
 @pytest.mark.parametrize("kind", INPUTS)
 def test_no_value_is_read_back_from_the_device(kind: str, training: bool) -> None:
     model, x = build(training=training), clips(kind)
-    # In training the absent are left out, and the host has to know who that is.
+    # In training absent persons are removed, so the mask has to be on the host.
     mask = {"present": (x != 0).flatten(2).any(dim=2)} if kind == "persons" and training else {}
     expected = model(x, **mask)
-    # A meta tensor has no values: whatever asks for one raises.
+    # Meta tensors have no values: reading one raises an error.
     out = copy.deepcopy(model).to("meta")(x.to("meta"), **mask)
     for name in NAMES:
         mine, theirs = getattr(out, name), getattr(expected, name)
@@ -84,7 +84,7 @@ def test_no_value_is_read_back_from_the_device(kind: str, training: bool) -> Non
             assert mine.shape == theirs.shape and mine.dtype == theirs.dtype
 
 
-def test_to_lay_a_batch_out_no_value_is_read_back() -> None:
+def test_dense_reads_no_value_back() -> None:
     model, batch = build(), clips("batch of persons")
     assert model.dense(batch.to("meta"), "x").shape == (3, 2, T, M, D)
 
@@ -100,7 +100,7 @@ def test_the_loss_reads_no_value_back() -> None:
 
 
 @pytest.mark.parametrize("filling", [float("nan"), 100.0])
-def test_absent_persons_in_their_places_take_part_in_nothing(
+def test_padded_absent_persons_do_not_affect_the_output(
     filling: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, x = build(), torch.randn(3, 2, T, M, D)
@@ -124,7 +124,7 @@ def test_compiled_evaluation_gives_the_same_numbers(kind: str) -> None:
 
 
 @pytest.mark.parametrize("training", [False, slow(True)])
-def test_the_bone_network_alone_is_one_graph_too(training: bool) -> None:
+def test_only_the_bone_network_compiles_to_one_graph(training: bool) -> None:
     model, x = build(joints=False, training=training).double(), clips("clips")
     twin = copy.deepcopy(model)
     out = compiled(model)(x.double())
@@ -134,7 +134,7 @@ def test_the_bone_network_alone_is_one_graph_too(training: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["clips", slow("persons"), slow("batch"), slow("batch of persons")])
 def test_compiled_training_gives_the_same_numbers_gradients_and_statistics(kind: str) -> None:
-    # In float64, so that only another computation would show, not another order of sums.
+    # In float64, so that a different order of sums has no visible effect.
     model, x = build(training=True).double(), clips(kind)
     x = x.double() if isinstance(x, Tensor) else x.apply(Tensor.double, "x")
     twin = copy.deepcopy(model)
@@ -150,7 +150,7 @@ def test_compiled_training_gives_the_same_numbers_gradients_and_statistics(kind:
 
 
 @pytest.mark.parametrize(("kind", "training"), [("batch of persons", False), slow("persons", True)])
-def test_there_is_one_graph_and_it_serves_the_same_shapes_again(kind: str, training: bool) -> None:
+def test_one_graph_is_compiled_and_reused_for_the_same_shapes(kind: str, training: bool) -> None:
     model = build(training=training, bones=False)
     torch._dynamo.reset()
     with torch._dynamo.config.patch(capture_scalar_outputs=True, capture_dynamic_output_shape_ops=True):
@@ -167,10 +167,10 @@ def test_there_is_one_graph_and_it_serves_the_same_shapes_again(kind: str, train
 @pytest.mark.parametrize(
     ("kind", "training"), [("clips", False), slow("batch of persons", False), slow("persons", True)]
 )
-def test_other_batch_sizes_cost_one_recompilation(kind: str, training: bool) -> None:
+def test_other_batch_sizes_need_one_recompilation(kind: str, training: bool) -> None:
     model = build(training=training, bones=False)
     twin, run = copy.deepcopy(model), compiled(model, backend="eager")
-    # From 16 sequences on: convolutions choose another algorithm below, and say so to the compiler.
+    # At least 16 sequences: with fewer, convolutions choose another algorithm, known to the compiler.
     for num_clips in (17, 19):
         x = clips(kind, num_clips)
         check_same(run(x), twin(x))
@@ -181,7 +181,7 @@ def test_other_batch_sizes_cost_one_recompilation(kind: str, training: bool) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*torch._prims_common.check. is deprecated")  # of torch itself
+@pytest.mark.filterwarnings("ignore:.*torch._prims_common.check. is deprecated")  # from torch
 @pytest.mark.skipif(not shutil.which("g++"), reason="inductor needs a C++ compiler, and there is no g++")
 def test_inductor_gives_the_same_numbers() -> None:
     model, x = build(bones=False, channels=(4,), strides=(2,), fusions=(), hops=1), clips("persons")

@@ -1,4 +1,4 @@
-"""What a model has is what runs: every layer by its forward, in training and in evaluation."""
+"""Every layer of a model runs by its own forward, in training and in evaluation."""
 
 from typing import Any
 
@@ -27,10 +27,10 @@ def motion() -> Tensor:
 
 
 def left_out(model: SybioGNN) -> tuple[str, ...]:
-    """What evaluation leaves out: next to a joint network, the bone network predicts only in training."""
+    """Modules not used in evaluation: with a joint network, the bone network predicts only in training."""
     if model.training or model.joint_network is None or model.bone_correction is not None:
         return ()
-    # Without recognition, the bone network serves only its own prediction.
+    # Without recognition, the bone network is only needed for its own prediction.
     return ("bone_network.prediction_head",) if model.num_classes else ("bone_network",)
 
 
@@ -69,7 +69,7 @@ def test_agim_passes_messages(training: bool) -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_another_forward_of_a_layer_changes_the_answer(
+def test_replacing_the_forward_of_a_layer_changes_the_output(
     training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
@@ -107,7 +107,7 @@ def test_dynamic_quantisation_replaces_the_linear_layers() -> None:
 @pytest.mark.parametrize(
     "builder", ["skeleton_graph", "structural_graph", "part_graph", "bone_graph", "complete_graph"]
 )
-def test_every_graph_builder_is_on_the_way(builder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_graph_builder_is_used(builder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError(f"{builder} was called")
 

@@ -1,4 +1,4 @@
-"""Clips to persons and back, from dense tensors and from PyG batches."""
+"""Conversion of clips to persons and back, for dense tensors and PyG batches."""
 
 import pytest
 import torch
@@ -10,12 +10,12 @@ T, M, D = 4, 5, 2
 
 
 def clip_of(motions: torch.Tensor, **attributes: torch.Tensor) -> Data:
-    """A graph with the persons ``[P, T, M, D]`` stacked in the node dimension."""
+    """Return a graph with the persons ``[P, T, M, D]`` stacked along the node dimension."""
     return Data(x=torch.cat([motion.transpose(0, 1) for motion in motions]), **attributes)
 
 
 def check_round_trip(persons: Persons, x: torch.Tensor, present: torch.Tensor) -> None:
-    """Every present person once, where it was; the absent nowhere."""
+    """Check that every present person occurs once, at its position, and that no absent person occurs."""
     assert torch.equal(persons.present, present)
     assert len(persons.x) == present.sum()
     for motion, clip, slot in zip(persons.x, persons.clip, persons.slot, strict=True):
@@ -26,7 +26,7 @@ def check_round_trip(persons: Persons, x: torch.Tensor, present: torch.Tensor) -
 
 
 def check_padding(persons: Persons, x: torch.Tensor, present: torch.Tensor) -> None:
-    """Every place once, in order; zeros and no clip where nobody is."""
+    """Check that all positions occur in order, with zeros and no clip for absent persons."""
     assert torch.equal(persons.present, present)
     assert len(persons.x) == present.numel() and persons.num_groups == len(x) + 1
     places = [(clip, slot) for clip in range(x.size(0)) for slot in range(x.size(1))]
@@ -61,12 +61,12 @@ def test_dense_clips_with_a_mask() -> None:
 
 
 @pytest.mark.parametrize("filling", [float("nan"), 7.0])
-def test_absent_persons_keep_their_places_where_leaving_them_out_would_be_a_read(
+def test_absent_persons_are_padded_if_removing_them_needs_a_synchronisation(
     filling: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = torch.randn(3, 3, T, M, D)
     present = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
-    # On the host the absent are left out: it costs nothing there.
+    # On the host, absent persons are removed, because this needs no synchronisation.
     check_round_trip(persons_of_tensor(x, present, padded=True), x, present)
     monkeypatch.setattr("pyg_sybio.models.persons._known_to_host", lambda values: False)
     zeros = x.masked_fill(~present[..., None, None, None], 0.0)
@@ -76,7 +76,7 @@ def test_absent_persons_keep_their_places_where_leaving_them_out_would_be_a_read
     check_round_trip(persons_of_tensor(x, present), x, present)
 
 
-def test_of_a_mask_on_the_host_no_value_is_read_from_the_device() -> None:
+def test_with_a_mask_on_the_host_no_value_is_read_from_the_device() -> None:
     x, present = torch.empty(2, 2, T, M, D, device="meta"), torch.tensor([[True, False], [True, True]])
     for padded in (False, True):
         persons = persons_of_tensor(x, present, padded=padded)
@@ -84,7 +84,7 @@ def test_of_a_mask_on_the_host_no_value_is_read_from_the_device() -> None:
         assert persons.dense(persons.x).shape == x.shape
     with pytest.raises(ValueError, match="none is present in clip 1"):
         persons_of_tensor(x, torch.tensor([[True, False], [False, False]]))
-    # Without one there are places for all, or a read.
+    # Without a mask on the host, persons are either padded or read from the device.
     assert persons_of_tensor(x, padded=True).x.shape == (4, T, M, D)
     with pytest.raises(NotImplementedError, match="nonzero"):
         persons_of_tensor(x)
@@ -105,14 +105,14 @@ def test_stacked_persons_of_a_batch() -> None:
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 1, 0, 3, 2]])
-def test_persons_as_graphs_of_their_own(order: list[int]) -> None:
+def test_persons_as_separate_graphs(order: list[int]) -> None:
     motions, clips = torch.randn(5, T, M, D), torch.tensor([0, 0, 1, 2, 2])[order]
     graphs = [clip_of(motion[None], clip=clip) for motion, clip in zip(motions, clips, strict=True)]
     persons = persons_of_data(Batch.from_data_list(graphs), M)
     assert persons.num_clips == 3
     assert torch.equal(persons.clip, clips)
     assert persons.present.tolist() == [[True, True], [True, False], [True, True]]
-    # The first of a clip comes first.
+    # Persons keep their order within a clip.
     seen: dict[int, int] = {}
     for motion, clip, slot in zip(motions, clips.tolist(), persons.slot.tolist(), strict=True):
         assert slot == seen.get(clip, 0)
@@ -120,14 +120,14 @@ def test_persons_as_graphs_of_their_own(order: list[int]) -> None:
         assert torch.equal(persons.dense(persons.x)[clip, slot], motion)
 
 
-def test_one_person_a_clip_has_no_person_dimension() -> None:
+def test_one_person_per_clip_has_no_person_dimension() -> None:
     x = torch.randn(3, T, M, D)
     persons = persons_of_data(Batch.from_data_list([clip_of(motion[None]) for motion in x]), M)
     assert not persons.has_slots
     assert torch.equal(persons.dense(persons.x), x)
 
 
-def test_one_person_a_clip_as_graphs_in_another_order() -> None:
+def test_one_person_per_clip_as_graphs_in_another_order() -> None:
     x, order = torch.randn(3, T, M, D), [2, 0, 1]
     graphs = [clip_of(x[k, None], clip=torch.tensor(k)) for k in order]
     persons = persons_of_data(Batch.from_data_list(graphs), M)
@@ -148,13 +148,13 @@ def test_no_value_of_a_collated_batch_is_read_from_its_device(counts: list[int])
         persons_of_data(wrong, M)
 
 
-def test_a_batch_put_together_by_hand() -> None:
+def test_a_batch_made_by_hand() -> None:
     x, present = torch.randn(3, 2, T, M, D), torch.tensor([[True, True], [True, False], [True, True]])
     nodes = torch.cat([clip_of(x[0]).x, clip_of(x[1, :1]).x, clip_of(x[2]).x])
     vector = torch.tensor([0, 0, 1, 2, 2]).repeat_interleave(M)
     for batch in (Data(x=nodes, batch=vector), Batch(x=nodes, batch=vector)):
         check_round_trip(persons_of_data(batch, M), x, present)
-    # What the batch remembers of its collation does not fit tensors that were set later.
+    # The slices stored by collation do not fit tensors that were replaced later.
     batch = Batch.from_data_list([clip_of(motion[None]) for motion in x[:, 0]])
     batch.x, batch.batch = nodes, vector
     check_round_trip(persons_of_data(batch, M), x, present)

@@ -1,4 +1,4 @@
-"""The presets are the paper's sizes, and the variants of Tables 1 and 10 leave out what they say."""
+"""Presets have the sizes of the paper, and variants disable the parts named in Tables 1 and 10."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def build(preset: str, skeleton: str = "ntu25", **overrides: object) -> SybioGNN
 
 
 def blocks(network: SymbioticNetwork, scale: str) -> list[GraphTemporalBlock]:
-    """The joint or the part blocks of the only branch, in order."""
+    """Return the joint blocks or the part blocks of the only branch, in order."""
     [branch] = network.backbone.branches
     assert isinstance(branch, MultiscaleGCN)
     return [block for block in getattr(branch, f"{scale}_blocks") if isinstance(block, GraphTemporalBlock)]
@@ -113,7 +113,7 @@ def kinds(module: nn.Module) -> set[type[nn.Module]]:
     return {type(each) for each in module.modules()}
 
 
-# What each variant leaves out of the whole model, and what it keeps.
+# The parts that each variant disables, and the parts that it keeps.
 LEFT_OUT: dict[str, set[type[nn.Module]]] = {
     "full": set(),
     "only structural": {ActionalConv, ActionalGraphInference, PartConv},
@@ -127,7 +127,7 @@ LEFT_OUT: dict[str, set[type[nn.Module]]] = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_variant_leaves_out_what_it_says_and_nothing_else(variant: str) -> None:
+def test_a_variant_disables_only_the_named_parts(variant: str) -> None:
     every = kinds(build("demo", "jhmdb15")) & set().union(*LEFT_OUT.values())
     assert every == set().union(*LEFT_OUT.values())
     model = build("demo", "jhmdb15", **VARIANTS[variant])
@@ -136,7 +136,7 @@ def test_a_variant_leaves_out_what_it_says_and_nothing_else(variant: str) -> Non
     assert (model.joint_network is None) == (variant == "no joints")
 
 
-def test_only_parts_keeps_the_structural_graph_for_the_prediction_head_alone() -> None:
+def test_only_parts_keeps_the_structural_graph_only_in_the_prediction_head() -> None:
     model = build("demo", "jhmdb15", **VARIANTS["only parts"])
     assert StructuralConv not in kinds(model.joint_network.backbone)
     assert model.joint_network.prediction_head is not None
@@ -147,7 +147,7 @@ def test_the_variants_are_those_of_tables_1_and_10() -> None:
     assert VARIANTS.keys() == LEFT_OUT.keys()
 
 
-def test_realtime_is_the_joint_network_alone_unless_bones_are_asked_for() -> None:
+def test_realtime_has_only_the_joint_network_unless_bones_are_enabled() -> None:
     alone, both = build("realtime"), build("realtime", bones=True)
     assert alone.bone_network is None
     assert both.bone_network is not None

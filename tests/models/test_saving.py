@@ -18,7 +18,7 @@ from pyg_sybio.skeleton import Skeleton, load_skeleton
 @pytest.fixture
 def saved(tmp_path: Path) -> tuple[SybioGNN, Path]:
     model = build().train()
-    model(motion(4, T))  # so that statistics of the input are among what is saved
+    model(motion(4, T))  # so that the saved state includes statistics of the input
     model.save_pretrained(tmp_path / "new" / "model")
     return model.eval(), tmp_path / "new" / "model"
 
@@ -63,7 +63,7 @@ def test_a_missing_file_is_an_error(saved: tuple[SybioGNN, Path], name: str) -> 
     assert str(folder) in str(error.value)
 
 
-def test_no_folder_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"expected the file config\.json"):
         SybioGNN.from_pretrained(tmp_path / "nowhere")
 

@@ -1,4 +1,4 @@
-"""The whole model: fusion of both networks, variants, lengths and skeletons."""
+"""The complete model: fusion of both networks, variants, lengths and skeletons."""
 
 import copy
 from typing import Any
@@ -23,7 +23,7 @@ from pyg_sybio.testing import (
     permuted_skeleton,
 )
 
-# What the two networks give ---------------------------------------------------------------------------------
+# Outputs of the two networks --------------------------------------------------------------------------------
 
 
 def test_probabilities_are_the_mean_of_both_networks_and_enter_the_prediction() -> None:
@@ -46,7 +46,7 @@ def test_probabilities_are_the_mean_of_both_networks_and_enter_the_prediction() 
 
 
 @pytest.mark.parametrize("left_out", [{}, {"joints": False}, {"bones": False}])
-def test_in_training_each_network_says_what_it_recognises(left_out: dict[str, bool]) -> None:
+def test_in_training_the_output_has_the_logits_of_each_network(left_out: dict[str, bool]) -> None:
     model, x = build(**left_out).double().train(), motion(5, T).double()
     twin = copy.deepcopy(model)
     out = model(x)
@@ -77,7 +77,7 @@ def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardi
     close(features, network.backbone(standardised, actional), 1e-9)
 
 
-def test_without_bones_the_joint_network_answers_alone() -> None:
+def test_without_bones_only_the_joint_network_is_used() -> None:
     model, x = build(bones=False), motion(2, T)
     _, features, _ = model.joint_network(x)
     assert model.joint_network.recognition_head is not None
@@ -87,7 +87,7 @@ def test_without_bones_the_joint_network_answers_alone() -> None:
 
 @pytest.mark.parametrize("overrides", [{}, {"recognition": False}, {"prediction": False}])
 @pytest.mark.parametrize("training", [False, True])
-def test_the_bone_network_alone_answers_for_itself(training: bool, overrides: dict[str, bool]) -> None:
+def test_a_model_with_only_the_bone_network(training: bool, overrides: dict[str, bool]) -> None:
     model, x = build(joints=False, **overrides).double().train(training), motion(2, T).double()
     twin = copy.deepcopy(model)
     out = model(x)
@@ -107,7 +107,7 @@ def test_the_bone_network_alone_answers_for_itself(training: bool, overrides: di
         assert out.bone_future is None
 
 
-def test_the_bone_network_alone_sees_the_persons_who_are_present() -> None:
+def test_a_model_with_only_the_bone_network_ignores_absent_persons() -> None:
     model, x = build(joints=False), motion(2, 2, T)
     x[1, 1] = 0
     out = model(x)
@@ -120,7 +120,7 @@ def test_the_bone_network_alone_sees_the_persons_who_are_present() -> None:
 
 
 @pytest.mark.parametrize("choice", ["joints", "bone_weight"])
-def test_a_config_of_before_there_was_a_choice_has_the_default(choice: str) -> None:
+def test_an_old_config_without_an_argument_gets_its_default(choice: str) -> None:
     config = build().config
     assert SybioGNN.from_config({k: v for k, v in config.items() if k != choice}).config == config
 
@@ -140,14 +140,14 @@ def test_in_training_the_bone_network_predicts_its_own_future() -> None:
 
 
 def count_calls(module: nn.Module) -> list[str]:
-    """A list that grows with every forward pass of the module or of a part of it."""
+    """Return a list that grows with every forward pass of the module or one of its submodules."""
     calls: list[str] = []
     for name, each in module.named_modules():
         each.register_forward_hook(lambda module, args, out, name=name: calls.append(name))
     return calls
 
 
-def test_the_bone_networks_prediction_head_costs_nothing_in_evaluation() -> None:
+def test_the_prediction_head_of_the_bone_network_does_not_run_in_evaluation() -> None:
     model = build()
     assert model.bone_network is not None
     assert model.bone_network.prediction_head is not None
@@ -159,7 +159,7 @@ def test_the_bone_networks_prediction_head_costs_nothing_in_evaluation() -> None
 
 
 @pytest.mark.parametrize("recognition", [True, False])
-def test_bones_that_count_correct_the_joints_in_evaluation(recognition: bool) -> None:
+def test_a_bone_weight_corrects_the_joints_in_evaluation(recognition: bool) -> None:
     model, x = build(bone_weight=0.5, recognition=recognition).double(), motion(2, T).double()
     alone = SybioGNN.from_config({**model.config, "bone_weight": 0.0}).double().eval()
     alone.load_state_dict(model.state_dict())
@@ -180,7 +180,7 @@ def test_absent_persons_are_not_corrected() -> None:
     assert not out.future[1, 1].any()
 
 
-def test_in_training_bones_correct_nothing() -> None:
+def test_in_training_joints_are_not_corrected() -> None:
     torch.manual_seed(0)
     model, x = build(bone_weight=0.5).train(), motion(2, T)
     alone = SybioGNN.from_config({**model.config, "bone_weight": 0.0}).train()
@@ -191,7 +191,7 @@ def test_in_training_bones_correct_nothing() -> None:
 
 
 @pytest.mark.parametrize("left_out", ["joints", "bones", "prediction"])
-def test_bones_correct_nothing_where_one_of_the_predictions_is_left_out(left_out: str) -> None:
+def test_without_one_of_the_predictions_joints_are_not_corrected(left_out: str) -> None:
     with_weight, without = (build(bone_weight=weight, **{left_out: False}) for weight in (0.5, 0.0))
     without.load_state_dict(with_weight.state_dict())
     x = motion(2, T)
@@ -200,12 +200,12 @@ def test_bones_correct_nothing_where_one_of_the_predictions_is_left_out(left_out
 
 
 @pytest.mark.parametrize("weight", [-0.1, float("inf"), float("nan")])
-def test_a_bone_weight_that_is_none(weight: float) -> None:
+def test_an_invalid_bone_weight_is_an_error(weight: float) -> None:
     with pytest.raises(ValueError, match="'bone_weight' must be finite and not negative, but it is"):
         build(bone_weight=weight)
 
 
-def test_without_recognition_the_whole_bone_network_rests_in_evaluation() -> None:
+def test_without_recognition_the_bone_network_does_not_run_in_evaluation() -> None:
     model = build(recognition=False)
     assert model.bone_network is not None
     calls = count_calls(model.bone_network)
@@ -220,7 +220,7 @@ def test_without_recognition_the_whole_bone_network_rests_in_evaluation() -> Non
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("training", [False, True])
-def test_variants_return_what_they_have(variant: str, training: bool) -> None:
+def test_variants_return_only_their_outputs(variant: str, training: bool) -> None:
     settings = VARIANTS[variant]
     out = build(SKELETON, **settings).train(training)(motion(2, 2, T))
     predicts, recognizes = settings.get("prediction", True), settings.get("recognition", True)
@@ -283,7 +283,7 @@ def test_equivariant() -> None:
     model = build().double()
     permuted = build(permuted_skeleton(SKELETON, order.tolist())).double()
     permuted.load_state_dict(model.state_dict())
-    # The order of the bones stays, and so does the bone network.
+    # The order of the bones does not change, so neither does the bone network.
     copy_permuted(model.joint_network, permuted.joint_network, order.tolist())
     x = motion(2, T).double()
     out, permuted_out = model(x), permuted(x[:, :, order])

@@ -103,7 +103,7 @@ def test_unknown_preset() -> None:
         SybioGNN.from_preset("huge", skeleton=SKELETON, num_classes=C, num_future=3)
 
 
-def test_a_single_bone_makes_no_bone_network() -> None:
+def test_a_skeleton_with_a_single_bone_has_no_bone_network() -> None:
     stick = Skeleton(
         name="stick",
         joints=("a", "b"),

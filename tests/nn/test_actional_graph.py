@@ -1,4 +1,4 @@
-"""AGIM: Eq. 1 and 2 joint by joint, its message passing, and the properties of a graph."""
+"""AGIM compared with a loop over joints, and properties of the inferred graphs."""
 
 import sys
 from types import FrameType
@@ -144,7 +144,7 @@ def test_rows_sum_to_one_and_the_graph_is_not_symmetric() -> None:
     assert not torch.allclose(adj.sum(dim=-2), torch.ones(3, M, dtype=torch.float64), atol=1e-3)
 
 
-def test_graphs_of_a_batch_are_inferred_one_by_one_in_evaluation() -> None:
+def test_graphs_of_a_batch_are_independent_in_evaluation() -> None:
     module, x = build().eval(), motion(3)
     for person in range(3):
         torch.testing.assert_close(module(x[person, None])[0], module(x)[person], atol=1e-9, rtol=0)

@@ -1,4 +1,4 @@
-"""The multiscale GCN against its blocks applied by hand, and the branches against each other."""
+"""The multiscale GCN compared with its blocks applied by hand, and shared compared with separate branches."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -57,7 +57,7 @@ def pool(x: Tensor) -> Tensor:
 
 
 def copies(x: Tensor) -> Tensor:
-    """A copy of its part for each joint."""
+    """Copy the features of each part to its joints."""
     return torch.stack([x[..., part, :] for part in SKELETON.joint_parts], dim=-2)
 
 
@@ -81,7 +81,7 @@ def test_two_scales_exchange_features_before_the_fused_blocks(fusions: tuple[int
     torch.testing.assert_close(network(x, actional), expected, atol=1e-9, rtol=0)
 
 
-def test_joints_alone() -> None:
+def test_only_the_joint_scale() -> None:
     network = build(parts=False)
     randomize(network.double()).eval()
     x, actional = motion(), graphs()
@@ -91,7 +91,7 @@ def test_joints_alone() -> None:
     torch.testing.assert_close(network(x, actional), expected.mean(dim=1), atol=1e-9, rtol=0)
 
 
-def test_parts_alone() -> None:
+def test_only_the_part_scale() -> None:
     network = build(hops=0, actional_weight=0.0)
     randomize(network.double()).eval()
     x = motion()
@@ -152,7 +152,7 @@ def test_equivariant(scales: str) -> None:
     assert_equivariant(lambda each: build(each, **SCALES[scales]), SKELETON, motion(), graphs())
 
 
-def test_one_hop_alone_leaves_the_normalised_skeleton_in_every_block() -> None:
+def test_with_one_hop_every_block_uses_the_normalised_skeleton() -> None:
     network = build(hops=1, actional_weight=0.0).double()
     neighbours = [{joint} for joint in range(M)]
     for a, b in SKELETON.edges:

@@ -1,4 +1,4 @@
-"""J-GTC and P-GTC blocks against their equations written out."""
+"""J-GTC and P-GTC blocks compared with their equations."""
 
 import pytest
 import torch
@@ -55,12 +55,14 @@ def test_equals_the_equation(scale: str, channels: int, stride: int, training: b
 
 
 @pytest.mark.parametrize(("channels", "stride", "same"), [(4, 1, True), (4, 2, False), (6, 1, False)])
-def test_the_residual_is_the_identity_where_it_can_be(channels: int, stride: int, same: bool) -> None:
+def test_the_residual_is_the_identity_if_width_and_length_are_kept(
+    channels: int, stride: int, same: bool
+) -> None:
     block = GraphTemporalBlock(PartConv(4, channels, SKELETON), kernel_size=3, stride=stride)
     assert isinstance(block.residual, nn.Identity) is same
 
 
-def test_dropout_spares_the_residual() -> None:
+def test_dropout_does_not_affect_the_residual() -> None:
     block = GraphTemporalBlock(PartConv(4, 4, SKELETON), kernel_size=3, dropout=1.0).train()
     x = torch.randn(2, 5, M_P, 4)
     assert torch.equal(block(x), x.relu())
@@ -71,7 +73,7 @@ def test_dropout_comes_after_the_norm() -> None:
     block = GraphTemporalBlock(PartConv(4, 4, SKELETON), kernel_size=3, dropout=0.5).train()
     with torch.no_grad():
         block.temporal_norm.bias.fill_(1.0)
-    # Of a zero input nothing is left but the last norm's bias, dropped or doubled.
+    # With a zero input, the output is only the bias of the last norm, dropped or doubled.
     assert block(torch.zeros(2, 5, M_P, 4)).unique().tolist() == [0.0, 2.0]
 
 
@@ -107,7 +109,7 @@ def test_even_kernel_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("name", ["graph_norm", "temporal_norm", "residual"])
-def test_in_evaluation_the_norms_use_their_present_statistics(name: str) -> None:
+def test_in_evaluation_the_norms_use_their_current_statistics(name: str) -> None:
     block = GraphTemporalBlock(PartConv(4, 6, SKELETON), kernel_size=3)
     randomize(block).eval()
     x = torch.randn(2, 5, M_P, 4)

@@ -1,4 +1,4 @@
-"""Bones as outer minus inner joint."""
+"""Bone vectors: outer joint minus inner joint."""
 
 import networkx as nx
 import pytest
@@ -24,7 +24,7 @@ def test_a_bone_points_away_from_the_center(name: str) -> None:
         assert torch.equal(bones[..., bone, :], expected)
 
 
-def test_bones_do_not_see_where_the_body_stands() -> None:
+def test_bones_do_not_depend_on_the_position_of_the_body() -> None:
     skeleton = load_skeleton("ntu25")
     x = torch.randn(4, 25, 3, dtype=torch.float64)
     bones = BoneVectors(skeleton)

@@ -1,4 +1,4 @@
-"""A constant is rounded once, whatever the module was built in."""
+"""Constants are rounded only once."""
 
 import copy
 
@@ -18,7 +18,7 @@ def test_casting_does_not_keep_the_first_rounding() -> None:
     assert torch.equal(copy.deepcopy(layer).double()(), exact)
 
 
-def test_it_follows_from_the_skeleton_and_is_no_state() -> None:
+def test_a_constant_is_not_part_of_the_state_dict() -> None:
     layer = Constant(torch.eye(3, dtype=torch.float64))
     assert not layer.state_dict()
     assert not list(layer.parameters())

@@ -1,4 +1,4 @@
-"""The difference operator against a sum with binomial weights."""
+"""The difference operator compared with a sum with binomial weights."""
 
 from math import comb
 

@@ -1,4 +1,4 @@
-"""Pooling to parts, copying to joints, and what is concatenated to what."""
+"""Pooling joints to parts, and copying parts to joints."""
 
 import pytest
 import torch

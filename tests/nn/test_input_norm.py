@@ -1,4 +1,4 @@
-"""Input statistics against numpy, their floor, and that evaluation leaves them alone."""
+"""Input statistics compared with NumPy, their lower bound, and evaluation without updates."""
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ def test_output_is_standardised_with_the_same_statistics_in_training_and_evaluat
     np.testing.assert_allclose(trained, (batch.numpy() - mean) / deviation, atol=1e-12)
 
 
-def test_evaluation_leaves_the_statistics_alone() -> None:
+def test_evaluation_does_not_change_the_statistics() -> None:
     norm = InputNorm(3, 4, 2).double()
     norm(batches(1)[0])
     before = {key: value.clone() for key, value in norm.state_dict().items()}
@@ -42,7 +42,7 @@ def test_evaluation_leaves_the_statistics_alone() -> None:
         assert torch.equal(value, before[key]), key
 
 
-def test_untrained_it_changes_nothing() -> None:
+def test_an_untrained_norm_is_the_identity() -> None:
     [batch] = batches(1)
     assert torch.equal(InputNorm(3, 4, 2).double().eval()(batch), batch)
 

@@ -1,4 +1,4 @@
-"""Joint-scale convolutions against loops, einsum and networkx, and the direction of an edge."""
+"""Joint-scale convolutions compared with loops, einsum and networkx, and the direction of edges."""
 
 import networkx as nx
 import numpy as np
@@ -69,7 +69,7 @@ def test_one_hop_is_the_normalised_skeleton_itself() -> None:
     np.testing.assert_allclose(conv.adjacency[0].detach(), normalised(SKELETON), atol=1e-15)
 
 
-def test_its_graph_may_come_as_data() -> None:
+def test_the_graph_can_be_a_data_object() -> None:
     by_skeleton = StructuralConv(3, 5, SKELETON, hops=3).double()
     by_graph = StructuralConv(3, 5, skeleton_graph(SKELETON), hops=3).double()
     assert torch.equal(by_skeleton.powers(), by_graph.powers())
@@ -78,7 +78,7 @@ def test_its_graph_may_come_as_data() -> None:
 
 
 @pytest.mark.parametrize("conv", ["actional", "joint"])
-def test_entry_i_j_weighs_what_i_receives_from_j(conv: str) -> None:
+def test_entry_i_j_is_the_weight_from_j_to_i(conv: str) -> None:
     receiver, sender = 2, 7
     actional = torch.zeros(1, M, M)
     actional[0, receiver, sender] = 3.0
@@ -105,7 +105,7 @@ def test_joint_conv_is_the_weighted_sum_of_both(actional_weight: float) -> None:
 
 
 @pytest.mark.parametrize(("hops", "actional_weight"), [(3, 0.0), (0, 0.5)])
-def test_a_term_that_is_left_out_has_no_parameters(hops: int, actional_weight: float) -> None:
+def test_a_disabled_term_has_no_parameters(hops: int, actional_weight: float) -> None:
     layer = randomize(JointConv(3, 5, SKELETON, hops=hops, actional_weight=actional_weight).double())
     assert isinstance(layer, JointConv)
     x, actional = motion(), random_graphs()
@@ -119,7 +119,7 @@ def test_a_term_that_is_left_out_has_no_parameters(hops: int, actional_weight: f
     assert_every_parameter_gets_a_gradient(layer)
 
 
-def test_each_person_has_a_graph_of_its_own() -> None:
+def test_each_person_has_a_separate_graph() -> None:
     layer = JointConv(3, 5, SKELETON, hops=2, actional_weight=0.5).double()
     x, actional = motion(num_graphs=3), random_graphs(3)
     for person in range(3):

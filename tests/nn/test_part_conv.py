@@ -1,4 +1,4 @@
-"""The part-scale convolution against a loop over the part bones."""
+"""The part-scale convolution compared with a loop over the part bones."""
 
 import numpy as np
 import pytest

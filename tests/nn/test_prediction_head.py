@@ -1,4 +1,4 @@
-"""The prediction head against explicit GRU equations, step by step."""
+"""The prediction head compared with explicit GRU equations, step by step."""
 
 import pytest
 import torch

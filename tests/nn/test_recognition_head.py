@@ -1,4 +1,4 @@
-"""The recognition head against a loop over clips, persons and joints."""
+"""The recognition head compared with a loop over clips, persons and joints."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Blocks whose inner features are computed again: the same numbers, with less kept."""
+"""Blocks with recomputed activations: the same results with fewer stored values."""
 
 import copy
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def plain(block: nn.Module, *args: Tensor) -> Tensor:
 
 
 def run(blocks: nn.ModuleList, apply: Callable[..., Tensor], steps: int = 1) -> tuple[list[Tensor], int]:
-    """Outputs and gradients of some steps, and how many numbers the last forward pass kept."""
+    """Return outputs and gradients of some steps, and the number of values stored by the last forward."""
     torch.manual_seed(1)
     results, kept = [], 0
 
@@ -72,14 +72,14 @@ def test_outputs_gradients_and_statistics_are_the_same() -> None:
     assert all(blocks.state_dict()[name] == 2 for name in counts)
 
 
-def test_less_is_kept() -> None:
+def test_fewer_values_are_stored() -> None:
     blocks = chain()
     _, with_recomputation = run(blocks, recompute)
     _, without = run(blocks, plain)
     assert 0 < with_recomputation < without / 4
 
 
-def test_norms_go_on_to_gather_statistics_after_an_error() -> None:
+def test_norms_still_gather_statistics_after_an_error() -> None:
     class Broken(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -100,7 +100,7 @@ def test_norms_go_on_to_gather_statistics_after_an_error() -> None:
     assert module.norm.num_batches_tracked == 1
 
 
-def test_compiled_it_gives_the_same() -> None:
+def test_compiled_results_are_the_same() -> None:
     class Chain(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Theorem 1: gradient ascent finds no perturbation beyond the bound, and where it is sharp, reaches it."""
+"""Theorem 1: gradient ascent never exceeds the bound, and reaches it where the bound is tight."""
 
 import math
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def largest_change(function: Callable[[Tensor], Tensor], x: Tensor, epsilon: flo
             if not gradient.any():
                 break
             perturbation = perturbation.detach() + on_sphere(gradient, 0.5 * epsilon)
-            # Back into the ball.
+            # Project back into the ball.
             perturbation = perturbation * min(1.0, epsilon / perturbation.norm().item())
     return best, best_at_random
 
@@ -100,7 +100,7 @@ def test_the_bound_is_reached_by_a_layer_with_equal_weights_on_one_joint(terms: 
         if layer.actional is not None:
             layer.actional.linear.weight.fill_(0.25)
     actional, epsilon = torch.ones(1, 1, 1, dtype=torch.float64), 0.1
-    # Positive, so that the activation is open.
+    # Positive, so that the activation is the identity.
     x = torch.ones(1, 1, 1, D, dtype=torch.float64)
     distortion = fixed_graph_distortion(actional[0], epsilon=epsilon) if actional_weight else 0.0
     bound = stability_bound(layer, epsilon=epsilon, actional_distortion=distortion)
@@ -109,7 +109,7 @@ def test_the_bound_is_reached_by_a_layer_with_equal_weights_on_one_joint(terms: 
     assert found <= bound * (1 + 1e-12)
 
 
-def test_the_bound_of_a_fixed_graph_is_reached_where_all_listen_to_one_joint() -> None:
+def test_the_bound_of_a_fixed_graph_is_reached_if_all_joints_receive_from_one() -> None:
     layer = JointConv(D, 5, SKELETON, hops=0, actional_weight=0.7).double()
     assert layer.actional is not None
     with torch.no_grad():
@@ -127,7 +127,7 @@ def test_the_bound_of_a_fixed_graph_is_reached_where_all_listen_to_one_joint() -
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.3])
-def test_the_bound_of_an_inferred_graph_is_reached_where_all_turn_to_the_farthest_joint(
+def test_the_bound_of_an_inferred_graph_is_reached_if_all_joints_switch_to_the_farthest(
     epsilon: float,
 ) -> None:
     x = torch.randn(1, M, D, dtype=torch.float64)
@@ -142,7 +142,7 @@ def test_the_bound_of_an_inferred_graph_is_reached_where_all_turn_to_the_farthes
 
 
 def test_distances_far_from_the_origin_are_not_lost() -> None:
-    # In single precision |a|² + |b|² - 2ab of joints a kilometre away is off by decimetres.
+    # In single precision, |a|² + |b|² - 2ab has errors of decimetres for joints one kilometre away.
     x = 1000 + 0.01 * torch.randn(2, 33, 3)
     exact = inferred_graph_distortion(x.double(), epsilon=0.0)
     assert inferred_graph_distortion(x, epsilon=0.0) == pytest.approx(exact, rel=1e-5)
@@ -158,7 +158,7 @@ def test_equals_the_theorem_term_by_term(terms: str) -> None:
         graph: nx.Graph = nx.Graph(list(SKELETON.edges))
         hops = dict(nx.all_pairs_shortest_path_length(graph))
         for power in (1, 2, 3):
-            # Self-loops make the γ-th power reach all that is γ hops away or nearer.
+            # Because of the self-loops, the γ-th power includes all joints at up to γ hops.
             reached = sum(length <= power for lengths in hops.values() for length in lengths.values())
             edge_weight = layer.structural.edge_weight.detach().numpy()[power - 1]
             weight = layer.structural.linear.weight.detach().numpy()[:, D * (power - 1) : D * power]

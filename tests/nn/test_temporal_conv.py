@@ -1,4 +1,4 @@
-"""The temporal convolution against a loop over frames and taps."""
+"""The temporal convolution compared with a loop over frames and taps."""
 
 import subprocess
 import sys
@@ -57,8 +57,8 @@ print("alive")
 """
 
 
-def test_the_backward_pass_of_a_strided_shortcut_stays_in_its_memory() -> None:
-    # In a process of its own: what leaves its memory ends the process, or damages what comes after.
+def test_the_backward_pass_of_a_strided_shortcut_does_not_corrupt_memory() -> None:
+    # In a separate process, because an out-of-bounds access ends the process or corrupts later results.
     done = subprocess.run(
         [sys.executable, "-c", STRIDED_SHORTCUT], capture_output=True, text=True, check=False
     )

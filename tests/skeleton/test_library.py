@@ -87,7 +87,7 @@ def test_cmu_joints_move_as_their_names_say(data_root: Path) -> None:
         assert spread[1] < 1e-3 * spread[0]
 
 
-def test_h36m_and_cmu_tell_the_same_body() -> None:
+def test_h36m_and_cmu_describe_the_same_body() -> None:
     for name in ("h36m32", "cmu38"):
         used = load_skeleton(f"{name}:used")
         for side in ("left", "right"):
