@@ -40,7 +40,7 @@ def top_k_accuracy(logits: Tensor, y: Tensor, k: int = 1) -> Tensor:
 
 
 def confusion_matrix(logits: Tensor, y: Tensor) -> Tensor:
-    r"""Confusion matrix: the number of clips of class `i` whose highest logit is that of class `j`.
+    r"""Confusion matrix: the number of clips of class `i` whose highest logit belongs to class `j`.
 
     .. math::
         K_{ij} = |\{n : y_n = i,\ \arg\max_c z_{n,c} = j\}|
@@ -218,9 +218,9 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
 
     Note:
         The benchmark sets the first six columns of the target to zero and then ignores every column in which
-        the target does not move, so that a predicted root does not count either. The standard deviation is
-        that of the population, and depends on the number of target frames. A clip with a motionless target
-        has an error of zero. Computed in double precision; the result has the prediction's type.
+        the target does not move, so the predicted root is excluded as well. It uses the population standard
+        deviation, which depends on the number of target frames. A clip with a motionless target has an error
+        of zero. The computation is in double precision; the result has the type of the prediction.
     """
     if prediction.dim() != 3 or prediction.shape != target.shape:
         raise ValueError(
@@ -279,7 +279,7 @@ def percentage_of_correct_keypoints(
 
     Note:
         The paper does not state its normalisation. Here the size is the largest side of the axis-aligned box
-        around all target joints in all target frames of the clip (each leading index is a clip of its own).
+        around all target joints in all target frames of the clip (each leading index is a separate clip).
         If the target is a single point, no joint is correct.
     """
     distances = _joint_distances(prediction, target, mask)

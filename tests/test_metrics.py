@@ -222,7 +222,7 @@ def test_percentage_of_correct_keypoints_does_not_depend_on_scale_or_place() -> 
 
 
 def test_percentage_of_correct_keypoints_takes_the_size_of_the_whole_clip() -> None:
-    # The body is small in the last frame only; its size is still that of the clip.
+    # The body is small only in the last frame; the size is still taken from the whole clip.
     target = torch.zeros(1, 2, 2, 3)
     target[0, 0, 1] = torch.tensor([1.0, 0, 0])
     prediction = target + torch.tensor([0, 0.04, 0])

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 def recompute(module: nn.Module, *args: Tensor | None, **kwargs: Any) -> Any:
     r"""Apply a module and store only its inputs; the backward pass applies the module a second time.
 
-    Outputs, gradients and running statistics equal those of ``module(*args, **kwargs)``, including dropout.
+    Outputs, gradients and statistics are the same as for ``module(*args, **kwargs)``, including dropout.
     A chain of such modules stores the inputs of all modules and the activations of one module at a time, at
     the cost of one additional forward pass.
 
