@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch_geometric.data import Batch
 
+from pyg_sybio.accelerate.dense_actional import use_dense_actional
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.metrics import top_k_accuracy
 from pyg_sybio.models.sybio_gnn import SybioGNN
@@ -52,6 +53,8 @@ class SybioModule(L.LightningModule):
             scheduler whose second argument is its length will do (``CosineAnnealingLR``, for one).
         compile: Compile the model's forward pass: the first steps take minutes, and those that follow less
             time. Checkpoints are those of a model that is not compiled. (default: :obj:`False`)
+        dense_actional: Infer the actional graphs by dense products instead of message passing: the same numbers,
+            8 to 24 % less time per step for small models, 1 % for ``ntu``. (default: :obj:`False`)
         checkpoint_activations: Compute the blocks' inner features again in the backward pass instead of
             keeping them, for clips too long for the memory. (default: :obj:`False`)
 
@@ -76,6 +79,7 @@ class SybioModule(L.LightningModule):
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: Callable[[Optimizer, int], LRScheduler] = WarmupCosine,
         compile: bool = False,
+        dense_actional: bool = False,
         checkpoint_activations: bool = False,
     ) -> None:
         super().__init__()
@@ -83,6 +87,8 @@ class SybioModule(L.LightningModule):
             preset, skeleton=skeleton, num_classes=num_classes, num_future=num_future, **(variant or {})
         )
         self.model.checkpoint_activations = checkpoint_activations
+        if dense_actional:
+            use_dense_actional(self.model)
         if compile:
             # In place, so that the names of the weights stay.
             self.model.compile(fullgraph=True)

@@ -12,6 +12,7 @@ from tiny_recipe import TINY, TINY_MODEL, TINY_TRAINER, tiny, two_steps
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from pyg_sybio.accelerate.dense_actional import DenseActionalGraph
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
@@ -154,6 +155,14 @@ def test_a_recipe_may_keep_fewer_features() -> None:
     for value in (True, False):
         cli = prepare("synthetic", [*TINY, f"--model.checkpoint_activations={value}".lower()])
         assert cli.model.model.checkpoint_activations == value
+
+
+def test_a_recipe_may_infer_actional_graphs_by_dense_products() -> None:
+    reference = prepare("synthetic", TINY).model.model
+    dense = prepare("synthetic", [*TINY, "--model.dense_actional=true"]).model.model
+    assert isinstance(dense.joint_network.actional_graph, DenseActionalGraph)
+    assert isinstance(dense.bone_network.actional_graph, DenseActionalGraph)
+    assert dense.state_dict().keys() == reference.state_dict().keys()
 
 
 def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch: pytest.MonkeyPatch) -> None:
