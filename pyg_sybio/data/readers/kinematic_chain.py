@@ -180,7 +180,7 @@ class Rig(ABC):
         if not poses.isfinite().all():
             frame, joint, _ = (~poses.isfinite()).nonzero()[0].tolist()
             raise ValueError(
-                f"{path}, frame {frame + 1}: joint '{skeleton.joints[joint]}' is at no finite place, "
+                f"{path}, frame {frame + 1}: joint '{skeleton.joints[joint]}' has no finite position, "
                 "expected positions within single precision"
             )
         return Motion(poses=poses[None], skeleton=skeleton, frame_rate=frame_rate, source=str(path))

@@ -301,7 +301,7 @@ def amc_changed(old: str, new: str) -> str:
         (amc_changed("\nfoot (\\S+)", "\nfoot nan"), ", line 6 has 'nan', expected a finite number"),
         (amc_changed("\nfoot (\\S+)", "\nfoot ten"), ", line 6 has 'ten', expected a number"),
         (amc_changed("\nfoot (\\S+)", "\nfoot 1_0"), ", line 6 has '1_0', expected a number"),
-        (amc_changed("\nroot (\\S+)", "\nroot 1e300"), ", frame 1: joint 'root' is at no finite place"),
+        (amc_changed("\nroot (\\S+)", "\nroot 1e300"), ", frame 1: joint 'root' has no finite position"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_motion_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:

@@ -337,7 +337,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, message
 
 
 def test_positions_beyond_single_precision_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"made\.bvh, frame 1: joint 'Hand_L' is at no finite place"):
+    with pytest.raises(ValueError, match=r"made\.bvh, frame 1: joint 'Hand_L' has no finite position"):
         read_bvh(write(tmp_path / "made.bvh", replaced("OFFSET 25.0", "OFFSET 1e300")))
 
 
