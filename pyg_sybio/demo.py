@@ -9,7 +9,8 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.files import write_whole
 from pyg_sybio.trained.actional import actional_graphs
-from pyg_sybio.trained.evaluation import Report, format_report, write_report
+from pyg_sybio.trained.evaluation import Report
+from pyg_sybio.trained.report import format_report, write_report
 from pyg_sybio.trained.trained import Trained
 from pyg_sybio.training.recipes import fit
 from pyg_sybio.visualization.actional_figure import draw_actional

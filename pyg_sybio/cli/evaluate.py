@@ -39,7 +39,7 @@ def add_command(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run ``sybio evaluate``."""
-    from pyg_sybio.trained.evaluation import format_report, write_report
+    from pyg_sybio.trained.report import format_report, write_report
     from pyg_sybio.trained.views import ONE_VIEW
 
     trained = load(args)

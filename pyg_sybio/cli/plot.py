@@ -239,7 +239,7 @@ def confusion(args: argparse.Namespace) -> None:
     """Run ``sybio plot confusion``."""
     import numpy as np
 
-    from pyg_sybio.trained.evaluation import confusion_of_report
+    from pyg_sybio.trained.report import confusion_of_report
     from pyg_sybio.visualization.class_order import class_order
     from pyg_sybio.visualization.confusion_figure import confusion_figure
 

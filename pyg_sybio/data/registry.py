@@ -13,10 +13,14 @@ own code has registered:
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TypeVar
+from inspect import isabstract
+from typing import Any, TypeVar
 
 from torch_geometric.data import Dataset
 from torch_geometric.transforms import BaseTransform
+
+from pyg_sybio.data import transforms
+from pyg_sybio.data.datasets.standardize import Standardize
 
 C = TypeVar("C", bound=type)
 Resolver = Callable[..., type[BaseTransform]]
@@ -31,34 +35,10 @@ _DATASETS = {
     "NWUCLA": "datasets.nw_ucla",
     "SyntheticMotions": "synthetic.synthetic",
 }
-_TRANSFORMS = {
-    "AlignView": "transforms.align_view",
-    "Center": "transforms.center",
-    "Crop": "transforms.crop",
-    "DropFrames": "transforms.drop_frames",
-    "DropJoints": "transforms.drop_joints",
-    "FillMissing": "transforms.fill_missing",
-    "FillNullFrames": "transforms.fill_null_frames",
-    "JitterJoints": "transforms.jitter_joints",
-    "JoinTracks": "transforms.join_tracks",
-    "LimitLength": "transforms.limit_length",
-    "Mirror": "transforms.mirror",
-    "Pad": "transforms.pad",
-    "RandomCrop": "transforms.random_crop",
-    "RandomMirror": "transforms.random_mirror",
-    "RandomRotation": "transforms.random_rotation",
-    "RandomScale": "transforms.random_scale",
-    "RandomShear": "transforms.random_shear",
-    "RandomTimeWarp": "transforms.random_time_warp",
-    "Resample": "transforms.resample",
-    "ResampleLength": "transforms.resample_length",
-    "SelectBodies": "transforms.select_bodies",
-    "SelectByConfidence": "transforms.select_by_confidence",
-    "Shift": "transforms.shift",
-    "Smooth": "transforms.smooth",
-    "Standardize": "datasets.standardize",
-    "TrimNullFrames": "transforms.trim_null_frames",
+_TRANSFORMS: dict[str, type[BaseTransform]] = {
+    name: cls for name in transforms.__all__ if not isabstract(cls := getattr(transforms, name))
 }
+_TRANSFORMS["Standardize"] = Standardize
 _registered: dict[str, type] = {}
 
 
@@ -104,9 +84,9 @@ def transform_named(name: str, *, where: str = "the model file") -> type[BaseTra
 
 def registered_name(cls: type) -> str | None:
     """The name by which a model file may refer to a class; None if it has none."""
-    name, module = cls.__name__, (_DATASETS | _TRANSFORMS).get(cls.__name__)
-    found = _registered.get(name) is cls or cls.__module__ == f"pyg_sybio.data.{module}"
-    return name if found else None
+    name = cls.__name__
+    found = _registered.get(name) is cls or _TRANSFORMS.get(name) is cls
+    return name if found or cls.__module__ == f"pyg_sybio.data.{_DATASETS.get(name)}" else None
 
 
 def _register(cls: C, base: type, what: str) -> C:
@@ -121,15 +101,14 @@ def _register(cls: C, base: type, what: str) -> C:
     return cls
 
 
-def _named(name: str, modules: Mapping[str, str], base: type, where: str, what: str) -> type:
+def _named(name: str, known: Mapping[str, Any], base: type, where: str, what: str) -> type:
     last = name.rpartition(".")[2] if isinstance(name, str) and name.startswith("pyg_sybio.") else str(name)
-    if last in modules:
-        found: type = getattr(import_module(f"pyg_sybio.data.{modules[last]}"), last)
-        return found
-    own = _registered.get(last)
-    if own is not None and issubclass(own, base):
-        return own
-    raise ValueError(
-        f"{where} names {name!r:.80}, which is not a registered {what}: expected {', '.join(modules)}, "
-        f"or one that your code registers (pyg_sybio.data.registry.register_{what.replace(' ', '')})"
-    )
+    found = known.get(last) or _registered.get(last)
+    if isinstance(found, str):
+        found = getattr(import_module(f"pyg_sybio.data.{found}"), last)
+    if found is None or not issubclass(found, base):
+        raise ValueError(
+            f"{where} names {name!r:.80}, which is not a registered {what}: expected {', '.join(known)}, "
+            f"or one that your code registers (pyg_sybio.data.registry.register_{what.replace(' ', '')})"
+        )
+    return found

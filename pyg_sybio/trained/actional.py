@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Dataset
-from tqdm import tqdm
+from torch_geometric.data import Dataset
 
 from pyg_sybio.models.sybio_gnn import SybioOutput
-from pyg_sybio.trained.evaluation import dense, numbered_clip
+from pyg_sybio.trained.evaluation import batches, dense
 
 
 class ActionalGraphs(NamedTuple):
@@ -62,28 +61,18 @@ def actional_graphs(
     Raises:
         ValueError: If the model has no actional graphs.
     """
-    model.eval()
-    # An exported model has no weights that torch sees.
-    device = next((each.device for each in model.parameters()), torch.device("cpu"))
-    chosen = torch.arange(len(dataset)) if numbers is None else torch.tensor(numbers)
     found: list[ActionalGraphs] = []
-    hidden = None if progress else True  # None: only shown on a terminal
-    with tqdm(total=len(chosen), unit="clip", disable=hidden, leave=False) as bar:
-        for part in chosen.split(batch_size):
-            batch = Batch.from_data_list([numbered_clip(dataset, number) for number in part.tolist()])
-            graphs = _actional(model(batch.to(device)))
-            poses = dense(batch, "x", model.skeleton.num_joints)[..., -1, :, :]
-            # [N, P, M, M], or [N, M, M] of clips with one person each.
-            persons = graphs.shape[1] if graphs.dim() == 4 else 1
-            found.append(
-                ActionalGraphs(
-                    graphs.flatten(0, -3).cpu(),
-                    poses.flatten(0, -3).cpu(),
-                    part.repeat_interleave(persons),
-                    batch.y.cpu().repeat_interleave(persons),
-                )
+    chosen = None if numbers is None else torch.tensor(numbers)
+    for part, batch, out in batches(model, dataset, chosen, batch_size=batch_size, progress=progress):
+        graphs, poses = _actional(out), dense(batch, "x", model.skeleton.num_joints)[..., -1, :, :]
+        # [N, P, M, M], or [N, M, M] of clips with one person each.
+        persons = graphs.shape[1] if graphs.dim() == 4 else 1
+        y = batch.y.cpu().repeat_interleave(persons)
+        found.append(
+            ActionalGraphs(
+                graphs.flatten(0, -3).cpu(), poses.flatten(0, -3).cpu(), part.repeat_interleave(persons), y
             )
-            bar.update(len(part))
+        )
     together = ActionalGraphs(*(torch.cat(values) for values in zip(*found, strict=True)))
     # The graph of an absent person is zero; the rows of all others sum to one.
     present = together.graphs.flatten(1).any(1)

@@ -3,7 +3,7 @@ r"""The document of a trained model: all that a model file holds apart from the 
 It is JSON, the same in a ``.ckpt`` (under the key ``document``), in a folder (``data.json``) and in the
 metadata
 of an ONNX file. A model file is data: the document holds names of registered data sets and transforms, no
-path but one plain folder name, no pattern, and every number has a bound.
+path except one plain folder name, no pattern, and a bound for every number.
 """
 
 from collections.abc import Mapping
@@ -20,49 +20,30 @@ DATA_FILE = "data.json"
 DOCUMENT_KEY = "document"
 FORMAT = 2
 
-MAX_CLASSES = 10_000
-MAX_FRAMES = 10_000
-MAX_RATE = 10_000.0
 MAX_CHARACTERS = 2**22
 """A longer document in a checkpoint is refused."""
 
-_NAME = {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]{0,63}\Z", "description": "a name"}
-_TEXT = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": 200,
-    "pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z",
-    "description": "a short text without control characters",
-}
-_FRAMES = {
-    "type": "integer",
-    "minimum": 1,
-    "maximum": MAX_FRAMES,
-    "description": f"an integer from 1 to {MAX_FRAMES}",
-}
-_RATE = {
-    "type": "number",
-    "minimum": 1e-3,
-    "maximum": MAX_RATE,
-    "description": f"a frame rate from 0.001 to {MAX_RATE:g} Hz",
-}
-_COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53, "description": "a non-negative integer"}
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1, "description": "a number from 0 to 1"}
-_SKELETON = {"type": "object", "description": "a skeleton"}
-
-# Arguments that decide how much memory or time a clip takes, wherever they occur.
-_BOUNDED = {
-    "num_observed": _FRAMES,
-    "num_future": _FRAMES,
-    "num_frames": _FRAMES,
-    "window_stride": _FRAMES,
-    "frame_rate": _RATE,
-    "num_clips": {"type": "integer", "minimum": 1, "maximum": 100_000, "description": "at most 100000 clips"},
-    "skeleton": _SKELETON,
-}
+_MAX_LIST = 10_000
+_MAX_TEXT = 200
 
 
-def _object(properties: Mapping[str, Any], what: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
+def _number(low: float, high: float, what: str, kind: str = "number") -> dict[str, Any]:
+    return {"type": kind, "minimum": low, "maximum": high, "description": f"{what} from {low:g} to {high:g}"}
+
+
+def _text(pattern: str, what: str) -> dict[str, Any]:
+    return {"type": "string", "maxLength": _MAX_TEXT, "pattern": rf"^{pattern}\Z", "description": what}
+
+
+def _choice(*values: str | None) -> dict[str, Any]:
+    return {"enum": list(values), "description": ", ".join(value or "null" for value in values)}
+
+
+def _list(items: Mapping[str, Any], what: str, most: int = _MAX_LIST, **more: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items, "maxItems": most, "description": what, **more}
+
+
+def _object(what: str, optional: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
     """The schema of an object with these properties and no others."""
     return {
         "type": "object",
@@ -73,27 +54,33 @@ def _object(properties: Mapping[str, Any], what: str, optional: tuple[str, ...] 
     }
 
 
-def _list(items: Mapping[str, Any], what: str, most: int, **more: Any) -> dict[str, Any]:
-    return {"type": "array", "items": items, "maxItems": most, "description": what, **more}
+_NAME = _text("[A-Za-z_][A-Za-z0-9_]{0,63}", "a name")
+_LABEL = _text(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", "a short text without control characters")
+_FRAMES = _number(1, 10_000, "an integer", "integer")
+_COUNT = _number(0, 2**53, "a non-negative integer", "integer")
+_RATE = _number(1e-3, 10_000, "a frame rate in Hz")
+_SKELETON = {"type": "object", "description": "a skeleton"}
+
+# Arguments that decide how much memory or time a clip takes, wherever they occur.
+_BOUNDED = {
+    **dict.fromkeys(("num_observed", "num_future", "num_frames", "window_stride"), _FRAMES),
+    "frame_rate": _RATE,
+    "num_clips": _number(1, 100_000, "a number of clips", "integer"),
+    "skeleton": _SKELETON,
+}
 
 
 def _value(depth: int) -> dict[str, Any]:
     """The schema of an argument: a short plain value, nested no deeper than `depth`."""
-    value: dict[str, Any] = {
-        "type": ["null", "boolean", "number", "string"],
-        "minimum": -1e15,
-        "maximum": 1e15,
-        "maxLength": 200,
-        # No slash, no backslash, no control character: neither a path nor a URL.
-        "pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029/\\]*\Z",
-        "description": "a plain value: a number, a short text without slashes, or a list or object of them",
-    }
+    # Neither a path nor a URL.
+    value = _text(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029/\\]*", "a plain value, whose texts have no slashes")
+    value |= {"type": ["null", "boolean", "number", "string"], "minimum": -1e15, "maximum": 1e15}
     if depth:
         inner = _value(depth - 1)
         value |= {
             "type": [*value["type"], "array", "object"],
             "items": inner,
-            "maxItems": 10_000,
+            "maxItems": _MAX_LIST,
             "propertyNames": {"maxLength": 64, "pattern": value["pattern"]},
             "maxProperties": 100,
             "additionalProperties": inner,
@@ -101,84 +88,57 @@ def _value(depth: int) -> dict[str, Any]:
     return value
 
 
-def _arguments(*refused: str, **more: Any) -> dict[str, Any]:
+def _arguments(*refused: str, **known: Any) -> dict[str, Any]:
+    """The schema of arguments by name, each of which may be null."""
+    known = {name: {"anyOf": [{"type": "null"}, each]} for name, each in (_BOUNDED | known).items()}
     return {
         "type": "object",
         "propertyNames": _NAME | {"not": {"enum": list(refused)}, "description": "a setting for model files"},
-        "properties": {
-            **{name: {"anyOf": [{"type": "null"}, each]} for name, each in _BOUNDED.items()},
-            **more,
-        },
+        "properties": known,
         "additionalProperties": _value(3),
         "maxProperties": 100,
         "description": "arguments by name",
     }
 
 
-_TRANSFORM = _object({"name": _NAME, "arguments": _arguments()}, "a transform", optional=("arguments",))
+_TRANSFORM = _object("a transform", name=_NAME, arguments=_arguments(), optional=("arguments",))
 _TRANSFORMS = _list(_TRANSFORM, "a list of transforms", 32)
-_SETTINGS = _arguments(
-    *NOT_SHARED,
-    **{name: {"anyOf": [{"type": "null"}, _TRANSFORM, _TRANSFORMS]} for name in TRANSFORMS},
-)
+_SETTINGS = _arguments(*NOT_SHARED, **{name: {"anyOf": [_TRANSFORM, _TRANSFORMS]} for name in TRANSFORMS})
+_SHARES = _list(_number(0, 1, "a number"), "two shares", 2, minItems=2)
 _SCHEMA = _object(
-    {
-        "format": {
-            "const": FORMAT,
-            "description": f"format {FORMAT}; a later version of the package reads it",
-        },
-        "class_names": _list(_TEXT, "a list of different names", MAX_CLASSES, minItems=1, uniqueItems=True),
-        "seen_classes": _list({"type": "boolean"}, "true or false for each class", MAX_CLASSES),
-        "preparation": _object(
-            {
-                "skeleton": _SKELETON,
-                "num_observed": _FRAMES,
-                "frame_rate": _RATE,
-                "preprocess": _TRANSFORMS,
-                "fill": _TRANSFORMS,
-                "padding": {"enum": ["repeat", "hold", None], "description": "repeat, hold or null"},
-            },
-            "the preparation",
-            optional=("skeleton",),
-        ),
-        "views": _object(
-            {
-                "mirror": {"enum": ["x", "y", "z", None], "description": "x, y, z or null"},
-                "parts": _list(_list(_SHARE, "two shares", 2, minItems=2), "a list of pairs of shares", 32),
-            },
-            "the views",
-        ),
-        "training": _object(
-            {
-                "epoch": _COUNT,
-                "global_step": _COUNT,
-                "batch_size": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": 4096,
-                    "description": "a batch size",
-                },
-                "dataset": _NAME,
-                "folder": {
-                    "type": "string",
-                    "pattern": r"^[A-Za-z0-9_-]{0,64}\Z",
-                    "description": "the plain name of a folder",
-                },
-                "only_in_recipe": _list(_NAME, "names of settings", 16),
-                "settings": _SETTINGS,
-                "train": _SETTINGS,
-                "val": _SETTINGS,
-                "test": _SETTINGS,
-            },
-            "the training",
-        ),
-        "digest": {
-            "type": "string",
-            "pattern": r"^[0-9a-f]{64}\Z",
-            "description": "a SHA-256 of the weights",
-        },
-    },
     "a document",
+    format={"const": FORMAT, "description": f"format {FORMAT}; a later version of the package reads it"},
+    class_names=_list(_LABEL, "a list of different names", minItems=1, uniqueItems=True),
+    seen_classes=_list({"type": "boolean"}, "true or false for each class"),
+    preparation=_object(
+        "the preparation",
+        skeleton=_SKELETON,
+        num_observed=_FRAMES,
+        frame_rate=_RATE,
+        preprocess=_TRANSFORMS,
+        fill=_TRANSFORMS,
+        padding=_choice("repeat", "hold", None),
+        optional=("skeleton",),
+    ),
+    views=_object(
+        "the views",
+        mirror=_choice("x", "y", "z", None),
+        parts=_list(_SHARES, "a list of pairs of shares", 32),
+    ),
+    training=_object(
+        "the training",
+        epoch=_COUNT,
+        global_step=_COUNT,
+        batch_size=_number(1, 4096, "a batch size", "integer"),
+        dataset=_NAME,
+        folder=_text("[A-Za-z0-9_-]{0,64}", "the plain name of a folder"),
+        only_in_recipe=_list(_NAME, "names of settings", 16),
+        settings=_SETTINGS,
+        train=_SETTINGS,
+        val=_SETTINGS,
+        test=_SETTINGS,
+    ),
+    digest=_text("[0-9a-f]{64}", "a SHA-256 of the weights"),
 )
 _VALIDATOR = jsonschema.Draft202012Validator(_SCHEMA)
 

@@ -1,9 +1,7 @@
 r"""Accuracy and motion errors of a model over a data set, next to zero velocity, from one pass."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +9,6 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data, Dataset
 from tqdm import tqdm
 
-from pyg_sybio.files import write_whole
 from pyg_sybio.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
 from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.models.persons import persons_of_data
@@ -136,7 +133,7 @@ def answers(
     _check_fit(model, dataset)
     errors: dict[str, dict[str, ErrorByHorizon]] = {}
     logits, labels = [], []
-    for batch, out in _run(model, dataset, batch_size, progress, views):
+    for _, batch, out in batches(model, dataset, batch_size=batch_size, progress=progress, views=views):
         labels.append(batch.y.cpu())
         if out.logits is not None:
             logits.append(out.logits.cpu())
@@ -239,72 +236,30 @@ def summary(
     return report
 
 
-def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
-    """The report as text with Markdown tables; without `by_class`, they only have the mean of the classes."""
-    lines = [f"{report['dataset']}: {report['clips']} clips"]
-    if "observation_ratio" in report:
-        lines[0] += f", of which the first {report['observation_ratio']:.0%} was observed"
-    if (views := report.get("views", 1)) > 1:
-        which = " (half of them mirrored)" if report["mirrored"] else ""
-        lines[0] += f", averaged over {views} views of each{which}"
-    if recognition := report.get("recognition"):
-        lines += ["", _recognition_line(recognition)]
-    if "motion" in report and not report["motion"]:
-        lines += ["", "motion: no errors, because the future of these clips was not recorded"]
-    for name, errors in report.get("motion", {}).items():
-        lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
-    return "\n".join(lines)
-
-
-def write_report(report: Mapping[str, Any], path: str | Path) -> None:
-    """Write the report as JSON."""
-    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
-
-
-def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[list[int]], list[str]]:
-    r"""The confusion matrix `[C, C]` of a report, true classes in rows, and the classes.
-
-    Args:
-        report: A report of :func:`summary`, perhaps read back from its file.
-        where: What errors call it.
-
-    Raises:
-        ValueError: If it has no confusion: the model does not recognise, no clip is of a class seen in
-            training, or it is not such a report.
-    """
-    recognition = report.get("recognition") if isinstance(report, Mapping) else None
-    confusion = recognition.get("confusion") if isinstance(recognition, Mapping) else None
-    if not isinstance(confusion, Mapping) or not confusion:
-        raise ValueError(
-            f"{where} has no confusion, expected a report of 'sybio evaluate' on a model that recognises"
-        )
-    try:
-        # Classes without clips that were predicted by mistake come last.
-        names = list(dict.fromkeys([*confusion, *(guess for row in confusion.values() for guess in row)]))
-        return [[int(confusion.get(name, {}).get(guess, 0)) for guess in names] for name in names], names
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{where} has a malformed confusion, expected counts by class: {error}") from error
-
-
 @torch.no_grad()
-def _run(
-    model: Any, dataset: Dataset, batch_size: int, progress: bool, views: Views
-) -> Iterator[tuple[Batch, SybioOutput]]:
+def batches(
+    model: Any,
+    dataset: Dataset,
+    numbers: Tensor | None = None,
+    *,
+    batch_size: int,
+    progress: bool,
+    views: Views = ONE_VIEW,
+) -> Iterator[tuple[Tensor, Batch, SybioOutput]]:
+    """The numbers of some clips (by default all), their batch, and the output of the model."""
     model.eval()
     # An exported model has no weights that torch sees, and takes its inputs from the CPU.
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
     versions = views.versions(dataset)
+    numbers = torch.arange(len(dataset)) if numbers is None else numbers
     # Not a loader, which draws from torch's generator even if nothing is random.
     hidden = None if progress else True  # None: only shown on a terminal
-    for numbers in tqdm(
-        torch.arange(len(dataset)).split(batch_size), unit="batch", disable=hidden, leave=False
-    ):
-        batches = [
-            Batch.from_data_list([numbered_clip(each, number) for number in numbers.tolist()]).to(device)
+    for part in tqdm(numbers.split(batch_size), unit="batch", disable=hidden, leave=False):
+        seen = [
+            Batch.from_data_list([numbered_clip(each, number) for number in part.tolist()]).to(device)
             for each in versions
         ]
-        yield batches[0], views.answer(model, dataset, batches)
+        yield part, seen[0], views.answer(model, dataset, seen)
 
 
 def _check_fit(model: Any, dataset: Dataset) -> None:
@@ -388,28 +343,3 @@ def _row(errors: Mapping[str, Tensor]) -> dict[str, Any]:
         ]
         for name, row in ((name, row.tolist()) for name, row in rows.items())
     }
-
-
-def _recognition_line(recognition: Mapping[str, Any]) -> str:
-    clips = f"{recognition['clips']} clips of {len(recognition['classes'])} classes seen in training"
-    if "top1" not in recognition:
-        return f"recognition: {clips}"
-    top5 = f", top-5 {recognition['top5']:.2%}" if "top5" in recognition else ""
-    mean = f", mean class accuracy {recognition['mean_class_accuracy']:.2%}"
-    return f"recognition: top-1 {recognition['top1']:.2%}{top5}{mean} ({clips})"
-
-
-def _motion_table(name: str, errors: Mapping[str, Any], horizons: Sequence[int], by_class: bool) -> list[str]:
-    lines = [
-        f"| {name:<18} | predictor     | " + " | ".join(f"{ms:>4} ms" for ms in horizons) + " |",
-        f"|{'-' * 20}|{'-' * 15}|" + "|".join("-" * 8 + ":" for _ in horizons) + "|",
-    ]
-    rows = [("mean of classes", errors["mean_of_classes"])]
-    if by_class:
-        rows = [*errors["classes"].items(), *rows]
-    for label, row in rows:
-        for predictor in (*PREDICTORS, "ratio"):
-            values = ("      –" if value is None else f"{value:7.3f}" for value in row[predictor])
-            shown = predictor.replace("_", " ")
-            lines.append(f"| {label:<18} | {shown:<13} | " + " | ".join(values) + " |")
-    return lines

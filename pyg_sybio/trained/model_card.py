@@ -1,11 +1,11 @@
 r"""The model card of a saved model: a README.md for people, with a header for the hub."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyg_sybio.models.sybio_gnn import SybioGNN
-from pyg_sybio.trained.evaluation import format_report
+from pyg_sybio.trained.report import format_report
 
 CARD_FILE = "README.md"
 
@@ -39,21 +39,68 @@ def model_card(
     """
     if report is not None:
         _check_report(report, document)
-    sections = [
-        *_header(document, report, title),
-        f"# {title}",
-        _summary(model, document),
-        _facts(model, document),
-        "## Use",
-        _usage(model),
-        "## Results",
-        *_results(report, document),
-        "## Training",
-        *_training(document),
-        "## Limits",
-        "\n".join(f"- {limit}" for limit in _limits(model, document, report)),
-    ]
-    return "\n\n".join(sections) + "\n"
+    skeleton, training, config = model.skeleton, document["training"], model.config
+    data, names = training["folder"] or training["dataset"], document["class_names"]
+    observed, future = (
+        _seconds(frames, document) for frames in (document["preparation"]["num_observed"], model.num_future)
+    )
+    tasks = [f"recognises which of {len(names)} actions is performed"] if config["recognition"] else []
+    tasks += [f"predicts the next {future}"] if config["prediction"] else []
+    size = f"{skeleton.num_joints} joints, `{skeleton.coordinates}`, {skeleton.units}"
+    facts = {
+        "skeleton": f"`{skeleton.name}`, {size}",
+        "joints": _listed(skeleton.joints),
+        "classes": _listed(names),
+        "parameters": f"{sum(each.numel() for each in model.parameters()) / 1e6:.2f} million",
+    }
+    shown = {key: training[key] for key in ("dataset", "settings", "train")}
+    # Every JSON value is YAML as well.
+    header: dict[str, Any] = {"library_name": "pyg_sybio", "tags": list(_TAGS)}
+    if report is not None and (results := list(_index(data, report))):
+        header["model-index"] = [{"name": title, "results": results}]
+    header_lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in header.items())
+    limits = "\n".join(f"- {limit}" for limit in _limits(model, document, report, observed, future))
+    return f"""\
+---
+{header_lines}
+---
+
+# {title}
+
+A symbiotic graph neural network (Sybio-GNN). From {observed} of a skeleton sequence it {" and ".join(tasks)}.
+
+{_table(("", ""), facts.items())}
+
+## Use
+
+```python
+from pyg_sybio import load_trained
+
+trained = load_trained("FOLDER")  # this folder, or its name on the hub, owner/name
+prediction = trained.predict("FILE")  # a recording in any format that the package reads
+print(prediction.ranked()[:3])
+```
+
+`sybio predict FOLDER FILE` does the same on the command line. `SybioGNN.from_pretrained("FOLDER")` is only
+the network; it takes poses `[N, T, {skeleton.num_joints}, {model.in_channels}]`, prepared as in training
+(`data.json`).
+
+## Results
+
+{_results(report, data)}
+
+## Training
+
+{training["global_step"]} steps (epoch {training["epoch"]}) with batches of {training["batch_size"]} clips.
+
+```json
+{json.dumps(shown, indent=2, ensure_ascii=False)}
+```
+
+## Limits
+
+{limits}
+"""
 
 
 def _check_report(report: Mapping[str, Any], document: Mapping[str, Any]) -> None:
@@ -77,18 +124,8 @@ def _check_report(report: Mapping[str, Any], document: Mapping[str, Any]) -> Non
         raise ValueError(f"the report has the class {unknown[0]!r}, which the model does not know")
 
 
-def _header(document: Mapping[str, Any], report: Mapping[str, Any] | None, title: str) -> Iterator[str]:
-    # Every JSON value is YAML as well.
-    header: dict[str, Any] = {"library_name": "pyg_sybio", "tags": list(_TAGS)}
-    if report is not None and (results := list(_index(document, report))):
-        header["model-index"] = [{"name": title, "results": results}]
-    lines = (f"{key}: {json.dumps(value)}" for key, value in header.items())
-    yield "\n".join(["---", *lines, "---"])
-
-
-def _index(document: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The results in the form of the hub."""
-    name = _data_name(document)
+def _index(name: str, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The results on the data of a name, in the form of the hub."""
     dataset = {"name": name, "type": name.lower().replace(" ", "-"), "split": report["split"]}
     recognition = report.get("recognition", {})
     accuracies = {
@@ -116,78 +153,25 @@ def _index(document: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[d
         yield {"task": task, "dataset": dataset, "metrics": metrics}
 
 
-def _summary(model: SybioGNN, document: Mapping[str, Any]) -> str:
-    tasks = []
-    if model.config["recognition"]:
-        tasks.append(f"recognises which of {len(document['class_names'])} actions is performed")
-    if model.config["prediction"]:
-        tasks.append(f"predicts the next {_seconds(model.num_future, document)}")
-    observed = _seconds(document["preparation"]["num_observed"], document)
-    return (
-        f"A symbiotic graph neural network (Sybio-GNN). From {observed} of a skeleton sequence it "
-        f"{' and '.join(tasks)}."
-    )
-
-
-def _seconds(num_frames: int, document: Mapping[str, Any]) -> str:
-    rate = document["preparation"]["frame_rate"]
-    return f"{num_frames / rate:.3g} s ({num_frames} frames at {rate:g} Hz)"
-
-
-def _facts(model: SybioGNN, document: Mapping[str, Any]) -> str:
-    skeleton = model.skeleton
-    units = f", {skeleton.units}" if skeleton.units else ""
-    parameters = sum(each.numel() for each in model.parameters())
-    rows = {
-        "skeleton": f"`{skeleton.name}`, {skeleton.num_joints} joints, `{skeleton.coordinates}`{units}",
-        "joints": _listed(skeleton.joints),
-        "classes": _listed(document["class_names"]),
-        "parameters": f"{parameters / 1e6:.2f} million",
-    }
-    return _table(("", ""), rows.items())
-
-
-def _usage(model: SybioGNN) -> str:
-    joints, features = model.skeleton.num_joints, model.in_channels
-    return f"""\
-```python
-from pyg_sybio import load_trained
-
-trained = load_trained("FOLDER")  # this folder, or its name on the hub, owner/name
-prediction = trained.predict("FILE")  # a recording in any format that the package reads
-print(prediction.ranked()[:3])
-```
-
-`sybio predict FOLDER FILE` does the same on the command line. `SybioGNN.from_pretrained("FOLDER")` is only
-the network; it takes poses `[N, T, {joints}, {features}]`, prepared as in training (`data.json`)."""
-
-
-def _results(report: Mapping[str, Any] | None, document: Mapping[str, Any]) -> Iterator[str]:
+def _results(report: Mapping[str, Any] | None, data: str) -> str:
     if report is None:
-        yield "The model was not evaluated."
-        return
-    yield (
-        f"On the split `{report['split']}` of {_data_name(document)}. Zero velocity keeps the last observed "
-        "pose. The ratio is the model's figure divided by that of zero velocity: below 1 is better for "
-        "errors, above 1 for the share of correct joints (pck)."
-    )
-    yield format_report(report, by_class=False)
+        return "The model was not evaluated."
+    parts = [
+        f"On the split `{report['split']}` of {data}. Zero velocity keeps the last observed pose. The ratio "
+        "is the model's figure divided by that of zero velocity: below 1 is better for errors, above 1 for "
+        "the share of correct joints (pck).",
+        format_report(report, by_class=False),
+    ]
     if recall := report.get("recognition", {}).get("recall"):
-        rows = ((_cell(name), f"{value:.1%}") for name, value in recall.items())
-        yield _table(("class", "recall"), rows)
+        parts.append(
+            _table(("class", "recall"), ((_cell(name), f"{each:.1%}") for name, each in recall.items()))
+        )
+    return "\n\n".join(parts)
 
 
-def _training(document: Mapping[str, Any]) -> Iterator[str]:
-    training = document["training"]
-    yield (
-        f"{training['global_step']} steps (epoch {training['epoch']}) with batches of "
-        f"{training['batch_size']} clips."
-    )
-    shown = {key: training[key] for key in ("dataset", "settings", "train")}
-    yield f"```json\n{json.dumps(shown, indent=2, ensure_ascii=False)}\n```"
-
-
-def _limits(model: SybioGNN, document: Mapping[str, Any], report: Mapping[str, Any] | None) -> Iterator[str]:
+def _limits(
+    model: SybioGNN, document: Mapping[str, Any], report: Mapping[str, Any] | None, observed: str, future: str
+) -> Iterator[str]:
     yield f"The model only knows the skeleton `{model.skeleton.name}`; other joints have to be mapped to it."
     if model.config["recognition"]:
         yield "It names one of its classes for every recording; there is no class for anything else."
@@ -195,11 +179,11 @@ def _limits(model: SybioGNN, document: Mapping[str, Any], report: Mapping[str, A
         if unseen := [name for name, seen in names if not seen]:
             yield f"Classes that did not occur in training, and are not reliable: {_listed(unseen)}."
     yield (
-        f"It was trained on {_seconds(document['preparation']['num_observed'], document)} per clip; it "
-        "accepts shorter recordings, but the results do not show how well they work."
+        f"It was trained on {observed} per clip; it accepts shorter recordings, but the results do not show "
+        "how well they work."
     )
     if model.config["prediction"]:
-        yield f"It predicts one future of {_seconds(model.num_future, document)}, without alternatives."
+        yield f"It predicts one future of {future}, without alternatives."
     if report is not None:
         yield (
             "The results are of recordings of the same data set as in training: they do not show how the "
@@ -207,11 +191,9 @@ def _limits(model: SybioGNN, document: Mapping[str, Any], report: Mapping[str, A
         )
 
 
-def _data_name(document: Mapping[str, Any]) -> str:
-    """The folder of the recordings, or the class that reads them."""
-    training = document["training"]
-    name: str = training["folder"] or training["dataset"]
-    return name
+def _seconds(num_frames: int, document: Mapping[str, Any]) -> str:
+    rate = document["preparation"]["frame_rate"]
+    return f"{num_frames / rate:.3g} s ({num_frames} frames at {rate:g} Hz)"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -223,6 +205,5 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _table(header: tuple[str, str], rows: Any) -> str:
-    lines = [header, ("---", "---"), *rows]
-    return "\n".join(f"| {left} | {right} |" for left, right in lines)
+def _table(header: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"| {left} | {right} |" for left, right in (header, ("---", "---"), *rows))

@@ -18,12 +18,11 @@ from pyg_sybio.trained.evaluation import (
     Report,
     answers,
     evaluate,
-    format_report,
     horizon_frames,
     motion_errors,
     motions,
-    write_report,
 )
+from pyg_sybio.trained.report import format_report, write_report
 from pyg_sybio.trained.views import Views
 
 SMALL = {

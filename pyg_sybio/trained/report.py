@@ -1,0 +1,82 @@
+r"""The report of an evaluation as text and as a file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyg_sybio.files import write_whole
+from pyg_sybio.trained.evaluation import PREDICTORS
+
+
+def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
+    """The report as text with Markdown tables; without `by_class`, they only have the mean of the classes."""
+    lines = [f"{report['dataset']}: {report['clips']} clips"]
+    if "observation_ratio" in report:
+        lines[0] += f", of which the first {report['observation_ratio']:.0%} was observed"
+    if (views := report.get("views", 1)) > 1:
+        which = " (half of them mirrored)" if report["mirrored"] else ""
+        lines[0] += f", averaged over {views} views of each{which}"
+    if recognition := report.get("recognition"):
+        lines += ["", _recognition_line(recognition)]
+    if "motion" in report and not report["motion"]:
+        lines += ["", "motion: no errors, because the future of these clips was not recorded"]
+    for name, errors in report.get("motion", {}).items():
+        lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
+    return "\n".join(lines)
+
+
+def write_report(report: Mapping[str, Any], path: str | Path) -> None:
+    """Write the report as JSON."""
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[list[int]], list[str]]:
+    r"""The confusion matrix `[C, C]` of a report, true classes in rows, and the classes.
+
+    Args:
+        report: A report of :func:`summary`, perhaps read back from its file.
+        where: What errors call it.
+
+    Raises:
+        ValueError: If it has no confusion: the model does not recognise, no clip is of a class seen in
+            training, or it is not such a report.
+    """
+    recognition = report.get("recognition") if isinstance(report, Mapping) else None
+    confusion = recognition.get("confusion") if isinstance(recognition, Mapping) else None
+    if not isinstance(confusion, Mapping) or not confusion:
+        raise ValueError(
+            f"{where} has no confusion, expected a report of 'sybio evaluate' on a model that recognises"
+        )
+    try:
+        # Classes without clips that were predicted by mistake come last.
+        names = list(dict.fromkeys([*confusion, *(guess for row in confusion.values() for guess in row)]))
+        return [[int(confusion.get(name, {}).get(guess, 0)) for guess in names] for name in names], names
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{where} has a malformed confusion, expected counts by class: {error}") from error
+
+
+def _recognition_line(recognition: Mapping[str, Any]) -> str:
+    clips = f"{recognition['clips']} clips of {len(recognition['classes'])} classes seen in training"
+    if "top1" not in recognition:
+        return f"recognition: {clips}"
+    top5 = f", top-5 {recognition['top5']:.2%}" if "top5" in recognition else ""
+    mean = f", mean class accuracy {recognition['mean_class_accuracy']:.2%}"
+    return f"recognition: top-1 {recognition['top1']:.2%}{top5}{mean} ({clips})"
+
+
+def _motion_table(name: str, errors: Mapping[str, Any], horizons: Sequence[int], by_class: bool) -> list[str]:
+    lines = [
+        f"| {name:<18} | predictor     | " + " | ".join(f"{ms:>4} ms" for ms in horizons) + " |",
+        f"|{'-' * 20}|{'-' * 15}|" + "|".join("-" * 8 + ":" for _ in horizons) + "|",
+    ]
+    rows = [("mean of classes", errors["mean_of_classes"])]
+    if by_class:
+        rows = [*errors["classes"].items(), *rows]
+    for label, row in rows:
+        for predictor in (*PREDICTORS, "ratio"):
+            values = ("      –" if value is None else f"{value:7.3f}" for value in row[predictor])
+            shown = predictor.replace("_", " ")
+            lines.append(f"| {label:<18} | {shown:<13} | " + " | ".join(values) + " |")
+    return lines
