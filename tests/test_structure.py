@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 PACKAGE = Path(__file__).parents[1] / "pyg_sybio"
 
 # A module imports from its own level and from the levels before it.
@@ -80,7 +78,6 @@ def test_the_root_has_few_files() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 12
 
 
-@pytest.mark.xfail(strict=True, reason="some files are waiting to be divided")
 def test_no_file_is_long() -> None:
     paths = [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "benchmarks").rglob("*.py")]
     lengths = {path.name: len(path.read_text("utf-8").splitlines()) for path in paths}

@@ -53,8 +53,8 @@ class SybioModule(L.LightningModule):
             scheduler whose second argument is its length will do (``CosineAnnealingLR``, for one).
         compile: Compile the model's forward pass: the first steps take minutes, and those that follow less
             time. Checkpoints are those of a model that is not compiled. (default: :obj:`False`)
-        dense_actional: Infer the actional graphs by dense products instead of message passing. The numbers are
-            the same; a step of a small model takes less time. (default: :obj:`False`)
+        dense_actional: Infer the actional graphs by dense products instead of message passing. The numbers
+            are the same; a step of a small model takes less time. (default: :obj:`False`)
         checkpoint_activations: Compute the blocks' inner features again in the backward pass instead of
             keeping them, for clips too long for the memory. (default: :obj:`False`)
 
