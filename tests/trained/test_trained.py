@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from live_models import NTU, OBSERVED, save_checkpoint, small_checkpoint, small_model
+from tiny_recipe import TINY_MODEL, TINY_TRAINER
 from torch import Tensor
 
 from pyg_sybio import Trained, load_trained
@@ -25,6 +27,7 @@ from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.trained.hub import FILES
 from pyg_sybio.trained.views import Views
+from pyg_sybio.training.recipes import fit
 
 CENTER = {"name": "Center", "arguments": {"joint": "spine"}}
 LIMIT = {"name": "LimitLength", "arguments": {"num_frames": 48}}
@@ -343,3 +346,48 @@ def test_an_exported_model_is_not_exported_again(tmp_path: Path) -> None:
         exported.save(tmp_path / "walks")
     with pytest.raises(ValueError, match="the model was exported already"):
         exported.export_onnx(tmp_path / "walks.onnx")
+
+
+@pytest.mark.real_data
+@pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
+@pytest.mark.parametrize(
+    ("recipe", "recording"),
+    [("cmu_mocap", "cmu_mocap/test/walking/walking_1.txt"), ("nw_ucla", "nw_ucla/a01_s01_e00_v01.json")],
+)
+def test_a_model_of_real_recordings_predicts_without_them(
+    recipe: str, recording: str, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [
+        "--trainer.max_steps=1",
+        "--trainer.limit_val_batches=0",
+        f"--trainer.default_root_dir={tmp_path}",
+    ]
+    fit(
+        recipe,
+        [*TINY_MODEL, *TINY_TRAINER, *steps, f"--data.root={data_root}", "--trainer.precision=32-true"],
+    )
+    monkeypatch.delenv("PYG_SYBIO_DATA", raising=False)
+    trained = load_trained(next(tmp_path.rglob("last.ckpt")))
+    assert trained.views.count > 1
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    copy = shutil.copy(data_root / recording, clips)
+    trained.save(tmp_path / "model")
+    expected, found = trained.predict(copy), load_trained(tmp_path / "model").predict(copy)
+    (clip,) = trained.predict_folder(clips)
+    for other in (found, clip.prediction):
+        torch.testing.assert_close(other.probabilities, expected.probabilities, rtol=0, atol=1e-5)
+        torch.testing.assert_close(other.future_motion.poses, expected.future_motion.poses, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_damaged_weights_of_an_onnx_file_are_noticed(tmp_path: Path) -> None:
+    model = small_model(channels=[8], strides=[2], fusions=[], bones=False)
+    path = tmp_path / "model.onnx"
+    walking(model=model).export_onnx(path, task="recognition")
+    content = onnx.load_model_from_string(path.read_bytes())
+    weights = max(content.graph.initializer, key=lambda each: len(each.raw_data))
+    weights.raw_data = bytes([weights.raw_data[0] ^ 1]) + weights.raw_data[1:]
+    path.write_bytes(content.SerializeToString())
+    with pytest.raises(ValueError, match=r"model\.onnx: the weights are damaged"):
+        load_trained(path)
