@@ -15,7 +15,7 @@ from torch.export import Dim
 
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
-from pyg_sybio.trained.digest import initializers_digest
+from pyg_sybio.trained.digest import graph_digest
 from pyg_sybio.trained.onnx_model import (
     ABOUT,
     CONFIG,
@@ -94,7 +94,7 @@ def export_onnx(
             number of persons, and there is a second input ``present``, booleans ``[N, P]``.
         num_future: Number of future frames. (default: the model's ``num_future``)
         about: Additional metadata as JSON values, or a function that returns them for the digest of the
-            file's weights (:func:`~pyg_sybio.trained.digest.initializers_digest`).
+            file's weights (:func:`~pyg_sybio.trained.digest.graph_digest`).
 
     Shapes:
         - **poses:** :math:`(N, T, M, D)`, any :math:`T \geq 1`
@@ -123,7 +123,7 @@ def export_onnx(
     graph = _Graph(model, _OUTPUTS[task], num_future, *_motions(model, *_TRACED, persons=persons))
     proto = _translated(graph)
     if about is not None:
-        facts = about(initializers_digest(proto.graph)) if callable(about) else about
+        facts = about(graph_digest(proto.graph)) if callable(about) else about
         metadata[ABOUT] = json.dumps(facts, allow_nan=False)
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=value)

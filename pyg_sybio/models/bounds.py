@@ -179,6 +179,7 @@ def bounded_skeleton(document: Any, where: str) -> Skeleton:
     Raises:
         ValueError: If it is too large, or is not a skeleton.
     """
+    check_plain(document, where)
     if isinstance(document, Mapping):
         lists = {"joints": _MAX_JOINTS, "parts": _MAX_JOINTS, "mirror": _MAX_JOINTS, "subsets": _MAX_JOINTS}
         lists |= {"bones": _MAX_EDGES, "bridges": _MAX_EDGES, "part_bones": _MAX_EDGES}
@@ -188,7 +189,10 @@ def bounded_skeleton(document: Any, where: str) -> Skeleton:
                 raise ValueError(
                     f"{where}: '{name}' of the skeleton has {len(value)} entries, expected at most {most}"
                 )
-    skeleton = Skeleton.from_dict(document, where=where)
+    try:
+        skeleton = Skeleton.from_dict(document, where=where)
+    except ValueError as error:
+        raise ValueError(f"{error!s:.500}") from None  # it lists names
     degree = [0] * skeleton.num_joints
     for joint in (joint for bone in skeleton.bones for joint in bone):
         degree[skeleton.joint_index(joint)] += 1

@@ -2,6 +2,7 @@ r"""A digest of weights, by which damage to a file is noticed."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -16,12 +17,14 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
     )
 
 
-def initializers_digest(graph: Any) -> str:
-    """The SHA-256 of the weights in the protocol buffer of an ONNX graph."""
-    return arrays_digest(
+def graph_digest(graph: Any) -> str:
+    """The SHA-256 of the weights and the operators in the protocol buffer of an ONNX graph."""
+    weights = (
         (each.name, str(each.data_type), each.dims, each.raw_data or each.SerializeToString())
         for each in sorted(graph.initializer, key=lambda each: str(each.name))
     )
+    operators = ((each.name, each.op_type, (), each.SerializeToString()) for each in graph.node)
+    return arrays_digest(chain(weights, operators))
 
 
 def arrays_digest(arrays: Iterable[tuple[str, str, Sequence[int], bytes]]) -> str:

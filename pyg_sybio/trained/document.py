@@ -20,6 +20,7 @@ DATA_FILE = "data.json"
 DOCUMENT_KEY = "document"
 FORMAT = 2
 
+MAX_TRANSFORMS = 32
 MAX_CHARACTERS = 2**22
 """A longer document in a checkpoint is refused."""
 
@@ -102,7 +103,7 @@ def _arguments(*refused: str, **known: Any) -> dict[str, Any]:
 
 
 _TRANSFORM = _object("a transform", name=_NAME, arguments=_arguments(), optional=("arguments",))
-_TRANSFORMS = _list(_TRANSFORM, "a list of transforms", 32)
+_TRANSFORMS = _list(_TRANSFORM, "a list of transforms", MAX_TRANSFORMS)
 _SETTINGS = _arguments(*NOT_SHARED, **{name: {"anyOf": [_TRANSFORM, _TRANSFORMS]} for name in TRANSFORMS})
 _SHARES = _list(_number(0, 1, "a number"), "two shares", 2, minItems=2)
 _SCHEMA = _object(

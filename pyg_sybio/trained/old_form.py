@@ -17,7 +17,7 @@ from pyg_sybio.data.splits import NOT_SHARED, TRANSFORMS, Splits
 from pyg_sybio.data.transforms.from_settings import build_transforms, steps_of
 from pyg_sybio.models.bounds import bounded_skeleton, check_plain
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.trained.document import FORMAT
+from pyg_sybio.trained.document import FORMAT, MAX_TRANSFORMS
 from pyg_sybio.trained.preparation import Preparation
 from pyg_sybio.trained.views import Views
 
@@ -37,6 +37,7 @@ def document_of_checkpoint(content: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: If the checkpoint has another form.
     """
+    check_plain(content.get("data"), "the data")
     try:
         data = {key: value for key, value in content["data"].items() if key != "root"}
         return {
@@ -166,6 +167,8 @@ def _described(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _transforms(plain: Any) -> Any:
     if isinstance(plain, list):
+        if len(plain) > MAX_TRANSFORMS:
+            raise ValueError(f"a list of {len(plain)} transforms, expected at most {MAX_TRANSFORMS}")
         return [_transforms(each) for each in plain]
     if plain is None:
         return None

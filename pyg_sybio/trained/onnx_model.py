@@ -18,7 +18,7 @@ from pyg_sybio.models.bounds import MAX_FUTURE, check_config_bounds, check_plain
 from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
 from pyg_sybio.models.sybio_gnn import SybioOutput
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.trained.digest import initializers_digest
+from pyg_sybio.trained.digest import graph_digest
 from pyg_sybio.trained.onnx_file import metadata_of, parse_onnx
 
 FORMAT_VERSION = 1
@@ -64,7 +64,7 @@ class OnnxModel(nn.Module):
         num_classes: The number of classes; 0 where recognition was not exported.
         persons: Whether clips may have several persons.
         about: Further facts in the file (data, class names, ...); empty if there are none.
-        digest: The digest of the weights (:func:`~pyg_sybio.trained.digest.initializers_digest`).
+        digest: The digest of the graph (:func:`~pyg_sybio.trained.digest.graph_digest`).
 
     Shapes:
         As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`'s; with one person a clip unless :attr:`persons`.
@@ -92,7 +92,7 @@ class OnnxModel(nn.Module):
             )
         self.config = _object(metadata, CONFIG, where)
         self.about = _object(metadata, ABOUT, where) if ABOUT in metadata else {}
-        self.digest = initializers_digest(proto.graph)
+        self.digest = graph_digest(proto.graph)
         check_config_bounds(self.config, where)
         self.skeleton = Skeleton.from_dict(self.config["skeleton"], where=f"{where}: the model's config")
         self.in_channels = self.config["in_channels"]

@@ -31,7 +31,7 @@ class RandomTimeWarp(MotionTransform):
 
     def __init__(self, *, strength: float = 0.5, tempo: float = 1.0) -> None:
         self.strength = check_range("strength", strength, 0, 1)
-        self.tempo = check_range("tempo", tempo, 1, 1e6)
+        self.tempo = check_range("tempo", tempo, 1, 100)
 
     def forward(self, motion: Motion) -> Motion:
         last = motion.num_frames - 1

@@ -31,7 +31,7 @@ class Smooth(MotionTransform):
     """
 
     def __init__(self, *, std: float) -> None:
-        self.std = check_range("std", std, 1e-3, 1e6)
+        self.std = check_range("std", std, 1e-3, 100)
 
     def forward(self, motion: Motion) -> Motion:
         space = space_of(motion, self)  # [P, T, M, S]

@@ -1,0 +1,79 @@
+"""What a piece of work touches: files, modules, processes and the network, as Python's audit events tell."""
+
+import contextlib
+import os
+import site
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_WATCHED = ("open", "import", "subprocess.Popen", "ctypes.dlopen", "code.__new__", "pickle.find_class")
+_PREFIXES = (
+    "os.",
+    "socket.",
+    "urllib.",
+    "http.",
+    "ftplib.",
+    "smtplib.",
+    "shutil.",
+    "tempfile.",
+    "webbrowser.",
+)
+# Reading a directory or the environment of the process changes nothing and opens nothing.
+_HARMLESS = ("os.listdir", "os.scandir", "os.putenv", "os.unsetenv")
+
+
+@dataclass
+class Seen:
+    """What happened: files by the way they were opened, modules that were imported, and all other events."""
+
+    read: list[Path] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+    imported: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+    def read_outside(self, *allowed: Path) -> list[Path]:
+        """The files that were read, without those below these folders and those of the installed code."""
+        own = [*allowed, *_code_folders()]
+        return [path for path in self.read if not any(path.is_relative_to(folder) for folder in own)]
+
+
+_seen: list[Seen] = []
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _seen or event in _HARMLESS or not (event in _WATCHED or event.startswith(_PREFIXES)):
+        return
+    seen = _seen[-1]
+    if event == "import":
+        seen.imported.append(str(arguments[0]))
+    elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+        path, flags = Path(os.fsdecode(arguments[0])).absolute(), arguments[2]
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        (seen.written if writes else seen.read).append(path)
+    elif event != "open":
+        seen.others.append(f"{event} {arguments!r:.200}")
+
+
+sys.addaudithook(_hook)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Seen]:
+    """Collect what happens in the block."""
+    seen = Seen()
+    _seen.append(seen)
+    try:
+        yield seen
+    finally:
+        _seen.remove(seen)
+
+
+def _code_folders() -> list[Path]:
+    """Where the package and the libraries lie; reading their files is part of running them."""
+    import pyg_sybio
+
+    package = Path(pyg_sybio.__file__).parent
+    return [package, package.parent / "skeletons", Path(sys.base_prefix), *map(Path, site.getsitepackages())]
