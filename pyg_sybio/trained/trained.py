@@ -32,7 +32,7 @@ from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notice
 from pyg_sybio.trained.views import ONE_VIEW, Views
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trained:
     r"""A trained model, with all that is needed to use it.
 
@@ -59,6 +59,9 @@ class Trained:
     seen_classes: tuple[bool, ...]
     views: Views
     training: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Trained({self.model.skeleton.name!r}, {len(self.class_names)} classes, {self.views})"
 
     # Use --------------------------------------------------------------------------------------------------
 
@@ -200,14 +203,13 @@ class Trained:
 
     def _check_length(self, recorded: Motion) -> None:
         """Raise if a recording of rotations is too short: repeated ones are not a motion."""
-        preparation = self.preparation
-        if any(isinstance(step, Standardize) for step in preparation.preprocess):
-            num_frames = at_rate(recorded, preparation.frame_rate).num_frames
-            if num_frames < preparation.num_observed:
+        needed, rate = self.preparation.num_observed, self.preparation.frame_rate
+        if any(isinstance(step, Standardize) for step in self.preparation.preprocess):
+            num_frames = at_rate(recorded, rate, least=needed).num_frames
+            if num_frames < needed:
                 raise ValueError(
                     f"{recorded.source or 'the recording'} has {recorded.num_frames} frames, of which "
-                    f"{num_frames} are left at {preparation.frame_rate:g} Hz, expected at least "
-                    f"{preparation.num_observed}"
+                    f"{num_frames} are left at {rate:g} Hz, expected at least {needed}"
                 )
 
     # Evaluation -------------------------------------------------------------------------------------------
