@@ -2,14 +2,17 @@ r"""An experiment: models that differ in a few settings, measures, and a layout 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Dataset
 
 from pyg_sybio.data.splits import Splits
 from pyg_sybio.experiments.layouts import Layout
 from pyg_sybio.experiments.rows import Row
 from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.trained.evaluation import Answers, Report, answers, summary
 from pyg_sybio.trained.trained import Trained
 from pyg_sybio.trained.views import ONE_VIEW, Views
 from pyg_sybio.training.data_module import ClipDataModule
@@ -31,7 +34,7 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredModel:
-    """A trained model and its data, as measures take them.
+    """A trained model and its data, for measures.
 
     Args:
         model: The model in evaluation mode, on the device to use.
@@ -39,7 +42,7 @@ class MeasuredModel:
         seen_classes: Mask of the classes that occurred in training [C].
         split: The split to measure on: ``"test"`` or ``"val"``.
         views: Test-time augmentation.
-        batch_size: The number of clips in a batch.
+        batch_size: Number of clips per batch.
     """
 
     model: SybioGNN
@@ -48,6 +51,25 @@ class MeasuredModel:
     split: str
     views: Views = ONE_VIEW
     batch_size: int = 32
+
+    @cached_property
+    def clips(self) -> Dataset:
+        """The clips of the split."""
+        return self.data.clips(self.split)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """The model's answers for the clips of the split, which all measures share."""
+        return self._answers(self.clips)
+
+    def report(self, clips: Dataset | None = None) -> Report:
+        """The evaluation of the model. (default: on the clips of the split)"""
+        if clips is None:
+            return summary(self.answers, self.clips, seen_classes=self.seen_classes)
+        return summary(self._answers(clips), clips, seen_classes=self.seen_classes)
+
+    def _answers(self, clips: Dataset) -> Answers:
+        return answers(self.model, clips, batch_size=self.batch_size, views=self.views)
 
     @classmethod
     def of(cls, trained: Trained, data: Splits, split: str) -> "MeasuredModel":

@@ -1,24 +1,22 @@
-r"""What is measured of a trained model: functions that make rows of numbers, and train nothing.
+r"""Measures of a trained model: functions that return rows of numbers.
 
-A measure shows the clips of a split to the model and leaves both as they were. Its numbers do not depend on
-the batch size, nor on what torch's generator has been asked for before, and the generator is left as it was:
-clip `n` is corrupted by the random numbers of the seed `n`, the same at every strength of the corruption.
-Times (:func:`cost`) alone are another every time.
+A measure evaluates the model on the clips of a split and changes neither. Its numbers do not depend on the
+batch size or the state of torch's generator, which is restored: clip `n` is corrupted by the random numbers
+of seed `n`, the same at every strength of the corruption. Only timings vary between runs (:func:`cost`).
 
-A clip of a class that training has not shown does not count for recognition, as in
-:func:`~pyg_sybio.trained.evaluation.evaluate`; accuracies are shares from 0 to 1. :func:`recognition`,
-:func:`motion` and the corruptions have no rows of a task that the model lacks; what is about one task alone
-raises :class:`ValueError` then.
+Clips of classes that did not occur in training do not count for recognition, as in
+:func:`~pyg_sybio.trained.evaluation.evaluate`. Accuracies are fractions from 0 to 1. :func:`recognition`,
+:func:`motion` and the corruptions have no rows for a task that the model does not have; measures of only one
+task raise :class:`ValueError`.
 """
 
 import statistics
-import time
 from collections.abc import Callable, Mapping
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Dataset
+from torch.utils.benchmark import Timer
+from torch_geometric.data import Batch
 from tqdm import tqdm
 
 from pyg_sybio.data.datasets.clip_transforms import Transform
@@ -34,31 +32,27 @@ from pyg_sybio.metrics import (
     negative_log_likelihood,
     reliability_bins,
 )
-from pyg_sybio.trained.evaluation import Answers, Report, answers, numbered_clip, summary
+from pyg_sybio.trained.evaluation import Report, numbered_clip
 
-SHORT_TERM_MS = 400  # the field's "short-term prediction" ends here
+SHORT_TERM_MS = 400  # end of the literature's "short-term prediction"
 
 OBSERVATION_RATIOS = tuple(step / 10 for step in range(1, 11))
 NOISE_DEVIATIONS = tuple(step / 100 for step in range(11))
 MISSING_SHARES = tuple(step / 10 for step in range(6))
-FRAME_RATES = (0.25, 0.5, 1.0, 2.0)  # times the model's
+FRAME_RATES = (0.25, 0.5, 1.0, 2.0)  # relative to the model's
 
 _PCK = "pck@0.05"
-_MEASURED_MS, _MEASURED_RUNS, _WARM_UP_RUNS = 1000.0, 10, 3
-
-# One pass serves all measures of uncorrupted clips; forgotten with the model.
-_answers_of: "WeakKeyDictionary[MeasuredModel, Answers]" = WeakKeyDictionary()
 
 
-# Clips as they are ------------------------------------------------------------------------------------------
+# Unchanged clips ------------------------------------------------------------------------------------------
 
 
 def recognition(trained: MeasuredModel) -> list[Row]:
-    """``top1``, ``top5`` (from five classes on), ``mean_class_accuracy``, and each class's ``recall``."""
-    report = _report(trained)
+    """``top1``, ``top5`` (with at least five classes), ``mean_class_accuracy``, and ``recall`` by class."""
+    report = trained.report()
     if "recognition" not in report:
         return []
-    found = _with_clips(report["recognition"], trained)
+    found = _recognised(report, trained)
     names = (name for name in ("top1", "top5", "mean_class_accuracy") if name in found)
     return [
         *(Row(name, "", None, found[name]) for name in names),
@@ -69,82 +63,73 @@ def recognition(trained: MeasuredModel) -> list[Row]:
 def motion(trained: MeasuredModel) -> list[Row]:
     """Every error of the data set by action and horizon (ms), and the mean of the classes.
 
-    Zero velocity's are the metrics that end in `" of zero velocity"`. Where nothing was recorded is no row.
+    The metrics of zero velocity end in `" of zero velocity"`. Horizons without recorded joints have no rows.
     """
-    report, rows = _report(trained), []
-    for name, errors in report.get("motion", {}).items():
-        groups = {**errors["classes"], MEAN_OF_CLASSES: errors["mean_of_classes"]}
-        for metric, predictor in ((name, "model"), (name + OF_ZERO_VELOCITY, "zero_velocity")):
-            for group, row in groups.items():
-                at_horizons = zip(report["horizons_ms"], row[predictor], strict=True)
-                rows += [Row(metric, group, ms, error) for ms, error in at_horizons if error is not None]
-    return rows
+    return _motion_rows(trained.report())
 
 
 def pck(trained: MeasuredModel) -> list[Row]:
-    r"""Share of the joints that are predicted closely enough, by future frame (from 1 on; Fig. 8).
+    r"""Percentage of correct keypoints, as a fraction, by future frame, from 1 (Fig. 8).
 
-    Of the model (``pck``) and of zero velocity (``pck of zero velocity``), the mean over all persons recorded
-    in that frame; see :func:`~pyg_sybio.metrics.percentage_of_correct_keypoints` at 0.05.
+    The mean over all persons recorded in the frame, of the model (``pck``) and of zero velocity (``pck of
+    zero velocity``); see :func:`~pyg_sybio.metrics.percentage_of_correct_keypoints` with a threshold of 0.05.
 
     Raises:
         ValueError: If the poses are rotations, the model does not predict, or nothing was recorded.
     """
-    dataset = _clips(trained)
-    if dataset.skeleton.coordinates == "expmap":
-        raise ValueError(
-            f"'pck' measures distances, expected positions, but skeleton '{dataset.skeleton.name}' has "
-            f"rotations (coordinates '{dataset.skeleton.coordinates}')"
-        )
-    errors = _answers(trained).errors
+    coordinates = trained.clips.skeleton.coordinates
+    if coordinates == "expmap":
+        raise ValueError(f"'pck' measures distances, expected positions, got coordinates '{coordinates}'")
+    errors = trained.answers.errors
     if not errors:
-        raise ValueError("'pck' measures predicted joints, but the model does not predict them")
+        raise ValueError("'pck' measures predicted joints, but the model does not predict")
     if _PCK not in errors:
         raise ValueError(
-            f"{type(dataset).__name__} reports {', '.join(errors)}, expected '{_PCK}' among them"
+            f"{type(trained.clips).__name__} reports {', '.join(errors)}, expected '{_PCK}' among them"
         )
     rows = []
     for metric, predictor in (("pck", "model"), ("pck" + OF_ZERO_VELOCITY, "zero_velocity")):
-        shares = errors[_PCK][predictor].means()["mean_of_clips"]  # [T]
-        measured = (~shares.isnan()).nonzero().flatten().tolist()
-        rows += [Row(metric, "", frame + 1, shares[frame].item()) for frame in measured]
+        fractions = errors[_PCK][predictor].means()["mean_of_clips"]  # [T]
+        measured = (~fractions.isnan()).nonzero().flatten().tolist()
+        rows += [Row(metric, "", frame + 1, fractions[frame].item()) for frame in measured]
     if not rows:
-        raise ValueError(f"nothing of the future of the clips of '{trained.split}' was recorded")
+        raise ValueError(f"the clips of '{trained.split}' have no recorded future")
     return rows
 
 
 def calibration(trained: MeasuredModel) -> list[Row]:
-    """How far the probabilities are to be believed.
+    """Calibration of the probabilities; see :mod:`pyg_sybio.metrics`.
 
-    ``ece``, ``nll`` and ``brier``, and by bin of confidence (from 1 on) the mean ``confidence``, the
-    ``accuracy`` and the ``count`` of clips; an empty bin has its count alone. See :mod:`pyg_sybio.metrics`.
+    ``ece``, ``nll`` and ``brier``, and by bin of confidence, from 1, the mean ``confidence``, the
+    ``accuracy`` and the ``count`` of clips; an empty bin only has its count.
 
     Raises:
-        ValueError: If the model does not recognise, or no clip is of a class that training has shown.
+        ValueError: If the model does not recognise, or no clip is of a class that occurred in training.
     """
-    logits, y = _recognised(trained)
+    logits, y = _counted(trained)
     bins = reliability_bins(logits, y)
     rows = [
         Row("ece", "", None, expected_calibration_error(logits, y).item()),
         Row("nll", "", None, negative_log_likelihood(logits, y).item()),
         Row("brier", "", None, brier_score(logits, y).item()),
     ]
-    for metric, values in (("confidence", bins.confidence), ("accuracy", bins.accuracy)):
-        held = zip(values.tolist(), bins.counts.tolist(), strict=True)
-        rows += [Row(metric, "", number, value) for number, (value, count) in enumerate(held, 1) if count]
-    return rows + [Row("count", "", number, count) for number, count in enumerate(bins.counts.tolist(), 1)]
+    for number, (confidence, accuracy, count) in enumerate(zip(*map(Tensor.tolist, bins), strict=True), 1):
+        rows.append(Row("count", "", number, count))
+        if count:
+            rows += [Row("confidence", "", number, confidence), Row("accuracy", "", number, accuracy)]
+    return rows
 
 
 def confusion(trained: MeasuredModel) -> list[Row]:
-    """How many clips of each class were taken for which: groups ``true class -> predicted class``.
+    """Number of clips by true and predicted class, in groups ``true class -> predicted class``.
 
-    A row, perhaps of zero, for every class that has clips and every class that training has shown.
+    There is a row, which may be zero, for every class with clips and every class that occurred in training.
 
     Raises:
         ValueError: As :func:`calibration`.
     """
-    _recognised(trained)
-    found, names = _report(trained)["recognition"]["confusion"], _clips(trained).class_names
+    _counted(trained)
+    found, names = trained.report()["recognition"]["confusion"], trained.clips.class_names
     shown = [name for name, seen in zip(names, trained.seen_classes.tolist(), strict=True) if seen]
     return [
         Row("confusion", f"{true} -> {taken}", None, counts.get(taken, 0))
@@ -154,33 +139,32 @@ def confusion(trained: MeasuredModel) -> list[Row]:
 
 
 def cost(trained: MeasuredModel) -> list[Row]:
-    r"""Size and speed on this machine, with torch's present number of threads.
+    r"""Size and speed on this machine, with torch's current number of threads.
 
-    ``parameters``; ``ms_per_clip``, the median time of the model for one clip; and, from a model that
-    predicts, ``frames_per_20ms``: how many future frames it makes in 20 ms when it predicts 400 ms (Fig. 9).
+    ``parameters``; ``ms_per_clip``, the median time of the model for one clip; and, if the model predicts,
+    ``frames_per_20ms``: the number of future frames per 20 ms when it predicts 400 ms (Fig. 9).
     """
-    model, dataset = trained.model, _clips(trained)
-    device = next(model.parameters()).device
-    batch = Batch.from_data_list([numbered_clip(dataset, 0)]).to(device)
+    model, dataset = trained.model, trained.clips
+    batch = Batch.from_data_list([numbered_clip(dataset, 0)]).to(next(model.parameters()).device)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     rows = [
         Row("parameters", "", None, parameters),
-        Row("ms_per_clip", "", None, _median_ms(lambda: model(batch), device)),
+        Row("ms_per_clip", "", None, _median_ms(lambda: model(batch))),
     ]
     with torch.no_grad():
         predicts = model(batch).future is not None
     if predicts:
         frames = max(1, round(SHORT_TERM_MS / 1000 * dataset.frame_rate))
-        milliseconds = _median_ms(lambda: model(batch, num_future=frames), device)
+        milliseconds = _median_ms(lambda: model(batch, num_future=frames))
         rows.append(Row("frames_per_20ms", "", None, 20 * frames / milliseconds))
     return rows
 
 
-# Less of the clips, and worse -------------------------------------------------------------------------------
+# Corrupted clips ------------------------------------------------------------------------------------------
 
 
 def observation_ratios(trained: MeasuredModel) -> list[Row]:
-    """``top1`` where only a share of what could be observed has been (Fig. 10).
+    """``top1`` if only a fraction of the observable frames is observed (Fig. 10).
 
     Raises:
         ValueError: As :func:`calibration`, or if the data set has no ``observation_ratio``.
@@ -188,20 +172,20 @@ def observation_ratios(trained: MeasuredModel) -> list[Row]:
     if not trained.model.num_classes:
         raise ValueError("'observation_ratios' measures recognition, but the model does not recognise")
     rows = []
-    for ratio in tqdm(OBSERVATION_RATIOS, unit="ratio", disable=None, leave=False):  # on a terminal alone
-        report = _report_on(trained, _observed_to(trained, ratio))
-        rows.append(Row("top1", "", ratio, _with_clips(report["recognition"], trained)["top1"]))
+    for ratio in tqdm(OBSERVATION_RATIOS, unit="ratio", disable=None, leave=False):  # only on a terminal
+        clips = trained.data.changed(trained.split, observation_ratio=ratio).clips(trained.split)
+        rows.append(Row("top1", "", ratio, _recognised(trained.report(clips), trained)["top1"]))
     return rows
 
 
 def noise(trained: MeasuredModel) -> list[Row]:
     r"""Accuracy and errors with noise :math:`\mathcal N(0, \sigma^2)` on the observed frames (Fig. 15).
 
-    The deviation :math:`\sigma`, from 0 to 0.1, is in metres where the recordings have a metric unit, and
-    else in the unit in which the model sees them: of joint angles, in deviations of the training data
+    The standard deviation :math:`\sigma`, from 0 to 0.1, is in metres for recordings with a metric unit, and
+    in the unit of the model's input otherwise: for joint angles, in standard deviations of the training data
     (z-scores). The group is ``noise``; for the rows see :func:`missing_joints`.
     """
-    dataset = _clips(trained)
+    dataset = trained.clips
     units = dataset.skeleton.units if isinstance(dataset, MotionDataset) else ""
     scale = MILLIMETRES["m"] / MILLIMETRES[units] if units in MILLIMETRES else 1.0
     transforms = {sigma: JitterJoints(std=scale * sigma) if sigma else None for sigma in NOISE_DEVIATIONS}
@@ -209,22 +193,21 @@ def noise(trained: MeasuredModel) -> list[Row]:
 
 
 def missing_joints(trained: MeasuredModel) -> list[Row]:
-    r"""Accuracy and errors where a share of the joints is not seen in any observed frame.
+    r"""Accuracy and errors if a fraction of the joints is missing in each observed frame.
 
-    The rows of a corruption are, for each of its strengths, ``top1``, and the mean of every error of the data
-    set over the horizons up to 400 ms and over the classes, of the model and of zero velocity (which repeats
-    the last observed pose, corrupted as it is). The recorded future is never corrupted. The group is
-    ``missing joints``.
+    The rows of a corruption are, for each strength, ``top1`` and the mean of every error of the data set over
+    the horizons up to 400 ms and over the classes, of the model and of zero velocity (which repeats the last
+    observed pose, as corrupted). The true future is never corrupted. The group is ``missing joints``.
 
-    What is missing is filled as in training, by the `fill` of the data set, and is zero without one: in
-    z-scores of joint angles that is the mean pose.
+    Missing joints are filled as in training, by the `fill` of the data set, and are zero without one, which
+    is the mean pose for z-scores of joint angles.
     """
     transforms = {share: DropJoints(p=share) if share else None for share in MISSING_SHARES}
     return _corruption(trained, "missing joints", transforms)
 
 
 def dropped_frames(trained: MeasuredModel) -> list[Row]:
-    """Accuracy and errors where a share of the observed frames is lost.
+    """Accuracy and errors if a fraction of the observed frames is missing.
 
     The group is ``dropped frames``; for the rows see :func:`missing_joints`.
     """
@@ -233,18 +216,18 @@ def dropped_frames(trained: MeasuredModel) -> list[Row]:
 
 
 def frame_rates(trained: MeasuredModel) -> list[Row]:
-    """Accuracy and errors where the observed frames come at another rate than the model's.
+    """Accuracy and errors if the observed frames have another frame rate than the model's.
 
-    `at` is the rate in multiples of the model's. The group ``as it comes`` feeds the frames as if they were
-    at the model's rate; ``resampled`` brings them back to it first, counted from the last frame, as ``sybio
-    predict`` does. Both fill too few frames as the data set fills short clips. For the rows see
+    `at` is the frame rate relative to the model's. The group ``as it comes`` feeds the frames as if they had
+    the model's frame rate; ``resampled`` first resamples them to it, counted from the last frame, as ``sybio
+    predict`` does. In both, too few frames are filled as in short clips. For the rows see
     :func:`missing_joints`.
 
     Note:
-        The rate changes in the frames that the model would have seen, those included that fill a short clip.
-        At twice the rate, fed as they come, the model sees half the time.
+        The frame rate is changed in the model's input, including the frames that fill a short clip. At twice
+        the frame rate, fed as it comes, the model observes half the time.
     """
-    padding = getattr(_clips(trained), "padding", "repeat")
+    padding = getattr(trained.clips, "padding", "repeat")
     rows = []
     for group, resampled in (("as it comes", False), ("resampled", True)):
         transforms = {
@@ -258,87 +241,57 @@ def frame_rates(trained: MeasuredModel) -> list[Row]:
 def _corruption(
     trained: MeasuredModel, group: str, transforms: Mapping[float, Transform | None]
 ) -> list[Row]:
-    """Accuracy and short-term errors under each transform of the observed frames; None leaves them."""
+    """Accuracy and short-term errors under each transform of the observed frames. (None: unchanged)"""
     rows = []
     for strength, transform in transforms.items():
-        if transform is None:
-            report = _report(trained)
-        else:
-            report = _report_on(trained, corrupted(_clips(trained), transform))
+        report = trained.report(None if transform is None else corrupted(trained.clips, transform))
         if "recognition" in report:
-            rows.append(Row("top1", group, strength, _with_clips(report["recognition"], trained)["top1"]))
-        for name, errors in report.get("motion", {}).items():
-            for metric, predictor in ((name, "model"), (name + OF_ZERO_VELOCITY, "zero_velocity")):
-                by_horizon = zip(report["horizons_ms"], errors["mean_of_classes"][predictor], strict=True)
-                short = [error for ms, error in by_horizon if ms <= SHORT_TERM_MS and error is not None]
-                if short:
-                    rows.append(Row(metric, group, strength, statistics.fmean(short)))
+            rows.append(Row("top1", group, strength, _recognised(report, trained)["top1"]))
+        short: dict[str, list[float]] = {}
+        for row in _motion_rows(report):
+            if row.group == MEAN_OF_CLASSES and row.at is not None and row.at <= SHORT_TERM_MS:
+                short.setdefault(row.metric, []).append(row.value)
+        rows += [Row(metric, group, strength, statistics.fmean(errors)) for metric, errors in short.items()]
     return rows
 
 
-# Passes -----------------------------------------------------------------------------------------------------
+# Reports --------------------------------------------------------------------------------------------------
 
 
-def _clips(trained: MeasuredModel) -> Dataset:
-    return trained.data.clips(trained.split)
+def _motion_rows(report: Report) -> list[Row]:
+    rows = []
+    for name, errors in report.get("motion", {}).items():
+        groups = {**errors["classes"], MEAN_OF_CLASSES: errors["mean_of_classes"]}
+        for metric, predictor in ((name, "model"), (name + OF_ZERO_VELOCITY, "zero_velocity")):
+            for group, by_predictor in groups.items():
+                at_horizons = zip(report["horizons_ms"], by_predictor[predictor], strict=True)
+                rows += [Row(metric, group, ms, error) for ms, error in at_horizons if error is not None]
+    return rows
 
 
-def _answers(trained: MeasuredModel) -> Answers:
-    if trained not in _answers_of:
-        _answers_of[trained] = _answers_on(trained, _clips(trained))
-    return _answers_of[trained]
+def _recognised(report: Report, trained: MeasuredModel) -> Report:
+    """The recognition in a report.
+
+    Raises:
+        ValueError: If no clip counts.
+    """
+    if not report["recognition"]["clips"]:
+        raise ValueError(f"no clip of '{trained.split}' is of a class that occurred in training")
+    return report["recognition"]
 
 
-def _report(trained: MeasuredModel) -> Report:
-    return summary(_answers(trained), _clips(trained), seen_classes=trained.seen_classes)
-
-
-def _answers_on(trained: MeasuredModel, dataset: Dataset) -> Answers:
-    return answers(trained.model, dataset, batch_size=trained.batch_size, views=trained.views)
-
-
-def _report_on(trained: MeasuredModel, dataset: Dataset) -> Report:
-    found = _answers_on(trained, dataset)
-    return summary(found, dataset, seen_classes=trained.seen_classes)
-
-
-def _with_clips(recognised: Report, trained: MeasuredModel) -> Report:
-    """What is said of recognition, if there is something to be said."""
-    if not recognised["clips"]:
-        raise ValueError(f"no clip of '{trained.split}' is of a class that training has shown")
-    return recognised
-
-
-def _recognised(trained: MeasuredModel) -> tuple[Tensor, Tensor]:
+def _counted(trained: MeasuredModel) -> tuple[Tensor, Tensor]:
     """Logits `[n, C]` and classes `[n]` of the clips that count for recognition."""
-    found = _answers(trained)
+    found = trained.answers
     if found.logits is None:
-        raise ValueError("recognition is to be measured, but the model does not recognise")
-    _with_clips(_report(trained)["recognition"], trained)
+        raise ValueError("the measure is of recognition, but the model does not recognise")
+    _recognised(trained.report(), trained)
     counted = trained.seen_classes.cpu()[found.y]
     return found.logits[counted], found.y[counted]
 
 
-def _median_ms(run: Callable[[], object], device: torch.device) -> float:
-    """Median time of a run in milliseconds, after some that do not count."""
-    times: list[float] = []
+def _median_ms(run: Callable[[], object]) -> float:
+    """Median time of a run in milliseconds, over as many runs as it takes to agree, or 20 seconds."""
+    timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
     with torch.no_grad():
-        for _ in range(_WARM_UP_RUNS):
-            run()
-        while len(times) < _MEASURED_RUNS or sum(times) < _MEASURED_MS:
-            _wait_for(device)
-            start = time.perf_counter()
-            run()
-            _wait_for(device)
-            times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _observed_to(trained: MeasuredModel, ratio: float) -> Dataset:
-    """The split with another observation ratio."""
-    return trained.data.changed(trained.split, observation_ratio=ratio).clips(trained.split)
+        return 1000 * timer.adaptive_autorange(threshold=0.05, min_run_time=0.2, max_run_time=20).median

@@ -1,11 +1,11 @@
-r"""Runs: trainings that go on after any interruption, and that experiments share.
+r"""Runs: resumable trainings that experiments share.
 
-A run is a recipe with all of its overrides and a seed. Its name is a digest of what these set, so that two
-arms that say the same in different words are one run. Its folder has
+A run is a recipe with overrides and a seed. Its name is a digest of the resulting settings, so that arms with
+the same settings are one run. Its folder contains
 
-* ``last.ckpt``: where training stands, replaced as a whole at the end of every epoch and every two minutes;
-* ``finished.json``: written last, what was trained and how long it took;
-* ``version_0``, ...: the logs of each sitting.
+* ``last.ckpt``: the checkpoint to resume from, replaced at the end of every epoch and every two minutes;
+* ``finished.json``: written last, facts about the run and its duration;
+* ``version_0``, ...: the logs of each start of the training.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from filelock import FileLock
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
@@ -30,13 +29,12 @@ from pyg_sybio.files import write_whole
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained.load import load_trained
-from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.keep_checkpoint import SECONDS_BETWEEN_CHECKPOINTS, KeepCheckpoint, Say
 from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.named_class import recipe_dataset
-from pyg_sybio.training.recipes import data_of, prepare, settings, train
+from pyg_sybio.training.recipes import RecipeCLI, data_of, prepare, settings, train
 
-# Settings that say where a run is written, read or computed, and not what is trained.
+# Settings that do not affect what is trained.
 _INCIDENTAL = {
     "trainer": (
         "accelerator",
@@ -53,13 +51,13 @@ _INCIDENTAL = {
 
 @dataclass(frozen=True)
 class Run:
-    """A training that is to be, or has been.
+    """A training.
 
     Args:
         recipe: Name of a shipped recipe, or path of a YAML file.
-        overrides: All settings that differ from the recipe's, the seed among them.
-        digest: What names the run; see :func:`identify`.
-        folder: Where it lives.
+        overrides: All settings that differ from the recipe, including the seed.
+        digest: Name of the run; see :func:`identify`.
+        folder: Folder of the run.
     """
 
     recipe: str
@@ -69,48 +67,47 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """Where its training stands."""
+        """The checkpoint to resume from."""
         return self.folder / "last.ckpt"
 
     @property
     def finished(self) -> dict[str, Any] | None:
-        """What was trained; None if the run is not at its end."""
+        """Facts about the run; None if it is not finished."""
         path = self.folder / "finished.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def lock(self) -> FileLock:
-        """Held by the process that trains the run; the system lets go of it when the process ends."""
+        """Lock of the process that trains the run, which is released when the process ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / "lock")
 
     def trained(self, *, split: str) -> MeasuredModel:
-        """The trained model, of the last checkpoint: with averaged weights if the recipe averages them."""
+        """The model of the last checkpoint, with averaged weights if the recipe averages them."""
         data = data_of(self.recipe, self.overrides)
         return MeasuredModel.of(load_trained(self.checkpoint), data.splits, split)
 
 
 def identify(recipe: str, overrides: Sequence[str]) -> str:
-    """The digest of what a recipe and overrides train."""
+    """The digest of the settings of a recipe and overrides."""
     text = json.dumps(identity(recipe, overrides), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """What a recipe and overrides train, said in one way only.
+    """The settings of a recipe and overrides in a canonical form.
 
-    The preset's arguments are written out, those of all splits are joined with their own, and what equals a
-    default is left out: an option of model or data set that later versions add changes no digest of a run
-    that does not use it.
+    The preset is replaced by its arguments, each split has the settings of all splits, and defaults are left
+    out, so that new options of the model or data set do not change the digests of runs that do not use them.
 
     Note:
-        Transforms are written with their defaults: an option that one is given later changes the digests of
-        runs that use it. A change of a default of model or data set, or of the code, does not show.
+        Transforms include their defaults: a new option of a transform changes the digests of runs that use
+        it. Changed defaults of the model or data set, or changed code, do not change digests.
     """
     given = settings(recipe, overrides)
     model, data, trainer = given["model"], given["data"], given.get("trainer", {})
     preset = model.get("preset", inspect.signature(SybioModule).parameters["preset"].default)
     if preset not in PRESETS:
-        raise ValueError(f"there is no preset '{preset}'; there are {', '.join(PRESETS)}")
+        raise ValueError(f"no preset '{preset}', expected one of {', '.join(PRESETS)}")
     arguments = {**PRESETS[preset], **(model.get("variant") or {})}
     dataset = recipe_dataset(data["dataset"])
     known = flat_parameters(dataset)
@@ -143,7 +140,7 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Overrides without those that only say where a run is written, read or computed."""
+    """Overrides without those that do not affect what is trained."""
     incidental = {f"--{part}.{key}" for part, keys in _INCIDENTAL.items() for key in keys}
     kept, words = True, []
     for word in overrides:
@@ -155,47 +152,43 @@ def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
 
 
 def setting(recipe: str, overrides: Sequence[str], name: str) -> Any:
-    """What a recipe sets of the argument of its dataset class, for all splits."""
+    """A setting of the data set for all splits; None if it is not set."""
     return settings(recipe, overrides)["data"]["settings"].get(name)
 
 
 def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict[str, Any]:
-    """Train a run to its end, from where it stands.
+    """Train a run to its end, from its checkpoint if it has one.
 
     Args:
-        run: The run; the caller holds its lock.
-        deadline: The time (:func:`time.monotonic`) at which to stop at a checkpoint.
-        say: Is told how far it is.
+        run: The run, whose lock the caller must hold.
+        deadline: Time (:func:`time.monotonic`) at which to stop at a checkpoint. (default: none)
+        say: Receives messages about the progress.
 
     Returns:
-        What was trained, as in ``finished.json``.
+        Facts about the run, as in ``finished.json``.
 
     Raises:
-        OutOfTimeError: If the deadline comes first.
+        OutOfTimeError: If the deadline passes first.
         KeyboardInterrupt: On Ctrl+C.
     """
     if (finished := run.finished) is not None:
         return finished
     quiet = ("--trainer.enable_model_summary=false", f"--trainer.default_root_dir={run.folder}")
     cli = prepare(run.recipe, [*run.overrides, *quiet])
-    goes_on = KeepCheckpoint(
-        run.checkpoint, every_seconds=SECONDS_BETWEEN_CHECKPOINTS, deadline=deadline, say=say
-    )
-    trainer = cli.trainer
-    # One checkpoint is enough, and a log of a terminal is no place for a bar.
-    others = [c for c in trainer.callbacks if not isinstance(c, ModelCheckpoint | ProgressBar)]
-    trainer.callbacks = [*others, goes_on]
+    seconds = SECONDS_BETWEEN_CHECKPOINTS
+    keep = KeepCheckpoint(run.checkpoint, every_seconds=seconds, deadline=deadline, say=say)
+    # One checkpoint is enough, and the messages replace the progress bar.
+    others = [c for c in cli.trainer.callbacks if not isinstance(c, ModelCheckpoint | ProgressBar)]
+    cli.trainer.callbacks = [*others, keep]
     train(cli, str(run.checkpoint) if run.checkpoint.is_file() else None)
-    facts = _facts(run, cli.config, trainer, cli.model, cli.datamodule) | {
-        "seconds": round(goes_on.seconds, 1)
-    }
+    facts = _facts(run, cli) | {"seconds": round(keep.seconds, 1)}
     text = json.dumps(facts, indent=2) + "\n"
     write_whole(run.folder / "finished.json", lambda file: file.write(text.encode()))
     return facts
 
 
 def machine() -> dict[str, Any]:
-    """What computes, and with which versions."""
+    """The device, the number of threads and the versions."""
     return {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "threads": torch.get_num_threads(),
@@ -206,14 +199,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _facts(
-    run: Run, config: Any, trainer: L.Trainer, module: SybioModule, data: ClipDataModule
-) -> dict[str, Any]:
+def _facts(run: Run, cli: RecipeCLI) -> dict[str, Any]:
+    trainer, data = cli.trainer, cli.datamodule
     return {
         "run": run.digest,
         "recipe": Path(run.recipe).stem,
         "settings": identity(run.recipe, run.overrides),
-        "preset": config.model.preset,
+        "preset": cli.config.model.preset,
         "dataset": type(data.clips("train")).__name__,
         "training_clips": len(data.clips("train")),
         "classes": data.num_classes,
@@ -221,25 +213,27 @@ def _facts(
         "steps": trainer.global_step,
         "epochs": trainer.current_epoch,
         "precision": str(trainer.precision),
-        "parameters": sum(p.numel() for p in module.model.parameters()),
+        "parameters": sum(p.numel() for p in cli.model.model.parameters()),
         **machine(),
     }
 
 
 def _with_short_names(settings: Any) -> Any:
-    """Settings in which classes are named without their modules, which may be moved."""
-    if isinstance(settings, Mapping):
-        short = {key: _with_short_names(value) for key, value in settings.items()}
-        return (
-            short | {"class_path": short["class_path"].rpartition(".")[2]} if "class_path" in short else short
-        )
-    return [_with_short_names(value) for value in settings] if isinstance(settings, list) else settings
+    """Settings with names of classes without their modules, which may change."""
+    if isinstance(settings, list):
+        return [_with_short_names(value) for value in settings]
+    if not isinstance(settings, Mapping):
+        return settings
+    return {
+        key: value.rpartition(".")[2] if key == "class_path" else _with_short_names(value)
+        for key, value in settings.items()
+    }
 
 
 def _without_defaults(
     arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
 ) -> dict[str, Any]:
-    """Keyword arguments without those that equal the defaults."""
+    """Arguments that differ from the defaults."""
     plain = json.loads(json.dumps(dict(arguments), default=str))  # a tuple is a list in YAML
     return {
         key: value
@@ -249,5 +243,5 @@ def _without_defaults(
 
 
 def _saves(callback: Mapping[str, Any]) -> bool:
-    """Whether a callback of a recipe keeps checkpoints, which is the run's own affair."""
+    """Whether a callback saves checkpoints, which does not affect what is trained."""
     return callback["class_path"].rpartition(".")[2] == ModelCheckpoint.__name__

@@ -15,7 +15,7 @@ from tiny_recipe import TINY
 from pyg_sybio.cli import main as cli
 from pyg_sybio.experiments import reproduce as engine
 from pyg_sybio.experiments.catalogue import EXPERIMENTS
-from pyg_sybio.experiments.experiment import Arm, Experiment, MeasuredModel
+from pyg_sybio.experiments.experiment import Arm, Experiment
 from pyg_sybio.experiments.layouts import ArmTable, Column
 from pyg_sybio.experiments.report import BEGIN, END, current, write_page
 from pyg_sybio.experiments.reproduce import RefusedError, plan_runs, report, reproduce
@@ -305,11 +305,6 @@ def test_axes_say_which_error_they_show() -> None:
     )
     assert Column("error", MOTION_ERROR).label(measured) == "error (angle_mae)"
     assert Column("top-1, %", "top1").label(measured) == "top-1, %"
-
-
-def test_a_trained_model_may_be_a_key() -> None:
-    trained = MeasuredModel(None, None, None, "test")  # type: ignore[arg-type]
-    assert {trained: 1}[trained] == 1
 
 
 @pytest.mark.parametrize(
