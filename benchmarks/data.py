@@ -246,8 +246,8 @@ def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.dev
 
     def step() -> None:
         optimizer.zero_grad()
-        future = model.dense(batch, "future")
-        loss(model(batch), y=batch.y, future=future, future_mask=future_mask(model, batch)).total.backward()
+        future, mask = model.dense(batch, "future"), future_mask(batch, dataset.skeleton.num_joints)
+        loss(model(batch), y=batch.y, future=future, future_mask=mask).total.backward()
         optimizer.step()
 
     step()
