@@ -27,14 +27,14 @@ from pyg_sybio.training.schedule import WarmupCosine
 
 
 class SybioModule(L.LightningModule):
-    r"""Model, loss (Eq. 11) and optimiser as one thing that Lightning trains.
+    r"""Model, loss (Eq. 11) and optimiser as a Lightning module.
 
     Args:
         skeleton: Skeleton of the clips (from the data).
-        num_classes: Classes C (from the data).
-        num_future: Frames to predict (from the data).
-        feature_scale: What 1 in the space of the poses is in the unit of the recordings [M, D] (from the
-            data): 1 for positions, the standard deviations for z-scores.
+        num_classes: Number of classes C (from the data).
+        num_future: Number of frames to predict (from the data).
+        feature_scale: The value of 1 in a feature of the poses, in the unit of the recordings [M, D] (from
+            the data): 1 for positions, the standard deviations for z-scores.
         preset: Size of the model: ``ntu``, ``mocap``, ``demo`` or ``realtime``.
         variant: Constructor arguments of the model that differ from the preset, such as
             ``{"actional": False}``: the rows of the paper's Table 1 are a line each.
@@ -90,7 +90,7 @@ class SybioModule(L.LightningModule):
         if dense_actional:
             use_dense_actional(self.model)
         if compile:
-            # In place, so that the names of the weights stay.
+            # In place, which keeps the names of the weights.
             self.model.compile(fullgraph=True)
         self.loss = SymbioticLoss(
             skeleton,
@@ -102,7 +102,7 @@ class SybioModule(L.LightningModule):
         )
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
-        # Which classes training has shown: recognition is only judged on those.
+        # Classes that occurred in training: recognition is only evaluated on these.
         self.register_buffer("seen_classes", torch.zeros(num_classes, dtype=torch.bool))
         self._val_errors: dict[str, ErrorByHorizon] = {}
 
@@ -113,15 +113,15 @@ class SybioModule(L.LightningModule):
         return terms.total
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the motion errors of the last validation; several processes judge the model of the first."""
+        """Reset the motion errors; with several processes, use the buffers of the first."""
         self._val_errors = {}
         if self.trainer.world_size > 1:
-            # Each has its own running statistics, and the checkpoint has those of the first.
+            # Each process has its own running statistics, and the checkpoint those of the first.
             for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss and accuracy of one batch, whose motion errors are kept until the end."""
+        """Log loss and accuracy of one batch, and accumulate its motion errors."""
         out, _ = self._forward(batch, "val", on_step=False)
         if out.logits is not None:
             accuracy = top_k_accuracy(out.logits, batch.y)
@@ -138,23 +138,23 @@ class SybioModule(L.LightningModule):
                 self._val_errors[name].update(error, persons.y)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the motion errors: means over classes, as tables have them, and over frames."""
+        """Log the motion errors: means over classes, as in the tables, and over frames."""
         for name, errors in self._val_errors.items():
             if self.trainer.world_size > 1:
                 for values in errors.sums:
                     torch.distributed.all_reduce(values)
             mean = float(errors.means()["mean_of_classes"].nanmean())
-            if not math.isnan(mean):  # as it is where nothing was recorded
+            if not math.isnan(mean):  # NaN if nothing was recorded
                 self.log(f"val_{name}", mean, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """Optimiser, and the schedule over exactly the steps of this run."""
+        """The optimiser, and the schedule over the steps of this run."""
         optimizer = self.optimizer(self.parameters())
         scheduler = self.lr_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """Make sure that the model can be saved, before it is trained.
+        """Check before training that the model can be saved.
 
         Raises:
             ValueError: If a transform of the data is not registered, so that no model file can name it.
@@ -197,7 +197,7 @@ class SybioModule(L.LightningModule):
         )
 
     def _forward(self, batch: Batch, stage: str, *, on_step: bool) -> tuple[Any, Any]:
-        """Output and loss terms of a batch; the terms are logged."""
+        """Return output and loss terms of a batch, and log the terms."""
         out, num_joints = self.model(batch), self.model.skeleton.num_joints
         terms = self.loss(
             out,
