@@ -20,6 +20,7 @@ MAX_FUTURE = 1000
 """The most frames that a model predicts."""
 
 _MAX_GRAPH_ENTRIES = 2**23  # of the structural graphs of all layers
+_MAX_FEATURES = 2**25  # between two blocks, of one person
 _MAX_JOINTS = 512
 _MAX_EDGES = 1024  # of the skeleton
 _MAX_BONE_LINKS = 4096  # pairs of bones with a common joint
@@ -170,6 +171,24 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
         raise ValueError(
             f"{where}: the config describes a model of about {weights:.3g} weights, "
             f"but {weights_file.name} has only {size:.3g} bytes"
+        )
+
+
+def check_window(config: Mapping[str, Any], num_frames: int, where: str) -> None:
+    """Raise if a window of frames needs too much memory in a model whose config has passed.
+
+    Raises:
+        ValueError: If the widest features of one person in all frames have too many numbers.
+    """
+    widest = 0
+    length, num_joints = num_frames, len(config["skeleton"]["joints"])
+    for width, stride in zip(config["channels"], config["strides"], strict=True):
+        length = -(-length // stride)
+        widest = max(widest, 3 * length * num_joints * width)
+    if widest > _MAX_FEATURES:
+        raise ValueError(
+            f"{where}: windows of {num_frames} frames have {widest:.3g} features in this model, "
+            f"expected at most {_MAX_FEATURES:.3g}"
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from pyg_sybio.models import pretrained
-from pyg_sybio.models.bounds import check_config_bounds, read_document
+from pyg_sybio.models.bounds import check_config_bounds, check_window, read_document
 from pyg_sybio.models.pretrained import WEIGHTS_FILE
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained import hub, old_form
@@ -90,6 +90,7 @@ def _trained(config: Any, weights: Mapping[str, Tensor], document: Any, digest: 
     """Check everything before anything is built."""
     check_document(document)
     check_config_bounds(config, "the model's config", weights_file=file)
+    check_window(config, document["preparation"]["num_observed"], "the model's config")
     if document["digest"] != digest:
         raise ValueError(_DAMAGED)
     model = SybioGNN.from_config(config)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pyg_sybio.models import bounds
-from pyg_sybio.models.bounds import check_config_bounds, check_plain, read_document
+from pyg_sybio.models.bounds import check_config_bounds, check_plain, check_window, read_document
 from pyg_sybio.models.presets import PRESETS, VARIANTS
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
@@ -159,6 +159,12 @@ def test_a_small_file_cannot_make_a_large_model(tmp_path: Path) -> None:
     with file.open("wb") as opened:
         opened.truncate(100 * 2**20)
     check_config_bounds(large, "the file", weights_file=file)
+
+
+def test_a_window_that_needs_too_much_memory() -> None:
+    check_window(small_config(), 10_000, "the file")
+    with pytest.raises(ValueError, match=r"^the file: windows of 10000 frames have .* features in this"):
+        check_window(small_config(channels=[4096, 8], strides=[1, 1]), 10_000, "the file")
 
 
 def test_a_users_own_model_has_no_bounds() -> None:

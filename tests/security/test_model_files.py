@@ -133,6 +133,7 @@ ATTACKS: Mapping[str, Attack] = {
             ("nothing", 0), ("digits", DIGITS),
         )
     },
+    "1e9 numbers of synthetic clips": dataset("SyntheticMotions", num_clips=100_000, num_observed=5000),
     "frame rate of 1e-300": document("frame_rate", 1e-300),
     "negative epoch": document("epoch", -1),
     "deep views": document("views", DEEP),
@@ -169,6 +170,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     "weights that are missing": ("onnx", "old onnx"),
     "one class more": ("old checkpoint",),
     "later format": ("old checkpoint",),
+    "1e9 numbers of synthetic clips": KINDS,
     "folder above": _OLD,
     "folder from the root": _OLD,
     "folder with a backslash": _OLD,
@@ -284,6 +286,12 @@ def test_every_attack_is_refused(name: str, kind: str, attacked: Attacked) -> No
 @pytest.mark.parametrize("kind", ["folder", *map(slow, (kind for kind in KINDS if kind != "folder"))])
 def test_every_command_refuses(command: str, name: str, kind: str, attacked: Attacked) -> None:
     attacked.meet(name, kind, command)
+
+
+def test_clips_that_fill_the_memory_are_refused_where_they_are_made(attacked: Attacked) -> None:
+    file = model_files()["folder"]
+    path = file.hostile(attacked.working, ATTACKS["1e9 numbers of synthetic clips"])
+    assert main(argv_of("evaluate", file, path)) == 1
 
 
 @pytest.mark.slow

@@ -190,6 +190,9 @@ def perform(labels: Tensor, performance: Performance, time: Tensor, landmarks: t
     return torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1)
 
 
+_MAX_NUMBERS = 2**27  # of all clips, which are kept in memory
+
+
 class SyntheticMotions(PositionDataset):
     r"""Synthetic human motions, made by forward kinematics on a chosen skeleton.
 
@@ -260,6 +263,9 @@ class SyntheticMotions(PositionDataset):
         super().__init__()
         self.skeleton = skeleton if isinstance(skeleton, Skeleton) else load_skeleton(skeleton)
         check_landmarks(self.skeleton)
+        numbers = num_clips * (num_observed + num_future) * self.skeleton.num_joints * 3
+        if numbers > _MAX_NUMBERS:
+            raise ValueError(f"the clips have {numbers} numbers in all, expected at most {_MAX_NUMBERS}")
         self.num_observed = num_observed
         self.num_future = num_future
         self.frame_rate = float(frame_rate)
