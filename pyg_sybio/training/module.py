@@ -37,30 +37,30 @@ class SybioModule(L.LightningModule):
             the data): 1 for positions, the standard deviations for z-scores.
         preset: Size of the model: ``ntu``, ``mocap``, ``demo`` or ``realtime``.
         variant: Constructor arguments of the model that differ from the preset, such as
-            ``{"actional": False}``: the rows of the paper's Table 1 are a line each.
-        alpha: Weight of recognition in the loss; prediction has the rest.
-        label_smoothing: Share of each label that all classes get alike (default: ``0.0``, as in the paper).
-        distance: What the joints' prediction is trained on: ``l1``, the paper's (Eq. 12), or ``joint``, the
-            mean distance of a joint in the unit of the recordings. On CMU Mocap, whose poses are z-scored
-            angles, the second measured better. (default: ``l1``)
-        time_exponent: The power of its inverse distance from now by which a future frame counts (default:
-            ``0.0``: all alike, as in the paper).
-        separate_networks: Train each network's own class probabilities in place of their mean, which the
+            ``{"actional": False}`` for a row of the paper's Table 1.
+        alpha: Weight of recognition in the loss; the weight of prediction is ``1 - alpha``.
+        label_smoothing: Fraction of each label that is spread over all classes. (default: ``0.0``, as in the
+            paper)
+        distance: Loss of the joints' prediction: ``l1``, as in the paper (Eq. 12), or ``joint``, the mean
+            distance of a joint in the unit of the recordings, which gave better results on CMU Mocap.
+            (default: ``l1``)
+        time_exponent: Future frames are weighted by this power of their inverse distance in time. (default:
+            ``0.0``, equal weights as in the paper)
+        separate_networks: Train the class probabilities of each network instead of their mean, which the
             paper trains. (default: :obj:`False`)
-        optimizer: Makes the optimiser from the parameters.
-        lr_scheduler: Makes the schedule from the optimiser and the number of steps of the whole run, as
-            ``Trainer.estimated_stepping_batches`` counts them, and is stepped once an optimiser step. Any
-            scheduler whose second argument is its length will do (``CosineAnnealingLR``, for one).
-        compile: Compile the model's forward pass: the first steps take minutes, and those that follow less
-            time. Checkpoints are those of a model that is not compiled. (default: :obj:`False`)
+        optimizer: Returns the optimiser of the parameters.
+        lr_scheduler: Returns the schedule for the optimiser and the number of steps of the whole run
+            (``Trainer.estimated_stepping_batches``); it is stepped once per optimiser step. Any scheduler
+            whose second argument is its length can be used, such as ``CosineAnnealingLR``.
+        compile: Compile the model's forward pass: the first steps take minutes, later ones less time.
+            Checkpoints are those of an uncompiled model. (default: :obj:`False`)
         dense_actional: Infer the actional graphs by dense products instead of message passing. The numbers
             are the same; a step of a small model takes less time. (default: :obj:`False`)
-        checkpoint_activations: Compute the blocks' inner features again in the backward pass instead of
-            keeping them, for clips too long for the memory. (default: :obj:`False`)
+        checkpoint_activations: Recompute the blocks' inner features in the backward pass instead of storing
+            them, for long clips. (default: :obj:`False`)
 
     Note:
-        The schedule ends with ``max_epochs`` or ``max_steps``. ``max_time`` does not shorten it: a run that
-        the clock ends has not annealed.
+        The schedule ends with ``max_epochs`` or ``max_steps``; ``max_time`` does not shorten it.
     """
 
     def __init__(
