@@ -140,6 +140,7 @@ def test_a_stream_refuses_other_rates(fps: float) -> None:
         MotionStream(Echo(), preparation, fps=fps)
 
 
+@pytest.mark.filterwarnings("ignore:poses come at")
 @pytest.mark.parametrize("fps", [30.0, 1e4, 1e6])
 @pytest.mark.parametrize("frame_rate", [MIN_RATE, 30.0, 1e4])
 def test_the_window_of_a_stream_needs_bounded_memory(fps: float, frame_rate: float) -> None:
