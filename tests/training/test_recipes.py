@@ -86,7 +86,7 @@ def test_unknown_argument_of_the_dataset() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("--data.train.num_clips=few", r"^'data\.train\.num_clips' is 'few', expected a whole number$"),
+        ("--data.train.num_clips=few", r"^'data\.train\.num_clips' is 'few', expected an integer$"),
         ("--model.variant.dropout=much", r"^'dropout' of the model is 'much', expected a number$"),
         ("--model.variant.hop=1", r"^the model has no 'hop', did you mean 'hops'\?$"),
     ],
