@@ -95,7 +95,7 @@ def forward_pass(infer: nn.Module, x: Tensor) -> Callable[[], Tensor]:
 
 
 def backward_pass(infer: nn.Module, x: Tensor) -> Callable[[], None]:
-    """Return a forward and a backward pass, which leaves no gradients."""
+    """Return a forward and a backward pass that clears the gradients afterwards."""
     with torch.no_grad():
         target = torch.randn_like(infer(x))
 

@@ -41,7 +41,7 @@ COLUMNS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+    """Measure PyTorch and onnxruntime, and print the times."""
     defaults = {"presets": ["realtime", "mocap"], "modes": ["eager", "folded", "compiled"], "batch": [1]}
     parser = argument_parser(__doc__, **defaults, **COMMON)
     arguments = parsed(parser, argv)

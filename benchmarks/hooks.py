@@ -15,7 +15,7 @@ FORWARD, BACKWARD = "forward", "backward"
 
 
 class Place(NamedTuple):
-    """Where something is spent.
+    """Module and direction that time and FLOPs are attributed to.
 
     Args:
         modules: Names of the running modules, the outermost first; empty outside of all modules.

@@ -12,9 +12,9 @@ modules          per module by name, with the modules inside of it, down to `--d
 torch operators  per operator, by torch.profiler
 
 Times are medians over the recorded runs; on CUDA, the device is synchronised at the edges of every module.
-FLOPs are those of products and convolutions, two per multiply-add, as torch.utils.flop_counter counts them.
-They are the executed ones, which minimal filtering makes fewer than those of the equations in wide temporal
-convolutions of long clips. `share` is the rate over the ceiling of a convolution in the mode's precision.
+FLOPs include products and convolutions, two per multiply-add, as torch.utils.flop_counter counts them. Only
+executed FLOPs are counted: minimal filtering needs fewer than the equations in wide temporal convolutions of
+long clips. `share` is the rate over the ceiling of a convolution in the mode's precision.
 Hooks of modules attribute time and FLOPs; in the backward pass, hooks of the autograd graph, to the module
 whose gradient is computed. What runs outside of all modules is in a row of its own. Recording takes time
 itself: the sum of the recorded times is printed next to the time of a run without recording.
@@ -111,7 +111,7 @@ def profile(preset: str, mode: str, arguments: argparse.Namespace) -> dict[str, 
     Args:
         preset: Its size.
         mode: One of :data:`MODES`; for a training step, one of the first two.
-        arguments: Those of the command line.
+        arguments: The arguments of the command line.
 
     Returns:
         The figures of the ``model``, and the rows of ``classes``, ``modules`` and ``torch operators``.

@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how a peer and ours run."""
+    """How a peer and our model run: device, precision, training or evaluation."""
 
     device: torch.device
     bf16: bool = False
@@ -127,7 +127,7 @@ def _modes(modes: Sequence[str] | None, setting: Setting) -> list[str]:
 
 @dataclass(frozen=True)
 class Contestant:
-    """What is timed.
+    """A model to time, and how to run it.
 
     Args:
         name: Its name in the table.

@@ -1,6 +1,6 @@
 """The size of a clip of each preset's data.
 
-Nothing of the package is imported here, so that every version of it can use this (`compare_cases.py`).
+This file does not import the package, so that it works with every version of it (`compare_cases.py`).
 """
 
 from collections.abc import Mapping

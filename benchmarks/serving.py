@@ -84,7 +84,7 @@ SCENARIOS = (
 
 @dataclass
 class Counts:
-    """What the clients counted and timed."""
+    """Counts and times that the clients measured."""
 
     sent: int = 0
     dropped: int = 0

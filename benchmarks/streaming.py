@@ -139,7 +139,7 @@ class Feed:
 
 
 def measure(preset: str, variant: str, poses: str, tracks: int, device: torch.device, seconds: float) -> Row:
-    """Measure a stream with a number of tracks."""
+    """Measure a stream with `num_tracks` tracks."""
     settings: dict[str, Any] = dict(VARIANTS[variant])
     model, _ = build(preset, device, **settings)
     skeleton, folded = model.skeleton, model.folded()

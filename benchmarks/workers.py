@@ -62,7 +62,7 @@ class Worker:
         return answer["answer"]
 
     def seconds(self, repeats: int = 1) -> float:
-        """Return the median time of a number of runs of what was prepared last."""
+        """Return the median time of several runs of the last prepared case."""
         return statistics.median(self.ask(repeats=repeats))
 
     def __enter__(self) -> Self:

@@ -101,7 +101,7 @@ def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | 
     linked = dense_adjacency(graph, torch.ones(graph.num_edges, dtype=torch.float64))
     adj = _normalized(linked)
     powers = torch.stack([torch.linalg.matrix_power(adj, gamma) for gamma in range(1, hops + 1)], dim=-1)
-    # Because of the self-loops, the powers of a pair are zero exactly below its distance.
+    # Because of the self-loops, entry (i, j) of the power gamma is zero exactly if gamma < distance(i, j).
     distance = 1 + (powers == 0).sum(dim=-1).fill_diagonal_(-1)
     near = distance <= hops
     structural = _sparse(adj, near)

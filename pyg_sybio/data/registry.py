@@ -69,7 +69,7 @@ def dataset_named(name: str, *, where: str = "the model file") -> type[Dataset]:
     Args:
         name: A name such as ``"NWUCLA"``. Earlier versions wrote paths ``"pyg_sybio.[...].NWUCLA"``, of which
             only the last part counts.
-        where: What errors call the place of the name.
+        where: The place of the name, for error messages.
 
     Raises:
         ValueError: If neither the package nor the user's code has such a data set. Nothing is imported then.

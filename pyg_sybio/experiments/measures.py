@@ -291,7 +291,7 @@ def _counted(trained: MeasuredModel) -> tuple[Tensor, Tensor]:
 
 
 def _median_ms(run: Callable[[], object]) -> float:
-    """Median time of a run in milliseconds, over as many runs as it takes to agree, or 20 seconds."""
+    """Median time of a run in milliseconds, over runs until they agree or for up to 20 seconds."""
     timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
     with torch.no_grad():
         return 1000 * timer.adaptive_autorange(threshold=0.05, min_run_time=0.2, max_run_time=20).median

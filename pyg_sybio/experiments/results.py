@@ -198,7 +198,7 @@ def observation_curves(path: Path) -> dict[str, dict[float, Value]]:
         if runs.setdefault((record.arm, record.seed, record.split), record.run) != record.run:
             raise ValueError(
                 f"{path} has several runs of '{record.arm}', seed {record.seed}, on {record.split}: "
-                f"'sybio reproduce {experiment} {recipe} --report' draws those of the last call"
+                f"'sybio reproduce {experiment} {recipe} --report' draws the figures of the last call"
             )
     several = len({record.split for record in records}) > 1
     curves: dict[str, dict[float, list[float]]] = {}

@@ -227,7 +227,7 @@ class _Routes:
         audience = self._service.audience
         channel = audience.channels.get(str(wish.get("source")))
         if channel is None:
-            raise ValueError(f"source {str(wish.get('source'))[:40]!r} does not exist, or has gone")
+            raise ValueError(f"source {str(wish.get('source'))[:40]!r} does not exist or has left")
         if wish["type"] == "watch":
             audience.watch(viewer, channel)
         elif not isinstance(wish.get("paused"), bool):

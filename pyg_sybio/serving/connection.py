@@ -27,7 +27,7 @@ class Connection:
 
     Args:
         socket: The WebSocket, before it is accepted.
-        service: What it shares with other connections.
+        service: State shared with other connections.
         rate: Maximum number of messages per second.
         max_size: Maximum length of a message.
         idle: Maximum time between two messages, in seconds. (default: unlimited)

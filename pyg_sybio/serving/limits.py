@@ -26,7 +26,7 @@ class Refusal(Exception):  # noqa: N818 - not an error of this program
 
     Args:
         code: Close code of the WebSocket.
-        message: What was expected, and what came, in one line.
+        message: Error message in one line: what was expected, and what was received.
     """
 
     def __init__(self, code: CloseCode, message: str) -> None:

@@ -51,7 +51,7 @@ class Playback:
     Args:
         name: Name of the recording, for people.
         motion: The recording, with a frame rate.
-        service: What it shares with other sources.
+        service: State shared with other sources.
     """
 
     def __init__(self, name: str, motion: Motion, service: Service) -> None:

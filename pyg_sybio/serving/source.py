@@ -29,7 +29,7 @@ Complain = Callable[[ValueError], Awaitable[None]]
 
 @dataclass
 class Service:
-    """What all connections share.
+    """State and settings that all connections share.
 
     Args:
         start_stream: Creates the stream of one connection, for poses with a given frame rate (None: the
@@ -75,7 +75,7 @@ class Source:
         name: Name of the source, for people.
         kind: Whether it is live or a recording.
         stream: Its own stream.
-        service: What it shares with the others.
+        service: State shared with other sources.
         view: The view to draw it in. (default: estimated from its frames)
     """
 

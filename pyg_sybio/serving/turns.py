@@ -13,9 +13,9 @@ Outputs = dict[int, StreamOutput]
 class Turns:
     r"""Runs the updates of all streams, in the order of their arrival.
 
-    An update that arrives while the model is idle runs at once, alone. Updates that arrive while it is busy
-    are its next call, together: ten tracks take three times as long as one, not ten times, so a server that
-    falls behind catches up.
+    An update that arrives while the model is idle runs immediately. Updates that arrive while it is busy run
+    together in the next call. A call with ten tracks takes only three times as long as a call with one, so a
+    server that falls behind catches up.
 
     Args:
         pool: Where the model runs, one call at a time.
@@ -51,7 +51,7 @@ class Turns:
                 except Exception as error:
                     answers = [error] * len(turn)
                 for (_, waiting), answer in zip(turn, answers, strict=True):
-                    if waiting.done():  # the client has left
+                    if waiting.done():  # cancelled: the client has left
                         continue
                     if isinstance(answer, Exception):
                         waiting.set_exception(answer)

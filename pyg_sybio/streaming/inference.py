@@ -17,7 +17,7 @@ from pyg_sybio.trained.preparation import Prepared
 
 
 class Model(Protocol):
-    """What a stream needs of a model."""
+    """Interface of a model that a stream calls."""
 
     @property
     def num_classes(self) -> int:

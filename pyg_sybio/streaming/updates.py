@@ -32,7 +32,7 @@ class Update:
 
 
 def update_together(updates: Sequence[Update]) -> list[dict[int, StreamOutput] | Exception]:
-    r"""Update several streams; streams that share a model are answered in one call of it.
+    r"""Update several streams, with one call per model that they share.
 
     Each answer is the result of :meth:`~pyg_sybio.streaming.motion_stream.MotionStream.update_many`, or the
     error that it would raise: an error in one stream does not affect the others. The latency is the duration

@@ -22,7 +22,7 @@ _TAGS = (
 def model_card(
     model: SybioGNN, document: Mapping[str, Any], report: Mapping[str, Any] | None, *, title: str
 ) -> str:
-    r"""What a trained model is, what it can do, and what it cannot.
+    r"""Describe a trained model, its abilities and its limits.
 
     Args:
         model: The model.
@@ -158,7 +158,7 @@ def _results(report: Mapping[str, Any] | None, data: str) -> str:
         return "The model was not evaluated."
     parts = [
         f"On the split `{report['split']}` of {data}. Zero velocity keeps the last observed pose. The ratio "
-        "is the model's figure divided by that of zero velocity: below 1 is better for errors, above 1 for "
+        "is the model's figure divided by zero velocity's figure: below 1 is better for errors, above 1 for "
         "the share of correct joints (pck).",
         format_report(report, by_class=False),
     ]

@@ -1,4 +1,4 @@
-r"""What an ONNX file from someone else may hold, checked before onnxruntime reads it.
+r"""Checks of an untrusted ONNX file before onnxruntime reads it.
 
 A graph of ONNX is a program. Here it may call only the standard operators, without loops, branches or
 functions of its own, and its numbers are those in the file: an ONNX tensor may also name any other file.
@@ -20,7 +20,7 @@ def parse_onnx(content: bytes, where: str) -> onnx.ModelProto:
 
     Args:
         content: The bytes of the file.
-        where: What error messages call it.
+        where: Name of the file in error messages.
 
     Raises:
         ValueError: If it is not an ONNX file, names other files, or is a larger program than a model needs.

@@ -22,24 +22,24 @@ from pyg_sybio.trained.digest import graph_digest
 from pyg_sybio.trained.onnx_file import metadata_of, parse_onnx
 
 FORMAT_VERSION = 1
-"""Of what :func:`~pyg_sybio.export.export_onnx` writes beside the graph."""
+"""Version of the metadata that :func:`~pyg_sybio.export.export_onnx` writes next to the graph."""
 
 FORMAT, CONFIG, ABOUT = "pyg_sybio.format", "pyg_sybio.model", "pyg_sybio.about"
-"""The names of its metadata: this format's version, the model's config, and what else is to be known."""
+"""Keys of the metadata: the format version, the model's config, and further facts."""
 
 POSES, PRESENT, PROBABILITIES = "poses", "present", "probabilities"
 FIELDS = ("logits", "future", "actional", "bone_future")
-"""Outputs that :class:`~pyg_sybio.models.sybio_gnn.SybioOutput` has; beside them are ``probabilities``."""
+"""Outputs that :class:`~pyg_sybio.models.sybio_gnn.SybioOutput` has, in addition to ``probabilities``."""
 
 MAX_MEMORY = 2**30
-"""Bytes that the graphs of a process may use together, apart from their weights."""
+"""Maximum memory in bytes of all graphs of a process together, without their weights."""
 
 MAX_SECONDS = 60.0
-"""Within which a model has to answer a single clip when it is read."""
+"""Maximum duration of the trial run on a single clip when a model is read."""
 
-_PIECE = 2**19  # numbers of the poses that go through a graph at once
+_PIECE = 2**19  # maximum number of pose values per run of the graph
 
-# What onnxruntime raises of a file that is none, damaged, or made for a later version of it.
+# Errors of onnxruntime for a file that is not ONNX, is damaged, or needs a later version of onnxruntime.
 _UNREADABLE = (
     native.InvalidProtobuf, native.InvalidGraph, native.InvalidArgument, native.NoSuchFile, native.NoModel,
     native.NotImplemented, native.RuntimeException, native.Fail,
@@ -49,25 +49,25 @@ _UNREADABLE = (
 class OnnxModel(nn.Module):
     r"""A model that ``sybio export onnx`` wrote, called as :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
 
-    It has no weights that PyTorch sees, and cannot be trained. What was not exported is None in its output.
+    It has no PyTorch parameters and cannot be trained. Outputs that were not exported are None.
 
     Args:
         content: The bytes of the file, which may come from someone else: the graph may contain only standard
             operators and its own weights (:mod:`~pyg_sybio.trained.onnx_file`), and all graphs of a process
             share :data:`MAX_MEMORY`.
-        where: What errors call it.
-        num_threads: Threads of one operator. (default: as many as torch uses)
+        where: Name of the file in error messages.
+        num_threads: Number of threads per operator. (default: the number that torch uses)
 
     Attributes:
-        skeleton, in_channels, num_future, config: As the exported model's; no more than ``num_future`` frames
-            are to be had.
+        skeleton, in_channels, num_future, config: The same as in the exported model. ``num_future`` is also
+            the maximum number of predicted frames.
         num_classes: The number of classes; 0 where recognition was not exported.
         persons: Whether clips may have several persons.
         about: Further facts in the file (data, class names, ...); empty if there are none.
         digest: The digest of the graph (:func:`~pyg_sybio.trained.digest.graph_digest`).
 
     Shapes:
-        As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`'s; with one person a clip unless :attr:`persons`.
+        As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`'s; one person per clip unless :attr:`persons`.
 
     Raises:
         ValueError: If the file is not what :func:`~pyg_sybio.export.export_onnx` wrote, is damaged, or needs
@@ -75,7 +75,7 @@ class OnnxModel(nn.Module):
             were not exported.
 
     Note:
-        Threads wait for work asleep. onnxruntime's own way, to keep them spinning, holds the cores that
+        Idle threads sleep. By default, the idle threads of onnxruntime spin, which occupies the cores that
         readers, trackers and the next model need.
     """
 
@@ -111,7 +111,7 @@ class OnnxModel(nn.Module):
         if not self._outputs:
             raise ValueError(f"{where}: expected outputs among {FIELDS}, but it has {tuple(outputs)}")
         self.num_classes = self.config["num_classes"] if "logits" in outputs else 0
-        # How many frames were exported; without a future, what the config says, and nobody can ask for it.
+        # The number of exported frames; for a model without a future, the (unused) number in the config.
         frames = [outputs[name][-3:][0] for name in ("future", "bone_future") if name in outputs]
         self.num_future = frames[0] if frames else self.config["num_future"]
         if type(self.num_future) is not int or not 1 <= self.num_future <= MAX_FUTURE:
@@ -142,19 +142,19 @@ class OnnxModel(nn.Module):
         num_future = self.num_future if num_future is None else num_future
         if not 1 <= num_future <= self.num_future:
             raise ValueError(
-                f"'num_future' is {num_future}, expected 1 to {self.num_future}, as many as were exported"
+                f"'num_future' is {num_future}, expected 1 to {self.num_future} (the exported frames)"
             )
         if self.persons:
             inputs = {POSES: x if persons.has_slots else x[:, None], PRESENT: persons.present}
         elif persons.has_slots and x.size(1) != 1:
             raise ValueError(
-                f"'x' has {x.size(1)} persons a clip, but the model was exported for one: "
+                f"'x' has {x.size(1)} persons per clip, but the model was exported for one: "
                 "export it with --persons"
             )
         else:
             inputs = {POSES: x[:, 0] if persons.has_slots else x}
         arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
-        size = max(1, _PIECE // max(1, arrays[POSES][0].size))  # clips of a piece
+        size = max(1, _PIECE // max(1, arrays[POSES][0].size))  # clips per run
         pieces = [
             self._run({name: value[first : first + size] for name, value in arrays.items()})
             for first in range(0, len(arrays[POSES]), size)
@@ -215,21 +215,23 @@ class OnnxModel(nn.Module):
         return persons.dense(persons.x)
 
     def train(self, mode: bool = True) -> "OnnxModel":
-        """Raise, unless ``mode`` is :obj:`False`."""
+        """Raise an error unless ``mode`` is :obj:`False`, because an exported model cannot be trained."""
         if mode:
-            raise ValueError("an exported model is for evaluation alone: train the model it was made from")
+            raise ValueError("an exported model is only for evaluation: train the original model instead")
         return super().train(mode)
 
     def extra_repr(self) -> str:
-        """What tells two of these apart."""
+        """Describe the model in its repr."""
         return f"{self.skeleton.name!r}, outputs={self._outputs}, persons={self.persons}"
 
     def _persons(self, batch: Data | Tensor, present: Tensor | None) -> tuple[Persons, Tensor]:
-        """The persons of a batch, and all of it as a dense tensor."""
+        """Return the persons of a batch, and the batch as a dense tensor."""
         if isinstance(batch, Tensor):
             persons, x = persons_of_tensor(batch, present), batch
         elif present is not None:
-            raise ValueError("'present' goes with a dense tensor; a PyG batch holds no absent persons")
+            raise ValueError(
+                "expected 'present' only with a dense tensor, because a PyG batch contains no absent persons"
+            )
         else:
             persons = persons_of_data(batch, self.skeleton.num_joints)
             x = persons.dense(persons.x)
@@ -238,7 +240,7 @@ class OnnxModel(nn.Module):
 
 
 def _object(metadata: Mapping[str, str], key: str, where: str) -> dict[str, Any]:
-    """A JSON object of the file's metadata."""
+    """Return a JSON object from the metadata of the file."""
     place = f"{where}, '{key}' of its metadata"
     value = parse_json(metadata.get(key, ""), place)
     check_plain(value, place)
@@ -257,7 +259,7 @@ def _session(content: bytes, where: str, num_threads: int | None) -> onnxruntime
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     options.log_severity_level = 4  # errors are raised
     try:
-        # Constants that are folded would escape the limit of memory; the exporter has folded what there was.
+        # Constant folding would bypass the memory limit; the exporter has already folded the constants.
         return onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"], disabled_optimizers=["ConstantFolding"]
         )

@@ -1,4 +1,4 @@
-r"""What a model says of a recording: its class, and how it goes on."""
+r"""Prediction for a recording: its class and its future poses."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Prediction:
         class_names: The classes, in the order of `probabilities`.
         frame_rate: The frame rate of `future`, in Hz.
         recorded: The recording.
-        prepared: What the model saw of it, and the way back.
+        prepared: The model's input, and the steps back to the space of the recording.
         notices: Remarks for the user, each beginning with a verb: a changed frame rate, a step of the
             preparation that cannot be inverted.
 
@@ -63,7 +63,7 @@ class Prediction:
             ValueError: If the model does not predict.
         """
         if self.future is None:
-            raise ValueError("the model has no future to give: it was trained without prediction")
+            raise ValueError("the model does not predict: it was trained without prediction")
         observed = self.prepared.observed
         future = Motion(
             poses=self.future.to(observed.poses),  # a recording may be in double precision
@@ -104,12 +104,12 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class PredictedClip:
-    """A clip of a folder, with what a model says of it.
+    """A clip of a folder with its prediction.
 
     Args:
         name: Its file, relative to the folder, and its number in the file if the file has several.
         label: Its class, if that is known.
-        prediction: What the model says.
+        prediction: The prediction.
     """
 
     name: str

@@ -77,7 +77,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Preparation:
-    r"""What is done to recorded frames before a model sees them, the same for files and for live poses.
+    r"""Preprocessing of recorded frames for a model, the same for files and for live poses.
 
     A motion of another frame rate is resampled, from its last frame backwards (:func:`at_rate`). Then
     `preprocess` is applied. The last `num_observed` frames of the result are observed, filled at the front if
@@ -232,7 +232,7 @@ def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
     Args:
         motion: The motion. Without a frame rate of its own, it is taken to have this one.
         frame_rate: In Hz.
-        least: Frames that are kept, if there are as many, of a motion that would become too long
+        least: Minimum number of last frames to keep of a motion that would become too long
             (:func:`~pyg_sybio.data.transforms.resample.most_frames`).
     """
     rate = motion.frame_rate
@@ -242,14 +242,14 @@ def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
         return motion
     step = rate / frame_rate
     last = motion.num_frames - 1
-    # Of a motion that would become too long, the last frames: a window needs no others.
+    # If the motion would become too long, only its last frames are kept: a window needs no others.
     num_frames = min(int(last / step) + 1, max(most_frames(motion), least))
     times = last - step * torch.arange(num_frames, dtype=torch.float64).flip(0)
     return at_times(motion, times.clamp(min=0)).replace(frame_rate=frame_rate)
 
 
 def rate_notice(rate: float | None, frame_rate: float) -> str | None:
-    """What :func:`at_rate` does to a motion, as a remark that begins with a verb; None if it does nothing."""
+    """Describe what :func:`at_rate` does to a motion, beginning with a verb; None if it does nothing."""
     if rate is None:
         return f"does not contain its frame rate: taken to be {frame_rate:g} Hz, as in training"
     if abs(rate - frame_rate) <= SAME_RATE * frame_rate:
@@ -268,6 +268,6 @@ def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion,
     else:
         motion, parameters = transform.apply(motion)
     if isinstance(transform, Center):
-        # A motion centred in every frame has no path: its future stays where the last frame was.
+        # The path of a motion centred in every frame is lost: the future stays at the last position.
         parameters = parameters[..., -1:, :]
     return motion, partial(transform.invert, parameters=parameters)

@@ -37,7 +37,7 @@ def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[
 
     Args:
         report: A report of :func:`summary`, perhaps read back from its file.
-        where: What errors call it.
+        where: Name of the report in error messages.
 
     Raises:
         ValueError: If it has no confusion: the model does not recognise, no clip is of a class seen in

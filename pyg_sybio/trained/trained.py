@@ -45,7 +45,7 @@ class Trained:
     Args:
         model: The network in evaluation mode: a :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`, or one
             exported as ONNX, which is called in the same way.
-        preparation: What is done to recordings before the model sees them.
+        preparation: Preprocessing of recordings.
         class_names: The classes, in the order of the model's outputs.
         seen_classes: Whether a class occurred in training, for each class.
         views: Test-time augmentation.

@@ -15,7 +15,7 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class Model(Protocol):
-    """What test-time augmentation needs of a model: a trained one, its folded copy, or an exported one."""
+    """Interface of a model for test-time augmentation: a trained one, its folded copy, or an exported one."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -26,7 +26,7 @@ class Model(Protocol):
 
 
 class Mirrors(Protocol):
-    """What knows the mirror image of poses as a model sees them."""
+    """Interface of an object that mirrors poses in the space of a model."""
 
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
         """Poses `[..., M, D]` reflected across an axis, left and right swapped."""
@@ -86,7 +86,7 @@ class Views:
         return cls(mirror, tuple((float(low), float(high)) for low, high in parts))
 
     def to_settings(self) -> dict[str, Any]:
-        """What :meth:`from_settings` reads."""
+        """Return the settings that :meth:`from_settings` reads."""
         return {"mirror": self.mirror, "parts": [list(part) for part in self.parts]}
 
     @property

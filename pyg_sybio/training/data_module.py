@@ -122,7 +122,7 @@ class ClipDataModule(L.LightningDataModule):
 
     @property
     def preparation(self) -> Preparation:
-        """What is done to recordings before a model of this data sees them, with its numbers."""
+        """Preprocessing of recordings for a model trained on this data, including the statistics."""
         clips, arguments = self.clips("train"), self.splits.arguments("train")
 
         def steps(name: str) -> tuple[Any, ...]:

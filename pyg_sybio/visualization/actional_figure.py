@@ -62,7 +62,7 @@ def draw_actional(
             pose)
         strongest: Number of strongest edges to draw per panel.
         threshold: Draw the edges whose weight is above this instead.
-        title: Title of the picture, which is continued with which edges are drawn.
+        title: Beginning of the title, followed by which edges are drawn.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
 
     Returns:

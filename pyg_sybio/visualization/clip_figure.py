@@ -22,7 +22,7 @@ def strip_figure(scene: Scene, view: View, shown: np.ndarray) -> Figure:
     """Draw frames of a scene side by side, in rows if they are many, on one scale.
 
     Every frame is centred between its recorded bodies, if there are any, so travel over the ground is not
-    shown; heights are those of the recording, above a line at the lowest joint. Joints that were not recorded
+    shown; heights are as recorded, above a line at the lowest joint. Joints that were not recorded
     are left out.
 
     Args:

@@ -93,7 +93,7 @@ def confusion_figure(
 def _name_classes(
     axes: Axes, rows: Sequence[str], columns: Sequence[str], cell: float, *, every: int, turned: bool
 ) -> None:
-    """Name rows and every so many columns; only some of them if cells are smaller than text."""
+    """Label the rows and columns; only some of them if cells are smaller than the text."""
     step = math.ceil(_CELL / cell - 1e-9)
     axes.set_yticks(range(0, len(rows), step), rows[::step], fontsize=theme.SMALL, parse_math=False)
     every *= step

@@ -60,7 +60,7 @@ def frame_plot(axes: Axes, x_label: str, y_label: str, *, grid: Literal["x", "y"
 
 
 def wrapped(text: str, letters: int = _NAME_LETTERS) -> str:
-    """A name in lines of up to so many letters; line breaks of its own are kept."""
+    """Wrap a name at a maximum line length, keeping its own line breaks."""
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, letters) or [""])
 
 

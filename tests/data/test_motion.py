@@ -89,7 +89,7 @@ def test_equal_sees_every_field() -> None:
         assert not motion.equal(motion.replace(**{name: value})), name
 
 
-def test_rotations_have_a_translation() -> None:
+def test_frames_of_rotations_keep_their_translation() -> None:
     skeleton = load_skeleton("h36m32")
     motion = Motion(
         poses=torch.randn(1, 4, 32, 3), skeleton=skeleton, translation=torch.arange(12.0).view(1, 4, 3)
@@ -98,11 +98,11 @@ def test_rotations_have_a_translation() -> None:
     assert motion.num_spatial == 0
 
 
-def test_values_that_are_known_to_be_right_are_not_looked_at_but_shapes_are() -> None:
+def test_check_values_false_skips_the_values_but_not_the_shapes() -> None:
     wrong = torch.full((2, 6, 25, 3), torch.nan)
     assert _motion(poses=wrong, check_values=False).poses.isnan().all()
     with pytest.raises(ValueError, match="'poses' has shape"):
         _motion(poses=wrong[0], check_values=False)
-    # The leave is for one motion: what is made of it is looked at again.
+    # The exemption is for this motion only: motions derived from it are checked again.
     with pytest.raises(ValueError, match="not a finite number"):
         _motion(poses=wrong, check_values=False).replace(label="wave")

@@ -304,7 +304,7 @@ class Clock:
         return self.now
 
 
-def test_cost_is_the_median_of_the_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cost_is_the_median_time_of_only_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, asked = Clock(), []
     monkeypatch.setattr(measures, "Timer", partial(Timer, timer=clock.perf_counter))
     trained = fresh()

@@ -1,4 +1,4 @@
-"""Experiments: what is trained and what is not, and tables that the CSV file alone makes."""
+"""Experiments: what is trained and what is not, and tables that are drawn only from the CSV file."""
 
 import csv
 import re
@@ -219,7 +219,7 @@ def test_every_experiment_whose_data_is_the_recipes_shares_the_full_run() -> Non
         assert shares == (experiment.name not in ("observation", "folds"))  # these change the data
 
 
-def test_the_page_changes_between_its_marks_alone(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_the_page_changes_only_between_its_marks(tmp_path: Path, trained_runs: list[str]) -> None:
     output = tmp_path / "measured"
     output.mkdir()
     (output / "networks-b.md").write_text("### second\n\n![second](networks-b.png)\n")

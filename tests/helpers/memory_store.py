@@ -1,4 +1,4 @@
-"""Clips in memory, in place of a store."""
+"""A store of clips in memory, without files."""
 
 from dataclasses import dataclass
 

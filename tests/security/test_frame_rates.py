@@ -113,7 +113,7 @@ def test_ordinary_recordings_are_resampled_to_the_last_bit_as_without_a_limit(ra
     assert at_rate(motion, 30.0).equal(expected)
 
 
-def test_what_is_cut_off_is_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_beginning_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     motion = stick_motion(num_frames=50, frame_rate=1.0)
     whole = at_rate(motion, 30.0)
     monkeypatch.setattr("pyg_sybio.data.transforms.resample._MAX_NUMBERS", 100 * 7 * 3)

@@ -207,7 +207,7 @@ def test_a_flood_ends_it_and_nobody_else_notices(streams: Streams, caplog: pytes
         assert receive(other, "result")["dropped"] == 0
 
 
-def test_who_says_nothing_is_taken_for_gone(streams: Streams) -> None:
+def test_a_silent_producer_is_disconnected(streams: Streams) -> None:
     with (
         TestClient(create_app(streams, limits=Limits(idle=0.2))) as client,
         client.websocket_connect("/ws/poses") as socket,
@@ -216,7 +216,7 @@ def test_who_says_nothing_is_taken_for_gone(streams: Streams) -> None:
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/ws/poses", "producers"), ("/ws/view", "viewers")])
-def test_only_so_many_connections(streams: Streams, path: str, kind: str) -> None:
+def test_the_number_of_connections_is_limited(streams: Streams, path: str, kind: str) -> None:
     limits = Limits(producers=1, viewers=1)
     with TestClient(create_app(streams, limits=limits)) as client:
         with client.websocket_connect(path) as first:
@@ -245,7 +245,7 @@ def test_without_the_token_there_is_only_the_page(streams: Streams) -> None:
                 assert socket.receive_json()["type"] == "hello"
 
 
-def test_an_error_of_the_server_ends_one_connection_alone(
+def test_an_error_of_the_server_ends_only_one_connection(
     streams: Streams, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = iter([False, True, False])
@@ -329,13 +329,13 @@ def test_frames_without_anybody_keep_the_time(client: TestClient) -> None:
 VIEWERS_MISTAKES = {
     "watch": "expected {'type': 'watch' or 'pause', 'source': ...}",
     '{"type": "jump"}': "expected {'type': 'watch' or 'pause', 'source': ...}",
-    '{"type": "watch", "source": "x\\u0007"}': "source 'x\\x07' does not exist, or has gone",
+    '{"type": "watch", "source": "x\\u0007"}': "source 'x\\x07' does not exist or has left",
     '{"type": "pause", "source": "0"}': "'paused' is missing, expected true or false",
 }
 
 
 @pytest.mark.parametrize("text", VIEWERS_MISTAKES)
-def test_a_viewer_with_a_wrong_wish_is_told(streams: Streams, text: str) -> None:
+def test_a_viewer_gets_an_error_for_a_wrong_request(streams: Streams, text: str) -> None:
     recordings = [("sway", made_up_recording())]
     limits = Limits(mistakes=2)
     with (

@@ -1,4 +1,4 @@
-"""Limits: what fits in them, and what is over them."""
+"""Limits of the server, just below and just above each."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from served import SKELETON
 from pyg_sybio.serving.limits import Allowance, CloseCode, Limits
 
 
-def test_an_allowance_is_so_many_a_second_and_twice_as_many_at_once() -> None:
+def test_an_allowance_has_a_rate_and_a_burst_of_twice_the_rate() -> None:
     now = [100.0]
     allowance = Allowance(10, clock=lambda: now[0])
     assert [allowance.take() for _ in range(21)] == [True] * 20 + [False]

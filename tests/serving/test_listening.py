@@ -1,4 +1,4 @@
-"""A server that really listens: what only a network shows."""
+"""A server on a real socket: behaviour that only occurs on a network."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ async def answered(producer: ClientConnection, step: int) -> dict[str, Any]:
     return dict(message)
 
 
-def test_a_huge_message_ends_its_connection_alone(streams: Streams, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_huge_message_ends_only_its_connection(streams: Streams, caplog: pytest.LogCaptureFixture) -> None:
     limits = Limits(message_bytes=10_000)
 
     async def abuse(port: int) -> None:
@@ -71,7 +71,7 @@ def test_connections_that_say_nothing_are_closed(streams: Streams) -> None:
         assert json.loads(good.recv(timeout=10))["type"] == "result"
 
 
-def test_there_are_only_so_many_connections(streams: Streams) -> None:
+def test_the_number_of_connections_is_limited(streams: Streams) -> None:
     limits = Limits(producers=1, viewers=1)
     assert limits.connections == 34
     with listening(create_app(streams, limits=limits), limits) as port, contextlib.ExitStack() as stack:

@@ -37,7 +37,7 @@ def test_missing_joints(missing: str, expected: list[float]) -> None:
     assert out.observed_ratio == pytest.approx(1 - 4 / (6 * 25))
 
 
-def test_the_training_s_own_filling_unless_told_otherwise() -> None:
+def test_missing_joints_are_filled_as_in_training_by_default() -> None:
     held = {"class_path": "pyg_sybio.data.transforms.FillMissing", "init_args": {"mode": "hold"}}
     checkpoint, poses = small_checkpoint(fill=[held]), walk(OBSERVED)
     poses[5:9, 2] = math.nan

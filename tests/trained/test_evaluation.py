@@ -182,7 +182,7 @@ class Noisy(SyntheticMotions):
         return Data(x=data.x + 0.1 * torch.randn_like(data.x), future=data.future, y=data.y)
 
 
-def test_what_is_random_is_drawn_by_the_number_of_the_clip(model: SybioGNN) -> None:
+def test_random_numbers_depend_on_the_number_of_the_clip(model: SybioGNN) -> None:
     clips = Noisy(num_clips=20, num_observed=8, num_future=9, seed=3)
     before = torch.get_rng_state()
     first = answers(model, clips, batch_size=7)
@@ -309,7 +309,7 @@ def test_a_report_that_is_no_json_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bones_alone_have_no_motion_errors(clips: SyntheticMotions) -> None:
+def test_a_model_of_only_bones_has_no_motion_errors(clips: SyntheticMotions) -> None:
     model = SybioGNN.from_preset(
         "demo", skeleton=clips.skeleton, num_classes=12, num_future=9, **SMALL, joints=False
     )
@@ -379,7 +379,7 @@ def test_only_what_was_recorded_is_measured(model: SybioGNN) -> None:
     assert format_report(report)
 
 
-def test_what_stands_where_nothing_was_recorded_is_not_read(model: SybioGNN, tmp_path: Path) -> None:
+def test_values_of_absent_joints_are_ignored(model: SybioGNN, tmp_path: Path) -> None:
     expected = evaluate(model, Masked())
     for filler in (1e6, float("nan")):
         assert evaluate(model, Masked(filler)) == expected

@@ -121,7 +121,7 @@ def test_threads_change_no_number(num_threads: int) -> None:
         (torch.zeros(2, 0, 15, 2), {}, "'x' is empty"),
         (torch.zeros(30, 15, 2), {}, r"'x' must be \[N, T, M, D\]"),
         (torch.full((2, 30, 15, 2), torch.nan), {}, "'x' contains NaN"),
-        (torch.ones(2, 3, 30, 15, 2), {}, "'x' has 3 persons a clip, but the model was exported for one"),
+        (torch.ones(2, 3, 30, 15, 2), {}, "'x' has 3 persons per clip, but the model was exported for one"),
         (torch.zeros(2, 1, 30, 15, 2), {}, "none is present in clip 0"),
         (torch.zeros(2, 30, 15, 2), {"num_future": 4}, f"'num_future' is 4, expected 1 to {FUTURE}"),
         (torch.zeros(2, 30, 15, 2), {"num_future": 0}, f"'num_future' is 0, expected 1 to {FUTURE}"),
@@ -140,7 +140,7 @@ def test_refuses(
 
 
 def test_is_not_trained(single: tuple[OnnxFile, OnnxModel]) -> None:
-    with pytest.raises(ValueError, match="an exported model is for evaluation alone"):
+    with pytest.raises(ValueError, match="an exported model is only for evaluation"):
         single[1].train()
 
 

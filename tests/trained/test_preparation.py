@@ -1,4 +1,4 @@
-"""Persons who are prepared at once, as if each were alone, and the way back of all of them."""
+"""Persons prepared together have the same results as persons prepared separately, in both directions."""
 
 from typing import Any
 

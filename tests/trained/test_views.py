@@ -83,7 +83,7 @@ def test_the_answer_is_the_mean_of_all_looks_and_the_forecast_that_of_whole_clip
         )
 
 
-def test_a_model_without_one_of_the_tasks_is_looked_at_as_well(clips: MotionDataset) -> None:
+def test_a_model_with_one_task_also_has_views(clips: MotionDataset) -> None:
     views = Views(mirror="x", parts=PARTS)
     for left_out in ("recognition", "prediction"):
         small = {"channels": [8, 8], "strides": [2, 2], "fusions": [1], "head_channels": 8, left_out: False}

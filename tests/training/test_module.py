@@ -226,7 +226,7 @@ def test_what_was_not_recorded_reaches_neither_losses_nor_logged_errors(
             if joints.any():
                 error = (predicted[frame] - clip.future[:, frame])[joints].norm(dim=-1)
                 by_class[frame, int(clip.y)].append(1000 * float(error.mean()))
-    # The last six clips are of some classes alone, and these weigh no more than others.
+    # The last six clips are of only some classes, and these weigh no more than others.
     assert sorted({len(errors) for errors in by_class.values()}) == [1, 2]
     means = {key: fmean(errors) for key, errors in by_class.items()}
     frames = {frame for frame, _ in means}

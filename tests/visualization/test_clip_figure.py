@@ -1,4 +1,4 @@
-"""The strip of frames: which bones are drawn where and in which colours, and what is written beside them."""
+"""The strip of frames: which bones are drawn where and in which colours, and the text next to them."""
 
 from dataclasses import replace
 from itertools import combinations

@@ -13,7 +13,7 @@ from pyg_sybio.data.readers.text import few, shown
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """What the user says about one file.
+    """Label, split and ids of one file, from the user's table or pattern.
 
     Args:
         label: Its class; None if the file itself has a label.

@@ -1,4 +1,4 @@
-"""The transforms of a data set: what is done to a clip, and when."""
+"""The transforms of a data set, and when each is applied."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def composed(transforms: Transforms | None) -> Transform | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipTransforms:
-    r"""What a data set does to its clips. Each field is one transform or a list of them, applied in order.
+    r"""Transforms of the clips of a data set. Each field is a transform, or a list that is applied in order.
 
     Args:
         preprocess: Applied once, before a clip is stored. (default: the class's `default_preprocess`; an

@@ -116,7 +116,7 @@ class ExpmapDataset(MotionDataset):
         actions: The actions to take clips from.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 25 frames after 50, windows at a distance of 5 frames in training and validation)
-        transforms: What is done to the clips
+        transforms: Transforms of the clips
             (:class:`~pyg_sybio.data.datasets.clip_transforms.ClipTransforms`): `augment` changes all joints
             of a file, in radians, before they become z-scores; `corrupt` and `fill` change observed z-scores.
             There is no `preprocess`.
@@ -330,5 +330,5 @@ def _warn(root: Path, missing: Sequence[str], too_short: Sequence[str], length: 
         names = sorted({str(Path(source).relative_to(root)) for source in too_short})
         parts.append(f"too short for {length} frames at {FRAME_RATE:g} Hz: {', '.join(names)}")
     if parts:
-        # The caller of the benchmark's own class.
+        # Point the warning at the line that constructs the data set.
         warnings.warn(f"{root}: {'; '.join(parts)}", stacklevel=4)

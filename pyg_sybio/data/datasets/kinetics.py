@@ -36,7 +36,7 @@ class KineticsSkeleton(MotionDataset):
             all clips.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 290 observed and 10 future frames of whole clips)
-        transforms: What is done to the clips
+        transforms: Transforms of the clips
             (:class:`~pyg_sybio.data.datasets.clip_transforms.ClipTransforms`).
         storage: Where prepared clips are stored (:class:`~pyg_sybio.data.store.storage.Storage`).
 

@@ -44,7 +44,7 @@ class MotionDataset(PositionDataset):
         spans: The spans, if they are fixed, like the test windows of a benchmark. (default: whole clips, or
             windows, by `sampling`)
         frame_rate: In Hz. (default: the clips' own)
-        transforms: What is done to the clips; `preprocess` has been applied when the store was made.
+        transforms: Transforms of the clips; `preprocess` has been applied when the store was made.
 
     Shapes:
         - **x:** `[P·M, T, D]`

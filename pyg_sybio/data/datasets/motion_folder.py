@@ -59,16 +59,16 @@ class MotionFolder(MotionDataset):
             the files' own, the same in all)
         labels: The CSV file, relative to `root`; it does not have to exist.
         pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
-        hold_out: What is held out for the test: an id and its values, such as `{"style": ["youthful"]}`
+        hold_out: Clips held out for the test: an id and its values, such as `{"style": ["youthful"]}`
             (leave one style out), or a share of the clips of each class.
-        validation: What is held out of the rest for validation, unless the clips have a split `val`: ids and
+        validation: Clips held out of the rest for validation, unless the clips have a split `val`: ids and
             values, or a share of the clips of each class
             (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
         frame_rate: In Hz. Recordings at another rate are resampled, and files without a frame rate are
             assumed to have it. (default: the files' own, the same in all)
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 30 observed and 30 future frames of whole clips)
-        transforms: What is done to the clips
+        transforms: Transforms of the clips
             (:class:`~pyg_sybio.data.datasets.clip_transforms.ClipTransforms`).
         storage: Where prepared clips are stored (:class:`~pyg_sybio.data.store.storage.Storage`).
 

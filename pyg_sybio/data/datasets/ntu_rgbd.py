@@ -37,11 +37,11 @@ class NTURGBD(MotionDataset):
         classes: 60 or 120. With 60, files of the extension to 120 classes are left out.
         protocol: `"cross-subject"`, `"cross-view"` (60 classes) or `"cross-setup"` (120 classes).
         split: `"train"`, `"val"` or `"test"`.
-        validation: What is held out of training as `"val"`: a share of the clips of each class, or groups
+        validation: Clips held out of training as `"val"`: a share of the clips of each class, or groups
             such as `{"subject": ["1"]}`. None trains on all clips, as for published figures.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 290 observed and 10 future frames of whole clips, which have at most 300)
-        transforms: What is done to the clips
+        transforms: Transforms of the clips
             (:class:`~pyg_sybio.data.datasets.clip_transforms.ClipTransforms`).
         storage: Where prepared clips are stored (:class:`~pyg_sybio.data.store.storage.Storage`).
 

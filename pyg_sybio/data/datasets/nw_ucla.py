@@ -26,13 +26,13 @@ class NWUCLA(MotionDataset):
         split: `"train"`, `"val"` or `"test"`.
         test_views: For `"cross-view"`: the test views, such as `"3"` or `3`; all others train.
         test_subjects: For `"cross-subject"`: the test subjects; all others train.
-        validation: What is held out of training as `"val"`: a share of the clips of each class, or groups
+        validation: Clips held out of training as `"val"`: a share of the clips of each class, or groups
             such as `{"subject": ["10"]}`. None trains on all clips, as for published figures.
         frame_rate: In Hz, for horizons in milliseconds. Neither the files nor the data set say it; a Kinect
             v1 has 30.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 40 observed and 10 future frames of whole clips)
-        transforms: What is done to the clips
+        transforms: Transforms of the clips
             (:class:`~pyg_sybio.data.datasets.clip_transforms.ClipTransforms`).
         storage: Where prepared clips are stored (:class:`~pyg_sybio.data.store.storage.Storage`).
 

@@ -1,4 +1,4 @@
-r"""What data sets of positions share: mirror images and errors."""
+r"""Base class of data sets of positions: mirror images and errors."""
 
 from torch import Tensor
 from torch_geometric.data import Dataset

@@ -117,7 +117,7 @@ def select(
         clips: All clips.
         protocol: Divides them into training and test.
         split: `"train"`, `"val"` or `"test"`.
-        validation: What is held out of training as `"val"`, as in :func:`hold_out`. With None, `"train"` has
+        validation: Clips held out of training as `"val"`, as in :func:`hold_out`. With None, `"train"` has
             all training clips, and there is no `"val"`.
 
     Raises:

@@ -8,12 +8,12 @@ from torch_geometric.data import Data, Dataset
 
 
 class ShuffledFutures(Dataset):
-    r"""The samples of a data set, a share of which exchange their futures.
+    r"""Data set in which a share of the samples exchange their futures.
 
     The chosen samples are put in a random order, and each gets the future of the one before, with its mask;
-    the first gets that of the last. So with two or more chosen samples, all of them have a wrong future. The
-    choice depends only on the number of samples, the share and the seed, not on the global generator or the
-    epoch; the samples of a smaller share are among those of a larger one. Everything but the future is
+    the first gets the future of the last. With two or more chosen samples, all of them have a wrong future.
+    The choice depends only on the number of samples, the share and the seed, not on the global generator or
+    the epoch; the samples of a smaller share are among those of a larger one. Everything but the future is
     unchanged.
 
     Args:

@@ -69,7 +69,7 @@ class Normalisation:
 
         Args:
             document: The plain values; they may come from anybody.
-            where: What errors call them.
+            where: Their name in error messages.
 
         Raises:
             ValueError: If a list is missing, or does not fit the others.
@@ -108,7 +108,7 @@ class Normalisation:
         r"""The statistics of training files `[T, V]`, over the frames of all files.
 
         The files are processed one by one: the mean of two sets of :math:`n` and :math:`k` frames and their
-        sum of squares about it follow from those of each set,
+        sum of squares about it follow from the means and sums of each set,
 
         .. math::
             m = m_n + \tfrac{k}{n + k} (m_k - m_n), \qquad

@@ -18,7 +18,7 @@ WHOLE = (0.0, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class TwoTaskSample:
-    r"""What a model sees of a clip, and what it has to predict.
+    r"""Observed part of a clip, and the future that the model predicts from it.
 
     Args:
         observed: The observed frames; frames that fill the front are copies of real ones.

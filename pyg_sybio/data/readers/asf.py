@@ -243,7 +243,7 @@ def _rig(
     for block in blocks:
         bone = _bone(block, metres, radians(1) if degrees else 1.0)
         if bone.name in bones:
-            block.fail("name", f"the name '{bone.name}'", f"another than that of line {lines[bone.name]}")
+            block.fail("name", f"the name '{bone.name}'", f"a name not used in line {lines[bone.name]}")
         bones[bone.name], lines[bone.name] = bone, block.line
     children = _children(path, bones, links)
 

@@ -108,7 +108,7 @@ def to_array(
 
 
 def shown(value: Any) -> str:
-    """A value in an error message, in a few words whatever it contains."""
+    """Shorten any value for an error message."""
     match value:
         case list():
             return f"a list of {len(value)}"

@@ -19,9 +19,9 @@ from pyg_sybio.rotations import check_parents
 from pyg_sybio.skeleton import Skeleton
 
 # A side branch becomes a limb if its length is at least this share of the distance from the centre to where
-# it branches off (a head's is, that of a finger at the end of an arm is not) ...
+# it branches off (true for a head, false for a finger at the end of an arm) ...
 _MIN_LIMB_OF_DISTANCE = 0.5
-# ... and at least this share of the longest limb (that of a stump on the trunk is not).
+# ... and at least this share of the longest limb (false for a stump on the trunk).
 _MIN_LIMB_OF_LONGEST = 0.1
 # The limbs of a body with a trunk are halved (upper arm and forearm) if they are at least this share of the
 # longest one: arms and legs are. Heads and tails, by their names, are never halved.

@@ -11,8 +11,8 @@ class Storage:
     Args:
         cache: The folder of all stores. (default: the environment variable `PYG_SYBIO_CACHE`, else
             `~/.cache/pyg_sybio`)
-        num_processes: Largest number of processes that read files. Few or small files are read in this
-            process, whatever the number. (default: one per core)
+        num_processes: Maximum number of processes that read files. Few or small files are always read
+            in this process. (default: one per core)
         progress: Whether to show a progress bar, if standard error is a terminal.
 
     Raises:

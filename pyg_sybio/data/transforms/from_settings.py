@@ -23,7 +23,7 @@ def build_transforms(
     Args:
         plain: ``{"name": "Center", "arguments": {"joint": "spine"}}``, or a list of these; arguments are
             optional. Recipes write ``class_path`` and ``init_args``.
-        where: What errors call the place of it.
+        where: Its place, for error messages.
         resolve: Finds a class by its name. (default: registered ones only, as a file may name no other)
 
     Raises:

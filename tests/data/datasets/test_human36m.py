@@ -1,4 +1,4 @@
-"""Human3.6M on a made-up folder beside a naive evaluator, and on the real recordings where they are."""
+"""Human3.6M on a made-up folder, compared with a naive evaluator, and on the recordings if they exist."""
 
 import math
 import pickle

@@ -1,4 +1,4 @@
-"""The protocols against the lists of the benchmarks, and validation parts that depend on names alone."""
+"""The protocols against the lists of the benchmarks, and validation parts that depend only on names."""
 
 import subprocess
 import sys
@@ -129,7 +129,7 @@ def test_a_share_is_taken_of_each_class_but_never_all() -> None:
         assert sorted(train + val) == list(range(len(clips)))
 
 
-def test_a_share_depends_on_names_alone() -> None:
+def test_a_share_depends_only_on_names() -> None:
     clips = share_clips("/a")
     _, val = hold_out(clips, range(len(clips)), 0.2)
     names = {clips[i].source.rsplit("/", 1)[1] for i in val}

@@ -1,4 +1,4 @@
-"""Traded futures: whose they are, and what comes along with them."""
+"""Shuffled futures: which sample each comes from, and that their masks move with them."""
 
 import pytest
 import torch
@@ -50,7 +50,7 @@ def test_the_chosen_trade_and_nobody_keeps_his_own(number: int, share: float) ->
     assert [int(clip.y) for clip in clips] == [index % 3 for index in range(number)]
 
 
-def test_the_choice_is_the_seeds_alone() -> None:
+def test_the_choice_depends_only_on_the_seed() -> None:
     clips = Numbered([1] * 30)
     state = torch.get_rng_state()
     found = futures(ShuffledFutures(clips, 0.5))

@@ -1,4 +1,4 @@
-"""Annotation pickles, beside what the standard library unpickles and on hundreds of damaged ones."""
+"""Annotation pickles, compared with the standard library's unpickler, and hundreds of damaged ones."""
 
 import io
 import pickle
@@ -297,7 +297,7 @@ def test_a_joint_whose_score_lies_below_zero_was_not_seen(path: Path) -> None:
 
 
 class Plain(pickle.Unpickler):
-    """The standard library's machine with numpy's names alone: the second parse."""
+    """The standard library's unpickler, restricted to numpy's names: the second parse."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] not in ("numpy", "_codecs"):

@@ -1,4 +1,4 @@
-"""Arrays of all clips in one archive, beside numpy's own reading and on hundreds of damaged ones."""
+"""Arrays of all clips in one archive, compared with numpy's reading, and hundreds of damaged ones."""
 
 import io
 import re
@@ -22,7 +22,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def arrays(num_clips: int = 3, num_frames: int = 6, num_classes: int = 4, dtype: Any = np.float32) -> Arrays:
-    """Each clip ends earlier than the one before; the second person is in clip 0 alone, from frame 2 on."""
+    """Each clip ends earlier than the one before; the second person is only in clip 0, from frame 2 on."""
     generator = np.random.default_rng(0)
     result = {}
     for split in ("train", "test"):
@@ -108,7 +108,7 @@ def test_clips_are_those_that_numpy_reads(path: Path, save: Callable[..., None],
     assert [int(motion.label) for motion in found[:3]] == values["y_train"].argmax(1).tolist()  # type: ignore[arg-type]
 
 
-def test_frames_of_zeros_are_padding_at_the_end_alone(path: Path) -> None:
+def test_frames_of_zeros_are_padding_only_at_the_end(path: Path) -> None:
     values = arrays()
     values["x_train"][0, :2] = 0
     values["x_train"][1] = 0
@@ -117,7 +117,7 @@ def test_frames_of_zeros_are_padding_at_the_end_alone(path: Path) -> None:
     assert nobody.poses.shape == (1, 1, 25, 3) and not nobody.present.any()
 
 
-def test_clips_of_the_second_person_alone_keep_the_place(path: Path) -> None:
+def test_clips_of_only_the_second_person_keep_its_index(path: Path) -> None:
     values = arrays()
     values["x_train"].reshape(3, 6, 2, 75)[0, :, 0] = 0
     assert read(written(path, values))[0].tracks == (1,)

@@ -296,7 +296,7 @@ def test_wrong_openpose_folders_are_refused(files: dict[str, Any], message: str,
         read_keypoints(tmp_path)
 
 
-def test_what_is_no_file_among_openposes_frames_is_refused(tmp_path: Path) -> None:
+def test_a_folder_among_openpose_frames_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a_1_keypoints.json").mkdir()
     with pytest.raises(
         ValueError, match=r"a_1_keypoints.json is not a file, expected the keypoints of a frame"
@@ -391,7 +391,7 @@ def test_a_pickle_in_npy_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [np.ones((4, 17, 3), bool), np.full((4, 17, 3), "1.0")])
-def test_what_is_no_number_is_refused(values: np.ndarray, tmp_path: Path) -> None:
+def test_values_that_are_not_numbers_are_refused(values: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "walk.npy", values)
     with pytest.raises(ValueError, match=r"walk.npy holds .*, expected numbers"):
         read_keypoints(tmp_path / "walk.npy")

@@ -259,7 +259,7 @@ def test_wrong_json_is_refused(change: dict[str, Any], message: str, tmp_path: P
     assert str(path) in str(error.value)
 
 
-def test_a_pickle_is_not_even_looked_at(tmp_path: Path) -> None:
+def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
 
     class Evil:

@@ -54,7 +54,7 @@ def checked(skeleton: Skeleton) -> Skeleton:
 
 
 def not_whole(skeleton: Skeleton) -> bool:
-    """Whether some joint hangs on one side alone, so that the mirror image of the tree is another tree."""
+    """Whether some joint exists only on one side, so that the mirror image of the tree is another tree."""
     image = dict(skeleton.mirror) | {b: a for a, b in skeleton.mirror}
     return any((a in image) != (b in image) for a, b in skeleton.bones)
 
@@ -160,8 +160,8 @@ def test_left_and_right_are_found_by_name(shoulder: str, right: str) -> None:
     assert skeleton.center == "Hips"  # as near to all as the spine, and nearer to the root
 
 
-def test_names_alone_make_no_pair() -> None:
-    # "lib" is no left "rib", as it hangs elsewhere; a left hand without a right one stays alone.
+def test_matching_names_are_not_enough_for_a_pair() -> None:
+    # "lib" is not a left "rib", because their parents differ; a left hand without a right one has no partner.
     skeleton = rig("hub", [("hub", [("rib", 1, 0, 0)]), ("rib", [("lib", 1, 0, 0), ("LeftHand", 1, 0, 0)])])
     assert skeleton.mirror == ()
     # The right foot hangs on no right leg.

@@ -78,7 +78,7 @@ def values() -> list[object]:
     ]
 
 
-def test_what_is_equal_has_one_fingerprint_and_what_differs_another() -> None:
+def test_equal_values_share_a_fingerprint_and_others_differ() -> None:
     once, again = ([digest(described(value)) for value in values()] for _ in range(2))
     assert once == again
     twice = [values()[once.index(key)] for key, count in Counter(once).items() if count > 1]

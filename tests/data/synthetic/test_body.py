@@ -115,7 +115,7 @@ def test_landmarks_of_a_segment_keep_their_distance() -> None:
             torch.testing.assert_close(distances[:, 0], size * torch.cdist(rest, rest))
 
 
-def test_sizes_scale_the_regions_alone() -> None:
+def test_sizes_scale_only_their_regions() -> None:
     sizes = _sizes()
     sizes["leg"] = torch.full((1,), 2.0, dtype=torch.float64)
     offsets, plain = segment_offsets(sizes)[0], segment_offsets(_sizes())[0]

@@ -152,7 +152,7 @@ def test_images_are_frontal_views_in_standing_heights() -> None:
     torch.testing.assert_close(Y, -height[:, None, None] * y, atol=1e-5, rtol=1e-4)
 
 
-def test_a_clip_depends_on_seed_and_index_alone(noisy: SyntheticMotions) -> None:
+def test_a_clip_depends_only_on_seed_and_index(noisy: SyntheticMotions) -> None:
     fewer = SyntheticMotions(num_clips=70)
     torch.testing.assert_close(fewer.clips, noisy.clips[:70], rtol=0, atol=1e-6)
     assert fewer.labels.tolist() == noisy.labels[:70].tolist()

@@ -1,4 +1,4 @@
-"""Noise and dropout: what they touch, and how often."""
+"""Noise and dropout: which values they change, and how often."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
 
 
 @pytest.mark.parametrize("name", NAMES.values())
-def test_noise_is_normal_and_on_present_coordinates_alone(name: str) -> None:
+def test_noise_is_normal_and_only_on_present_coordinates(name: str) -> None:
     motion = random_motion(name, num_persons=2, num_frames=200)
     noise = JitterJoints(std=0.3)(motion).poses - motion.poses
     size = motion.num_spatial or 3

@@ -168,7 +168,7 @@ def test_the_input_stays_and_the_seed_decides(
 
 
 @cases(without(*SCORES_CHANGE), ["xy+score"])
-def test_scores_and_confidence_are_left_alone(transform: MotionTransform, kind: str) -> None:
+def test_scores_and_confidence_do_not_change(transform: MotionTransform, kind: str) -> None:
     motion = random_motion(NAMES[kind], num_frames=40)
     result = run(transform, motion)
     assert torch.equal(result.poses[..., 2], result.confidence)
