@@ -30,14 +30,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from common import Row, argument_parser, positive_int, run
 from modes import build
 from samples import SAMPLES
 from timing import process_memory
 from websockets.asyncio.client import ClientConnection, connect
 
+from pyg_sybio.data.datasets.motion_folder import MotionFolder
+from pyg_sybio.data.splits import Splits
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.trained.preparation import Preparation
+from pyg_sybio.trained.trained import Trained
+from pyg_sybio.trained.views import ONE_VIEW
 
 COLUMNS = {
     "scenario": "<14",
@@ -112,12 +116,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:
     """Yield a row per scenario."""
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / "random.ckpt"
-        skeleton = write_checkpoint(arguments.preset, checkpoint)
+        model = Path(folder) / "random"
+        skeleton = write_model(arguments.preset, model)
         for scenario in SCENARIOS:
             if scenario.name not in arguments.scenarios:
                 continue
-            with server(checkpoint, arguments.threads, arguments.bf16) as (port, process):
+            with server(model, arguments.threads, arguments.bf16) as (port, process):
                 counts = asyncio.run(
                     converse(scenario, port, process, skeleton, arguments.fps, 60 * arguments.minutes)
                 )
@@ -152,32 +156,26 @@ def row_of(scenario: Scenario, counts: Counts) -> Row:
 # The server -----------------------------------------------------------------------------------------------
 
 
-def write_checkpoint(preset: str, path: Path) -> Skeleton:
-    """Write a model of random weights as a checkpoint."""
+def write_model(preset: str, folder: Path) -> Skeleton:
+    """Write a model of random weights as a model folder."""
     model, _ = build(preset)
-    weights = {f"model.{name}": value for name, value in model.state_dict().items()}
     sample = SAMPLES[preset]
-    content = {
-        "state_dict": weights | {"seen_classes": torch.ones(sample.classes, dtype=torch.bool)},
-        "model_config": model.config,
-        "data": {
-            "dataset": "pyg_sybio.data.datasets.motion_folder.MotionFolder",
-            "settings": {},
-            "class_names": [f"action {number}" for number in range(sample.classes)],
-            "frame_rate": 30.0,
-            "num_observed": sample.observed,
-        },
-        "epoch": 0,
-        "global_step": 0,
-    }
-    torch.save(content, path)
+    trained = Trained(
+        model=model,
+        preparation=Preparation(model.skeleton, sample.observed, 30.0, padding="repeat"),
+        class_names=tuple(f"action {number}" for number in range(sample.classes)),
+        seen_classes=(True,) * sample.classes,
+        views=ONE_VIEW,
+        training={"epoch": 0, "global_step": 0, "batch_size": 1, **Splits(MotionFolder).describe()},
+    )
+    trained.save(folder)
     return model.skeleton
 
 
 @contextlib.contextmanager
-def server(checkpoint: Path, threads: int | None, bf16: bool) -> Iterator[tuple[int, int]]:
+def server(model: Path, threads: int | None, bf16: bool) -> Iterator[tuple[int, int]]:
     """Run 'sybio serve', and yield its port and its process id."""
-    command = [sys.executable, "-m", "pyg_sybio", "serve", str(checkpoint), "--port", "0"]
+    command = [sys.executable, "-m", "pyg_sybio", "serve", str(model), "--port", "0"]
     if threads is not None:
         command += ["--threads", str(threads)]
     if bf16:
