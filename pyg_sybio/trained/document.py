@@ -168,6 +168,8 @@ def check_document(document: Any) -> None:
         expected = error.schema.get("description", "another value")
         raise ValueError(f"{at}{error.message:.200}; expected {expected}")
     Views.from_settings(document["views"])
+    if document["views"]["parts"] and document["preparation"]["padding"] is None:
+        raise ValueError("'views.parts' is given, but clips that are not padded have no parts")
     named, seen = len(document["class_names"]), len(document["seen_classes"])
     if seen != named:
         raise ValueError(f"'seen_classes' has {seen} entries, expected {named}, one per class")

@@ -254,7 +254,7 @@ class Attacked:
         assert errors[0].startswith("sybio: error: ")
         assert len(errors[0]) < 1000
         assert seen.imported + seen.others == []
-        assert seen.read_outside(path) + seen.written == []
+        assert seen.read_outside(path) + seen.written == [], errors
         assert [each.name for each in self.working.iterdir()] == ["evil.py"]
         assert spent < 1
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # kilobytes
