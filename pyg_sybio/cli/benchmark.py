@@ -7,16 +7,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import Commands, new_command
+from pyg_sybio.cli import options
 
 _HERE = Path(__file__).parents[1]
 # The scripts are inside the package in a wheel, and next to it in a checkout.
 _FOLDER = _HERE / "benchmarks" if (_HERE / "benchmarks").is_dir() else _HERE.parent / "benchmarks"
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``benchmark``."""
-    parser = new_command(
+    parser = options.new_command(
         commands,
         "benchmark",
         "Measure speed and memory on this machine, compared with the limits of the machine.",

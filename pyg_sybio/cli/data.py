@@ -6,51 +6,40 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pyg_sybio.cli.arguments import (
-    FILMS,
-    PICTURES,
-    Commands,
-    add_output,
-    add_skeleton,
-    add_up,
-    argument,
-    check_output,
-    new_command,
-    new_group,
-    non_negative_int,
-    positive_int,
-)
+from pyg_sybio.cli import options
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 _SKELETON = "joints of the files, or the joints to select (default: the files' own)"
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``data``."""
-    actions = new_group(commands, "data", "Inspect recordings: summarise a folder, or draw a motion.")
+    actions = options.new_group(commands, "data", "Inspect recordings: summarise a folder, or draw a motion.")
 
-    parser = new_command(
+    parser = options.new_command(
         actions, "info", "Count clips, classes, lengths, frame rates and missing values.", info
     )
-    argument(parser, "folder", Path, "folder, read with its subfolders; or one file")
-    add_skeleton(parser, _SKELETON)
+    options.add(parser, "folder", Path, "folder, read with its subfolders; or one file")
+    options.add_skeleton(parser, _SKELETON)
     labels = parser.add_mutually_exclusive_group()
     columns = "table with the columns file, label, and optionally split and others"
-    argument(labels, "--labels", Path, f"{columns} (default: FOLDER/clips.csv)", metavar="CSV")
+    options.add(labels, "--labels", Path, f"{columns} (default: FOLDER/clips.csv)", metavar="CSV")
     example = r"(?P<label>[^/]+)/(?P<subject>\d+)_.*"
     pattern = f"regular expression that reads labels from file names, such as '{example}'"
-    argument(labels, "--pattern", str, pattern, metavar="REGEX")
-    argument(parser, "--json", Path, "also write the summary as JSON")
+    options.add(labels, "--pattern", str, pattern, metavar="REGEX")
+    options.add(parser, "--json", Path, "also write the summary as JSON")
 
-    parser = new_command(
+    parser = options.new_command(
         actions, "show", "Draw a motion: a strip of frames, a GIF, a film, or a page with a player.", show
     )
-    argument(parser, "file", Path, "a motion file")
-    add_skeleton(parser, _SKELETON)
-    argument(parser, "--entry", non_negative_int, "number of the motion in the file, from 0 (default: 0)")
-    add_output(parser, (*PICTURES, *FILMS))
-    argument(parser, "--frames", positive_int, "number of frames of a strip", 8)
-    add_up(parser)
+    options.add(parser, "file", Path, "a motion file")
+    options.add_skeleton(parser, _SKELETON)
+    options.add(
+        parser, "--entry", options.non_negative_int, "number of the motion in the file, from 0 (default: 0)"
+    )
+    options.add_output(parser, options.PICTURES_AND_FILMS)
+    options.add(parser, "--frames", options.positive_int, "number of frames of a strip", 8)
+    options.add_up(parser)
 
 
 def info(args: argparse.Namespace) -> None:
@@ -85,7 +74,7 @@ def show(args: argparse.Namespace) -> None:
     from pyg_sybio.visualization.motion_figure import draw_motion
 
     output = args.output or Path(f"{args.file.stem}.png")
-    check_output(output, (*PICTURES, *FILMS))
+    options.check_output(output, options.PICTURES_AND_FILMS)
     if not args.file.exists():
         raise FileNotFoundError(f"no file {args.file}: expected a motion file")
     motions = read_motions(args.file, skeleton=_skeleton(args.skeleton))

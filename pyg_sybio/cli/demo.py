@@ -3,16 +3,16 @@
 import argparse
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import Commands, argument, new_command, non_negative_int
+from pyg_sybio.cli import options
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``demo``."""
-    parser = new_command(
+    parser = options.new_command(
         commands, "demo", "Train a small model on synthetic motions, evaluate it, and draw its results.", run
     )
-    argument(parser, "--output", Path, "folder of the results", Path("demo_output"), metavar="DIR")
-    argument(parser, "--seed", non_negative_int, "random seed of the weights and the motions", 0)
+    options.add(parser, "--output", Path, "folder of the results", Path("demo_output"), metavar="DIR")
+    options.add(parser, "--seed", options.non_negative_int, "random seed of the weights and the motions", 0)
 
 
 def run(args: argparse.Namespace) -> None:

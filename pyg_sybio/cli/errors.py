@@ -1,22 +1,13 @@
 """Errors of the command line: what a user reads, and the exit code."""
 
 _EXTRAS = {
-    "lightning": "train",
-    "jsonargparse": "train",
-    "torchmetrics": "train",
-    "tensorboard": "train",
-    "matplotlib": "viz",
-    "plotly": "viz",
-    "sklearn": "viz",
-    "onnx": "export",
-    "onnxscript": "export",
-    "onnxruntime": "export",
-    "huggingface_hub": "hub",
-    "starlette": "serve",
-    "uvicorn": "serve",
-    "websockets": "serve",
+    "train": ("lightning", "jsonargparse", "torchmetrics", "tensorboard"),
+    "viz": ("matplotlib", "plotly", "sklearn"),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
+    "hub": ("huggingface_hub",),
+    "serve": ("starlette", "uvicorn", "websockets"),
 }
-"""The extra of this package that installs an optional package."""
+"""The optional packages that each extra of this package installs."""
 
 
 class UsageError(ValueError):
@@ -27,8 +18,9 @@ def describe(error: Exception) -> str:
     """An error as one line that says what was wrong and what was expected."""
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         package = error.name.partition(".")[0]
-        if package in _EXTRAS:
-            return f'this command needs {package}: pip install "pyg_sybio[{_EXTRAS[package]}]"'
+        for extra, packages in _EXTRAS.items():
+            if package in packages:
+                return f'this command needs {package}: pip install "pyg_sybio[{extra}]"'
     message = " ".join(str(error).split())
     if isinstance(error, (ValueError, OSError)):
         return message

@@ -4,37 +4,28 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import (
-    Commands,
-    add_model,
-    add_split,
-    argument,
-    flag,
-    new_command,
-    positive_fraction,
-)
+from pyg_sybio.cli import options
 from pyg_sybio.cli.models import load, splits_of
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``evaluate``."""
-    parser = new_command(
+    parser = options.new_command(
         commands, "evaluate", "Measure a model's accuracy and motion errors, next to zero velocity.", run
     )
-    add_model(parser, data=True)
-    add_split(parser)
-    argument(parser, "--actions", str, "only clips of these classes (default: all)", metavar="A,B,...")
+    options.add_model(parser, clips=True)
+    options.add(parser, "--actions", str, "only clips of these classes (default: all)", metavar="A,B,...")
     ratio = "let the model observe only this part of each clip, above 0 and at most 1 (default: as trained)"
-    argument(parser, "--observation-ratio", positive_fraction, ratio)
+    options.add(parser, "--observation-ratio", options.positive_fraction, ratio)
     views = parser.add_mutually_exclusive_group()
-    flag(
+    options.flag(
         views,
         "--mirror",
         "test-time augmentation with the mirror image: average the predictions for each clip and its mirror "
         "image, which takes twice the time; for models trained with RandomMirror",
     )
-    flag(views, "--one-view", "no test-time augmentation (default: as the model file says)")
-    argument(parser, "--output", Path, "the report as JSON (default: next to the model)")
+    options.flag(views, "--one-view", "no test-time augmentation (default: as the model file says)")
+    options.add(parser, "--output", Path, "the report as JSON (default: next to the model)")
 
 
 def run(args: argparse.Namespace) -> None:

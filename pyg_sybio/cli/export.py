@@ -3,54 +3,56 @@
 import argparse
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import Commands, add_model, argument, flag, new_command, new_group, positive_int
+from pyg_sybio.cli import options
 from pyg_sybio.cli.models import load
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``export``."""
-    actions = new_group(
+    actions = options.new_group(
         commands,
         "export",
         "Export a trained model: as an ONNX file, as a folder, or to the Hugging Face hub.",
     )
 
-    parser = new_command(
+    parser = options.new_command(
         actions, "onnx", "Write a model as an ONNX file and compare it with PyTorch on new motions.", onnx
     )
-    add_model(parser)
-    argument(parser, "--output", Path, "the file to write", required=True, metavar="FILE.onnx")
+    options.add_model(parser)
+    options.add(parser, "--output", Path, "the file to write", required=True, metavar="FILE.onnx")
     tasks = ("all", "recognition", "prediction")
-    argument(parser, "--task", str, "outputs of the file; the rest is left out", "all", choices=tasks)
-    flag(
+    options.add(parser, "--task", str, "outputs of the file; the rest is left out", "all", choices=tasks)
+    options.flag(
         parser,
         "--persons",
         "for clips of several persons: inputs are the poses [N, P, T, M, D] and the mask of present persons "
         "[N, P] (default: one person per clip, [N, T, M, D])",
     )
-    argument(parser, "--num-future", positive_int, "number of frames to forecast (default: as in training)")
+    options.add(
+        parser, "--num-future", options.positive_int, "number of frames to forecast (default: as in training)"
+    )
 
-    parser = new_command(
+    parser = options.new_command(
         actions,
         "pretrained",
         "Write a model and its model card into a folder, to share or to upload to the hub.",
         pretrained,
     )
-    add_model(parser)
-    argument(parser, "--output", Path, "the folder to write", required=True, metavar="DIR")
+    options.add_model(parser)
+    options.add(parser, "--output", Path, "the folder to write", required=True, metavar="DIR")
     report = "report of 'sybio evaluate' for the model card (default: none, and the card says so)"
-    argument(parser, "--report", Path, report, metavar="FILE.json")
+    options.add(parser, "--report", Path, report, metavar="FILE.json")
     root = "folder with all recordings, to complete a checkpoint of version 0.1 of exponential maps"
-    argument(parser, "--data-root", str, root, metavar="DIR")
-    argument(parser, "--title", str, "title of the model card (default: the folder's name)")
+    options.add(parser, "--data-root", str, root, metavar="DIR")
+    options.add(parser, "--title", str, "title of the model card (default: the folder's name)")
 
-    parser = new_command(
+    parser = options.new_command(
         actions, "hub", "Upload a folder written by 'sybio export pretrained' to the Hugging Face hub.", hub
     )
-    argument(parser, "folder", Path, "folder written by 'sybio export pretrained'")
+    options.add(parser, "folder", Path, "folder written by 'sybio export pretrained'")
     name = "name of the repository, which is created if it does not exist"
-    argument(parser, "name", str, name, metavar="OWNER/NAME")
-    flag(parser, "--private", "create a private repository")
+    options.add(parser, "name", str, name, metavar="OWNER/NAME")
+    options.flag(parser, "--private", "create a private repository")
 
 
 def onnx(args: argparse.Namespace) -> None:

@@ -2,13 +2,13 @@
 
 import argparse
 
-from pyg_sybio.cli.arguments import Commands, argument, new_command
+from pyg_sybio.cli import options
 from pyg_sybio.cli.errors import UsageError
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``fit``."""
-    parser = new_command(
+    parser = options.new_command(
         commands,
         "fit",
         "Train a model from a recipe.",
@@ -17,7 +17,9 @@ def add_command(commands: Commands) -> None:
         epilog="Every setting of the recipe can be overridden: --trainer.max_epochs 3, --model.preset ntu, "
         "--data.batch_size 16, --ckpt_path last. 'sybio fit RECIPE --print_config' shows all settings.",
     )
-    argument(parser, "recipe", str, "name of a shipped recipe (synthetic, motion_folder, ...) or a YAML file")
+    options.add(
+        parser, "recipe", str, "name of a shipped recipe (synthetic, motion_folder, ...) or a YAML file"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

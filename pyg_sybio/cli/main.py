@@ -30,20 +30,7 @@ from pyg_sybio.cli import (
 )
 from pyg_sybio.cli.errors import UsageError, describe
 
-_COMMANDS = (
-    demo,
-    fit,
-    evaluate,
-    predict,
-    skeleton,
-    data,
-    benchmark,
-    reproduce,
-    plot,
-    export,
-    stream,
-    serve,
-)
+_COMMANDS = (demo, fit, evaluate, predict, skeleton, data, benchmark, reproduce, plot, export, stream, serve)
 _TAKE_OVERRIDES = ("fit", "reproduce")
 """Commands that pass unknown options on as settings of a recipe."""
 

@@ -7,33 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pyg_sybio.cli.arguments import (
-    FILMS,
-    PICTURES,
-    Commands,
-    Run,
-    add_data,
-    add_imports,
-    add_model,
-    add_output,
-    add_split,
-    add_up,
-    argument,
-    check_output,
-    flag,
-    new_command,
-    new_group,
-    non_negative_float,
-    non_negative_int,
-    positive_int,
-)
+from pyg_sybio.cli import options
 from pyg_sybio.cli.models import load, splits_of
 from pyg_sybio.files import read_json
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``plot``."""
-    actions = new_group(
+    actions = options.new_group(
         commands,
         "plot",
         "Draw what a model has learned, its predictions and errors, and the course of its training.",
@@ -43,26 +24,26 @@ def add_command(commands: Commands) -> None:
     parser = _new_picture(
         actions, "actional", "The actional graph of a clip, or the mean of each class.", actional
     )
-    add_model(parser, data=True)
-    add_split(parser)
+    options.add_model(parser, clips=True)
     shown = parser.add_mutually_exclusive_group()
-    argument(shown, "--clip", non_negative_int, "of one clip of the split, counted from 0")
-    argument(shown, "--class", str, "the mean of one class", dest="class_name", metavar="NAME")
-    argument(shown, "--file", Path, "of a recording")
+    options.add(shown, "--clip", options.non_negative_int, "of one clip of the split, counted from 0")
+    options.add(shown, "--class", str, "the mean of one class", dest="class_name", metavar="NAME")
+    options.add(shown, "--file", Path, "of a recording")
     edges = parser.add_mutually_exclusive_group()
-    argument(edges, "--strongest", positive_int, "number of edges to draw per graph", 12)
-    argument(edges, "--threshold", non_negative_float, "draw the edges whose weight is above X")
-    add_up(parser)
+    options.add(edges, "--strongest", options.positive_int, "number of edges to draw per graph", 12)
+    options.add(edges, "--threshold", options.non_negative_float, "draw the edges whose weight is above X")
+    options.add_up(parser)
 
     parser = _new_picture(actions, "embedding", "A t-SNE map of the actional graphs of all clips.", embedding)
-    add_model(parser, data=True)
-    add_split(parser)
-    argument(parser, "--seed", non_negative_int, "random seed of t-SNE", 0)
+    options.add_model(parser, clips=True)
+    options.add(parser, "--seed", options.non_negative_int, "random seed of t-SNE", 0)
     # 2000 graphs are mapped in well below a minute.
-    argument(parser, "--clips", positive_int, "maximum number of clips, spread evenly over the split", 2000)
+    options.add(
+        parser, "--clips", options.positive_int, "maximum number of clips, spread evenly over the split", 2000
+    )
     perplexity = "perplexity of t-SNE, about the number of neighbours that stay close"
     few = "(default: 30, or a third of the graphs if these are few)"
-    argument(parser, "--perplexity", non_negative_float, f"{perplexity} {few}")
+    options.add(parser, "--perplexity", options.non_negative_float, f"{perplexity} {few}")
 
     parser = _new_picture(
         actions,
@@ -70,11 +51,10 @@ def add_command(commands: Commands) -> None:
         "The forecast drawn over the true motion, with each joint's error as a line: a strip of poses, a "
         "GIF, a film, or a page with a player.",
         prediction,
-        kinds=(*PICTURES, *FILMS),
+        kinds=options.PICTURES_AND_FILMS,
     )
-    add_model(parser, data=True)
-    add_split(parser)
-    argument(
+    options.add_model(parser, clips=True)
+    options.add(
         parser,
         "of",
         str,
@@ -82,50 +62,48 @@ def add_command(commands: Commands) -> None:
         "number of a clip of the split, from 0",
         metavar="FILE_OR_CLIP",
     )
-    argument(parser, "--entry", non_negative_int, "number of the motion in the file, from 0", 0)
+    options.add(parser, "--entry", options.non_negative_int, "number of the motion in the file, from 0", 0)
     times = "times of a strip in ms (default: 80, 160, 320, 400, 560, 1000, as far as the forecast reaches)"
-    argument(parser, "--times", non_negative_float, times, nargs="+")
-    add_up(parser)
+    options.add(parser, "--times", options.non_negative_float, times, nargs="+")
+    options.add_up(parser)
 
     parser = _new_picture(actions, "confusion", "The confusion matrix.", confusion)
     source = "a report of 'sybio evaluate', or a model to evaluate"
-    argument(parser, "source", Path, source, metavar="REPORT.json|MODEL")
-    add_imports(parser)
-    add_data(parser)
-    add_split(parser)
+    options.add_model(parser, "source", source, clips=True, metavar="REPORT.json|MODEL")
     orders = ("data", "name", "recall", "similar")
     sort = "order of the classes; 'similar' puts classes next to each other that are confused"
-    argument(parser, "--sort", str, sort, "data", choices=orders)
-    flag(parser, "--counts", "show the number of clips instead of percent")
+    options.add(parser, "--sort", str, sort, "data", choices=orders)
+    options.flag(parser, "--counts", "show the number of clips instead of percent")
 
     parser = _new_picture(actions, "observation", "Accuracy by the observed part of the clip.", observation)
     sources = "results of 'sybio reproduce observation', or models to evaluate at ratios of 0.1 to 1"
-    argument(parser, "sources", Path, sources, nargs="+", metavar="CSV|MODEL")
-    add_imports(parser)
-    add_data(parser)
-    add_split(parser)
+    options.add_model(parser, "sources", sources, clips=True, nargs="+", metavar="CSV|MODEL")
 
     parser = _new_picture(
         actions, "training", "Losses, accuracy and errors over one or more trainings.", training
     )
     folders = "folder of a run's TensorBoard files, or the folder of its versions, whose last one is shown"
-    argument(parser, "folders", Path, folders, nargs="+", metavar="RUN_FOLDER")
+    options.add(parser, "folders", Path, folders, nargs="+", metavar="RUN_FOLDER")
     smoothing = "exponential smoothing of training curves, from 0 (none) to below 1; raw curves are faint"
-    argument(parser, "--smoothing", non_negative_float, smoothing, 0.9)
-    flag(parser, "--log", "use a logarithmic axis for losses")
+    options.add(parser, "--smoothing", options.non_negative_float, smoothing, 0.9)
+    options.flag(parser, "--log", "use a logarithmic axis for losses")
 
 
 def _new_picture(
-    actions: Commands, name: str, summary: str, run: Run, kinds: Sequence[str] = PICTURES
+    actions: options.Commands,
+    name: str,
+    summary: str,
+    run: options.Run,
+    kinds: Sequence[str] = options.PICTURES,
 ) -> argparse.ArgumentParser:
-    parser = new_command(actions, name, summary, lambda args: _run(args, run))
+    parser = options.new_command(actions, name, summary, lambda args: _run(args, run))
     parser.set_defaults(kinds=kinds)
-    add_output(parser, kinds, f"{name}.png")
+    options.add_output(parser, kinds, f"{name}.png")
     return parser
 
 
-def _run(args: argparse.Namespace, run: Run) -> None:
-    check_output(args.output, args.kinds)
+def _run(args: argparse.Namespace, run: options.Run) -> None:
+    options.check_output(args.output, args.kinds)
     run(args)
     print(args.output)
 

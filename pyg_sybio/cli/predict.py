@@ -5,17 +5,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pyg_sybio.cli.arguments import Commands, add_model, argument, new_command
+from pyg_sybio.cli import options
 from pyg_sybio.cli.models import load
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``predict``."""
-    parser = new_command(
+    parser = options.new_command(
         commands, "predict", "Recognise the action and forecast the motion of recordings.", run
     )
-    add_model(parser)
-    argument(
+    options.add_model(parser)
+    options.add(
         parser,
         "path",
         Path,
@@ -23,7 +23,7 @@ def add_command(commands: Commands) -> None:
         "Mocap model, a recording's .txt), or a folder of motion files",
         metavar="FILE_OR_FOLDER",
     )
-    argument(
+    options.add(
         parser,
         "--output",
         Path,
@@ -32,9 +32,9 @@ def add_command(commands: Commands) -> None:
         metavar="PATH",
     )
     labels = "table of a folder's labels, with the columns file and label, if it exists"
-    argument(parser, "--labels", str, labels, "clips.csv", metavar="CSV")
+    options.add(parser, "--labels", str, labels, "clips.csv", metavar="CSV")
     pattern = "instead of a table, a regular expression of the file names whose group 'label' is the label"
-    argument(parser, "--pattern", str, pattern, metavar="REGEX")
+    options.add(parser, "--pattern", str, pattern, metavar="REGEX")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -4,20 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import (
-    Commands,
-    argument,
-    flag,
-    new_command,
-    non_negative_float,
-    non_negative_int,
-)
+from pyg_sybio.cli import options
 from pyg_sybio.cli.errors import UsageError
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``reproduce``."""
-    parser = new_command(
+    parser = options.new_command(
         commands,
         "reproduce",
         "Repeat an experiment of the paper on any data: train missing models, measure, and write a table.",
@@ -28,15 +21,19 @@ def add_command(commands: Commands) -> None:
         "in RESULTS.md next to DIR. Settings of the recipe, such as --trainer.max_steps 500, apply to all "
         "runs. Finished runs are kept, and interrupted runs continue when the command is repeated.",
     )
-    argument(parser, "name", str, "name of the experiment (default: list them all)", nargs="?")
-    argument(parser, "recipe", str, "as in 'sybio fit'", nargs="?")
-    argument(parser, "--seeds", non_negative_int, "train each model once per seed (default: 0)", nargs="+")
+    options.add(parser, "name", str, "name of the experiment (default: list them all)", nargs="?")
+    options.add(parser, "recipe", str, "as in 'sybio fit'", nargs="?")
+    options.add(
+        parser, "--seeds", options.non_negative_int, "train each model once per seed (default: 0)", nargs="+"
+    )
     output = "folder of the results; the runs are in DIR/runs"
-    argument(parser, "--output", Path, output, Path("reproduced"), metavar="DIR")
-    argument(parser, "--split", str, "split to measure on (default: test)", choices=("test", "val"))
+    options.add(parser, "--output", Path, output, Path("reproduced"), metavar="DIR")
+    options.add(parser, "--split", str, "split to measure on (default: test)", choices=("test", "val"))
     minutes = "stop at a checkpoint after M minutes; 0 only shows the results so far (default: no limit)"
-    argument(parser, "--minutes", non_negative_float, minutes, metavar="M")
-    flag(parser, "--report", "only write the table and figures again, with the options of the last call")
+    options.add(parser, "--minutes", options.non_negative_float, minutes, metavar="M")
+    options.flag(
+        parser, "--report", "only write the table and figures again, with the options of the last call"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

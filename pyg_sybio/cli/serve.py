@@ -4,23 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from pyg_sybio.cli.arguments import (
-    Commands,
-    add_model,
-    add_threads,
-    argument,
-    flag,
-    new_command,
-    port,
-    positive_float,
-    positive_int,
-)
+from pyg_sybio.cli import options
 from pyg_sybio.cli.models import load
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``serve``."""
-    parser = new_command(
+    parser = options.new_command(
         commands,
         "serve",
         "Receive poses by WebSocket, and show them with their label and forecast on a web page.",
@@ -29,33 +19,33 @@ def add_command(commands: Commands) -> None:
         "docs/serving.md describes every message. Only this machine can connect, unless --host says "
         "otherwise. Ctrl-C stops the server.",
     )
-    add_model(parser)
-    argument(parser, "--play", Path, "recordings to play in a loop (default: none)", nargs="+")
+    options.add_model(parser)
+    options.add(parser, "--play", Path, "recordings to play in a loop (default: none)", nargs="+")
     host = "address to listen on; 0.0.0.0 for all addresses of this machine"
-    argument(parser, "--host", str, host, "127.0.0.1", metavar="ADDRESS")
-    argument(parser, "--port", port, "port to listen on; 0 for a free one", 8000)
-    argument(parser, "--token", str, "password for connections (default: none)")
+    options.add(parser, "--host", str, host, "127.0.0.1", metavar="ADDRESS")
+    options.add(parser, "--port", options.port, "port to listen on; 0 for a free one", 8000)
+    options.add(parser, "--token", str, "password for connections (default: none)")
     origin = "another web site whose pages may connect, such as http://localhost:3000; may be repeated"
-    argument(parser, "--allow-origin", str, origin, action="append", metavar="ORIGIN")
+    options.add(parser, "--allow-origin", str, origin, action="append", metavar="ORIGIN")
     fps = "frame rate of the poses that producers send (default: the model's frame rate)"
-    argument(parser, "--fps", positive_float, fps)
-    add_threads(parser, "half of the processors")
-    flag(
+    options.add(parser, "--fps", options.positive_float, fps)
+    options.add_threads(parser, "half of the processors")
+    options.flag(
         parser,
         "--bf16",
         "compute in bfloat16: faster for several people on processors that support it, with slightly "
         "different results",
     )
     limits = parser.add_argument_group("limits per connection")
-    argument(limits, "--max-rate", positive_float, "messages per second", 120)
-    argument(limits, "--max-people", positive_int, "persons per frame", 16)
+    options.add(limits, "--max-rate", options.positive_float, "messages per second", 120)
+    options.add(limits, "--max-people", options.positive_int, "persons per frame", 16)
     size = "bytes per message (default: enough for --max-people)"
-    argument(limits, "--max-message", positive_int, size)
+    options.add(limits, "--max-message", options.positive_int, size)
     idle = "disconnect a producer that sends nothing for this many seconds"
-    argument(limits, "--idle", positive_float, idle, 60)
+    options.add(limits, "--idle", options.positive_float, idle, 60)
     limits = parser.add_argument_group("limits of the server")
-    argument(limits, "--max-producers", positive_int, "connections that send poses", 8)
-    argument(limits, "--max-viewers", positive_int, "connected pages", 16)
+    options.add(limits, "--max-producers", options.positive_int, "connections that send poses", 8)
+    options.add(limits, "--max-viewers", options.positive_int, "connected pages", 16)
 
 
 def run(args: argparse.Namespace) -> None:

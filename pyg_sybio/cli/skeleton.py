@@ -4,28 +4,28 @@ import argparse
 from pathlib import Path
 
 from pyg_sybio import skeleton as skeletons
-from pyg_sybio.cli.arguments import Commands, argument, flag, new_command, new_group
+from pyg_sybio.cli import options
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``skeleton``."""
-    actions = new_group(commands, "skeleton", "List, draw, check and convert skeletons.")
-    new_command(actions, "list", "List the skeletons that ship with the package.", list_all)
+    actions = options.new_group(commands, "skeleton", "List, draw, check and convert skeletons.")
+    options.new_command(actions, "list", "List the skeletons that ship with the package.", list_all)
 
-    parser = new_command(actions, "show", "Draw a skeleton.", show)
+    parser = options.new_command(actions, "show", "Draw a skeleton.", show)
     name = "such as ntu25 or cmu38:used, or the path of a JSON file"
-    argument(parser, "name", str, name, metavar="NAME_OR_JSON")
-    argument(parser, "--output", Path, "the picture (default: NAME.png)", metavar="PNG")
+    options.add(parser, "name", str, name, metavar="NAME_OR_JSON")
+    options.add(parser, "--output", Path, "the picture (default: NAME.png)", metavar="PNG")
 
-    parser = new_command(actions, "validate", "Check the JSON file of a skeleton.", validate)
-    argument(parser, "file", Path, "the JSON file")
+    parser = options.new_command(actions, "validate", "Check the JSON file of a skeleton.", validate)
+    options.add(parser, "file", Path, "the JSON file")
 
-    parser = new_command(actions, "from", "Write the skeleton of a BVH or ASF file as JSON.", convert)
-    argument(parser, "file", Path, "a .bvh or .asf file")
-    argument(parser, "--name", str, "name of the skeleton (default: rig and the number of its joints)")
-    argument(parser, "--units", str, "length unit of a .bvh file, such as cm (default: unnamed)")
-    flag(parser, "--end-sites", "turn the end sites of a .bvh file into joints")
-    argument(parser, "--output", Path, "the file to write (default: NAME.json)", metavar="JSON")
+    parser = options.new_command(actions, "from", "Write the skeleton of a BVH or ASF file as JSON.", convert)
+    options.add(parser, "file", Path, "a .bvh or .asf file")
+    options.add(parser, "--name", str, "name of the skeleton (default: rig and the number of its joints)")
+    options.add(parser, "--units", str, "length unit of a .bvh file, such as cm (default: unnamed)")
+    options.flag(parser, "--end-sites", "turn the end sites of a .bvh file into joints")
+    options.add(parser, "--output", Path, "the file to write (default: NAME.json)", metavar="JSON")
 
 
 def list_all(args: argparse.Namespace) -> None:

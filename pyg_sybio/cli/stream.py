@@ -8,23 +8,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pyg_sybio.cli.arguments import (
-    Commands,
-    add_model,
-    add_skeleton,
-    add_threads,
-    argument,
-    fraction,
-    new_command,
-    positive_float,
-)
+from pyg_sybio.cli import options
 from pyg_sybio.cli.models import load
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: options.Commands) -> None:
     """Add ``stream``."""
-    parser = new_command(
+    parser = options.new_command(
         commands,
         "stream",
         "Recognise and forecast live: read frames, and write one line of JSON for each.",
@@ -34,27 +25,29 @@ def add_command(commands: Commands) -> None:
         "clears the window. docs/serving.md describes all fields. An invalid line is answered with an error; "
         "the stream continues, and the exit code will be 1. A summary is written to stderr at the end.",
     )
-    add_model(parser)
+    options.add_model(parser)
     path = "a motion file, or a .jsonl file of such lines (default: lines from standard input)"
-    argument(parser, "path", Path, path, nargs="?", metavar="FILE")
-    argument(
+    options.add(parser, "path", Path, path, nargs="?", metavar="FILE")
+    options.add(
         parser,
         "--speed",
-        positive_float,
+        options.positive_float,
         "play at the speed of the timestamps (1), twice as fast (2) and so on, and drop frames that are late "
         "(default: answer every frame as soon as possible)",
     )
-    argument(parser, "--max-delay", positive_float, "with --speed, drop frames later than X seconds", 0.1)
+    options.add(
+        parser, "--max-delay", options.positive_float, "with --speed, drop frames later than X seconds", 0.1
+    )
     fps = "frame rate of the input (default: the frame rate of the file, or of the model)"
-    argument(parser, "--fps", positive_float, fps)
-    add_skeleton(parser, "joints of the input, which must include the model's (default: the model's)")
+    options.add(parser, "--fps", options.positive_float, fps)
+    options.add_skeleton(parser, "joints of the input, which must include the model's (default: the model's)")
     missing = "how to fill joints that were not seen (default: as in training)"
-    argument(parser, "--missing", str, missing, choices=("hold", "interpolate", "mask"))
+    options.add(parser, "--missing", str, missing, choices=("hold", "interpolate", "mask"))
     confidence = "a joint with at most this confidence counts as not seen"
-    argument(parser, "--min-confidence", fraction, confidence, 0.0)
+    options.add(parser, "--min-confidence", options.fraction, confidence, 0.0)
     enough = "part of the window that must be observed for 'enough' to be true"
-    argument(parser, "--enough", fraction, enough, 0.5)
-    add_threads(parser, "all processors, which is too many if other programs run")
+    options.add(parser, "--enough", options.fraction, enough, 0.5)
+    options.add_threads(parser, "all processors, which is too many if other programs run")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,13 +3,14 @@
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli.errors import UsageError
 
 PICTURES = ("png", "svg", "pdf")
-FILMS = ("gif", "mp4", "html")
+PICTURES_AND_FILMS = (*PICTURES, "gif", "mp4", "html")
 
 Commands = Any
 """What :meth:`argparse.ArgumentParser.add_subparsers` returns, a class that argparse keeps private."""
@@ -35,12 +36,8 @@ def new_command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary, allow_abbrev=False, **kwargs
     )
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="show all warnings, and the traceback of an error",
-    )
+    debug = "show all warnings, and the traceback of an error"
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=debug)
     if run is not None:
         parser.set_defaults(run=run)
     return parser
@@ -55,7 +52,7 @@ def new_group(commands: Commands, name: str, summary: str, metavar: str = "ACTIO
 # Arguments ------------------------------------------------------------------------------------------------
 
 
-def argument(
+def add(
     parser: Any, name: str, type: Callable[[str], Any], help: str, default: Any = None, **options: Any
 ) -> None:
     """Add an argument or an option with a value.
@@ -70,7 +67,10 @@ def argument(
     """
     if default is not None:
         help = f"{help} (default: {default})"
-    placeholder = _PLACEHOLDERS.get(type, "TEXT") if name.startswith("-") else name.upper()
+    if not name.startswith("-"):
+        placeholder = name.upper()
+    else:
+        placeholder = type.placeholder if isinstance(type, Number) else "FILE" if type is Path else "TEXT"
     options = {"metavar": None if "choices" in options else placeholder} | options
     if options.get("action") == "append" or (options.get("nargs") == "+" and name.startswith("-")):
         default = default or []
@@ -82,48 +82,48 @@ def flag(parser: Any, name: str, help: str) -> None:
     parser.add_argument(name, action="store_true", help=help)
 
 
-def add_model(parser: argparse.ArgumentParser, *, data: bool = False) -> None:
-    """Add ``MODEL``, and for commands that take clips of its data set ``--data-root`` and ``--recipe``."""
-    model = ".ckpt file written by 'sybio fit', or a folder or .onnx file written by 'sybio export'"
-    argument(parser, "model", Path, model)
-    add_imports(parser)
-    if data:
-        add_data(parser)
+def add_model(
+    parser: argparse.ArgumentParser,
+    name: str = "model",
+    help: str = ".ckpt file written by 'sybio fit', or a folder or .onnx file written by 'sybio export'",
+    *,
+    clips: bool = False,
+    **options: Any,
+) -> None:
+    """Add ``MODEL`` and ``--import``, and the options that choose clips of a data set.
 
-
-def add_imports(parser: argparse.ArgumentParser) -> None:
-    """Add ``--import``."""
-    help = "first import a Python module that registers transforms or data sets; may be repeated"
-    argument(parser, "--import", str, help, dest="imports", action="append", metavar="MODULE")
-
-
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add ``--data-root`` and ``--recipe``."""
-    root = "folder with all recordings (default: the environment variable PYG_SYBIO_DATA)"
-    argument(parser, "--data-root", str, root, metavar="DIR")
-    recipe = "take the clips of a recipe, a shipped one or a YAML file (default: the data set of the model)"
-    argument(parser, "--recipe", str, recipe, metavar="RECIPE")
-
-
-def add_split(parser: argparse.ArgumentParser) -> None:
-    """Add ``--split``."""
-    argument(parser, "--split", str, "split of the data set", "test", choices=("train", "val", "test"))
+    Args:
+        parser: The command.
+        name: Name of the argument. (default: ``"model"``)
+        help: Help text of the argument.
+        clips: Whether to add ``--data-root``, ``--recipe`` and ``--split``. (default: :obj:`False`)
+        **options: Further arguments of :func:`add` for the argument.
+    """
+    add(parser, name, Path, help, **options)
+    modules = "first import a Python module that registers transforms or data sets; may be repeated"
+    add(parser, "--import", str, modules, dest="imports", action="append", metavar="MODULE")
+    if clips:
+        root = "folder with all recordings (default: the environment variable PYG_SYBIO_DATA)"
+        add(parser, "--data-root", str, root, metavar="DIR")
+        recipe = "take the clips of a recipe, a shipped one or a YAML file (default: the model's data set)"
+        add(parser, "--recipe", str, recipe, metavar="RECIPE")
+        add(parser, "--split", str, "split of the data set", "test", choices=("train", "val", "test"))
 
 
 def add_skeleton(parser: argparse.ArgumentParser, help: str) -> None:
     """Add ``--skeleton``."""
-    argument(parser, "--skeleton", str, help, metavar="NAME_OR_JSON")
+    add(parser, "--skeleton", str, help, metavar="NAME_OR_JSON")
 
 
 def add_threads(parser: argparse.ArgumentParser, default: str) -> None:
     """Add ``--threads``."""
-    argument(parser, "--threads", positive_int, f"number of threads for the model (default: {default})")
+    add(parser, "--threads", positive_int, f"number of threads for the model (default: {default})")
 
 
 def add_up(parser: argparse.ArgumentParser) -> None:
     """Add ``--up``, the vertical axis of a picture."""
     help = "axis that points up; write --up=-y for a negative one (default: estimated from the poses)"
-    argument(parser, "--up", str, help, choices=("x", "y", "z", "-x", "-y", "-z"))
+    add(parser, "--up", str, help, choices=("x", "y", "z", "-x", "-y", "-z"))
 
 
 def add_output(parser: argparse.ArgumentParser, kinds: Sequence[str], default: str | None = None) -> None:
@@ -134,10 +134,8 @@ def add_output(parser: argparse.ArgumentParser, kinds: Sequence[str], default: s
         kinds: Endings of the names of files.
         default: The default. (default: the input's name with .png)
     """
-    said = default or "the input's name with .png"
-    path = default and Path(default)
-    help = f"{_alternatives(kinds)} (default: {said})"
-    parser.add_argument("--output", type=Path, default=path, metavar="OUT", help=help)
+    help = _alternatives(kinds) + ("" if default else " (default: the input's name with .png)")
+    add(parser, "--output", Path, help, default and Path(default), metavar="OUT")
 
 
 def check_output(output: Path, kinds: Sequence[str]) -> None:
@@ -164,75 +162,43 @@ def _alternatives(kinds: Sequence[str]) -> str:
 # Types of values ------------------------------------------------------------------------------------------
 
 
-def non_negative_int(text: str) -> int:
-    """An integer of at least 0."""
+@dataclass(frozen=True)
+class Number:
+    """A type of numbers, for :meth:`argparse.ArgumentParser.add_argument`.
+
+    Args:
+        expected: Description for error messages.
+        read: Converts the text; raises :class:`ValueError` if it is not a number.
+        is_valid: Whether a number is within the bounds.
+        placeholder: Placeholder of the value in help texts.
+    """
+
+    expected: str
+    read: Callable[[str], Any]
+    is_valid: Callable[[Any], bool]
+    placeholder: str
+
+    def __call__(self, text: str) -> Any:
+        try:
+            value = self.read(text)
+        except ValueError:
+            value = math.nan  # lies within no bounds
+        if not self.is_valid(value):
+            raise argparse.ArgumentTypeError(f"expected {self.expected}, got {text!r}")
+        return value
+
+
+def _decimal(text: str) -> int:
+    """Read digits only, whereas :class:`int` accepts signs, spaces and underscores."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a non-negative integer, got {text!r}")
+        raise ValueError
     return int(text)
 
 
-def positive_int(text: str) -> int:
-    """An integer of at least 1."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
-    return int(text)
-
-
-def positive_float(text: str) -> float:
-    """A finite number above 0."""
-    value = _float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
-    return value
-
-
-def non_negative_float(text: str) -> float:
-    """A finite number of at least 0."""
-    value = _float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a non-negative number, got {text!r}")
-    return value
-
-
-def fraction(text: str) -> float:
-    """A number from 0 to 1."""
-    value = _float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
-    return value
-
-
-def positive_fraction(text: str) -> float:
-    """A number above 0 and at most 1."""
-    value = _float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, got {text!r}")
-    return value
-
-
-def port(text: str) -> int:
-    """A TCP port."""
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
-    return int(text)
-
-
-_PLACEHOLDERS: dict[Callable[[str], Any], str] = {
-    Path: "FILE",
-    non_negative_int: "N",
-    positive_int: "N",
-    positive_float: "X",
-    non_negative_float: "X",
-    fraction: "X",
-    positive_fraction: "X",
-    port: "N",
-}
-"""Placeholders of values in help texts."""
-
-
-def _float(text: str) -> float:
-    """A number; NaN, which lies within no bounds, if the text is not one."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+non_negative_int = Number("a non-negative integer", _decimal, lambda value: value >= 0, "N")
+positive_int = Number("a positive integer", _decimal, lambda value: value >= 1, "N")
+port = Number("a port from 0 to 65535", _decimal, lambda value: 0 <= value <= 65535, "N")
+positive_float = Number("a positive number", float, lambda value: 0 < value < math.inf, "X")
+non_negative_float = Number("a non-negative number", float, lambda value: 0 <= value < math.inf, "X")
+fraction = Number("a number from 0 to 1", float, lambda value: 0 <= value <= 1, "X")
+positive_fraction = Number("a number above 0 and at most 1", float, lambda value: 0 < value <= 1, "X")
