@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 _PACKAGE = Path(__file__).parents[1]
 # The skeleton files are inside the package in a wheel, and next to the package in a checkout.
 FOLDER = _PACKAGE / "skeletons" if (_PACKAGE / "skeletons").is_dir() else _PACKAGE.parent / "skeletons"
@@ -25,6 +23,8 @@ def check_schema(document: Any, where: str) -> None:
     Raises:
         ValueError: If the document does not follow the schema; the message begins with `where`.
     """
+    import jsonschema  # takes a third of a second, and shipped skeletons do not need it
+
     errors = jsonschema.Draft202012Validator(_schema()).iter_errors(document)
     error = jsonschema.exceptions.best_match(errors)
     if error is None:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pyg_sybio.files import read_json
 from pyg_sybio.skeleton.document import FOLDER
@@ -25,7 +26,7 @@ def load_skeleton(name_or_path: str | Path) -> Skeleton:
         path = Path(f"{stem}.json" if colon else text)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file, expected a skeleton's JSON file")
-        skeleton = _read(path)
+        skeleton = Skeleton.from_dict(_document(path), where=str(path))
     else:
         name, colon, subset = text.partition(":")
         if name not in available_skeletons():
@@ -42,8 +43,9 @@ def available_skeletons() -> tuple[str, ...]:
 
 @cache
 def _read_shipped(name: str) -> Skeleton:
-    return _read(FOLDER / f"{name}.json")
+    path = FOLDER / f"{name}.json"
+    return Skeleton.from_valid_dict(_document(path), where=str(path))  # the tests check it against the schema
 
 
-def _read(path: Path) -> Skeleton:
-    return Skeleton.from_dict(read_json(path, expected="a skeleton's JSON file"), where=str(path))
+def _document(path: Path) -> Any:
+    return read_json(path, expected="a skeleton's JSON file")

@@ -338,6 +338,19 @@ class Skeleton:
             ValueError: If a field is missing, unknown, of the wrong type, or inconsistent with other fields.
         """
         check_schema(document, where)
+        return cls.from_valid_dict(document, where)
+
+    @classmethod
+    def from_valid_dict(cls, document: Mapping[str, Any], where: str = "skeleton") -> "Skeleton":
+        """Build a skeleton from a document that follows the schema, such as a shipped one.
+
+        Args:
+            document: The document.
+            where: Name of the document for error messages, such as its path.
+
+        Raises:
+            ValueError: If a field is inconsistent with other fields.
+        """
         values: dict[str, Any] = {
             key: {name: tuple(joints) for name, joints in value.items()} if isinstance(value, dict) else value
             for key, value in document.items()

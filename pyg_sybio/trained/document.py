@@ -9,8 +9,6 @@ path except one plain folder name, no pattern, and a bound for every number.
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema
-
 from pyg_sybio.data.splits import NOT_SHARED, TRANSFORMS
 from pyg_sybio.files import parse_json
 from pyg_sybio.models.bounds import check_plain
@@ -141,7 +139,6 @@ _SCHEMA = _object(
     ),
     digest=_text("[0-9a-f]{64}", "a SHA-256 of the weights"),
 )
-_VALIDATOR = jsonschema.Draft202012Validator(_SCHEMA)
 
 
 def parse_document(text: Any) -> Any:
@@ -161,8 +158,11 @@ def check_document(document: Any) -> None:
     Raises:
         ValueError: If something is missing, unknown, of another type, or out of its bounds.
     """
+    import jsonschema  # takes a third of a second, which only model files need
+
     check_plain(document, "the document")
-    if (error := jsonschema.exceptions.best_match(_VALIDATOR.iter_errors(document))) is not None:
+    errors = jsonschema.Draft202012Validator(_SCHEMA).iter_errors(document)
+    if (error := jsonschema.exceptions.best_match(errors)) is not None:
         path = error.json_path.removeprefix("$").removeprefix(".")
         at = f"'{path}': " if path else ""
         expected = error.schema.get("description", "another value")

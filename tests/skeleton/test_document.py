@@ -49,6 +49,9 @@ def test_schema_is_itself_valid_and_published_with_the_files() -> None:
     schema = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     for name in SHIPPED:
+        shipped = json.loads((path.parent / f"{name}.json").read_text(encoding="utf-8"))
+        jsonschema.validate(shipped, schema)
+        assert load_skeleton(name) == Skeleton.from_dict(shipped)
         jsonschema.validate(load_skeleton(name).to_dict(), schema)
 
 
