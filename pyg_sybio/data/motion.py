@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyg_sybio.skeleton import Skeleton
 
+TENSORS = ("poses", "present", "confidence", "translation")
 MIN_RATE, MAX_RATE = 1e-3, 1e6
 """The lowest and the highest frame rate of a motion, in Hz."""
 
@@ -94,6 +95,12 @@ class Motion:
         """Which person has any present joint in which frame, `[P, T]`."""
         return self.present.any(-1)
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by their names, without those that are None."""
+        values = {name: getattr(self, name) for name in TENSORS}
+        return {name: value for name, value in values.items() if value is not None}
+
     def replace(self, **changes: Any) -> "Motion":
         """A copy with some fields changed, checked again."""
         return dataclasses.replace(self, **changes)
@@ -105,9 +112,7 @@ class Motion:
             function: Gives only values that are in its argument, or zeros.
             changes: Other fields to change.
         """
-        names = ("poses", "present", "confidence", "translation")
-        values = {name: getattr(self, name) for name in names}
-        mapped = {name: None if value is None else function(value) for name, value in values.items()}
+        mapped = {name: function(value) for name, value in self.tensors.items()}
         return self.replace(**mapped, **changes, check_values=False)
 
     def frames(self, index: slice | Tensor) -> "Motion":
@@ -135,20 +140,17 @@ class Motion:
                 f"but {self.source or 'the motion'} has '{self.skeleton.coordinates}'"
             )
         index = [self.skeleton.joint_index(name) for name in skeleton.joints]
-        return self.replace(
-            poses=self.poses[:, :, index],
-            present=self.present[:, :, index],
-            confidence=None if self.confidence is None else self.confidence[:, :, index],
-            skeleton=skeleton,
-            check_values=False,
-        )
+        chosen = {name: value[:, :, index] for name, value in self.tensors.items() if name != "translation"}
+        return self.replace(**chosen, skeleton=skeleton, check_values=False)
 
     def equal(self, other: "Motion") -> bool:
         """Whether everything is the same, to the last bit."""
-        tensors = ("poses", "present", "confidence", "translation")
+        mine, others = self.tensors, other.tensors
         fields = ("skeleton", "frame_rate", "label", "tracks", "source")
         return (
-            all(_same(getattr(self, name), getattr(other, name)) for name in tensors)
+            mine.keys() == others.keys()
+            and all(mine[name].dtype == others[name].dtype for name in mine)
+            and all(torch.equal(mine[name], others[name]) for name in mine)
             and all(getattr(self, name) == getattr(other, name) for name in fields)
             and dict(self.ids) == dict(other.ids)
         )
@@ -185,13 +187,10 @@ class Motion:
             raise ValueError(f"'tracks' has {len(self.tracks)} entries for {self.num_persons} persons")
 
     def _check_values(self) -> None:
-        _check_finite("poses", self.poses)
-        if self.translation is not None:
-            _check_finite("translation", self.translation)
-        if self.confidence is not None:
-            _check_finite("confidence", self.confidence)
-            if (self.confidence < 0).any():
-                raise ValueError(f"'confidence' goes down to {self.confidence.min():g}, expected at least 0")
+        for name, value in self.tensors.items():
+            _check_finite(name, value)
+        if self.confidence is not None and (self.confidence < 0).any():
+            raise ValueError(f"'confidence' goes down to {self.confidence.min():g}, expected at least 0")
         if self.present.all():
             return
         hidden = (self.poses != 0).any(-1) & ~self.present
@@ -201,12 +200,6 @@ class Motion:
                 f"'poses' has values for person {person}, frame {frame}, "
                 f"joint '{self.skeleton.joints[joint]}', which is not present: expected zeros there"
             )
-
-
-def _same(one: Tensor | None, other: Tensor | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def _check_finite(name: str, value: Tensor) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.readers.nested import entry_of, shown
+from pyg_sybio.data.readers.nested import entry_of, shown, single_precision
 from pyg_sybio.data.readers.ntu import ids_from_name
 from pyg_sybio.data.readers.plain_pickle import PickledArray, load_plain_pickle
 from pyg_sybio.skeleton import Skeleton, load_skeleton
@@ -223,12 +223,7 @@ def _numbers(annotation: Mapping[str, Any], key: str, dimensions: int) -> np.nda
         )
     if array.ndim != dimensions:
         raise ValueError(f"'{key}' has shape {list(array.shape)}, expected {dimensions} dimensions")
-    with np.errstate(over="ignore"):
-        copy = np.array(array, dtype=np.float32, order="C")
-    if not np.isfinite(copy).all():
-        place = np.argwhere(~np.isfinite(copy))[0].tolist()
-        raise ValueError(f"'{key}' has {array[tuple(place)]} at {place}, expected a finite number")
-    return copy
+    return single_precision(array, f"'{key}'")
 
 
 def _integer(annotation: Mapping[str, Any], key: str, *, least: int) -> int:

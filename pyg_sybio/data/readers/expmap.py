@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.people import check_coordinates
 from pyg_sybio.data.readers.text import all_lines_of, to_floats
 from pyg_sybio.skeleton import Skeleton
 
@@ -34,10 +35,7 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:
             that is not a finite number; the message names the file and the line.
         FileNotFoundError: If there is no such file.
     """
-    if skeleton.coordinates != "expmap":
-        raise ValueError(
-            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', expected 'expmap'"
-        )
+    check_coordinates(skeleton, ("expmap",), str(path))
     frames = torch.from_numpy(_read_frames(Path(path), 3 + 3 * skeleton.num_joints))
     translation, rotations = frames.split((3, 3 * skeleton.num_joints), dim=-1)
     return Motion(

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.nested import single_precision
 from pyg_sybio.data.readers.npz_file import ArrayHeader, NpzFile
+from pyg_sybio.data.readers.people import check_coordinates
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 SPLITS = ("train", "test")
@@ -46,10 +48,7 @@ def read_feeder_arrays(path: str | Path, *, skeleton: Skeleton | None = None) ->
         who is present nowhere is left out; the tracks are the persons' indices in the file.
     """
     skeleton = skeleton or load_skeleton("ntu25")
-    if skeleton.coordinates != "xyz":
-        raise ValueError(
-            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', expected 'xyz'"
-        )
+    check_coordinates(skeleton, ("xyz",), str(path))
     num_values = NUM_PERSONS * skeleton.num_joints * skeleton.num_features
     with NpzFile(path) as file:
         for split in SPLITS:
@@ -85,12 +84,7 @@ def _rows(file: NpzFile, name: str, *, kinds: str, shape: tuple[str | int, ...])
             if len(content) != size:
                 raise ValueError(f"clip {index} ends after {len(content)} of {size} bytes")
             row = np.frombuffer(content, header.dtype).reshape(header.shape[1:])
-            with np.errstate(over="ignore"):
-                row = row.astype(np.float32)
-            if not np.isfinite(row).all():
-                place = np.argwhere(~np.isfinite(row))[0].tolist()
-                raise ValueError(f"clip {index} has {row[tuple(place)]} at {place}, expected a finite number")
-            yield row
+            yield single_precision(row, f"clip {index}")
 
 
 def _check(header: ArrayHeader, kinds: str, shape: tuple[str | int, ...]) -> None:

@@ -11,7 +11,7 @@ import torch
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.nested import entry_of, shown, to_array
 from pyg_sybio.data.readers.npz_file import read_npy
-from pyg_sybio.data.readers.people import KEYPOINT_WIDTHS, keypoint_motion, listed_motion
+from pyg_sybio.data.readers.people import KEYPOINT_WIDTHS, check_coordinates, keypoint_motion, listed_motion
 from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 
@@ -100,11 +100,7 @@ def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None) -> Moti
         values = np.zeros((0, skeleton.num_joints, 3))
     else:
         raise ValueError(f"{path} shows nobody, expected 'skeleton', since no keypoint tells it")
-    if skeleton.coordinates not in ("xy", "xy+score"):
-        raise ValueError(
-            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
-            f"but the keypoints of {path} are x, y and confidence"
-        )
+    check_coordinates(skeleton, ("xy", "xy+score"), str(path))
     first = min(frames)
     return listed_motion(
         values,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.people import check_coordinates
 from pyg_sybio.data.readers.proposed_skeleton import skeleton_of_rig
 from pyg_sybio.data.readers.text import few
 from pyg_sybio.rotations import euler_to_matrix, forward_kinematics
@@ -166,11 +167,7 @@ class Rig(ABC):
             ValueError: If the rig lacks a joint of the skeleton, the skeleton is not of positions in space,
                 or a position is not a finite number in single precision.
         """
-        if skeleton.coordinates != "xyz":
-            raise ValueError(
-                f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
-                f"but {path} gives positions: expected 'xyz'"
-            )
+        check_coordinates(skeleton, ("xyz",), str(path))
         index = {name: joint for joint, name in enumerate(self.names)}
         for name in skeleton.joints:
             if name not in index:

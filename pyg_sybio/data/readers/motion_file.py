@@ -46,15 +46,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.motion import TENSORS, Motion
 from pyg_sybio.data.readers.nested import NUMBERS, shown, to_array
 from pyg_sybio.data.readers.npz_file import NpzFile
 from pyg_sybio.files import parse_json, read_json, write_whole
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 
-ARRAYS = ("poses", "present", "confidence", "translation")
 OTHERS = ("skeleton", "frame_rate", "label", "ids", "tracks", "source")
-FIELDS = (*ARRAYS, *OTHERS, "precision")
+FIELDS = (*TENSORS, *OTHERS, "precision")
 MAX_TEXT_BYTES = 2**24
 """Largest size of a text in an ``.npz``."""
 MAX_ENTRIES = 1000
@@ -84,7 +83,7 @@ def read_motion_npz(path: str | Path, *, skeleton: Skeleton | None = None) -> Mo
             raise ValueError(f"{path} has 'precision', expected it only in JSON: arrays have a type")
         arrays = {
             name: _floating(file.array(name), name, f"{path}, array '{name}'")
-            for name in ARRAYS
+            for name in TENSORS
             if name in file.names
         }
         others = {name: _value(file, name) for name in OTHERS if name in file.names}
@@ -106,7 +105,7 @@ def read_motion_json(path: str | Path, *, skeleton: Skeleton | None = None) -> M
     dtype = np.float32 if precision == "single" else np.float64
     arrays = {
         name: _from_lists(fields[name], name, f"{path}, '{name}'", dtype, skeleton)
-        for name in ARRAYS
+        for name in TENSORS
         if name in fields
     }
     return _motion(arrays, {name: fields[name] for name in OTHERS if name in fields}, skeleton, path)
@@ -133,23 +132,11 @@ def _motion(
     if poses.ndim == 3:
         arrays = {name: array[None] for name, array in arrays.items()}
     poses, present = _missing(arrays["poses"], arrays.get("present"), skeleton, path)
-    optional = {
-        name: torch.from_numpy(arrays[name]) if name in arrays else None
-        for name in ("confidence", "translation")
-    }
+    arrays |= {"poses": poses, "present": present}
+    fields: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
-        return Motion(
-            poses=torch.from_numpy(poses),
-            skeleton=skeleton,
-            present=torch.from_numpy(present),
-            confidence=optional["confidence"],
-            translation=optional["translation"],
-            frame_rate=_number(others["frame_rate"], "'frame_rate'") if "frame_rate" in others else None,
-            label=_text(others["label"], "'label'") if "label" in others else None,
-            ids=_ids(others.get("ids", {})),
-            tracks=_tracks(others["tracks"]) if "tracks" in others else (),
-            source=_text(others["source"], "'source'") if "source" in others else str(path),
-        )
+        fields |= {name: read(others[name], f"'{name}'") for name, read in _READ.items() if name in others}
+        return Motion(**{"source": str(path)} | fields, skeleton=skeleton)
     except ValueError as error:
         raise ValueError(f"{path}, {error}") from None
 
@@ -218,15 +205,15 @@ def _checked_skeleton(text: str) -> Skeleton:
     return Skeleton.from_dict(json.loads(text), where="'skeleton'")
 
 
-def _ids(value: Any) -> dict[str, str]:
+def _ids(value: Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise ValueError(f"'ids' is {shown(value)}, expected an object of texts")
-    return {name: _text(item, f"'ids', {name[:40]!r}") for name, item in value.items()}
+        raise ValueError(f"{where} is {shown(value)}, expected an object of texts")
+    return {name: _text(item, f"{where}, {name[:40]!r}") for name, item in value.items()}
 
 
-def _tracks(value: Any) -> tuple[int, ...]:
+def _tracks(value: Any, where: str) -> tuple[int, ...]:
     if not isinstance(value, list) or not value or not all(type(item) is int for item in value):
-        raise ValueError(f"'tracks' is {shown(value)}, expected a list of whole numbers, one per person")
+        raise ValueError(f"{where} is {shown(value)}, expected a list of whole numbers, one per person")
     return tuple(value)
 
 
@@ -245,6 +232,9 @@ def _number(value: Any, where: str) -> float:
         return float(value)
     except OverflowError:
         raise ValueError(f"{where} is {shown(value)}, expected a finite number") from None
+
+
+_READ = {"frame_rate": _number, "label": _text, "ids": _ids, "tracks": _tracks, "source": _text}
 
 
 def _check_names(names: Iterable[str], path: Path) -> None:
@@ -347,15 +337,12 @@ def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
     _check_names(["poses", *extra_arrays], path)
     if path.suffix.lower() not in (".npz", ".json"):
         raise ValueError(f"{path} ends in {path.suffix!r}, expected .npz or .json")
-    tensors = {
-        "poses": motion.poses.masked_fill(~motion.present.unsqueeze(-1), math.nan),
-        "confidence": motion.confidence,
-        "translation": motion.translation,
-    }
+    tensors = {name: tensor for name, tensor in motion.tensors.items() if name != "present"}
+    tensors["poses"] = motion.poses.masked_fill(~motion.present.unsqueeze(-1), math.nan)
     for name, tensor in tensors.items():
-        if tensor is not None and tensor.dtype not in (torch.float32, torch.float64):
+        if tensor.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"'{name}' is {tensor.dtype}, expected single or double precision")
-    arrays = {name: tensor.numpy(force=True) for name, tensor in tensors.items() if tensor is not None}
+    arrays = {name: tensor.numpy(force=True) for name, tensor in tensors.items()}
     values = {
         "skeleton": motion.skeleton.to_dict(),
         "frame_rate": motion.frame_rate,

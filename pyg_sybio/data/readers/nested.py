@@ -107,6 +107,20 @@ def to_array(
     return array.reshape(sizes)
 
 
+def single_precision(array: np.ndarray, what: str) -> np.ndarray:
+    """A copy of finite numbers in single precision.
+
+    Raises:
+        ValueError: If a number is not finite, or too large for single precision.
+    """
+    with np.errstate(over="ignore"):
+        copy = np.array(array, dtype=np.float32, order="C")
+    if not np.isfinite(copy).all():
+        place = np.argwhere(~np.isfinite(copy))[0].tolist()
+        raise ValueError(f"{what} has {array[tuple(place)]} at {place}, expected a finite number")
+    return copy
+
+
 def shown(value: Any) -> str:
     """Shorten any value for an error message."""
     match value:

@@ -2,10 +2,7 @@ r"""NumPy archives and arrays from other people: no pickles, no memory beyond th
 
 import io
 import math
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,24 +16,6 @@ MAX_BYTES = 2**28
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
 _MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0, used for all arrays of plain values
-# Exceptions for damaged archives and array headers, and for members that Python cannot unpack.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    ValueError,
-    NotImplementedError,  # from zipfile, for unknown versions and flags
-    RecursionError,  # from Python's compiler, for headers that are nested too deeply
-    OSError,
-    TypeError,
-    KeyError,
-    IndexError,
-    OverflowError,
-    SyntaxError,
-    MemoryError,  # from Python's parser
-    struct.error,
-    tokenize.TokenError,
-)
 
 
 class ArrayHeader(NamedTuple):
@@ -67,12 +46,8 @@ class NpzFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
+        with _named(str(path), ", expected an .npz archive"):
             self._zip = zipfile.ZipFile(self.path)
-        except FileNotFoundError:
-            raise
-        except _DAMAGE as error:
-            raise ValueError(f"{self.path}: {error}, expected an .npz archive") from None
         try:
             self.names = self._check_members()
         except ValueError:
@@ -92,13 +67,9 @@ class NpzFile:
         Raises:
             ValueError: If the array is damaged or a pickle, or its header contradicts its size.
         """
-        where = self._where(name)
         info = self._zip.getinfo(f"{name}.npy")
-        try:
-            with self._zip.open(info) as stream:
-                yield _read_header(stream, info.file_size), stream
-        except _DAMAGE as error:
-            raise ValueError(f"{where}: {_one_line(error)}") from None
+        with _named(self._where(name)), self._zip.open(info) as stream:
+            yield _read_header(stream, info.file_size), stream
 
     def array(self, name: str, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
         r"""A whole array.
@@ -133,11 +104,9 @@ class NpzFile:
                 raise ValueError(
                     f"{self._where(name)} is packed in a way that numpy.savez never uses, expected its way"
                 )
-            try:
+            with _named(self._where(name)):
                 # Compares the two places of a name in an archive, so that no change goes unnoticed.
                 self._zip.open(member).close()
-            except _DAMAGE as error:
-                raise ValueError(f"{self._where(name)}: {_one_line(error)}") from None
         return tuple(member.removesuffix(".npy") for member in members)
 
     def _where(self, name: str) -> str:
@@ -151,14 +120,9 @@ def read_npy(path: Path) -> np.ndarray:
         ValueError: If the file is damaged, a pickle, or not of the size that its header says.
         FileNotFoundError: If there is no such file.
     """
-    try:
-        with path.open("rb") as stream:
-            header = _read_header(stream, path.stat().st_size)
-            return _as_array(stream.read(), header)
-    except FileNotFoundError:
-        raise
-    except _DAMAGE as error:
-        raise ValueError(f"{path}: {_one_line(error)}, expected an .npy array") from None
+    with _named(str(path), ", expected an .npy array"), path.open("rb") as stream:
+        header = _read_header(stream, path.stat().st_size)
+        return _as_array(stream.read(), header)
 
 
 def _read_header(stream: IO[bytes], file_size: int) -> ArrayHeader:
@@ -186,6 +150,14 @@ def _as_array(content: bytes | bytearray, header: ArrayHeader) -> np.ndarray:
     return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."
+@contextmanager
+def _named(where: str, expected: str = "") -> Iterator[None]:
+    """Name the place of an error in a file's content, in one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    # Damaged content raises many kinds of errors in zipfile, zlib, numpy and (for headers) Python's parser.
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{where}: {text if len(text) <= 200 else text[:197] + '...'}{expected}") from error

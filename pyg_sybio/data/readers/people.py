@@ -58,6 +58,15 @@ def spread(
     return placed
 
 
+def check_coordinates(skeleton: Skeleton, expected: Sequence[str], where: str) -> None:
+    """Raise a :class:`ValueError` unless the coordinates of a given skeleton are those of a file."""
+    if skeleton.coordinates not in expected:
+        raise ValueError(
+            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
+            f"expected {' or '.join(map(repr, expected))} for {where}"
+        )
+
+
 def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields: Any) -> Motion:
     r"""A motion from the keypoints of a detector, each with or without a confidence.
 
@@ -77,11 +86,8 @@ def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields:
         ValueError: If joints or features do not fit the skeleton, a value is infinite, or a confidence
             negative.
     """
-    widths = KEYPOINT_WIDTHS.get(skeleton.coordinates)
-    if widths is None:
-        raise ValueError(
-            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', expected positions"
-        )
+    check_coordinates(skeleton, tuple(KEYPOINT_WIDTHS), where)
+    widths = KEYPOINT_WIDTHS[skeleton.coordinates]
     num_joints, width = values.shape[-2:]
     if num_joints != skeleton.num_joints or width not in widths:
         raise ValueError(

@@ -20,12 +20,12 @@ from typing import Any, BinaryIO, overload
 import numpy as np
 import xxhash
 
+from pyg_sybio.data.motion import TENSORS
 from pyg_sybio.data.store.fingerprint import digest
 from pyg_sybio.data.store.records import LeftOut, Record
 from pyg_sybio.skeleton import Skeleton
 
 INDEX, META = "index.json", "meta.json"
-ARRAYS = ("poses", "present", "confidence", "translation")
 COLUMNS = ("num_persons", "num_frames", "label", "source", "inside", "frame_rate", "tracks")
 TYPES = {"float16": "<f2", "float32": "<f4", "float64": "<f8", "bool": "|b1"}
 
@@ -153,7 +153,7 @@ class StoreWriter:
         self.types: dict[str, tuple[str, str]] = {}  # and the source that set it
         self.skeleton: tuple[Skeleton, str] | None = None
         self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-        self.has: dict[str, list[int]] = {name: [] for name in ARRAYS}
+        self.has: dict[str, list[int]] = {name: [] for name in TENSORS}
         self.ids: dict[str, list[str | None]] = {}
         self.skipped: list[tuple[str, bool, str]] = []
 
@@ -170,7 +170,7 @@ class StoreWriter:
             return
         source = item.values["source"]
         self._check_skeleton(item.skeleton, source)
-        for name in ARRAYS:
+        for name in TENSORS:
             self.has[name].append(int(name in item.arrays))
             if name in item.arrays:
                 self._add_rows(name, item.arrays[name], source)

@@ -153,13 +153,7 @@ def record_of(motion: Motion) -> Record:
             raise ValueError(f"{motion.source} has {text!r} as its '{name}', expected text")
     arrays = {
         name: value.detach().cpu().contiguous().numpy().reshape(-1, *value.shape[2:])
-        for name, value in (
-            ("poses", motion.poses),
-            ("present", motion.present),
-            ("confidence", motion.confidence),
-            ("translation", motion.translation),
-        )
-        if value is not None
+        for name, value in motion.tensors.items()
     }
     values = {
         "num_persons": motion.num_persons,

@@ -23,7 +23,6 @@ from tqdm import tqdm
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store.files import (
-    ARRAYS,
     INDEX,
     META,
     ClipInfo,
@@ -107,15 +106,11 @@ class MotionStore:
             ValueError: If `frames` selects no frame.
         """
         clip = self.clips[index]
-        poses, present, confidence, translation = (self._part(name, index, clip, frames) for name in ARRAYS)
-        assert poses is not None and present is not None
-        if not poses.numel():
+        tensors: dict[str, Any] = {name: self._part(name, index, clip, frames) for name in self._arrays}
+        if not tensors["poses"].numel():
             raise ValueError(f"'frames' is {frames}, but {clip.source} has {clip.num_frames} frames")
         return Motion(
-            poses=poses,
-            present=present,
-            confidence=confidence,
-            translation=translation,
+            **tensors,
             skeleton=self.skeleton,
             frame_rate=clip.frame_rate,
             label=clip.label,
@@ -128,7 +123,7 @@ class MotionStore:
         )
 
     def _part(self, name: str, index: int, clip: ClipInfo, frames: slice) -> Tensor | None:
-        if name not in self._arrays or (first := self._first[name][index]) < 0:
+        if (first := self._first[name][index]) < 0:
             return None
         rows = self._arrays[name]
         shape = (clip.num_persons, clip.num_frames, *rows.shape[1:])

@@ -41,22 +41,20 @@ class Mirror(InvertibleTransform):
         self.axis = check_choice("axis", axis, ("x", "y", "z"))
 
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
-        return mirrored(motion, self.axis), torch.tensor(True)
+        reflected = torch.tensor(True)
+        return self.invert(motion, reflected), reflected
 
     def invert(self, motion: Motion, parameters: Tensor) -> Motion:
-        return mirrored(motion, self.axis) if parameters else motion
-
-
-def mirrored(motion: Motion, axis: str) -> Motion:
-    """The motion reflected across an axis, its left and right joints swapped (see :class:`Mirror`)."""
-    translation = motion.translation
-    swap = list(motion.skeleton.mirror_permutation)
-    return motion.replace(
-        poses=mirrored_poses(motion.poses, motion.skeleton, axis),
-        present=motion.present[:, :, swap],
-        confidence=None if motion.confidence is None else motion.confidence[:, :, swap],
-        translation=None if translation is None else translation * _signs(axis, 3).to(translation),
-    )
+        if not parameters:
+            return motion
+        translation = motion.translation
+        swap = list(motion.skeleton.mirror_permutation)
+        return motion.replace(
+            poses=mirrored_poses(motion.poses, motion.skeleton, self.axis),
+            present=motion.present[:, :, swap],
+            confidence=None if motion.confidence is None else motion.confidence[:, :, swap],
+            translation=None if translation is None else translation * _signs(self.axis, 3).to(translation),
+        )
 
 
 def mirrored_poses(poses: Tensor, skeleton: Skeleton, axis: str) -> Tensor:

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms.base import InvertibleTransform, check_choice, check_range
-from pyg_sybio.data.transforms.mirror import mirrored
+from pyg_sybio.data.transforms.base import check_range
+from pyg_sybio.data.transforms.mirror import Mirror
 
 
-class RandomMirror(InvertibleTransform):
+class RandomMirror(Mirror):
     r"""Reflect a motion with probability `p`, as :class:`~pyg_sybio.data.transforms.Mirror` does.
 
     Args:
@@ -26,12 +26,9 @@ class RandomMirror(InvertibleTransform):
     """
 
     def __init__(self, *, p: float = 0.5, axis: Literal["x", "y", "z"] = "x") -> None:
+        super().__init__(axis=axis)
         self.p = check_range("p", p, 0, 1)
-        self.axis = check_choice("axis", axis, ("x", "y", "z"))
 
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
         reflect = torch.rand(()) < self.p
         return self.invert(motion, reflect), reflect
-
-    def invert(self, motion: Motion, parameters: Tensor) -> Motion:
-        return mirrored(motion, self.axis) if parameters else motion

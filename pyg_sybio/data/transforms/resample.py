@@ -79,15 +79,11 @@ def at_times(motion: Motion, times: Tensor) -> Motion:
         weight[..., None],
         rotations=not motion.num_spatial,
     )
-    confidence, translation = motion.confidence, motion.translation
-    if confidence is not None:
-        confidence = confidence[:, before].lerp(confidence[:, after], weight.to(confidence.dtype))
-        confidence = confidence.masked_fill(~present & (weight > 0), 0)
-    if translation is not None:
-        translation = translation[:, before].lerp(translation[:, after], weight.to(translation.dtype))
-    return motion.replace(
-        poses=poses.masked_fill(~present[..., None], 0),
-        present=present,
-        confidence=confidence,
-        translation=translation,
-    )
+    others = {
+        name: value[:, before].lerp(value[:, after], weight.to(value.dtype))
+        for name, value in motion.tensors.items()
+        if name in ("confidence", "translation")
+    }
+    if "confidence" in others:
+        others["confidence"] = others["confidence"].masked_fill(~present & (weight > 0), 0)
+    return motion.replace(poses=poses.masked_fill(~present[..., None], 0), present=present, **others)
