@@ -4,13 +4,18 @@ import os
 from pathlib import Path
 
 
-def paths_below(root: Path) -> list[Path]:
+def paths_below(root: Path, *, expected: str = "expected a folder") -> list[Path]:
     r"""All files and folders below a folder, in the order of their relative paths with `/` between folders.
 
     Links to folders are followed, since large data sets are often composed of them (`Path.rglob` ignores
     them). A folder that several links lead to counts once, so that a link to a parent folder is no endless
     loop.
+
+    Raises:
+        FileNotFoundError: If `root` is not a folder; the message ends with what was `expected`.
     """
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder, {expected}")
     found: list[Path] = []
     visited: set[tuple[int, int]] = set()
     for name, folders, files in os.walk(root, followlinks=True):

@@ -90,13 +90,7 @@ class Splits:
     def changed(self, split: str, **arguments: Any) -> Self:
         """The same data with other arguments for one split."""
         places = self._places | {split: {**self._places[split], **arguments}}
-        return type(self)(
-            self.dataset,
-            root=self.root,
-            folder=self.folder,
-            resolve=self._resolve,
-            **places,
-        )
+        return type(self)(self.dataset, root=self.root, folder=self.folder, resolve=self._resolve, **places)
 
     @property
     def mirror_axis(self) -> str | None:

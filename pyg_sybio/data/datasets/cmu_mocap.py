@@ -6,20 +6,12 @@ from pathlib import Path
 from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
 from pyg_sybio.data.datasets.expmap import Benchmark, ExpmapDataset, read_phases
 from pyg_sybio.data.datasets.sampling import Sampling
+from pyg_sybio.data.lists import listed
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.skeleton import load_skeleton
 
-ACTIONS = (
-    "basketball",
-    "basketball_signal",
-    "directing_traffic",
-    "jumping",
-    "running",
-    "soccer",
-    "walking",
-    "washwindow",
-)
+ACTIONS = listed("cmu_actions.txt")
 SKELETON = load_skeleton("cmu38")
 FILE_NUMBERS = (1, 2, 3, 4, 5)  # for training; each action has one test file
 
@@ -100,12 +92,4 @@ class CMUMocap(ExpmapDataset):
         transforms: ClipTransforms = DEFAULT_TRANSFORMS,
         storage: Storage = DEFAULT_STORAGE,
     ) -> None:
-        super().__init__(
-            root=root,
-            split=split,
-            validation=validation_file,
-            actions=actions,
-            sampling=sampling,
-            transforms=transforms,
-            storage=storage,
-        )
+        super().__init__(root, split, validation_file, actions, sampling, transforms, storage)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms, composed
+from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.protocols import check_split_name
 from pyg_sybio.data.datasets.sampling import Sampling, Span, spans_of
@@ -22,6 +22,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.data.store.store import MotionStore, prepare
+from pyg_sybio.data.transforms.from_settings import steps_of
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.skeleton import Skeleton
 
@@ -115,7 +116,6 @@ class ExpmapDataset(MotionDataset):
             `None`, `"train"` has all files.
         actions: The actions to take clips from.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
-            (default: 25 frames after 50, windows at a distance of 5 frames in training and validation)
         transforms: Transforms of the clips
             (:class:`~pyg_sybio.data.datasets.clip_transforms.ClipTransforms`): `augment` changes all joints
             of a file, in radians, before they become z-scores; `corrupt` and `fill` change observed z-scores.
@@ -138,17 +138,16 @@ class ExpmapDataset(MotionDataset):
 
     def __init__(
         self,
-        *,
         root: str | Path,
         split: str,
         validation: int | None,
         actions: Sequence[str],
-        sampling: Sampling = default_sampling,
-        transforms: ClipTransforms = DEFAULT_TRANSFORMS,
-        storage: Storage = DEFAULT_STORAGE,
+        sampling: Sampling,
+        transforms: ClipTransforms,
+        storage: Storage,
     ) -> None:
         benchmark = self.benchmark
-        _check_arguments(benchmark, split, validation, actions, sampling, transforms)
+        self._check_arguments(split, validation, actions, sampling, transforms)
         root, length = Path(root), sampling.length
         self.split = split
         train, missing = benchmark.find(root, "train")
@@ -170,8 +169,15 @@ class ExpmapDataset(MotionDataset):
         if split == "test":
             spans = _test_spans(store, benchmark, actions, sampling)
         else:
-            held_out = (benchmark.validation_id, None if validation is None else str(validation))
-            chosen = _training_clips(store, held_out, split, actions)
+            # Clips that are held out only have the even frames, as the test has.
+            chosen = [
+                index
+                for index, clip in enumerate(store.clips)
+                if clip.ids["split"] == "train"
+                and clip.label in actions
+                and (clip.ids[benchmark.validation_id] == str(validation)) == (split == "val")
+                and (split == "train" or clip.ids["phase"] == "0")
+            ]
             fit = [index for index in chosen if store.clips[index].num_frames >= length]
             too_short = [store.clips[index].source for index in sorted(set(chosen) - set(fit))]
             spans = spans_of(store, fit, sampling)
@@ -181,18 +187,40 @@ class ExpmapDataset(MotionDataset):
                 f"{root} has no clip of {length} frames for split {split!r} and actions {', '.join(actions)}"
             )
         standardize = Standardize(self.normalisation, benchmark.used)
-        augment = composed(transforms.augment)
         super().__init__(
             store=store,
             spans=spans,
             class_names=benchmark.actions,
             frame_rate=FRAME_RATE,
             sampling=sampling,
-            transforms=replace(
-                transforms, augment=standardize if augment is None else [augment, standardize]
-            ),
+            transforms=replace(transforms, augment=[*steps_of(transforms.augment), standardize]),
         )
         self.skeleton = benchmark.used
+
+    def _check_arguments(
+        self,
+        split: str,
+        validation: int | None,
+        actions: Sequence[str],
+        sampling: Sampling,
+        transforms: ClipTransforms,
+    ) -> None:
+        check_split_name(split)
+        name, choices = f"validation_{self.benchmark.validation_id}", self.benchmark.validation_choices
+        if validation is not None and validation not in choices:
+            raise ValueError(f"'{name}' is {validation}, expected one of {choices} or None")
+        if split == "val" and validation is None:
+            raise ValueError(f"'{name}' is None, expected a number for split 'val'")
+        if sampling.window_stride is None:
+            raise ValueError("'window_stride' is None, expected at least 1: the benchmark has windows")
+        if transforms.preprocess is not None:
+            raise ValueError(
+                f"'preprocess' is {transforms.preprocess!r}, expected none: the benchmark's statistics are "
+                "those of its files ('augment' changes their clips)"
+            )
+        known = self.benchmark.actions
+        if unknown := sorted(set(actions) - set(known)):
+            raise ValueError(f"'actions' has {unknown[0]!r}, expected some of {', '.join(known)}")
 
     @property
     def feature_scale(self) -> Tensor:
@@ -245,47 +273,6 @@ class ExpmapDataset(MotionDataset):
         num_joints = self.skeleton.num_joints
         if value.dim() < 3 or tuple(value.shape[-2:]) != (num_joints, 3):
             raise ValueError(f"'{name}' has shape {list(value.shape)}, expected [..., T, {num_joints}, 3]")
-
-
-def _check_arguments(
-    benchmark: Benchmark,
-    split: str,
-    validation: int | None,
-    actions: Sequence[str],
-    sampling: Sampling,
-    transforms: ClipTransforms,
-) -> None:
-    check_split_name(split)
-    name, choices = f"validation_{benchmark.validation_id}", benchmark.validation_choices
-    if validation is not None and validation not in choices:
-        raise ValueError(f"'{name}' is {validation}, expected one of {choices} or None")
-    if split == "val" and validation is None:
-        raise ValueError(f"'{name}' is None, expected a number for split 'val'")
-    if sampling.window_stride is None:
-        raise ValueError("'window_stride' is None, expected at least 1: the benchmark has windows")
-    if transforms.preprocess is not None:
-        raise ValueError(
-            f"'preprocess' is {transforms.preprocess!r}, expected none: the benchmark's statistics are those "
-            "of its files ('augment' changes their clips)"
-        )
-    unknown = sorted(set(actions) - set(benchmark.actions))
-    if unknown:
-        raise ValueError(f"'actions' has {unknown[0]!r}, expected some of {', '.join(benchmark.actions)}")
-
-
-def _training_clips(
-    store: MotionStore, held_out: tuple[str, str | None], split: str, actions: Sequence[str]
-) -> list[int]:
-    """Clips for training, or the even phases of those held out, because the test has only even frames."""
-    key, value = held_out
-    return [
-        index
-        for index, clip in enumerate(store.clips)
-        if clip.ids["split"] == "train"
-        and clip.label in actions
-        and (clip.ids[key] == value) == (split == "val")
-        and (split == "train" or clip.ids["phase"] == "0")
-    ]
 
 
 def _test_spans(

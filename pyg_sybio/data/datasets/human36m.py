@@ -6,27 +6,12 @@ from pathlib import Path
 from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
 from pyg_sybio.data.datasets.expmap import Benchmark, ExpmapDataset, read_phases
 from pyg_sybio.data.datasets.sampling import Sampling
+from pyg_sybio.data.lists import listed
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.skeleton import load_skeleton
 
-ACTIONS = (
-    "walking",
-    "eating",
-    "smoking",
-    "discussion",
-    "directions",
-    "greeting",
-    "phoning",
-    "posing",
-    "purchases",
-    "sitting",
-    "sittingdown",
-    "takingphoto",
-    "waiting",
-    "walkingdog",
-    "walkingtogether",
-)
+ACTIONS = listed("h36m_actions.txt")
 TRAIN_SUBJECTS = (1, 6, 7, 8, 9, 11)
 TEST_SUBJECT = 5
 SKELETON = load_skeleton("h36m32")
@@ -118,12 +103,4 @@ class Human36M(ExpmapDataset):
         transforms: ClipTransforms = DEFAULT_TRANSFORMS,
         storage: Storage = DEFAULT_STORAGE,
     ) -> None:
-        super().__init__(
-            root=root,
-            split=split,
-            validation=validation_subject,
-            actions=actions,
-            sampling=sampling,
-            transforms=transforms,
-            storage=storage,
-        )
+        super().__init__(root, split, validation_subject, actions, sampling, transforms, storage)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
-from pyg_sybio.data.datasets.protocols import check_split_name, hold_out
+from pyg_sybio.data.datasets.protocols import check_split_name, select
 from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.readers.kinetics import FRAME_RATE, KineticsLabel, read_kinetics, read_kinetics_labels
 from pyg_sybio.data.readers.text import few
@@ -70,8 +70,6 @@ class KineticsSkeleton(MotionDataset):
         storage: Storage = DEFAULT_STORAGE,
     ) -> None:
         check_split_name(split)
-        if split == "val" and validation is None:
-            raise ValueError("'validation' is None, expected a share of the training clips for split 'val'")
         root, part = Path(root), TESTING if split == "test" else TRAINING
         lists = _read_lists(root, part)
         labels = lists[part]
@@ -85,14 +83,10 @@ class KineticsSkeleton(MotionDataset):
             storage=storage,
         )
         _check_labels(store, labels, root / f"{part}_label.json")
-        clips = list(range(len(store)))
-        if split != "test" and validation is not None:
-            train, val = hold_out(store.clips, clips, validation)
-            clips = val if split == "val" else train
         self.split = split
         super().__init__(
             store=store,
-            clips=clips,
+            clips=select(store.clips, None, split, validation=validation),
             class_names=_class_names(lists),
             frame_rate=FRAME_RATE,
             sampling=sampling,

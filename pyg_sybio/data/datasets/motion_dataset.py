@@ -53,6 +53,8 @@ class MotionDataset(PositionDataset):
         - **y:** `[1]`
 
     Attributes:
+        num_observed: Number of frames in `x`.
+        num_future: Number of frames in `future`.
         spans: The span of each item.
         default_preprocess: Class attribute: the default of `transforms.preprocess`.
         default_fill: Class attribute: the default of `transforms.fill`.
@@ -85,6 +87,7 @@ class MotionDataset(PositionDataset):
         self.skeleton = store.skeleton
         self.class_names = tuple(class_names)
         self.sampling = sampling
+        self.num_observed, self.num_future = sampling.num_observed, sampling.num_future
         self.augment = composed(transforms.augment)
         self.corrupt = composed(transforms.corrupt)
         self.fill = composed(self.default_fill if transforms.fill is None else transforms.fill)
@@ -119,16 +122,6 @@ class MotionDataset(PositionDataset):
         """The `preprocess` of :func:`~pyg_sybio.data.store.store.prepare`."""
         preprocess = transforms.preprocess
         return SomebodySeen(composed(cls.default_preprocess if preprocess is None else preprocess))
-
-    @property
-    def num_observed(self) -> int:
-        """Number of frames in `x`."""
-        return self.sampling.num_observed
-
-    @property
-    def num_future(self) -> int:
-        """Number of frames in `future`."""
-        return self.sampling.num_future
 
     @property
     def num_classes(self) -> int:

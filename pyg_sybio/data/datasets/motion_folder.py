@@ -10,20 +10,14 @@ from typing import Any
 from pyg_sybio.data.datasets.clip_table import ClipEntry, match_clip_pattern, read_clip_table
 from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
-from pyg_sybio.data.datasets.protocols import (
-    SPLITS,
-    Described,
-    Validation,
-    check_split_name,
-    leave_out,
-    select,
-)
+from pyg_sybio.data.datasets.protocols import SPLITS, Validation, check_split_name, leave_out, select
 from pyg_sybio.data.datasets.protocols import hold_out as held_out
 from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.reading import FORMATS, FRAME_FILES, is_readable, read_motions
+from pyg_sybio.data.store.files import ClipInfo
 from pyg_sybio.data.store.fingerprint import listing
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.data.store.store import prepare
@@ -186,12 +180,10 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
     Raises:
         FileNotFoundError: If there is no such folder, or no file in it can be read.
     """
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root} is not a folder, expected one of motion files")
     left_out = {path.resolve() for path in besides}
     found: list[Path] = []
     others: Counter[str] = Counter()
-    paths = paths_below(root)
+    paths = paths_below(root, expected="expected one of motion files")
     frames = {path.parent for path in paths if path.match(FRAME_FILES)}
     for path in paths:
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
@@ -235,7 +227,7 @@ def describe_files(
 
 
 def choose_clips(
-    clips: Sequence[Described],
+    clips: Sequence[ClipInfo],
     split: str,
     *,
     hold_out: float | Mapping[str, Sequence[Any]] | None,
@@ -273,7 +265,7 @@ def choose_clips(
     return chosen[split]
 
 
-def _split_of(clip: Described) -> str:
+def _split_of(clip: ClipInfo) -> str:
     split = clip.ids.get("split")
     if split not in SPLITS:
         came = "no split" if split is None else f"the split {split!r}"

@@ -105,11 +105,9 @@ class NTURGBD(MotionDataset):
 def _find_files(root: Path, classes: int) -> list[Path]:
     """The files of the benchmark that have a skeleton, in the order of their names."""
     expected = "expected files such as S001C001P001R001A001.skeleton there"
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root} is not a folder, {expected}")
     found: dict[str, Path] = {}
     missing = missing_skeletons()
-    for path in paths_below(root):
+    for path in paths_below(root, expected=expected):
         if path.suffix != ".skeleton" or path.stem in missing or not _belongs(path, classes):
             continue
         if path.stem in found:

@@ -1,7 +1,8 @@
 """The samples of NTU RGB+D with missing or incomplete skeletons."""
 
 from functools import cache
-from importlib.resources import files
+
+from pyg_sybio.data.lists import listed
 
 
 @cache
@@ -12,5 +13,4 @@ def missing_skeletons() -> frozenset[str]:
 
     Source: https://github.com/shahroudy/NTURGB-D
     """
-    path = files("pyg_sybio") / "data" / "ntu_missing_skeletons.txt"
-    return frozenset(path.read_text(encoding="ascii").split())
+    return frozenset(listed("ntu_missing_skeletons.txt"))

@@ -95,10 +95,8 @@ class NWUCLA(MotionDataset):
 
 def _find_files(root: Path) -> list[Path]:
     expected = "expected files such as a01_s01_e00_v01.json there"
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root} is not a folder, {expected}")
     name = "a[0-9][0-9]_s[0-9][0-9]_e[0-9][0-9]_v[0-9][0-9].json"
-    files = [path for path in paths_below(root) if path.match(name)]
+    files = [path for path in paths_below(root, expected=expected) if path.match(name)]
     if not files:
         raise FileNotFoundError(f"{root} has no file of Northwestern-UCLA, {expected}")
     return files

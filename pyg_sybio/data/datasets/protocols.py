@@ -5,24 +5,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pyg_sybio.data.natural_order import natural
+from pyg_sybio.data.store.files import ClipInfo
 
 SPLITS = ("train", "val", "test")
 
 Validation = float | Mapping[str, Sequence[Any]] | None
-
-
-class Described(Protocol):
-    """The properties of a clip that a protocol uses; motions have them, and so do the entries of a store."""
-
-    @property
-    def label(self) -> str | None: ...
-    @property
-    def ids(self) -> Mapping[str, str]: ...
-    @property
-    def source(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +33,7 @@ class ClipProtocol:
     values: frozenset[str]
     side: str
 
-    def part(self, clip: Described) -> str:
+    def part(self, clip: ClipInfo) -> str:
         """`"train"` or `"test"`.
 
         Raises:
@@ -109,13 +99,13 @@ def check_split_name(split: str) -> None:
 
 
 def select(
-    clips: Sequence[Described], protocol: ClipProtocol, split: str, *, validation: Validation = None
+    clips: Sequence[ClipInfo], protocol: ClipProtocol | None, split: str, *, validation: Validation = None
 ) -> list[int]:
     r"""Indices of the clips of one split.
 
     Args:
         clips: All clips.
-        protocol: Divides them into training and test.
+        protocol: Divides them into training and test. None: they are one of these already.
         split: `"train"`, `"val"` or `"test"`.
         validation: Clips held out of training as `"val"`, as in :func:`hold_out`. With None, `"train"` has
             all training clips, and there is no `"val"`.
@@ -128,12 +118,12 @@ def select(
         raise ValueError(
             "'validation' is None, expected a share or groups of the training clips for split 'val'"
         )
-    parts = [protocol.part(clip) for clip in clips]
-    chosen = [index for index, part in enumerate(parts) if (part == "test") == (split == "test")]
+    wanted = "test" if split == "test" else "train"
+    chosen = [index for index, clip in enumerate(clips) if protocol is None or protocol.part(clip) == wanted]
     if split != "test" and validation is not None and chosen:
         train, val = hold_out(clips, chosen, validation)
         chosen = val if split == "val" else train
-    if not chosen:
+    if not chosen and protocol is not None:
         values = sorted({_id(clip, protocol.id) for clip in clips}, key=natural)
         raise ValueError(
             f"split {split!r} is empty: clips with '{protocol.id}' "
@@ -144,7 +134,7 @@ def select(
 
 
 def hold_out(
-    clips: Sequence[Described], training: Sequence[int], validation: float | Mapping[str, Sequence[Any]]
+    clips: Sequence[ClipInfo], training: Sequence[int], validation: float | Mapping[str, Sequence[Any]]
 ) -> tuple[list[int], list[int]]:
     r"""Divide training clips into those that train and those that validate.
 
@@ -186,7 +176,7 @@ def hold_out(
     return train, val
 
 
-def _share(clips: Sequence[Described], training: Sequence[int], share: float) -> set[int]:
+def _share(clips: Sequence[ClipInfo], training: Sequence[int], share: float) -> set[int]:
     by_class: dict[str | None, list[int]] = defaultdict(list)
     for index in training:
         by_class[clips[index].label].append(index)
@@ -209,7 +199,7 @@ def _texts(id: str, values: Sequence[Any]) -> frozenset[str]:
     return frozenset(map(str, values))
 
 
-def _id(clip: Described, id: str) -> str:
+def _id(clip: ClipInfo, id: str) -> str:
     if id not in clip.ids:
         raise ValueError(
             f"{clip.source} has no id {id!r}, expected it for the split; "

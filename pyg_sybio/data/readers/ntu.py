@@ -10,21 +10,19 @@ Source: https://github.com/shahroudy/NTURGB-D
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from pyg_sybio.data.lists import listed
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.people import spread
 from pyg_sybio.data.readers.text import all_lines_of, to_count, to_floats
 from pyg_sybio.skeleton import load_skeleton
 
-ACTIONS: tuple[str, ...] = tuple(
-    (files("pyg_sybio") / "data" / "ntu_actions.txt").read_text(encoding="ascii").splitlines()
-)
+ACTIONS = listed("ntu_actions.txt")
 """The classes A1 to A120 in order, as spelt by the authors; the first 60 are those of NTU RGB+D."""
 
 FRAME_RATE = 30.0

@@ -13,23 +13,13 @@ from typing import Any
 
 import torch
 
+from pyg_sybio.data.lists import listed
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.nested import shown, to_array
 from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import load_skeleton
 
-ACTIONS: tuple[str, ...] = (
-    "pick up with one hand",
-    "pick up with two hands",
-    "drop trash",
-    "walk around",
-    "sit down",
-    "stand up",
-    "donning",
-    "doffing",
-    "throw",
-    "carry",
-)
+ACTIONS = listed("ucla_actions.txt")
 """The classes, in the order of the labels 1 to 10."""
 
 ACTION_NUMBERS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)
@@ -64,12 +54,7 @@ def read_nw_ucla(path: str | Path) -> Motion:
         to_array(document["skeletons"], (None, SKELETON.num_joints, 3), f"{path}, 'skeletons'")
     )[None]
     return Motion(
-        poses=poses,
-        present=(poses != 0).any(-1),
-        skeleton=SKELETON,
-        label=label,
-        ids=ids,
-        source=str(path),
+        poses=poses, present=(poses != 0).any(-1), skeleton=SKELETON, label=label, ids=ids, source=str(path)
     )
 
 

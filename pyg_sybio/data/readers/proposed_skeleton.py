@@ -232,8 +232,7 @@ class _Tree:
         single = [joint for joint in joints if joint not in self.image]
         trunk = [joint for joint in single if _TRUNK.search(self.names[joint])]
         return min(
-            trunk or joints,
-            key=lambda j: (max(from_end[j], from_other[j]), j in self.image, from_root[j], j),
+            trunk or joints, key=lambda j: (max(from_end[j], from_other[j]), j in self.image, from_root[j], j)
         )
 
 

@@ -225,12 +225,7 @@ def _fill(
     )
     with bar, StoreWriter(folder, root) as writer:
         items = read_files(
-            files,
-            read,
-            preprocess,
-            num_processes=storage.num_processes,
-            folder=folder,
-            advance=bar.update,
+            files, read, preprocess, num_processes=storage.num_processes, folder=folder, advance=bar.update
         )
         with closing(items):
             for item in items:

@@ -1,11 +1,15 @@
 r"""A canonical human body: segments, landmarks, degrees of freedom, and posing by forward kinematics.
 
 Metres, `y` up, facing `+z`, so that `+x` is the body's left. With all angles at zero, it stands upright with
-hanging arms, about 1.7 m tall, and the origin is the middle of the pelvis.
+hanging arms, about 1.7 m tall, and the origin is the middle of the pelvis. ``body.json`` has
+the numbers, for the middle and the left side.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,141 +37,62 @@ class Segment:
     region: str
 
 
-def _both_sides(left: Mapping[str, Segment]) -> dict[str, Segment]:
-    """The segments of the left side, each followed by its mirror image."""
-    segments = {}
-    for name, segment in left.items():
-        x, y, z = segment.offset
-        for side, sign in (("left", 1.0), ("right", -1.0)):
-            parent = f"{side}_{segment.parent}" if segment.parent in left else segment.parent
-            segments[f"{side}_{name}"] = Segment(parent, (sign * x, y, z), segment.region)
-    return segments
+_BODY: dict[str, dict[str, dict[str, Any]]] = json.loads(
+    (Path(__file__).parent / "body.json").read_text(encoding="ascii")
+)
+_SIDES = (("left", 1.0), ("right", -1.0))
+
+
+def _of_side(segment: str, side: str) -> str:
+    """The name of a segment on one side of the body; those in the middle keep their names."""
+    return f"{side}_{segment}" if segment in _BODY["segments"]["left"] else segment
+
+
+def _both_sides(kind: str) -> dict[str, tuple[Any, ...]]:
+    """The entries of the body's middle and of both sides: a segment, a point in its frame, and the rest."""
+    entries = {
+        name: (segment, tuple(point), *rest)
+        for name, (segment, point, *rest) in _BODY[kind]["middle"].items()
+    }
+    for name, (segment, (x, y, z), *rest) in _BODY[kind]["left"].items():
+        for side, sign in _SIDES:
+            entries[f"{side}_{name}"] = (_of_side(segment, side), (sign * x, y, z), *rest)
+    return entries
 
 
 REGIONS = ("trunk", "head", "arm", "leg")
 
 # Parents before children, as forward kinematics requires.
-SEGMENTS: dict[str, Segment] = {
-    "pelvis": Segment(None, (0.0, 0.0, 0.0), "trunk"),
-    "lower_spine": Segment("pelvis", (0.0, 0.0, 0.0), "trunk"),
-    "upper_spine": Segment("lower_spine", (0.0, 0.24, 0.0), "trunk"),
-    "neck": Segment("upper_spine", (0.0, 0.25, 0.0), "trunk"),
-    "head": Segment("neck", (0.0, 0.13, 0.01), "head"),
-} | _both_sides(
-    {
-        "clavicle": Segment("upper_spine", (0.03, 0.20, 0.0), "trunk"),
-        "upper_arm": Segment("clavicle", (0.15, 0.0, 0.0), "arm"),
-        "forearm": Segment("upper_arm", (0.0, -0.28, 0.0), "arm"),
-        "hand": Segment("forearm", (0.0, -0.25, 0.0), "arm"),
-        "thigh": Segment("pelvis", (0.09, -0.05, 0.0), "leg"),
-        "shank": Segment("thigh", (0.0, -0.42, 0.0), "leg"),
-        "foot": Segment("shank", (0.0, -0.42, 0.0), "leg"),
-    }
-)
+SEGMENTS = {name: Segment(*entry) for name, entry in _both_sides("segments").items()}
 
 PARENTS = tuple(-1 if s.parent is None else list(SEGMENTS).index(s.parent) for s in SEGMENTS.values())
 
-
-def _landmarks(
-    middle: Mapping[str, tuple[str, Point]], left: Mapping[str, tuple[str, Point]]
-) -> dict[str, tuple[str, Point]]:
-    """All landmarks: those of the midline, and those of the left side with their mirror images.
-
-    Segments of the left side are named without their side, those of the midline (the head of the eyes) in
-    full.
-    """
-    landmarks = dict(middle)
-    for name, (segment, (x, y, z)) in left.items():
-        for side, sign in (("left", 1.0), ("right", -1.0)):
-            carrier = segment if segment in SEGMENTS else f"{side}_{segment}"
-            landmarks[f"{side}_{name}"] = (carrier, (sign * x, y, z))
-    return landmarks
-
-
 # Landmark -> (segment, position in the segment's frame in metres), with the names of the shipped skeletons.
-LANDMARKS: dict[str, tuple[str, Point]] = _landmarks(
-    middle={
-        "pelvis": ("pelvis", (0.0, 0.0, 0.0)),
-        "lower_spine": ("lower_spine", (0.0, 0.10, 0.0)),
-        "spine": ("upper_spine", (0.0, 0.0, 0.0)),
-        "chest": ("upper_spine", (0.0, 0.18, 0.0)),
-        "neck": ("neck", (0.0, 0.0, 0.0)),
-        "head": ("head", (0.0, 0.0, 0.0)),
-        "head_top": ("head", (0.0, 0.14, 0.0)),
-        "nose": ("head", (0.0, 0.0, 0.11)),
-    },
-    left={
-        "eye": ("head", (0.032, 0.03, 0.085)),
-        "eye_inner": ("head", (0.018, 0.03, 0.09)),
-        "eye_outer": ("head", (0.046, 0.03, 0.075)),
-        "ear": ("head", (0.075, 0.01, 0.0)),
-        "mouth": ("head", (0.024, -0.035, 0.09)),
-        "clavicle": ("clavicle", (0.0, 0.0, 0.0)),
-        "shoulder": ("upper_arm", (0.0, 0.0, 0.0)),
-        "elbow": ("forearm", (0.0, 0.0, 0.0)),
-        "wrist": ("hand", (0.0, 0.0, 0.0)),
-        "hand": ("hand", (0.0, -0.08, 0.0)),
-        "hand_tip": ("hand", (0.0, -0.17, 0.0)),
-        "thumb": ("hand", (-0.01, -0.09, 0.05)),
-        "index": ("hand", (-0.005, -0.10, 0.025)),
-        "pinky": ("hand", (0.005, -0.09, -0.03)),
-        "hip": ("thigh", (0.0, 0.0, 0.0)),
-        "knee": ("shank", (0.0, 0.0, 0.0)),
-        "ankle": ("foot", (0.0, 0.0, 0.0)),
-        "foot": ("foot", (0.0, -0.06, 0.13)),
-        "heel": ("foot", (0.0, -0.08, -0.05)),
-        "big_toe": ("foot", (-0.02, -0.08, 0.18)),
-        "small_toe": ("foot", (0.035, -0.08, 0.14)),
-    },
-)
+LANDMARKS: dict[str, tuple[str, Point]] = {
+    name: (segment, point) for name, (segment, point) in _both_sides("landmarks").items()
+}
 
 # The soles, which may touch the ground.
 CONTACTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("heel", "big_toe", "small_toe"))
 
-# Degree of freedom -> {(segment, axis): weight}: one angle, in degrees, may rotate several segments. Angles
-# that move the hips sideways or tilt the whole body rotate the feet back, so that the soles stay flat.
-_MIDDLE: dict[str, dict[tuple[str, str], float]] = {
-    "tilt": {("pelvis", "x"): 1.0},  # forward, trunk and legs together
-    "turn": {("pelvis", "y"): 1.0},  # to the left
-    "bow": {("lower_spine", "x"): 0.5, ("upper_spine", "x"): 0.5},  # trunk forward
-    "twist": {("lower_spine", "y"): 0.4, ("upper_spine", "y"): 0.6},  # trunk to the left
-    "lean": {("lower_spine", "z"): 0.5, ("upper_spine", "z"): 0.5},  # trunk to the right
-    "nod": {("neck", "x"): 0.5, ("head", "x"): 0.5},
-    "look": {("neck", "y"): 0.4, ("head", "y"): 0.6},  # to the left
-    "sway": {("pelvis", "x"): 1.0, ("left_foot", "x"): -1.0, ("right_foot", "x"): -1.0},
-    "shift": {
-        ("left_thigh", "z"): 1.0,
-        ("right_thigh", "z"): 1.0,
-        ("left_foot", "z"): -1.0,
-        ("right_foot", "z"): -1.0,
-    },
-}
-_LEFT: dict[str, dict[tuple[str, str], float]] = {
-    "shoulder": {("upper_arm", "x"): -1.0},  # raise the arm forwards
-    "spread": {("upper_arm", "z"): 1.0},  # away from the midline
-    "arm_twist": {("upper_arm", "y"): -1.0},  # inwards
-    "elbow": {("forearm", "x"): -1.0},
-    "wrist": {("hand", "x"): -1.0},
-    "hip": {("thigh", "x"): -1.0},  # raise the knee
-    "hip_spread": {("thigh", "z"): 1.0, ("foot", "z"): -1.0},
-    "knee": {("shank", "x"): 1.0},  # bring the heel back
-    "ankle": {("foot", "x"): -1.0},  # lift the toes
-    "crouch": {("thigh", "x"): -1.0, ("shank", "x"): 2.0, ("foot", "x"): -1.0},  # lower the hip, sole flat
-}
-
 
 def _degrees_of_freedom() -> dict[str, dict[tuple[str, str], float]]:
-    freedoms = dict(_MIDDLE)
-    for name, turns in _LEFT.items():
-        for side in ("left", "right"):
+    freedoms = {
+        name: {(segment, axis): weight for segment, axis, weight in entry["turns"]}
+        for name, entry in _BODY["freedoms"]["middle"].items()
+    }
+    for name, entry in _BODY["freedoms"]["left"].items():
+        for side, sign in _SIDES:
             # A reflection in the sagittal plane keeps rotations about x and reverses the others.
             freedoms[f"{side}_{name}"] = {
-                (f"{side}_{segment}", axis): weight if side == "left" or axis == "x" else -weight
-                for (segment, axis), weight in turns.items()
+                (_of_side(segment, side), axis): weight if axis == "x" else sign * weight
+                for segment, axis, weight in entry["turns"]
             }
     return freedoms
 
 
+# Degree of freedom -> {(segment, axis): weight}: one angle, in degrees, may rotate several segments. Angles
+# that move the hips sideways or tilt the whole body rotate the feet back, so that the soles stay flat.
 DEGREES_OF_FREEDOM = _degrees_of_freedom()
 FREEDOMS = tuple(DEGREES_OF_FREEDOM)
 # The region that each freedom moves; the pelvis tilts with the legs, so that the soles stay flat.

@@ -74,10 +74,7 @@ def at_times(motion: Motion, times: Tensor) -> Motion:
     weight = (times - before).to(motion.poses.dtype)[:, None]  # [T', 1]
     present = motion.present[:, before] & motion.present[:, after]
     poses = interpolate(
-        motion.poses[:, before],
-        motion.poses[:, after],
-        weight[..., None],
-        rotations=not motion.num_spatial,
+        motion.poses[:, before], motion.poses[:, after], weight[..., None], rotations=not motion.num_spatial
     )
     others = {
         name: value[:, before].lerp(value[:, after], weight.to(value.dtype))
