@@ -17,7 +17,7 @@ from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz
 from pyg_sybio.data.readers.npz_file import NpzFile
 from pyg_sybio.data.readers.ntu import read_ntu
 from pyg_sybio.data.readers.nw_ucla import read_nw_ucla
-from pyg_sybio.data.readers.text import lines_of
+from pyg_sybio.data.readers.text import Lines
 from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
@@ -125,7 +125,7 @@ def _npz_format(path: Path) -> Read:
 
 
 def _txt_format(path: Path) -> Read:
-    _, first = next(lines_of(path), (1, ""))
+    first = next(iter(Lines(path)), "")
     num_values = first.count(",") + 1
     if num_values % 3 or num_values < 6:  # a translation, and a rotation per joint
         raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")

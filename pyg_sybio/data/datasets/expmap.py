@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
+from pyg_sybio.data.datasets.clip_transforms import ClipTransforms
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.protocols import check_split_name
 from pyg_sybio.data.datasets.sampling import Sampling, Span, spans_of
 from pyg_sybio.data.datasets.standardize import Normalisation, Standardize, frames_of, used_columns
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.expmap import read_expmap
-from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
+from pyg_sybio.data.store.storage import Storage
 from pyg_sybio.data.store.store import MotionStore, prepare
 from pyg_sybio.data.transforms.from_settings import steps_of
 from pyg_sybio.metrics import angle_error

@@ -11,7 +11,7 @@ from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.readers.kinetics import FRAME_RATE, KineticsLabel, read_kinetics, read_kinetics_labels
 from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
-from pyg_sybio.data.store.store import MotionStore, prepare
+from pyg_sybio.data.store.store import MotionStore
 from pyg_sybio.data.transforms import SelectByConfidence, Shift
 
 # The two parts of the benchmark; published figures are measured on its "val".
@@ -74,14 +74,7 @@ class KineticsSkeleton(MotionDataset):
         lists = _read_lists(root, part)
         labels = lists[part]
         files, self.missing = _find_files(root / part, labels)
-        store = prepare(
-            files=files,
-            read=read_kinetics,
-            preprocess=self.preparation(transforms),
-            settings={},
-            root=root / part,
-            storage=storage,
-        )
+        store = self.prepared(files, read_kinetics, root / part, transforms, storage)
         _check_labels(store, labels, root / f"{part}_label.json")
         self.split = split
         super().__init__(

@@ -5,6 +5,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -24,7 +25,9 @@ from pyg_sybio.data.datasets.settings import with_value_objects
 from pyg_sybio.data.datasets.two_tasks import WHOLE, check_part, split_tasks
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.text import few
-from pyg_sybio.data.store.store import MotionStore
+from pyg_sybio.data.store.records import Read
+from pyg_sybio.data.store.storage import Storage
+from pyg_sybio.data.store.store import MotionStore, prepare
 from pyg_sybio.data.transforms.resample import at_times
 
 
@@ -118,10 +121,21 @@ class MotionDataset(PositionDataset):
         return cls(**with_value_objects(cls, settings))
 
     @classmethod
-    def preparation(cls, transforms: ClipTransforms) -> SomebodySeen:
-        """The `preprocess` of :func:`~pyg_sybio.data.store.store.prepare`."""
-        preprocess = transforms.preprocess
-        return SomebodySeen(composed(cls.default_preprocess if preprocess is None else preprocess))
+    def prepare(
+        cls,
+        files: Sequence[Path],
+        read: Read,
+        root: Path,
+        transforms: ClipTransforms,
+        storage: Storage,
+        **settings: Any,
+    ) -> MotionStore:
+        """The clips of files after `transforms.preprocess` (:func:`~pyg_sybio.data.store.store.prepare`)."""
+        chosen = cls.default_preprocess if transforms.preprocess is None else transforms.preprocess
+        preprocess = SomebodySeen(composed(chosen))
+        return prepare(
+            files=files, read=read, preprocess=preprocess, settings=settings, root=root, storage=storage
+        )
 
     @property
     def num_classes(self) -> int:

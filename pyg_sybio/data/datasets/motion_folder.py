@@ -20,7 +20,6 @@ from pyg_sybio.data.reading import FORMATS, FRAME_FILES, is_readable, read_motio
 from pyg_sybio.data.store.files import ClipInfo
 from pyg_sybio.data.store.fingerprint import listing
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
-from pyg_sybio.data.store.store import prepare
 from pyg_sybio.data.transforms import Resample
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
@@ -102,15 +101,9 @@ class MotionFolder(MotionDataset):
         if isinstance(skeleton, str):
             skeleton = load_skeleton(skeleton)
         read = ReadEntries(root, entries, skeleton, frame_rate)
-        store = prepare(
-            files=files,
-            read=read,
-            preprocess=self.preparation(transforms),
-            # The store notices changes of the files that it is given; some of them may be folders.
-            settings={"frames": [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]},
-            root=root,
-            storage=storage,
-        )
+        # The store notices changes of the files that it is given; some of them may be folders.
+        frames = [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]
+        store = self.prepared(files, read, root, transforms, storage, frames=frames)
         if store.skeleton.coordinates == "expmap":
             raise ValueError(
                 f"{root} has rotations (skeleton '{store.skeleton.name}'), expected positions: "

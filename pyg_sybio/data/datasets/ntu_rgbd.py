@@ -10,7 +10,6 @@ from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.readers.ntu import ACTIONS, FRAME_RATE, ids_from_name, read_ntu
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
-from pyg_sybio.data.store.store import prepare
 from pyg_sybio.data.transforms import (
     AlignView,
     Center,
@@ -83,14 +82,8 @@ class NTURGBD(MotionDataset):
     ) -> None:
         root = Path(root)
         rule = ntu_protocol(protocol, classes)
-        store = prepare(
-            files=_find_files(root, classes),
-            read=read_ntu,
-            preprocess=self.preparation(transforms),
-            settings={"classes": classes},
-            root=root,
-            storage=storage,
-        )
+        files = _find_files(root, classes)
+        store = self.prepared(files, read_ntu, root, transforms, storage, classes=classes)
         self.split = split
         super().__init__(
             store=store,

@@ -10,7 +10,6 @@ from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.readers.nw_ucla import ACTIONS, read_nw_ucla
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
-from pyg_sybio.data.store.store import prepare
 from pyg_sybio.data.transforms import AlignView, Center, FillMissing
 
 
@@ -74,14 +73,7 @@ class NWUCLA(MotionDataset):
             raise ValueError(f"'protocol' is {protocol!r}, expected one of {', '.join(tests)}")
         rule = leave_out(*tests[protocol])
         root = Path(root)
-        store = prepare(
-            files=_find_files(root),
-            read=read_nw_ucla,
-            preprocess=self.preparation(transforms),
-            settings={},
-            root=root,
-            storage=storage,
-        )
+        store = self.prepared(_find_files(root), read_nw_ucla, root, transforms, storage)
         self.split = split
         super().__init__(
             store=store,

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms import Pad
 
 ObservationRatio = float | Sequence[float]
 """A share of the observable frames, or a range of shares: the lowest and the highest."""
@@ -133,8 +132,12 @@ def ratio_range(observation_ratio: ObservationRatio) -> tuple[float, float]:
 
 
 def _observed(shown: Motion, num_observed: int, padding: str) -> Motion:
-    last = shown.frames(slice(max(shown.num_frames - num_observed, 0), None))
-    return Pad(num_frames=num_observed, mode=padding, side="start")(last)
+    count = shown.num_frames
+    if count >= num_observed:
+        return shown.frames(slice(count - num_observed, count))
+    # Indices relative to the end: the last frame is -1.
+    places = torch.arange(-num_observed, 0)
+    return shown.frames(places % count if padding == "repeat" else (places + count).clamp(min=0))
 
 
 def _future(motion: Motion, split: int, num_future: int) -> Motion:

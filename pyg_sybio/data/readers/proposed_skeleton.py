@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import networkx as nx
 import torch
@@ -207,11 +207,12 @@ class _Tree:
             length = [1.0] * len(names)
         # Left and right get the same lengths, so that they are divided alike.
         even = [(length[j] + length[self.image.get(j, j)]) / 2 for j in range(len(names))]
-        self.neighbours: list[dict[int, float]] = [{} for _ in names]
-        for child, parent in self.bones:
-            self.neighbours[child][parent] = self.neighbours[parent][child] = even[child]
-        self._graph = nx.Graph(self.bones)
-        self._graph.add_nodes_from(range(len(names)))
+        self.graph: nx.Graph = nx.Graph()
+        self.graph.add_nodes_from(range(len(names)))
+        self.graph.add_weighted_edges_from([(*bone, even[bone[0]]) for bone in self.bones], weight="length")
+        self.neighbours = [
+            {other: edge["length"] for other, edge in self.graph[j].items()} for j in self.graph
+        ]
         self.center = self._find_center()
 
     def rank(self, joint: int) -> int:
@@ -220,12 +221,12 @@ class _Tree:
 
     def outward(self, start: int) -> dict[int, int]:
         """The neighbour of each joint towards `start` (-1 for it), in breadth-first order."""
-        return {start: -1, **dict(nx.bfs_predecessors(self._graph, start))}
+        return {start: -1, **dict(nx.bfs_predecessors(self.graph, start))}
 
     def _find_center(self) -> int:
         joints = range(len(self.names))
         # In a tree, the farthest joint is one of the two ends of a longest path.
-        hops = partial(nx.single_source_shortest_path_length, self._graph)
+        hops = partial(nx.single_source_shortest_path_length, self.graph)
         from_root = hops(0)
         from_end = hops(max(joints, key=from_root.__getitem__))
         from_other = hops(max(joints, key=from_end.__getitem__))
@@ -254,8 +255,10 @@ def _parts(tree: _Tree) -> list[_Part]:
     owner = _owners(tree)
     kept = {joint for joint, own in owner.items() if own == joint}
     near = {joint: [other for other in tree.neighbours[joint] if other in kept] for joint in kept}
-    branching = [joint for joint in kept if len(near[joint]) > 2]
-    trunk = _trunk(near, branching)
+    branching = {joint for joint in kept if len(near[joint]) > 2}
+    # The trunk: the joints at which the tree branches, and those between them, which lead to no tip.
+    chains = nx.connected_components(tree.graph.subgraph(kept - branching))
+    trunk = branching.union(*(chain for chain in chains if all(len(near[joint]) > 1 for joint in chain)))
     if not trunk and len({tree.rank(joint) for joint in near[tree.center]}) < len(near[tree.center]):
         trunk = {tree.center}  # only a left and a right limb
     if trunk:
@@ -285,10 +288,7 @@ def _owners(tree: _Tree) -> dict[int, int]:
     """The joint that each joint belongs to: itself, or the joint at which its short side branch starts."""
     inner = tree.outward(tree.center)
     reach = dict.fromkeys(inner, 0.0)
-    depth = dict.fromkeys(inner, 0.0)
-    for joint, before in inner.items():
-        if before >= 0:
-            depth[joint] = depth[before] + tree.neighbours[joint][before]
+    depth = nx.single_source_dijkstra_path_length(tree.graph, tree.center, weight="length")
     for joint, before in reversed(inner.items()):
         if before >= 0:
             reach[before] = max(reach[before], reach[joint] + tree.neighbours[joint][before])
@@ -311,21 +311,6 @@ def _owners(tree: _Tree) -> dict[int, int]:
     return owner
 
 
-def _trunk(near: dict[int, list[int]], branching: list[int]) -> set[int]:
-    """The joints at which the tree branches, and those between them: the tree without its limbs."""
-    if not branching:
-        return set()
-    trunk, degree = set(near), {joint: len(others) for joint, others in near.items()}
-    tips = [joint for joint in near if degree[joint] < 2]
-    for joint in tips:  # grows in the loop
-        trunk.discard(joint)
-        for other in near[joint]:
-            degree[other] -= 1
-            if other in trunk and degree[other] == 1 and len(near[other]) == 2:
-                tips.append(other)
-    return trunk
-
-
 def _limb(tree: _Tree, near: dict[int, list[int]], before: int, joint: int) -> tuple[list[int], float]:
     """The chain from `joint` outwards, away from `before` (-1: none), and its length from `before`."""
     chain, length = [], 0.0
@@ -340,9 +325,7 @@ def _limb(tree: _Tree, near: dict[int, list[int]], before: int, joint: int) -> t
 
 def _middle(tree: _Tree, chain: list[int]) -> int:
     """Number of joints of the first half, which ends with the joint nearest to the middle of the chain."""
-    distances = [0.0]
-    for inner, outer in pairwise(chain):
-        distances.append(distances[-1] + tree.neighbours[inner][outer])
+    distances = list(accumulate((tree.neighbours[a][b] for a, b in pairwise(chain)), initial=0.0))
     nearest = min(range(len(chain) - 1), key=lambda place: abs(distances[place] - distances[-1] / 2))
     return nearest + 1
 

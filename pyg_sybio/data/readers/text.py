@@ -19,22 +19,35 @@ MAX_LINES = 2**22
 class Lines:
     """The lines of a text file, one at a time, with the place of the last one for errors.
 
+    A byte order mark is left out. Bytes that are not text become characters that are neither numbers nor
+    keywords, so that the parser of the line reports them with their place.
+
     Args:
         path: The file.
 
     Attributes:
         line: Number of the last line, from 1.
+
+    Raises:
+        ValueError: If a line is longer than :data:`MAX_LINE`.
+        FileNotFoundError: If there is no such file.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.line = 0
-        self._lines = lines_of(path)
+        self.path, self.line = path, 0
+        self._lines = self._read()
 
     def __iter__(self) -> Iterator[str]:
         """The lines from the next one."""
-        for self.line, text in self._lines:  # noqa: B020 - the place of the last line is what errors name
-            yield text
+        return self._lines
+
+    def _read(self) -> Iterator[str]:
+        with self.path.open(encoding="utf-8-sig", errors="replace") as file:
+            while text := file.readline(MAX_LINE + 1):
+                self.line += 1
+                if len(text) > MAX_LINE:
+                    raise ValueError(f"{self.where} is longer than {MAX_LINE} characters")
+                yield text
 
     @property
     def where(self) -> str:
@@ -44,25 +57,6 @@ class Lines:
     def fail(self, found: str, expected: str) -> NoReturn:
         """Raise a :class:`ValueError` about the last line."""
         raise ValueError(f"{self.where} has {found}, expected {expected}")
-
-
-def lines_of(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file with their numbers from 1, one at a time, without a byte order mark.
-
-    Bytes that are not text become characters that are neither numbers nor keywords, so that the parser of the
-    line reports them with their place.
-
-    Raises:
-        ValueError: If a line is longer than :data:`MAX_LINE`.
-        FileNotFoundError: If there is no such file.
-    """
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        number = 0
-        while line := file.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                raise ValueError(f"{path}, line {number} is longer than {MAX_LINE} characters")
-            yield number, line
 
 
 def all_lines_of(path: Path) -> list[bytes]:

@@ -11,7 +11,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -258,8 +258,7 @@ def _writing(cache: Path) -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def _alone(lock_file: Path, root: Path, progress: bool) -> Iterator[None]:
+def _alone(lock_file: Path, root: Path, progress: bool) -> AbstractContextManager:
     """A context in which only one process at a time prepares a store."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # A worker that imports the script which started it would wait for its own parent.
@@ -267,15 +266,11 @@ def _alone(lock_file: Path, root: Path, progress: bool) -> Iterator[None]:
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_file)
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         if progress:
             print(f"waiting for another process that prepares {root}", file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 def _remove(cache: Path, prefix: str) -> None:

@@ -6,7 +6,6 @@ import torch
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import MotionTransform, check_choice
-from pyg_sybio.data.transforms.frame_index import take_frames
 
 
 class FillNullFrames(MotionTransform):
@@ -57,4 +56,4 @@ class FillNullFrames(MotionTransform):
         else:
             index = first + (frame - first) % (last - first + 1)  # inside the span, this is the frame itself
         person = torch.arange(motion.num_persons, device=seen.device)[:, None]
-        return take_frames(motion, person, index)
+        return motion.mapped(lambda values: values[person, index])

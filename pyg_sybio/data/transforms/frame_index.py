@@ -1,11 +1,7 @@
 r"""Indices of frames: the nearest one in which something is present, and other frames per person."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
-
-from pyg_sybio.data.motion import Motion
 
 
 def last_present(present: Tensor) -> Tensor:
@@ -40,21 +36,6 @@ def held_frames(present: Tensor) -> Tensor:
     last, first = last_present(present), next_present(present)
     held = last.where(last >= 0, first)
     return held.where(held < present.size(1), _frame_numbers(present))
-
-
-def take_frames(motion: Motion, person: Tensor, frame: Tensor, **changes: Any) -> Motion:
-    r"""The motion composed of other frames, given by the person and the frame of each.
-
-    Args:
-        motion: The motion.
-        person: Indices of persons.
-        frame: Indices of frames.
-        changes: Other fields to change.
-
-    Shapes:
-        - **person, frame:** together `[P', T']`
-    """
-    return motion.mapped(lambda values: values[person, frame], **changes)
 
 
 def _frame_numbers(present: Tensor) -> Tensor:

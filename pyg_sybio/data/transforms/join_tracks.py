@@ -5,7 +5,6 @@ from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import MotionTransform
-from pyg_sybio.data.transforms.frame_index import take_frames
 
 
 class JoinTracks(MotionTransform):
@@ -46,4 +45,5 @@ class JoinTracks(MotionTransform):
             return motion
         frame = torch.arange(motion.num_frames, device=seen.device)
         tracks = tuple(motion.tracks[member] for member in members)
-        return take_frames(motion, torch.stack(whose), frame, tracks=tracks)
+        tracks_of = torch.stack(whose)  # [P, T]
+        return motion.mapped(lambda values: values[tracks_of, frame], tracks=tracks)
