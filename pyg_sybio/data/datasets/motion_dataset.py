@@ -121,7 +121,13 @@ class MotionDataset(PositionDataset):
         return cls(**with_value_objects(cls, settings))
 
     @classmethod
-    def prepare(
+    def preparation(cls, transforms: ClipTransforms) -> SomebodySeen:
+        """The `preprocess` of :func:`~pyg_sybio.data.store.store.prepare`."""
+        preprocess = transforms.preprocess
+        return SomebodySeen(composed(cls.default_preprocess if preprocess is None else preprocess))
+
+    @classmethod
+    def prepared(
         cls,
         files: Sequence[Path],
         read: Read,
@@ -130,9 +136,8 @@ class MotionDataset(PositionDataset):
         storage: Storage,
         **settings: Any,
     ) -> MotionStore:
-        """The clips of files after `transforms.preprocess` (:func:`~pyg_sybio.data.store.store.prepare`)."""
-        chosen = cls.default_preprocess if transforms.preprocess is None else transforms.preprocess
-        preprocess = SomebodySeen(composed(chosen))
+        """The clips of files after :meth:`preparation`; arguments and errors of the store's :func:`prepare`."""
+        preprocess = cls.preparation(transforms)
         return prepare(
             files=files, read=read, preprocess=preprocess, settings=settings, root=root, storage=storage
         )

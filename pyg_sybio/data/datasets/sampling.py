@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pyg_sybio.data.datasets.two_tasks import ObservationRatio, check_split, ratio_range
 from pyg_sybio.data.store.store import MotionStore
+from pyg_sybio.data.transforms.base import check_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +47,9 @@ class Sampling:
             raise ValueError(f"'window_tempo' is {self.window_tempo}, expected a factor of at least 1")
         low, _ = self.ratios
         check_split(self.num_observed, self.num_future, self.reserved, low, self.padding)
-        if self.window_stride is not None and self.window_stride < 1:
-            raise ValueError(f"'window_stride' is {self.window_stride}, expected at least 1")
-        if self.window_stride is None and self.window_tempo != 1:
+        if self.window_stride is not None:
+            check_count("window_stride", self.window_stride)
+        elif self.window_tempo != 1:
             raise ValueError(
                 f"'window_tempo' is {self.window_tempo}, expected 1 for whole clips: only windows "
                 "('window_stride') can be played faster or slower"

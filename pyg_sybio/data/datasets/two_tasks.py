@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import check_choice, check_count
 
 ObservationRatio = float | Sequence[float]
 """A share of the observable frames, or a range of shares: the lowest and the highest."""
@@ -96,17 +97,12 @@ def check_split(
     num_observed: int, num_future: int, reserved: int | None, observation_ratio: float, padding: str
 ) -> None:
     """Raise a :class:`ValueError` unless these are valid arguments of :func:`split_tasks`."""
-    for name, value, least in (
-        ("num_observed", num_observed, 1),
-        ("num_future", num_future, 1),
-        ("reserved", reserved, 0),
-    ):
-        if value is not None and value < least:
-            raise ValueError(f"'{name}' is {value}, expected at least {least}")
+    check_count("num_observed", num_observed)
+    check_count("num_future", num_future)
+    check_count("reserved", 0 if reserved is None else reserved, least=0)
+    check_choice("padding", padding, ("repeat", "hold"))
     if not 0 < observation_ratio <= 1:
         raise ValueError(f"'observation_ratio' is {observation_ratio}, expected above 0 and at most 1")
-    if padding not in ("repeat", "hold"):
-        raise ValueError(f"'padding' is {padding!r}, expected 'repeat' or 'hold'")
 
 
 def check_part(part: tuple[float, float]) -> None:

@@ -121,27 +121,23 @@ def _triples(people: Mapping[str, list[Any]]) -> np.ndarray:
 def _coco_frames(path: Path, document: list[Any]) -> _Frames:
     """The people of COCO results, whose images are frames."""
     frames: _Frames = {}
-    names: dict[str, str] = {}
+    names: set[str] = set()
     for index, entry in enumerate(document):
         where = f"{path}, [{index}]"
         keypoints = entry_of(entry, "keypoints", list, where)
-        image = entry.get("image_id")
-        name, number = _name_and_number(image, f"{where} has 'image_id'")
-        names.setdefault(name, where)
+        number = _frame_number(entry.get("image_id"), f"{where} has 'image_id'", names)
         frames.setdefault(number, {})[f"{where}['keypoints']"] = keypoints
-    _check_one_name(names)
     return frames
 
 
 def _openpose_frames(folder: Path) -> _Frames:
     """The people of the files of a folder, one file per frame."""
     frames: _Frames = {}
-    names: dict[str, str] = {}
+    names: set[str] = set()
     for file in sorted(folder.glob("*_keypoints.json")):
         if not file.is_file():  # reading from a pipe could take forever
             raise ValueError(f"{file} is not a file, expected the keypoints of a frame")
-        name, number = _name_and_number(file.stem.removesuffix("_keypoints"), str(file))
-        names.setdefault(name, str(file))
+        number = _frame_number(file.stem.removesuffix("_keypoints"), str(file), names)
         if number in frames:
             raise ValueError(f"{file} is a second file of frame {number}, expected one")
         frames[number] = {
@@ -152,27 +148,19 @@ def _openpose_frames(folder: Path) -> _Frames:
         }
     if not frames:
         raise ValueError(f"{folder} has no file NAME_NUMBER_keypoints.json, expected one per frame")
-    _check_one_name(names)
     return frames
 
 
-def _name_and_number(image: Any, where: str) -> tuple[str, int]:
-    """Series and number of an image, which is identified by its number or by a name that ends in it."""
-    if type(image) is int and image >= 0:
-        return "", image
+def _frame_number(image: Any, where: str, series: set[str]) -> int:
+    """Number of an image, which is identified by it or by a name that ends in it; all are of one series."""
     found = _NUMBERED.fullmatch(Path(image).stem) if isinstance(image, str) else None
-    if found is None:
+    if found is None and (type(image) is not int or image < 0):
         raise ValueError(f"{where} {shown(image)}, expected a number, or a name that ends in one")
-    return found[1], int(found[2])
-
-
-def _check_one_name(names: Mapping[str, str]) -> None:
-    """Check that all frames are of one series; `names` has the place of the first frame of each."""
-    if len(names) > 1:
-        first, second = [*names][:2]
-        raise ValueError(
-            f"{names[second]} belongs to {shown(second)}, expected all frames to belong to {shown(first)}"
-        )
+    name, number = found.groups() if found else ("", image)
+    series.add(name)
+    if others := series - {name}:
+        raise ValueError(f"{where} {shown(image)}, expected all frames to belong to {shown(others.pop())}")
+    return int(number)
 
 
 def _skeleton_of(path: Path, num_joints: int, width: int, coordinates: Collection[str]) -> Skeleton:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_sybio.data.datasets.positions import PositionDataset
+from pyg_sybio.data.motion import MAX_RATE, MIN_RATE
 from pyg_sybio.data.synthetic.actions import ACTIONS, NUM_HARMONICS
 from pyg_sybio.data.synthetic.body import (
     CONTACTS,
@@ -20,6 +21,7 @@ from pyg_sybio.data.synthetic.body import (
     mirrored,
     pose_body,
 )
+from pyg_sybio.data.transforms.base import check_count, check_range
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 GRAVITY = 9.81  # m/s²
@@ -249,28 +251,19 @@ class SyntheticMotions(PositionDataset):
         noise: float = 0.002,
         seed: int = 0,
     ) -> None:
-        for name, value, least in (
-            ("num_clips", num_clips, 1),
-            ("num_observed", num_observed, 2),
-            ("num_future", num_future, 1),
-            ("noise", noise, 0),
-            ("seed", seed, 0),
-        ):
-            if value < least:
-                raise ValueError(f"'{name}' must be at least {least}, but is {value}")
-        if frame_rate <= 0:
-            raise ValueError(f"'frame_rate' must be positive, but is {frame_rate}")
         super().__init__()
+        self.num_observed = check_count("num_observed", num_observed, least=2)
+        self.num_future = check_count("num_future", num_future)
+        self.frame_rate = check_range("frame_rate", frame_rate, MIN_RATE, MAX_RATE)
+        self.noise = check_range("noise", noise, 0, math.inf)
+        self.seed = check_count("seed", seed, least=0)
         self.skeleton = skeleton if isinstance(skeleton, Skeleton) else load_skeleton(skeleton)
         check_landmarks(self.skeleton)
-        numbers = num_clips * (num_observed + num_future) * self.skeleton.num_joints * 3
+        numbers = (
+            check_count("num_clips", num_clips) * (num_observed + num_future) * self.skeleton.num_joints * 3
+        )
         if numbers > _MAX_NUMBERS:
             raise ValueError(f"the clips have {numbers} numbers in all, expected at most {_MAX_NUMBERS}")
-        self.num_observed = num_observed
-        self.num_future = num_future
-        self.frame_rate = float(frame_rate)
-        self.noise = noise
-        self.seed = seed
         self.class_names = tuple(action.name for action in ACTIONS)
         self.labels = torch.from_numpy(_balanced_labels(seed, num_clips))
         clips = [self._make_clips(index) for index in torch.arange(num_clips).split(CLIPS_AT_ONCE)]
@@ -299,20 +292,18 @@ class SyntheticMotions(PositionDataset):
         center = self.skeleton.joint_index(self.skeleton.center)
         places = places - places[:, self.num_observed - 1, center, None, None]
 
-        noise = (
-            torch.from_numpy(np.stack([rng.standard_normal(places.shape[1:]) for rng in rngs])) * self.noise
-        )
-        if self.skeleton.coordinates == "xyz":
-            return (places + noise).transpose(1, 2).float()
-        flip = torch.tensor([1.0, -1.0], dtype=torch.float64)
-        stature = _statures(performance)[:, None, None, None]
-        if self.skeleton.coordinates == "xy":
-            image = (places + noise)[..., :2] * flip / stature
-            return image.transpose(1, 2).float()
-        level = torch.from_numpy(np.stack([rng.uniform(0.5, 1.5, (*places.shape[1:3], 1)) for rng in rngs]))
-        image = (places + level * noise)[..., :2] * flip / stature
-        score = torch.exp(-level * self.noise / 0.01)  # a deviation of 1 cm has the score 1/e
-        return torch.cat([image, score], dim=-1).transpose(1, 2).float()
+        draws = np.stack([rng.standard_normal(places.shape[1:]) for rng in rngs])
+        noise = torch.from_numpy(draws) * self.noise
+        scores = []
+        if self.skeleton.coordinates == "xy+score":
+            level = np.stack([rng.uniform(0.5, 1.5, (*places.shape[1:3], 1)) for rng in rngs])
+            noise = torch.from_numpy(level) * noise
+            scores = [torch.exp(-torch.from_numpy(level) * self.noise / 0.01)]  # 1/e for a deviation of 1 cm
+        clips = places + noise
+        if self.skeleton.coordinates != "xyz":
+            flip = torch.tensor([1.0, -1.0], dtype=torch.float64)
+            clips = clips[..., :2] * flip / _statures(performance)[:, None, None, None]
+        return torch.cat([clips, *scores], dim=-1).transpose(1, 2).float()
 
     def __repr__(self) -> str:
         return (

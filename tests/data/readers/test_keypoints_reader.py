@@ -248,7 +248,7 @@ def test_openpose_folder_that_shows_nobody(given: str | None, tmp_path: Path) ->
         (coco([1, 2.5]), r"\[1\] has 'image_id' 2.5, expected a number, or a name that ends in one"),
         (coco([1, -2]), r"\[1\] has 'image_id' -2, expected a number"),
         (coco([1, "front"]), r"\[1\] has 'image_id' 'front', expected a number, or a name that ends in one"),
-        (coco(["a_1", "b_2"]), r"\[1\] belongs to 'b_', expected all frames to belong to 'a_'"),
+        (coco(["a_1", "b_2"]), r"\[1\] has 'image_id' 'b_2', expected all frames to belong to 'a_'"),
         (coco([1]) + coco([2], 18), r"\[1\]\['keypoints'\] has 54 entries, expected 51"),
         ([{"image_id": 1, "keypoints": [1.0] * 50}], r"\[0\]\['keypoints'\] has 50 numbers, expected three"),
         (coco([1, 10**12]), "lists people 2 times, but has 1 in 10{12} frames"),
@@ -273,7 +273,10 @@ def test_coco_results_are_no_positions_in_space(tmp_path: Path) -> None:
     ("files", "message"),
     [
         ({}, r"has no file NAME_NUMBER_keypoints.json"),
-        ({"a_1_keypoints.json": {"people": []}, "b_2_keypoints.json": {"people": []}}, "belongs to 'b_'"),
+        (
+            {"a_1_keypoints.json": {"people": []}, "b_2_keypoints.json": {"people": []}},
+            "'b_2', expected all frames to belong to 'a_'",
+        ),
         (
             {"a_1_keypoints.json": {"people": []}, "a_01_keypoints.json": {"people": []}},
             "a second file",
