@@ -136,7 +136,7 @@ class MotionDataset(PositionDataset):
         storage: Storage,
         **settings: Any,
     ) -> MotionStore:
-        """The clips of files after :meth:`preparation`; arguments and errors of the store's :func:`prepare`."""
+        """The clips of files after :meth:`preparation` (:func:`~pyg_sybio.data.store.store.prepare`)."""
         preprocess = cls.preparation(transforms)
         return prepare(
             files=files, read=read, preprocess=preprocess, settings=settings, root=root, storage=storage

@@ -95,7 +95,7 @@ class Clips(Sequence[ClipInfo]):
     """The properties of each clip, made on access: there may be a hundred thousand clips."""
 
     def __init__(self, columns: Mapping[str, Any], root: str) -> None:
-        self._columns = [columns[name] for name in COLUMNS]
+        self._columns = {name: columns[name] for name in COLUMNS}
         # There are many clips, but few different texts.
         self._ids = {
             name: [text if text is None else sys.intern(text) for text in column]
@@ -104,7 +104,7 @@ class Clips(Sequence[ClipInfo]):
         self._root = root
 
     def __len__(self) -> int:
-        return len(self._columns[0])
+        return len(self._columns["source"])
 
     @overload
     def __getitem__(self, index: int) -> ClipInfo: ...
@@ -113,17 +113,12 @@ class Clips(Sequence[ClipInfo]):
     def __getitem__(self, index: int | slice) -> ClipInfo | list[ClipInfo]:
         if isinstance(index, slice):
             return [self[place] for place in range(len(self))[index]]
-        persons, frames, label, source, inside, rate, tracks = (column[index] for column in self._columns)
-        texts = ((name, column[index]) for name, column in self._ids.items())
-        return ClipInfo(
-            num_persons=persons,
-            num_frames=frames,
-            label=label,
-            ids={name: text for name, text in texts if text is not None},
-            source=outside(source, inside, self._root),
-            frame_rate=rate,
-            tracks=tuple(tracks),
-        )
+        values = {name: column[index] for name, column in self._columns.items()}
+        inside = values.pop("inside")
+        values["source"] = outside(values["source"], inside, self._root)
+        values["tracks"] = tuple(values["tracks"])
+        ids = {name: text for name, column in self._ids.items() if (text := column[index]) is not None}
+        return ClipInfo(**values, ids=ids)
 
 
 def first_rows(columns: Mapping[str, Any], name: str) -> list[int]:

@@ -155,15 +155,9 @@ def record_of(motion: Motion) -> Record:
         name: value.detach().cpu().contiguous().numpy().reshape(-1, *value.shape[2:])
         for name, value in motion.tensors.items()
     }
-    values = {
-        "num_persons": motion.num_persons,
-        "num_frames": motion.num_frames,
-        "label": motion.label,
-        "ids": dict(motion.ids),
-        "source": motion.source,
-        "frame_rate": motion.frame_rate,
-        "tracks": tuple(map(int, motion.tracks)),
-    }
+    names = ("num_persons", "num_frames", "label", "source", "frame_rate")
+    values = {name: getattr(motion, name) for name in names}
+    values |= {"ids": dict(motion.ids), "tracks": tuple(map(int, motion.tracks))}
     return Record(arrays, values, motion.skeleton)
 
 

@@ -21,28 +21,23 @@ class ClipFacts:
     r"""The facts about one motion.
 
     Args:
-        format: Suffix of its file; `folder` for a folder of frames.
-        label: Its class.
+        values: Its class, frame rate, number of persons who are seen in at least one frame, name of the
+            skeleton, and the suffix of its file (`folder` for a folder of frames), as they are counted.
         splits: Its splits; in an annotation file, a clip may belong to several.
         ids: Its other ids.
         num_frames: Its length.
-        frame_rate: In Hz.
-        num_persons: Number of persons who are seen in at least one frame.
-        skeleton: Name of the skeleton.
+        seconds: Its length, if its frame rate is known.
         joints: Joints of the skeleton.
         missing: Number of the frames that show a person in which each joint of that person is missing, `[M]`.
         seen: Number of frames in which a person is seen, summed over persons.
         empty: Number of frames in which nobody is seen.
     """
 
-    format: str
-    label: str | None
+    values: Mapping[str, str | None]
     splits: tuple[str, ...]
     ids: Mapping[str, str]
     num_frames: int
-    frame_rate: float | None
-    num_persons: int
-    skeleton: str
+    seconds: float | None
     joints: tuple[str, ...]
     missing: np.ndarray
     seen: int
@@ -54,16 +49,20 @@ class ClipFacts:
         ids = dict(motion.ids)
         if "split" in ids:
             splits = (ids.pop("split"),)
-        seen = motion.seen
+        seen, rate = motion.seen, motion.frame_rate
+        values = {
+            "class": motion.label,
+            "frame rate": "unknown" if rate is None else f"{rate:g} Hz",
+            "persons": str(int(seen.any(dim=1).sum())),
+            "skeleton": motion.skeleton.name,
+            "format": format,
+        }
         return cls(
-            format=format,
-            label=motion.label,
+            values=values,
             splits=splits,
             ids=ids,
             num_frames=motion.num_frames,
-            frame_rate=motion.frame_rate,
-            num_persons=int(seen.any(dim=1).sum()),
-            skeleton=motion.skeleton.name,
+            seconds=None if rate is None else motion.num_frames / rate,
             joints=motion.skeleton.joints,
             missing=(seen[..., None] & ~motion.present).sum(dim=(0, 1)).numpy(),
             seen=int(seen.sum()),

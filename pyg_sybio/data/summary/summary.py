@@ -22,6 +22,9 @@ from pyg_sybio.data.summary.clip_facts import ClipFacts, facts_of_file
 from pyg_sybio.data.summary.tally import Tally
 from pyg_sybio.skeleton import Skeleton
 
+Names = dict[tuple[str | None, tuple[str, ...]], str]
+"""The distinct names of skeletons, by their own names and joints."""
+
 TABLE = "clips.csv"
 
 
@@ -99,7 +102,7 @@ def summarise(
     every = Tally()
     splits: dict[str, Tally] = {}
     failures: dict[str, str] = {}
-    names: dict[tuple[str, tuple[str, ...]], str] = {}
+    names: Names = {}
     hidden = None if progress else True  # None: shown only on a terminal
     with closing(results_of(read, files, num_processes=num_processes)) as results:
         bar = tqdm(results, total=len(files), unit="file", disable=hidden, leave=False)
@@ -109,7 +112,7 @@ def summarise(
                 if isinstance(clip, str):
                     failures[str(file)] = clip
                     continue
-                described = replace(_described(clip, entry), skeleton=_name_of_skeleton(clip, names))
+                described = _described(clip, entry, names)
                 every.add(described)
                 for split in described.splits:
                     splits.setdefault(split, Tally()).add(described)
@@ -157,21 +160,21 @@ def _entries(
     return describe_files(files, path, labels=table, pattern=pattern)
 
 
-def _described(clip: ClipFacts, entry: ClipEntry) -> ClipFacts:
-    """A clip with the properties in a table, which override those in the file."""
+def _described(clip: ClipFacts, entry: ClipEntry, names: Names) -> ClipFacts:
+    """A clip with the properties in a table, which override those in the file.
+
+    The name of a skeleton gets a number if another has the same: all rigs of 21 joints are called `rig21`.
+    """
     ids = dict(entry.ids)
     splits = (ids.pop("split"),) if "split" in ids else clip.splits
-    label = clip.label if entry.label is None else entry.label
-    return replace(clip, label=label, splits=splits, ids={**clip.ids, **ids})
-
-
-def _name_of_skeleton(clip: ClipFacts, names: dict[tuple[str, tuple[str, ...]], str]) -> str:
-    """The skeleton's name, with a number if another has the same: all rigs of 21 joints are called rig21."""
-    key = clip.skeleton, clip.joints
-    if key not in names:
-        number = 1 + sum(name == clip.skeleton for name, _ in names)
-        names[key] = clip.skeleton if number == 1 else f"{clip.skeleton} ({number})"
-    return names[key]
+    skeleton = clip.values["skeleton"]
+    if (key := (skeleton, clip.joints)) not in names:
+        number = 1 + sum(name == skeleton for name, _ in names)
+        names[key] = f"{skeleton} ({number})" if number > 1 else str(skeleton)
+    values = {**clip.values, "skeleton": names[key]}
+    if entry.label is not None:
+        values["class"] = entry.label
+    return replace(clip, values=values, splits=splits, ids={**clip.ids, **ids})
 
 
 def _split_place(name: str) -> int:

@@ -12,8 +12,6 @@ import numpy as np
 from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.summary.clip_facts import ClipFacts
 
-_UNKNOWN = "unknown"
-
 
 @dataclass(eq=False)
 class Tally:
@@ -32,26 +30,18 @@ class Tally:
 
     def add(self, clip: ClipFacts) -> None:
         """Count one more clip."""
-        rate = clip.frame_rate
         self.lengths.append(clip.num_frames)
-        if rate is not None:
-            self.seconds.append(clip.num_frames / rate)
+        if clip.seconds is not None:
+            self.seconds.append(clip.seconds)
         self.empty += clip.empty
-        self.unlabelled += clip.label is None
-        values = {
-            "class": clip.label,
-            "frame rate": _UNKNOWN if rate is None else f"{rate:g} Hz",
-            "persons": str(clip.num_persons),
-            "skeleton": clip.skeleton,
-            "format": clip.format,
-        }
-        for name, value in values.items():
-            if value is not None:
-                self.counts.setdefault(name, Counter())[value] += 1
-        for name, value in clip.ids.items():
-            self.ids.setdefault(name, Counter())[value] += 1
-        joints, missing, seen = self.joints.get(clip.skeleton, (clip.joints, 0, 0))
-        self.joints[clip.skeleton] = joints, missing + clip.missing, seen + clip.seen
+        self.unlabelled += clip.values["class"] is None
+        for counts, values in ((self.counts, clip.values), (self.ids, clip.ids)):
+            for name, value in values.items():
+                if value is not None:
+                    counts.setdefault(name, Counter())[value] += 1
+        skeleton = str(clip.values["skeleton"])
+        joints, missing, seen = self.joints.get(skeleton, (clip.joints, 0, 0))
+        self.joints[skeleton] = joints, missing + clip.missing, seen + clip.seen
 
     def of(self, name: str) -> dict[str, int]:
         """Number of clips of each value, values in natural order: 2 before 10."""
