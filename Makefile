@@ -7,7 +7,7 @@ WORKERS ?= logical
 # All tests of a file run in the same worker, so that shared fixtures are built only once.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
 
-.PHONY: help install demo test slow lint message-passing benchmark clean
+.PHONY: help install demo test slow lint message-passing benchmark gpu clean
 
 help:
 	@echo "make demo             train and evaluate a model on synthetic motions (figures in demo_output/)"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint             ruff and mypy"
 	@echo "make message-passing  build torch-scatter and run the message-passing tests with it"
 	@echo "make benchmark        measure the latency of every preset and variant (more: sybio benchmark)"
+	@echo "make gpu              tests and measurements on a CUDA device, with the torch of GPU_PYTHON (python3)"
 	@echo "make clean            remove the environment and all generated files"
 	@echo "PYG_SYBIO_DATA=FOLDER make test also runs the tests on real recordings."
 
@@ -53,6 +54,12 @@ message-passing: build/scatter
 
 benchmark: $(INSTALLED)
 	$(BIN)/sybio benchmark latency
+
+# Installs nothing: GPU_PYTHON is a Python with torch for CUDA, torch-geometric and pytest. GPU_OPTIONS are options
+# of the script, such as --rehearse.
+GPU_PYTHON ?= python3
+gpu:
+	PYTHONPATH=. $(GPU_PYTHON) benchmarks/gpu.py $(GPU_OPTIONS)
 
 clean:
 	rm -rf $(VENV) build dist demo_output

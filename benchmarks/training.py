@@ -5,9 +5,9 @@
 
 A step is a whole one: forward pass, multi-objective loss, backward pass, and a fused step of AdamW, on a
 batch that is already on the device. `bf16` is autocast to bfloat16 of forward pass and loss; it is left out
-by default where bfloat16 is emulated. The ways are plain (the default of `sybio fit`), compiled
-(torch.compile of the model), checkpointed (activations inside of blocks are recomputed in the backward pass)
-and compiled-checkpointed. All are timed in turn.
+by default where bfloat16 is emulated. The ways are plain (the default of `sybio fit`), dense (AGIM by dense
+products instead of message passing), compiled (torch.compile of the model), checkpointed (activations inside
+of blocks are recomputed in the backward pass) and compiled-checkpointed. All are timed in turn.
 
 `samples/s` counts clips. `time x ceiling` is the time per clip times the ceiling in single precision, in
 GFLOP. The shares are the rate of three times the reference's FLOPs, over the
@@ -27,10 +27,11 @@ from common import COMMON, Row, argument_parser, run
 from modes import build, compiled, flops, single
 from timing import PRECISIONS, around_in_turn, native_precisions, peak_memory, product_ceiling
 
+from pyg_sybio.accelerate.dense_actional import use_dense_actional
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
 
-WAYS = ("plain", "compiled", "checkpointed", "compiled-checkpointed")
+WAYS = ("plain", "dense", "compiled", "checkpointed", "compiled-checkpointed")
 
 COLUMNS = {
     "preset": "<9",
@@ -100,6 +101,8 @@ def training_step(
     """
     model, x = build(preset, device, batch=batch)
     model.checkpoint_activations = way.endswith("checkpointed")
+    if way == "dense":
+        use_dense_actional(model)
     x = single(x)
     loss = SymbioticLoss(model.skeleton).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)

@@ -46,6 +46,12 @@ def _folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests marked ``cuda`` where there is no device."""
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, torch sees none")
+
+
 @pytest.fixture
 def data_root() -> Path:
     """The folder of real recordings, from the environment variable ``PYG_SYBIO_DATA``."""

@@ -11,7 +11,6 @@ from pyg_sybio.testing import randomize
 SKELETON = load_skeleton("jhmdb15")
 M, T = SKELETON.num_joints, 7
 NAMES = ("logits", "future", "actional", "present")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, torch sees none")
 
 
 def build() -> SybioGNN:
@@ -52,7 +51,7 @@ def test_an_input_unlike_the_example_is_refused(x: torch.Tensor, message: str) -
         _check_like(x, torch.zeros(1, T, M, 2))
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("shape", [(1, T, M, 2), (1, 2, T, M, 2)])
 def test_a_replay_gives_the_same_numbers(shape: tuple[int, ...]) -> None:
     model = build().cuda()
@@ -70,7 +69,7 @@ def test_a_replay_gives_the_same_numbers(shape: tuple[int, ...]) -> None:
         run(torch.zeros(2, *shape[1:], device="cuda"))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_changing_persons_and_a_mask() -> None:
     model, x = build().cuda(), torch.randn(1, 2, T, M, 2, device="cuda")
     gone = x.clone()
@@ -83,7 +82,7 @@ def test_changing_persons_and_a_mask() -> None:
     torch.testing.assert_close(masked(x).logits, model(x, present).logits, atol=1e-4, rtol=1e-4)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_a_graph_captured_in_autocast_runs_outside_of_it() -> None:
     model, x = build().cuda(), torch.randn(1, T, M, 2, device="cuda")
     with torch.autocast("cuda", dtype=torch.bfloat16):
@@ -92,7 +91,7 @@ def test_a_graph_captured_in_autocast_runs_outside_of_it() -> None:
     assert torch.is_autocast_cache_enabled()
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_without_clones_a_call_overwrites_the_last_result() -> None:
     model = build().cuda()
     run = Graphed(model, torch.zeros(1, T, M, 2, device="cuda"), clone=False)
@@ -100,7 +99,7 @@ def test_without_clones_a_call_overwrites_the_last_result() -> None:
     assert run(torch.randn(1, T, M, 2, device="cuda")).future.data_ptr() == first.future.data_ptr()
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("training", [False, True])
 def test_the_forward_pass_needs_no_synchronisation(training: bool) -> None:
     model, x = build().train(training).cuda(), torch.randn(2, 2, T, M, 2)

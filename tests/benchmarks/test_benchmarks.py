@@ -123,6 +123,16 @@ def test_a_checkpointed_step_computes_more_and_gets_the_same(scripts: Scripts) -
     assert flops[0] < flops[1]
 
 
+def test_a_dense_step_computes_less_and_gets_the_same(scripts: Scripts) -> None:
+    training, losses, flops = scripts["training"], [], []
+    for way in ("plain", "dense"):
+        step = training.training_step("demo", 2, "fp32", way, CPU)
+        losses.append([float(step()), float(step())])
+        flops.append(scripts["modes"].flops(step))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert flops[0] > flops[1]
+
+
 def test_actional(scripts: Scripts, tmp_path: Path) -> None:
     argv = ["--skeletons", "jhmdb15", "--batch", "3", "--iterations", "0", "1", "--width", "8"]
     rows = rows_of(scripts["actional"], tmp_path, *argv)
@@ -428,7 +438,8 @@ def test_peak_memory_of_a_fresh_process(timing: ModuleType) -> None:
     assert timing.peak_memory(prepare, CPU) == pytest.approx(64 * 1.048576, rel=0.1)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch sees no CUDA device")
+@pytest.mark.cuda
+@pytest.mark.slow
 def test_on_cuda(scripts: Scripts, tmp_path: Path) -> None:
     argv = ["--presets", "demo", "--modes", "eager", "bf16", "--device", "cuda"]
     rows = rows_of(scripts["latency"], tmp_path, *argv, "--variants", "full")

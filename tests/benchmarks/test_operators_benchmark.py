@@ -163,7 +163,8 @@ def test_recording_leaves_the_numbers_as_they_are(scripts: Scripts, operators: M
         torch.testing.assert_close(each.logits, expected.logits)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch sees no CUDA device")
+@pytest.mark.cuda
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [[], ["--train"]])
 def test_on_cuda(operators: ModuleType, tmp_path: Path, train: list[str]) -> None:
     *classes, total = _run(operators, tmp_path, "--device", "cuda", *train)["classes"]

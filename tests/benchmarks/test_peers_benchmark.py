@@ -183,7 +183,8 @@ def test_without_a_peer_that_runs_the_command_fails(
     assert "no peer could be measured" in captured.err
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch sees no CUDA device")
+@pytest.mark.cuda
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [False, True])
 def test_peers_run_on_cuda(peers: ModuleType, file: ModuleType, tmp_path: Path, train: bool) -> None:
     peer = _one(file, _checkout(tmp_path, "one"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from marks import DEVICES
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -15,15 +16,6 @@ from pyg_sybio.skeleton import load_skeleton
 
 SKELETON = load_skeleton("jhmdb15")
 M, D, C, T, T_FUTURE = SKELETON.num_joints, 2, 4, 7, 3
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda",
-        marks=pytest.mark.skipif(
-            not torch.cuda.is_available(), reason="needs a CUDA device, torch sees none"
-        ),
-    ),
-]
 
 
 def build(**overrides: bool) -> SybioGNN:

@@ -1,0 +1,173 @@
+"""What only a GPU can tell, in one command of at most eight minutes.
+
+    make gpu                                    on CUDA: benchmarks/gpu.json and gpu.md
+    python benchmarks/gpu.py --rehearse         on the CPU, with tiny sizes: gpu_rehearsal.json and .md
+    python benchmarks/gpu.py --parts device latency --output results
+
+Each part has a process of its own and a time limit, and the next part runs whatever happened to it. Both
+files are rewritten as results come in, so they are complete whenever the run is stopped:
+
+- device: versions, and the rates of a matrix product and of a convolution, the ceilings of what follows
+- tests: the tests marked ``cuda``: forward pass, training step, autocast, graph replay, streams, Muon,
+  test-time views, and that the forward pass waits for the device nowhere
+- latency: one clip in eager, folded and captured form, in float32 and bfloat16
+- training: steps in bfloat16, with AGIM by message passing and dense, and with recomputed activations
+- AGIM: both forms by themselves
+- compiled latency, slow tests, compiled training: with ``torch.compile``, as far as time is left
+
+`share of product` is the rate of the reference's FLOPs over the rate of a matrix product in the same
+precision, measured in the same process. `peak GB` is what torch allocates for weights, optimiser and
+activations. Nothing is installed: the Python that runs this script needs torch, torch-geometric, networkx and
+what torch-geometric needs, and pytest for the tests. A part whose packages are missing fails, and says so.
+
+A rehearsal runs every part on the CPU to show that it works. Its figures mean nothing.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from parts import Part, as_markdown, run_parts, write_whole
+
+_HERE = Path(__file__).resolve().parent
+
+_LATENCY = {
+    "preset": "<8s",
+    "mode": "<8s",
+    "GFLOP": ">.4g",
+    "p50 ms": ">.3f",
+    "p95 ms": ">.3f",
+    "p99 ms": ">.3f",
+    "x eager": ">.2f",
+    "share of product": ">.2%",
+}
+_TRAINING = {
+    "preset": "<8s",
+    "way": "<8s",
+    "batch": ">d",
+    "p50 ms": ">.1f",
+    "samples/s": ">.1f",
+    "peak GB": ">.2f",
+    "GFLOP": ">.4g",
+    "TFLOP/s": ">.4g",
+    "product TFLOP/s": ">.4g",
+    "share of product": ">.2%",
+}
+_AGIM = {
+    "preset": "<s",
+    "joints": ">d",
+    "batch": ">d",
+    "K": ">d",
+    "pass": "<s",
+    "message passing ms": ">.3f",
+    "dense ms": ">.3f",
+    "ratio": ">.2f",
+}
+_DEVICE = {"precision": "<s", "matrix product TFLOP/s": ">.4g", "convolution TFLOP/s": ">.4g"}
+_TESTS = {"test": "<s", "outcome": "<s", "seconds": ">.2f", "why": "<s"}
+
+# Name, time limit in seconds, columns; the most important parts come first.
+_PARTS: Sequence[tuple[str, float, Mapping[str, str]]] = (
+    ("device", 40, _DEVICE),
+    ("tests", 90, _TESTS),
+    ("latency", 60, _LATENCY),
+    ("training", 90, _TRAINING),
+    (
+        "AGIM",
+        40,
+        {
+            "preset": "<s",
+            "batch": ">d",
+            "pass": "<s",
+            "message passing ms": ">.3f",
+            "dense ms": ">.3f",
+            "ratio": ">.2f",
+        },
+    ),
+    ("compiled latency", 90, {**_LATENCY, "to compile, s": ">.1f"}),
+    ("slow tests", 60, _TESTS),
+    ("compiled training", 90, {**_TRAINING, "first step, s": ">.1f"}),
+)
+_NAMES = [name for name, _, _ in _PARTS]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, and write both reports."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add(
+        "--rehearse",
+        action="store_true",
+        help="run on the CPU with tiny sizes, and twenty times the time limits",
+    )
+    add("--parts", nargs="+", choices=_NAMES, default=_NAMES, metavar="PART", help=", ".join(_NAMES))
+    add("--output", type=Path, default=_HERE, metavar="FOLDER", help="(default: the folder of this script)")
+    add("--minutes", type=float, default=7.5, help="time limit of all parts together (default: 7.5)")
+    add("--commit", help="the commit that is measured (default: what git says)")
+    arguments = parser.parse_args(argv)
+    rehearse = arguments.rehearse
+    slower = 20 if rehearse else 1
+    parts = [
+        Part(
+            name,
+            [sys.executable, str(_HERE / "gpu_parts.py"), name, *(["--rehearse"] if rehearse else [])],
+            seconds=slower * seconds,
+            columns=columns,
+            needed=name == "device",
+        )
+        for name, seconds, columns in _PARTS
+        if name in arguments.parts
+    ]
+    stem = arguments.output / ("gpu_rehearsal" if rehearse else "gpu")
+    introduction = _introduction(rehearsal=rehearse)
+
+    def write(report: Mapping[str, Any]) -> None:
+        write_whole(stem.with_suffix(".json"), json.dumps(report, indent=1) + "\n")
+        write_whole(stem.with_suffix(".md"), as_markdown(report, parts, introduction))
+
+    environment = {
+        "commit": arguments.commit or _commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python benchmarks/gpu.py", *(sys.argv[1:] if argv is None else argv)]),
+    }
+    seconds = slower * 60 * arguments.minutes
+    passed = run_parts(parts, environment, write, seconds=seconds, variables={"PYTHONPATH": _python_path()})
+    print(f"written: {stem}.json, {stem}.md")
+    sys.exit(0 if passed else 1)
+
+
+def _introduction(*, rehearsal: bool) -> str:
+    title = "# Rehearsal of the GPU measurements" if rehearsal else "# GPU measurements"
+    meaning = (
+        "`share of product` is the rate of the reference's FLOPs over the rate of a matrix product in the\n"
+        "same precision, measured in the same process."
+    )
+    if rehearsal:
+        meaning = "Rehearsed on a CPU with tiny sizes: every part runs, and the figures mean nothing."
+    return f"{title}\n\nWritten by `benchmarks/gpu.py`, which explains the parts.\n{meaning}"
+
+
+def _commit() -> str:
+    """Return the commit of the checkout, or "unknown" outside of one."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        return subprocess.run(command, cwd=_HERE, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _python_path() -> str:
+    """Return the path on which the parts find the package of this checkout."""
+    return os.pathsep.join(filter(None, (str(_HERE.parent), os.environ.get("PYTHONPATH"))))
+
+
+if __name__ == "__main__":
+    main()

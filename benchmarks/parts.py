@@ -1,0 +1,331 @@
+"""Parts of a long measurement, each in a process of its own with a time limit.
+
+A part is a command that fills a file with :class:`Figures`. Whatever happens to it (an error, a crash, a
+hang), the report says so and the next part runs. The report is complete at any time: if this process is
+killed, it holds everything up to the last second.
+
+Only the standard library is used, so that a missing package is an error of the parts that need it.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_POLL_SECONDS = 0.5
+# For the traceback that a stopped part prints before it ends.
+_LAST_WORDS_SECONDS = 2.0
+_LOG_LINES = 40
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a measurement.
+
+    Args:
+        name: Its name.
+        command: The command; the path of the file for its figures is added as last argument.
+        seconds: Its time limit.
+        columns: The columns of its table in Markdown, and the format of their values.
+        needed: Whether the parts after it are skipped if it does not pass. (default: :obj:`False`)
+    """
+
+    name: str
+    command: Sequence[str]
+    seconds: float
+    columns: Mapping[str, str] = field(default_factory=dict)
+    needed: bool = False
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file such that readers see the old or the new text as a whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+# In the process of a part --------------------------------------------------------------------------------
+
+
+class Figures:
+    """What a part has found so far, in a file that is replaced as a whole with each addition.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._document: dict[str, Any] = {"environment": {}, "rows": [], "doing": None, "summary": None}
+        self._write()
+
+    def doing(self, what: str) -> None:
+        """Tell what is measured now, which the report says if the part does not end."""
+        self._document["doing"] = what
+        self._write()
+
+    def describe(self, environment: Mapping[str, Any]) -> None:
+        """Add to the environment of the whole report."""
+        self._document["environment"].update(environment)
+        self._write()
+
+    def conclude(self, summary: str) -> None:
+        """Tell the result of the whole part in a few words."""
+        self._document["summary"] = summary
+        self._write()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row; one with an ``error`` is a failure."""
+        self._document["rows"].append(dict(row))
+        self._write()
+
+    @contextlib.contextmanager
+    def attempt(self, **row: Any) -> Iterator[None]:
+        """Measure something whose failure, a row with these values and the error, does not end the part."""
+        self.doing(", ".join(f"{key} {value}" for key, value in row.items()))
+        try:
+            yield
+        except Exception:
+            self.add({**row, "error": traceback.format_exc()})
+
+    def _write(self) -> None:
+        write_whole(self._path, json.dumps(self._document))
+
+
+class Recorder:
+    """A plugin of pytest that records the outcome of each test when it is known."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self.counts: Counter[str] = Counter()
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        """Tell which test runs."""
+        self._figures.doing(nodeid)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Add the outcome of a test: its call, or what failed or was skipped before or after it."""
+        if report.when == "call" or not report.passed:
+            row = {"test": report.nodeid, "outcome": report.outcome, "seconds": report.duration, "why": None}
+            if report.skipped and isinstance(report.longrepr, tuple):
+                row["why"] = report.longrepr[2].removeprefix("Skipped: ")
+            if report.failed:
+                row["error"] = report.longreprtext
+            self.counts[report.outcome] += 1
+            self._figures.add(row)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Add a file that cannot be imported."""
+        if report.failed:
+            row = {"test": report.nodeid, "outcome": "not collected", "seconds": None, "why": None}
+            self.counts["not collected"] += 1
+            self._figures.add({**row, "error": report.longreprtext})
+
+
+def prepare_process() -> None:
+    """Let this process end with the one that started it (on Linux), and leave no core dump."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+# In the process that starts the parts -------------------------------------------------------------------
+
+
+def run_parts(
+    parts: Sequence[Part],
+    environment: Mapping[str, Any],
+    write: Callable[[Mapping[str, Any]], None],
+    *,
+    seconds: float,
+    variables: Mapping[str, str] | None = None,
+) -> bool:
+    """Run parts one after the other, each until it ends or its time is over.
+
+    Args:
+        parts: The parts, the most important ones first.
+        environment: What is known about the environment; parts add to it.
+        write: Receives the report whenever it changes.
+        seconds: Time limit of all parts together: a part has at most what is left of it.
+        variables: Environment variables of the parts. (default: those of this process)
+
+    Returns:
+        Whether every part passed.
+    """
+    deadline = time.monotonic() + seconds
+    new = {"status": "waiting", "seconds": 0.0, "rows": [], "summary": None, "error": None}
+    results: list[dict[str, Any]] = [{"name": part.name, "limit": part.seconds, **new} for part in parts]
+    report = {"environment": dict(environment), "parts": results}
+    write(report)
+    reason = None
+    # A request to end must stop the part that runs; by default it would end this process only.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        for part, result in zip(parts, results, strict=True):
+            result["limit"] = min(part.seconds, deadline - time.monotonic())
+            if reason is None and result["limit"] <= 0:
+                reason = f"the {seconds:.0f} s of all parts are over"
+            if reason is not None:
+                result.update(status="skipped", error=reason, limit=part.seconds)
+                write(report)
+                continue
+            print(f"{part.name} (at most {result['limit']:.0f} s) ...", flush=True)
+            _run(part, result, report, write, variables)
+            print(f"    {result['status']} after {result['seconds']:.1f} s", flush=True)
+            if part.needed and result["status"] != "passed":
+                reason = f"'{part.name}' did not pass"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return all(result["status"] == "passed" for result in results)
+
+
+def _run(
+    part: Part,
+    result: dict[str, Any],
+    report: dict[str, Any],
+    write: Callable[[Mapping[str, Any]], None],
+    variables: Mapping[str, str] | None,
+) -> None:
+    """Run a part, and keep its result up to date."""
+    result["status"] = "running"
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        figures, log = Path(folder) / "figures.json", Path(folder) / "log"
+
+        def update() -> dict[str, Any]:
+            found: dict[str, Any] = json.loads(figures.read_text()) if figures.exists() else {}
+            result.update({key: found[key] for key in ("rows", "summary") if key in found})
+            result["seconds"] = round(time.monotonic() - start, 1)
+            report["environment"].update(found.get("environment", {}))
+            write(report)
+            return found
+
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*part.command, str(figures)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,  # to stop the processes that it starts, too
+                env={**os.environ, **(variables or {}), "PYTHONFAULTHANDLER": "1"},
+            )
+            stopped = "interrupted"
+            try:
+                update()
+                while _waits(process, _POLL_SECONDS) and time.monotonic() - start < result["limit"]:
+                    update()
+                stopped = f"stopped at its limit of {result['limit']:.0f} s"
+            finally:
+                ended = process.poll()
+                _stop(process)
+                doing = update().get("doing")
+                result["status"], result["error"] = _outcome(result["rows"], ended, stopped, doing)
+                if ended != 0:
+                    result["log"] = _tail(log)
+                write(report)
+
+
+def _outcome(
+    rows: Sequence[Mapping[str, Any]], code: int | None, stopped: str, doing: str | None
+) -> tuple[str, str | None]:
+    """Return status and error of a part that ended with an exit code, or was stopped (None)."""
+    during = f" (last: {doing})" if doing else ""
+    if code is None:
+        return "stopped", stopped + during
+    if code != 0:
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return "failed", f"ended with {how}{during}"
+    failures = sum("error" in row for row in rows)
+    if failures:
+        return "failed", f"{failures} of {len(rows)} rows have an error"
+    return ("passed", None) if rows else ("failed", "it measured nothing")
+
+
+def _waits(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a process for a time, and return whether it still runs."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGABRT)  # faulthandler prints where it was
+        _waits(process, _LAST_WORDS_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
+
+
+# Report --------------------------------------------------------------------------------------------------
+
+
+def as_markdown(report: Mapping[str, Any], parts: Sequence[Part], introduction: str) -> str:
+    """Format a report: the environment, the status of each part, and its rows and errors."""
+    lines = [introduction.rstrip(), "", "| | |", "|---|---|"]
+    lines += [f"| {key} | {_escaped(value)} |" for key, value in report["environment"].items()]
+    lines += ["", "| part | status | seconds | limit | |", "|---|---|--:|--:|---|"]
+    for result in report["parts"]:
+        cells = (result["name"], result["status"], f"{result['seconds']:.1f}", f"{result['limit']:.0f}")
+        remarks = "; ".join(filter(None, (result["summary"], result["error"])))
+        lines.append(f"| {' | '.join(cells)} | {_escaped(remarks)} |")
+    for part, result in zip(parts, report["parts"], strict=True):
+        if result["rows"] or result.get("log"):
+            lines += ["", f"## {part.name}", *_table(result["rows"], part.columns)]
+            lines += _errors(result)
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> list[str]:
+    if not rows:
+        return []
+    sides = ["--:" if ">" in spec else "---" for spec in columns.values()]
+    lines = ["", f"| {' | '.join(columns)} |", f"|{'|'.join(sides)}|"]
+    for row in rows:
+        cells = [_cell(row.get(key), spec) for key, spec in columns.items()]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _cell(value: object, spec: str) -> str:
+    return "-" if value is None else _escaped(format(value, spec).strip())
+
+
+def _errors(result: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for row in result["rows"]:
+        if "error" in row:
+            named = ", ".join(str(value) for key, value in row.items() if key != "error")
+            lines += ["", f"{named}:", "", *_block(row["error"])]
+    if result.get("log"):
+        lines += ["", "The end of its log:", "", *_block(result["log"])]
+    return lines
+
+
+def _block(text: str) -> list[str]:
+    return ["````text", *text.strip().splitlines()[-_LOG_LINES:], "````"]
+
+
+def _escaped(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
