@@ -344,9 +344,7 @@ def _column_mask(columns: Sequence[int], num_values: int, device: torch.device) 
     outside = index[(index < 0) | (index >= num_values)]
     if outside.numel():
         raise ValueError(f"'columns' has {int(outside[0])}, expected 0 to {num_values - 1}")
-    mask = torch.zeros(num_values, dtype=torch.bool, device=device)
-    mask[index] = True
-    return mask
+    return torch.isin(torch.arange(num_values, device=device), index)
 
 
 def _joint_distances(prediction: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:

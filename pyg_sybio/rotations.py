@@ -36,10 +36,7 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
         ValueError: If the last dimension is not 3.
     """
     _check_shape("expmap", expmap, (3,))
-    square = expmap.square().sum(-1)
-    small = square < _SMALL_SQUARE
-    # The square root has an infinite gradient at zero.
-    angle = square.where(~small, torch.ones_like(square)).sqrt()
+    square, small, angle = _length(expmap)
     half = (angle / 2).sin() / (angle / 2)
     first = torch.where(small, 1 - square / 6 + square.square() / 120, angle.sin() / angle)
     second = torch.where(small, 0.5 - square / 24 + square.square() / 720, half.square() / 2)
@@ -48,7 +45,7 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
     identity = torch.eye(3, dtype=expmap.dtype, device=expmap.device)
-    return identity + first[..., None, None] * cross + second[..., None, None] * (cross @ cross)
+    return identity + first[..., None] * cross + second[..., None] * (cross @ cross)
 
 
 def matrix_to_expmap(matrix: Tensor) -> Tensor:
@@ -91,9 +88,7 @@ def expmap_to_quaternion(expmap: Tensor) -> Tensor:
         ValueError: If the last dimension is not 3.
     """
     _check_shape("expmap", expmap, (3,))
-    square = expmap.square().sum(-1, keepdim=True)
-    small = square < _SMALL_SQUARE
-    angle = square.where(~small, torch.ones_like(square)).sqrt()
+    square, small, angle = _length(expmap)
     real = torch.where(small, 1 - square / 8 + square.square() / 384, (angle / 2).cos())
     ratio = torch.where(small, 0.5 - square / 48 + square.square() / 3840, (angle / 2).sin() / angle)
     return torch.cat([real, ratio * expmap], dim=-1)
@@ -120,9 +115,7 @@ def quaternion_to_expmap(quaternion: Tensor) -> Tensor:
     """
     _check_shape("quaternion", quaternion, (4,))
     real, imaginary = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion).split((1, 3), dim=-1)
-    square = imaginary.square().sum(-1, keepdim=True)
-    small = square < _SMALL_SQUARE
-    sine = square.where(~small, torch.ones_like(square)).sqrt()
+    square, small, sine = _length(imaginary)
     ratio = torch.where(small, 2 + square / 3 + 3 * square.square() / 20, 2 * torch.atan2(sine, real) / sine)
     return ratio * imaginary
 
@@ -175,7 +168,9 @@ def euler_to_matrix(angles: Tensor, order: str = "XYZ") -> Tensor:
         ValueError: If the last dimension is not 3 or `order` is not three different axes.
     """
     _check_shape("angles", angles, (3,))
-    axes = torch.eye(3, dtype=angles.dtype, device=angles.device)[list(_axes(order))]
+    if sorted(order) != ["X", "Y", "Z"]:
+        raise ValueError(f"'order' is {order!r}, expected three different axes such as 'XYZ' or 'ZXY'")
+    axes = torch.eye(3, dtype=angles.dtype, device=angles.device)[["XYZ".index(axis) for axis in order]]
     turns = expmap_to_matrix(angles[..., None] * axes)  # [..., 3 (turn), 3, 3]
     first, second, third = turns.unbind(-3)
     return first @ second @ third
@@ -276,11 +271,12 @@ def check_parents(parents: Sequence[int]) -> None:
             raise ValueError(f"'parents' has {parent} for joint {joint}, expected {expected}")
 
 
-def _axes(order: str) -> tuple[int, int, int]:
-    if sorted(order) != ["X", "Y", "Z"]:
-        raise ValueError(f"'order' is {order!r}, expected three different axes such as 'XYZ' or 'ZXY'")
-    i, j, k = ("XYZ".index(axis) for axis in order)
-    return i, j, k
+def _length(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the squared length, whether it is small, and the length, or 1 if it is small, ``[..., 1]``."""
+    square = vectors.square().sum(-1, keepdim=True)
+    small = square < _SMALL_SQUARE
+    # The square root has an infinite gradient at zero.
+    return square, small, square.where(~small, torch.ones_like(square)).sqrt()
 
 
 def _check_shape(name: str, value: Tensor, ending: tuple[int, ...]) -> None:

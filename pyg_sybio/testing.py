@@ -88,13 +88,8 @@ def assert_equivariant(
 
 def assert_every_parameter_gets_a_gradient(module: nn.Module) -> None:
     """Assert, after a backward pass, that every parameter has a nonzero gradient without NaN."""
-    dead = [
-        name
-        for name, parameter in module.named_parameters()
-        if parameter.grad is None or not parameter.grad.any()
-    ]
+    gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
+    dead = [name for name, grad in gradients.items() if grad is None or not grad.any()]
     assert not dead, f"zero or missing gradient of {', '.join(dead)}"
-    broken = [
-        name for name, each in module.named_parameters() if each.grad is None or each.grad.isnan().any()
-    ]
+    broken = [name for name, grad in gradients.items() if grad is not None and grad.isnan().any()]
     assert not broken, f"NaN in the gradient of {', '.join(broken)}"

@@ -15,7 +15,6 @@ from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.prediction_head import PredictionHead
-from pyg_sybio.skeleton import Skeleton
 
 # The replacement of each module of the reference model.
 REPLACEMENTS: dict[type[nn.Module], Any] = {
@@ -41,6 +40,9 @@ class FoldedSybioGNN(nn.Module):
     Shapes:
         See :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
 
+    Attributes:
+        skeleton, config, num_classes, num_future: As in :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
+
     Raises:
         ValueError: If ``dtype`` is another type, or :meth:`train` is called with :obj:`True`.
     """
@@ -53,6 +55,8 @@ class FoldedSybioGNN(nn.Module):
             raise ValueError(f"'dtype' is {dtype}, expected the model's {own} or torch.bfloat16")
         self.lowered = dtype != own
         self.dtype = dtype
+        self.skeleton, self.config = model.skeleton, model.config
+        self.num_classes, self.num_future = model.num_classes, model.num_future
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         bones = self.model.bone_network
         if bones is not None and self.model.joint_network is not None and self.model.bone_correction is None:
@@ -66,26 +70,6 @@ class FoldedSybioGNN(nn.Module):
                     module.joint_blocks.to(dtype)
                     module.part_blocks.to(dtype)
         super().train(False)
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The skeleton of the poses."""
-        return self.model.skeleton
-
-    @property
-    def num_classes(self) -> int:
-        """The number of classes."""
-        return self.model.num_classes
-
-    @property
-    def num_future(self) -> int:
-        """The number of future frames."""
-        return self.model.num_future
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The model's arguments."""
-        return self.model.config
 
     def forward(
         self,

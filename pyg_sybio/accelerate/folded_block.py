@@ -1,15 +1,19 @@
 r"""J-GTC and P-GTC blocks with folded batch norms (Eq. 6 and 8), for evaluation."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from pyg_sybio.accelerate.chunks import apply_in_chunks, num_chunks
 from pyg_sybio.accelerate.graph_product import all_graphs, convolve_in_time, graph_product
 from pyg_sybio.accelerate.minimal_filtering import can_be_tiled, convolve_in_tiles, tile_kernels
-from pyg_sybio.nn.blocks import FeatureNorm, GraphTemporalBlock
+from pyg_sybio.nn.blocks import FeatureNorm
 from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.nn.part_conv import PartConv
-from pyg_sybio.nn.temporal_conv import TemporalConv
+
+# Size (motions × frames × nodes) from which minimal filtering speeds up a temporal convolution.
+_MANY = 3 * 2**10
 
 
 class FoldedBlock(nn.Module):
@@ -28,16 +32,15 @@ class FoldedBlock(nn.Module):
         \sum_k A_k [X, S X_o] W_k^\top = \sum_k A_k X W_{k,x}^\top + \sum_k (A_k S) X_o W_{k,o}^\top
 
     Args:
-        block: The block; later changes of its weights do not affect this copy.
+        block: The block (:class:`~pyg_sybio.nn.blocks.GraphTemporalBlock`); later changes of its weights do
+            not affect this copy.
         assignment: Matrix :math:`S` that maps features of the other scale to the nodes of the block; None for
             a block without fusion. (default: :obj:`None`)
-        other_channels: Number of the block's input features that belong to the other scale.
-            (default: :obj:`0`)
 
     Shapes:
-        - **x:** :math:`(G, T, M, D)`
+        - **x:** :math:`(G, T, M, D)`; in a fused block, a tuple with the features of the other scale
+          :math:`(G, T, M_o, D_o)`
         - **actional:** :math:`(G, M, M)` or :obj:`None`
-        - **other:** the other scale's features :math:`(G, T, M_o, D_o)`, or :obj:`None`
         - **output:** :math:`(G, \lceil T/s \rceil, M, D')`
     """
 
@@ -51,24 +54,21 @@ class FoldedBlock(nn.Module):
     temporal_bias: Tensor  # including the bias of the residual, [D']
     shortcut: Tensor | None  # weights of the residual, [D', D + D_o]; None for the identity
 
-    def __init__(
-        self, block: GraphTemporalBlock, *, assignment: Tensor | None = None, other_channels: int = 0
-    ) -> None:
+    def __init__(self, block: Any, assignment: Tensor | None = None) -> None:
         super().__init__()
         conv = block.graph_conv
         self.stride, self.out_channels = block.temporal_conv.stride, conv.out_channels
         self.actional_weight = conv.actional_weight if isinstance(conv, JointConv) else 0.0
-        own_channels = conv.in_channels - other_channels
+        # In a fused block, each scale contributes half of the input features.
+        own_channels = conv.in_channels if assignment is None else conv.in_channels // 2
         graphs, weight = graphs_and_weights(conv)
         scale, shift = _scale_and_shift(block.graph_norm)
         terms = (scale[:, None] * weight).unflatten(1, (-1, conv.in_channels))  # [D', K, D + D_o]
         temporal_scale, temporal_shift = _scale_and_shift(block.temporal_norm)
         temporal = temporal_scale[:, None, None, None] * block.temporal_conv.conv.weight
         shortcut = None
-        if isinstance(block.residual, nn.Sequential):
+        if not isinstance(block.residual, nn.Identity):
             linear, norm = block.residual
-            assert isinstance(linear, TemporalConv)
-            assert isinstance(norm, FeatureNorm)
             shortcut_scale, shortcut_shift = _scale_and_shift(norm)
             shortcut = shortcut_scale[:, None] * linear.conv.weight.flatten(1)
             temporal_shift = temporal_shift + shortcut_shift
@@ -85,21 +85,13 @@ class FoldedBlock(nn.Module):
         ):
             self.register_buffer(name, None if value is None else value.detach().clone())
 
-    def forward(
-        self, x: Tensor, actional: Tensor | None = None, other: Tensor | None = None, *, tiled: bool = False
-    ) -> Tensor:
-        """Apply the block.
-
-        Args:
-            x: The block's own features.
-            actional: The actional graphs, for a block with an actional term.
-            other: The features of the other scale, for a fused block.
-            tiled: Whether to use minimal filtering in the temporal convolution, which is faster for long
-                clips (:mod:`~pyg_sybio.accelerate.minimal_filtering`).
-        """
+    def forward(self, x: Tensor | tuple[Tensor, Tensor], actional: Tensor | None = None) -> Tensor:
+        """Apply the block."""
+        x, other = x if isinstance(x, tuple) else (x, None)
         chunks = num_chunks(x, x.size(1) * x.size(2) * self.own.size(1) * x.element_size())
         hidden = apply_in_chunks(self._graph_product, chunks, x, actional, other).relu_()
-        if tiled and self.tiles is not None:
+        here = hidden.device.type == "cpu" and not torch.compiler.is_compiling()
+        if self.tiles is not None and here and hidden[..., 0].numel() >= _MANY:
             out = convolve_in_tiles(hidden, self.tiles, self.temporal_bias)
         else:
             out = convolve_in_time(hidden, self.temporal, self.temporal_bias, stride=self.stride)

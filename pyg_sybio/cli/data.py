@@ -75,8 +75,6 @@ def show(args: argparse.Namespace) -> None:
 
     output = args.output or Path(f"{args.file.stem}.png")
     options.check_output(output, options.PICTURES_AND_FILMS)
-    if not args.file.exists():
-        raise FileNotFoundError(f"no file {args.file}: expected a motion file")
     motions = read_motions(args.file, skeleton=_skeleton(args.skeleton))
     motion = _entry(motions, args.entry or 0, args.file)
     print(motion)

@@ -14,16 +14,11 @@ from pyg_sybio.files import read_json
 
 def add_command(commands: options.Commands) -> None:
     """Add ``plot``."""
-    actions = options.new_group(
-        commands,
-        "plot",
-        "Draw what a model has learned, its predictions and errors, and the course of its training.",
-        metavar="PICTURE",
-    )
+    summary = "Draw what a model has learned, its predictions and errors, and the course of its training."
+    actions = options.new_group(commands, "plot", summary, metavar="PICTURE")
 
-    parser = _new_picture(
-        actions, "actional", "The actional graph of a clip, or the mean of each class.", actional
-    )
+    summary = "The actional graph of a clip, or the mean of each class."
+    parser = _new_picture(actions, "actional", summary, actional)
     options.add_model(parser, clips=True)
     shown = parser.add_mutually_exclusive_group()
     options.add(shown, "--clip", options.non_negative_int, "of one clip of the split, counted from 0")
@@ -37,31 +32,20 @@ def add_command(commands: options.Commands) -> None:
     parser = _new_picture(actions, "embedding", "A t-SNE map of the actional graphs of all clips.", embedding)
     options.add_model(parser, clips=True)
     options.add(parser, "--seed", options.non_negative_int, "random seed of t-SNE", 0)
-    # 2000 graphs are mapped in well below a minute.
-    options.add(
-        parser, "--clips", options.positive_int, "maximum number of clips, spread evenly over the split", 2000
-    )
+    clips = "maximum number of clips, spread evenly over the split"
+    options.add(parser, "--clips", options.positive_int, clips, 2000)  # mapped in well below a minute
     perplexity = "perplexity of t-SNE, about the number of neighbours that stay close"
     few = "(default: 30, or a third of the graphs if these are few)"
     options.add(parser, "--perplexity", options.non_negative_float, f"{perplexity} {few}")
 
-    parser = _new_picture(
-        actions,
-        "prediction",
+    summary = (
         "The forecast drawn over the true motion, with each joint's error as a line: a strip of poses, a "
-        "GIF, a film, or a page with a player.",
-        prediction,
-        kinds=options.PICTURES_AND_FILMS,
+        "GIF, a film, or a page with a player."
     )
+    parser = _new_picture(actions, "prediction", summary, prediction, options.PICTURES_AND_FILMS)
     options.add_model(parser, clips=True)
-    options.add(
-        parser,
-        "of",
-        str,
-        "a recording, whose last frames are hidden from the model and compared with the forecast, or the "
-        "number of a clip of the split, from 0",
-        metavar="FILE_OR_CLIP",
-    )
+    of = "a recording, whose last frames the forecast is compared with, or the number of a clip, from 0"
+    options.add(parser, "of", str, of, metavar="FILE_OR_CLIP")
     options.add(parser, "--entry", options.non_negative_int, "number of the motion in the file, from 0", 0)
     times = "times of a strip in ms (default: 80, 160, 320, 400, 560, 1000, as far as the forecast reaches)"
     options.add(parser, "--times", options.non_negative_float, times, nargs="+")
@@ -79,9 +63,8 @@ def add_command(commands: options.Commands) -> None:
     sources = "results of 'sybio reproduce observation', or models to evaluate at ratios of 0.1 to 1"
     options.add_model(parser, "sources", sources, clips=True, nargs="+", metavar="CSV|MODEL")
 
-    parser = _new_picture(
-        actions, "training", "Losses, accuracy and errors over one or more trainings.", training
-    )
+    summary = "Losses, accuracy and errors over one or more trainings."
+    parser = _new_picture(actions, "training", summary, training)
     folders = "folder of a run's TensorBoard files, or the folder of its versions, whose last one is shown"
     options.add(parser, "folders", Path, folders, nargs="+", metavar="RUN_FOLDER")
     smoothing = "exponential smoothing of training curves, from 0 (none) to below 1; raw curves are faint"
@@ -122,26 +105,23 @@ def actional(args: argparse.Namespace) -> None:
         prediction = trained.predict(args.file, one_view=True)
         _note(args.file, prediction.notices)
         x = prediction.prepared.observed.poses.float()
-        graphs = actional_graphs_of(trained.model, x)
+        graphs, poses = actional_graphs_of(trained.model, x), x[:, -1]
         names = _persons(args.file.name, len(graphs))
-        shown = dict(zip(names, graphs, strict=True))
-        poses = dict(zip(names, x[:, -1], strict=True))
         title = f"Actional graph of {args.file.name}"
     else:
         dataset = splits_of(trained, args).clips(args.split)
         class_names = list(dataset.class_names)
         if args.clip is not None:
             found = actional_graphs(trained.model, dataset, [args.clip])
-            names = _persons(f"clip {args.clip}, {class_names[int(found.y[0])]}", len(found.graphs))
-            shown = dict(zip(names, found.graphs, strict=True))
-            poses = dict(zip(names, found.poses, strict=True))
+            graphs, poses = found.graphs, found.poses
+            names = _persons(f"clip {args.clip}, {class_names[int(found.y[0])]}", len(graphs))
             title = f"Actional graph of a clip of {args.split}"
         else:
             found = _of_classes(trained, dataset, args.class_name)
             means = found.class_means()
             counts = _range([len(found.of_class(label).y) for label in means])
-            shown = {class_names[label]: mean for label, mean in means.items()}
-            poses = {class_names[label]: found.of_class(label).poses[0] for label in means}
+            names, graphs = [class_names[label] for label in means], means.values()
+            poses = [found.of_class(label).poses[0] for label in means]
             title = f"Actional graphs, mean of each class over its {counts} of {args.split}"
     rotations = skeleton.coordinates == "expmap"
     title += ", on a schematic body" if rotations else ", drawn on the last observed pose"
@@ -149,9 +129,9 @@ def actional(args: argparse.Namespace) -> None:
         title += " of one clip"
     draw_actional(
         skeleton,
-        shown,
+        dict(zip(names, graphs, strict=True)),
         args.output,
-        poses=None if rotations else poses,
+        poses=None if rotations else dict(zip(names, poses, strict=True)),
         strongest=args.strongest,
         threshold=args.threshold,
         title=title,
@@ -243,9 +223,8 @@ def observation(args: argparse.Namespace) -> None:
 
     series: dict[str, Any] = {}
     for path in args.sources:
-        found = (
-            _of_results(path) if path.suffix.lower() == ".csv" else {_name_of(path): _observed(path, args)}
-        )
+        is_table = path.suffix.lower() == ".csv"
+        found = _of_results(path) if is_table else {_name_of(path): _observed(path, args)}
         for name, line in found.items():
             # Two sources may call theirs alike.
             series[f"{path.parent.name}: {name}" if name in series else name] = line

@@ -51,8 +51,6 @@ def show(args: argparse.Namespace) -> None:
 
 def validate(args: argparse.Namespace) -> None:
     """Run ``sybio skeleton validate``."""
-    if not args.file.is_file():
-        raise FileNotFoundError(f"no file {args.file}: expected a skeleton's JSON file")
     skeleton = skeletons.load_skeleton(args.file)
     counts = f"{skeleton.num_joints} joints, {skeleton.num_bones} bones, {skeleton.num_parts} parts"
     print(f"OK: {skeleton.name}, {counts}")

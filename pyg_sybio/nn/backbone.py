@@ -2,6 +2,7 @@ r"""The backbone: multi-branch multiscale graph convolution networks (section 5.
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -131,14 +132,18 @@ class MultiscaleGCN(nn.Module):
         for i, (joint_block, part_block) in enumerate(blocks, start=1):
             joints, parts = x, x_parts
             if i in self.fusions:
-                joints = torch.cat([x, self.part2joint(x_parts)], dim=-1)
-                parts = torch.cat([x_parts, self.joint2part(x)], dim=-1) if i > 1 else x_parts
+                joints = self._fused(x, x_parts, self.part2joint)
+                parts = self._fused(x_parts, x, self.joint2part) if i > 1 else x_parts
             x = self._apply_block(joint_block, joints, actional)
             x_parts = self._apply_block(part_block, parts)
         # Average over time before copying parts to joints, so that only one frame is copied.
         return x.mean(dim=1) + self.part2joint(x_parts.mean(dim=1))
 
-    def _apply_block(self, block: nn.Module, *inputs: Tensor | None) -> Tensor:
+    def _fused(self, x: Tensor, other: Tensor, exchange: nn.Module) -> Any:
+        """Concatenate the features of a scale with the features of the other scale."""
+        return torch.cat([x, exchange(other)], dim=-1)
+
+    def _apply_block(self, block: nn.Module, *inputs: Any) -> Tensor:
         recomputed = self.training and self.checkpoint_activations
         return recompute(block, *inputs) if recomputed else block(*inputs)
 

@@ -50,22 +50,13 @@ def check_connected(where: str, nodes: Sequence[str], edges: Iterable[Pair], rem
 
 def check_partition(parts: Mapping[str, Sequence[str]], joints: Sequence[str]) -> None:
     """Check that every joint belongs to exactly one part."""
-    owners: dict[str, str] = {}
     for part, members in parts.items():
         check_known(f"parts.{part}", members, joints, "joint")
-        for joint in members:
-            if joint in owners:
-                other = owners[joint]
-                twice = f"twice in '{part}'" if other == part else f"in '{other}' and in '{part}'"
-                raise _not_partitioned(joint, twice)
-            owners[joint] = part
     for joint in joints:
-        if joint not in owners:
-            raise _not_partitioned(joint, "in no part")
-
-
-def _not_partitioned(joint: str, found: str) -> ValueError:
-    return ValueError(f"'parts' has joint '{joint}' {found}, expected every joint in exactly one part")
+        owners = [f"in '{part}'" for part, members in parts.items() for each in members if each == joint]
+        if len(owners) != 1:
+            found = " and ".join(owners) or "in no part"
+            raise ValueError(f"'parts' has joint '{joint}' {found}, expected every joint in exactly one part")
 
 
 def listed(names: Iterable[str]) -> str:

@@ -24,8 +24,6 @@ def load_skeleton(name_or_path: str | Path) -> Skeleton:
     if isinstance(name_or_path, Path) or ".json" in text:
         stem, colon, subset = text.rpartition(".json:")
         path = Path(f"{stem}.json" if colon else text)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file, expected a skeleton's JSON file")
         skeleton = Skeleton.from_dict(_document(path), where=str(path))
     else:
         name, colon, subset = text.partition(":")

@@ -24,9 +24,11 @@ def resolve_precision(precision: str | int | None, accelerator: str = "auto") ->
     device = _device_type(accelerator)
     if device == "cpu":
         fast = _has_amx()
-        return _choice(fast), "this processor has AMX" if fast else "this processor has no fast bfloat16"
-    fast = has_native_bf16(device)
-    return _choice(fast), f"{device} with{'' if fast else 'out'} native bfloat16"
+        reason = "this processor has AMX" if fast else "this processor has no fast bfloat16"
+    else:
+        fast = has_native_bf16(device)
+        reason = f"{device} with{'' if fast else 'out'} native bfloat16"
+    return "bf16-mixed" if fast else "32-true", reason
 
 
 def has_native_bf16(device: str) -> bool:
@@ -63,7 +65,3 @@ def _device_type(accelerator: str) -> str:
             return "mps"
         return "cuda" if torch.cuda.is_available() else "cpu"
     return accelerator
-
-
-def _choice(fast: bool) -> str:
-    return "bf16-mixed" if fast else "32-true"

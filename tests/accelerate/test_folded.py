@@ -98,9 +98,9 @@ def test_each_block_equals_the_reference(
         return
     x = torch.randn(2, num_frames, nodes, 3, dtype=torch.float64)
     other = torch.randn(2, num_frames, others, 3, dtype=torch.float64)
-    folded = FoldedBlock(block, assignment=exchange(torch.eye(others, dtype=torch.float64)), other_channels=3)
+    folded = FoldedBlock(block, exchange(torch.eye(others, dtype=torch.float64)))
     expected = block(torch.cat([x, exchange(other)], dim=-1), *graph)
-    torch.testing.assert_close(folded(x, *graph, other=other), expected, atol=1e-9, rtol=0)
+    torch.testing.assert_close(folded((x, other), *graph), expected, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("num_future", [1, 5])

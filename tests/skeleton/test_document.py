@@ -121,7 +121,7 @@ def without(key: str) -> dict[str, Any]:
             document(parts={"trunk": ["root", "top"], "left": ["top"]}),
             r"'parts' has joint 'top' in 'trunk' and in 'left', expected every joint in exactly one part",
         ),
-        (document(parts={"trunk": ["root", "root"]}), r"'parts' has joint 'root' twice in 'trunk'"),
+        (document(parts={"trunk": ["root", "root"]}), r"'parts' has joint 'root' in 'trunk' and in 'trunk'"),
         (
             document(parts={"trunk": ["root", "top"]}),
             r"'parts' has joint 'left_arm' in no part, expected every",
@@ -204,9 +204,7 @@ def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
         ValueError, match=r"skeleton 'coco17' has no joint 'spine'; its joints: nose, left_eye"
     ):
         load_skeleton("coco17").joint_index("spine")
-    with pytest.raises(
-        FileNotFoundError, match=r"absent\.json: no such file, expected a skeleton's JSON file"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no file .*absent\.json: expected a skeleton's JSON file"):
         load_skeleton(tmp_path / "absent.json")
-    with pytest.raises(FileNotFoundError, match=r"no such file"):
+    with pytest.raises(FileNotFoundError, match=r"no file"):
         load_skeleton(tmp_path)
