@@ -10,9 +10,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -79,19 +80,13 @@ def _from_workers(
             initializer=_start_worker,
             initargs=(pickle.dumps(function), Path(spill), reading, slot),
         )
-        waiting: deque[Future[bytes | Path]] = deque()
-        numbered = enumerate(files)
+        submitted = (executor.submit(_work, number, path) for number, path in enumerate(files))
         try:
             with _interrupts_held_back():
-                for number, path in numbered:
-                    waiting.append(executor.submit(_work, number, path))
-                    if len(waiting) == FILES_IN_FLIGHT * num_processes:
-                        break
+                waiting = deque(islice(submitted, FILES_IN_FLIGHT * num_processes))
             while waiting:
                 result = waiting.popleft().result()
-                for number, path in numbered:
-                    waiting.append(executor.submit(_work, number, path))
-                    break
+                waiting.extend(islice(submitted, 1))
                 yield _unpickled(io.BytesIO(result) if isinstance(result, bytes) else result.open("rb"))
         except BrokenProcessPool:
             names = ", ".join(str(files[number - 1]) for number in reading if number)

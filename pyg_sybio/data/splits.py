@@ -108,9 +108,8 @@ class Splits:
         """
         known = flat_parameters(self.dataset)
         lacks = {"dataset"} if registered_name(self.dataset) is None else set()
-        described: dict[str, dict[str, Any]] = {}
+        described: dict[str, dict[str, Any]] = {place: {} for place in self._places}
         for place, given in self._places.items():
-            described[place] = {}
             for key, value in given.items():
                 if key in NOT_SHARED:
                     default = key in known and value == known[key].default

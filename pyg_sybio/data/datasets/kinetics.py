@@ -11,7 +11,6 @@ from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.readers.kinetics import FRAME_RATE, KineticsLabel, read_kinetics, read_kinetics_labels
 from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
-from pyg_sybio.data.store.store import MotionStore
 from pyg_sybio.data.transforms import SelectByConfidence, Shift
 
 # The two parts of the benchmark; published figures are measured on its "val".
@@ -75,7 +74,10 @@ class KineticsSkeleton(MotionDataset):
         labels = lists[part]
         files, self.missing = _find_files(root / part, labels)
         store = self.prepared(files, read_kinetics, root / part, transforms, storage)
-        _check_labels(store, labels, root / f"{part}_label.json")
+        for clip in store.clips:
+            if clip.label != (listed := labels[Path(clip.source).stem].label):
+                where = root / f"{part}_label.json"
+                raise ValueError(f"{clip.source} has label {clip.label!r}, but {where} has {listed!r} for it")
         self.split = split
         super().__init__(
             store=store,
@@ -111,13 +113,6 @@ def _find_files(folder: Path, labels: Mapping[str, KineticsLabel]) -> tuple[list
             f"{folder}: {len(missing)} of {len(names)} listed clips are missing: {few(missing)}", stacklevel=3
         )
     return [folder / f"{name}.json" for name in names if f"{name}.json" in there], missing
-
-
-def _check_labels(store: MotionStore, labels: Mapping[str, KineticsLabel], where: Path) -> None:
-    for clip in store.clips:
-        listed = labels[Path(clip.source).stem].label
-        if clip.label != listed:
-            raise ValueError(f"{clip.source} has label {clip.label!r}, but {where} has {listed!r} for it")
 
 
 def _class_names(lists: Mapping[str, Mapping[str, KineticsLabel]]) -> list[str]:

@@ -108,7 +108,9 @@ class MotionDataset(PositionDataset):
         used = sorted({span.clip for span in self.spans})
         self._labels = _labels(store, used, self.class_names)
         self.frame_rate = _frame_rate(store, used, frame_rate)
-        _warn(store)
+        if store.skipped:
+            first = few(f"{source} ({reason})" for source, reason in store.skipped)
+            warnings.warn(f"{len(store.skipped)} clips are left out: {first}", stacklevel=2)
 
     @classmethod
     def from_settings(cls, **settings: Any) -> Self:
@@ -275,12 +277,6 @@ def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]
             raise ValueError(f"{info.source} has {came}, expected one of {few(class_names, 5)}")
         result[clip] = index[info.label]
     return result
-
-
-def _warn(store: MotionStore) -> None:
-    if store.skipped:
-        first = few(f"{source} ({reason})" for source, reason in store.skipped)
-        warnings.warn(f"{len(store.skipped)} clips are left out: {first}", stacklevel=3)
 
 
 def _frame_rate(store: MotionStore, clips: Sequence[int], expected: float | None) -> float:

@@ -240,16 +240,14 @@ def choose_clips(
                 f"expected some of {', '.join(sorted(known, key=natural))}"
             )
         return select(clips, rule, split, validation=validation)
-    everything = range(len(clips))
     if hold_out is None:
         parts = [_split_of(clip) for clip in clips]
-        training = [index for index in everything if parts[index] == "train"]
-        chosen = {name: [index for index in everything if parts[index] == name] for name in SPLITS}
+        chosen = {name: [index for index, part in enumerate(parts) if part == name] for name in SPLITS}
     else:
-        training, test = held_out(clips, everything, hold_out)
+        training, test = held_out(clips, range(len(clips)), hold_out)
         chosen = {"train": training, "val": [], "test": test}
     if validation is not None and not chosen["val"]:
-        chosen["train"], chosen["val"] = held_out(clips, training, validation)
+        chosen["train"], chosen["val"] = held_out(clips, chosen["train"], validation)
     if not chosen[split]:
         remedy = "validation" if split == "val" else "hold_out"
         raise ValueError(

@@ -77,7 +77,5 @@ def check_share(share: float) -> None:
 
 def _first_nodes(values: Tensor, num_nodes: int) -> Tensor:
     """The values of the first nodes `[num_nodes, ...]`, padded with zeros."""
-    missing = num_nodes - values.size(0)
-    if missing <= 0:
-        return values[:num_nodes]
-    return torch.cat([values, values.new_zeros(missing, *values.shape[1:])])
+    missing = max(num_nodes - values.size(0), 0)
+    return torch.cat([values[:num_nodes], values.new_zeros(missing, *values.shape[1:])])

@@ -96,12 +96,9 @@ class Normalisation:
         return cls(mean, deviation, tuple(used), tuple(varying))
 
     @cached_property
-    def _columns(self) -> Tensor:
-        return torch.tensor(self.used)
-
-    @cached_property
-    def _of_used(self) -> tuple[Tensor, Tensor]:
-        return self.mean[self._columns], self.deviation[self._columns]
+    def _of_used(self) -> tuple[Tensor, Tensor, Tensor]:
+        columns = torch.tensor(self.used)
+        return columns, self.mean[columns], self.deviation[columns]
 
     @classmethod
     def fit(cls, files: Iterable[Tensor], used: Sequence[int]) -> "Normalisation":
@@ -128,9 +125,8 @@ class Normalisation:
 
     def normalise(self, frames: Tensor) -> Tensor:
         r"""Raw frames `[..., T, V]` as the z-scores of the used joints, `[..., T, M, 3]`."""
-        mean, deviation = (of_used.to(frames.device) for of_used in self._of_used)
-        scores = (frames.index_select(-1, self._columns.to(frames.device)) - mean) / deviation
-        return scores.unflatten(-1, (-1, 3))
+        columns, mean, deviation = (of_used.to(frames.device) for of_used in self._of_used)
+        return ((frames.index_select(-1, columns) - mean) / deviation).unflatten(-1, (-1, 3))
 
     def restore(self, scores: Tensor, *, keep_constant: bool = False) -> Tensor:
         r"""z-scores `[..., T, M, 3]` as raw frames `[..., T, V]`, in double precision.

@@ -86,12 +86,8 @@ class AsfRig(Rig):
         """The matrices `C` of the axes about which the bones rotate, `[J, 3, 3]`, double precision."""
         # Rotations about fixed axes are those about moving axes in the opposite order.
         angles = torch.tensor([bone.axis[::-1] for bone in self.joints], dtype=torch.float64)
-        return torch.stack(
-            [
-                euler_to_matrix(angle, bone.axis_order[::-1])
-                for bone, angle in zip(self.joints, angles, strict=True)
-            ]
-        )
+        orders = [bone.axis_order[::-1] for bone in self.joints]
+        return torch.stack([euler_to_matrix(*turn) for turn in zip(angles, orders, strict=True)])
 
     def pose(self, values: Tensor) -> tuple[Tensor, Tensor]:
         rotations = self.axes @ self.rotations(values, about_fixed_axes=True) @ self.axes.mT

@@ -240,11 +240,10 @@ def _parse_hierarchy(words: _Words) -> BvhRig:
         words.fail("MOTION", f"a brace that closes '{unclosed.name}' of line {unclosed.line}")
     if not joints:
         words.fail("MOTION", "a ROOT before it")
-    return BvhRig(
-        tuple(
-            BvhJoint(j.name, j.parent, j.offset or (0, 0, 0), j.channels or (), j.is_end_site) for j in joints
-        )
+    found = (
+        BvhJoint(j.name, j.parent, j.offset or (0, 0, 0), j.channels or (), j.is_end_site) for j in joints
     )
+    return BvhRig(tuple(found))
 
 
 def _open(words: _Words, kind: str, joints: list[_Open], stack: list[int]) -> None:

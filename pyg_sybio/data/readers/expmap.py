@@ -4,6 +4,7 @@ A line is a frame of `V = 3 + 3·joints` comma-separated numbers: the translatio
 exponential map (rotation axis times angle, in radians) per joint.
 """
 
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,6 @@ from pyg_sybio.data.readers.text import all_lines_of, to_floats
 from pyg_sybio.skeleton import Skeleton
 
 FRAME_RATE = 50.0  # by the benchmarks; the files do not say
-# The characters of numbers in decimal digits, and those between them.
-_NUMERIC = b"0123456789+-.eE, \t\r\n"
 
 
 def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:
@@ -48,27 +47,15 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:
 
 
 def _read_frames(path: Path, num_values: int) -> np.ndarray:
-    content = all_lines_of(path)
-    if content == [b""]:
+    lines = all_lines_of(path)
+    if lines == [b""]:
         raise ValueError(f"{path} has no frames, expected lines of {num_values} comma-separated values")
-    # Bytes that are not text become characters that are not numbers, and are then reported with their line.
-    lines = [line.decode("utf-8", errors="replace") for line in content]
-    if not any(line.translate(None, _NUMERIC) or line.count(b",") != num_values - 1 for line in content):
-        try:
-            frames = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
-        except ValueError:
-            pass  # a field such as "1-2": the slow parser below names its line
-        else:
-            if frames.shape == (len(lines), num_values) and np.isfinite(frames).all():
-                return frames
-    return np.array(
-        [_parse_line(path, number, line, num_values) for number, line in enumerate(lines, start=1)]
-    )
-
-
-def _parse_line(path: Path, number: int, line: str, num_values: int) -> list[float]:
-    where = f"{path}, line {number}"
-    fields = [field.strip() for field in line.split(",")]
-    if len(fields) != num_values:
-        raise ValueError(f"{where} has {len(fields)} values, expected {num_values}")
-    return to_floats(fields, where)
+    values = array("d")
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}, line {number}"
+        # Bytes that are not text become characters that are not numbers.
+        fields = line.decode("utf-8", errors="replace").split(",")
+        if len(fields) != num_values:
+            raise ValueError(f"{where} has {len(fields)} values, expected {num_values}")
+        values.extend(to_floats(fields, where))
+    return np.array(values).reshape(-1, num_values)

@@ -5,7 +5,7 @@ import math
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -15,6 +15,7 @@ MAX_BYTES = 2**28
 """Largest size of an array: an archive of a few kilobytes can claim, and even contain, terabytes."""
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0, used for all arrays of plain values
 
 
@@ -30,7 +31,7 @@ class ArrayHeader(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-class NpzFile:
+class NpzFile(AbstractContextManager):
     r"""An open ``.npz`` archive, from which only plain arrays (numbers, booleans, text) can be read.
 
     Args:
@@ -53,9 +54,6 @@ class NpzFile:
         except ValueError:
             self._zip.close()
             raise
-
-    def __enter__(self) -> "NpzFile":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._zip.close()
@@ -97,10 +95,7 @@ class NpzFile:
                 raise ValueError(f"{self.path} has {member!r}, expected an archive of only .npy arrays")
             name = member.removesuffix(".npy")
             info = self._zip.getinfo(member)
-            if info.flag_bits & _ENCRYPTED or info.compress_type not in (
-                zipfile.ZIP_STORED,
-                zipfile.ZIP_DEFLATED,
-            ):
+            if info.flag_bits & _ENCRYPTED or info.compress_type not in _PACKINGS:
                 raise ValueError(
                     f"{self._where(name)} is packed in a way that numpy.savez never uses, expected its way"
                 )

@@ -219,10 +219,6 @@ class _Tree:
         """A sort key that is the same for the left and the right joint."""
         return min(joint, self.image.get(joint, joint))
 
-    def outward(self, start: int) -> dict[int, int]:
-        """The neighbour of each joint towards `start` (-1 for it), in breadth-first order."""
-        return {start: -1, **dict(nx.bfs_predecessors(self.graph, start))}
-
     def _find_center(self) -> int:
         joints = range(len(self.names))
         # In a tree, the farthest joint is one of the two ends of a longest path.
@@ -286,7 +282,8 @@ def _parts(tree: _Tree) -> list[_Part]:
 
 def _owners(tree: _Tree) -> dict[int, int]:
     """The joint that each joint belongs to: itself, or the joint at which its short side branch starts."""
-    inner = tree.outward(tree.center)
+    # The neighbour of each joint towards the centre (-1 for it), in breadth-first order.
+    inner = {tree.center: -1, **dict(nx.bfs_predecessors(tree.graph, tree.center))}
     reach = dict.fromkeys(inner, 0.0)
     depth = nx.single_source_dijkstra_path_length(tree.graph, tree.center, weight="length")
     for joint, before in reversed(inner.items()):

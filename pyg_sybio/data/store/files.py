@@ -9,13 +9,15 @@ r"""The files of a motion store: written motion by motion, and checked when they
 | `meta.json` | skeleton, number types, what the store was made from, sizes and checksums, including its own |
 """
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, overload
+from typing import Any, BinaryIO
 
 import numpy as np
 import xxhash
@@ -71,19 +73,13 @@ def check_file(path: Path, written: Mapping[str, Any], *, content: bool) -> None
         size = path.stat().st_size
         if size != written["bytes"]:
             raise DamagedStoreError(f"{path} has {size} bytes, but {written['bytes']} were written")
-        if content and _checksum(path) != written["xxh3_128"]:
-            raise DamagedStoreError(f"{path} is not what was written")
+        if content:
+            with path.open("rb", buffering=0) as file:
+                checksum = hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
+            if checksum != written["xxh3_128"]:
+                raise DamagedStoreError(f"{path} is not what was written")
     except OSError as error:
         raise DamagedStoreError(f"{path} cannot be read ({error.strerror})") from None
-
-
-def _checksum(path: Path) -> str:
-    checksum = xxhash.xxh3_128()
-    buffer = memoryview(bytearray(2**20))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            checksum.update(buffer[:count])
-    return checksum.hexdigest()
 
 
 def mapped(path: Path, kind: str, row: tuple[int, ...]) -> np.ndarray:
@@ -106,11 +102,7 @@ class Clips(Sequence[ClipInfo]):
     def __len__(self) -> int:
         return len(self._columns["source"])
 
-    @overload
-    def __getitem__(self, index: int) -> ClipInfo: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[ClipInfo]: ...
-    def __getitem__(self, index: int | slice) -> ClipInfo | list[ClipInfo]:
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[place] for place in range(len(self))[index]]
         values = {name: column[index] for name, column in self._columns.items()}
@@ -138,7 +130,7 @@ def outside(source: str, inside: bool, root: str) -> str:
     return root + os.sep + source if inside else source
 
 
-class StoreWriter:
+class StoreWriter(AbstractContextManager):
     """Write motions one after the other into the files of a store."""
 
     def __init__(self, folder: Path, root: Path) -> None:
@@ -151,9 +143,6 @@ class StoreWriter:
         self.has: dict[str, list[int]] = {name: [] for name in TENSORS}
         self.ids: dict[str, list[str | None]] = {}
         self.skipped: list[tuple[str, bool, str]] = []
-
-    def __enter__(self) -> "StoreWriter":
-        return self
 
     def __exit__(self, *_: object) -> None:
         for file in self.files.values():

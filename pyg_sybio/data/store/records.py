@@ -83,16 +83,15 @@ def read_files(
         RuntimeError: If a worker process died.
     """
     failures: list[Failure] = []
-    done, ahead = 0, LOOK_AHEAD
+    ahead = LOOK_AHEAD
     function = functools.partial(items_of, read=read, preprocess=preprocess)
     with closing(results_of(function, files, num_processes=num_processes, folder=folder)) as results:
-        for items in results:
+        for done, items in enumerate(results, start=1):
             for item in items:
                 if isinstance(item, Failure):
                     failures.append(item)
                 elif not failures:
                     yield item
-            done += 1
             advance()
             if failures:
                 ahead -= 1

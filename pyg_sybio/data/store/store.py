@@ -3,6 +3,7 @@
 :func:`prepare` makes a :class:`MotionStore`, or opens the one from an earlier run.
 """
 
+import functools
 import json
 import multiprocessing
 import os
@@ -92,7 +93,7 @@ class MotionStore:
         return f"MotionStore({len(self)} clips, {self.skeleton.name!r}, {str(self.folder)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (self.folder, self.root)
+        return functools.partial(MotionStore, self.folder, root=self.root, verify=False), ()
 
     def motion(self, index: int, frames: slice = slice(None)) -> Motion:
         """A copy of one motion, or of some of its frames.
@@ -173,7 +174,13 @@ def prepare(
         raise ValueError(f"'files' is empty, expected files of {root}")
     root = Path(root)
     for name, function in (("read", read), ("preprocess", preprocess)):
-        _check_picklable(name, function)
+        try:
+            pickle.dumps(function)
+        except Exception as error:
+            raise ValueError(
+                f"'{name}' is {function!r}, which cannot be sent to another process ({error}): expected a "
+                "function of a module, functools.partial of one, or a transform"
+            ) from None
     # Absolute: a store may be opened again by a process that works in another folder.
     folder = storage.cache or os.environ.get(CACHE_VARIABLE) or "~/.cache/pyg_sybio"
     cache = Path(folder).expanduser().absolute()
@@ -239,10 +246,6 @@ def _fill(
         raise ValueError(f"files of {root} changed while they were prepared: prepare them again")
 
 
-def _reopened(folder: Path, root: Path) -> MotionStore:
-    return MotionStore(folder, root=root, verify=False)
-
-
 # The cache folder -------------------------------------------------------------------------------------------
 
 
@@ -277,13 +280,3 @@ def _remove(cache: Path, prefix: str) -> None:
     for path in cache.iterdir():
         if path.name.startswith(prefix):
             shutil.rmtree(path)
-
-
-def _check_picklable(name: str, function: Any) -> None:
-    try:
-        pickle.dumps(function)
-    except Exception as error:
-        raise ValueError(
-            f"'{name}' is {function!r}, which cannot be sent to another process ({error}): expected a "
-            "function of a module, functools.partial of one, or a transform"
-        ) from None

@@ -1,6 +1,6 @@
 """A summary of recordings as tables for a terminal."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pyg_sybio.data.summary.summary import Summary
 from pyg_sybio.data.summary.tally import Tally, spread
@@ -50,32 +50,25 @@ def _failures(summary: Summary) -> list[str]:
 
 def _overview(columns: Columns, kinds: Sequence[str]) -> list[list[str]]:
     """Sizes, and the value of each of `kinds`, which is the same for all clips."""
+    tallies = [tally for _, tally in columns]
+    rows = [["", *(name for name, _ in columns)], ["clips", *(str(len(tally.lengths)) for tally in tallies)]]
+    if tallies[0].unlabelled:
+        rows.append(["  without a class", *(str(tally.unlabelled) for tally in tallies)])
+    rows.append(["classes", *(str(len(tally.of("class"))) for tally in tallies)])
+    rows += _ranges("frames", [tally.lengths for tally in tallies], ".10g")
+    if tallies[0].seconds:
+        rows += _ranges("seconds", [tally.seconds for tally in tallies], ".2f")
+    rows += [[kind, *(", ".join(tally.of(kind)) or "-" for tally in tallies)] for kind in kinds]
+    empty = [_percent(tally.empty / max(sum(tally.lengths), 1)) for tally in tallies]
+    return [*rows, ["frames without persons", *empty]]
 
-    def row(name: str, cell: Callable[[Tally], str]) -> list[str]:
-        return [name, *(cell(tally) for _, tally in columns)]
 
-    def range_of(name: str, values: Callable[[Tally], Sequence[float]], form: str) -> list[list[str]]:
-        found = [spread(values(tally)) for _, tally in columns]
-        return [
-            [
-                f"{name}, {which}",
-                *("-" if numbers is None else format(numbers[which], form) for numbers in found),
-            ]
-            for which in ("min", "median", "max")
-        ]
-
-    rows = [["", *(name for name, _ in columns)], row("clips", lambda tally: str(len(tally.lengths)))]
-    if columns[0][1].unlabelled:
-        rows.append(row("  without a class", lambda tally: str(tally.unlabelled)))
-    rows.append(row("classes", lambda tally: str(len(tally.of("class")))))
-    rows += range_of("frames", lambda tally: tally.lengths, ".10g")
-    if columns[0][1].seconds:
-        rows += range_of("seconds", lambda tally: tally.seconds, ".2f")
-    rows += [[kind, *(", ".join(tally.of(kind)) or "-" for _, tally in columns)] for kind in kinds]
-    rows.append(
-        row("frames without persons", lambda tally: _percent(tally.empty / max(sum(tally.lengths), 1)))
-    )
-    return rows
+def _ranges(name: str, values: Sequence[Sequence[float]], form: str) -> list[list[str]]:
+    found = [spread(numbers) for numbers in values]
+    return [
+        [f"{name}, {which}", *("-" if each is None else format(each[which], form) for each in found)]
+        for which in ("min", "median", "max")
+    ]
 
 
 def _counts(name: str, columns: Columns, counts: Sequence[Mapping[str, int]]) -> list[list[str]]:

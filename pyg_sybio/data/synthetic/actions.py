@@ -50,12 +50,8 @@ class Action:
         """
         phases = sorted(self.keys)
         grid = np.arange(1024) / 1024
-        curves = np.stack(
-            [
-                np.interp(grid, phases, [self.keys[p].get(name, 0.0) for p in phases], period=1.0)
-                for name in FREEDOMS
-            ]
-        )
+        angles = [[self.keys[phase].get(name, 0.0) for phase in phases] for name in FREEDOMS]
+        curves = np.stack([np.interp(grid, phases, each, period=1.0) for each in angles])
         spectrum = np.fft.rfft(curves)[:, : NUM_HARMONICS + 1] / len(grid)
         spectrum *= np.exp(-0.5 * (2 * np.pi * ROUNDING * np.arange(NUM_HARMONICS + 1)) ** 2)
         harmonics = np.stack([2 * spectrum.real[:, 1:], -2 * spectrum.imag[:, 1:]], axis=-1)

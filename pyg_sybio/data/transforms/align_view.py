@@ -2,6 +2,7 @@ r"""Rotate motions to a common view."""
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import LinearTransform, space_of
@@ -67,16 +68,12 @@ class AlignView(LinearTransform):
         area = torch.linalg.vector_norm(torch.linalg.cross(up, across), dim=-1)
         usable = motion.present[:, :, joints].all(2) & (length > 0) & (area >= _DEGENERATE * length)
         person, frame = torch.arange(len(usable), device=usable.device), usable.int().argmax(1)
-        z = _normalised(up[person, frame])  # [P, 3]
+        z = functional.normalize(up[person, frame], dim=-1)  # [P, 3]
         x = across[person, frame]
-        x = _normalised(x - (x * z).sum(-1, keepdim=True) * z)
+        x = functional.normalize(x - (x * z).sum(-1, keepdim=True) * z, dim=-1)
         turn = torch.stack([x, torch.linalg.cross(z, x), z], dim=1).to(space.dtype)
         standing = torch.eye(3, dtype=space.dtype, device=space.device)
         return turn.where(usable.any(1)[:, None, None], standing)
-
-
-def _normalised(vectors: Tensor) -> Tensor:
-    return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
 
 
 def _check_pair(name: str, value: tuple[str, str]) -> tuple[str, str]:
