@@ -93,10 +93,6 @@ class Benchmark:
     test_future: int
     cut_to_varying: bool
 
-    @property
-    def actions(self) -> tuple[str, ...]:
-        return tuple(self.test)
-
     def find(self, root: Path, part: str) -> tuple[list[Path], list[str]]:
         """The existing files of `"train"` or `"test"`, and the names of those that are missing."""
         names = self.train if part == "train" else [name for names in self.test.values() for name in names]
@@ -190,7 +186,7 @@ class ExpmapDataset(MotionDataset):
         super().__init__(
             store=store,
             spans=spans,
-            class_names=benchmark.actions,
+            class_names=tuple(benchmark.test),
             frame_rate=FRAME_RATE,
             sampling=sampling,
             transforms=replace(transforms, augment=[*steps_of(transforms.augment), standardize]),
@@ -218,7 +214,7 @@ class ExpmapDataset(MotionDataset):
                 f"'preprocess' is {transforms.preprocess!r}, expected none: the benchmark's statistics are "
                 "those of its files ('augment' changes their clips)"
             )
-        known = self.benchmark.actions
+        known = self.benchmark.test
         if unknown := sorted(set(actions) - set(known)):
             raise ValueError(f"'actions' has {unknown[0]!r}, expected some of {', '.join(known)}")
 
@@ -286,7 +282,7 @@ def _test_spans(
     observed, future = sampling.num_observed, sampling.num_future
     length = max(observed, TEST_OBSERVED), max(future, benchmark.test_future)
     spans = []
-    for action in benchmark.actions:
+    for action in benchmark.test:
         clips = [
             index
             for index, clip in enumerate(store.clips)

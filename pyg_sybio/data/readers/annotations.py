@@ -152,7 +152,14 @@ def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: st
     label = str(_integer(annotation, "label", least=0)) if "label" in annotation else None
     if (total := _integer(annotation, "total_frames", least=1)) != num_frames:
         raise ValueError(f"'total_frames' is {total}, but 'keypoint' has {num_frames} frames")
-    skeleton = skeleton or _default_skeleton(num_coordinates, num_joints)
+    if skeleton is None:
+        if (name := _SKELETONS.get((num_coordinates, num_joints))) is None:
+            known = ", ".join(f"{joints} of {size}" for size, joints in _SKELETONS)
+            raise ValueError(
+                f"'keypoint' has {num_joints} joints of {num_coordinates} coordinates, expected {known}, "
+                "or a skeleton for other ones"
+            )
+        skeleton = load_skeleton(name)
     if num_coordinates != _num_coordinates(skeleton) or num_joints != skeleton.num_joints:
         raise ValueError(
             f"'keypoint' has {num_joints} joints of {num_coordinates} coordinates, but skeleton "
@@ -202,16 +209,6 @@ def _present(keypoints: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
 
 def _num_coordinates(skeleton: Skeleton) -> int:
     return skeleton.num_features - (skeleton.coordinates == "xy+score")
-
-
-def _default_skeleton(num_coordinates: int, num_joints: int) -> Skeleton:
-    if (num_coordinates, num_joints) not in _SKELETONS:
-        known = ", ".join(f"{joints} of {size}" for size, joints in _SKELETONS)
-        raise ValueError(
-            f"'keypoint' has {num_joints} joints of {num_coordinates} coordinates, expected {known}, "
-            "or a skeleton for other ones"
-        )
-    return load_skeleton(_SKELETONS[num_coordinates, num_joints])
 
 
 def _numbers(annotation: Mapping[str, Any], key: str, dimensions: int) -> np.ndarray:

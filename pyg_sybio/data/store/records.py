@@ -83,15 +83,16 @@ def read_files(
         RuntimeError: If a worker process died.
     """
     failures: list[Failure] = []
-    ahead = LOOK_AHEAD
+    done, ahead = 0, LOOK_AHEAD
     function = functools.partial(items_of, read=read, preprocess=preprocess)
     with closing(results_of(function, files, num_processes=num_processes, folder=folder)) as results:
-        for done, items in enumerate(results, start=1):
+        for items in results:
             for item in items:
                 if isinstance(item, Failure):
                     failures.append(item)
                 elif not failures:
                     yield item
+            done += 1
             advance()
             if failures:
                 ahead -= 1
