@@ -16,9 +16,8 @@ def add_command(commands: options.Commands) -> None:
     """Add ``data``."""
     actions = options.new_group(commands, "data", "Inspect recordings: summarise a folder, or draw a motion.")
 
-    parser = options.new_command(
-        actions, "info", "Count clips, classes, lengths, frame rates and missing values.", info
-    )
+    summary = "Count clips, classes, lengths, frame rates and missing values."
+    parser = options.new_command(actions, "info", summary, info)
     options.add(parser, "folder", Path, "folder, read with its subfolders; or one file")
     options.add_skeleton(parser, _SKELETON)
     labels = parser.add_mutually_exclusive_group()
@@ -29,14 +28,12 @@ def add_command(commands: options.Commands) -> None:
     options.add(labels, "--pattern", str, pattern, metavar="REGEX")
     options.add(parser, "--json", Path, "also write the summary as JSON")
 
-    parser = options.new_command(
-        actions, "show", "Draw a motion: a strip of frames, a GIF, a film, or a page with a player.", show
-    )
+    summary = "Draw a motion: a strip of frames, a GIF, a film, or a page with a player."
+    parser = options.new_command(actions, "show", summary, show)
     options.add(parser, "file", Path, "a motion file")
     options.add_skeleton(parser, _SKELETON)
-    options.add(
-        parser, "--entry", options.non_negative_int, "number of the motion in the file, from 0 (default: 0)"
-    )
+    entry = "number of the motion in the file, from 0 (default: 0)"
+    options.add(parser, "--entry", options.non_negative_int, entry)
     options.add_output(parser, options.PICTURES_AND_FILMS)
     options.add(parser, "--frames", options.positive_int, "number of frames of a strip", 8)
     options.add_up(parser)

@@ -8,9 +8,8 @@ from pyg_sybio.cli import options
 
 def add_command(commands: options.Commands) -> None:
     """Add ``demo``."""
-    parser = options.new_command(
-        commands, "demo", "Train a small model on synthetic motions, evaluate it, and draw its results.", run
-    )
+    summary = "Train a small model on synthetic motions, evaluate it, and draw its results."
+    parser = options.new_command(commands, "demo", summary, run)
     options.add(parser, "--output", Path, "folder of the results", Path("demo_output"), metavar="DIR")
     options.add(parser, "--seed", options.non_negative_int, "random seed of the weights and the motions", 0)
 

@@ -10,20 +10,18 @@ from pyg_sybio.cli.models import load, splits_of
 
 def add_command(commands: options.Commands) -> None:
     """Add ``evaluate``."""
-    parser = options.new_command(
-        commands, "evaluate", "Measure a model's accuracy and motion errors, next to zero velocity.", run
-    )
+    summary = "Measure a model's accuracy and motion errors, next to zero velocity."
+    parser = options.new_command(commands, "evaluate", summary, run)
     options.add_model(parser, clips=True)
     options.add(parser, "--actions", str, "only clips of these classes (default: all)", metavar="A,B,...")
     ratio = "let the model observe only this part of each clip, above 0 and at most 1 (default: as trained)"
     options.add(parser, "--observation-ratio", options.positive_fraction, ratio)
     views = parser.add_mutually_exclusive_group()
-    options.flag(
-        views,
-        "--mirror",
+    mirror = (
         "test-time augmentation with the mirror image: average the predictions for each clip and its mirror "
-        "image, which takes twice the time; for models trained with RandomMirror",
+        "image, which takes twice the time; for models trained with RandomMirror"
     )
+    options.flag(views, "--mirror", mirror)
     options.flag(views, "--one-view", "no test-time augmentation (default: as the model file says)")
     options.add(parser, "--output", Path, "the report as JSON (default: next to the model)")
 

@@ -9,35 +9,25 @@ from pyg_sybio.cli.models import load
 
 def add_command(commands: options.Commands) -> None:
     """Add ``export``."""
-    actions = options.new_group(
-        commands,
-        "export",
-        "Export a trained model: as an ONNX file, as a folder, or to the Hugging Face hub.",
-    )
+    summary = "Export a trained model: as an ONNX file, as a folder, or to the Hugging Face hub."
+    actions = options.new_group(commands, "export", summary)
 
-    parser = options.new_command(
-        actions, "onnx", "Write a model as an ONNX file and compare it with PyTorch on new motions.", onnx
-    )
+    summary = "Write a model as an ONNX file and compare it with PyTorch on new motions."
+    parser = options.new_command(actions, "onnx", summary, onnx)
     options.add_model(parser)
     options.add(parser, "--output", Path, "the file to write", required=True, metavar="FILE.onnx")
     tasks = ("all", "recognition", "prediction")
     options.add(parser, "--task", str, "outputs of the file; the rest is left out", "all", choices=tasks)
-    options.flag(
-        parser,
-        "--persons",
+    persons = (
         "for clips of several persons: inputs are the poses [N, P, T, M, D] and the mask of present persons "
-        "[N, P] (default: one person per clip, [N, T, M, D])",
+        "[N, P] (default: one person per clip, [N, T, M, D])"
     )
-    options.add(
-        parser, "--num-future", options.positive_int, "number of frames to forecast (default: as in training)"
-    )
+    options.flag(parser, "--persons", persons)
+    frames = "number of frames to forecast (default: as in training)"
+    options.add(parser, "--num-future", options.positive_int, frames)
 
-    parser = options.new_command(
-        actions,
-        "pretrained",
-        "Write a model and its model card into a folder, to share or to upload to the hub.",
-        pretrained,
-    )
+    summary = "Write a model and its model card into a folder, to share or to upload to the hub."
+    parser = options.new_command(actions, "pretrained", summary, pretrained)
     options.add_model(parser)
     options.add(parser, "--output", Path, "the folder to write", required=True, metavar="DIR")
     report = "report of 'sybio evaluate' for the model card (default: none, and the card says so)"
@@ -46,9 +36,8 @@ def add_command(commands: options.Commands) -> None:
     options.add(parser, "--data-root", str, root, metavar="DIR")
     options.add(parser, "--title", str, "title of the model card (default: the folder's name)")
 
-    parser = options.new_command(
-        actions, "hub", "Upload a folder written by 'sybio export pretrained' to the Hugging Face hub.", hub
-    )
+    summary = "Upload a folder written by 'sybio export pretrained' to the Hugging Face hub."
+    parser = options.new_command(actions, "hub", summary, hub)
     options.add(parser, "folder", Path, "folder written by 'sybio export pretrained'")
     name = "name of the repository, which is created if it does not exist"
     options.add(parser, "name", str, name, metavar="OWNER/NAME")

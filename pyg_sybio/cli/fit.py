@@ -17,9 +17,8 @@ def add_command(commands: options.Commands) -> None:
         epilog="Every setting of the recipe can be overridden: --trainer.max_epochs 3, --model.preset ntu, "
         "--data.batch_size 16, --ckpt_path last. 'sybio fit RECIPE --print_config' shows all settings.",
     )
-    options.add(
-        parser, "recipe", str, "name of a shipped recipe (synthetic, motion_folder, ...) or a YAML file"
-    )
+    recipe = "name of a shipped recipe (synthetic, motion_folder, ...) or a YAML file"
+    options.add(parser, "recipe", str, recipe)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -11,26 +11,19 @@ from pyg_sybio.cli.models import load
 
 def add_command(commands: options.Commands) -> None:
     """Add ``predict``."""
-    parser = options.new_command(
-        commands, "predict", "Recognise the action and forecast the motion of recordings.", run
-    )
+    summary = "Recognise the action and forecast the motion of recordings."
+    parser = options.new_command(commands, "predict", summary, run)
     options.add_model(parser)
-    options.add(
-        parser,
-        "path",
-        Path,
+    path = (
         "a motion file with the joints of the model (.npz, .json, .bvh, .amc, .skeleton, ...; for a CMU "
-        "Mocap model, a recording's .txt), or a folder of motion files",
-        metavar="FILE_OR_FOLDER",
+        "Mocap model, a recording's .txt), or a folder of motion files"
     )
-    options.add(
-        parser,
-        "--output",
-        Path,
+    options.add(parser, "path", Path, path, metavar="FILE_OR_FOLDER")
+    output = (
         "for a file, the .npz or .json file to write the forecast and the probabilities to (default: "
-        "FILE_future.npz in the current folder); for a folder, the folder to write them to (default: none)",
-        metavar="PATH",
+        "FILE_future.npz in the current folder); for a folder, the folder to write them to (default: none)"
     )
+    options.add(parser, "--output", Path, output, metavar="PATH")
     labels = "table of a folder's labels, with the columns file and label, if it exists"
     options.add(parser, "--labels", str, labels, "clips.csv", metavar="CSV")
     pattern = "instead of a table, a regular expression of the file names whose group 'label' is the label"

@@ -23,17 +23,15 @@ def add_command(commands: options.Commands) -> None:
     )
     options.add(parser, "name", str, "name of the experiment (default: list them all)", nargs="?")
     options.add(parser, "recipe", str, "as in 'sybio fit'", nargs="?")
-    options.add(
-        parser, "--seeds", options.non_negative_int, "train each model once per seed (default: 0)", nargs="+"
-    )
+    seeds = "train each model once per seed (default: 0)"
+    options.add(parser, "--seeds", options.non_negative_int, seeds, nargs="+")
     output = "folder of the results; the runs are in DIR/runs"
     options.add(parser, "--output", Path, output, Path("reproduced"), metavar="DIR")
     options.add(parser, "--split", str, "split to measure on (default: test)", choices=("test", "val"))
     minutes = "stop at a checkpoint after M minutes; 0 only shows the results so far (default: no limit)"
     options.add(parser, "--minutes", options.non_negative_float, minutes, metavar="M")
-    options.flag(
-        parser, "--report", "only write the table and figures again, with the options of the last call"
-    )
+    report = "only write the table and figures again, with the options of the last call"
+    options.flag(parser, "--report", report)
 
 
 def run(args: argparse.Namespace) -> None:

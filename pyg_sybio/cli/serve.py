@@ -30,12 +30,8 @@ def add_command(commands: options.Commands) -> None:
     fps = "frame rate of the poses that producers send (default: the model's frame rate)"
     options.add(parser, "--fps", options.positive_float, fps)
     options.add_threads(parser, "half of the processors")
-    options.flag(
-        parser,
-        "--bf16",
-        "compute in bfloat16: faster for several people on processors that support it, with slightly "
-        "different results",
-    )
+    bf16 = "compute in bfloat16: faster for several people where supported, with slightly different results"
+    options.flag(parser, "--bf16", bf16)
     limits = parser.add_argument_group("limits per connection")
     options.add(limits, "--max-rate", options.positive_float, "messages per second", 120)
     options.add(limits, "--max-people", options.positive_int, "persons per frame", 16)
