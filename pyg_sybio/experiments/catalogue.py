@@ -6,6 +6,7 @@ different experiments, such as ``full``, are one run, which is trained once.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
@@ -33,7 +34,7 @@ from pyg_sybio.models.presets import VARIANTS
 PAPER: Mapping[str, Any] = yaml.safe_load(
     (resources.files("pyg_sybio.experiments") / "paper.yaml").read_text(encoding="utf-8")
 )
-"""The figures that the paper's tables give."""
+"""Figures of the paper's tables, and texts for captions."""
 
 
 def _variant(name: str, **settings: object) -> Arm:
@@ -67,6 +68,10 @@ def _observing(name: str, num_future: str, *without: str) -> Arm:
     return Arm(name, (*train, "--data.settings.num_future", num_future, *without))
 
 
+def _shuffled(percent: int) -> Arm:
+    return Arm(f"{percent} %", ("--data.shuffled_futures", str(percent / 100)))
+
+
 def _percent(title: str, metric: str, published: Mapping[str, Any] | None = None, group: str = "") -> Column:
     return Column(title, metric, group, scale=100, digits=1, paper=published or {})
 
@@ -75,15 +80,7 @@ def _top1(published: Mapping[str, Any] | None = None) -> Column:
     return _percent("top-1, %", "top1", published)
 
 
-def _corruption(
-    name: str,
-    title: str,
-    measure: Measure,
-    x_label: str,
-    *groups: str,
-    paper: str = "",
-    note: str = "",
-) -> Experiment:
+def _corruption(name: str, title: str, measure: Measure, x_label: str, *groups: str) -> Experiment:
     """Accuracy and error of the full model over the strengths of a corruption."""
     baselines = {"zero velocity": MOTION_ERROR + OF_ZERO_VELOCITY}
     curves = []
@@ -91,7 +88,7 @@ def _corruption(
         curves.append(_percent(f"top-1, %, {group}", "top1", group=group))
         curves.append(Column(f"mean error to 400 ms, {group}", MOTION_ERROR, group, baselines=baselines))
     layout = CurveTable(x_label, tuple(curves))
-    return Experiment(name, title, paper, (FULL,), (measure,), layout, note=note)
+    return Experiment(name, title, arms=(FULL,), measures=(measure,), layout=layout)
 
 
 # In the paper's order, followed by experiments that are not in the paper.
@@ -99,7 +96,6 @@ _ALL = (
     Experiment(
         name="variants",
         title="Ablation of the parts of the model",
-        paper="Tables 1, 2 and 3",
         needs=("classes",),
         arms=(FULL, ONLY_STRUCTURAL, ONLY_ACTIONAL, ONLY_PARTS, ONLY_JOINTS, NO_BONES, NO_PREDICTION),
         measures=(measures.recognition, measures.cost),
@@ -117,7 +113,6 @@ _ALL = (
     Experiment(
         name="errors",
         title="Motion errors by action and horizon",
-        paper="Tables 4 to 7",
         arms=(FULL, NO_RECOGNITION, ONLY_ACTIONAL, ONLY_STRUCTURAL),
         measures=(measures.motion,),
         layout=ActionTable(MOTION_ERROR, paper=PAPER["errors"]),
@@ -125,7 +120,6 @@ _ALL = (
     Experiment(
         name="tasks",
         title="Multi-task training compared with single tasks",
-        paper="Tables 1 and 5",
         needs=("classes",),
         arms=(FULL, NO_PREDICTION, NO_RECOGNITION),
         measures=(measures.recognition, measures.motion),
@@ -144,23 +138,14 @@ _ALL = (
     Experiment(
         name="noisy_targets",
         title="Recognition with shuffled prediction targets",
-        paper="Table 8",
         needs=("classes",),
-        arms=(
-            *(
-                Arm(f"{percent} %", ("--data.shuffled_futures", str(percent / 100)))
-                for percent in (0, 10, 20, 50, 70, 100)
-            ),
-            NO_PREDICTION,
-        ),
+        arms=(*map(_shuffled, (0, 10, 20, 50, 70, 100)), NO_PREDICTION),
         measures=(measures.recognition,),
         layout=ArmTable((_top1(PAPER["noisy_targets"]),)),
-        note="That percentage of the training clips has the future of another clip as its target.",
     ),
     Experiment(
         name="hops",
         title="Hops of the structural graphs",
-        paper="Table 9",
         needs=("classes",),
         arms=(
             *(_variant(f"only structural, Γ = {n}", hops=n, **VARIANTS["only structural"]) for n in HOPS),
@@ -176,12 +161,10 @@ _ALL = (
                 {name: {f"{name}, Γ = {n}": n for n in HOPS} for name in ("only structural", "full")},
             ),
         ),
-        note="The paper gives an accuracy of 87.3 % for only parts here, and 86.5 % in its Table 1.",
     ),
     Experiment(
         name="networks",
         title="Joint network, bone network, both",
-        paper="Table 10",
         needs=("classes",),
         arms=(
             _variant("only joints", joints=True, bones=False),
@@ -194,7 +177,6 @@ _ALL = (
     Experiment(
         name="pck",
         title="Correct keypoints by predicted frame",
-        paper="Figure 8",
         needs=("positions",),
         arms=(FULL, NO_RECOGNITION),
         measures=(measures.pck,),
@@ -210,24 +192,19 @@ _ALL = (
                 ),
             ),
         ),
-        note="The paper only has a figure (NTU RGB+D, ten frames): recognition helps, most in the last "
-        "frames.",
     ),
     Experiment(
         name="iterations",
         title="Error and speed by the iterations K of the actional graphs",
-        paper="Figure 9",
         arms=tuple(_variant(f"K = {k}", actional_iterations=k) for k in range(5)),
         measures=(measures.motion, measures.cost),
         layout=ArmTable(
             (Column("frames in 20 ms", "frames_per_20ms", digits=2), SHORT_ERROR), scatter=(0, 1)
         ),
-        note="The paper only has a figure (Human3.6M): with more iterations, error and speed decrease.",
     ),
     Experiment(
         name=OBSERVATION,
         title="Recognition of partly observed clips",
-        paper="Figure 10",
         needs=("classes",),
         arms=(
             _observing("no prediction", "10", *NO_PREDICTION.overrides),
@@ -236,22 +213,16 @@ _ALL = (
         ),
         measures=(measures.observation_ratios,),
         layout=CurveTable(OBSERVED_RATIO, (_top1(),)),
-        note="All models are trained on random observation ratios from 0.1 to 1. The paper only has a "
-        "figure (NTU RGB+D): at small ratios, predicting all frames is best, and any prediction is better "
-        "than none.",
     ),
     Experiment(
         name="actional_weight",
         title="Weight λ of the actional graphs",
-        paper="Figure 11",
         arms=tuple(_variant(f"λ = {weight}", actional_weight=weight) for weight in ACTIONAL_WEIGHTS),
         measures=(measures.recognition, measures.motion),
         layout=ArmTable(
             (_top1(), SHORT_ERROR),
             lines=("λ", {"ours": {f"λ = {weight}": weight for weight in ACTIONAL_WEIGHTS}}),
         ),
-        note="The paper only has a figure: accuracy on NTU RGB+D cross-subject is highest at λ = 0.5; errors "
-        "on Human3.6M stay near 0.615 and are lowest at 0.9 and 1.",
     ),
     _corruption(
         "noise",
@@ -259,9 +230,6 @@ _ALL = (
         measures.noise,
         "standard deviation σ of the noise",
         "noise",
-        paper="Figure 15",
-        note="The paper only has a figure: accuracy on NTU RGB+D cross-subject stays high up to σ = 0.04, "
-        "and errors on Human3.6M stay low below 0.03.",
     ),
     _corruption(
         "missing_joints",
@@ -284,13 +252,10 @@ _ALL = (
         "frame rate, relative to training",
         "as it comes",
         "resampled",
-        note="'as it comes': the frames are fed as if they had the frame rate of training; 'resampled': they "
-        "are resampled to it.",
     ),
     Experiment(
         name="calibration",
         title="Calibration of the probabilities",
-        paper="",
         needs=("classes",),
         arms=(FULL,),
         measures=(measures.calibration,),
@@ -305,7 +270,6 @@ _ALL = (
     Experiment(
         name="confusion",
         title="Confusion of classes",
-        paper="",
         needs=("classes",),
         arms=(FULL,),
         measures=(measures.confusion,),
@@ -314,7 +278,6 @@ _ALL = (
     Experiment(
         name="folds",
         title="Cross-validation over views and subjects",
-        paper="",
         needs=("classes",),
         arms=(
             _fold("view 1 to the others", "cross-view", "test_views", ("2", "3")),
@@ -326,10 +289,8 @@ _ALL = (
         ),
         measures=(measures.recognition,),
         layout=ArmTable((_top1(),)),
-        note="For Northwestern-UCLA. Each model is tested on views or subjects that its training did not "
-        "use; 'the others' are the views for which files exist.",
     ),
 )
 
-EXPERIMENTS = {experiment.name: experiment for experiment in _ALL}
+EXPERIMENTS = {each.name: replace(each, **PAPER["captions"].get(each.name, {})) for each in _ALL}
 """The experiments by name."""

@@ -64,9 +64,8 @@ class MeasuredModel:
 
     def report(self, clips: Dataset | None = None) -> Report:
         """The evaluation of the model. (default: on the clips of the split)"""
-        if clips is None:
-            return summary(self.answers, self.clips, seen_classes=self.seen_classes)
-        return summary(self._answers(clips), clips, seen_classes=self.seen_classes)
+        found, clips = (self.answers, self.clips) if clips is None else (self._answers(clips), clips)
+        return summary(found, clips, seen_classes=self.seen_classes)
 
     def _answers(self, clips: Dataset) -> Answers:
         return answers(self.model, clips, batch_size=self.batch_size, views=self.views)
@@ -94,20 +93,20 @@ class Experiment:
     Args:
         name: Name on the command line.
         title: Title of the table.
-        paper: Tables or figures of the paper; empty if there are none.
         arms: The models to train.
         measures: Functions of :mod:`pyg_sybio.experiments.measures`.
         layout: How the numbers become a table and figures.
+        paper: Tables or figures of the paper. (default: none)
         needs: Requirements on the data: ``"classes"`` (two or more), ``"positions"`` (no rotations).
         note: Further text of the caption.
     """
 
     name: str
     title: str
-    paper: str
     arms: tuple[Arm, ...]
     measures: tuple[Measure, ...]
     layout: Layout
+    paper: str = ""
     needs: tuple[str, ...] = ()
     note: str = ""
 
@@ -115,10 +114,6 @@ class Experiment:
     def arm_names(self) -> list[str]:
         """The names of the arms in their order."""
         return [arm.name for arm in self.arms]
-
-    def measure(self, trained: MeasuredModel) -> list[Row]:
-        """All measures of a trained model."""
-        return [row for measure in self.measures for row in measure(trained)]
 
     def refusal(self, data: ClipDataModule) -> str | None:
         """Why the experiment cannot be run on this data; None if it can."""

@@ -58,9 +58,7 @@ class Column:
 
     def value(self, measured: Measured, arm: str) -> Value | None:
         """The scaled number of an arm."""
-        if self.until is not None:
-            return measured.mean_until(arm, self.metric, self.group, self.until, scale=self.scale)
-        return measured.value(arm, self.metric, self.group, self.at, scale=self.scale)
+        return measured.value(arm, self.metric, self.group, self.at, until=self.until, scale=self.scale)
 
     def published(self, arm: str) -> float:
         """The paper's number of an arm on the first of its data sets; NaN if there is none."""
@@ -104,10 +102,12 @@ class ArmTable:
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
         """Bars, lines or points; one figure per column for lines."""
         if self.lines is not None:
-            return _draw_lines(measured, path, title, self.lines[0], self._lines(measured))
+            return _draw_lines(measured, path, title, self.lines[0], self._lines(measured, self.lines[1]))
         if self.scatter is not None:
             x, y = (self.columns[index] for index in self.scatter)
-            points = {a: (_mean(x.value(measured, a)), _mean(y.value(measured, a))) for a in measured.arms}
+            points = {
+                a: (_point(x.value(measured, a))[0], _point(y.value(measured, a))[0]) for a in measured.arms
+            }
             if not np.isfinite(list(points.values())).all(axis=1).any():
                 return []
             labels = {"x_label": x.heading(measured), "y_label": y.heading(measured)}
@@ -121,18 +121,14 @@ class ArmTable:
         bar_figure(values, path, label=column.label(measured), title=title, reference=reference)
         return [path]
 
-    def _lines(self, measured: Measured) -> Iterator[tuple[Column, Lines, Lines]]:
-        assert self.lines is not None
-        _, lines = self.lines
+    def _lines(
+        self, measured: Measured, lines: Mapping[str, Mapping[str, float]]
+    ) -> Iterator[tuple[Column, Lines, Lines]]:
         for column in self.columns:
-            ours = {
-                name: _series(arms.values(), [column.value(measured, arm) for arm in arms])
-                for name, arms in lines.items()
-            }
-            papers = {
-                name: Series(list(arms.values()), [column.published(arm) for arm in arms])
-                for name, arms in lines.items()
-            }
+            ours, papers = Lines(), Lines()
+            for name, arms in lines.items():
+                ours[name] = _series(arms.values(), [column.value(measured, arm) for arm in arms])
+                papers[name] = Series(list(arms.values()), [column.published(arm) for arm in arms])
             yield column, ours, papers
 
 
@@ -166,8 +162,8 @@ class CurveTable:
         lines = []
         for curve in self.curves:
             places = measured.places(curve.metric, curve.group)
-            values = _values(curve, measured, places)
-            lines.append((curve, {name: _series(places, line) for name, line in values.items()}, Lines()))
+            ours = {name: _series(places, v) for name, v in _values(curve, measured, places).items()}
+            lines.append((curve, ours, Lines()))
         return _draw_lines(measured, path, title, self.x_label, lines)
 
 
@@ -227,14 +223,11 @@ class ActionTable:
         groups = sorted(measured.groups(self.metric), key=lambda group: group != MEAN_OF_CLASSES)
         published = self.paper.get(measured.dataset, {"horizons": [], "arms": {}})
         for group in groups:
-            column = Column(
-                "", self.metric, group, baselines={"zero velocity": self.metric + OF_ZERO_VELOCITY}
-            )
+            baselines = {"zero velocity": self.metric + OF_ZERO_VELOCITY}
+            column = Column("", self.metric, group, baselines=baselines)
             for name, values in _values(column, measured, horizons).items():
                 yield group, name, values
-            actions = [
-                name for name in groups if name != MEAN_OF_CLASSES and group in (name, MEAN_OF_CLASSES)
-            ]
+            actions = [group] if group != MEAN_OF_CLASSES else [name for name in groups if name != group]
             for arm, errors in published["arms"].items():
                 found = [_mean_error(errors, actions, published["horizons"], at) for at in horizons]
                 if any(found):
@@ -309,8 +302,9 @@ class ReliabilityTable:
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
         """The reliability diagram."""
+        bins = measured.places("count")
         confidence, accuracy, counts = (
-            [_mean(measured.value(measured.arms[0], metric, "", at)) for at in measured.places("count")]
+            _series(bins, [measured.value(measured.arms[0], metric, "", at) for at in bins]).mean
             for metric in ("confidence", "accuracy", "count")
         )
         if not counts:
@@ -356,10 +350,6 @@ def _series(places: Iterable[float], values: Iterable[Value | None]) -> Series:
 def _point(value: Value | None) -> tuple[float, float | None]:
     """Mean and deviation to draw; NaN if there is none, or an infinite one."""
     return (math.nan, None) if value is None or not math.isfinite(value.mean) else value
-
-
-def _mean(value: Value | None) -> float:
-    return _point(value)[0]
 
 
 def _cell(value: Value | None, digits: int) -> str:

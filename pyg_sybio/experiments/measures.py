@@ -11,7 +11,8 @@ task raise :class:`ValueError`.
 """
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -188,8 +189,7 @@ def noise(trained: MeasuredModel) -> list[Row]:
     dataset = trained.clips
     units = dataset.skeleton.units if isinstance(dataset, MotionDataset) else ""
     scale = MILLIMETRES["m"] / MILLIMETRES[units] if units in MILLIMETRES else 1.0
-    transforms = {sigma: JitterJoints(std=scale * sigma) if sigma else None for sigma in NOISE_DEVIATIONS}
-    return _corruption(trained, "noise", transforms)
+    return _corruption(trained, "noise", NOISE_DEVIATIONS, lambda sigma: JitterJoints(std=scale * sigma))
 
 
 def missing_joints(trained: MeasuredModel) -> list[Row]:
@@ -202,8 +202,7 @@ def missing_joints(trained: MeasuredModel) -> list[Row]:
     Missing joints are filled as in training, by the `fill` of the data set, and are zero without one, which
     is the mean pose for z-scores of joint angles.
     """
-    transforms = {share: DropJoints(p=share) if share else None for share in MISSING_SHARES}
-    return _corruption(trained, "missing joints", transforms)
+    return _corruption(trained, "missing joints", MISSING_SHARES, lambda share: DropJoints(p=share))
 
 
 def dropped_frames(trained: MeasuredModel) -> list[Row]:
@@ -211,8 +210,7 @@ def dropped_frames(trained: MeasuredModel) -> list[Row]:
 
     The group is ``dropped frames``; for the rows see :func:`missing_joints`.
     """
-    transforms = {share: DropFrames(p=share) if share else None for share in MISSING_SHARES}
-    return _corruption(trained, "dropped frames", transforms)
+    return _corruption(trained, "dropped frames", MISSING_SHARES, lambda share: DropFrames(p=share))
 
 
 def frame_rates(trained: MeasuredModel) -> list[Row]:
@@ -228,23 +226,28 @@ def frame_rates(trained: MeasuredModel) -> list[Row]:
         the frame rate, fed as it comes, the model observes half the time.
     """
     padding = getattr(trained.clips, "padding", "repeat")
-    rows = []
-    for group, resampled in (("as it comes", False), ("resampled", True)):
-        transforms = {
-            rate: None if rate == 1 else OtherRate(rate, resampled=resampled, padding=padding)
-            for rate in FRAME_RATES
-        }
-        rows += _corruption(trained, group, transforms)
-    return rows
+    as_it_comes, resampled = (
+        partial(OtherRate, resampled=resampled, padding=padding) for resampled in (False, True)
+    )
+    return [
+        *_corruption(trained, "as it comes", FRAME_RATES, as_it_comes, unchanged=1.0),
+        *_corruption(trained, "resampled", FRAME_RATES, resampled, unchanged=1.0),
+    ]
 
 
 def _corruption(
-    trained: MeasuredModel, group: str, transforms: Mapping[float, Transform | None]
+    trained: MeasuredModel,
+    group: str,
+    strengths: Iterable[float],
+    transform: Callable[[float], Transform],
+    *,
+    unchanged: float = 0.0,
 ) -> list[Row]:
-    """Accuracy and short-term errors under each transform of the observed frames. (None: unchanged)"""
+    """Accuracy and short-term errors at each strength of a transform of the observed frames."""
     rows = []
-    for strength, transform in transforms.items():
-        report = trained.report(None if transform is None else corrupted(trained.clips, transform))
+    for strength in strengths:
+        clips = None if strength == unchanged else corrupted(trained.clips, transform(strength))
+        report = trained.report(clips)
         if "recognition" in report:
             rows.append(Row("top1", group, strength, _recognised(report, trained)["top1"]))
         short: dict[str, list[float]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyg_sybio.experiments.catalogue import EXPERIMENTS
+from pyg_sybio.experiments.catalogue import EXPERIMENTS, PAPER
 from pyg_sybio.experiments.experiment import Experiment
 from pyg_sybio.experiments.results import Measured, Record, Results
 from pyg_sybio.files import write_whole
@@ -123,19 +123,12 @@ def _caption(
     if asked["overrides"]:
         lines[-1] += " The settings in the command above apply to all runs."
     if experiment.paper:
-        lines += ["", f"Paper: {experiment.paper}. {_PAPER}"]
+        lines += ["", f"Paper: {experiment.paper}. {PAPER['models']}"]
     else:
         lines += ["", "The paper has no such table or figure."]
     if experiment.note:
         lines[-1] += f" {experiment.note}"
     return lines
-
-
-_PAPER = (
-    "Its models are the preset `ntu`, trained for 100 epochs in batches of 64 (NTU RGB+D, Kinetics), and "
-    "`mocap`, trained for 100000 steps of 64 clips (Human3.6M, CMU Mocap); it does not state the number of "
-    "seeds. If our data set, preset or steps differ, only compare differences between rows."
-)
 
 
 def _machine(run: dict[str, Any]) -> str:

@@ -2,17 +2,17 @@ r"""Running an experiment: train and measure the missing runs, and write the rep
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
-from pyg_sybio.experiments.experiment import Experiment
+from pyg_sybio.experiments.experiment import Experiment, MeasuredModel
 from pyg_sybio.experiments.report import Planned, current, write_report
 from pyg_sybio.experiments.results import Record, Results
-from pyg_sybio.experiments.runs import Run, data_of, finish, identify, machine, setting, that_matter
+from pyg_sybio.experiments.runs import Run, finish, identify, machine, selected, that_matter
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError, Say, duration
+from pyg_sybio.training.recipes import data_of, settings
 
 
 class RefusedError(ValueError):
@@ -23,7 +23,7 @@ def plan_runs(
     experiment: Experiment, recipe: str, overrides: Sequence[str], seeds: Sequence[int]
 ) -> list[Planned]:
     """All runs of an experiment, seed by seed, so that every arm has a number early."""
-    observed = str(setting(recipe, overrides, "num_observed"))
+    observed = str(settings(recipe, overrides)["data"]["settings"].get("num_observed"))
     plan = []
     for seed in seeds:
         for arm in experiment.arms:
@@ -86,7 +86,22 @@ def reproduce(
     results.ask(asked)
     say(f"{experiment.name} on {results.recipe}: {len(plan) - len(missing)} of {len(plan)} runs are finished")
     try:
-        _Reproduction(experiment, recipe, results, split, deadline, say).run(missing)
+        for number, planned in enumerate(missing, 1):
+            if deadline is not None and time.monotonic() >= deadline:
+                raise OutOfTimeError
+            name = f"{planned.arm}, seed {planned.seed}"
+            say(f"missing run {number} of {len(missing)}: {name} (run {planned.run})")
+            folder = output / "runs" / results.recipe / planned.run
+            run = Run(recipe, planned.overrides, planned.run, folder)
+            try:
+                with run.lock().acquire(timeout=0):
+                    facts = finish(run, deadline=deadline, say=say)
+                    say(f"  trained: {facts['steps']} steps in {duration(facts['seconds'])}; measuring")
+                    _measure(experiment, results, planned, split, facts, run.trained(split=split))
+            except Timeout:
+                say("  another process is training it")
+    except OutOfTimeError:
+        say(f"the time is over: {len(missing) - number + 1} runs are left; the same command continues")
     finally:
         # After Ctrl+C, too.
         text = write_report(experiment, results, plan, asked, say=say)
@@ -109,66 +124,28 @@ def report(experiment: Experiment, recipe: str, *, output: Path, say: Say = prin
     return write_report(experiment, results, plan, asked | {"recipe": recipe}, say=say)
 
 
-@dataclass(frozen=True)
-class _Reproduction:
-    experiment: Experiment
-    recipe: str
-    results: Results
-    split: str
-    deadline: float | None
-    say: Say
-
-    def run(self, missing: Sequence[Planned]) -> None:
-        """Train and measure runs until the time is over."""
-        try:
-            for number, planned in enumerate(missing, 1):
-                left = len(missing) - number + 1
-                if self.deadline is not None and time.monotonic() >= self.deadline:
-                    raise OutOfTimeError
-                name = f"{planned.arm}, seed {planned.seed}"
-                self.say(f"missing run {number} of {len(missing)}: {name} (run {planned.run})")
-                folder = self.results.output / "runs" / self.results.recipe / planned.run
-                run = Run(self.recipe, planned.overrides, planned.run, folder)
-                try:
-                    with run.lock().acquire(timeout=0):
-                        self._train_and_measure(planned, run)
-                except Timeout:
-                    self.say("  another process is training it")
-        except OutOfTimeError:
-            self.say(f"the time is over: {left} runs are left; the same command continues")
-
-    def _train_and_measure(self, planned: Planned, run: Run) -> None:
-        facts = finish(run, deadline=self.deadline, say=self.say)
-        self.say(f"  trained: {facts['steps']} steps in {duration(facts['seconds'])}; measuring")
-        trained = run.trained(split=self.split)
-        rows = self.experiment.measure(trained)
-        earlier = self.results.facts()["runs"].get(run.digest, {}).get("measured", {})
-        clips = len(trained.data.clips(self.split))
-        measured = {**earlier, self.split: {"clips": clips, **machine()}}
-        of_run = self.results.recipe, run.digest, planned.arm, planned.seed, self.split
-        records = [Record(*of_run, row) for row in rows]
-        self.results.add(records, {**facts, "measured": measured}, self.experiment.arm_names)
+def _measure(
+    experiment: Experiment,
+    results: Results,
+    planned: Planned,
+    split: str,
+    facts: dict[str, Any],
+    trained: MeasuredModel,
+) -> None:
+    """Measure a trained run, and add its numbers to the results."""
+    rows = [row for measure in experiment.measures for row in measure(trained)]
+    earlier = results.facts()["runs"].get(planned.run, {}).get("measured", {})
+    measured = {**earlier, split: {"clips": len(trained.data.clips(split)), **machine()}}
+    of_run = results.recipe, planned.run, planned.arm, planned.seed, split
+    records = [Record(*of_run, row) for row in rows]
+    results.add(records, {**facts, "measured": measured}, experiment.arm_names)
 
 
 def _check_data(experiment: Experiment, recipe: str, missing: Sequence[Planned]) -> None:
     """Build the data of every arm before anything is trained."""
-    checked: set[tuple[str, ...]] = set()
-    for planned in missing:
-        words = tuple(planned.overrides[:-2])  # without the seed
-        if (of_data := _of_data(words)) not in checked:
-            checked.add(of_data)
-            data = data_of(recipe, words)
-            data.clips("train")  # may raise an error of the dataset class
-            if (refusal := experiment.refusal(data)) is not None:
-                raise RefusedError(refusal)
-
-
-def _of_data(overrides: Sequence[str]) -> tuple[str, ...]:
-    """The overrides of the data: ``--data.key value`` or ``--data.key=value``."""
-    kept = False
-    words = []
-    for word in overrides:
-        kept = word.startswith("--data") if word.startswith("--") else kept
-        if kept:
-            words.append(word)
-    return tuple(words)
+    of_data = [selected(planned.overrides, lambda key: key.startswith("--data")) for planned in missing]
+    for words in dict.fromkeys(of_data):
+        data = data_of(recipe, words)
+        data.clips("train")  # may raise an error of the dataset class
+        if (refusal := experiment.refusal(data)) is not None:
+            raise RefusedError(refusal)

@@ -97,7 +97,13 @@ class Results:
             known = self.facts()
             # The facts first, as numbers without them would have no caption.
             self._write_facts({**known, "runs": {**known["runs"], facts["run"]: dict(facts)}})
-            _write_records(self.path("csv"), sorted([*kept, *new], key=order))
+            text = io.StringIO()
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for *of_run, row in sorted([*kept, *new], key=order):
+                at = None if row.at is None else float(row.at)
+                writer.writerow([*of_run, row.metric, row.group, at, float(row.value)])
+            write_whole(self.path("csv"), lambda file: file.write(text.getvalue().encode()))
 
     def _write_facts(self, facts: Mapping[str, Any]) -> None:
         text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
@@ -143,18 +149,27 @@ class Measured:
         return name.replace(MOTION_ERROR, errors[0]) if errors else name
 
     def value(
-        self, arm: str, metric: str, group: str = "", at: float | None = None, *, scale: float = 1.0
+        self,
+        arm: str,
+        metric: str,
+        group: str = "",
+        at: float | None = None,
+        *,
+        until: float | None = None,
+        scale: float = 1.0,
     ) -> Value | None:
-        """A scaled number over the seeds; None if it was not measured."""
-        values = self._values.get((arm, self.metric(metric), group, at))
-        return None if values is None else _over_seeds([scale * value for value in values])
+        """A scaled number over the seeds; None if it was not measured.
 
-    def mean_until(
-        self, arm: str, metric: str, group: str, until: float, *, scale: float = 1.0
-    ) -> Value | None:
-        """The mean over all places up to one, scaled, over the seeds; None if there is none."""
+        Args:
+            arm: Name of the arm.
+            metric: Name of the metric.
+            group: Group of the metric.
+            at: Place of the number.
+            until: Instead of `at`: the mean over all places up to this one.
+            scale: Factor of the number.
+        """
         metric = self.metric(metric)
-        places = [at for at in self.places(metric) if at <= until]
+        places = [at] if until is None else [place for place in self.places(metric) if place <= until]
         found = [v for at in places if (v := self._values.get((arm, metric, group, at))) is not None]
         by_seed = [scale * statistics.fmean(values) for values in zip(*found, strict=True)]
         return _over_seeds(by_seed) if by_seed else None
@@ -220,13 +235,3 @@ def _record(line: Mapping[str, str], where: str) -> Record:
         return Record(line["recipe"], line["run"], line["arm"], int(line["seed"]), line["split"], row)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where} is invalid ({error}), expected {', '.join(COLUMNS)}") from error
-
-
-def _write_records(path: Path, records: Iterable[Record]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for *of_run, row in records:
-        at = "" if row.at is None else repr(float(row.at))
-        writer.writerow([*of_run, row.metric, row.group, at, repr(float(row.value))])
-    write_whole(path, lambda file: file.write(text.getvalue().encode()))

@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -113,27 +113,26 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     known = flat_parameters(dataset)
     if trainer.get("precision") == "auto":  # depends on the machine
         del trainer["precision"]
+    callbacks = [
+        # What saves checkpoints does not affect what is trained.
+        callback
+        for callback in trainer.get("callbacks") or ()
+        if callback["class_path"].rpartition(".")[2] != ModelCheckpoint.__name__
+    ]
     identity = {
         "model": {
-            **{key: value for key, value in model.items() if key not in ("preset", "variant")},
+            **_without(model, ("preset", "variant")),
             "arguments": _without_defaults(arguments, inspect.signature(SybioGNN).parameters),
         },
         "data": {
             "dataset": dataset.__name__,
-            **{
-                key: value
-                for key, value in data.items()
-                if key not in ("dataset", "settings", *SPLITS, *_INCIDENTAL["data"])
-            },
+            **_without(data, ("dataset", "settings", *SPLITS, *_INCIDENTAL["data"])),
             **{
                 split: _without_defaults({**(data.get("settings") or {}), **(data.get(split) or {})}, known)
                 for split in SPLITS
             },
         },
-        "trainer": {
-            **{key: value for key, value in trainer.items() if key not in _INCIDENTAL["trainer"]},
-            "callbacks": [c for c in trainer.get("callbacks") or () if not _saves(c)],
-        },
+        "trainer": {**_without(trainer, _INCIDENTAL["trainer"]), "callbacks": callbacks},
         "seed": given["seed_everything"],
     }
     return _with_short_names(identity)
@@ -142,18 +141,17 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
 def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
     """Overrides without those that do not affect what is trained."""
     incidental = {f"--{part}.{key}" for part, keys in _INCIDENTAL.items() for key in keys}
+    return selected(overrides, lambda key: key not in incidental)
+
+
+def selected(overrides: Sequence[str], wanted: Callable[[str], bool]) -> tuple[str, ...]:
+    """The overrides, ``--key value`` or ``--key=value``, with a wanted key."""
     kept, words = True, []
     for word in overrides:
-        if word.startswith("--"):
-            kept = word.partition("=")[0] not in incidental
+        kept = wanted(word.partition("=")[0]) if word.startswith("--") else kept
         if kept:
             words.append(word)
     return tuple(words)
-
-
-def setting(recipe: str, overrides: Sequence[str], name: str) -> Any:
-    """A setting of the data set for all splits; None if it is not set."""
-    return settings(recipe, overrides)["data"]["settings"].get(name)
 
 
 def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict[str, Any]:
@@ -230,6 +228,10 @@ def _with_short_names(settings: Any) -> Any:
     }
 
 
+def _without(settings: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in keys}
+
+
 def _without_defaults(
     arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
 ) -> dict[str, Any]:
@@ -240,8 +242,3 @@ def _without_defaults(
         for key, value in plain.items()
         if key not in parameters or parameters[key].default != value
     }
-
-
-def _saves(callback: Mapping[str, Any]) -> bool:
-    """Whether a callback saves checkpoints, which does not affect what is trained."""
-    return callback["class_path"].rpartition(".")[2] == ModelCheckpoint.__name__

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
@@ -20,12 +20,11 @@ from pyg_sybio.visualization.figures import (
     add_colorbar,
     add_legend,
     bare,
-    check_shape,
+    checked,
     draw_segments,
     new_figure,
     number_format,
     save_figure,
-    to_numpy,
 )
 from pyg_sybio.visualization.skeleton_figure import body_layout
 from pyg_sybio.visualization.view import view_of
@@ -33,6 +32,7 @@ from pyg_sybio.visualization.view import view_of
 _WITH_MATRICES = 3  # largest number of panels with matrices below
 _COLUMNS = 5
 _FEW = 20  # largest number of arrows per panel of full width
+_BONE: dict[str, Any] = {"color": theme.SKY, "linewidth": 3}
 _PANEL, _HEIGHT, _MATRIX_PANEL = 3.1, 3.5, 4.0  # inches
 
 
@@ -75,9 +75,7 @@ def draw_actional(
     if not actionals:
         raise ValueError("'actionals' is empty, expected at least one actional graph")
     joints = skeleton.num_joints
-    graphs = {name: to_numpy(graph) for name, graph in actionals.items()}
-    for name, graph in graphs.items():
-        check_shape(f"actionals[{name}]", graph, [joints, joints])
+    graphs = {name: checked(f"actionals[{name}]", g, [joints, joints]) for name, g in actionals.items()}
     places = _places(skeleton, list(graphs), poses, up)
     edges = {name: edges_drawn(graph, strongest, threshold) for name, graph in graphs.items()}
     heaviest = max(float(_without_diagonal(graph).max()) for graph in graphs.values())
@@ -100,19 +98,19 @@ def draw_actional(
     panels = figure.subplots(2 if with_matrices else rows, columns, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
-    for axes, (name, graph) in zip(panels.flat, graphs.items(), strict=False):
+    for axes, name in zip(panels.flat, graphs, strict=False):
         count = "" if threshold is None else f" ({len(edges[name])})"
         axes.set_title(f"{name}{count}", fontsize=theme.TITLE, color=theme.INK, parse_math=False)
-        _draw_arrows(axes, skeleton, places[name], graph, edges[name], pen)
+        _draw_arrows(axes, skeleton, places[name], edges[name], pen)
     if with_matrices:
         _draw_matrices(figure, list(panels[1]), skeleton, graphs)
-    _write_scale(figure, [float(graphs[name][edge]) for name in graphs for edge in edges[name]], pen)
+    _write_scale(figure, [weight for drawn in edges.values() for weight in drawn.values()], pen)
     save_figure(figure, path)
     return figure
 
 
-def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> list[tuple[int, int]]:
-    """The edges of an actional graph to draw, as pairs (receiver, sender), the heaviest first.
+def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> dict[tuple[int, int], float]:
+    """Pairs (receiver, sender) of an actional graph to draw, with their weights, the heaviest first.
 
     Args:
         graph: ``[M, M]``; its diagonal is ignored.
@@ -122,8 +120,7 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> l
     weights = _without_diagonal(graph)
     order = np.argsort(-weights, axis=None, kind="stable")
     edges = [divmod(int(flat), len(weights)) for flat in order[: strongest if threshold is None else None]]
-    limit = max(threshold or 0.0, 0.0)
-    return [edge for edge in edges if weights[edge] > limit]
+    return {edge: float(weights[edge]) for edge in edges if weights[edge] > (threshold or 0.0)}
 
 
 def _places(
@@ -135,20 +132,13 @@ def _places(
         return dict.fromkeys(names, body_layout(skeleton))
     if missing := [name for name in names if name not in poses]:
         raise ValueError(f"'poses' has no pose '{missing[0]}', expected one for each actional graph")
-    stacked = {name: to_numpy(poses[name]) for name in names}
-    for name, pose in stacked.items():
-        check_shape(f"poses[{name}]", pose, [skeleton.num_joints, skeleton.num_features])
+    shape = [skeleton.num_joints, skeleton.num_features]
+    shown = [checked(f"poses[{name}]", poses[name], shape) for name in names]
     # One vertical axis for all poses, but a camera for each.
-    motions = {
-        name: Motion(poses=torch.from_numpy(pose)[None, None], skeleton=skeleton)
-        for name, pose in stacked.items()
-    }
-    together = Motion(poses=torch.cat([motion.poses for motion in motions.values()]), skeleton=skeleton)
-    if together.num_spatial == 3 and up is None:
-        upwards = view_of(together).axes[1]
-        axis = int(np.abs(upwards).argmax())
-        up = ("-" if upwards[axis] < 0 else "") + "xyz"[axis]
-    return {name: view_of(motion, up=up).project(stacked[name]) for name, motion in motions.items()}
+    together = Motion(poses=torch.from_numpy(np.stack(shown))[:, None], skeleton=skeleton)
+    up = up or view_of(together).up
+    views = (view_of(together.persons([number]), up=up) for number in range(len(names)))
+    return {name: view.project(pose) for name, view, pose in zip(names, views, shown, strict=True)}
 
 
 def _said(title: str, joints: int, strongest: int, threshold: float | None) -> str:
@@ -163,49 +153,33 @@ def _without_diagonal(graph: np.ndarray) -> np.ndarray:
     return np.where(np.eye(len(graph), dtype=bool), 0.0, graph)
 
 
-@dataclass(frozen=True)
-class _Pen:
-    """Widths and opacities of weights, from equal weights up to the heaviest edge.
+class _Pen(Normalize):
+    """Widths and opacities of weights, from equal weights up to the heaviest edge."""
 
-    Args:
-        equal: Weight of every edge if all had the same.
-        heaviest: Weight of the heaviest edge.
-        largest: Width of the heaviest edge, in points.
-    """
-
-    equal: float
-    heaviest: float
-    largest: float
-
-    def share(self, weight: float) -> float:
-        return min(max((weight - self.equal) / max(self.heaviest - self.equal, 1e-12), 0.0), 1.0)
+    def __init__(self, equal: float, heaviest: float, largest: float) -> None:
+        super().__init__(equal, max(heaviest, equal + 1e-12), clip=True)
+        self.largest = largest  # width of the heaviest edge, in points
 
     def look(self, weight: float) -> dict[str, Any]:
         """Width and opacity of an edge."""
-        share = self.share(weight)
+        share = float(self(weight))
         return {"linewidth": 0.7 + self.largest * share, "alpha": 0.4 + 0.5 * share}
 
 
 def _draw_arrows(
-    axes: Axes,
-    skeleton: Skeleton,
-    pose: np.ndarray,
-    graph: np.ndarray,
-    edges: list[tuple[int, int]],
-    pen: _Pen,
+    axes: Axes, skeleton: Skeleton, pose: np.ndarray, edges: dict[tuple[int, int], float], pen: _Pen
 ) -> None:
     bare(axes)
-    draw_segments(axes, pose, skeleton.edges, color=theme.SKY, width=3)
+    draw_segments(axes, pose, skeleton.edges, **_BONE)
     axes.scatter(pose[:, 0], pose[:, 1], s=14, c=theme.BLUE, zorder=2)
     # The heaviest comes last and lies on top.
-    for receiver, sender in reversed(edges):
-        weight = float(graph[receiver, sender])
+    for (receiver, sender), weight in reversed(edges.items()):
         arrow = FancyArrowPatch(
             tuple(pose[sender]),
             tuple(pose[receiver]),
             connectionstyle="arc3,rad=0.25",
             arrowstyle="-|>",
-            mutation_scale=5 + 2.5 * pen.largest * pen.share(weight),
+            mutation_scale=5 + 2.5 * pen.largest * float(pen(weight)),
             color=theme.VERMILLION,
             shrinkA=2,
             shrinkB=3,
@@ -220,10 +194,16 @@ def _draw_matrices(
     figure: Figure, panels: list[Axes], skeleton: Skeleton, graphs: Mapping[str, np.ndarray]
 ) -> None:
     largest = max(graph.max() for graph in graphs.values())
+    joints, places = skeleton.joints, range(skeleton.num_joints)
+    size = min(theme.SMALL, 200 / skeleton.num_joints)
     for axes, graph in zip(panels, graphs.values(), strict=True):
         axes.set_axis_on()
         image = axes.imshow(graph, cmap="cividis", vmin=0, vmax=largest)
-        _label_joints(axes, skeleton, first=axes is panels[0])
+        axes.set_xticks(places, joints, rotation=90, fontsize=size)
+        axes.set_yticks(places, joints, fontsize=size)
+        axes.tick_params(length=0, labelleft=axes is panels[0])
+        axes.set_xlabel("from", fontsize=theme.TEXT)
+    panels[0].set_ylabel("received by", fontsize=theme.TEXT)
     add_colorbar(figure, image, "weight", ax=panels, fraction=0.03, pad=0.01)
 
 
@@ -237,15 +217,5 @@ def _write_scale(figure: Figure, weights: list[float], pen: _Pen) -> None:
     entries = [
         (f"weight {text}", {"color": theme.VERMILLION, **pen.look(weight)}) for text, weight in steps.items()
     ]
-    entries.append(("bone", {"color": theme.SKY, "linewidth": 3}))
+    entries.append(("bone", _BONE))
     add_legend(figure, entries, loc="outside lower center", ncols=len(entries))
-
-
-def _label_joints(axes: Axes, skeleton: Skeleton, *, first: bool) -> None:
-    joints, size = skeleton.joints, min(theme.SMALL, 200 / skeleton.num_joints)
-    axes.set_xticks(range(len(joints)), joints, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(joints)), joints, fontsize=size)
-    axes.tick_params(length=0, labelleft=first)
-    axes.set_xlabel("from", fontsize=theme.TEXT)
-    if first:
-        axes.set_ylabel("received by", fontsize=theme.TEXT)

@@ -11,15 +11,8 @@ from matplotlib.figure import Figure
 
 from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import checked, new_figure, number_format, save_figure
-from pyg_sybio.visualization.line_figure import of_paper
-from pyg_sybio.visualization.plots import (
-    DASHED,
-    WIDTH,
-    frame_plot,
-    looks_of,
-    name_points,
-    wrapped,
-)
+from pyg_sybio.visualization.line_figure import ERROR_BAR, of_paper
+from pyg_sybio.visualization.plots import DASHED, WIDTH, frame_plot, looks_of, name_points, wrapped
 
 
 def bar_figure(
@@ -46,10 +39,9 @@ def bar_figure(
     Raises:
         ValueError: If there is no value to draw, a deviation is negative, or a number is infinite.
     """
-    papers = {n: _number("reference", n, value) for n, value in (reference or {}).items()}
-    papers = {n: value for n, value in papers.items() if not math.isnan(value)}
-    means = {n: _number("values", n, mean) for n, (mean, _) in values.items()}
-    spreads = {n: _number("deviation", n, spread, low=0) for n, (_, spread) in values.items()}
+    papers = {n: v for n, v in _numbers("reference", reference or {}).items() if not math.isnan(v)}
+    means = _numbers("values", {name: mean for name, (mean, _) in values.items()})
+    spreads = _numbers("deviation", {name: spread for name, (_, spread) in values.items()}, low=0)
     if all(math.isnan(mean) for mean in means.values()):
         raise ValueError(f"'values' has {len(means)} names and no value, expected at least one value")
 
@@ -118,25 +110,23 @@ def scatter_figure(
     return figure
 
 
-def _number(argument: str, name: str, value: float | None, *, low: float = -math.inf) -> float:
-    """A number, or NaN if it is unknown."""
-    known = math.nan if value is None else value
-    return float(checked(f"{argument}[{name}]", [known], [1], low=low, gaps=True)[0])
+def _numbers(argument: str, values: Mapping[str, float | None], low: float = -math.inf) -> dict[str, float]:
+    """Numbers, NaN where they are unknown."""
+    known = {name: math.nan if value is None else value for name, value in values.items()}
+    return {n: float(checked(f"{argument}[{n}]", [v], [1], low=low, gaps=True)[0]) for n, v in known.items()}
 
 
 def _draw_bar(
     axes: Axes, mean: float, spread: float, place: float, height: float, show: Callable[[float], str]
 ) -> None:
-    if math.isnan(mean):
-        _write_at(axes, 0.0, place, "no value")
-        return
-    axes.barh(place, mean, height, color=theme.BLUE, zorder=2)
-    if math.isnan(spread):
-        _write_at(axes, mean, place, show(mean))
-        return
-    bar: dict[str, Any] = {"fmt": "none", "ecolor": theme.INK, "elinewidth": 1.1, "capsize": 2.5}
-    axes.errorbar(mean, place, xerr=spread, zorder=3, **bar)
-    _write_at(axes, mean + spread, place, f"{show(mean)} ± {show(spread)}")
+    end, text = 0.0, "no value"
+    if not math.isnan(mean):
+        axes.barh(place, mean, height, color=theme.BLUE, zorder=2)
+        end, text = mean, show(mean)
+        if not math.isnan(spread):
+            axes.errorbar(mean, place, xerr=spread, zorder=3, **ERROR_BAR, ecolor=theme.INK)
+            end, text = mean + spread, f"{text} ± {show(spread)}"
+    _write_at(axes, end, place, text)
 
 
 def _write_at(axes: Axes, value: float, place: float, text: str) -> None:

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from pyg_sybio.visualization.figures import Array, check_shape, to_numpy
+from pyg_sybio.visualization.figures import Array, checked
 
 Order = Literal["data", "name", "recall", "similar"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -29,8 +29,8 @@ def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list
     Shapes:
         - **counts:** `[C, C]`
     """
-    table, number = to_numpy(counts), len(class_names)
-    check_shape("counts", table, [number, number])
+    number = len(class_names)
+    table = checked("counts", counts, [number, number])
     if order == "name":
         return sorted(range(number), key=lambda place: class_names[place])
     clips = table.sum(axis=1, keepdims=True)

@@ -7,21 +7,27 @@ import subprocess
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 from PIL import Image
 from tqdm import tqdm
 
 from pyg_sybio.files import write_whole
 from pyg_sybio.visualization import theme
-from pyg_sybio.visualization.clip_figure import add_keys, box, caption, height_of, reach, write_below
+from pyg_sybio.visualization.clip_figure import (
+    SceneArtist,
+    add_keys,
+    box,
+    caption,
+    height_of,
+    reach,
+    write_below,
+)
 from pyg_sybio.visualization.figures import bare, new_figure
-from pyg_sybio.visualization.pose import ERROR, LinkArtist, PoseArtist, bone_sides, joint_sides
+from pyg_sybio.visualization.pose import ERROR, bone_sides, joint_sides
 from pyg_sybio.visualization.scene import Scene
 from pyg_sybio.visualization.view import View
 
@@ -118,11 +124,12 @@ def find_ffmpeg(path: str | Path) -> str:
     return program
 
 
-def write_html(scene: Scene, path: str | Path, *, up: str | None = None) -> View:
+def write_html(scene: Scene, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
     """Write a scene as a page with a player, in one file that loads nothing from elsewhere.
 
     The page contains all frames, rounded to four digits of the motion's extent. It plays in real time, shows
-    any frame, and rotates motions in space. See :func:`write_gif` for the arguments.
+    any frame, and rotates motions in space. See :func:`write_gif` for the arguments; a page needs no progress
+    bar.
     """
     view = scene.view(up)
     player = files("pyg_sybio.visualization").joinpath("player.html").read_text(encoding="utf-8")
@@ -137,10 +144,8 @@ def _player_data(scene: Scene, view: View) -> dict[str, Any]:
     """Data of the player: coordinates to the right, up and towards the viewer; null for missing joints."""
     motion, present = scene.motion, scene.present
     points = scene.points[..., : len(view.axes)] @ view.axes.T
-    if present.any():
-        low, high = box(points, present, axis=(0, 1, 2))
-    else:
-        low, high = np.zeros(len(view.axes)), np.ones(len(view.axes))
+    low, high = box(points, present, axis=(0, 1, 2))
+    low, high = np.nan_to_num(low), np.nan_to_num(high, nan=1.0)
     extent = float((high - low).max()) or 1.0
     decimals = _DIGITS - math.ceil(math.log10(extent))
     rounded = np.round(points, decimals)
@@ -160,14 +165,13 @@ def _player_data(scene: Scene, view: View) -> dict[str, Any]:
         "keys": [key._asdict() for key in scene.keys],
         # [T][P][M]
         "frames": [
-            [_joints(rounded[body, frame], present[body, frame]) for body in range(motion.num_persons)]
+            [
+                [joint if seen else None for joint, seen in zip(pose.tolist(), seen_joints, strict=True)]
+                for pose, seen_joints in zip(rounded[:, frame], present[:, frame], strict=True)
+            ]
             for frame in range(motion.num_frames)
         ],
     }
-
-
-def _joints(pose: np.ndarray, present: np.ndarray) -> list[list[float] | None]:
-    return [joint if seen else None for joint, seen in zip(pose.tolist(), present, strict=True)]
 
 
 def _palette(scene: Scene) -> Image.Image:
@@ -192,49 +196,26 @@ def _sampling(scene: Scene) -> tuple[int, float]:
 def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.ndarray]:
     """Pictures `[H, W, 3]` of every `step`-th frame, with even numbers of pixels, as films need."""
     points, present = view.project(scene.points), scene.present
-    if present.any():
-        low, high = box(points, present, axis=(0, 1, 2))
-        points = points - (low + high) / 2
-    stage = _stage(scene, view, points)
-    canvas = FigureCanvasAgg(stage.figure)
-    # Only the bodies move: the page is laid out once.
-    canvas.draw()
-    stage.figure.set_layout_engine("none")
-    hidden = None if progress else True  # None: shown only on a terminal
-    for frame in tqdm(range(0, scene.motion.num_frames, step), unit="frame", disable=hidden, leave=False):
-        stage.time.set_text(scene.when(frame))
-        for body, artist in enumerate(stage.bodies):
-            artist.show(points[body, frame], present[body, frame])
-        for pair, link in zip(map(list, scene.links), stage.links, strict=True):
-            link.show(points[pair, frame], present[pair, frame])
-        canvas.draw()
-        image = np.asarray(canvas.buffer_rgba())[..., :3]
-        yield image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2].copy()
-
-
-class _Stage(NamedTuple):
-    """A page with the things that move on it."""
-
-    figure: Figure
-    time: Text
-    bodies: list[PoseArtist]
-    links: list[LinkArtist]
-
-
-def _stage(scene: Scene, view: View, points: np.ndarray) -> _Stage:
-    """A page for the poses `[P, T, M, 2]`."""
-    motion, limits = scene.motion, reach(points, scene.present)
-    scale = min(_SIZE / (2 * limits))
-    inches = np.maximum(2 * limits * scale, (5.6, 1.0))
-    height = height_of(points, scene.present)
-    size = f"height {height:.3g} ({motion.skeleton.units})"
-    figure = new_figure(inches[0] + 0.2, inches[1] + 0.85, caption(scene, view.note, size), size=theme.TEXT)
+    low, high = box(points, present, axis=(0, 1, 2))
+    points = points - np.nan_to_num((low + high) / 2)
+    limits, height = reach(points, present), height_of(points, present)
+    inches = np.maximum(2 * limits * min(_SIZE / (2 * limits)), (5.6, 1.0))
+    lines = caption(scene, view.note, f"height {height:.3g} ({scene.motion.skeleton.units})")
+    figure = new_figure(inches[0] + 0.2, inches[1] + 0.85, lines, size=theme.TEXT)
     figure.set_dpi(_DPI)
     axes = figure.subplots()
     bare(axes, limits)
-    if motion.num_spatial == 3:
-        axes.axhline(-height / 2, color=theme.LIGHT_GREY, linewidth=1, zorder=0)
     add_keys(figure, scene.keys)
-    bodies = [PoseArtist(axes, motion.skeleton, colors, width=2.5) for colors in scene.colors]
-    longest = max(scene.times, key=lambda text: text.count("\n"))  # the text that needs the most room
-    return _Stage(figure, write_below(axes, longest), bodies, [LinkArtist(axes) for _ in scene.links])
+    artist = SceneArtist(axes, scene, height, width=2.5)
+    time = write_below(axes, max(scene.times, key=lambda text: text.count("\n")))  # needs the most room
+    canvas = FigureCanvasAgg(figure)
+    # Only the bodies move: the page is laid out once.
+    canvas.draw()
+    figure.set_layout_engine("none")
+    hidden = None if progress else True  # None: shown only on a terminal
+    for frame in tqdm(range(0, scene.motion.num_frames, step), unit="frame", disable=hidden, leave=False):
+        time.set_text(scene.when(frame))
+        artist.show(points[:, frame], present[:, frame])
+        canvas.draw()
+        image = np.asarray(canvas.buffer_rgba())[..., :3]
+        yield image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2].copy()

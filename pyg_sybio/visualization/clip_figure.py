@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import add_legend, bare, new_figure
-from pyg_sybio.visualization.pose import LinkArtist, PoseArtist
+from pyg_sybio.visualization.pose import ERROR, PoseArtist
 from pyg_sybio.visualization.scene import Key, Scene
 from pyg_sybio.visualization.view import View
 
@@ -49,16 +50,40 @@ def strip_figure(scene: Scene, view: View, shown: np.ndarray) -> Figure:
         bare(axes, limits)
     for cell, (axes, frame) in enumerate(zip(figure.axes, shown, strict=False)):
         write_below(axes, scene.times[frame])
-        if motion.num_spatial == 3:
-            axes.axhline(-height / 2, color=theme.LIGHT_GREY, linewidth=1, zorder=0)
         if not present[:, cell].any():
             axes.text(0, 0, "nobody\nseen", fontsize=theme.TEXT, color=theme.GREY, ha="center", va="center")
-        for person, colors in enumerate(scene.colors):
-            PoseArtist(axes, motion.skeleton, colors).show(points[person, cell], present[person, cell])
-        for pair in map(list, scene.links):
-            LinkArtist(axes).show(points[pair, cell], present[pair, cell])
+        SceneArtist(axes, scene, height).show(points[:, cell], present[:, cell])
     add_keys(figure, scene.keys)
     return figure
+
+
+class SceneArtist:
+    """The bodies of a scene and their links, on axes, which move from frame to frame.
+
+    Args:
+        axes: Where to draw.
+        scene: The scene.
+        height: Height of all bodies, whose middle is the origin, for the ground.
+        width: Width of the bones in points.
+    """
+
+    def __init__(self, axes: Axes, scene: Scene, height: float, *, width: float = 2.0) -> None:
+        if scene.motion.num_spatial == 3:
+            axes.axhline(-height / 2, color=theme.LIGHT_GREY, linewidth=1, zorder=0)
+        self._bodies = [
+            PoseArtist(axes, scene.motion.skeleton, colors, width=width) for colors in scene.colors
+        ]
+        self._pairs = np.array(scene.links, dtype=int).reshape(-1, 2)
+        # Above the bodies, which would hide small errors.
+        self._links = LineCollection([], colors=ERROR, linewidths=1.0, capstyle="round", zorder=6)
+        axes.add_collection(self._links, autolim=False)
+
+    def show(self, points: np.ndarray, present: np.ndarray) -> None:
+        """Draw the poses `[P, M, 2]`, without the joints that are not `present` `[P, M]`."""
+        for body, artist in enumerate(self._bodies):
+            artist.show(points[body], present[body])
+        joined = present[self._pairs].all(axis=1)
+        self._links.set_segments(points[self._pairs].swapaxes(1, 2)[joined])
 
 
 def add_keys(figure: Figure, keys: Sequence[Key]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from pyg_sybio.visualization import theme
@@ -110,9 +109,9 @@ def _write_cells(axes: Axes, percent: np.ndarray, clips: np.ndarray | None, size
     blues = colormaps["Blues"]
     for row, column in np.argwhere(percent > 0):
         share = percent[row, column]
-        ink = ink_on(to_hex(blues(share / 100)))
         text = _percent(share) if clips is None else f"{clips[row, column]:g}"
-        axes.text(column, row, text, color=ink, fontsize=size, ha="center", va="center_baseline")
+        style: dict[str, Any] = {"color": ink_on(blues(share / 100)), "ha": "center", "va": "center_baseline"}
+        axes.text(column, row, text, fontsize=size, **style)
 
 
 def _largest_confusions(percent: np.ndarray, names: Sequence[str], clips: np.ndarray) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyg_sybio.visualization.figures import Array, add_legend, check_shape, new_figure, save_figure, to_numpy
+from pyg_sybio.visualization.figures import Array, add_legend, checked, new_figure, save_figure, to_numpy
 from pyg_sybio.visualization.plots import WIDTH, frame_plot, looks_of, name_points, wrapped
 
 _PERPLEXITY = 30.0
@@ -54,14 +54,11 @@ def perplexity_of(count: int) -> float:
 
 def nearest_agreement(graphs: Array, labels: Array) -> float:
     """Fraction of the graphs `[n, M, M]` whose nearest other graph has the same label `[n]`."""
+    from sklearn.neighbors import NearestNeighbors
+
     vectors, y = to_numpy(graphs).reshape(len(graphs), -1), to_numpy(labels)
-    square = (vectors**2).sum(axis=1)
-    right = 0
-    for one in range(len(vectors)):  # one row at a time, to save memory
-        away = square - 2 * vectors @ vectors[one]
-        away[one] = np.inf
-        right += int(y[away.argmin()] == y[one])
-    return right / len(vectors)
+    nearest = NearestNeighbors(n_neighbors=1).fit(vectors).kneighbors(return_distance=False)[:, 0]
+    return float((y[nearest] == y).mean())
 
 
 def draw_embedding(
@@ -86,9 +83,8 @@ def draw_embedding(
     Raises:
         ValueError: If a shape or a label does not fit.
     """
-    points, y = to_numpy(places), to_numpy(labels).astype(int)
-    check_shape("places", points, ["n", 2])
-    check_shape("labels", y, [len(points)])
+    points = checked("places", places, ["n", 2])
+    y = checked("labels", labels, [len(points)]).astype(int)
     if len(y) and not 0 <= y.min() <= y.max() < len(class_names):
         raise ValueError(
             f"'labels' go from {y.min()} to {y.max()}, but there are {len(class_names)} class names"

@@ -17,8 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import ColorType
 
 from pyg_sybio.files import write_whole
 from pyg_sybio.visualization import theme
@@ -100,12 +102,12 @@ def checked(
     high: float = math.inf,
     gaps: bool = False,
 ) -> np.ndarray:
-    """Numbers as an array, checked to be finite and within bounds.
+    """Numbers as an array of the expected shape, checked to be finite and within bounds.
 
     Args:
         name: Name of the argument.
         values: The numbers.
-        shape: The expected shape, as in :func:`check_shape`.
+        shape: One entry per axis: a number, or a letter for any size.
         low: Lower bound. (default: none)
         high: Upper bound. (default: none)
         gaps: Allow NaN.
@@ -114,7 +116,10 @@ def checked(
         ValueError: If the shape or a number is wrong.
     """
     array = to_numpy(values)
-    check_shape(name, array, shape)
+    fits = (isinstance(want, str) or want == size for want, size in zip(shape, array.shape, strict=False))
+    if array.ndim != len(shape) or not all(fits):
+        wanted = ", ".join(str(size) for size in shape)
+        raise ValueError(f"'{name}' has shape {list(array.shape)}, expected [{wanted}]")
     wrong = ~(np.isfinite(array) & (low <= array) & (array <= high) | (gaps & np.isnan(array)))
     if wrong.any():
         bounds = "" if math.isinf(low) else f" of at least {low:g}"
@@ -124,42 +129,25 @@ def checked(
     return array
 
 
-def draw_segments(
-    axes: Axes,
-    points: np.ndarray,
-    edges: Iterable[tuple[int, int]],
-    *,
-    color: str,
-    width: float,
-    dashed: bool = False,
-    order: float = 1,
-) -> None:
+def draw_segments(axes: Axes, points: np.ndarray, edges: Iterable[tuple[int, int]], **style: Any) -> None:
     """Straight lines between points.
 
     Args:
         axes: Where to draw.
         points: ``[M, 2]``.
         edges: Pairs of indices into ``points``.
-        color: Of all lines.
-        width: In points.
-        dashed: Dashes instead of a solid line.
-        order: Drawing order; higher is closer to the viewer.
+        **style: Further arguments of :class:`matplotlib.collections.LineCollection`.
     """
-    lines = [(points[a], points[b]) for a, b in edges]
-    style, cap = ((0, (3, 2)), "butt") if dashed else ("solid", "round")
-    axes.add_collection(
-        LineCollection(lines, colors=color, linewidths=width, linestyles=[style], capstyle=cap, zorder=order)
-    )
+    axes.add_collection(LineCollection([(points[a], points[b]) for a, b in edges], zorder=1, **style))
 
 
-def ink_on(color: str) -> str:
+def ink_on(color: ColorType) -> str:
     """Black or white, whichever is easier to read on a colour.
 
     Args:
-        color: ``#RRGGBB``.
+        color: Any colour of matplotlib.
     """
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return theme.INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
+    return theme.INK if np.dot(to_rgb(color), (0.299, 0.587, 0.114)) > 0.55 else "#FFFFFF"
 
 
 def bare(axes: Axes, limits: np.ndarray | None = None) -> None:
@@ -175,25 +163,6 @@ def bare(axes: Axes, limits: np.ndarray | None = None) -> None:
     else:
         axes.set_aspect("equal", adjustable="box")
         axes.set(xlim=(-limits[0], limits[0]), ylim=(-limits[1], limits[1]))
-
-
-def check_shape(name: str, values: np.ndarray, expected: Sequence[int | str]) -> None:
-    """Raise unless an array has the expected shape.
-
-    Args:
-        name: Name of the argument.
-        values: The array.
-        expected: One entry per axis: a number, or a letter for any size.
-
-    Raises:
-        ValueError: With the name, the expected and the actual shape.
-    """
-    fits = len(values.shape) == len(expected) and all(
-        isinstance(want, str) or want == size for want, size in zip(expected, values.shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join(str(size) for size in expected)
-        raise ValueError(f"'{name}' has shape {list(values.shape)}, expected [{wanted}]")
 
 
 def number_format(values: Iterable[float]) -> Callable[[float], str]:

@@ -101,6 +101,8 @@ class Forecast:
             confidence=None,
             tracks=tuple(range(3 * persons)),
         )
+        before = (self.milliseconds(frame) for frame in range(past.num_frames - 2, -1, -1))
+        past_times = [*(f"\N{MINUS SIGN}{time:.0f} ms" for time in before), "0 ms"]
         true, guess = range(persons, 2 * persons), range(2 * persons, 3 * persons)
         observed = f"{self.observed.num_frames} frames observed, {count} predicted at {self.frame_rate:g} Hz"
         return Scene(
@@ -113,15 +115,11 @@ class Forecast:
                 Key(PREDICTED.middle, "prediction", tuple(guess)),
                 Key(ERROR, "error: from true to predicted joint", links=True),
             ),
-            times=(*self._past_times(past.num_frames), *self._future_times()),
+            times=(*past_times, *self._future_times()),
             title=self.title,
             facts=(*self.remarks, self.observed.skeleton.name, observed),
             links=tuple(zip(true, guess, strict=True)),
         )
-
-    def _past_times(self, count: int) -> list[str]:
-        times = [1000 * (frame + 1 - count) / self.frame_rate for frame in range(count)]
-        return ["0 ms" if not time else f"\N{MINUS SIGN}{-time:.0f} ms" for time in times]
 
     def _future_times(self) -> list[str]:
         """Time of each frame, with the mean error of its joints below."""

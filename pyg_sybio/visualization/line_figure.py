@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from pyg_sybio.visualization.figures import Numbers, add_legend, checked, new_figure, save_figure
 from pyg_sybio.visualization.plots import DASHED, WIDTH, Look, frame_plot, looks_of, wrapped
 
+ERROR_BAR: dict[str, Any] = {"fmt": "none", "elinewidth": 1.1, "capsize": 2.5}
 _MARKED = 12  # markers per line, about
 
 
@@ -130,8 +131,8 @@ def _draw_line(axes: Axes, line: _Line, look: Look, position: int, *, published:
     if spread.any():
         axes.fill_between(line.x, low, high, color=look.color, alpha=0.15, linewidth=0)
     if (lonely := _isolated(spread)).any():
-        bar: dict[str, Any] = {"fmt": "none", "ecolor": look.color, "elinewidth": 1.1, "capsize": 2.5}
-        axes.errorbar(line.x[lonely], line.mean[lonely], yerr=line.deviation[lonely], **bar)
+        shown = (values[lonely] for values in line)
+        axes.errorbar(*shown, **ERROR_BAR, ecolor=look.color)
     return handle
 
 

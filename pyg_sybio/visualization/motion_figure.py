@@ -14,7 +14,7 @@ from pyg_sybio.visualization.forecast import Forecast
 from pyg_sybio.visualization.rotation_figure import NO_BODY, draw_rotation_forecast, draw_rotations
 from pyg_sybio.visualization.scene import Scene, scene_of
 
-FILM_KINDS = ("gif", "mp4", "html")
+_FILMS = {".gif": write_gif, ".mp4": write_mp4, ".html": write_html}
 
 _OBSERVED_SHOWN, _FUTURE_SHOWN = 4, 6
 
@@ -90,11 +90,7 @@ def draw_forecast(
 
 
 def _draw_scene(scene: Scene, path: str | Path, shown: np.ndarray, up: str | None, progress: bool) -> str:
-    kind = _kind(path)
-    if kind == "html":
-        return write_html(scene, path, up=up).note
-    if kind in FILM_KINDS:
-        write = write_gif if kind == "gif" else write_mp4
+    if (write := _FILMS.get(Path(path).suffix.lower())) is not None:
         return write(scene, path, up=up, progress=progress).note
     picture_kind(path)  # before it is drawn
     view = scene.view(up)
@@ -103,15 +99,11 @@ def _draw_scene(scene: Scene, path: str | Path, shown: np.ndarray, up: str | Non
 
 
 def _check_kind(path: str | Path) -> None:
-    if _kind(path) in FILM_KINDS:
+    if Path(path).suffix.lower() in _FILMS:
         raise ValueError(
             f"{path}: a body cannot be drawn from rotations without the lengths of bones, expected a picture "
             "of the angles (.png, .svg or .pdf)"
         )
-
-
-def _kind(path: str | Path) -> str:
-    return Path(path).suffix.lower().removeprefix(".")
 
 
 def _spread(count: int, shown: int) -> list[int]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection
 
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.visualization.theme import BLUE, GREEN, GREY, INK, ORANGE, SKY, VERMILLION
@@ -30,7 +30,6 @@ _TOGETHER = (
     Colors("#8E3A6E", "#8E3A6E", "#DDA0C3"),
     Colors(INK, INK, GREY),
 )
-_SIDES = {"middle": 0, "left": 1, "right": -1}
 
 
 def person_colors(num_persons: int) -> list[Colors]:
@@ -65,51 +64,18 @@ class PoseArtist:
     """
 
     def __init__(self, axes: Axes, skeleton: Skeleton, colors: Colors, *, width: float = 2.0) -> None:
-        self._joint_sides, self._bone_sides = joint_sides(skeleton), bone_sides(skeleton)
-        self._bones = np.array(skeleton.bone_pairs, dtype=int).reshape(-1, 2)
-        self.bones: dict[str, LineCollection] = {}
-        self.joints: dict[str, PathCollection] = {}
-        for order, (side, color) in enumerate(zip(_SIDES, colors, strict=True), start=2):
-            lines = LineCollection([], colors=color, linewidths=width, capstyle="round", zorder=order)
-            axes.add_collection(lines, autolim=False)
-            self.bones[side] = lines
-            size = (1.5 * width) ** 2
-            self.joints[side] = axes.scatter([], [], s=size, c=color, linewidths=0, zorder=order)
+        bones = np.array(skeleton.bone_pairs, dtype=int).reshape(-1, 2)
+        sides = bone_sides(skeleton)
+        # The right lies on the left, and the left on the middle. Side -1 is the last colour.
+        order = np.argsort(sides % len(colors), kind="stable")
+        self._bones, self._bone_colors = bones[order], np.array(colors)[sides[order]]
+        self._joint_colors = np.array(colors)[joint_sides(skeleton)]
+        self.bones = LineCollection([], linewidths=width, capstyle="round", zorder=2)
+        axes.add_collection(self.bones, autolim=False)
+        self.joints = axes.scatter([], [], s=(1.5 * width) ** 2, linewidths=0, zorder=3)
 
     def show(self, points: np.ndarray, present: np.ndarray) -> None:
         """Draw the pose `[M, 2]`; joints that are not `present` `[M]`, and their bones, are left out."""
         whole = present[self._bones].all(axis=1)
-        for side, sign in _SIDES.items():
-            self.bones[side].set_segments(points[self._bones[whole & (self._bone_sides == sign)]])
-            self.joints[side].set_offsets(points[present & (self._joint_sides == sign)])
-
-
-class LinkArtist:
-    """Lines between the same joints of two bodies, which move from frame to frame.
-
-    Args:
-        axes: Where to draw.
-        width: Width of the lines in points.
-    """
-
-    def __init__(self, axes: Axes, *, width: float = 1.0) -> None:
-        # Above the bodies, which would hide small errors.
-        self.lines = LineCollection([], colors=ERROR, linewidths=width, capstyle="round", zorder=6)
-        axes.add_collection(self.lines, autolim=False)
-
-    def show(self, ends: np.ndarray, present: np.ndarray) -> None:
-        """Connect the joints of two poses `[2, M, 2]` where both are `present` `[2, M]`."""
-        self.lines.set_segments(list(ends.swapaxes(0, 1)[present.all(axis=0)]))
-
-
-def color_keys(skeleton: Skeleton, num_persons: int) -> list[tuple[str, str]]:
-    """Entries of a legend: colours and their persons and sides."""
-    entries = []
-    for person, colors in enumerate(person_colors(num_persons)):
-        name = "" if num_persons == 1 else f"person {person + 1}"
-        if skeleton.mirror:
-            prefix = f"{name}, " if name else ""
-            entries += [(colors.left, f"{prefix}left"), (colors.right, f"{prefix}right")]
-        elif name:
-            entries.append((colors.left, name))
-    return entries
+        self.bones.set(segments=points[self._bones[whole]], color=self._bone_colors[whole])
+        self.joints.set(offsets=points[present], color=self._joint_colors[present])

@@ -7,15 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pyg_sybio.visualization import theme
-from pyg_sybio.visualization.figures import (
-    Numbers,
-    add_legend,
-    check_shape,
-    checked,
-    new_figure,
-    save_figure,
-    to_numpy,
-)
+from pyg_sybio.visualization.figures import Numbers, add_legend, checked, new_figure, save_figure
 from pyg_sybio.visualization.plots import DASHED, WIDTH, frame_plot
 
 _ACCURACY: dict[str, Any] = {"color": theme.INK, "marker": "o", "linewidth": 1.3, "markersize": 4.5}
@@ -53,12 +45,11 @@ def reliability_figure(
     if not full.any():
         raise ValueError(f"'counts' of {len(clips)} bins has no clip, expected at least one")
     clips = clips[full]
-    sure, right = to_numpy(confidence), to_numpy(accuracy)
-    check_shape("confidence", sure, [len(full)])
-    check_shape("accuracy", right, [len(full)])
-    # Means of float32 are rounded.
-    sure = checked("confidence", sure[full], ["n"], low=-1e-6, high=1 + 1e-6)
-    right = checked("accuracy", right[full], ["n"], low=-1e-6, high=1 + 1e-6)
+    sure, right = (
+        # Means of float32 are rounded.
+        checked(name, checked(name, values, [len(full)], gaps=True)[full], ["n"], low=-1e-6, high=1 + 1e-6)
+        for name, values in (("confidence", confidence), ("accuracy", accuracy))
+    )
     error = float((clips * np.abs(right - sure)).sum() / clips.sum())
 
     figure = new_figure(WIDTH, 4.8, title)

@@ -40,9 +40,7 @@ def draw_rotations(motion: Motion, path: str | Path) -> Figure:
     Raises:
         ValueError: If the motion holds positions.
     """
-    _check(motion)
-    skeleton, rate = motion.skeleton, motion.frame_rate
-    angles = _angles(motion)
+    skeleton, rate, angles = motion.skeleton, motion.frame_rate, _angles(motion)
     lines = caption(scene_of(motion), "angle of each joint from rest")
     figure = new_figure(_WIDTH, 0.9 + _ROW * skeleton.num_joints * motion.num_persons, lines, size=theme.TEXT)
     panels = figure.subplots(motion.num_persons, sharex=True, squeeze=False)[:, 0]
@@ -75,13 +73,11 @@ def draw_rotation_forecast(
     Raises:
         ValueError: If the forecast holds positions, or a time is not within the future.
     """
-    _check(forecast.observed)
     skeleton, persons = forecast.observed.skeleton, forecast.observed.num_persons
     count = forecast.future.num_frames
     past = forecast.observed.frames(slice(-count, None))
-    errors = rotation_errors(forecast)
     recorded = np.concatenate([_angles(past), _angles(forecast.future)], axis=1)
-    predicted = _angles(forecast.prediction)
+    predicted, errors = _angles(forecast.prediction), rotation_errors(forecast)
     end = forecast.milliseconds(count - 1)
     begin = -1000 * past.num_frames / forecast.frame_rate
 
@@ -126,13 +122,10 @@ def rotation_errors(forecast: Forecast) -> np.ndarray:
     return _degrees(between, forecast.future)
 
 
-def _check(motion: Motion) -> None:
+def _angles(motion: Motion) -> np.ndarray:
     if motion.skeleton.coordinates != "expmap":
         kind = motion.skeleton.coordinates
         raise ValueError(f"{motion.source or 'the motion'} has coordinates '{kind}', expected 'expmap'")
-
-
-def _angles(motion: Motion) -> np.ndarray:
     return _degrees(motion.poses, motion)
 
 

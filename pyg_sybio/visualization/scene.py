@@ -1,5 +1,6 @@
 """The content of a picture of motions: bodies over time, their colours, and texts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.visualization.figures import to_numpy
-from pyg_sybio.visualization.pose import Colors, color_keys, person_colors
+from pyg_sybio.visualization.pose import Colors, person_colors
 from pyg_sybio.visualization.view import View, view_of
 
 
@@ -82,16 +83,25 @@ def scene_of(motion: Motion) -> Scene:
         motion=motion,
         recorded=np.ones(motion.num_persons, dtype=bool),
         colors=tuple(person_colors(motion.num_persons)),
-        keys=tuple(Key(color, label) for color, label in color_keys(motion.skeleton, motion.num_persons)),
-        times=tuple(time_of(motion, frame) for frame in range(motion.num_frames)),
+        keys=tuple(_side_keys(motion)),
+        times=tuple(
+            f"frame {frame}" if motion.frame_rate is None else f"{frame / motion.frame_rate:.2f} s"
+            for frame in range(motion.num_frames)
+        ),
         title=Path(motion.source).name,
         facts=tuple(facts(motion)),
     )
 
 
-def time_of(motion: Motion, frame: int) -> str:
-    """Time of a frame, or its index if the frame rate is unknown."""
-    return f"frame {frame}" if motion.frame_rate is None else f"{frame / motion.frame_rate:.2f} s"
+def _side_keys(motion: Motion) -> Iterator[Key]:
+    """Colours of persons and sides."""
+    for person, colors in enumerate(person_colors(motion.num_persons), 1):
+        name = [] if motion.num_persons == 1 else [f"person {person}"]
+        if motion.skeleton.mirror:
+            yield Key(colors.left, ", ".join([*name, "left"]))
+            yield Key(colors.right, ", ".join([*name, "right"]))
+        elif name:
+            yield Key(colors.left, name[0])
 
 
 def facts(motion: Motion) -> list[str]:

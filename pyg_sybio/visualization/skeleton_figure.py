@@ -13,6 +13,9 @@ from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import add_legend, bare, draw_segments, ink_on, new_figure, save_figure
 
+_BONE: dict[str, Any] = {"color": theme.GREY, "linewidth": 1.6}
+_BRIDGE: dict[str, Any] = {"color": theme.GREY, "linewidth": 1.1, "linestyle": (0, (3, 2))}
+
 
 def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
     """Draw the joint graph, the part graph and the bone graph (the dual) side by side.
@@ -47,7 +50,7 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
     r"""Coordinates ``[M, 2]`` that look like a body: distances are numbers of hops, and sides are symmetric.
 
     Minimises the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop distances
-    :math:`d_{ij}` by majorisation (Gansner, Koren and North, "Graph Drawing by Stress Majorization", 2004).
+    :math:`d_{ij}` (Kamada and Kawai, "An algorithm for drawing general undirected graphs", 1989).
     At the start the first joint of each mirror pair is on the left and its image on the right, and each joint
     is below the far end of the part ``head`` (or the center, if there is none) by its distance from it.
     Joints without a mirror image stay on the vertical axis, unless there are no mirror pairs.
@@ -55,38 +58,37 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
     Args:
         skeleton: The skeleton to lay out.
     """
-    count = skeleton.num_joints
-    hops = np.zeros((count, count))
-    for i, lengths in nx.all_pairs_shortest_path_length(skeleton.graph()):
-        hops[i, list(lengths)] = list(lengths.values())
-    weight = np.divide(1, hops**2, out=np.zeros_like(hops), where=hops > 0)
-    # Guttman transform: the minimiser of the quadratic that bounds the stress from above.
-    inverse = np.linalg.pinv(np.diag(weight.sum(axis=1)) - weight)
-
+    graph, joints = skeleton.graph(), range(skeleton.num_joints)
+    hops = np.array(nx.floyd_warshall_numpy(graph, joints))
     outwards = hops[skeleton.joint_index(skeleton.center)]
     head = np.array([skeleton.joint_index(joint) for joint in skeleton.parts.get("head", (skeleton.center,))])
     down = hops[head[outwards[head] == outwards[head].max()]].mean(axis=0)
-    side = np.zeros(count)
+    side = np.zeros(len(joints))
     for left, right in skeleton.mirror:
         side[[skeleton.joint_index(left), skeleton.joint_index(right)]] = -1, 1
-    image = list(skeleton.mirror_permutation)
+
+    def symmetric(layout: np.ndarray) -> np.ndarray:
+        image = layout[list(skeleton.mirror_permutation)] * (-1, 1)
+        return (layout + image) / 2 if skeleton.mirror else layout
+
     start = np.stack([side * (1 + down) / 2, -down], axis=1)
 
     candidates = []
     for seed in range(8):
         # The noise separates joints that start at the same place, such as a thumb and a hand.
-        layout = start + np.random.default_rng(seed).normal(scale=0.5, size=start.shape)
-        for _ in range(300):
-            apart = np.linalg.norm(layout[:, None] - layout[None], axis=-1)
-            pull = np.divide(weight * hops, apart, out=np.zeros_like(apart), where=apart > 1e-9)
-            layout = inverse @ (np.diag(pull.sum(axis=1)) - pull) @ layout
-            if skeleton.mirror:
-                layout = (layout + layout[image] * (-1, 1)) / 2
+        places = symmetric(start + np.random.default_rng(seed).normal(scale=0.5, size=start.shape))
+        found = nx.kamada_kawai_layout(graph, pos=dict(enumerate(places)))
+        layout = symmetric(np.array([found[joint] for joint in joints]))
         apart = np.linalg.norm(layout[:, None] - layout[None], axis=-1)
-        width, height = np.ptp(layout, axis=0)
-        # Of layouts with similar stress, a tall one looks like a body: the legs are below it.
-        candidates.append(((weight * (apart - hops) ** 2).sum() * (1 + width) / (1 + height), seed, layout))
-    return min(candidates)[2]
+        share = apart[hops > 0] / hops[hops > 0]
+        scale = share.sum() / max((share**2).sum(), 1e-9)  # of the least stress: the layout comes in any
+        stress = ((scale * share - 1) ** 2).sum()
+        width, height = scale * np.ptp(layout, axis=0)
+        # First of all left is on the left. Of layouts with similar stress, a tall one looks like a body: the
+        # legs are below it.
+        swapped = (layout[:, 0] * side < 0).sum()
+        candidates.append((swapped, stress * (1 + width) / (1 + height), seed, scale * layout))
+    return min(candidates)[-1]
 
 
 def _part_colors(skeleton: Skeleton) -> dict[str, str]:
@@ -103,8 +105,8 @@ def _part_colors(skeleton: Skeleton) -> dict[str, str]:
 def _draw_graph(axes: Axes, skeleton: Skeleton, layout: np.ndarray, colors: Mapping[str, str]) -> None:
     bare(axes)
     bones, bridges = skeleton.edges[: skeleton.num_bones], skeleton.edges[skeleton.num_bones :]
-    draw_segments(axes, layout, bones, color=theme.GREY, width=1.6)
-    draw_segments(axes, layout, bridges, color=theme.GREY, width=1.1, dashed=True)
+    draw_segments(axes, layout, bones, **_BONE)
+    draw_segments(axes, layout, bridges, **_BRIDGE)
     names = list(skeleton.parts)
     fills = [colors[names[part]] for part in skeleton.joint_parts]
     axes.scatter(layout[:, 0], layout[:, 1], s=150, c=fills, edgecolors="white", linewidths=0.8, zorder=3)
@@ -120,7 +122,7 @@ def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapp
     bare(axes)
     part_of = np.array(skeleton.joint_parts)
     places = np.stack([joints[part_of == part].mean(axis=0) for part in range(skeleton.num_parts)])
-    draw_segments(axes, places, skeleton.part_edges, color=theme.GREY, width=1.8)
+    draw_segments(axes, places, skeleton.part_edges, **_BONE)
     for name, (x, y) in zip(skeleton.parts, places, strict=True):
         fill = colors[name]
         box = {"boxstyle": "round,pad=0.35", "facecolor": fill, "edgecolor": "white"}
@@ -154,11 +156,9 @@ def _draw_legend(axes: Axes, with_bridges: bool) -> None:
     axes.set_axis_off()
     ring: dict[str, Any] = {"marker": "o", "markersize": 14, "linestyle": "none", "color": theme.LIGHT_GREY}
     ring |= {"markeredgecolor": theme.INK, "markeredgewidth": 1.4}
-    entries: list[tuple[str, dict[str, Any]]] = [
+    entries = [
         ("center: bones point away from it", ring),
-        ("bone, or two bones that share a joint", {"color": theme.GREY, "linewidth": 1.6}),
+        ("bone, or two bones that share a joint", _BONE),
+        ("bridge: connects, but is not a bone", _BRIDGE),
     ]
-    if with_bridges:
-        dashed = {"color": theme.GREY, "linewidth": 1.6, "linestyle": (0, (3, 2))}
-        entries.append(("bridge: connects, but is not a bone", dashed))
-    add_legend(axes, entries, loc="upper center")
+    add_legend(axes, entries if with_bridges else entries[:2], loc="upper center")

@@ -20,10 +20,12 @@ class View:
     Args:
         axes: Right, up and (in space) towards the viewer, unit vectors in rows; `[2, 2]` or `[3, 3]`.
         note: Which way is up and how it was found, for the user.
+        up: The axis that points up in space, as an argument of :func:`view_of`.
     """
 
     axes: np.ndarray
     note: str
+    up: str | None = None
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Right and up `[..., 2]` of points `[..., D]`; features after the coordinates are ignored."""
@@ -58,18 +60,15 @@ def view_of(motion: Motion, *, up: str | None = None) -> View:
             raise ValueError(f"'up' is {up!r}, but {name} is a motion in an image, where y points down")
         return View(np.array([[1.0, 0.0], [0.0, -1.0]]), "image, y down")
     points, present = motion.poses.double().numpy(), motion.present.numpy()
-    if up is None:
-        upwards, note = _find_up(motion, points, present)
-    else:
-        if up.removeprefix("-") not in tuple(_AXES):
-            raise ValueError(f"'up' is {up!r}, expected x, y or z, or one of them with a minus")
-        upwards = np.eye(3)[_AXES.index(up[-1])] * (-1 if up.startswith("-") else 1)
-        note = f"up is {up} (as asked)"
+    up, how = (up, "as asked") if up is not None else _find_up(motion, points, present)
+    if up.removeprefix("-") not in tuple(_AXES):
+        raise ValueError(f"'up' is {up!r}, expected x, y or z, or one of them with a minus")
+    upwards = np.eye(3)[_AXES.index(up[-1])] * (-1 if up.startswith("-") else 1)
     towards = _camera(motion, points, present, upwards)
-    return View(np.stack([np.cross(upwards, towards), upwards, towards]), note)
+    return View(np.stack([np.cross(upwards, towards), upwards, towards]), f"up is {up} ({how})", up)
 
 
-def _find_up(motion: Motion, points: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, str]:
+def _find_up(motion: Motion, points: np.ndarray, present: np.ndarray) -> tuple[str, str]:
     skeleton = motion.skeleton
     in_head = np.isin(skeleton.joints, skeleton.parts.get("head", ()))
     head, with_head = _mean(points, present & in_head)
@@ -77,20 +76,18 @@ def _find_up(motion: Motion, points: np.ndarray, present: np.ndarray) -> tuple[n
     directions = _unit((head - body)[with_head & with_body])
     if len(directions) and (mean := directions.mean(axis=0)).any():
         axis = int(np.abs(mean).argmax())
-        sign = "-" if mean[axis] < 0 else ""
-        return np.eye(3)[axis] * np.sign(mean[axis]), f"up is {sign}{_AXES[axis]} (where the head points)"
+        return ("-" if mean[axis] < 0 else "") + _AXES[axis], "where the head points"
     if not present.any():
-        return np.eye(3)[1], "up is y (nobody is seen)"
+        return "y", "nobody is seen"
     low = np.where(present[..., None], points, np.inf).min(axis=2)
     high = np.where(present[..., None], points, -np.inf).max(axis=2)
-    axis = int((high - low)[present.any(-1)].mean(axis=0).argmax())
-    return np.eye(3)[axis], f"up is {_AXES[axis]} (the largest extent)"
+    return _AXES[(high - low)[present.any(-1)].mean(axis=0).argmax()], "the largest extent"
 
 
 def _camera(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndarray) -> np.ndarray:
     """The horizontal direction from the body to the camera."""
     flat = points * (1 - np.abs(up))
-    middle, seen = _mean(flat.swapaxes(0, 1).reshape(motion.num_frames, -1, 3), _by_frame(present))
+    middle, seen = _mean(flat, present, axis=(0, 2))
     around = (flat - middle[None, :, None])[present & seen[:, None]]
     _, _, directions = np.linalg.svd(around.T @ around)
     # Without any spread the first direction may be vertical; any horizontal one will do.
@@ -132,15 +129,12 @@ def _pairs_at_trunk(skeleton: Skeleton) -> list[tuple[int, int]]:
     return at_trunk or pairs
 
 
-def _by_frame(present: np.ndarray) -> np.ndarray:
-    """`[P, T, M]` as `[T, P·M]`."""
-    return present.swapaxes(0, 1).reshape(present.shape[1], -1)
-
-
-def _mean(points: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the selected joints `[..., 3]`, and where there was any `[...]`."""
-    count = where.sum(axis=-1)
-    total = (points * where[..., None]).sum(axis=-2)
+def _mean(
+    points: np.ndarray, where: np.ndarray, axis: int | tuple[int, int] = 2
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the selected points `[P, T, M, 3]` over some axes, and where there was any."""
+    count = where.sum(axis=axis)
+    total = (points * where[..., None]).sum(axis=axis)
     return total / np.maximum(count, 1)[..., None], count > 0
 
 

@@ -1,7 +1,7 @@
 """The strip of frames: which bones are drawn where and in which colours, and the text next to them."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, cycle
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +34,10 @@ def figure_of(motion: Motion, num_frames: int = 8) -> Figure:
 def bones_of(axes: Axes) -> list[tuple[str, np.ndarray]]:
     """Every line drawn: its colour, and its ends `[2, 2]`."""
     return [
-        (to_hex(lines.get_colors()[0]).upper(), np.asarray(segment))
+        (to_hex(color).upper(), np.asarray(segment))
         for lines in axes.collections
         if isinstance(lines, LineCollection)
-        for segment in lines.get_segments()
+        for color, segment in zip(cycle(lines.get_colors()), lines.get_segments(), strict=False)
     ]
 
 

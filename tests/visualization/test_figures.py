@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sybio.visualization.figures import check_shape, ink_on, new_figure, save_figure, to_numpy
+from pyg_sybio.visualization.figures import checked, ink_on, new_figure, save_figure, to_numpy
 from pyg_sybio.visualization.theme import PALETTE
 
 
@@ -48,12 +48,12 @@ def test_to_numpy_takes_tensors_that_need_gradients() -> None:
     assert to_numpy([1, 2]).dtype == np.float64
 
 
-def test_check_shape_names_what_came() -> None:
-    check_shape("x", np.zeros((5, 3)), ["T", 3])
+def test_a_wrong_shape_is_named() -> None:
+    checked("x", np.zeros((5, 3)), ["T", 3])
     with pytest.raises(ValueError, match=r"'x' has shape \[5, 3\], expected \[T, 4\]"):
-        check_shape("x", np.zeros((5, 3)), ["T", 4])
+        checked("x", np.zeros((5, 3)), ["T", 4])
     with pytest.raises(ValueError, match=r"'x' has shape \[5\], expected \[T, 3\]"):
-        check_shape("x", np.zeros(5), ["T", 3])
+        checked("x", np.zeros(5), ["T", 3])
 
 
 def test_ink_contrasts_with_every_colour_of_the_palette() -> None:

@@ -39,8 +39,11 @@ def lines_of(axes: Axes) -> dict[str, np.ndarray]:
     found: dict[str, list[np.ndarray]] = {}
     for lines in axes.collections:
         if isinstance(lines, LineCollection):
-            color = to_hex(lines.get_colors()[0]).upper()
-            found.setdefault(color, []).extend(np.asarray(segment) for segment in lines.get_segments())
+            segments = lines.get_segments()
+            for color, segment in zip(
+                np.resize(lines.get_colors(), (len(segments), 4)), segments, strict=True
+            ):
+                found.setdefault(to_hex(color).upper(), []).append(np.asarray(segment))
     return {color: np.array(segments) for color, segments in found.items() if segments}
 
 
