@@ -14,13 +14,16 @@ import pytest
 import torch
 from marks import DEVICES
 from small_gnn import SKELETON, C, D, M, T, build, close, graph_of, motion
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch_geometric.data import Batch
 
 from pyg_sybio.accelerate.dense_actional import use_dense_actional
 from pyg_sybio.data.datasets.two_tasks import check_part
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.losses import SymbioticLoss
+from pyg_sybio.models.persons import _to_device
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
 from pyg_sybio.trained.evaluation import answers
 from pyg_sybio.trained.views import Views
@@ -218,7 +221,116 @@ def test_evaluation_over_views(device: str, views: Views) -> None:
             close(mine, errors.means()["mean_of_clips"], 1e-3)
 
 
-# Waiting for the device -----------------------------------------------------------------------------------
+# Waiting for the device, without one ----------------------------------------------------------------------
+
+READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "bincount", "equal", "is_nonzero")
+
+
+class NoWaits(TorchDispatchMode):
+    """Raise where an accelerator, for which the meta device stands in, would make the host wait.
+
+    Tensors on the meta device have a shape but no values, so that an operator which needs values on the host
+    fails, as it would wait on CUDA. Copies between host and device, and tensors on the host among those on
+    the device (which CUDA copies, or refuses), would pass. Indices in a list, and ``torch.tensor`` on the
+    device, are copied below this mode, which does not see them.
+    """
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = func.name().removeprefix("aten::")
+        tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
+        there = [each for each in tensors if each.is_meta]
+        # A number on the host is an argument of a kernel.
+        host = [each for each in tensors if not each.is_meta and each.dim() > 0]
+        if there and name.startswith(READS):
+            raise AssertionError(f"waits: {name}")
+        if name.startswith(("index.Tensor", "index_put")) and any(
+            each.dtype == torch.bool for each in there[1:]
+        ):
+            raise AssertionError(f"waits: {name} with a mask")
+        copies = name.startswith(("_to_copy", "copy_"))
+        if there and host and not copies:
+            raise AssertionError(f"waits: {name} of tensors on the host and on the device")
+        out = func(*args, **kwargs)
+        if copies:
+            source = args[0] if name.startswith("_to_copy") else args[1]
+            unblocked = kwargs.get("non_blocking") or (len(args) > 2 and args[2])
+            if source.is_meta != out.is_meta and not unblocked:
+                raise AssertionError(f"waits: {name} between host and device")
+        return out
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: x.sum().item(),
+        lambda x: x[x > 0],
+        lambda x: x.masked_fill_(x.nonzero().bool(), 0),
+        lambda x: x.index_select(0, torch.tensor([1])),
+        lambda x: torch.zeros(3).to(x),
+        lambda x: x + torch.ones(3),
+        lambda x: "negative" if (x < 0).any() else "positive",
+    ],
+)
+def test_waits_are_found(operation: Callable[[Tensor], object]) -> None:
+    with pytest.raises(AssertionError, match="waits"), NoWaits():
+        operation(torch.ones(3, device="meta"))
+
+
+def test_what_does_not_wait_passes() -> None:
+    x = torch.ones(3, device="meta")
+    with NoWaits():
+        x[torch.tensor([1, 2]).to("meta", non_blocking=True)] = 2.0
+        torch.where(x > 0, x, 0.0).masked_fill_(x < 0, 1.0).lerp_(x, x[0])
+        torch.arange(3, device=x.device) + torch.tensor(2.0)
+        assert torch.ones(3).sum().item() == 3  # on the host
+
+
+def test_copies_from_memory_that_is_freed_wait_where_they_must() -> None:
+    class Freed:
+        def to(self, device: torch.device, *, non_blocking: bool) -> bool:
+            return non_blocking
+
+    values: Any = Freed()
+    assert _to_device(values, torch.device("cuda")) is True
+    assert _to_device(values, torch.device("mps")) is False
+
+
+FORMS: Mapping[str, Callable[[SybioGNN], Any]] = {
+    **ALL_TRAIN,
+    "folded": SybioGNN.folded,
+    "folded-bf16": lambda model: model.folded(torch.bfloat16),
+}
+UNREAD = ["one person", "mask", "batch"]
+"""Clips whose number of persons the host knows."""
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "folded-bf16"])
+def test_evaluation_waits_nowhere(form: str, kind: str) -> None:
+    model, arguments = FORMS[form](build(bone_weight=0.3)).to("meta"), moved(clips_of(kind), "meta")
+    with NoWaits(), torch.no_grad():
+        out = model(*arguments)
+    assert out.future.is_meta and out.logits.is_meta
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+@pytest.mark.parametrize("way", ALL_TRAIN)
+def test_a_training_step_waits_nowhere(way: str, kind: str) -> None:
+    model = ALL_TRAIN[way](build(channels=(16, 16), head_channels=16, dropout=0.1).to("meta").train())
+    arguments, optimizer = moved(clips_of(kind), "meta"), Muon(model.parameters())
+    loss = SymbioticLoss(SKELETON, label_smoothing=0.1, time_exponent=0.5, separate_networks=True).to("meta")
+    future = torch.randn(2, *([] if kind == "one person" else [2]), FUTURE, M, D, device="meta")
+    mask, y = future[..., 0] != 0, torch.zeros(2, dtype=torch.long, device="meta")
+    with NoWaits():
+        loss(model(*arguments), y=y, future=future, future_mask=mask).total.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+# Waiting for a device -------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -229,13 +341,6 @@ def no_synchronisation() -> Iterator[None]:
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
-
-
-FORMS: Mapping[str, Callable[[SybioGNN], nn.Module]] = {
-    **ALL_TRAIN,
-    "folded": SybioGNN.folded,
-    "folded-bf16": lambda model: model.folded(torch.bfloat16),
-}
 
 
 @pytest.mark.cuda
@@ -251,7 +356,7 @@ def test_evaluation_does_not_wait(form: str, kind: str) -> None:
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("kind", ["one person", "mask", "batch"])
+@pytest.mark.parametrize("kind", UNREAD)
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("way", ALL_TRAIN)
 def test_a_training_step_does_not_wait(way: str, bf16: bool, kind: str) -> None:

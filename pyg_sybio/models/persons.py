@@ -225,5 +225,5 @@ def _known_to_host(values: Tensor) -> bool:
 
 
 def _to_device(values: Tensor, device: torch.device) -> Tensor:
-    # Non-blocking copies from the host are safe: CUDA copies unpinned memory before the call returns.
-    return values.to(device, non_blocking=True)
+    # CUDA copies unpinned memory before a non-blocking call returns; MPS may read it after it was freed.
+    return values.to(device, non_blocking=device.type != "mps")

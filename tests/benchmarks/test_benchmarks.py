@@ -438,16 +438,6 @@ def test_peak_memory_of_a_fresh_process(timing: ModuleType) -> None:
     assert timing.peak_memory(prepare, CPU) == pytest.approx(64 * 1.048576, rel=0.1)
 
 
-@pytest.mark.cuda
-@pytest.mark.slow
-def test_on_cuda(scripts: Scripts, tmp_path: Path) -> None:
-    argv = ["--presets", "demo", "--modes", "eager", "bf16", "--device", "cuda"]
-    rows = rows_of(scripts["latency"], tmp_path, *argv, "--variants", "full")
-    assert len(rows) == 2
-    rows = rows_of(scripts["training"], tmp_path, "--presets", "demo", "--batch", "2", "--device", "cuda")
-    assert all(row["peak MB"] > 1 for row in rows)
-
-
 def test_a_report_shows_and_keeps_what_came_so_far(
     common: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -152,3 +152,19 @@ def test_a_rehearsal_passes(scripts: Scripts, tmp_path: Path) -> None:
     assert "every part runs, and the figures mean nothing" in text
     for part in document["parts"]:
         assert part["rows"] and f"## {part['name']}\n" in text
+
+
+@pytest.mark.cuda
+@pytest.mark.slow
+def test_benchmarks_run_on_cuda(scripts: Scripts, tmp_path: Path) -> None:
+    def rows_of(name: str, *argv: str) -> list[dict[str, Any]]:
+        output = tmp_path / "figures.json"
+        options = ["--presets", "demo", "--seconds", "0", "--device", "cuda", "--output", str(output)]
+        scripts[name].main([*argv, *options])
+        rows: list[dict[str, Any]] = json.loads(output.read_text())["rows"]
+        return rows
+
+    latency = rows_of("latency", "--modes", "eager", "bf16", "--variants", "full")
+    assert [row["mode"] for row in latency] == ["eager", "bf16"]
+    assert all(row["p50 ms"] > 0 for row in latency)
+    assert all(row["peak MB"] > 1 for row in rows_of("training", "--batch", "2"))

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -185,6 +186,7 @@ def test_without_a_peer_that_runs_the_command_fails(
 
 @pytest.mark.cuda
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("jsonschema") is None, reason="the file of peers is checked by jsonschema")
 @pytest.mark.parametrize("train", [False, True])
 def test_peers_run_on_cuda(peers: ModuleType, file: ModuleType, tmp_path: Path, train: bool) -> None:
     peer = _one(file, _checkout(tmp_path, "one"))
