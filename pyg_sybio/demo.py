@@ -7,10 +7,10 @@ from torch_geometric.data import Dataset
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
-from pyg_sybio.files import write_whole
+from pyg_sybio.files import write_json, write_text
 from pyg_sybio.trained.actional import actional_graphs
 from pyg_sybio.trained.evaluation import Report
-from pyg_sybio.trained.report import format_report, write_report
+from pyg_sybio.trained.report import format_report
 from pyg_sybio.trained.trained import Trained
 from pyg_sybio.training.recipes import fit
 from pyg_sybio.visualization.actional_figure import draw_actional
@@ -48,8 +48,8 @@ def run_demo(output: str | Path, *, seed: int = 0, overrides: Sequence[str] = ()
     trained, clips = cli.model.cpu().eval().trained(), cli.datamodule.clips("test")
 
     report = {"seed": seed, "split": "test"} | trained.evaluate(clips)
-    write_report(report, output / "report.json")
-    write_whole(output / "report.md", lambda file: file.write(_markdown(report).encode()))
+    write_json(output / "report.json", report)
+    write_text(output / "report.md", _markdown(report))
     number = clips.labels.tolist().index(clips.class_names.index(DRAWN))
     draw_forecast(forecast_clip(trained, clips, number), output / "prediction.png")
     _draw_graphs(trained, clips, output / "actional.png")

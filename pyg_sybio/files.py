@@ -22,6 +22,16 @@ def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
         part.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text in UTF-8, by the rules of :func:`write_whole`."""
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as strict JSON, by the rules of :func:`write_whole`."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
 def read_json(path: Path, *, expected: str = "JSON") -> Any:
     """The document of a JSON file.
 

@@ -28,7 +28,8 @@ def add_command(commands: options.Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run ``sybio evaluate``."""
-    from pyg_sybio.trained.report import format_report, write_report
+    from pyg_sybio.files import write_json
+    from pyg_sybio.trained.report import format_report
     from pyg_sybio.trained.views import ONE_VIEW
 
     trained = load(args)
@@ -48,5 +49,5 @@ def run(args: argparse.Namespace) -> None:
     report = {"model": str(args.model)} | facts | report
     print(format_report(report))
     output = args.output or args.model.with_suffix(f".{name}.json")
-    write_report(report, output)
+    write_json(output, report)
     print(f"\nreport: {output}")

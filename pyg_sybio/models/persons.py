@@ -155,6 +155,37 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
     return _with_slots(x, clip, slot, persons)
 
 
+def persons_of_batch(
+    batch: Data | Tensor,
+    present: Tensor | None,
+    skeleton: Skeleton,
+    in_channels: int,
+    *,
+    padded: bool = False,
+) -> Persons:
+    """Return the persons of a model's input, which is checked to fit the model.
+
+    Args:
+        batch: A PyG ``Data`` or ``Batch`` (:func:`persons_of_data`), or a dense tensor
+            (:func:`persons_of_tensor`).
+        present: Which persons of a dense tensor are present.
+        skeleton: The joints of the model.
+        in_channels: Features per joint.
+        padded: Whether absent persons of a dense tensor may be included.
+
+    Raises:
+        ValueError: If the input is invalid, or does not fit the model.
+    """
+    if isinstance(batch, Tensor):
+        persons = persons_of_tensor(batch, present, padded=padded)
+    elif present is not None:
+        raise ValueError("'present' is only for dense tensors: a PyG batch contains no absent persons")
+    else:
+        persons = persons_of_data(batch, skeleton.num_joints)
+    check_poses(persons.x, skeleton, in_channels)
+    return persons
+
+
 def check_poses(x: Tensor, skeleton: Skeleton, in_channels: int) -> None:
     """Check that motions ``[G, T, M, D]`` fit a model.
 

@@ -17,7 +17,7 @@ from pyg_sybio.models import pretrained
 from pyg_sybio.models.bone_correction import BoneCorrection
 from pyg_sybio.models.network import Encoded, SymbioticNetwork
 from pyg_sybio.models.output import SybioOutput
-from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
+from pyg_sybio.models.persons import Persons, persons_of_batch, persons_of_data
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.bone_vectors import BoneVectors
@@ -354,14 +354,9 @@ class SybioGNN(nn.Module):
         like = next(self.parameters())
         if isinstance(batch, np.ndarray):
             batch = torch.from_numpy(batch).to(like.device)
-        if isinstance(batch, Tensor):
-            # Batch norms mix persons in training, so absent persons must not be included.
-            persons = persons_of_tensor(batch, present, padded=not self.training)
-        elif present is not None:
-            raise ValueError("'present' is only for dense tensors: a PyG batch contains no absent persons")
-        else:
-            persons = persons_of_data(batch, self.skeleton.num_joints)
-        check_poses(persons.x, self.skeleton, self.in_channels)
+        # Batch norms mix persons in training, so absent persons must not be included.
+        padded = not self.training
+        persons = persons_of_batch(batch, present, self.skeleton, self.in_channels, padded=padded)
         return replace(persons, x=persons.x.to(like.dtype))
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -5,6 +5,7 @@ Producers get complete results instead (:func:`~pyg_sybio.streaming.messages.res
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,12 @@ HORIZONS = 5
 
 # A live source is drawn at once, and its view is estimated again after this many frames.
 _FRAMES_FOR_VIEW = 30
-_NUM_SPATIAL = {"xyz": 3, "xy": 2, "xy+score": 2, "expmap": 0}
 
 Poses = Mapping[int, np.ndarray]
 """Poses `[M, D]` of a frame by track; NaN where a joint was not observed."""
 
 
+@dataclass
 class PageFrames:
     """The messages about the frames of one source.
 
@@ -36,14 +37,12 @@ class PageFrames:
         view: The view to draw it in. (default: estimated from the first frames)
     """
 
-    def __init__(self, source: str, skeleton: Skeleton, view: View | None = None) -> None:
-        self.source = source
-        self.skeleton = skeleton
-        self.view = view
-        self._num_spatial = _NUM_SPATIAL[skeleton.coordinates]
-        self._digits: int | None = None
-        self._sample: list[Poses] = []
-        self._newest = 0.0
+    source: str
+    skeleton: Skeleton
+    view: View | None = None
+    _digits: int | None = None
+    _sample: list[Poses] = field(default_factory=list)
+    _newest: float = 0.0
 
     def view_message(self) -> dict[str, Any]:
         """Return the directions in which the poses are drawn."""
@@ -58,21 +57,21 @@ class PageFrames:
             poses: The incoming poses.
             outputs: The answers.
         """
-        if self._num_spatial:
+        if self.skeleton.num_spatial:
             self._prepare({track: poses[track] for track in outputs})
         horizons, people = [], []
         for track, output in outputs.items():
             self._newest = output.timestamp
             joints = self._rounded(poses[track][None])
             future: list[Any] = []
-            if output.future is not None and self._num_spatial:
+            if output.future is not None and self.skeleton.num_spatial:
                 chosen = _spread(len(output.future))
                 horizons = [round(float(output.future_times[k]) - output.timestamp, 3) for k in chosen]
                 future = self._rounded(output.future[chosen].double().numpy())
             people.append(
                 {
                     "track": track,
-                    "joints": joints[0] if self._num_spatial else [],
+                    "joints": joints[0] if self.skeleton.num_spatial else [],
                     "label": output.label,
                     "probabilities": None
                     if output.probabilities is None
@@ -93,7 +92,7 @@ class PageFrames:
     def _prepare(self, poses: Poses) -> None:
         """Find the number of decimals and the view: at once, and the view again after some frames."""
         if self._digits is None:
-            self._digits = decimals(poses, self._num_spatial)
+            self._digits = decimals(poses, self.skeleton.num_spatial)
         if self.view is not None and not self._sample:
             return
         if poses:
@@ -105,7 +104,7 @@ class PageFrames:
             self._sample = []
 
     def _rounded(self, poses: np.ndarray) -> list[Any]:
-        return rounded(poses[..., : self._num_spatial], 4 if self._digits is None else self._digits)
+        return rounded(poses[..., : self.skeleton.num_spatial], 4 if self._digits is None else self._digits)
 
 
 def view_of_frames(frames: Sequence[Poses], skeleton: Skeleton) -> View | None:

@@ -36,8 +36,7 @@ def read_recordings(
     for path in map(Path, paths):
         for number, motion in enumerate(read_motions(path, skeleton=skeleton)):
             name = f"{path.name}: {number}" if number else path.name
-            if motion.skeleton != skeleton:
-                motion = motion.joints(skeleton)
+            motion = motion.joints(skeleton)
             if motion.frame_rate is None:
                 logger.warning("%s has no frame rate: %g Hz is assumed", name, frame_rate)
                 motion = motion.replace(frame_rate=frame_rate)

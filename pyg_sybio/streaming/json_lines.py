@@ -123,6 +123,7 @@ class Summary:
         return f"{counts}{rate}; latency " + ", ".join(f"{p} {ms:.1f} ms" for p, ms in percentiles.items())
 
 
+@dataclass
 class Pace:
     r"""Waits until frames are due, in real time or faster.
 
@@ -136,30 +137,22 @@ class Pace:
         sleep: Waits for a number of seconds.
     """
 
-    def __init__(
-        self,
-        speed: float,
-        *,
-        max_delay: float,
-        max_pause: float,
-        clock: Callable[[], float] = time.perf_counter,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.speed = speed
-        self.max_delay = max_delay
-        self.max_pause = max_pause
-        self._clock, self._sleep = clock, sleep
-        self._last: tuple[float, float] | None = None  # timestamp, and when it was due
+    speed: float
+    max_delay: float
+    max_pause: float
+    clock: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], None] = time.sleep
+    _last: tuple[float, float] | None = None  # timestamp, and when it was due
 
     def wait(self, timestamp: float) -> bool:
         """Wait until a frame is due. Return False if it is too late."""
-        now = due = self._clock()
+        now = due = self.clock()
         if self._last is not None:
             step = min(max(timestamp - self._last[0], 0.0), self.max_pause)
             due = self._last[1] + step / self.speed
         self._last = timestamp, due
         if now < due:
-            self._sleep(due - now)
+            self.sleep(due - now)
             return True
         return now - due <= self.max_delay
 

@@ -13,23 +13,15 @@ from torch import Tensor
 
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
 from pyg_sybio.data.motion import MAX_RATE, MIN_RATE
-from pyg_sybio.data.transforms import (
-    FillMissing,
-    FillNullFrames,
-    JoinTracks,
-    SelectBodies,
-    SelectByConfidence,
-)
+from pyg_sybio.data.transforms import FillMissing, FillNullFrames
 from pyg_sybio.data.transforms.base import check_count, check_range
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.streaming.inference import Model, Windows, answer, input_example
 from pyg_sybio.streaming.poses import Confidence, Pose, PoseReader
 from pyg_sybio.streaming.window import Track, window_of
-from pyg_sybio.trained.preparation import Preparation, rate_notice
+from pyg_sybio.trained.preparation import CHOOSE_PERSONS, Preparation, rate_notices
 
-# Transforms that select among persons: a track is one person.
-_SELECT_PERSONS = (JoinTracks, SelectBodies, SelectByConfidence)
 # Transforms that fill joints which were not observed: the argument 'missing' replaces them.
 _FILL = (FillMissing, FillNullFrames)
 # Maximum rate of the poses kept, as a multiple of the higher of the two frame rates.
@@ -165,7 +157,8 @@ class MotionStream:
         if missing is not None:
             others = (step for step in fill if not isinstance(step, _FILL))
             fill = (FillMissing(mode=missing), *others)  # type: ignore[arg-type]
-        steps = tuple(step for step in preparation.preprocess if not isinstance(step, _SELECT_PERSONS))
+        # A track is one person already.
+        steps = tuple(step for step in preparation.preprocess if not isinstance(step, CHOOSE_PERSONS))
         self.preparation = replace(preparation, preprocess=steps, fill=fill)
         self.skeleton = skeleton or preparation.skeleton
         self.class_names = tuple(class_names)
@@ -201,8 +194,7 @@ class MotionStream:
     @property
     def notices(self) -> tuple[str, ...]:
         """What a user should know about the path from poses to forecast; each begins with a verb."""
-        notice = rate_notice(self.fps, self.frame_rate)
-        return (() if notice is None else (notice,)) + self.preparation.notices
+        return rate_notices(self.fps, self.frame_rate) + self.preparation.notices
 
     @property
     def track_ids(self) -> tuple[int, ...]:

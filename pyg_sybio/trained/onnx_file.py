@@ -5,7 +5,7 @@ functions of its own, and its numbers are those in the file: an ONNX tensor may 
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import onnx
@@ -52,11 +52,6 @@ def parse_onnx(content: bytes, where: str) -> onnx.ModelProto:
     if sum(len(each.key) + len(each.value) for each in model.metadata_props) > _MAX_METADATA:
         raise ValueError(f"{where}: the metadata are too long, expected at most {_MAX_METADATA} characters")
     return model
-
-
-def metadata_of(model: onnx.ModelProto) -> Mapping[str, str]:
-    """Return the metadata of a file."""
-    return {each.key: each.value for each in model.metadata_props}
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

@@ -15,11 +15,11 @@ from torch_geometric.data import Data
 
 from pyg_sybio.files import parse_json
 from pyg_sybio.models.bounds import MAX_FUTURE, check_config_bounds, check_plain
-from pyg_sybio.models.persons import Persons, check_poses, persons_of_data, persons_of_tensor
+from pyg_sybio.models.persons import persons_of_batch
 from pyg_sybio.models.sybio_gnn import SybioOutput
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.trained.digest import graph_digest
-from pyg_sybio.trained.onnx_file import metadata_of, parse_onnx
+from pyg_sybio.trained.onnx_file import parse_onnx
 
 FORMAT_VERSION = 1
 """Version of the metadata that :func:`~pyg_sybio.export.export_onnx` writes next to the graph."""
@@ -83,7 +83,7 @@ class OnnxModel(nn.Module):
         super().__init__()
         self._where = where
         proto = parse_onnx(content, where)
-        metadata = metadata_of(proto)
+        metadata = {each.key: each.value for each in proto.metadata_props}
         if metadata.get(FORMAT) != str(FORMAT_VERSION):
             came = repr(metadata[FORMAT])[:60] if FORMAT in metadata else "none"
             raise ValueError(
@@ -138,21 +138,20 @@ class OnnxModel(nn.Module):
         self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None
     ) -> SybioOutput:
         """Recognise and predict, as :meth:`~pyg_sybio.models.sybio_gnn.SybioGNN.forward` does."""
-        persons, x = self._persons(batch, present)
+        persons = persons_of_batch(batch, present, self.skeleton, self.in_channels)
+        x = persons.dense(persons.x).float()
+        x = x if persons.has_slots else x[:, None]  # [N, P, T, M, D]
         num_future = self.num_future if num_future is None else num_future
         if not 1 <= num_future <= self.num_future:
             raise ValueError(
                 f"'num_future' is {num_future}, expected 1 to {self.num_future} (the exported frames)"
             )
-        if self.persons:
-            inputs = {POSES: x if persons.has_slots else x[:, None], PRESENT: persons.present}
-        elif persons.has_slots and x.size(1) != 1:
+        if not self.persons and x.size(1) != 1:
             raise ValueError(
                 f"'x' has {x.size(1)} persons per clip, but the model was exported for one: "
                 "export it with --persons"
             )
-        else:
-            inputs = {POSES: x[:, 0] if persons.has_slots else x}
+        inputs = {POSES: x, PRESENT: persons.present} if self.persons else {POSES: x[:, 0]}
         arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
         size = max(1, _PIECE // max(1, arrays[POSES][0].size))  # clips per run
         pieces = [
@@ -209,11 +208,6 @@ class OnnxModel(nn.Module):
                     f"{list(expected[name])} and float32"
                 )
 
-    def dense(self, batch: Data, key: str) -> Tensor:
-        """A node attribute of a PyG ``Batch`` as ``[N, (P,) T, M, D]``, like the outputs."""
-        persons = persons_of_data(batch, self.skeleton.num_joints, key)
-        return persons.dense(persons.x)
-
     def train(self, mode: bool = True) -> "OnnxModel":
         """Raise an error unless ``mode`` is :obj:`False`, because an exported model cannot be trained."""
         if mode:
@@ -223,20 +217,6 @@ class OnnxModel(nn.Module):
     def extra_repr(self) -> str:
         """Describe the model in its repr."""
         return f"{self.skeleton.name!r}, outputs={self._outputs}, persons={self.persons}"
-
-    def _persons(self, batch: Data | Tensor, present: Tensor | None) -> tuple[Persons, Tensor]:
-        """Return the persons of a batch, and the batch as a dense tensor."""
-        if isinstance(batch, Tensor):
-            persons, x = persons_of_tensor(batch, present), batch
-        elif present is not None:
-            raise ValueError(
-                "expected 'present' only with a dense tensor, because a PyG batch contains no absent persons"
-            )
-        else:
-            persons = persons_of_data(batch, self.skeleton.num_joints)
-            x = persons.dense(persons.x)
-        check_poses(persons.x, self.skeleton, self.in_channels)
-        return persons, x.float()
 
 
 def _object(metadata: Mapping[str, str], key: str, where: str) -> dict[str, Any]:

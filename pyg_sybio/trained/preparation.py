@@ -8,50 +8,33 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from pyg_sybio.data import transforms as T
 from pyg_sybio.data.datasets.clip_transforms import Transform
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
 from pyg_sybio.data.datasets.standardize import Standardize, used_columns
 from pyg_sybio.data.datasets.two_tasks import WHOLE, split_tasks
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms import (
-    Center,
-    Crop,
-    FillMissing,
-    FillNullFrames,
-    InvertibleTransform,
-    JoinTracks,
-    LimitLength,
-    LinearTransform,
-    Mirror,
-    Pad,
-    Resample,
-    ResampleLength,
-    SelectBodies,
-    SelectByConfidence,
-    Shift,
-    Smooth,
-    TrimNullFrames,
-)
 from pyg_sybio.data.transforms.from_settings import build_transforms, settings_of, steps_of
 from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.data.transforms.resample import at_times, most_frames
 from pyg_sybio.models.bounds import bounded_skeleton
 from pyg_sybio.skeleton import Skeleton
 
-CHOOSE_PERSONS = (JoinTracks, SelectBodies, SelectByConfidence)
+CHOOSE_PERSONS = (T.JoinTracks, T.SelectBodies, T.SelectByConfidence)
 """Transforms that choose some of several persons."""
 
 # Transforms that choose, repeat, smooth or resample persons and frames, and keep the coordinates.
 _KEEP_COORDINATES = (
-    *CHOOSE_PERSONS, Crop, FillMissing, FillNullFrames, LimitLength, Pad, Resample, ResampleLength, Smooth,
-    TrimNullFrames,
+    *CHOOSE_PERSONS, T.Crop, T.FillMissing, T.FillNullFrames, T.LimitLength, T.Pad, T.Resample,
+    T.ResampleLength, T.Smooth, T.TrimNullFrames,
 )  # fmt: skip
 
 # Transforms that treat each person as if it were the only one, and those that can if asked to.
 _EACH_ALONE = (
-    Crop, FillMissing, FillNullFrames, LimitLength, Mirror, Pad, ResampleLength, Shift, Smooth, Standardize,
+    T.Crop, T.FillMissing, T.FillNullFrames, T.LimitLength, T.Mirror, T.Pad, T.ResampleLength, T.Shift,
+    T.Smooth, Standardize,
 )  # fmt: skip
-_APART = (Center, LinearTransform)
+_APART = (T.Center, T.LinearTransform)
 
 WayBack = Callable[[Motion], Motion]
 
@@ -136,10 +119,14 @@ class Preparation:
 
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
         """The mirror image of poses `[..., T, M, D]` as the model sees them."""
-        for step in reversed(self.preprocess):
-            if isinstance(step, Standardize):
-                return step.mirrored(poses, axis)
+        if self.standardize is not None:
+            return self.standardize.mirrored(poses, axis)
         return mirrored_poses(poses, self.skeleton, axis)
+
+    @property
+    def standardize(self) -> Standardize | None:
+        """The z-scores of the recordings; None if there are none."""
+        return next((step for step in reversed(self.preprocess) if isinstance(step, Standardize)), None)
 
     @property
     def can_apart(self) -> bool:
@@ -149,8 +136,7 @@ class Preparation:
     @property
     def model_skeleton(self) -> Skeleton:
         """The joints that the model sees."""
-        standardized = [step.skeleton for step in self.preprocess if isinstance(step, Standardize)]
-        return standardized[-1] if standardized else self.skeleton
+        return self.skeleton if self.standardize is None else self.standardize.skeleton
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -158,7 +144,7 @@ class Preparation:
         return tuple(
             f"has its future in the space of {type(step).__name__}, which cannot be inverted"
             for step in self.preprocess
-            if not isinstance(step, (InvertibleTransform, Standardize, *_KEEP_COORDINATES))
+            if not isinstance(step, (T.InvertibleTransform, Standardize, *_KEEP_COORDINATES))
         )
 
     def to_document(self) -> dict[str, Any]:
@@ -175,11 +161,9 @@ class Preparation:
             "padding": self.padding,
         }
         # Otherwise the skeleton is the model's own, which stands in its config.
-        return (
-            document
-            if self.model_skeleton == self.skeleton
-            else {"skeleton": self.skeleton.to_dict(), **document}
-        )
+        if self.model_skeleton != self.skeleton:
+            document["skeleton"] = self.skeleton.to_dict()
+        return document
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], model_skeleton: Skeleton) -> Self:
@@ -248,26 +232,26 @@ def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
     return at_times(motion, times.clamp(min=0)).replace(frame_rate=frame_rate)
 
 
-def rate_notice(rate: float | None, frame_rate: float) -> str | None:
-    """Describe what :func:`at_rate` does to a motion, beginning with a verb; None if it does nothing."""
+def rate_notices(rate: float | None, frame_rate: float) -> tuple[str, ...]:
+    """Describe what :func:`at_rate` does to a motion, beginning with a verb; empty if it does nothing."""
     if rate is None:
-        return f"does not contain its frame rate: taken to be {frame_rate:g} Hz, as in training"
+        return (f"does not contain its frame rate: taken to be {frame_rate:g} Hz, as in training",)
     if abs(rate - frame_rate) <= SAME_RATE * frame_rate:
-        return None
-    return f"is resampled from {rate:g} Hz to {frame_rate:g} Hz"
+        return ()
+    return (f"is resampled from {rate:g} Hz to {frame_rate:g} Hz",)
 
 
 def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion, WayBack | None]:
     """The transformed motion, and the way back if there is one and it is needed."""
     if isinstance(transform, Standardize):
         return transform(motion), partial(transform.invert, skeleton=motion.skeleton)
-    if isinstance(transform, _KEEP_COORDINATES) or not isinstance(transform, InvertibleTransform):
+    if isinstance(transform, _KEEP_COORDINATES) or not isinstance(transform, T.InvertibleTransform):
         return transform(motion), None
     if apart and isinstance(transform, _APART):
         motion, parameters = transform.apply_apart(motion)
     else:
         motion, parameters = transform.apply(motion)
-    if isinstance(transform, Center):
+    if isinstance(transform, T.Center):
         # The path of a motion centred in every frame is lost: the future stays at the last position.
         parameters = parameters[..., -1:, :]
     return motion, partial(transform.invert, parameters=parameters)

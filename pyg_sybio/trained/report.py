@@ -1,11 +1,8 @@
 r"""The report of an evaluation as text and as a file."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from pyg_sybio.files import write_whole
 from pyg_sybio.trained.evaluation import PREDICTORS
 
 
@@ -24,12 +21,6 @@ def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
     for name, errors in report.get("motion", {}).items():
         lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
     return "\n".join(lines)
-
-
-def write_report(report: Mapping[str, Any], path: str | Path) -> None:
-    """Write the report as JSON."""
-    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[list[int]], list[str]]:

@@ -1,7 +1,6 @@
 r"""A trained model in use: predict, stream, evaluate, save, export; without Lightning and training data."""
 
 import inspect
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,19 +15,18 @@ from torch_geometric.data import Data, Dataset
 
 from pyg_sybio.data.datasets.clip_table import match_clip_pattern
 from pyg_sybio.data.datasets.motion_folder import describe_files, find_motion_files
-from pyg_sybio.data.datasets.standardize import Standardize
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.reading import read_motions
+from pyg_sybio.data.reading import read_motion, read_motions
 from pyg_sybio.data.registry import dataset_named
 from pyg_sybio.data.splits import Splits
-from pyg_sybio.files import write_whole
+from pyg_sybio.files import write_json, write_text
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained.digest import weights_digest
 from pyg_sybio.trained.document import DATA_FILE, FORMAT, check_document
 from pyg_sybio.trained.evaluation import Report, evaluate
 from pyg_sybio.trained.model_card import CARD_FILE, model_card
 from pyg_sybio.trained.prediction import PredictedClip, Prediction
-from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notice
+from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notices
 from pyg_sybio.trained.views import ONE_VIEW, Views
 
 
@@ -104,15 +102,15 @@ class Trained:
             FileNotFoundError: If there is no such file.
             ValueError: If the file cannot be read, does not fit the model, or has no such motion.
         """
-        count = 2 if entry is None else entry + 1
-        found = list(islice(read_motions(path, skeleton=self.preparation.skeleton), count))
-        if entry is None and len(found) != 1:
-            raise ValueError(f"{path} holds {'several motions' if found else 'no motion'}, expected one")
-        if entry is not None and len(found) <= entry:
+        skeleton = self.preparation.skeleton
+        if entry is None:
+            return read_motion(path, skeleton=skeleton)
+        found = list(islice(read_motions(path, skeleton=skeleton), entry + 1))
+        if len(found) <= entry:
             raise ValueError(
                 f"{path} has {len(found)} motions, but motion {entry} is requested, counted from 0"
             )
-        return found[entry or 0]
+        return found[entry]
 
     def predict_folder(
         self, folder: str | Path, *, labels: str = "clips.csv", pattern: str | None = None
@@ -173,7 +171,6 @@ class Trained:
 
     def _predict(self, recorded: Motion, views: Views) -> Prediction:
         preparation = self.preparation
-        notice = rate_notice(recorded.frame_rate, preparation.frame_rate)
         self._check_length(recorded)
         prepared = preparation(recorded)
         if not prepared.observed.present.any():
@@ -198,19 +195,20 @@ class Trained:
             frame_rate=prepared.observed.frame_rate or preparation.frame_rate,
             recorded=recorded,
             prepared=prepared,
-            notices=(() if notice is None else (notice,)) + preparation.notices,
+            notices=rate_notices(recorded.frame_rate, preparation.frame_rate) + preparation.notices,
         )
 
     def _check_length(self, recorded: Motion) -> None:
         """Raise if a recording of rotations is too short: repeated ones are not a motion."""
+        if self.preparation.standardize is None:
+            return
         needed, rate = self.preparation.num_observed, self.preparation.frame_rate
-        if any(isinstance(step, Standardize) for step in self.preparation.preprocess):
-            num_frames = at_rate(recorded, rate, least=needed).num_frames
-            if num_frames < needed:
-                raise ValueError(
-                    f"{recorded.source or 'the recording'} has {recorded.num_frames} frames, of which "
-                    f"{num_frames} are left at {rate:g} Hz, expected at least {needed}"
-                )
+        num_frames = at_rate(recorded, rate, least=needed).num_frames
+        if num_frames < needed:
+            raise ValueError(
+                f"{recorded.source or 'the recording'} has {recorded.num_frames} frames, of which "
+                f"{num_frames} are left at {rate:g} Hz, expected at least {needed}"
+            )
 
     # Evaluation -------------------------------------------------------------------------------------------
 
@@ -273,19 +271,16 @@ class Trained:
 
     def _check_statistics(self, dataset: Dataset) -> None:
         """Raise if the z-scores of a data set are not those that the model was trained on."""
-        for step in self.preparation.preprocess:
-            if (
-                isinstance(step, Standardize)
-                and (other := getattr(dataset, "normalisation", None)) is not None
-            ):
-                own = step.normalisation
-                for name in ("mean", "deviation"):
-                    ours, theirs = getattr(own, name), getattr(other, name)
-                    if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6):
-                        raise ValueError(
-                            f"the {name}s of the data's training files are not those that the model was "
-                            "trained with: expected the same recordings"
-                        )
+        step, other = self.preparation.standardize, getattr(dataset, "normalisation", None)
+        if step is None or other is None:
+            return
+        for name in ("mean", "deviation"):
+            ours, theirs = getattr(step.normalisation, name), getattr(other, name)
+            if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6):
+                raise ValueError(
+                    f"the {name}s of the data's training files are not those that the model was trained "
+                    "with: expected the same recordings"
+                )
 
     # Files ------------------------------------------------------------------------------------------------
 
@@ -348,10 +343,9 @@ class Trained:
         model = self._trainable()
         document = self.document(weights_digest(model.state_dict()))
         card = model_card(model, document, report, title=title or folder.absolute().name)
-        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
         model.save_pretrained(folder)
-        write_whole(folder / DATA_FILE, lambda file: file.write(text.encode()))
-        write_whole(folder / CARD_FILE, lambda file: file.write(card.encode()))
+        write_json(folder / DATA_FILE, document)
+        write_text(folder / CARD_FILE, card)
 
     def export_onnx(self, path: str | Path, **settings: Any) -> Any:
         r"""Write the model as an ONNX file, which :func:`~pyg_sybio.trained.load.load_trained` reads.

@@ -13,7 +13,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.resample import at_times
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.trained.evaluation import numbered_clip
-from pyg_sybio.trained.preparation import CHOOSE_PERSONS, at_rate, rate_notice
+from pyg_sybio.trained.preparation import CHOOSE_PERSONS, at_rate, rate_notices
 from pyg_sybio.trained.trained import Trained
 from pyg_sybio.visualization.forecast import Forecast
 
@@ -111,8 +111,7 @@ def forecast_file(trained: Trained, path: str | Path, *, entry: int = 0) -> tupl
     if prediction.label is not None:
         remarks.append(_recognised(*prediction.ranked()[0]))
     forecast = Forecast(observed, future, predicted, title=Path(recorded.source).name, remarks=tuple(remarks))
-    notice = rate_notice(recorded.frame_rate, preparation.frame_rate)
-    return forecast, () if notice is None else (notice,)
+    return forecast, rate_notices(recorded.frame_rate, preparation.frame_rate)
 
 
 def _lengthened(motion: Motion, num_frames: int) -> Motion:

@@ -11,6 +11,7 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
+from pyg_sybio.files import write_json
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.trained.evaluation import (
@@ -22,7 +23,7 @@ from pyg_sybio.trained.evaluation import (
     motion_errors,
     motions,
 )
-from pyg_sybio.trained.report import format_report, write_report
+from pyg_sybio.trained.report import format_report
 from pyg_sybio.trained.views import Views
 
 SMALL = {
@@ -298,14 +299,14 @@ def test_unknown_action(model: SybioGNN, clips: SyntheticMotions) -> None:
 
 def test_written_report_is_the_report(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "new" / "report.json"
-    write_report(report, path)
+    write_json(path, report)
     assert json.loads(path.read_text()) == report
     assert [file.name for file in path.parent.iterdir()] == ["report.json"]
 
 
 def test_a_report_that_is_no_json_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_report({"error": float("nan")}, tmp_path / "report.json")
+        write_json(tmp_path / "report.json", {"error": float("nan")})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -383,7 +384,7 @@ def test_values_of_absent_joints_are_ignored(model: SybioGNN, tmp_path: Path) ->
     expected = evaluate(model, Masked())
     for filler in (1e6, float("nan")):
         assert evaluate(model, Masked(filler)) == expected
-    write_report(expected, tmp_path / "report.json")
+    write_json(tmp_path / "report.json", expected)
     assert json.loads((tmp_path / "report.json").read_text()) == expected
 
 
@@ -399,7 +400,7 @@ def test_where_nothing_was_recorded_the_report_says_so(model: SybioGNN, tmp_path
     text = format_report(report)
     assert text.count("motion: no errors, because the future of these clips was not recorded") == 1
     assert "nan" not in text and "|" not in text
-    write_report(report, tmp_path / "report.json")
+    write_json(tmp_path / "report.json", report)
     assert json.loads((tmp_path / "report.json").read_text()) == report
 
 

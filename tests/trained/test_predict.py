@@ -255,7 +255,7 @@ def test_joints_of_a_motion_are_found_by_their_names() -> None:
 def test_a_file_of_several(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 9, 150)).astype(np.float32), np.eye(3, dtype=np.float32)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=y[:2], x_test=x, y_test=y[:2])
-    with pytest.raises(ValueError, match=r"a.npz holds several motions, expected one"):
+    with pytest.raises(ValueError, match=r"a.npz contains several motions, expected one"):
         _trained().predict(tmp_path / "a.npz")
     assert _trained().read(tmp_path / "a.npz", 3).num_frames == 9
     with pytest.raises(ValueError, match=r"a.npz has 4 motions, but motion 4 is requested"):

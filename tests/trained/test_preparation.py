@@ -26,7 +26,7 @@ from pyg_sybio.data.transforms import (
 )
 from pyg_sybio.data.transforms.from_settings import steps_of
 from pyg_sybio.skeleton import load_skeleton
-from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notice
+from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notices
 
 STEPS = [
     AlignView(),
@@ -97,9 +97,10 @@ def test_resampled_from_the_last_frame_backwards() -> None:
     assert torch.equal(half.poses, motion.poses[:, 1::2]) and half.frame_rate == 15
     assert at_rate(motion, 30.01) is motion
     assert at_rate(motion.replace(frame_rate=None), 15.0).frame_rate == 15
-    assert rate_notice(30.0, 30.01) is None
-    assert rate_notice(30.0, 15.0) == "is resampled from 30 Hz to 15 Hz"
-    assert rate_notice(None, 15.0) == "does not contain its frame rate: taken to be 15 Hz, as in training"
+    assert rate_notices(30.0, 30.01) == ()
+    assert rate_notices(30.0, 15.0) == ("is resampled from 30 Hz to 15 Hz",)
+    (notice,) = rate_notices(None, 15.0)
+    assert notice == "does not contain its frame rate: taken to be 15 Hz, as in training"
 
 
 def test_steps_of_what_is_composed() -> None:
