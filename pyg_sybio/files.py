@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -64,6 +65,32 @@ def parse_json(text: str, where: str, *, expected: str = "JSON") -> Any:
         raise ValueError(f"{where}: nested too deeply, expected {expected}") from None
     except ValueError as error:  # a repeated key, a constant, an integer of thousands of digits
         raise ValueError(f"{where}: {error}") from None
+
+
+def check_schema(document: Any, schema: Path, where: str = "") -> None:
+    """Check a document against a JSON schema in a file.
+
+    Args:
+        document: The document.
+        schema: The file of the schema, whose descriptions say what is expected.
+        where: Name of the document in error messages.
+
+    Raises:
+        ValueError: If the document does not follow the schema.
+    """
+    import jsonschema  # takes a third of a second, and what the package brings needs no check
+
+    errors = jsonschema.Draft202012Validator(_schema(schema)).iter_errors(document)
+    if (error := jsonschema.exceptions.best_match(errors)) is not None:
+        path = error.json_path.removeprefix("$").removeprefix(".")
+        place = (f"{where}: " if where else "") + (f"'{path}': " if path else "")
+        expected = error.schema.get("description", "another value")
+        raise ValueError(f"{place}{error.message:.200}; expected {expected}")
+
+
+@cache
+def _schema(path: Path) -> Any:
+    return read_json(path)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

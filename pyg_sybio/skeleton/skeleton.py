@@ -8,7 +8,7 @@ from typing import Any
 
 import networkx as nx
 
-from pyg_sybio.files import write_whole
+from pyg_sybio.files import check_schema, write_whole
 from pyg_sybio.skeleton.checks import (
     check_connected,
     check_distinct,
@@ -18,7 +18,7 @@ from pyg_sybio.skeleton.checks import (
     listed,
 )
 from pyg_sybio.skeleton.contraction import Pair, between_cells, contract, graph_of
-from pyg_sybio.skeleton.document import check_schema, to_text
+from pyg_sybio.skeleton.document import SCHEMA, to_text
 
 COORDINATES = {"xyz": 3, "xy": 2, "xy+score": 3, "expmap": 3}
 """Number of features per joint for each kind of coordinates."""
@@ -337,7 +337,7 @@ class Skeleton:
         Raises:
             ValueError: If a field is missing, unknown, of the wrong type, or inconsistent with other fields.
         """
-        check_schema(document, where)
+        check_schema(document, SCHEMA, where)
         return cls.from_valid_dict(document, where)
 
     @classmethod

@@ -3,18 +3,23 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import torch
 from live_models import small_checkpoint
 
 from pyg_sybio.data.datasets.standardize import Normalisation, used_columns
 from pyg_sybio.data.registry import register_transform
+from pyg_sybio.data.splits import NOT_SHARED, TRANSFORMS
 from pyg_sybio.data.transforms import MotionTransform
+from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import load_skeleton
+from pyg_sybio.trained import document as document_module
 from pyg_sybio.trained.digest import arrays_digest, weights_digest
-from pyg_sybio.trained.document import check_document, parse_document
+from pyg_sybio.trained.document import FORMAT, MAX_TRANSFORMS, check_document, parse_document
 from pyg_sybio.trained.trained import Trained
 
 CMU, USED = load_skeleton("cmu38"), load_skeleton("cmu38:used")
@@ -159,6 +164,20 @@ def test_values_that_do_not_fit_the_model(edit: Edit, message: str, text: str, r
     edit(document)
     with pytest.raises(ValueError, match=message):
         Trained.from_document(rotations.model, document)
+
+
+def test_schema_repeats_names_and_numbers_of_the_package() -> None:
+    schema = read_json(Path(document_module.__file__).with_suffix(".schema.json"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    definitions = schema["$defs"]
+    settings = definitions["settings"]
+    assert settings["propertyNames"]["not"]["enum"] == list(NOT_SHARED)
+    assert settings["properties"].keys() - definitions["arguments"]["properties"].keys() == {*TRANSFORMS}
+    assert definitions["transforms"]["maxItems"] == MAX_TRANSFORMS
+    assert schema["properties"]["format"]["const"] == FORMAT
+    for each in (schema, *schema["properties"].values(), *definitions.values()):
+        if each.get("type") == "object" and "required" in each:
+            assert each["description"].endswith(f" with {', '.join(each['properties'])}")
 
 
 def test_a_document_is_strict_json() -> None:
