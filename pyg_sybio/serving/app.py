@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import time
@@ -23,6 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.files import parse_json
 from pyg_sybio.serving.access import SiteCheck, knows_token
 from pyg_sybio.serving.audience import Viewer
 from pyg_sybio.serving.connection import Connection
@@ -45,6 +45,7 @@ _PAGE_HEADERS = {
 }
 _VIEWER_RATE = 20.0  # messages per second
 _VIEWER_BYTES = 4096
+_WISH = "{'type': 'watch' or 'pause', 'source': ...}"
 
 
 def create_app(
@@ -218,12 +219,9 @@ class _Routes:
         Raises:
             ValueError: If the message is invalid.
         """
-        try:
-            wish = json.loads(text)
-        except (ValueError, RecursionError):
-            wish = None
+        wish = parse_json(text, "not JSON", expected=_WISH)
         if not isinstance(wish, dict) or wish.get("type") not in ("watch", "pause"):
-            raise ValueError("expected {'type': 'watch' or 'pause', 'source': ...}")
+            raise ValueError(f"expected {_WISH}")
         audience = self._service.audience
         channel = audience.channels.get(str(wish.get("source")))
         if channel is None:
@@ -261,6 +259,6 @@ def _keep_memory() -> None:
 
     glibc returns free memory once there is twice as much of it as the largest block that was freed so far,
     up to 32 MiB, and a call of the model frees more than that. With ten people, each frame then took 3200
-    page faults, a fifth of its processor time.
+    page faults.
     """
     np.empty(31 * 2**20, dtype=np.uint8)  # allocated and freed, and never written to

@@ -5,6 +5,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
+Kind = Literal["live", "recording"]
+"""Kinds of sources."""
+
 
 class Viewer:
     """A connected page, and its pending messages: only the newest one of each kind.
@@ -47,7 +50,7 @@ class Channel:
         kind: Whether the source is live or a recording. Only recordings can be paused.
     """
 
-    def __init__(self, id: str, name: str, kind: Literal["live", "recording"]) -> None:
+    def __init__(self, id: str, name: str, kind: Kind) -> None:
         self.id = id
         self.name = name
         self.kind = kind

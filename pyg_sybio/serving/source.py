@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
-from pyg_sybio.serving.audience import Audience, Channel
+from pyg_sybio.serving.audience import Audience, Channel, Kind
 from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.page_messages import PageFrames
 from pyg_sybio.serving.turns import Outputs, Turns
@@ -80,13 +80,7 @@ class Source:
     """
 
     def __init__(
-        self,
-        name: str,
-        kind: Literal["live", "recording"],
-        stream: MotionStream,
-        service: Service,
-        *,
-        view: View | None = None,
+        self, name: str, kind: Kind, stream: MotionStream, service: Service, *, view: View | None = None
     ) -> None:
         self.name = name
         self.channel = Channel(str(next(service.numbers)), name, kind)

@@ -326,9 +326,10 @@ def test_frames_without_anybody_keep_the_time(client: TestClient) -> None:
         assert (frame["people"], frame["timestamp"]) == ([], pytest.approx(0.2))
 
 
+WISH = "{'type': 'watch' or 'pause', 'source': ...}"
 VIEWERS_MISTAKES = {
-    "watch": "expected {'type': 'watch' or 'pause', 'source': ...}",
-    '{"type": "jump"}': "expected {'type': 'watch' or 'pause', 'source': ...}",
+    "watch": f"not JSON, line 1, column 1: Expecting value, expected {WISH}",
+    '{"type": "jump"}': f"expected {WISH}",
     '{"type": "watch", "source": "x\\u0007"}': "source 'x\\x07' does not exist or has left",
     '{"type": "pause", "source": "0"}': "'paused' is missing, expected true or false",
 }
