@@ -23,7 +23,5 @@ class RecentTimes:
         """Return the 50th, 95th and 99th percentile in milliseconds; None if there are no durations."""
         if not self._times:
             return None
-        values = 1e3 * np.percentile(self._times, (50, 95, 99))
-        return {
-            f"p{share}": round(float(value), 3) for share, value in zip((50, 95, 99), values, strict=True)
-        }
+        values = np.round(1e3 * np.percentile(self._times, (50, 95, 99)), 3)
+        return dict(zip(("p50", "p95", "p99"), values.tolist(), strict=True))
