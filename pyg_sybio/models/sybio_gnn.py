@@ -351,7 +351,7 @@ class SybioGNN(nn.Module):
         return persons.dense(persons.x)
 
     def _persons(self, batch: Data | Tensor | np.ndarray, present: Tensor | None) -> Persons:
-        like = next(self.parameters())
+        like = next(each for each in self.buffers() if each.is_floating_point())  # weights may be rounded
         if isinstance(batch, np.ndarray):
             batch = torch.from_numpy(batch).to(like.device)
         # Batch norms mix persons in training, so absent persons must not be included.

@@ -147,6 +147,16 @@ def test_bfloat16_is_close(bone_weight: float) -> None:
 
 
 @torch.no_grad()
+def test_bfloat16_does_not_round_the_poses() -> None:
+    model, x = build(), torch.randn(N, T, M, SKELETON.num_features)
+    expected = model.folded(torch.bfloat16)(x).future
+    assert model.joint_network is not None
+    model.joint_network.input_norm.mean[0] += 1000  # where bfloat16 has steps of 4
+    moved = model.folded(torch.bfloat16)(1000 + x).future - 1000
+    assert (moved - expected).abs().max() < 0.02 * expected.abs().max()
+
+
+@torch.no_grad()
 def test_the_model_and_its_folded_copy_are_independent() -> None:
     model, x = build(), clips()
     folded = model.folded()
