@@ -57,6 +57,7 @@ class Graphed:
         if example.device.type != "cuda":
             raise ValueError(f"'example' is on {example.device}, expected a CUDA device")
         self.clone = clone
+        self._model = model  # kept, because the graph reads its weights wherever they are
         self._input = example.clone(memory_format=torch.contiguous_format)
         # On the device, because with a mask on the host, absent persons would be removed on the host.
         self._present = None if present is None else present.to(example.device)
@@ -72,7 +73,8 @@ class Graphed:
                 for _ in range(_WARM_UP):
                     forward()
             torch.cuda.current_stream().wait_stream(side)
-            with torch.cuda.graph(self._graph):
+            # torch's default stream for captures belongs to the device of its first use, not to this one.
+            with torch.cuda.graph(self._graph, stream=side):
                 self._output = forward()
 
     def __call__(self, x: Tensor) -> SybioOutput:

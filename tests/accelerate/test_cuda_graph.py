@@ -1,10 +1,17 @@
 """CUDA graphs: invalid arguments, and on a CUDA device the same results as the model."""
 
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from pyg_sybio.accelerate import cuda_graph
 from pyg_sybio.accelerate.cuda_graph import Graphed, _check_like
-from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.testing import randomize
 
@@ -49,6 +56,82 @@ def test_an_example_on_the_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_input_unlike_the_example_is_refused(x: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _check_like(x, torch.zeros(1, T, M, 2))
+
+
+class OnDevice(torch.Tensor):
+    """A tensor on the host that says that it is on a CUDA device."""
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return torch.device("cuda:1")
+
+
+class Toy:
+    """A model that returns its input, and notes the streams that it runs on."""
+
+    def __init__(self, streams: list[str]) -> None:
+        self.streams, self.seen = streams, []
+
+    def __call__(self, x: torch.Tensor, **settings: object) -> SybioOutput:
+        self.seen.append(self.streams[-1])
+        return SybioOutput(logits=x, future=None, actional=None, bone_future=None, present=x)
+
+
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The current streams, innermost last, of a made-up device that captures nothing."""
+    current, stream = ["default"], SimpleNamespace(wait_stream=lambda other: None)
+
+    @contextmanager
+    def on(name: str) -> Iterator[None]:
+        current.append(name)
+        yield
+        current.pop()
+
+    device = SimpleNamespace(
+        is_available=lambda: True,
+        CUDAGraph=lambda: SimpleNamespace(replay=lambda: None),
+        Stream=lambda: SimpleNamespace(name="side", **vars(stream)),
+        current_stream=lambda: stream,
+        device=lambda device: on(str(device)),
+        stream=lambda stream: on(stream.name),
+        graph=lambda graph, stream: on(f"capture on {stream.name}"),
+    )
+    monkeypatch.setattr(cuda_graph.torch, "cuda", device)
+    return current
+
+
+def test_a_graph_keeps_its_model(streams: list[str]) -> None:
+    model = Toy(streams)
+    run, kept = Graphed(model, torch.zeros(1, T, M, 2).as_subclass(OnDevice)), weakref.ref(model)
+    assert model.seen == [*["side"] * 3, "capture on side"]  # on the stream of the device in use
+    assert streams == ["default"]
+    del model
+    gc.collect()
+    assert kept() is not None  # its weights would be freed, and the graph would read what comes after them
+    del run
+    gc.collect()
+    assert kept() is None
+
+
+@pytest.mark.cuda
+def test_the_weights_of_a_model_without_another_owner_stay() -> None:
+    model, x = build().cuda(), torch.randn(1, T, M, 2, device="cuda")
+    run, expected = Graphed(model.folded(), x), model(x)
+    gc.collect()
+    filled = [torch.full((size,), torch.nan, device="cuda") for size in range(1, 4000)]
+    torch.testing.assert_close(run(x).future, expected.future, atol=1e-4, rtol=1e-4)
+    assert all(each.isnan().all() for each in filled)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_replay_of_a_folded_model(dtype: torch.dtype) -> None:
+    folded, x = build().cuda().folded(dtype), torch.randn(1, 2, T, M, 2, device="cuda")
+    run = Graphed(folded, torch.zeros_like(x))
+    tolerance = 1e-4 if dtype == torch.float32 else 0.02
+    with torch.no_grad():
+        torch.testing.assert_close(run(x).future, folded(x).future, atol=tolerance, rtol=tolerance)
 
 
 @pytest.mark.cuda
