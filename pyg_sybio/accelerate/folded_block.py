@@ -91,7 +91,8 @@ class FoldedBlock(nn.Module):
         chunks = num_chunks(x, x.size(1) * x.size(2) * self.own.size(1) * x.element_size())
         hidden = apply_in_chunks(self._graph_product, chunks, x, actional, other).relu_()
         here = hidden.device.type == "cpu" and not torch.compiler.is_compiling()
-        if self.tiles is not None and here and hidden[..., 0].numel() >= _MANY:
+        exact = self.temporal.dtype != torch.bfloat16  # the block may have been lowered since
+        if self.tiles is not None and here and exact and hidden[..., 0].numel() >= _MANY:
             out = convolve_in_tiles(hidden, self.tiles, self.temporal_bias)
         else:
             out = convolve_in_time(hidden, self.temporal, self.temporal_bias, stride=self.stride)

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from pyg_sybio.accelerate import folded_block
 from pyg_sybio.accelerate.fast_head import FastPredictionHead
 from pyg_sybio.accelerate.folded import REPLACEMENTS
 from pyg_sybio.accelerate.folded_block import FoldedBlock
+from pyg_sybio.accelerate.minimal_filtering import convolve_in_tiles
 from pyg_sybio.models.presets import VARIANTS
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
 from pyg_sybio.nn.blocks import GraphTemporalBlock
@@ -134,6 +136,24 @@ def test_long_clips_of_the_large_preset_are_the_same() -> None:
     model = build("ntu", actional_channels=8, **widths)
     x = torch.randn(1, 2, 400, M, SKELETON.num_features)
     assert_same(model.folded()(x), model(x), 1e-5)
+
+
+@torch.no_grad()
+def test_bfloat16_is_not_tiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[torch.dtype] = []
+
+    def count(x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
+        calls.append(kernels.dtype)
+        return convolve_in_tiles(x, kernels, bias)
+
+    monkeypatch.setattr(folded_block, "convolve_in_tiles", count)
+    widths = {"channels": (8, 128, 128), "strides": (1, 1, 1), "fusions": (2,), "head_channels": 8}
+    model = build("ntu", actional_channels=8, **widths)
+    x = torch.randn(1, 2, 150, M, SKELETON.num_features)
+    model.folded(torch.bfloat16)(x)
+    assert not calls
+    model.folded()(x)
+    assert set(calls) == {torch.float32}
 
 
 @pytest.mark.parametrize("bone_weight", [0.0, 0.5])
