@@ -91,7 +91,7 @@ _PARTS: Sequence[tuple[str, float, Mapping[str, str]]] = (
         },
     ),
     ("compiled latency", 90, {**_LATENCY, "to compile, s": ">.1f"}),
-    ("slow tests", 60, _TESTS),
+    ("slow tests", 120, _TESTS),
     ("compiled training", 90, {**_TRAINING, "first step, s": ">.1f"}),
 )
 _NAMES = [name for name, _, _ in _PARTS]

@@ -99,20 +99,24 @@ def software() -> dict[str, Any]:
 def hardware(device: torch.device) -> dict[str, Any]:
     """Return what the driver tells about a CUDA device."""
     properties = torch.cuda.get_device_properties(device)
-    driver = subprocess.run(
-        ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return {
         "compute capability": f"{properties.major}.{properties.minor}",
         "multiprocessors": properties.multi_processor_count,
         "device memory, GB": round(properties.total_memory / 1e9, 1),
-        "driver": driver.stdout.strip() or "unknown",
+        "driver": driver_version(),
         "CUDA": torch.version.cuda,
         "cuDNN": torch.backends.cudnn.version(),
     }
+
+
+def driver_version() -> str:
+    """Return the version of the driver, or "unknown" without ``nvidia-smi``."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()
 
 
 # Tests ----------------------------------------------------------------------------------------------------
@@ -138,11 +142,10 @@ def tests(figures: Figures, sizes: Sizes, *, slow: bool = False) -> None:
 
 
 def marked_files(folder: Path) -> list[Path]:
-    """Return the test files that contain tests marked ``cuda``."""
+    """Return the test files that contain tests marked ``cuda``; those of the benchmarks come last."""
     marks = re.compile(r"\bmark\.cuda\b|\bDEVICES\b")
-    return [
-        path for path in sorted(folder.rglob("test_*.py")) if marks.search(path.read_text(encoding="utf-8"))
-    ]
+    files = sorted(folder.rglob("test_*.py"), key=lambda path: ("benchmarks" in path.parts, path))
+    return [path for path in files if marks.search(path.read_text(encoding="utf-8"))]
 
 
 # Latency --------------------------------------------------------------------------------------------------

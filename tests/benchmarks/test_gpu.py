@@ -54,6 +54,11 @@ def test_the_device(gpu: ModuleType, figures: Any, tmp_path: Path, monkeypatch: 
     ]
 
 
+def test_the_driver_may_be_unknown(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert gpu.driver_version() == "unknown"
+
+
 def test_a_mode_that_fails_costs_only_its_row(
     gpu: ModuleType, figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,8 +114,9 @@ def test_agim_both_ways(gpu: ModuleType, figures: Any, tmp_path: Path) -> None:
 
 
 def test_the_files_with_marked_tests(gpu: ModuleType, tmp_path: Path) -> None:
-    files = {path.relative_to(TESTS).as_posix() for path in gpu.marked_files(TESTS)}
-    assert {"test_devices.py", "models/test_autocast.py", "accelerate/test_cuda_graph.py"} <= files
+    files = [path.relative_to(TESTS).as_posix() for path in gpu.marked_files(TESTS)]
+    assert {"test_devices.py", "models/test_autocast.py", "accelerate/test_cuda_graph.py"} < set(files)
+    assert files[-1].startswith("benchmarks/")  # the least important ones
     assert "test_losses.py" not in files
     assert gpu.marked_files(tmp_path) == []
 
