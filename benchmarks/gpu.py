@@ -17,8 +17,8 @@ files are rewritten as results come in, so they are complete whenever the run is
 
 `share of product` is the rate of the reference's FLOPs over the rate of a matrix product in the same
 precision, measured in the same process. `peak GB` is what torch allocates for weights, optimiser and
-activations. Nothing is installed: the Python that runs this script needs torch, torch-geometric, networkx and
-what torch-geometric needs, and pytest for the tests. A part whose packages are missing fails, and says so.
+activations. Nothing is installed: the Python that runs this script needs torch, torch-geometric, networkx,
+safetensors and tqdm, and pytest for the tests. A part whose packages are missing fails, and says so.
 
 A rehearsal runs every part on the CPU to show that it works. Its figures mean nothing.
 """
@@ -114,6 +114,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--commit", help="the commit that is measured (default: what git says)")
     arguments = parser.parse_args(argv)
     rehearse = arguments.rehearse
+    if not rehearse and (reason := _unusable()):
+        parser.error(f"{sys.executable} cannot use a GPU: {reason} (--rehearse runs on the CPU)")
     slower = 20 if rehearse else 1
     parts = [
         Part(
@@ -153,6 +155,13 @@ def _introduction(*, rehearsal: bool) -> str:
     if rehearsal:
         meaning = "Rehearsed on a CPU with tiny sizes: every part runs, and the figures mean nothing."
     return f"{title}\n\nWritten by `benchmarks/gpu.py`, which explains the parts.\n{meaning}"
+
+
+def _unusable() -> str:
+    """Return why this Python cannot use a CUDA device, or an empty text."""
+    code = "import torch; torch.zeros(1, device='cuda')"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return run.stderr.strip().rpartition("\n")[2] if run.returncode else ""
 
 
 def _commit() -> str:

@@ -31,6 +31,17 @@ def rows_in(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this torch sees a CUDA device")
+def test_without_a_device_nothing_is_overwritten(
+    scripts: Scripts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        scripts["gpu"].main(["--output", str(tmp_path)])
+    assert end.value.code == 2
+    assert "cannot use a GPU: " in (said := capsys.readouterr().err) and "--rehearse" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this torch sees a CUDA device")
 def test_without_a_device_the_first_part_says_so(gpu: ModuleType, figures: Any) -> None:
     with pytest.raises(
         RuntimeError, match=rf"torch {torch.__version__} finds no CUDA device".replace("+", r"\+")
