@@ -81,7 +81,7 @@ def test_errors_name_the_invalid_argument(arguments: dict[str, Any], message: st
     assert str(error.value) == message
 
 
-def test_a_type_that_only_checkers_know_judges_nothing() -> None:
+def test_annotations_that_cannot_be_resolved_are_not_checked() -> None:
     def foreign(*, clips: "Unknown") -> None:  # type: ignore[name-defined]  # noqa: F821
         """A function whose annotation cannot be resolved, as after an import under TYPE_CHECKING."""
 

@@ -273,12 +273,12 @@ class NoWaits(TorchDispatchMode):
         lambda x: "negative" if (x < 0).any() else "positive",
     ],
 )
-def test_waits_are_found(operation: Callable[[Tensor], object]) -> None:
+def test_synchronisations_are_detected(operation: Callable[[Tensor], object]) -> None:
     with pytest.raises(AssertionError, match="waits"), NoWaits():
         operation(torch.ones(3, device="meta"))
 
 
-def test_what_does_not_wait_passes() -> None:
+def test_operations_without_synchronisation_pass() -> None:
     x = torch.ones(3, device="meta")
     with NoWaits():
         x[torch.tensor([1, 2]).to("meta", non_blocking=True)] = 2.0
@@ -287,7 +287,7 @@ def test_what_does_not_wait_passes() -> None:
         assert torch.ones(3).sum().item() == 3  # on the host
 
 
-def test_copies_from_memory_that_is_freed_wait_where_they_must() -> None:
+def test_copies_from_freed_memory_synchronise() -> None:
     class Freed:
         def to(self, device: torch.device, *, non_blocking: bool) -> bool:
             return non_blocking
@@ -308,7 +308,7 @@ UNREAD = ["one person", "mask", "batch"]
 
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "folded-bf16"])
-def test_evaluation_waits_nowhere(form: str, kind: str) -> None:
+def test_evaluation_never_synchronises(form: str, kind: str) -> None:
     model, arguments = FORMS[form](build(bone_weight=0.3)).to("meta"), moved(clips_of(kind), "meta")
     with NoWaits(), torch.no_grad():
         out = model(*arguments)
@@ -317,7 +317,7 @@ def test_evaluation_waits_nowhere(form: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", UNREAD)
 @pytest.mark.parametrize("way", ALL_TRAIN)
-def test_a_training_step_waits_nowhere(way: str, kind: str) -> None:
+def test_a_training_step_never_synchronises(way: str, kind: str) -> None:
     model = ALL_TRAIN[way](build(channels=(16, 16), head_channels=16, dropout=0.1).to("meta").train())
     arguments, optimizer = moved(clips_of(kind), "meta"), Muon(model.parameters())
     loss = SymbioticLoss(SKELETON, label_smoothing=0.1, time_exponent=0.5, separate_networks=True).to("meta")

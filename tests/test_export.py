@@ -231,7 +231,9 @@ def test_a_model_with_constant_outputs_is_refused(tmp_path: Path, monkeypatch: p
         ({}, {"about": {"frame_rate": float("nan")}}, "not JSON compliant"),
     ],
 )
-def test_refuses(variant: dict[str, Any], settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_errors_of_export(
+    variant: dict[str, Any], settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match=message):
         export_onnx(small_model(**variant), tmp_path / "model.onnx", **settings)
     assert not list(tmp_path.iterdir())

@@ -124,7 +124,7 @@ def test_bone_graph_has_the_bones_as_nodes(name: str) -> None:
         assert {skeleton.joints[inner], skeleton.joints[outer]} == set(bone)
 
 
-def test_bones_of_a_tree_add_up_to_the_way_from_the_center() -> None:
+def test_bones_of_a_tree_add_up_to_the_displacement_from_the_center() -> None:
     """The bones along a path from the center add up to the displacement."""
     skeleton = load_skeleton("ntu25")
     graph = bone_graph(skeleton)

@@ -151,7 +151,7 @@ def test_smoothed_labels_are_shared_with_all_classes(smoothing: float) -> None:
     assert terms.recognition.item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_distances_of_joints_in_the_unit_of_the_recording() -> None:
+def test_joint_distances_are_in_units_of_the_recording() -> None:
     out = output()
     y, future = target(out)
     assert out.future is not None and out.bone_future is not None

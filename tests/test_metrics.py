@@ -36,7 +36,7 @@ def loop_angle_error(
 
 
 @pytest.mark.parametrize("columns", [None, [7, 8, 10, 14, 15, 17]])
-def test_angle_error_is_the_loop(columns: list[int] | None) -> None:
+def test_angle_error_equals_the_loop(columns: list[int] | None) -> None:
     target = random_motion(4, 25, 5)
     target[1, :, 9:12] = target[1, :1, 9:12]  # a joint that stands still in one clip only
     prediction = target + 0.3 * torch.randn_like(target)
@@ -125,7 +125,7 @@ def test_confusion_matrix_counts_clip_by_clip() -> None:
     assert metrics.confusion_matrix(torch.zeros(3, 1), torch.zeros(3, dtype=torch.long)).tolist() == [[3]]
 
 
-def test_negative_log_likelihood_and_brier_score_are_the_loops() -> None:
+def test_negative_log_likelihood_and_brier_score_equal_the_loops() -> None:
     logits, y = random_scores()
     surprise, square = [], []
     for row, label in zip(probabilities_of(logits), y.tolist(), strict=True):
@@ -135,7 +135,7 @@ def test_negative_log_likelihood_and_brier_score_are_the_loops() -> None:
     assert metrics.brier_score(logits, y).item() == pytest.approx(np.mean(square))
 
 
-def test_scores_of_certainty() -> None:
+def test_scores_of_certain_predictions() -> None:
     y = torch.tensor([0, 2, 1])
     right = 1000 * torch.eye(3)[y]
     for score in (metrics.negative_log_likelihood, metrics.brier_score, metrics.expected_calibration_error):
@@ -146,7 +146,7 @@ def test_scores_of_certainty() -> None:
 
 
 @pytest.mark.parametrize("num_bins", [1, 4, 15])
-def test_reliability_bins_are_the_loop(num_bins: int) -> None:
+def test_reliability_bins_equal_the_loop(num_bins: int) -> None:
     logits, y = random_scores()
     bins = metrics.reliability_bins(logits, y, num_bins)
     members: list[list[tuple[float, bool]]] = [[] for _ in range(num_bins)]
@@ -190,7 +190,7 @@ def test_without_clips_the_scores_are_nan() -> None:
     assert metrics.reliability_bins(*nothing, 4).counts.tolist() == [0, 0, 0, 0]
 
 
-def test_mean_per_joint_position_error_is_the_loop() -> None:
+def test_mean_per_joint_position_error_equals_the_loop() -> None:
     prediction, target = torch.randn(2, 3, 4, 5, 3), torch.randn(2, 3, 4, 5, 3)
     error = metrics.mean_per_joint_position_error(prediction, target)
     assert error.shape == (2, 3, 4)
@@ -276,13 +276,13 @@ def test_percentage_of_correct_keypoints_takes_the_size_of_the_whole_clip() -> N
         ),
     ],
 )
-def test_errors_say_what_was_expected(call: Callable[[], object], message: str) -> None:
+def test_errors_name_the_expected_value(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
 
 
 @pytest.mark.parametrize("units", ["m", "cm", "mm", "px"])
-def test_position_errors_of_recorded_joints_in_the_units_of_the_skeleton(units: str) -> None:
+def test_position_errors_of_recorded_joints_are_in_skeleton_units(units: str) -> None:
     target, mask = torch.randn(3, 4, 6, 3, dtype=torch.float64), torch.rand(3, 4, 6) > 0.4
     mask[0, 1], mask[2] = False, False
     prediction = target + 0.1 * torch.randn_like(target)

@@ -30,7 +30,7 @@ def edge_cases() -> Tensor:
     return torch.tensor(angles, dtype=torch.float64)[:, None, None] * torch.tensor(axes, dtype=torch.float64)
 
 
-def test_expmap_to_matrix_is_scipys() -> None:
+def test_expmap_to_matrix_equals_scipy() -> None:
     expmap = torch.cat([to_torch(random_rotations().as_rotvec()), edge_cases().flatten(0, 1)])
     expected = to_torch(Rotation.from_rotvec(expmap.numpy()).as_matrix())
     torch.testing.assert_close(rotations.expmap_to_matrix(expmap), expected, rtol=0, atol=1e-12)
@@ -39,7 +39,7 @@ def test_expmap_to_matrix_is_scipys() -> None:
     torch.testing.assert_close(single.double(), expected, rtol=0, atol=1e-6)
 
 
-def test_matrix_to_expmap_is_scipys() -> None:
+def test_matrix_to_expmap_equals_scipy() -> None:
     turns = random_rotations()
     expmap = rotations.matrix_to_expmap(to_torch(turns.as_matrix()))
     torch.testing.assert_close(expmap, to_torch(turns.as_rotvec()), rtol=0, atol=1e-9)
@@ -57,14 +57,14 @@ def test_matrix_to_expmap_keeps_leading_dimensions_and_inverts_edge_cases() -> N
     torch.testing.assert_close(back[:6], small, rtol=0, atol=1e-14)
 
 
-def test_quaternions_are_scipys() -> None:
+def test_quaternions_equal_scipy() -> None:
     turns = random_rotations()
     expected = to_torch(turns.as_quat(canonical=True, scalar_first=True))
     quaternion = rotations.matrix_to_quaternion(to_torch(turns.as_matrix()))
     torch.testing.assert_close(quaternion, expected, rtol=0, atol=1e-9)
 
 
-def test_expmaps_and_quaternions_are_scipys() -> None:
+def test_expmaps_and_quaternions_equal_scipy() -> None:
     turns = random_rotations()
     expected = to_torch(turns.as_quat(canonical=True, scalar_first=True))
     expmap = to_torch(turns.as_rotvec())
@@ -95,7 +95,7 @@ def test_matrix_to_quaternion_at_half_turns() -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_euler_angles_are_scipys(order: str) -> None:
+def test_euler_angles_equal_scipy(order: str) -> None:
     turns = random_rotations()
     angles = to_torch(turns.as_euler(order))
     matrix = to_torch(turns.as_matrix())
@@ -126,7 +126,7 @@ def hard_rotations() -> tuple[Tensor, Rotation]:
     return to_torch(expmap), Rotation.from_rotvec(expmap)
 
 
-def test_hard_rotations_are_scipys_in_every_direction() -> None:
+def test_hard_rotations_equal_scipy_for_every_conversion() -> None:
     expmap, turns = hard_rotations()
     matrix = to_torch(turns.as_matrix())
     torch.testing.assert_close(rotations.expmap_to_matrix(expmap), matrix, rtol=0, atol=1e-9)
@@ -148,7 +148,7 @@ def test_hard_rotations_are_scipys_in_every_direction() -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_euler_to_matrix_is_scipys_for_any_angles_also_in_gimbal_lock(order: str) -> None:
+def test_euler_to_matrix_equals_scipy_even_in_gimbal_lock(order: str) -> None:
     grid = [-7.0, -PI, -PI / 2, -1e-9, 0.0, 0.7, PI / 2 - 1e-8, PI / 2, PI, 100.0]
     angles = torch.cartesian_prod(*[torch.tensor(grid, dtype=torch.float64)] * 3)
     expected = to_torch(Rotation.from_euler(order, angles.numpy()).as_matrix())
@@ -193,7 +193,7 @@ def expmap_quaternion_round_trip(expmap: Tensor) -> Tensor:
     "function",
     [rotations.expmap_to_matrix, expmap_round_trip, expmap_quaternion_round_trip],
 )
-def test_gradients_match_finite_differences_also_at_zero_and_near_half_a_turn(
+def test_gradients_match_finite_differences_even_at_zero_and_near_half_a_turn(
     function: Callable[[Tensor], Tensor],
 ) -> None:
     expmap = torch.randn(5, 3, dtype=torch.float64)
@@ -243,7 +243,7 @@ def recursive_position(
     return position + orientation @ offsets[joint], orientation @ turns[joint]
 
 
-def test_forward_kinematics_is_the_recursion_and_keeps_bone_lengths() -> None:
+def test_forward_kinematics_equals_the_recursion_and_keeps_bone_lengths() -> None:
     turns = random_rotations(6 * len(PARENTS)).as_matrix().reshape(2, 3, len(PARENTS), 3, 3)
     offsets = torch.randn(len(PARENTS), 3, dtype=torch.float64)
     root = torch.randn(2, 3, 3, dtype=torch.float64)
@@ -299,6 +299,6 @@ def test_forward_kinematics_broadcasts_one_pose_over_many_root_positions() -> No
         ),
     ],
 )
-def test_errors_say_what_was_expected(call: Callable[[], object], message: str) -> None:
+def test_errors_name_the_expected_value(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

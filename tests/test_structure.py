@@ -70,7 +70,7 @@ def test_imports_run_one_way() -> None:
     assert [f"{one} imports {other}" for one, other in imports if level(other) > level(one)] == []
 
 
-def test_no_import_is_for_type_checkers_only() -> None:
+def test_there_are_no_type_checking_imports() -> None:
     assert [module for module, path in MODULES.items() if "TYPE_CHECKING" in path.read_text("utf-8")] == []
 
 
@@ -84,7 +84,7 @@ def test_no_file_is_long() -> None:
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
-def test_no_path_of_a_developer_and_no_open_note() -> None:
+def test_no_local_paths_and_no_todo_comments() -> None:
     private = re.compile(r"/(work|root|home/(?!me\b))\b|\b(TODO|FIXME|XXX)\b|\bissue #?\d")
     top = PACKAGE.parent
     paths = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.yaml"), *top.glob("docs/*.md"), *top.glob("*.md")]

@@ -28,12 +28,12 @@ def build() -> SybioGNN:
     return model.eval()
 
 
-def test_a_model_in_training_is_refused() -> None:
+def test_a_model_in_training_mode_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'model' is in training mode, .* call model\.eval\(\)"):
         Graphed(build().train(), torch.zeros(1, T, M, 2))
 
 
-def test_without_a_device_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_device_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="a CUDA graph needs a CUDA device, but torch sees none"):
         Graphed(build(), torch.zeros(1, T, M, 2))
@@ -53,7 +53,7 @@ def test_an_example_on_the_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         (torch.zeros(1, T, M, 2, device="meta"), "'x' has device meta, but .* for device cpu"),
     ],
 )
-def test_an_input_unlike_the_example_is_refused(x: torch.Tensor, message: str) -> None:
+def test_an_input_that_differs_from_the_example_is_refused(x: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _check_like(x, torch.zeros(1, T, M, 2))
 
@@ -115,7 +115,7 @@ def test_a_graph_keeps_its_model(streams: list[str]) -> None:
 
 
 @pytest.mark.cuda
-def test_the_weights_of_a_model_without_another_owner_stay() -> None:
+def test_the_graph_keeps_the_weights_alive() -> None:
     model, x = build().cuda(), torch.randn(1, T, M, 2, device="cuda")
     run, expected = Graphed(model.folded(), x), model(x)
     gc.collect()
@@ -153,7 +153,7 @@ def test_a_replay_gives_the_same_numbers(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.cuda
-def test_changing_persons_and_a_mask() -> None:
+def test_persons_may_change_between_calls_or_be_given_by_a_mask() -> None:
     model, x = build().cuda(), torch.randn(1, 2, T, M, 2, device="cuda")
     gone = x.clone()
     gone[0, 1] = 0

@@ -72,7 +72,7 @@ def test_equals_message_passing(
         assert torch.equal(value, statistics[key]) is not training
 
 
-def test_a_model_trains_with_it_under_the_same_names() -> None:
+def test_a_model_trains_with_it_and_parameters_keep_their_names() -> None:
     model = SybioGNN.from_preset("demo", skeleton=SKELETON, num_classes=3, num_future=2)
     before = model.state_dict().keys()
     assert use_dense_actional(model) is model

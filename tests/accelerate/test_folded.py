@@ -106,7 +106,7 @@ def test_each_block_equals_the_reference(
 
 
 @pytest.mark.parametrize("num_future", [1, 5])
-def test_the_prediction_head_equals_the_reference_in_training_too(num_future: int) -> None:
+def test_the_prediction_head_also_equals_the_reference_in_training(num_future: int) -> None:
     model = build().double().train()
     assert model.joint_network is not None
     head, norm = model.joint_network.prediction_head, model.joint_network.input_norm
@@ -189,7 +189,7 @@ def test_the_model_and_its_folded_copy_are_independent() -> None:
     assert_same(model(x), before, 1e-5)
 
 
-def test_it_contains_nothing_that_only_training_needs() -> None:
+def test_it_contains_no_modules_only_used_in_training() -> None:
     folded = build().folded()
     assert folded.model.bone_network is not None
     assert folded.model.bone_network.prediction_head is None
@@ -197,7 +197,7 @@ def test_it_contains_nothing_that_only_training_needs() -> None:
     assert not folded(clips()).future.requires_grad
 
 
-def test_a_folded_model_is_folded_already() -> None:
+def test_folding_a_folded_model_returns_it() -> None:
     folded = build().folded()
     assert folded.folded() is folded
     with pytest.raises(

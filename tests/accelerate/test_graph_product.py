@@ -39,7 +39,7 @@ def test_graph_product_is_the_sum_over_terms_for_narrow_and_wide_features(
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("receivers", "senders", "channels"), [(9, 3, 4), (3, 9, 4), (7, 7, 8), (7, 7, 2)])
-def test_both_orders_of_a_graph_product_give_the_same(
+def test_both_orders_of_a_graph_product_give_the_same_result(
     receivers: int, senders: int, channels: int, bias: bool
 ) -> None:
     x = torch.randn(2, 5, senders, channels, dtype=torch.float64)

@@ -113,7 +113,7 @@ def test_a_training_step_trains(scripts: Scripts, precision: str) -> None:
     assert losses[-1] < losses[0]
 
 
-def test_a_checkpointed_step_computes_more_and_gets_the_same(scripts: Scripts) -> None:
+def test_a_checkpointed_step_computes_more_with_the_same_result(scripts: Scripts) -> None:
     training, losses, flops = scripts["training"], [], []
     for way in ("plain", "checkpointed"):
         step = training.training_step("demo", 2, "fp32", way, CPU)
@@ -123,7 +123,7 @@ def test_a_checkpointed_step_computes_more_and_gets_the_same(scripts: Scripts) -
     assert flops[0] < flops[1]
 
 
-def test_a_dense_step_computes_less_and_gets_the_same(scripts: Scripts) -> None:
+def test_a_dense_step_computes_less_with_the_same_result(scripts: Scripts) -> None:
     training, losses, flops = scripts["training"], [], []
     for way in ("plain", "dense"):
         step = training.training_step("demo", 2, "fp32", way, CPU)
@@ -209,13 +209,13 @@ def test_the_exponent_of_a_power_law(scripts: Scripts, power: float) -> None:
     assert scripts["scaling"].exponent(sizes, [0.3 * size**power for size in sizes]) == pytest.approx(power)
 
 
-def test_the_exponent_is_of_all_sizes(scripts: Scripts) -> None:
+def test_the_exponent_is_fitted_to_all_sizes(scripts: Scripts) -> None:
     # Log-times 0, 0, 0, 3 against 0, 1, 2, 3: the least-squares slope is 4.5 / 5.
     assert scripts["scaling"].exponent((1, 2, 4, 8), (1, 1, 1, 8)) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("num_joints", [2, 7])
-def test_a_chain_is_a_body(scripts: Scripts, num_joints: int) -> None:
+def test_a_chain_is_a_valid_skeleton(scripts: Scripts, num_joints: int) -> None:
     chain = scripts["scaling"].chain(num_joints)
     assert (chain.num_joints, chain.num_bones) == (num_joints, num_joints - 1)
     assert chain.num_parts == -(-num_joints // 3)
@@ -239,7 +239,7 @@ def test_data(scripts: Scripts, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["latency", "throughput", "iterations", "scaling"])
-def test_an_unknown_mode_is_wrong_usage(
+def test_an_unknown_mode_is_a_usage_error(
     scripts: Scripts, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for mode in ("fast", "graph"):
@@ -285,7 +285,7 @@ def test_help(scripts: Scripts, name: str, capsys: pytest.CaptureFixture[str]) -
     assert f"python benchmarks/{name}.py" in capsys.readouterr().out
 
 
-def test_without_native_bf16_it_is_left_out_unless_asked_for(
+def test_emulated_bf16_is_skipped_unless_requested(
     scripts: Scripts, common: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def parsed(*argv: str) -> argparse.Namespace:
@@ -333,7 +333,7 @@ def test_folded_and_compiled_are_close(
     assert 0.3 * reference < modes.executed_flops(model, mode, x) <= 1.05 * reference
 
 
-def test_the_reference_has_a_clips_flops_for_each_clip(modes: ModuleType) -> None:
+def test_reference_flops_scale_with_the_number_of_clips(modes: ModuleType) -> None:
     def gflop(**settings: Any) -> float:
         (row,) = modes.measure([modes.Case("demo", "folded", settings)], CPU, 0.0)
         return float(row["GFLOP"])
@@ -377,7 +377,7 @@ def test_a_sample_of_each_preset(scripts: Scripts) -> None:
 # Timings, memory, reports ---------------------------------------------------------------------------------
 
 
-def test_timings_go_in_rounds_every_other_in_reverse(timing: ModuleType) -> None:
+def test_timings_alternate_their_order_between_rounds(timing: ModuleType) -> None:
     order: list[str] = []
     seconds = {"a": 1.0, "b": 2.0, "c": 3.0}
 
@@ -407,7 +407,7 @@ def test_what_is_measured(timing: ModuleType) -> None:
     assert figures["share"] is figures["share bf16"] is figures["ceiling bf16"] is None
 
 
-def test_ceilings_of_both_sides_count(timing: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ceilings_before_and_after_are_averaged(timing: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     ceilings = iter([10.0, 20.0, 30.0, 60.0])  # in fp32 and bf16, before and after
     monkeypatch.setattr(timing, "convolution_ceiling", lambda *arguments: next(ceilings))
     (measured,) = timing.around_in_turn([lambda: None], CPU, seconds=0.0)
@@ -438,7 +438,7 @@ def test_peak_memory_of_a_fresh_process(timing: ModuleType) -> None:
     assert timing.peak_memory(prepare, CPU) == pytest.approx(64 * 1.048576, rel=0.1)
 
 
-def test_a_report_shows_and_keeps_what_came_so_far(
+def test_a_report_shows_and_saves_partial_results(
     common: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "new" / "figures.json"

@@ -60,7 +60,7 @@ def _checkout(folder: Path, seconds: float) -> Path:
     return folder
 
 
-def test_two_checkouts_are_timed_in_turn(
+def test_two_checkouts_are_timed_alternately(
     compare: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old, new = _checkout(tmp_path / "old", 0.004), _checkout(tmp_path / "new", 0.001)
@@ -118,7 +118,7 @@ def test_cases(compare: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     ]
 
 
-def test_a_folder_without_the_package_is_wrong_usage(
+def test_a_folder_without_the_package_is_a_usage_error(
     compare: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
@@ -156,7 +156,7 @@ serve(prepare)
 """
 
 
-def test_a_worker_answers_fails_and_ends(workers: ModuleType, tmp_path: Path) -> None:
+def test_a_worker_reports_results_and_errors_and_exits(workers: ModuleType, tmp_path: Path) -> None:
     shutil.copy(BENCHMARKS / "workers.py", tmp_path)
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

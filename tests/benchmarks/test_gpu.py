@@ -42,7 +42,7 @@ def test_without_a_device_nothing_is_overwritten(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this torch sees a CUDA device")
-def test_without_a_device_the_first_part_says_so(gpu: ModuleType, figures: Any) -> None:
+def test_the_first_part_reports_a_missing_device(gpu: ModuleType, figures: Any) -> None:
     with pytest.raises(
         RuntimeError, match=rf"torch {torch.__version__} finds no CUDA device".replace("+", r"\+")
     ):
@@ -70,7 +70,7 @@ def test_the_driver_may_be_unknown(gpu: ModuleType, monkeypatch: pytest.MonkeyPa
     assert gpu.driver_version() == "unknown"
 
 
-def test_a_mode_that_fails_costs_only_its_row(
+def test_a_failing_mode_only_affects_its_row(
     gpu: ModuleType, figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = gpu.Case.prepared
@@ -116,7 +116,7 @@ def test_a_batch_that_does_not_fit_is_halved(
         assert row["product TFLOP/s"] == CEILINGS[torch.bfloat16] / 1e3
 
 
-def test_agim_both_ways(gpu: ModuleType, figures: Any, tmp_path: Path) -> None:
+def test_both_implementations_of_agim_are_measured(gpu: ModuleType, figures: Any, tmp_path: Path) -> None:
     gpu.agim(figures, gpu.REHEARSAL)
     evaluation, training = rows_in(tmp_path)
     assert (evaluation["pass"], training["pass"]) == ("evaluation", "training")
@@ -133,7 +133,7 @@ def test_the_files_with_marked_tests(gpu: ModuleType, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_parts_do_without_packages_that_models_do_not_need() -> None:
+def test_the_parts_only_need_the_packages_of_models() -> None:
     missing = ("jsonschema", "orjson", "jsonargparse", "lightning", "pytest", "plotly", "starlette")
     code = (
         f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\n"

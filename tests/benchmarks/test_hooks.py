@@ -102,7 +102,7 @@ def test_time_is_counted_once(hooks: ModuleType, monkeypatch: pytest.MonkeyPatch
     assert sum(stays.values()) == next(clock) / 2
 
 
-def test_nothing_stays_after_an_exception(hooks: ModuleType) -> None:
+def test_hooks_are_removed_after_an_exception(hooks: ModuleType) -> None:
     model = Outer()
     with (
         pytest.raises(RuntimeError, match="shapes"),
@@ -114,7 +114,7 @@ def test_nothing_stays_after_an_exception(hooks: ModuleType) -> None:
     assert profile.calls == before
 
 
-def test_results_and_gradients_stay(hooks: ModuleType) -> None:
+def test_results_and_gradients_do_not_change(hooks: ModuleType) -> None:
     model, x = Outer(), torch.randn(ROWS, 4)
     results = []
     for profiled in (False, True):

@@ -95,7 +95,7 @@ def test_the_tables_of_an_evaluation_add_up(
     assert "prediction_head" in printed and "backward ms" not in printed
 
 
-def test_a_training_step_has_both_directions(operators: ModuleType, tmp_path: Path) -> None:
+def test_a_training_step_includes_forward_and_backward(operators: ModuleType, tmp_path: Path) -> None:
     document = _run(operators, tmp_path, "--train")
     total = document["classes"][-1]
     assert total["forward ms"] + total["backward ms"] == pytest.approx(total["ms"])
@@ -151,7 +151,7 @@ def test_torch_operators_are_sorted_by_their_own_time(scripts: Scripts) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_recording_leaves_the_numbers_as_they_are(scripts: Scripts, operators: ModuleType, mode: str) -> None:
+def test_recording_does_not_change_the_results(scripts: Scripts, operators: ModuleType, mode: str) -> None:
     model, x = operators.build("demo", "cpu", **SHAPE)
     run = scripts["modes"].in_mode(model, mode, x)
     expected, results = run(), []

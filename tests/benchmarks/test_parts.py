@@ -60,7 +60,7 @@ def test_a_part_that_passes(parts: ModuleType) -> None:
     assert "## toy\n\n| name | ms |\n|---|--:|\n| good | 1.25 |\n| a\\|b | - |\n" in text
 
 
-def test_what_fails_is_told_and_the_rest_runs(parts: ModuleType) -> None:
+def test_a_failure_is_reported_and_the_other_parts_run(parts: ModuleType) -> None:
     attempts = (
         "for ms in (1.0, 0.0):\n"
         "    with figures.attempt(name=f'one by {ms}'):\n"
@@ -112,7 +112,7 @@ SLEEPS = "\nfigures.doing('sleep')\ndef hangs():\n    time.sleep(600)\nhangs()"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
-def test_a_part_that_hangs_is_stopped_with_what_it_started(parts: ModuleType, tmp_path: Path) -> None:
+def test_a_hanging_part_is_stopped_with_its_child_processes(parts: ModuleType, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     child = f"\nPath({str(file)!r}).write_text(str(subprocess.Popen(['sleep', '600']).pid))"
     passed, (hung, good), text = run(
@@ -139,7 +139,7 @@ def test_the_limit_of_all_parts(parts: ModuleType) -> None:
         assert (result["status"], result["error"]) == ("skipped", "the 2 s of all parts are over")
 
 
-def test_without_a_needed_part_the_rest_is_skipped(parts: ModuleType) -> None:
+def test_parts_are_skipped_if_a_required_part_fails(parts: ModuleType) -> None:
     bad = part(parts, "device", "raise RuntimeError('torch finds no CUDA device')", needed=True)
     passed, (device, other), text = run(parts, bad, part(parts, "other", GOOD))
     assert not passed and device["status"] == "failed" and "torch finds no CUDA device" in text
@@ -159,7 +159,7 @@ parts.run_parts(chosen, {{}}, lambda found: parts.write_whole(report, json.dumps
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_kill_in_between_leaves_what_is_known(tmp_path: Path, number: signal.Signals) -> None:
+def test_results_so_far_survive_a_kill(tmp_path: Path, number: signal.Signals) -> None:
     report = tmp_path / "report.json"
     pid = "\nparts.prepare_process()\nfigures.add({'name': 'pid', 'ms': os.getpid()})"
     codes = [("good", START + GOOD), ("hangs", START + pid + SLEEPS), ("never", START + GOOD)]

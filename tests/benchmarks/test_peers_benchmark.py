@@ -109,7 +109,7 @@ def _net(folder: Path, text: str) -> dict[str, Any]:
 # In processes of their own --------------------------------------------------------------------------------
 
 
-def test_two_checkouts_with_the_same_packages_stay_apart(
+def test_two_checkouts_with_the_same_package_names_do_not_mix(
     peers: ModuleType, file: ModuleType, tmp_path: Path, scripts: Scripts
 ) -> None:
     folders = _checkout(tmp_path / "a", "one", size=8), _checkout(tmp_path / "b", "two", size=16)
@@ -121,7 +121,7 @@ def test_two_checkouts_with_the_same_packages_stay_apart(
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_the_command_measures_what_it_can(
+def test_the_command_measures_every_peer_that_runs(
     peers: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str], dtype: str
 ) -> None:
     good = _entry("good", _checkout(tmp_path / "good", "one"))
@@ -173,7 +173,7 @@ def test_a_peer_whose_flops_cannot_be_counted_is_timed(
     assert theirs["p50 ms"] > 0 and own["GFLOP"] > 0
 
 
-def test_without_a_peer_that_runs_the_command_fails(
+def test_the_command_fails_if_no_peer_runs(
     peers: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
@@ -213,7 +213,7 @@ def test_peers_run_on_cuda(peers: ModuleType, file: ModuleType, tmp_path: Path, 
         ({"call": {"speed": 1}}, "forward: TypeError: .*'speed'"),
     ],
 )
-def test_what_fails_is_left_out_with_the_reason(
+def test_a_failing_peer_is_skipped_with_the_reason(
     file: ModuleType, model: ModuleType, tmp_path: Path, fields: dict[str, Any], reason: str
 ) -> None:
     folder = _checkout(tmp_path / "first", "one")
@@ -230,7 +230,7 @@ def test_what_fails_is_left_out_with_the_reason(
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_of_ones_own_comes_before_theirs(
+def test_the_users_import_folder_takes_precedence(
     file: ModuleType, model: ModuleType, tmp_path: Path
 ) -> None:
     (tmp_path / "own").mkdir()
@@ -274,7 +274,7 @@ def test_several_inputs_of_several_kinds_and_arguments_of_the_call(
         run()
 
 
-def test_the_loss_is_cross_entropy_of_scores_and_the_sum_of_the_rest(model: ModuleType) -> None:
+def test_the_loss_is_the_cross_entropy_of_scores_plus_the_sum_of_other_outputs(model: ModuleType) -> None:
     scores, motion = torch.randn(4, 5, requires_grad=True), torch.randn(4, 3, 2, requires_grad=True)
     expected = -scores.log_softmax(dim=1)[:, 0].mean() + motion.sum()
     torch.testing.assert_close(model.loss((scores, {"future": motion, "mask": torch.ones(2, 2)})), expected)
@@ -322,7 +322,7 @@ def test_flops_of_a_module_that_takes_a_parameter_as_its_input(model: ModuleType
         ([2, 6, 25, 3], "N T V C"),
     ],
 )
-def test_ours_follows_from_the_layout(
+def test_our_input_is_derived_from_the_layout(
     file: ModuleType, tmp_path: Path, shape: list[int], layout: object
 ) -> None:
     peer = _one(file, tmp_path, input={"shape": shape, "layout": layout}, ours=None)
@@ -332,7 +332,7 @@ def test_ours_follows_from_the_layout(
     assert peer.description["inputs"][0]["shape"] == shape
 
 
-def test_ours_can_be_named_in_part(file: ModuleType, tmp_path: Path) -> None:
+def test_our_input_can_be_given_partially(file: ModuleType, tmp_path: Path) -> None:
     ours = {"preset": "demo", "skeleton": "ucla20", "persons": 2, "frames": 9, "batch": 3}
     peer = _one(file, tmp_path, ours=ours)
     model, x = peer.ours.build()
@@ -371,7 +371,7 @@ def test_ours_can_be_named_in_part(file: ModuleType, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_field_is_named_with_what_was_expected(
+def test_errors_name_the_field_and_the_expected_value(
     file: ModuleType, tmp_path: Path, fields: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message) as error:
@@ -390,7 +390,7 @@ def test_a_wrong_field_is_named_with_what_was_expected(
         ("peers: [1]", r"peers\[0\]: 1 is not of type 'object'"),
     ],
 )
-def test_a_wrong_file_is_named(
+def test_errors_name_the_file(
     peers: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
     path = tmp_path / "peers.yaml"
@@ -403,7 +403,7 @@ def test_a_wrong_file_is_named(
     assert "peers.yaml" in capsys.readouterr().err
 
 
-def test_two_peers_of_one_name_are_refused(file: ModuleType, tmp_path: Path) -> None:
+def test_two_peers_with_the_same_name_are_refused(file: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="two peers have the name 'a'"):
         file.read_peers(_file(tmp_path, _entry("a", tmp_path), _entry("a", tmp_path)))
 
@@ -423,7 +423,7 @@ def test_modes_that_do_not_fit_are_refused(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_the_example_can_be_read(file: ModuleType) -> None:
+def test_the_example_file_is_valid(file: ModuleType) -> None:
     read = {peer.name: peer for peer in file.read_peers(BENCHMARKS / "peers.example.yaml")}
     assert list(read) == ["ST-GCN", "2s-AGCN", "AS-GCN", "CTR-GCN", "MS-G3D", "DMGNN"]
     ours = read["2s-AGCN"].ours
@@ -434,13 +434,13 @@ def test_the_example_can_be_read(file: ModuleType) -> None:
     assert read["DMGNN"].description["folders"] == [str(BENCHMARKS / "DMGNN" / "h36m-short")]
 
 
-def test_the_schema_knows_our_presets(scripts: Scripts) -> None:
+def test_the_schema_lists_our_presets(scripts: Scripts) -> None:
     schema = json.loads((BENCHMARKS / "peers.schema.json").read_text())
     presets = schema["$defs"]["peer"]["properties"]["ours"]["properties"]["preset"]["enum"]
     assert presets == list(scripts["samples"].SAMPLES) == list(scripts["common"].PRESETS)
 
 
-def test_without_pyyaml_the_command_says_which_extra_has_it(
+def test_without_pyyaml_the_error_names_the_extra(
     peers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = _file(tmp_path, _entry("a", tmp_path))

@@ -21,7 +21,7 @@ def test_serving(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert 0 < row["model p50 ms"] < row["p50 ms"] <= row["p95 ms"] <= row["p99 ms"] <= row["max ms"]
 
 
-def test_growth_is_the_slope_of_the_line_through_the_memory(scripts: Scripts) -> None:
+def test_growth_is_the_slope_of_a_linear_fit(scripts: Scripts) -> None:
     serving = scripts["serving"]
     memory = [100.0] * 2 + [200 + 0.5 * second for second in range(8)]  # MB; the first fifth does not count
     counts = serving.Counts(sent=3, dropped=1, times=[0.010, 0.030], model=[4.0, 6.0], memory=memory)

@@ -39,7 +39,7 @@ def test_the_parts_of_an_update_add_up(streaming: ModuleType, tmp_path: Path) ->
         assert 0 <= row["over"] <= 1
 
 
-def test_a_feed_is_the_same_in_every_run(streaming: ModuleType) -> None:
+def test_a_feed_is_reproducible(streaming: ModuleType) -> None:
     regular, irregular, again = (
         streaming.Feed(kind, 2, 25, 3) for kind in ("regular", "irregular", "irregular")
     )
@@ -57,7 +57,7 @@ def test_a_feed_is_the_same_in_every_run(streaming: ModuleType) -> None:
     assert np.all(np.diff(times) > 0) and not np.allclose(np.diff(times), 1 / 30)
 
 
-def test_a_model_asleep_answers_with_zeros(streaming: ModuleType) -> None:
+def test_a_sleeping_model_returns_zeros(streaming: ModuleType) -> None:
     model, x = streaming.build("demo")
     sleeper = streaming.Asleep(model.folded())
     with torch.inference_mode():

@@ -45,21 +45,23 @@ def test_lists_the_benchmarks(folder: Path, argv: list[str], capsys: pytest.Capt
 @pytest.mark.parametrize(
     "options", [[], ["--seconds", "1", "x y"], ["--help"], ["-h", "--debug"], ["demo", "--unknown=1"]]
 )
-def test_hands_all_options_on(folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_options_are_passed_on(
+    folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     before = list(sys.argv), list(sys.path)
     assert cli.main(["benchmark", "loud", *options]) == 0
     assert capsys.readouterr().out == " ".join(options).upper() + "\n"
     assert (sys.argv, sys.path) == before
 
 
-def test_an_unknown_name_is_wrong_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_a_usage_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["benchmark", "quiet"])
     assert end.value.code == 2
     assert "no benchmark 'quiet', expected one of broken, loud" in capsys.readouterr().err
 
 
-def test_an_option_without_a_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_option_without_a_name_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["benchmark", "--seconds"])
     assert end.value.code == 2
@@ -73,7 +75,7 @@ def test_a_failure_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert (sys.argv, sys.path) == before
 
 
-def test_the_benchmarks_that_ship(capsys: pytest.CaptureFixture[str]) -> None:
+def test_shipped_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
     summaries = cli_benchmark.benchmarks()
     assert {"latency", "throughput", "training", "actional", "iterations", "scaling"} <= summaries.keys()
     assert not {"common", "equations"} & summaries.keys()
@@ -87,11 +89,11 @@ def test_every_benchmark_runs_as_a_script() -> None:
         assert ast.unparse(last.test) == "__name__ == '__main__'"
 
 
-def test_no_script_hides_a_module_of_python() -> None:
+def test_no_script_shadows_a_standard_module() -> None:
     assert not {path.stem for path in BENCHMARKS.glob("*.py")} & sys.stdlib_module_names
 
 
-def test_the_wheel_carries_them() -> None:
+def test_the_wheel_contains_the_benchmarks() -> None:
     import tomllib
 
     project = tomllib.loads((BENCHMARKS.parent / "pyproject.toml").read_text())
@@ -100,7 +102,7 @@ def test_the_wheel_carries_them() -> None:
     assert wheel["sources"]["benchmarks"] == "pyg_sybio/benchmarks"
 
 
-def test_nothing_in_the_wheel_imports_what_is_left_out_of_it() -> None:
+def test_the_wheel_contains_everything_that_it_imports() -> None:
     for path in BENCHMARKS.glob("*.py"):
         if not path.stem.startswith(LEFT_OUT):
             nodes = ast.walk(ast.parse(path.read_text()))

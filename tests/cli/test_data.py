@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> Path:
         ["skeleton", "from"],
     ],
 )
-def test_wrong_usage_is_code_2(argv: list[str]) -> None:
+def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(argv)
     assert end.value.code == 2
@@ -129,7 +129,7 @@ def test_info_reports_bad_files_and_then_fails(folder: Path, capsys: pytest.Capt
     assert list(failures) == [str(folder / "bad.bvh")]
 
 
-def test_info_says_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no folder" in error_of(capsys, "data", "info", str(folder / "absent"))
     assert "unknown skeleton 'ntu99'" in error_of(capsys, "data", "info", str(folder), "--skeleton", "ntu99")
     (folder / "clips.csv").write_text("file,label\na.npz,x\n")
@@ -139,7 +139,7 @@ def test_info_says_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str
 # Files ----------------------------------------------------------------------------------------------------
 
 
-def test_show_draws_every_kind(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_writes_every_file_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.png", "a.gif", "a.html"):
         output = folder.parent / name
         assert main(["data", "show", str(folder / "a.npz"), "--output", str(output)]) == 0
@@ -151,7 +151,7 @@ def test_show_draws_every_kind(folder: Path, capsys: pytest.CaptureFixture[str])
     assert '"title":"a.npz"' in (folder.parent / "a.html").read_text()
 
 
-def test_show_draws_as_asked(
+def test_show_follows_its_options(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder.parent)
@@ -162,14 +162,14 @@ def test_show_draws_as_asked(
     assert imread(folder.parent / "a.png").shape[1] > two[1]
 
 
-def test_show_two_of_ntu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_two_persons_of_ntu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "S001C002P003R002A050.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 20, [Body(), Body(BODY + 1, start=5, stop=15)])
     assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
     assert "up is y (where the head points)" in capsys.readouterr().out
 
 
-def test_show_an_entry_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_one_of_several_motions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x = np.random.default_rng(0).random((3, 6, 150), np.float32)
     y = np.eye(3, dtype=np.float32)
     path = tmp_path / "NTU.npz"
@@ -196,7 +196,7 @@ def test_show_rotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "a body cannot be drawn from rotations without the lengths of bones" in line
 
 
-def test_show_says_what_is_wrong(
+def test_show_errors(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show = ["data", "show", str(folder / "a.npz")]
@@ -257,7 +257,7 @@ def test_skeleton_from_takes_end_sites_and_the_name_of_the_rig(
     assert f"skeleton: {written.name}" in capsys.readouterr().out
 
 
-def test_skeleton_from_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skeleton_from_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.npz").write_text("")
     (tmp_path / "a.bvh").write_text("HIERARCHY")
     for name, message in (

@@ -47,9 +47,7 @@ def test_evaluate_another_split_and_actions(checkpoint: Path, tmp_path: Path) ->
     assert report["clips"] == 2  # twelve validation clips have each class once
 
 
-def test_evaluate_what_only_a_share_was_observed_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_partially_observed_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = SyntheticMotions(num_clips=24, num_observed=24, num_future=12)
     path = fit_whole_clips(
         made,
@@ -80,7 +78,7 @@ def test_evaluate_what_only_a_share_was_observed_of(
     assert report["motion"]["mpjpe_mm"]["mean_of_classes"]["model"] == pytest.approx(means.tolist(), rel=1e-3)
 
 
-def test_a_share_that_cannot_be_observed(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_observation_ratios_out_of_range(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for share in ("0", "1.5", "half"):
         with pytest.raises(SystemExit) as end:
             main(["evaluate", str(checkpoint), "--observation-ratio", share])
@@ -90,14 +88,14 @@ def test_a_share_that_cannot_be_observed(checkpoint: Path, capsys: pytest.Captur
     assert "unknown key 'observation_ratio': SyntheticMotions accepts" in line
 
 
-def test_mirror_images_are_for_models_that_have_seen_some(
+def test_mirroring_requires_a_model_trained_with_mirror_images(
     checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = error_of(capsys, "evaluate", str(checkpoint), "--mirror")
     assert "was trained without RandomMirror, which '--mirror' is for" in line
 
 
-def test_evaluation_has_the_views_of_the_recipe_or_one(
+def test_evaluation_uses_the_views_of_the_recipe_or_a_single_view(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mirrors = "{class_path: pyg_sybio.data.transforms.RandomMirror, init_args: {axis: x}}"

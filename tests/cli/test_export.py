@@ -59,7 +59,7 @@ def shared(checkpoint: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["exported", "shared"])
-def test_predicts_alike(
+def test_exported_models_predict_the_same(
     kind: str,
     checkpoint: Path,
     tmp_path: Path,
@@ -84,7 +84,9 @@ def test_predicts_alike(
 
 
 @pytest.mark.parametrize("kind", ["exported", "shared"])
-def test_is_as_good(kind: str, checkpoint: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_exported_models_have_the_same_scores(
+    kind: str, checkpoint: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     other: Path = request.getfixturevalue(kind)
     reports = []
     for path in (checkpoint, other):
@@ -97,7 +99,7 @@ def test_is_as_good(kind: str, checkpoint: Path, tmp_path: Path, request: pytest
         assert came["model"] == pytest.approx(errors["mean_of_classes"]["model"], rel=1e-4)
 
 
-def test_facts_come_along(checkpoint: Path, exported: Path, shared: Path) -> None:
+def test_exported_models_keep_their_metadata(checkpoint: Path, exported: Path, shared: Path) -> None:
     trained = load_trained(checkpoint)
     for path in (exported, shared):
         found = load_trained(path)
@@ -106,7 +108,9 @@ def test_facts_come_along(checkpoint: Path, exported: Path, shared: Path) -> Non
         assert found.preparation.to_document() == trained.preparation.to_document()
 
 
-def test_says_what_it_wrote(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_prints_what_it_wrote(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "labels.onnx"
     argv = ["export", "onnx", str(checkpoint), "--output", str(path), "--task", "recognition", "--persons"]
     assert cli.main(argv) == 0

@@ -6,7 +6,7 @@ import pytest
 from command_line import error_of
 
 
-def test_recipe_errors_are_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recipe_errors_are_usage_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("trainr: {max_epochs: 3}\n")
     assert "did you mean trainer.max_epochs" in error_of(capsys, "fit", str(recipe), code=2)
@@ -15,7 +15,7 @@ def test_recipe_errors_are_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFix
     error_of(capsys, "fit", str(recipe), code=2)
 
 
-def test_recordings_have_to_be_named_and_there(
+def test_the_folder_of_recordings_must_be_given_and_exist(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYG_SYBIO_DATA", raising=False)

@@ -25,7 +25,7 @@ def test_python_dash_m() -> None:
         *(["skeleton"], ["skeleton", "list"], ["skeleton", "show"], ["skeleton", "from"]),
     ],
 )
-def test_help_everywhere(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([*argv, "--help"])
     assert end.value.code == 0
@@ -36,13 +36,13 @@ def test_help_everywhere(argv: list[str], capsys: pytest.CaptureFixture[str]) ->
     "argv",
     [[], ["fly"], ["fit"], ["evaluate"], ["evaluate", "a.ckpt", "--spilt", "test"], ["skeleton", "show"]],
 )
-def test_wrong_usage_is_code_2(argv: list[str]) -> None:
+def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(argv)
     assert end.value.code == 2
 
 
-def test_files_that_are_not_there_or_not_what_they_should_be(
+def test_missing_and_invalid_files(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     junk, missing = tmp_path / "junk", tmp_path / "missing"
@@ -90,6 +90,6 @@ def test_a_missing_extra_is_named(
     assert line == f'sybio: error: this command needs {package}: pip install "pyg_sybio[{extra}]"'
 
 
-def test_an_old_name_of_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_old_option_names_are_translated(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "missing.ckpt", "--one-look"]) == 1
     assert "note: --one-look is now --one-view" in capsys.readouterr().err

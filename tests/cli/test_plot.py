@@ -113,7 +113,7 @@ def test_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
         ["training", "a", "--smoothing", "-1"],
     ],
 )
-def test_wrong_usage_is_code_2(argv: list[str]) -> None:
+def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["plot", *argv])
     assert end.value.code == 2
@@ -151,7 +151,7 @@ def test_means_of_classes_equal_a_loop(
     torch.testing.assert_close(calls[1][0][1][name], shown[name])
 
 
-def test_the_graph_of_a_clip_and_of_a_file(
+def test_actional_graphs_of_a_clip_and_of_a_file(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = spied(monkeypatch, actional_figure, "draw_actional")
@@ -171,7 +171,7 @@ def test_the_graph_of_a_clip_and_of_a_file(
     assert (calls[0][1]["strongest"], calls[1][1]["threshold"]) == (5, 0.04)
 
 
-def test_the_map_is_of_the_graphs_of_all_clips(
+def test_the_map_contains_the_graphs_of_all_clips(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = spied(monkeypatch, embedding_figure, "draw_embedding")
@@ -191,7 +191,7 @@ def test_the_map_is_of_the_graphs_of_all_clips(
 # Predictions ----------------------------------------------------------------------------------------------
 
 
-def test_a_prediction_in_every_kind_of_file(
+def test_predictions_are_drawn_in_every_file_type(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = spied(monkeypatch, motion_figure, "draw_forecast")
@@ -217,7 +217,7 @@ def test_a_prediction_in_every_kind_of_file(
         np.testing.assert_allclose(away, expected.numpy(), atol=2e-3)
 
 
-def test_the_end_of_a_file_is_kept_from_the_model(
+def test_the_model_does_not_see_the_end_of_the_file(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = trained.recordings / "30.npz"
@@ -295,7 +295,7 @@ def test_observation_of_a_checkpoint_and_of_results(
         assert 100 * json.loads(report.read_text())["recognition"]["top1"] == pytest.approx(accuracy)
 
 
-def test_training_curves_are_what_was_logged(
+def test_training_curves_show_the_logged_values(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = spied(monkeypatch, training_figure, "draw_training")
@@ -318,7 +318,7 @@ def test_training_curves_are_what_was_logged(
 # What is refused ------------------------------------------------------------------------------------------
 
 
-def test_what_is_wrong_is_said_in_a_line(
+def test_errors_are_a_single_line(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = ["--output", tmp_path / "a.png"]
@@ -389,7 +389,7 @@ def test_what_is_wrong_is_said_in_a_line(
         ({"recognition": False}, ["observation"], "the model does not recognise"),
     ],
 )
-def test_a_model_that_lacks_what_is_asked_for(
+def test_a_model_without_the_requested_output(
     variant: dict[str, bool],
     argv: list[str],
     message: str,
@@ -411,7 +411,7 @@ def test_a_model_that_lacks_what_is_asked_for(
 
 @pytest.mark.real_data
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_z_scores_are_rotations_again(data_root: Path) -> None:
+def test_z_scores_are_converted_back_to_rotations(data_root: Path) -> None:
     clips = CMUMocap.from_settings(
         root=data_root / "cmu_mocap", split="test", validation_file=None, progress=False
     )

@@ -23,7 +23,7 @@ def write_clip(folder: Path, clip: np.ndarray) -> str:
     return str(folder / "clip.npz")
 
 
-def test_predict_writes_what_the_model_says(
+def test_predict_writes_the_output_of_the_model(
     checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out.npz"
@@ -70,7 +70,7 @@ def test_predict_takes_fewer_frames_and_persons(
     ],
     ids=["joints", "features", "half a joint", "nobody", "empty", "dimensions", "text"],
 )
-def test_predict_turns_wrong_clips_away(
+def test_predict_refuses_invalid_clips(
     change: object,
     message: str,
     checkpoint: Path,
@@ -110,7 +110,7 @@ def test_predict_a_folder(
 
 @pytest.mark.real_data
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_a_recording_of_cmu_mocap_is_predicted_on(data_root: Path, tmp_path: Path) -> None:
+def test_predict_a_recording_of_cmu_mocap(data_root: Path, tmp_path: Path) -> None:
     small = [override for override in tiny(tmp_path, steps=1) if "--data." not in override]
     data = [f"--data.root={data_root}", "--data.train.window_stride=100", "--data.val.window_stride=100"]
     assert main(["fit", "cmu_mocap", *small, *data]) == 0

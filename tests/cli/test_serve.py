@@ -84,7 +84,7 @@ def test_it_serves_until_it_is_interrupted(server: subprocess.Popen[str]) -> Non
     assert "secret" not in errors
 
 
-def test_a_port_that_is_taken_is_one_line(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_a_one_line_error(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with listen("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
         assert main(["serve", str(checkpoint), "--port", str(port)]) == 1
@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_is_one_line(checkpoint: Path, capsys: pytest.Captu
     )
 
 
-def test_a_recording_that_does_not_fit_is_one_line(
+def test_an_unsuitable_recording_is_a_one_line_error(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["serve", str(checkpoint), "--port", "0", "--play", str(tmp_path / "none.npz")]) == 1
@@ -117,7 +117,7 @@ def test_wrong_usage(option: str, value: str, message: str, capsys: pytest.Captu
     assert message in capsys.readouterr().err
 
 
-def test_who_lets_everybody_in_is_warned(
+def test_serving_without_access_control_is_warned_about(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
@@ -135,7 +135,7 @@ def test_who_lets_everybody_in_is_warned(
 @pytest.mark.parametrize(
     ("native", "options", "warned"), [(True, ["--bf16"], 0), (False, ["--bf16"], 1), (False, [], 0)]
 )
-def test_emulated_bfloat16_is_warned_of(
+def test_emulated_bfloat16_is_warned_about(
     native: bool,
     options: list[str],
     warned: int,
@@ -152,7 +152,7 @@ def test_emulated_bfloat16_is_warned_of(
     )
 
 
-def test_bfloat16_is_for_models_that_can_choose(checkpoint: Path) -> None:
+def test_bfloat16_is_refused_for_models_with_a_fixed_precision(checkpoint: Path) -> None:
     whole = load_trained(checkpoint)
     half = in_bfloat16(whole)
     pose = made_up_recording().poses[0, 0]

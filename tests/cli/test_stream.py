@@ -140,7 +140,7 @@ def test_lines_from_standard_input(
     assert [result["people"] for result in again.results] == [result["people"] for result in run.results]
 
 
-def test_a_bad_line_is_told_by_its_number_and_the_stream_goes_on(
+def test_a_bad_line_is_reported_by_number_and_the_stream_continues(
     checkpoint: Path, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     poses = recording().poses[0]
@@ -170,7 +170,7 @@ def test_a_bad_line_is_told_by_its_number_and_the_stream_goes_on(
     assert last.startswith("sybio: error: 4 invalid lines, the first: line 2: not JSON")
 
 
-def test_missing_joints_and_doubtful_ones(
+def test_missing_and_uncertain_joints(
     checkpoint: Path, tmp_path: Path, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     poses = recording(4).poses[0]
@@ -204,7 +204,7 @@ def test_joints_in_another_order(
     )
 
 
-def test_several_recordings_of_a_file_do_not_mix(
+def test_several_recordings_in_one_file_do_not_mix(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 9, 150)).astype(np.float32), np.eye(2, dtype=np.float32)
@@ -216,7 +216,7 @@ def test_several_recordings_of_a_file_do_not_mix(
     assert last[0][0]["probabilities"] != last[1][0]["probabilities"]
 
 
-def test_interrupted_it_sums_up(
+def test_an_interrupted_stream_prints_its_summary(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Interrupted(io.BytesIO):
@@ -235,7 +235,7 @@ def test_interrupted_it_sums_up(
     assert summary.startswith("2 frames, 0 dropped, 0 refused") and last == "sybio: interrupted"
 
 
-def test_a_reader_that_goes_away(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_closed_output_pipe(checkpoint: Path, tmp_path: Path) -> None:
     write_motion(recording(300), tmp_path / "a.npz")
     argv = [sys.executable, "-m", "pyg_sybio", "stream", str(checkpoint), str(tmp_path / "a.npz")]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -248,7 +248,7 @@ def test_a_reader_that_goes_away(checkpoint: Path, tmp_path: Path) -> None:
     assert "frames, 0 dropped, 0 refused" in said
 
 
-def test_the_model_s_threads(
+def test_the_number_of_threads(
     checkpoint: Path, stdin: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[int] = []
@@ -260,7 +260,9 @@ def test_the_model_s_threads(
 
 
 @pytest.mark.real_data
-def test_a_rig_s_recording(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recording_of_another_rig(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = data_root / "bandai2" / "dataset-2_wave-both-hands_normal_001.bvh"
     motion = read_motion(path)
     made = small_checkpoint(skeleton=motion.skeleton, preprocess=[{**CENTER, "init_args": {"frame": "each"}}])
@@ -298,7 +300,7 @@ def test_a_recording_of_rotations(data_root: Path) -> None:
         (["--fps", "0.1"], "'max_gap' is 1 s, expected at least 10 s"),
     ],
 )
-def test_what_is_wrong_is_told(
+def test_errors_name_the_cause(
     argv: list[str], message: str, checkpoint: Path, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin("")
@@ -340,7 +342,7 @@ class Clock:
         self.now += seconds
 
 
-def test_frames_are_answered_when_they_are_due_and_dropped_when_late() -> None:
+def test_frames_are_processed_when_due_and_dropped_when_late() -> None:
     clock = Clock()
     pace = Pace(2, max_delay=0.1, max_pause=1.0, clock=clock, sleep=clock.sleep)
     assert pace.wait(7.0) and not clock.slept  # the first is due when it comes

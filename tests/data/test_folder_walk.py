@@ -11,7 +11,7 @@ def _file(path: Path) -> Path:
     return path
 
 
-def test_paths_are_those_of_a_search_without_links(tmp_path: Path) -> None:
+def test_paths_equal_a_search_without_links(tmp_path: Path) -> None:
     for name in ("b/1", "b.txt", "a/c/2", "a/3", "é/4", ".hidden/5"):
         _file(tmp_path / name)
     (tmp_path / "empty").mkdir()
@@ -19,7 +19,7 @@ def test_paths_are_those_of_a_search_without_links(tmp_path: Path) -> None:
     assert paths_below(tmp_path) == expected and len(expected) == 12
 
 
-def test_links_are_followed_and_circles_end(tmp_path: Path) -> None:
+def test_links_are_followed_and_cycles_end(tmp_path: Path) -> None:
     root = tmp_path / "root"
     _file(root / "own" / "1")
     _file(tmp_path / "elsewhere" / "deep" / "2")

@@ -42,12 +42,12 @@ def test_repr_and_defaults() -> None:
         ({"tracks": (7,)}, "'tracks' has 1 entries for 2 persons"),
     ],
 )
-def test_contradictions_are_refused(changes: dict[str, object], message: str) -> None:
+def test_inconsistent_fields_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _motion(**changes)
 
 
-def test_frames_persons_and_joints_keep_what_belongs_together() -> None:
+def test_selecting_frames_persons_and_joints_keeps_fields_aligned() -> None:
     poses = torch.randn(3, 6, 25, 3)
     present = torch.rand(3, 6, 25) > 0.3
     poses[~present] = 0
@@ -73,7 +73,7 @@ def test_joints_of_another_skeleton_must_be_there() -> None:
         _motion().joints(load_skeleton("jhmdb15"))
 
 
-def test_equal_sees_every_field() -> None:
+def test_equal_compares_every_field() -> None:
     motion = _motion()
     assert motion.equal(motion.replace())
     changes = {

@@ -18,7 +18,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_workers_read_in_order_until_one_dies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_return_results_in_order_until_one_dies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "TRIAL_SECONDS", 0)
     monkeypatch.setattr(processes, "START_UP_SECONDS", 0)
     os.mkfifo(root / "go")

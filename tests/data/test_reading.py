@@ -142,7 +142,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_byte_order_marks_are_read_over(name: str, tmp_path: Path) -> None:
+def test_byte_order_marks_are_ignored(name: str, tmp_path: Path) -> None:
     path = _write(tmp_path, name)
     motion = read_motion(path)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -153,7 +153,7 @@ def test_every_suffix_that_is_listed_is_read() -> None:
     assert set(FORMATS) == {".npz", ".json", ".npy", ".pkl", ".skeleton", ".bvh", ".amc", ".txt"}
 
 
-def test_our_own_files(tmp_path: Path) -> None:
+def test_files_in_our_format(tmp_path: Path) -> None:
     motion = Motion(poses=torch.randn(1, 3, 17, 3), skeleton=load_skeleton("coco17"), source="x")
     for name in ("a.npz", "a.json"):
         write_motion(motion, tmp_path / name)
@@ -203,7 +203,7 @@ def test_joints_are_found_by_name(tmp_path: Path) -> None:
         ("a.txt", b"1,2,3,4,5,6,7,8,9", r"a.txt, line 1 has 9 values, expected exponential maps, 117"),
     ],
 )
-def test_errors_say_what_can_be_read(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+def test_errors_list_the_readable_formats(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):

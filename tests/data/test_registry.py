@@ -76,7 +76,7 @@ def test_a_name_of_the_other_kind_is_refused() -> None:
         transform_named("NWUCLA", where="'fill'")
 
 
-def test_the_user_s_own() -> None:
+def test_user_classes_can_be_registered() -> None:
     class OwnClips(Dataset):
         pass
 
@@ -93,7 +93,7 @@ def test_the_user_s_own() -> None:
     assert dataset_named("OwnClips") is again and registered_name(OwnClips) is None
 
 
-def test_names_that_are_taken_and_classes_of_another_kind() -> None:
+def test_taken_names_and_unsuitable_classes_are_refused() -> None:
     mine = type("Center", (BaseTransform,), {})
     with pytest.raises(ValueError, match=r"the name of .*\.Center is taken"):
         register_transform(mine)

@@ -27,7 +27,7 @@ def names_of(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("name", "target"), LINK.findall(TEXT))
-def test_the_name_is_where_the_guide_says(name: str, target: str) -> None:
+def test_names_are_in_the_files_given_by_the_guide(name: str, target: str) -> None:
     path = (GUIDE.parent / target).resolve()
     assert path.is_file()
     assert path.as_posix().endswith(name) if "/" in name else name in names_of(path)
@@ -40,7 +40,7 @@ def test_every_equation_is_in_the_guide() -> None:
 
 
 @pytest.mark.parametrize(("equations", "name", "target"), COMPUTED)
-def test_what_computes_an_equation_says_so(equations: str, name: str, target: str) -> None:
+def test_docstrings_name_their_equation(equations: str, name: str, target: str) -> None:
     tree = ast.parse((GUIDE.parent / target).read_text(encoding="utf-8"))
     (node,) = [node for node in tree.body if getattr(node, "name", None) == name]
     assert isinstance(node, ast.ClassDef)

@@ -50,7 +50,7 @@ def _serves(argv: list[str]) -> dict[str, Any]:
         process.communicate()
 
 
-def test_five_steps_from_poses_to_a_live_forecast(
+def test_every_step_of_the_guide_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

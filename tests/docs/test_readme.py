@@ -33,7 +33,7 @@ def test_model_example_prints_the_shapes_that_it_states(capsys: pytest.CaptureFi
     assert printed == [str(torch.Size(shape)) for shape in stated]
 
 
-def test_folded_example_predicts_what_it_says() -> None:
+def test_folded_example_prints_what_it_states() -> None:
     (code,) = _blocks("python", "Faster")
     names: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), names)

@@ -34,7 +34,9 @@ def moving(num_frames: int, name: str = "ntu25") -> Motion:
         (2.0, True, "repeat", [0, 1, 2, 3, 4, 5, 6, 7]),
     ],
 )
-def test_another_rate(name: str, rate: float, resampled: bool, padding: str, frames: list[float]) -> None:
+def test_lower_and_higher_frame_rates(
+    name: str, rate: float, resampled: bool, padding: str, frames: list[float]
+) -> None:
     motion = moving(8, name)
     seen = OtherRate(rate, resampled=resampled, padding=padding)(motion)
     # What lies between two frames that the camera has seen, on a line; z-scores, too.
@@ -49,7 +51,7 @@ def test_another_rate(name: str, rate: float, resampled: bool, padding: str, fra
     assert (seen.num_frames, seen.tracks, seen.skeleton) == (8, motion.tracks, motion.skeleton)
 
 
-def test_a_joint_that_is_missing_is_missing_at_another_rate() -> None:
+def test_missing_joints_stay_missing_at_another_frame_rate() -> None:
     motion = moving(8)
     present = motion.present.clone()
     present[0, 5, 3] = False
@@ -60,7 +62,7 @@ def test_a_joint_that_is_missing_is_missing_at_another_rate() -> None:
     assert seen.present[0, :, 4].all()
 
 
-def test_a_rate_is_positive() -> None:
+def test_a_frame_rate_must_be_positive() -> None:
     with pytest.raises(ValueError, match="'rate' is 0, expected a positive number"):
         OtherRate(0, resampled=False)
 
@@ -72,7 +74,7 @@ class Longer(BaseTransform):
         return Data(x=2 * data.x, future=data.future, y=data.y)
 
 
-def test_samples_that_lack_nothing_are_corrupted_after_their_own_transform() -> None:
+def test_complete_samples_are_corrupted_after_their_own_transform() -> None:
     clips = SyntheticMotions(num_clips=3, num_observed=6, num_future=2)
     clips.transform = Longer()
     worse = corrupted(clips, DropJoints(p=0.5))

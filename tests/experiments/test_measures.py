@@ -323,7 +323,7 @@ def test_cost_is_the_median_time_of_only_the_model(monkeypatch: pytest.MonkeyPat
     assert len(found) == 3
 
 
-def test_uncorrupted_clips_are_shown_once() -> None:
+def test_uncorrupted_clips_are_evaluated_once() -> None:
     trained, shown = fresh(batch_size=100), []
     trained.model.register_forward_hook(lambda *_: shown.append(1))
     for measure in (
@@ -343,14 +343,14 @@ def test_uncorrupted_clips_are_shown_once() -> None:
 # Less of the clips, and worse -------------------------------------------------------------------------------
 
 
-def test_observation_ratios_show_the_beginning(trained: MeasuredModel) -> None:
+def test_observation_ratios_select_the_start_of_a_clip(trained: MeasuredModel) -> None:
     found = numbers(measures.observation_ratios(trained))
     assert [at for _, _, at in found] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     for ratio in (0.1, 0.5, 1.0):
         assert found["top1", "", ratio] == pytest.approx(accuracy(said_of(trained, share=ratio)))
 
 
-def test_noise_is_that_of_the_number_of_the_clip(trained: MeasuredModel) -> None:
+def test_noise_depends_on_the_index_of_the_clip(trained: MeasuredModel) -> None:
     found = numbers(measures.noise(trained))
     assert sorted({at for _, _, at in found}) == [step / 100 for step in range(11)]
 
@@ -375,7 +375,7 @@ def test_noise_is_in_metres() -> None:
         assert found[key] == pytest.approx(expected[key], rel=1e-4)
 
 
-def test_missing_joints_are_missing_throughout_and_filled_as_in_training(trained: MeasuredModel) -> None:
+def test_missing_joints_are_hidden_in_all_frames_and_filled_as_in_training(trained: MeasuredModel) -> None:
     found = numbers(measures.missing_joints(trained))
 
     def hidden(number: int, seen: Motion, share: float) -> Tensor:
@@ -405,7 +405,7 @@ def test_dropped_frames_are_filled_as_in_training(trained: MeasuredModel) -> Non
         check_corruption(found, "dropped frames", share, said)
 
 
-def test_frame_rates_as_they_come_and_resampled(trained: MeasuredModel) -> None:
+def test_frame_rates_with_and_without_resampling(trained: MeasuredModel) -> None:
     found = numbers(measures.frame_rates(trained))
     assert {group for _, group, _ in found} == {"as it comes", "resampled"}
     said = said_of(trained, lambda _, seen: filled(seen.frames(torch.tensor([1, 3, 5, 7, 1, 3, 5, 7]))))
@@ -443,7 +443,7 @@ EVERY = (
 
 
 @pytest.mark.parametrize("measure", EVERY, ids=lambda measure: measure.__name__)
-def test_the_same_again_in_other_batches_and_nothing_changed(
+def test_results_do_not_depend_on_the_batch_size_and_nothing_changes(
     measure: Callable[[MeasuredModel], list[Row]],
 ) -> None:
     trained = fresh(batch_size=5)
@@ -473,7 +473,7 @@ def test_cost_changes_nothing() -> None:
 # What there may not be --------------------------------------------------------------------------------------
 
 
-def test_a_model_that_does_not_predict() -> None:
+def test_a_model_without_prediction() -> None:
     trained = fresh(prediction=False)
     assert measures.motion(trained) == []
     assert {row.metric for row in measures.missing_joints(trained)} == {"top1"}
@@ -483,7 +483,7 @@ def test_a_model_that_does_not_predict() -> None:
         measures.pck(trained)
 
 
-def test_a_model_that_does_not_recognise() -> None:
+def test_a_model_without_recognition() -> None:
     trained = fresh(recognition=False)
     assert measures.recognition(trained) == []
     assert "top1" not in {row.metric for row in measures.noise(trained)}
@@ -517,14 +517,14 @@ def test_one_future_frame() -> None:
 @pytest.mark.parametrize(
     "measure", [measures.recognition, measures.calibration, measures.confusion, measures.observation_ratios]
 )
-def test_no_clip_of_a_class_that_training_has_shown(measure: Callable[[MeasuredModel], list[Row]]) -> None:
+def test_no_clips_of_a_training_class(measure: Callable[[MeasuredModel], list[Row]]) -> None:
     seen = torch.arange(len(NAMES)) == 5
     trained = trained_of(ClipDataModule(Recorded), model_of(), seen)
     with pytest.raises(ValueError, match="no clip of 'test' is of a class that occurred in training"):
         measure(trained)
 
 
-def test_nothing_recorded_of_the_future() -> None:
+def test_no_recorded_future() -> None:
     trained = trained_of(ClipDataModule(Recorded, {"reserved": 0}), model_of())
     assert measures.motion(trained) == []
     assert measures.recognition(trained)
@@ -533,7 +533,7 @@ def test_nothing_recorded_of_the_future() -> None:
         measures.pck(trained)
 
 
-def test_samples_without_motions_behind_them() -> None:
+def test_samples_without_motions() -> None:
     data = ClipDataModule(SyntheticMotions, {"num_observed": 8, "num_future": 9}, test={"num_clips": 12})
     trained = trained_of(data, model_of(num_classes=12))
     found = numbers(measures.missing_joints(trained))
@@ -593,7 +593,7 @@ def test_joint_angles_are_corrupted_as_z_scores(angles: MeasuredModel) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_rotations_have_no_share_of_correct_joints(angles: MeasuredModel) -> None:
+def test_pck_of_rotations_is_an_error(angles: MeasuredModel) -> None:
     message = "'pck' measures distances, expected positions, got coordinates 'expmap'"
     with pytest.raises(ValueError, match=message):
         measures.pck(angles)

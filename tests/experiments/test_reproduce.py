@@ -82,7 +82,7 @@ def test_experiments_share_runs(tmp_path: Path, trained_runs: list[str]) -> None
     assert len(trained_runs) == 2
 
 
-def test_what_has_its_numbers_is_not_trained_again(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_measured_runs_are_not_trained_again(tmp_path: Path, trained_runs: list[str]) -> None:
     text, _ = go(experiment_of(), tmp_path)
     shutil.rmtree(tmp_path / "runs")
     again, said = go(experiment_of(), tmp_path)
@@ -93,7 +93,7 @@ def test_what_has_its_numbers_is_not_trained_again(tmp_path: Path, trained_runs:
     assert len(trained_runs) == 4
 
 
-def test_the_table_says_what_the_csv_file_says(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_the_table_contains_the_values_of_the_csv_file(tmp_path: Path, trained_runs: list[str]) -> None:
     text, _ = go(experiment_of(), tmp_path, seeds=(0, 1, 2))
     by_arm: dict[str, list[float]] = {}
     with (tmp_path / "numbers-synthetic.csv").open(newline="") as file:
@@ -135,7 +135,7 @@ def test_the_report_needs_neither_runs_nor_pictures(tmp_path: Path, trained_runs
         report(experiment_of("other"), "synthetic", output=tmp_path)
 
 
-def test_of_many_counts_the_caption_has_the_least_and_the_greatest(
+def test_the_caption_gives_the_range_of_counts(
     tmp_path: Path, trained_runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish: Callable[..., Any] = engine.finish
@@ -146,7 +146,7 @@ def test_of_many_counts_the_caption_has_the_least_and_the_greatest(
     assert "20 to 30 training clips" in go(experiment, tmp_path, seeds=(2,))[0]
 
 
-def test_no_time_at_all_shows_what_there_is(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_a_time_limit_of_zero_shows_existing_results(tmp_path: Path, trained_runs: list[str]) -> None:
     text, said = go(experiment_of(), tmp_path, minutes=0)
     assert said[-1] == "the time is over: 2 runs are left; the same command continues"
     assert "0 of 2 runs are finished" in text
@@ -155,7 +155,7 @@ def test_no_time_at_all_shows_what_there_is(tmp_path: Path, trained_runs: list[s
     assert len(trained_runs) == 2
 
 
-def test_no_place_of_this_machine_is_written(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_no_local_path_is_written(tmp_path: Path, trained_runs: list[str]) -> None:
     text, _ = go(experiment_of(), tmp_path, "--data.root", "/home/me")
     for kind in ("csv", "json"):
         text += (tmp_path / f"numbers-synthetic.{kind}").read_text()
@@ -164,7 +164,7 @@ def test_no_place_of_this_machine_is_written(tmp_path: Path, trained_runs: list[
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, OutOfTimeError])
-def test_an_interruption_leaves_the_table_of_what_there_is(
+def test_an_interruption_writes_the_table_of_finished_runs(
     end: type[BaseException], tmp_path: Path, trained_runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish: Callable[..., Any] = engine.finish
@@ -184,7 +184,7 @@ def test_an_interruption_leaves_the_table_of_what_there_is(
     assert "1 of 2 runs are finished" in (tmp_path / "numbers-synthetic.md").read_text()
 
 
-def test_a_run_that_another_process_trains_is_left_to_it(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_a_run_trained_by_another_process_is_skipped(tmp_path: Path, trained_runs: list[str]) -> None:
     first = plan_runs(experiment_of(), "synthetic", TINY, (0,))[0]
     other = Run("synthetic", first.overrides, first.run, tmp_path / "runs" / "synthetic" / first.run)
     with other.lock():
@@ -193,14 +193,14 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path: Path, trained
     assert "1 of 2 runs are finished" in text
 
 
-def test_what_a_data_set_cannot_have() -> None:
+def test_experiments_that_a_data_set_does_not_support() -> None:
     angles = SimpleNamespace(num_classes=1, skeleton=load_skeleton("cmu38"))
     assert "expected positions" in str(EXPERIMENTS["pck"].refusal(angles))
     assert "expected two or more" in str(EXPERIMENTS["confusion"].refusal(angles))
     assert EXPERIMENTS["errors"].refusal(angles) is None
 
 
-def test_refused_before_anything_is_trained(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_errors_are_raised_before_training(tmp_path: Path, trained_runs: list[str]) -> None:
     refusing = experiment_of("refusing", Arm("full"))
     object.__setattr__(refusing, "refusal", lambda data: "no")
     with pytest.raises(RefusedError, match=r"^no$"):
@@ -210,7 +210,7 @@ def test_refused_before_anything_is_trained(tmp_path: Path, trained_runs: list[s
 
 
 @pytest.mark.slow
-def test_every_experiment_whose_data_is_the_recipes_shares_the_full_run() -> None:
+def test_experiments_on_the_same_data_share_the_full_run() -> None:
     full = plan_runs(experiment_of("one", Arm("full")), "synthetic", (), (0,))[0].run
     for experiment in EXPERIMENTS.values():
         plan = plan_runs(experiment, "synthetic", (), (0,))
@@ -283,7 +283,7 @@ def test_errors_are_one_line(
     assert message in line
 
 
-def test_from_the_command_to_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_updates_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "measured"
     words = ["networks", "synthetic", "--output", str(output), *TINY, "--trainer.max_steps=2"]
     assert cli.main(["reproduce", *words]) == 0
@@ -295,7 +295,7 @@ def test_from_the_command_to_the_page(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "![" in (tmp_path / "RESULTS.md").read_text()
 
 
-def test_axes_say_which_error_they_show() -> None:
+def test_axes_name_the_error() -> None:
     metrics = ("top1", "angle_mae", "angle_mae" + OF_ZERO_VELOCITY)
     records = [Record("r", "run", "full", 0, "test", Row(metric, "", 80.0, 1.0)) for metric in metrics]
     measured = Measured(["full"], records)
@@ -310,7 +310,7 @@ def test_axes_say_which_error_they_show() -> None:
 @pytest.mark.parametrize(
     ("name", "recipe"), [("networks", "nw_ucla_slim"), ("errors", "cmu_mocap"), ("folds", "nw_ucla")]
 )
-def test_the_repository_s_results_are_those_of_the_recipes(name: str, recipe: str) -> None:
+def test_committed_results_match_the_recipes(name: str, recipe: str) -> None:
     results = Results(Path(__file__).parents[2] / "benchmarks" / "results", name, recipe)
     asked = results.facts()["asked"]
     plan = plan_runs(EXPERIMENTS[name], recipe, asked["overrides"], [0])

@@ -41,7 +41,7 @@ def quiet(_: str) -> None:
         ["--data.num_workers", "2"],
     ],
 )
-def test_the_same_run_in_other_words(overrides: list[str]) -> None:
+def test_equivalent_settings_are_the_same_run(overrides: list[str]) -> None:
     assert identify("synthetic", overrides) == identify("synthetic", [])
 
 
@@ -57,28 +57,28 @@ def test_the_same_run_in_other_words(overrides: list[str]) -> None:
         ["--seed_everything", "1"],
     ],
 )
-def test_another_run(overrides: list[str]) -> None:
+def test_different_settings_are_another_run(overrides: list[str]) -> None:
     assert identify("synthetic", overrides) != identify("synthetic", [])
 
 
-def test_a_setting_of_one_split_that_equals_the_default_is_no_default_where_all_splits_have_another() -> None:
+def test_a_default_in_one_split_counts_if_all_splits_have_another_value() -> None:
     everywhere = ["--data.settings.frame_rate", "50.0"]
     of_test = [*everywhere, "--data.test.frame_rate", "25.0"]
     assert identify("synthetic", everywhere) != identify("synthetic", of_test)
 
 
-def test_arms_keep_what_the_recipe_has_in_its_variant() -> None:
+def test_arms_keep_the_variant_of_the_recipe() -> None:
     arguments = identity("nw_ucla", ["--model.variant.bones", "false"])["model"]["arguments"]
     assert arguments["head_channels"] == 64 != PRESETS["mocap"]["head_channels"]
     assert arguments["bones"] is False
 
 
-def test_places_are_left_out_of_what_is_noted() -> None:
+def test_paths_are_not_recorded() -> None:
     words = ["--data.root", "/home/me", "--trainer.max_steps", "3", "--data.num_workers=2"]
     assert that_matter(words) == ("--trainer.max_steps", "3")
 
 
-def test_a_deadline_stops_at_a_checkpoint_from_which_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_run_stopped_by_a_deadline_resumes_from_its_checkpoint(tmp_path: Path) -> None:
     run = run_of(tmp_path, "--trainer.max_steps=3")
     with pytest.raises(OutOfTimeError):
         finish(run, deadline=time.monotonic(), say=quiet)
@@ -94,7 +94,7 @@ def test_a_deadline_stops_at_a_checkpoint_from_which_the_run_goes_on(tmp_path: P
     assert finish(run, say=quiet) == facts
 
 
-def test_seconds_add_up_over_sittings(tmp_path: Path) -> None:
+def test_training_times_of_resumed_runs_add_up(tmp_path: Path) -> None:
     run = run_of(tmp_path, "--trainer.max_steps=2")
     with pytest.raises(OutOfTimeError):
         finish(run, deadline=time.monotonic(), say=quiet)
@@ -154,7 +154,7 @@ def test_a_run_survives_being_killed_at_random_moments(tmp_path: Path) -> None:
     assert run.trained(split="test").model is not None
 
 
-def test_averaged_weights_are_what_is_measured(tmp_path: Path) -> None:
+def test_averaged_weights_are_measured(tmp_path: Path) -> None:
     recipe = tmp_path / "averaged.yaml"
     recipe.write_text(
         "base: synthetic\n"
@@ -176,5 +176,5 @@ def test_averaged_weights_are_what_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
-def test_the_data_of_every_recipe_are_described_without_reading_any(recipe: str) -> None:
+def test_the_data_of_every_recipe_are_described_without_reading_files(recipe: str) -> None:
     assert data_of(recipe, ["--data.batch_size", "3"]).batch_size == 3

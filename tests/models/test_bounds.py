@@ -68,7 +68,7 @@ def test_the_estimate_is_just_below_the_true_number_of_weights(variant: str, sha
 
 @pytest.mark.parametrize("value", HUGE, ids=lambda value: repr(value)[:12] if value != HUGE[-1] else "digits")
 @pytest.mark.parametrize("name", [*bounds._RANGES, *bounds._CHOICES])
-def test_a_value_out_of_its_range_is_named(name: str, value: Any) -> None:
+def test_errors_name_values_out_of_range(name: str, value: Any) -> None:
     if (name in bounds._CHOICES and value is True) or (name in bounds._LISTS and value == [4]):
         return
     message = refusal(small_config(**{name: value}))
@@ -77,7 +77,7 @@ def test_a_value_out_of_its_range_is_named(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("name", bounds._LISTS)
 @pytest.mark.parametrize("value", [[10**7, 4], [1] * 100, [[1]], [True], {"1": 1}])
-def test_lists_are_looked_through(name: str, value: Any) -> None:
+def test_values_in_lists_are_checked(name: str, value: Any) -> None:
     assert f"'{name}' is " in refusal(small_config(**{name: value}))
 
 
@@ -146,7 +146,7 @@ def test_the_largest_skeleton_that_passes_is_built_in_seconds() -> None:
         {"skeleton": body(500), "actional_channels": 1000},
     ],
 )
-def test_a_model_in_its_ranges_that_needs_too_much_memory_is_refused(changes: dict[str, Any]) -> None:
+def test_a_model_with_values_in_range_that_needs_too_much_memory_is_refused(changes: dict[str, Any]) -> None:
     assert "the config describes a model of about" in refusal(small_config(**changes))
 
 
@@ -167,7 +167,7 @@ def test_a_window_that_needs_too_much_memory() -> None:
         check_window(small_config(channels=[4096, 8], strides=[1, 1]), 10_000, "the file")
 
 
-def test_a_users_own_model_has_no_bounds() -> None:
+def test_models_created_by_the_user_have_no_bounds() -> None:
     config = small_config(num_future=5000)
     assert "'num_future' is 5000, expected an integer from 1 to 1000" in refusal(config)
     assert SybioGNN.from_config(config).num_future == 5000
@@ -214,7 +214,7 @@ def circle() -> list[Any]:
         (b"bytes", "a value of type bytes"),
     ],
 )
-def test_documents_hold_a_bounded_number_of_plain_values(document: Any, message: str) -> None:
+def test_documents_with_too_many_or_non_plain_values_are_refused(document: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^here: .*({message})") as caught:
         check_plain(document, "here")
     assert len(str(caught.value)) < 200

@@ -52,7 +52,7 @@ def blocks(network: SymbioticNetwork, scale: str) -> list[GraphTemporalBlock]:
         ("mocap", [32, 64, 128, 256], [1, 2, 2, 2], {1: 64, 2: 128, 3: 256}, None, 1.0),
     ],
 )
-def test_presets_are_built_as_the_paper_says(
+def test_presets_match_the_paper(
     preset: str,
     widths: list[int],
     strides: list[int],
@@ -88,7 +88,7 @@ def test_presets_are_built_as_the_paper_says(
         assert network.actional_graph.hidden_channels == 128
 
 
-def test_parameter_counts_are_the_papers() -> None:
+def test_parameter_counts_match_the_paper() -> None:
     def millions(network: nn.Module) -> float:
         return sum(parameter.numel() for parameter in network.parameters()) / 1e6
 

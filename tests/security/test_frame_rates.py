@@ -87,14 +87,14 @@ def test_every_reader_refuses_or_returns_the_rate(write: Any, rate: float, tmp_p
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, 1e-300, 1e300, float("nan"), float("inf"), -float("inf")])
-def test_the_message_says_the_range(rate: float) -> None:
+def test_the_message_gives_the_range(rate: float) -> None:
     with pytest.raises(ValueError, match=r"'frame_rate' is .*, expected 0\.001 to 1e\+06 Hz"):
         stick_motion(frame_rate=rate)
 
 
 @pytest.mark.parametrize("frame_rate", [MIN_RATE, 1.0, 30.0, 1e4])
 @pytest.mark.parametrize("rate", [rate for rate in RATES if MIN_RATE <= rate <= MAX_RATE])
-def test_any_rate_goes_into_any_model_within_bounded_memory(rate: float, frame_rate: float) -> None:
+def test_preparing_any_frame_rate_for_any_model_takes_bounded_memory(rate: float, frame_rate: float) -> None:
     motion = stick_motion(num_frames=200, num_persons=2, frame_rate=rate)
     prepared = at_rate(motion, frame_rate, least=64)
     assert prepared.frame_rate == frame_rate
@@ -105,7 +105,7 @@ def test_any_rate_goes_into_any_model_within_bounded_memory(rate: float, frame_r
 
 
 @pytest.mark.parametrize("rate", [5.0, 12.0, 20.0, 24.0, 25.0, 30.0, 50.0, 60.0, 120.0, 240.0])
-def test_ordinary_recordings_are_resampled_to_the_last_bit_as_without_a_limit(rate: float) -> None:
+def test_the_limit_does_not_change_ordinary_recordings(rate: float) -> None:
     motion = random_motion(num_persons=2, num_frames=500, dtype=torch.float32).replace(frame_rate=rate)
     step, last = rate / 30, motion.num_frames - 1
     times = last - step * torch.arange(int(last / step) + 1, dtype=torch.float64).flip(0)
@@ -113,7 +113,7 @@ def test_ordinary_recordings_are_resampled_to_the_last_bit_as_without_a_limit(ra
     assert at_rate(motion, 30.0).equal(expected)
 
 
-def test_the_beginning_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_of_the_recording_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     motion = stick_motion(num_frames=50, frame_rate=1.0)
     whole = at_rate(motion, 30.0)
     monkeypatch.setattr("pyg_sybio.data.transforms.resample._MAX_NUMBERS", 100 * 7 * 3)
@@ -127,7 +127,7 @@ def test_the_beginning_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert at_rate_of_folder(motion, 0.5).num_frames == 25
 
 
-def test_a_data_set_does_not_make_a_recording_long() -> None:
+def test_a_data_set_does_not_resample_to_huge_lengths() -> None:
     motion = stick_motion(num_frames=200, frame_rate=MIN_RATE)
     with pytest.raises(ValueError, match=r"has 5970001 frames at 30 Hz, .*: expected at most 399457"):
         at_rate_of_folder(motion, 30.0)
@@ -157,7 +157,7 @@ def test_the_window_of_a_stream_needs_bounded_memory(fps: float, frame_rate: flo
     assert peak < 2**24  # NumPy's arrays are among what is traced
 
 
-def test_a_long_recording_of_few_frames_a_second() -> None:
+def test_a_long_recording_with_a_low_frame_rate() -> None:
     motion = Motion(
         poses=torch.zeros(1, 10_000, 25, 3), skeleton=random_motion("ntu25").skeleton, frame_rate=0.1
     )

@@ -42,7 +42,7 @@ def limited(code: str, path: Path) -> str:
     return done.stdout.strip()
 
 
-def test_the_limit_is_one(tmp_path: Path) -> None:
+def test_the_memory_limit_is_enforced(tmp_path: Path) -> None:
     code = "try:\n    torch.empty(2**29).fill_(1)\nexcept (RuntimeError, MemoryError):\n    print('too much')"
     assert limited(code, tmp_path) == "too much"
 

@@ -288,7 +288,7 @@ def test_every_command_refuses(command: str, name: str, kind: str, attacked: Att
     attacked.meet(name, kind, command)
 
 
-def test_clips_that_fill_the_memory_are_refused_where_they_are_made(attacked: Attacked) -> None:
+def test_too_large_clips_are_refused_when_created(attacked: Attacked) -> None:
     file = model_files()["folder"]
     path = file.hostile(attacked.working, ATTACKS["1e9 numbers of synthetic clips"])
     assert main(argv_of("evaluate", file, path)) == 1
@@ -296,7 +296,7 @@ def test_clips_that_fill_the_memory_are_refused_where_they_are_made(attacked: At
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"serve", "plot observation"}))
-def test_every_command_takes_the_good_file(command: str, attacked: Attacked) -> None:
+def test_every_command_accepts_the_intact_file(command: str, attacked: Attacked) -> None:
     file = model_files()["folder"]
     assert main(argv_of(command, file, file.path)) == 0
 
@@ -305,7 +305,7 @@ def test_every_command_takes_the_good_file(command: str, attacked: Attacked) -> 
     ("kind", "name"), [("checkpoint", ""), ("folder", "model.safetensors"), ("onnx", "")]
 )
 @pytest.mark.parametrize("count", [5, slow(200)])
-def test_flipped_bits_of_a_file_are_noticed(kind: str, name: str, count: int, tmp_path: Path) -> None:
+def test_flipped_bits_of_a_file_are_detected(kind: str, name: str, count: int, tmp_path: Path) -> None:
     good, chosen = model_files()[kind].path, random.Random(count)
     copy = tmp_path / good.name
     shutil.copytree(good, copy) if good.is_dir() else shutil.copy(good, copy)

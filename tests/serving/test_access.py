@@ -17,7 +17,7 @@ def scope(query: str = "", header: str | None = None) -> Scope:
     return {"type": "websocket", "query_string": query.encode(), "headers": headers}
 
 
-def test_a_token_comes_in_the_header_or_in_the_address() -> None:
+def test_a_token_is_read_from_the_header_or_the_address() -> None:
     assert knows_token(None, scope())
     assert knows_token("s€cret", scope("token=s%E2%82%ACcret"))
     assert knows_token("secret", scope("a=b&token=secret"))
@@ -35,12 +35,12 @@ def client() -> TestClient:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:8000", "LOCALHOST:1"])
-def test_names_of_this_machine(client: TestClient, host: str) -> None:
+def test_local_host_names(client: TestClient, host: str) -> None:
     assert client.get("/health", headers={"host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "", "[::1"])
-def test_other_names_are_refused(client: TestClient, host: str) -> None:
+def test_other_host_names_are_refused(client: TestClient, host: str) -> None:
     reply = client.get("/", headers={"host": host})
     assert reply.status_code == 403
     assert "the server's name is 127.0.0.1 or ::1 or localhost" in reply.json()["message"]

@@ -49,7 +49,7 @@ def end_of(socket: WebSocketTestSession) -> tuple[str, int, str]:
 # Pages ----------------------------------------------------------------------------------------------------
 
 
-def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+def test_the_page_loads_no_other_resources(client: TestClient) -> None:
     reply = client.get("/")
     assert reply.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in reply.headers["content-security-policy"]
@@ -85,7 +85,7 @@ def test_health(client: TestClient) -> None:
 # Producers ------------------------------------------------------------------------------------------------
 
 
-def test_results_are_those_of_a_stream(client: TestClient, streams: Streams) -> None:
+def test_results_equal_those_of_a_stream(client: TestClient, streams: Streams) -> None:
     stream = streams()
     with client.websocket_connect("/ws/poses") as socket:
         hello = socket.receive_json()
@@ -112,7 +112,7 @@ def test_results_are_those_of_a_stream(client: TestClient, streams: Streams) -> 
                 assert np.array(person["future"]["joints"]) == pytest.approx(output.future.numpy(), abs=1e-4)
 
 
-def test_a_reset_begins_anew(client: TestClient) -> None:
+def test_a_reset_clears_the_stream(client: TestClient) -> None:
     with client.websocket_connect("/ws/poses") as socket:
         for step in range(4):
             socket.send_json(made_up_frame(step))
@@ -136,7 +136,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_answered_and_the_next_frame_taken(
+def test_an_error_is_reported_and_the_next_frame_accepted(
     client: TestClient, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     text, expected = MISTAKES[name]
@@ -154,7 +154,7 @@ def test_a_mistake_is_answered_and_the_next_frame_taken(
 
 
 @pytest.mark.parametrize("size", [1e30, 1e300])
-def test_poses_beyond_all_measure_are_refused(client: TestClient, size: float) -> None:
+def test_huge_poses_are_refused(client: TestClient, size: float) -> None:
     with client.websocket_connect("/ws/poses") as socket, client.websocket_connect("/ws/view") as viewer:
         while not (sources := receive(viewer, "sources")["sources"]):
             pass
@@ -170,7 +170,7 @@ def test_poses_beyond_all_measure_are_refused(client: TestClient, size: float) -
         assert receive(viewer, "frame")["people"]
 
 
-def test_too_many_mistakes_end_it(streams: Streams) -> None:
+def test_too_many_errors_close_the_connection(streams: Streams) -> None:
     with (
         TestClient(create_app(streams, limits=Limits(mistakes=3))) as client,
         client.websocket_connect("/ws/poses") as other,
@@ -186,13 +186,13 @@ def test_too_many_mistakes_end_it(streams: Streams) -> None:
         assert receive(other, "result")["people"][0]["track"] == 0
 
 
-def test_a_binary_message_ends_it(client: TestClient) -> None:
+def test_a_binary_message_closes_the_connection(client: TestClient) -> None:
     with client.websocket_connect("/ws/poses") as socket:
         socket.send_bytes(b"\x00\xff")
         assert end_of(socket)[::2] == ("a binary message, expected text",) * 2
 
 
-def test_a_flood_ends_it_and_nobody_else_notices(streams: Streams, caplog: pytest.LogCaptureFixture) -> None:
+def test_flooding_closes_only_its_own_connection(streams: Streams, caplog: pytest.LogCaptureFixture) -> None:
     with (
         TestClient(create_app(streams, limits=Limits(rate=5))) as client,
         client.websocket_connect("/ws/poses") as other,
@@ -302,7 +302,7 @@ def test_a_viewer_sees_the_frames_of_a_producer(client: TestClient) -> None:
         assert receive(viewer, "sources")["sources"] == []
 
 
-def test_frames_without_anybody_keep_the_time(client: TestClient) -> None:
+def test_frames_without_persons_keep_their_time(client: TestClient) -> None:
     with client.websocket_connect("/ws/poses") as producer, client.websocket_connect("/ws/view") as viewer:
         producer.receive_json()
         while not (sources := receive(viewer, "sources")["sources"]):
@@ -352,7 +352,7 @@ def test_a_viewer_gets_an_error_for_a_wrong_request(streams: Streams, text: str)
         assert end_of(viewer)[1] == 4400
 
 
-def test_a_viewer_with_too_long_or_too_many_wishes_is_sent_away(client: TestClient) -> None:
+def test_a_viewer_with_too_long_or_too_many_requests_is_disconnected(client: TestClient) -> None:
     with client.websocket_connect("/ws/view") as viewer:
         viewer.send_text("x" * 5000)
         error, code, _ = end_of(viewer)
@@ -362,7 +362,7 @@ def test_a_viewer_with_too_long_or_too_many_wishes_is_sent_away(client: TestClie
 # Recordings -----------------------------------------------------------------------------------------------
 
 
-def test_a_recording_plays_in_a_loop_while_somebody_watches(streams: Streams) -> None:
+def test_a_recording_loops_while_it_has_viewers(streams: Streams) -> None:
     motion = made_up_recording(frames=6, people=2)
     with TestClient(create_app(streams, recordings=[("sway", motion)])) as client:
         assert client.get("/health").json()["frames"] == 0
@@ -406,7 +406,7 @@ def test_joints_that_were_not_recorded_are_not_drawn(streams: Streams) -> None:
         assert [joint for joint, place in enumerate(person["joints"]) if place is None] == [5]
 
 
-def test_a_recording_that_no_stream_takes_ends_and_the_others_go_on(
+def test_an_invalid_recording_ends_and_the_others_continue(
     streams: Streams, caplog: pytest.LogCaptureFixture
 ) -> None:
     motion = made_up_recording(frames=3)

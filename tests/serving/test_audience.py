@@ -42,7 +42,7 @@ def sources_of(text: str) -> list[dict[str, object]]:
 
 
 @in_event_loop
-async def test_a_slow_viewer_gets_the_newest_frame_and_holds_no_other() -> None:
+async def test_a_slow_viewer_gets_the_newest_frame_and_delays_no_other() -> None:
     viewer = Viewer()
     for number in range(1000):
         viewer.offer("frame", f"frame {number}")
@@ -88,7 +88,7 @@ async def test_viewers_get_their_own_source_only() -> None:
 
 
 @in_event_loop
-async def test_a_source_is_wanted_while_somebody_watches_and_it_is_not_paused() -> None:
+async def test_a_source_is_active_while_watched_and_not_paused() -> None:
     audience, recording, viewer = Audience(), Channel("a", "sway", "recording"), Viewer()
     audience.add(recording)
     audience.enter(viewer)
@@ -104,7 +104,7 @@ async def test_a_source_is_wanted_while_somebody_watches_and_it_is_not_paused() 
 
 
 @in_event_loop
-async def test_viewers_hear_when_a_recording_pauses_or_goes() -> None:
+async def test_viewers_are_told_when_a_recording_pauses_or_ends() -> None:
     audience, recording, live = Audience(), Channel("a", "sway", "recording"), Channel("b", "camera", "live")
     viewer = Viewer()
     audience.add(recording)

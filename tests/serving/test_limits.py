@@ -21,7 +21,7 @@ def test_an_allowance_has_a_rate_and_a_burst_of_twice_the_rate() -> None:
     assert sum(allowance.take() for _ in range(100)) == 20
 
 
-def test_an_allowance_below_one_a_second_still_allows() -> None:
+def test_an_allowance_below_one_per_second_still_allows_messages() -> None:
     now = [0.0]
     allowance = Allowance(0.1, clock=lambda: now[0])
     assert [allowance.take(), allowance.take()] == [True, False]
@@ -29,7 +29,7 @@ def test_an_allowance_below_one_a_second_still_allows() -> None:
     assert allowance.take()
 
 
-def test_the_largest_message_holds_the_largest_frame() -> None:
+def test_the_message_limit_fits_the_largest_frame() -> None:
     limits = Limits(people=5)
     # Numbers as json writes them at their longest.
     value = -1.2345678901234567e-200
@@ -42,7 +42,7 @@ def test_the_largest_message_holds_the_largest_frame() -> None:
 
 @pytest.mark.parametrize("name", ["rate", "people", "message_bytes", "idle", "handshake"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
-def test_a_limit_is_above_zero(name: str, value: float) -> None:
+def test_limits_must_be_positive(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=re.escape(f"'{name}' is {value}, expected a positive number")):
         Limits(**{name: value})
 

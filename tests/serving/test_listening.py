@@ -32,7 +32,9 @@ async def answered(producer: ClientConnection, step: int) -> dict[str, Any]:
     return dict(message)
 
 
-def test_a_huge_message_ends_only_its_connection(streams: Streams, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_huge_message_closes_only_its_connection(
+    streams: Streams, caplog: pytest.LogCaptureFixture
+) -> None:
     limits = Limits(message_bytes=10_000)
 
     async def abuse(port: int) -> None:
@@ -53,7 +55,7 @@ def test_a_huge_message_ends_only_its_connection(streams: Streams, caplog: pytes
     assert "refused: a message was too big" in caplog.text
 
 
-def test_connections_that_say_nothing_are_closed(streams: Streams) -> None:
+def test_silent_connections_are_closed(streams: Streams) -> None:
     limits = Limits(handshake=1.0)
     with (
         listening(create_app(streams, limits=limits), limits) as port,
@@ -84,7 +86,7 @@ def test_the_number_of_connections_is_limited(streams: Streams) -> None:
         assert half_open[0].recv(15) == b"HTTP/1.1 200 OK"
 
 
-def test_who_reads_nothing_slows_nobody(streams: Streams) -> None:
+def test_a_client_that_does_not_read_slows_no_other(streams: Streams) -> None:
     app = create_app(streams)
     service = app.state.service
 
@@ -144,7 +146,7 @@ def deaf_viewer(port: int, source: str) -> Iterator[None]:
         yield
 
 
-def test_clients_hear_when_the_server_stops(streams: Streams) -> None:
+def test_clients_are_told_when_the_server_stops(streams: Streams) -> None:
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(listening(create_app(streams)))
         clients = [connect_now(f"ws://127.0.0.1:{port}/ws/{path}") for path in ("poses", "view")]
@@ -160,7 +162,7 @@ def test_clients_hear_when_the_server_stops(streams: Streams) -> None:
             client.close()
 
 
-def test_a_port_that_is_taken() -> None:
+def test_a_port_in_use() -> None:
     with listen("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
         with pytest.raises(
@@ -171,7 +173,7 @@ def test_a_port_that_is_taken() -> None:
         listen("nowhere.invalid", 1)
 
 
-def test_messages_beyond_what_waits_are_dropped_and_counted(streams: Streams) -> None:
+def test_messages_beyond_the_queue_are_dropped_and_counted(streams: Streams) -> None:
     limits = Limits(waiting=1)
 
     async def hurry(port: int) -> None:

@@ -37,7 +37,7 @@ def text_of(page: Page, name: str) -> str:
     return str(page.ask(f"document.getElementById('{name}').textContent"))
 
 
-def test_the_page_shows_who_moves(page: Page, port: int, tmp_path: Path) -> None:
+def test_the_page_shows_the_persons(page: Page, port: int, tmp_path: Path) -> None:
     page.open(f"http://127.0.0.1:{port}/")
     page.wait_for("document.getElementById('empty').hidden")
     assert text_of(page, "state") == "connected"
@@ -66,7 +66,7 @@ def test_the_page_shows_who_moves(page: Page, port: int, tmp_path: Path) -> None
     assert page.complaints == []
 
 
-def test_the_page_obeys_mouse_and_keyboard(page: Page, port: int) -> None:
+def test_the_page_responds_to_mouse_and_keyboard(page: Page, port: int) -> None:
     page.open(f"http://127.0.0.1:{port}/")
     page.wait_for("document.getElementById('empty').hidden")
     page.press("p")
@@ -96,7 +96,7 @@ def test_the_page_obeys_mouse_and_keyboard(page: Page, port: int) -> None:
     assert page.complaints == []
 
 
-def test_the_page_finds_its_way_back(page: Page) -> None:
+def test_the_page_reconnects(page: Page) -> None:
     with contextlib.ExitStack() as stack:
         app = create_app(Streams(), token="s&cret")
         port = stack.enter_context(listening(app))

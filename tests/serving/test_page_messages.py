@@ -39,7 +39,7 @@ def test_a_frame_has_a_few_rounded_poses_of_the_forecast() -> None:
     assert np.array(message["people"][0]["joints"]) == pytest.approx(poses[3], abs=6e-5)
 
 
-def test_a_frame_of_a_model_that_does_only_one_thing() -> None:
+def test_a_frame_of_a_model_with_one_task() -> None:
     poses = {0: made_up_pose()}
     (output,) = Streams()().update_many(poses).values()
     bare = replace(output, probabilities=None, label=None, future=None)
@@ -57,14 +57,14 @@ def test_rotations_are_not_drawn() -> None:
     assert message["people"][0]["label"] == output.label
 
 
-def test_a_frame_without_anybody_keeps_the_time() -> None:
+def test_a_frame_without_persons_keeps_its_time() -> None:
     frames = PageFrames("0", SKELETON)
     poses = {0: made_up_pose()}
     frames.frame_message(poses, Streams()().update_many(poses, timestamp=3.5))
     assert frames.frame_message({}, {})["timestamp"] == 3.5
 
 
-def test_the_view_of_live_poses_is_found_at_once_and_again_from_more_frames() -> None:
+def test_the_view_of_live_poses_is_found_immediately_and_refined_with_more_frames() -> None:
     frames, stream = PageFrames("1", SKELETON), Streams()()
     found = []
     for step in range(40):
@@ -92,7 +92,7 @@ def test_live_poses_are_viewed_as_recordings_are() -> None:
     assert view.axes == pytest.approx(whole.axes)
 
 
-def test_a_view_needs_somebody() -> None:
+def test_a_view_needs_a_person() -> None:
     assert view_of_frames([{}], SKELETON) is None
     assert view_of_frames([{0: np.full((25, 3), np.nan)}], SKELETON) is None
     # Somebody who is there in one of the frames is enough.
@@ -103,7 +103,7 @@ def test_a_view_needs_somebody() -> None:
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1.8, 4), (180.0, 2), (1800.0, 1), (90000.0, 0)])
-def test_decimals_follow_the_size_of_a_body(size: float, expected: int) -> None:
+def test_the_number_of_decimals_depends_on_the_size_of_the_body(size: float, expected: int) -> None:
     pose = np.array([[0.0, 0.0, 0.0], [0.1 * size, size, 0.0], [np.nan, 1e9, 0.0]])
     assert decimals({0: pose}, 3) == expected
     assert decimals({0: pose[:1]}, 3) is None

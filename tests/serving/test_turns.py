@@ -19,7 +19,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def test_those_who_wait_are_one_call(pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_requests_are_batched_in_one_call(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     streams = Streams()
     began, goes_on = threading.Event(), threading.Event()
     calls: list[int] = []
@@ -57,7 +59,7 @@ def test_those_who_wait_are_one_call(pool: ThreadPoolExecutor, monkeypatch: pyte
     assert calls == [1, 5, 1]
 
 
-def test_an_error_of_the_model_reaches_all_who_waited(pool: ThreadPoolExecutor) -> None:
+def test_an_error_of_the_model_reaches_all_waiting_requests(pool: ThreadPoolExecutor) -> None:
     streams = Streams()
 
     async def run() -> None:

@@ -55,7 +55,7 @@ def test_schema_is_itself_valid_and_published_with_the_files() -> None:
         jsonschema.validate(load_skeleton(name).to_dict(), schema)
 
 
-def test_repr_tells_the_sizes() -> None:
+def test_repr_shows_the_sizes() -> None:
     assert repr(load_skeleton("ntu25")) == "Skeleton('ntu25': 25 joints, 24 bones, 10 parts, xyz)"
 
 
@@ -148,7 +148,7 @@ def without(key: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_wrong_document_is_named_precisely(broken: Any, message: str, tmp_path: Path) -> None:
+def test_errors_locate_the_problem_in_the_document(broken: Any, message: str, tmp_path: Path) -> None:
     file = tmp_path / "f.json"
     file.write_text(json.dumps(broken))
     with pytest.raises(ValueError, match=message) as caught:
@@ -182,7 +182,7 @@ def test_file_that_is_not_json(content: bytes, message: str, tmp_path: Path) -> 
         load_skeleton(tmp_path / "f.json")
 
 
-def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     skeleton = load_skeleton("coco17")
     text = json.dumps(skeleton.to_dict())
     (tmp_path / "f.json").write_text(text, encoding="utf-8-sig")

@@ -67,7 +67,7 @@ def test_used_subset_is_the_joints_of_the_benchmark_columns(
 
 
 @pytest.mark.real_data
-def test_cmu_joints_move_as_their_names_say(data_root: Path) -> None:
+def test_cmu_joints_move_as_expected_from_their_names(data_root: Path) -> None:
     """Against the recordings: which joints move at all, and which are hinges, identifies the hierarchy."""
     files = sorted((data_root / "cmu_mocap" / "train").glob("walking/*.txt"))
     values = np.concatenate([np.loadtxt(file, delimiter=",") for file in files])

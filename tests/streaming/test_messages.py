@@ -132,7 +132,7 @@ def test_resets() -> None:
         ),
     ],
 )
-def test_what_is_refused(message: Any, expected: str) -> None:
+def test_invalid_messages_are_refused(message: Any, expected: str) -> None:
     text = json.dumps(message) if isinstance(message, dict) else message
     with pytest.raises(ValueError, match=expected) as refused:
         parse_message(text, NTU)
@@ -141,7 +141,7 @@ def test_what_is_refused(message: Any, expected: str) -> None:
     assert "\n" not in line and len(line) < 300
 
 
-def test_damaged_messages_are_refused_or_understood() -> None:
+def test_damaged_messages_are_refused_or_parsed() -> None:
     generator = random.Random(0)
     good = json.dumps({**frame(confidence=[0.5] * 25), "timestamp": 1.5})
     pieces = ["null", "{", "}", "[", "]", '"', ",", ":", "1e999", "-", "true", "\\u0000", "\x00", "é", "NaN"]
@@ -182,7 +182,7 @@ def test_hello() -> None:
     assert [message[key] for key in ("frame_rate", "num_observed", "num_future")] == [30, OBSERVED, FUTURE]
 
 
-def test_a_result_says_what_the_stream_says() -> None:
+def test_a_result_contains_the_output_of_the_stream() -> None:
     stream = small_checkpoint(preprocess=[{"class_path": "pyg_sybio.data.transforms.Center"}]).stream()
     poses = 100 + torch.randn(2, 25, 3)
     for step in range(3):
@@ -211,7 +211,7 @@ def test_a_result_says_what_the_stream_says() -> None:
     assert digits <= 10
 
 
-def test_what_a_model_does_not_say_is_null() -> None:
+def test_missing_outputs_are_null() -> None:
     nothing = {
         "timestamp": 1.5, "probabilities": None, "label": None, "class_names": (), "observed_ratio": 0.0,
         "enough": False, "latency": 0.01, "future_times": torch.arange(2).double(),
@@ -230,7 +230,7 @@ def test_what_a_model_does_not_say_is_null() -> None:
     assert empty == {"type": "result", "timestamp": None, "latency_ms": None, "people": []}
 
 
-def test_probabilities_that_are_no_numbers_are_no_result() -> None:
+def test_probabilities_that_are_nan_are_an_error() -> None:
     output = StreamOutput(
         track_id=3,
         timestamp=1.5,
@@ -253,7 +253,7 @@ def test_an_error_is_one_line() -> None:
     assert error_message("x" * 301)["message"] == "x" * 297 + "..."
 
 
-def test_what_is_predicted_can_be_sent_back() -> None:
+def test_predicted_poses_can_be_sent_as_input() -> None:
     class Still:
         num_classes, num_future = 0, 4
 

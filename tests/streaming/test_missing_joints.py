@@ -52,7 +52,7 @@ def test_missing_joints_are_filled_as_in_training_by_default() -> None:
         checkpoint.stream(missing="guess")
 
 
-def test_other_steps_of_the_training_s_filling_stay() -> None:
+def test_other_filling_transforms_of_training_are_kept() -> None:
     smooth = {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": 1.0}}
     smoothed, poses = small_checkpoint(fill=[FILL, smooth]), walk(OBSERVED)
     poses[5:9, 2] = math.nan
@@ -63,7 +63,7 @@ def test_other_steps_of_the_training_s_filling_stay() -> None:
     assert not torch.allclose(feed(rough.stream(missing="interpolate"), poses).future, expected)
 
 
-def test_joints_that_nobody_trusts_were_not_seen() -> None:
+def test_joints_with_low_confidence_are_missing() -> None:
     poses, confidence = walk(6), torch.ones(25, dtype=torch.float64)
     confidence[7] = 0.3
     for threshold, joints in ((0.0, 25), (0.3, 24), (0.29, 25)):
@@ -74,7 +74,7 @@ def test_joints_that_nobody_trusts_were_not_seen() -> None:
         assert (model.seen[-1][0, :, 7] == 0).all() == (joints == 24)
 
 
-def test_a_score_is_a_confidence() -> None:
+def test_scores_are_used_as_confidence() -> None:
     skeleton = load_skeleton("openpose18")
     poses, scores = walk(6, joints=18, features=2), torch.rand(6, 18, dtype=torch.float64)
     scores[:, 4] = 0
@@ -94,7 +94,7 @@ def test_a_score_is_a_confidence() -> None:
     torch.testing.assert_close(answers[0][0, :, 5, 2], scores[:, 5].float())
 
 
-def test_nobody_is_answered_with_nothing() -> None:
+def test_no_persons_give_no_results() -> None:
     checkpoint = small_checkpoint(preprocess=[CENTER, ALIGN], fill=[FILL])
     stream = checkpoint.stream(enough=0.0)
     nobody = torch.full((25, 3), math.nan)
@@ -107,7 +107,7 @@ def test_nobody_is_answered_with_nothing() -> None:
     assert out[1].probabilities is not None and out[1].observed_ratio == pytest.approx(1 / OBSERVED)
 
 
-def test_the_largest_poses_still_have_an_answer() -> None:
+def test_the_largest_allowed_poses_give_results() -> None:
     for preprocess in (None, [CENTER, ALIGN]):
         stream = small_checkpoint(preprocess=preprocess).stream()
         for _ in range(4):
@@ -115,7 +115,7 @@ def test_the_largest_poses_still_have_an_answer() -> None:
         assert out.probabilities.isfinite().all() and out.future.isfinite().all()
 
 
-def test_enough_is_a_share_of_the_window() -> None:
+def test_the_minimum_observation_is_a_fraction_of_the_window() -> None:
     stream, _ = echo(enough=0.5)
     said = [stream.update(pose) for pose in walk(6)]
     assert [out.observed_ratio for out in said] == pytest.approx([share / 6 for share in range(1, 7)])

@@ -55,7 +55,7 @@ def test_a_full_window_is_one_call_of_the_model() -> None:
     [(None, "repeat"), (CENTER, "hold"), ([CENTER, ALIGN], "repeat"), (EACH, "hold")],
     ids=["nothing", "centre", "align", "each"],
 )
-def test_a_stream_says_what_predict_says(
+def test_a_stream_gives_the_same_results_as_predict(
     rate: float, num_frames: int, preprocess: Any, padding: str, tmp_path: Path
 ) -> None:
     poses = walk(num_frames)
@@ -76,7 +76,7 @@ def test_a_stream_says_what_predict_says(
     assert out.class_names == ("a", "b", "c")
 
 
-def test_what_lies_before_the_window_has_no_influence() -> None:
+def test_frames_before_the_window_have_no_effect() -> None:
     checkpoint = small_checkpoint(preprocess=[CENTER, ALIGN])
     poses = walk(OBSERVED)
     alone = feed(checkpoint.stream(), poses)
@@ -87,7 +87,7 @@ def test_what_lies_before_the_window_has_no_influence() -> None:
     torch.testing.assert_close(after.probabilities, alone.probabilities, rtol=0, atol=1e-6)
 
 
-def test_a_data_set_that_fills_nothing_leaves_short_windows_short() -> None:
+def test_without_filling_short_windows_stay_short() -> None:
     checkpoint = small_checkpoint("SyntheticMotions")
     stream, poses = checkpoint.stream(), walk(9)
     for frame, pose in enumerate(poses):
@@ -100,7 +100,7 @@ def test_a_data_set_that_fills_nothing_leaves_short_windows_short() -> None:
         torch.testing.assert_close(out[track_id].future, prediction.future[0], rtol=1e-5, atol=1e-5)
 
 
-def test_rotations_are_normalised_and_come_back() -> None:
+def test_rotations_are_normalised_and_converted_back() -> None:
     skeleton = load_skeleton("cmu38")
     used = skeleton.subset("used")
     rows = 0.3 * torch.randn(80, 3 + 3 * 38, dtype=torch.float64)
@@ -147,7 +147,7 @@ def test_a_joint_that_the_model_does_not_have_has_no_future() -> None:
     assert out.future[:, rest].isnan().all()
 
 
-def test_skeletons_that_do_not_fit() -> None:
+def test_incompatible_skeletons() -> None:
     with pytest.raises(ValueError, match="'skeleton' 'jhmdb15' has coordinates 'xy', expected 'xyz'"):
         echo(skeleton=load_skeleton("jhmdb15"))
     with pytest.raises(ValueError, match="skeleton 'smpl24' has no joint 'left_hand_tip'"):
@@ -170,14 +170,14 @@ def test_skeletons_that_do_not_fit() -> None:
         (torch.zeros(25, 3), {"a": 1}, "'confidence' is not an array of numbers"),
     ],
 )
-def test_poses_that_are_none(pose: Any, confidence: Any, message: str) -> None:
+def test_invalid_poses(pose: Any, confidence: Any, message: str) -> None:
     stream, _ = echo()
     with pytest.raises(ValueError, match=message):
         stream.update(pose, confidence)
     assert stream.track_ids == ()
 
 
-def test_a_confidence_of_nobody() -> None:
+def test_invalid_confidence() -> None:
     with pytest.raises(ValueError, match="'confidences' has track 4, but 'poses' does not"):
         echo()[0].update_many({1: walk(1)[0]}, {4: [1.0] * 25})
 
@@ -215,7 +215,7 @@ def test_a_bare_model() -> None:
     assert out.probabilities is None and out.label is None and out.future is not None
 
 
-def test_a_step_that_chooses_persons_is_left_out_and_one_without_a_way_back_is_told() -> None:
+def test_person_selection_is_skipped_and_steps_without_inverse_are_reported() -> None:
     stream, model = echo(preprocess=(SelectByConfidence(), Center(), JitterJoints(std=0.0)))
     out = feed(stream, walk(6))
     assert stream.notices == ("has its future in the space of JitterJoints, which cannot be inverted",)

@@ -44,7 +44,7 @@ def test_timestamps_on_the_grid_give_the_poses_as_they_came() -> None:
     assert torch.equal(model.seen[-1][0], poses[-6:].float())
 
 
-def test_a_rate_that_was_not_announced_is_warned_of_once() -> None:
+def test_an_unexpected_frame_rate_is_warned_about_once() -> None:
     stream, _ = echo(fps=30)
     with pytest.warns(
         UserWarning, match="poses come at 20 Hz, but 'fps' is 30: the timestamps are used"
@@ -57,7 +57,7 @@ def test_a_rate_that_was_not_announced_is_warned_of_once() -> None:
         feed(echo(fps=20)[0], walk(60))
 
 
-def test_a_timestamp_that_is_not_later_is_refused_and_nothing_taken_in() -> None:
+def test_timestamps_that_do_not_increase_are_refused() -> None:
     poses = walk(8)
     stream, model = echo()
     feed(stream, poses[:4], np.arange(4) / 30)
@@ -76,7 +76,7 @@ def test_a_timestamp_that_is_not_later_is_refused_and_nothing_taken_in() -> None
     assert stream.update(poses[0], timestamp=0.0).timestamp == 0.0
 
 
-def test_after_a_gap_a_track_begins_anew() -> None:
+def test_a_track_restarts_after_a_gap() -> None:
     poses = walk(12)
     stream, model = echo(max_gap=0.25, padding="hold")
     feed(stream, poses[:6], np.arange(6) / 30)
@@ -104,7 +104,7 @@ def test_without_timestamps_poses_are_evenly_spaced() -> None:
     assert both[0].timestamp == both[2].timestamp == pytest.approx(8 / 15)
 
 
-def test_poses_that_come_fast_give_the_whole_window() -> None:
+def test_poses_at_a_high_rate_fill_the_whole_window() -> None:
     stream, model = echo(fps=30)
     velocity = torch.randn(25, 3, dtype=torch.float64)
     with pytest.warns(UserWarning, match="poses come at"):

@@ -18,7 +18,7 @@ ALIGN = {"class_path": "pyg_sybio.data.transforms.AlignView"}
 FILL = {"class_path": "pyg_sybio.data.transforms.FillMissing"}
 
 
-def test_tracks_are_answered_together_as_if_alone() -> None:
+def test_batched_tracks_give_the_same_results_as_single_tracks() -> None:
     checkpoint = small_checkpoint(preprocess=[CENTER, ALIGN], fill=[FILL])
     motions = {track_id: walk(30) + 10 * (track_id % 7) for track_id in (3, 1, 2**40)}
     motions[1][3:6, 2] = math.nan
@@ -37,7 +37,7 @@ def test_tracks_are_answered_together_as_if_alone() -> None:
         torch.testing.assert_close(out[track_id].future, expected.future, rtol=1e-5, atol=1e-5)
 
 
-def test_streams_are_updated_together_as_if_alone() -> None:
+def test_batched_streams_give_the_same_results_as_single_streams() -> None:
     checkpoint = small_checkpoint(preprocess=[CENTER, ALIGN], fill=[FILL])
     motions = [walk(30), 5 + walk(30), walk(30)]
     alone = [feed(checkpoint.stream(), poses[:25]) for poses in motions]
@@ -71,7 +71,7 @@ def test_streams_are_updated_together_as_if_alone() -> None:
     assert streams[0].update(motions[0][26]).timestamp == pytest.approx(before + 1 / streams[0].fps)
 
 
-def test_tracks_come_and_go_and_return() -> None:
+def test_tracks_may_disappear_and_reappear() -> None:
     stream, _ = echo(max_tracks=2, forget_after=1.0, max_gap=0.5)
     pose = walk(1)[0]
     stream.update_many({1: pose, 2: pose}, timestamp=0.0)
@@ -95,7 +95,7 @@ def test_tracks_come_and_go_and_return() -> None:
     assert stream.update_many({}) == {}
 
 
-def test_threads_do_not_disturb_one_another() -> None:
+def test_threads_do_not_affect_each_other() -> None:
     checkpoint = small_checkpoint(preprocess=[EACH])
     motions = [walk(24) for _ in range(4)]
     stream, answers, errors = checkpoint.stream(), {}, []

@@ -16,7 +16,7 @@ def track_of(times: np.ndarray, *, num_frames: int = 6, max_rate: float = 120.0)
     return track
 
 
-def test_poses_that_come_fast_take_bounded_memory() -> None:
+def test_poses_at_a_high_rate_take_bounded_memory() -> None:
     track = Track(NTU, num_frames=6, frame_rate=30.0, max_rate=120.0)
     memory = track.times.base
     for time in np.arange(2500) / 2500:
@@ -28,7 +28,7 @@ def test_poses_that_come_fast_take_bounded_memory() -> None:
     assert track.times[-1] - track.times[0] >= 5 / 30  # the whole window
 
 
-def test_positions_of_the_frames() -> None:
+def test_times_of_the_frames() -> None:
     track = track_of(np.array([0.0, 1 / 15, 2 / 15, 2 / 15 + 1e-6]))
     # The window ends with the newest pose, and reaches back to the first one.
     assert track.positions() == pytest.approx([0, 0.5, 1, 1.5, 3], abs=1e-4)

@@ -200,7 +200,7 @@ class Mine(MotionTransform):
         return motion
 
 
-def test_a_user_s_transform_is_named_once_it_is_registered() -> None:
+def test_a_user_transform_is_saved_once_registered() -> None:
     trained = small_checkpoint()
     own = replace(trained, preparation=replace(trained.preparation, preprocess=(Mine(size=3),)))
     with pytest.raises(ValueError, match=r"\.Mine is not registered, so no model file can name it"):
@@ -211,7 +211,7 @@ def test_a_user_s_transform_is_named_once_it_is_registered() -> None:
     assert isinstance(step, Mine) and step.size == 3
 
 
-def test_a_digest_tells_names_types_shapes_and_bytes() -> None:
+def test_a_digest_depends_on_names_types_shapes_and_bytes() -> None:
     weights = {"a": torch.arange(6.0), "b": torch.zeros(0), "c": torch.ones((), dtype=torch.bfloat16)}
     digests = {weights_digest(weights), weights_digest(dict(reversed(weights.items())))}
     assert len(digests) == 1

@@ -51,7 +51,7 @@ def report(model: SybioGNN, clips: SyntheticMotions) -> Report:
     return evaluate(model, clips, batch_size=7)
 
 
-def test_with_mirror_images_the_answer_is_the_mean_and_takes_no_side(
+def test_with_mirror_images_the_result_is_the_mean_and_symmetric(
     model: SybioGNN, clips: SyntheticMotions
 ) -> None:
     joints = clips.skeleton.joints
@@ -84,7 +84,7 @@ def test_with_mirror_images_the_answer_is_the_mean_and_takes_no_side(
         torch.testing.assert_close(means.float(), 1000 * distance.mean(0))
 
 
-def test_mirror_images_are_what_the_data_set_says(model: SybioGNN, clips: SyntheticMotions) -> None:
+def test_mirror_images_follow_the_data_set(model: SybioGNN, clips: SyntheticMotions) -> None:
     class Unmirrored(torch.utils.data.Dataset):
         skeleton, class_names = clips.skeleton, clips.class_names
 
@@ -104,7 +104,7 @@ def test_horizon_frames() -> None:
             assert abs((frame + 1) / rate * 1000 - ms) <= 500 / rate
 
 
-def test_motion_errors_are_those_of_single_clips(
+def test_motion_errors_equal_those_of_single_clips(
     model: SybioGNN, clips: SyntheticMotions, report: Report
 ) -> None:
     frames = [1, 3, 7]  # 80, 160 and 320 ms
@@ -167,7 +167,7 @@ def test_recall_and_confusion_count_clips(model: SybioGNN, clips: SyntheticMotio
     assert f"mean class accuracy {recognition['mean_class_accuracy']:.2%}" in line
 
 
-def test_without_a_clip_of_a_seen_class_nothing_is_said_of_recognition(
+def test_without_clips_of_training_classes_recognition_is_not_reported(
     model: SybioGNN, clips: SyntheticMotions
 ) -> None:
     report = evaluate(model, clips, seen_classes=torch.zeros(12, dtype=torch.bool))
@@ -183,7 +183,7 @@ class Noisy(SyntheticMotions):
         return Data(x=data.x + 0.1 * torch.randn_like(data.x), future=data.future, y=data.y)
 
 
-def test_random_numbers_depend_on_the_number_of_the_clip(model: SybioGNN) -> None:
+def test_random_numbers_depend_on_the_index_of_the_clip(model: SybioGNN) -> None:
     clips = Noisy(num_clips=20, num_observed=8, num_future=9, seed=3)
     before = torch.get_rng_state()
     first = answers(model, clips, batch_size=7)
@@ -197,7 +197,7 @@ def test_random_numbers_depend_on_the_number_of_the_clip(model: SybioGNN) -> Non
     torch.testing.assert_close(first.logits[3], third, rtol=1e-4, atol=1e-5)
 
 
-def test_classes_never_shown_do_not_count_for_recognition(
+def test_classes_not_in_training_do_not_count_for_recognition(
     model: SybioGNN, clips: SyntheticMotions, report: Report
 ) -> None:
     seen = torch.arange(12) != 2
@@ -233,7 +233,7 @@ def test_top5_needs_five_classes(clips: SyntheticMotions) -> None:
 
 
 @pytest.mark.parametrize("left_out", ["prediction", "recognition"])
-def test_a_task_left_out_is_left_out_of_the_report(left_out: str, clips: SyntheticMotions) -> None:
+def test_a_disabled_task_is_left_out_of_the_report(left_out: str, clips: SyntheticMotions) -> None:
     one_task = SybioGNN.from_preset(
         "demo", skeleton=clips.skeleton, num_classes=12, num_future=9, **SMALL, **{left_out: False}
     )
@@ -304,7 +304,7 @@ def test_written_report_is_the_report(report: Report, tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["report.json"]
 
 
-def test_a_report_that_is_no_json_leaves_nothing(tmp_path: Path) -> None:
+def test_a_report_that_is_not_valid_json_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "report.json", {"error": float("nan")})
     assert list(tmp_path.iterdir()) == []
@@ -319,7 +319,7 @@ def test_a_model_of_only_bones_has_no_motion_errors(clips: SyntheticMotions) -> 
     assert report["recognition"]["clips"] == len(clips)
 
 
-def test_table_shows_what_the_report_holds(report: Report, clips: SyntheticMotions) -> None:
+def test_the_table_shows_the_values_of_the_report(report: Report, clips: SyntheticMotions) -> None:
     text = format_report(report)
     for name in clips.class_names:
         for value in report["motion"]["mpjpe_mm"]["classes"][name]["model"]:
@@ -347,7 +347,7 @@ class Masked(SyntheticMotions):
         return Data(x=data.x, future=future, future_mask=self.masks[idx], y=data.y)
 
 
-def test_only_what_was_recorded_is_measured(model: SybioGNN) -> None:
+def test_only_recorded_frames_are_measured(model: SybioGNN) -> None:
     clips = Masked()
     report = evaluate(model, clips, batch_size=7)
     errors = {"model": {}, "zero_velocity": {}}
@@ -388,7 +388,7 @@ def test_values_of_absent_joints_are_ignored(model: SybioGNN, tmp_path: Path) ->
     assert json.loads((tmp_path / "report.json").read_text()) == expected
 
 
-def test_where_nothing_was_recorded_the_report_says_so(model: SybioGNN, tmp_path: Path) -> None:
+def test_horizons_without_recordings_are_reported(model: SybioGNN, tmp_path: Path) -> None:
     clips = Masked()
     of_first = clips.labels == clips.labels[0]
     clips.masks[~of_first] = False
@@ -404,7 +404,7 @@ def test_where_nothing_was_recorded_the_report_says_so(model: SybioGNN, tmp_path
     assert json.loads((tmp_path / "report.json").read_text()) == report
 
 
-def test_a_prediction_that_is_not_a_number_is_no_frame_without_an_error() -> None:
+def test_a_nan_prediction_has_an_infinite_error() -> None:
     clips = Masked()
     recorded = clips.masks[:2, ..., 0].transpose(1, 2)
     target = torch.stack([clips[i].future.transpose(0, 1) for i in range(2)])
@@ -414,7 +414,7 @@ def test_a_prediction_that_is_not_a_number_is_no_frame_without_an_error() -> Non
         assert torch.equal(errors["mpjpe_mm"].isnan(), ~measured)
 
 
-def test_masks_of_persons_go_with_the_persons(model: SybioGNN) -> None:
+def test_masks_follow_their_persons(model: SybioGNN) -> None:
     clips = Masked()
     pair = Data(
         x=torch.cat([clips[0].x, clips[1].x]),

@@ -68,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_there_and_back(server: Hub, folder: Path) -> None:
+def test_round_trip(server: Hub, folder: Path) -> None:
     assert hub.push_to_hub(folder, "anna/walks", private=True, token="t") == "https://hub/anna/walks/commit/1"
     assert server.said == [("token", "t"), ("private", True), ("message", "Share a model")]
     pulled = hub.pull("anna/walks", revision="v1")
@@ -80,13 +80,13 @@ def test_there_and_back(server: Hub, folder: Path) -> None:
             torch.testing.assert_close(value, expected.state_dict()[name], atol=0, rtol=0)
 
 
-def test_a_folder_comes_before_the_hub(server: Hub, folder: Path) -> None:
+def test_a_local_folder_takes_precedence_over_the_hub(server: Hub, folder: Path) -> None:
     shutil.copytree(folder, "anna/walks")
     SybioGNN.from_pretrained("anna/walks")
     assert server.said == []
 
 
-def test_what_the_hub_does_not_have(server: Hub) -> None:
+def test_missing_files_on_the_hub(server: Hub) -> None:
     message = (
         "'anna/walks' is not a local folder, and the hub does not give a model of that name: cannot find"
     )
@@ -95,7 +95,7 @@ def test_what_the_hub_does_not_have(server: Hub) -> None:
             read("anna/walks")
 
 
-def test_a_wrong_path_is_not_looked_up(server: Hub, tmp_path: Path) -> None:
+def test_a_wrong_path_is_not_searched_on_the_hub(server: Hub, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     for wrong in ("runs/last", "other/last.ckpt", "model.onnx", "a/b/c", str(tmp_path / "none")):
         with pytest.raises(FileNotFoundError, match=f"no model at {wrong}: expected a .ckpt file"):
@@ -116,7 +116,7 @@ def test_without_the_package(server: Hub, monkeypatch: pytest.MonkeyPatch, folde
 
 
 @pytest.mark.parametrize("name", hub.FILES)
-def test_half_a_folder_is_not_pushed(name: str, server: Hub, folder: Path) -> None:
+def test_an_incomplete_folder_is_not_pushed(name: str, server: Hub, folder: Path) -> None:
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"mine lacks the file {name}"):
         hub.push_to_hub(folder, "anna/walks")
@@ -126,7 +126,7 @@ def test_half_a_folder_is_not_pushed(name: str, server: Hub, folder: Path) -> No
 @pytest.mark.parametrize(
     "name", ["walks", "anna/walks/1", "/walks", "anna/", "../walks", "anna/w alks", "a" * 97]
 )
-def test_names_that_none_can_have(name: str, server: Hub, folder: Path) -> None:
+def test_invalid_repository_names(name: str, server: Hub, folder: Path) -> None:
     for call in (lambda: hub.push_to_hub(folder, name), lambda: hub.pull(name)):
         with pytest.raises(ValueError, match="expected the name of a repository on the hub"):
             call()

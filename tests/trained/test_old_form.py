@@ -55,7 +55,7 @@ def test_synthetic_motions(file: str) -> None:
     assert trained.evaluate(progress=False)["clips"] == 12
 
 
-def test_a_saved_old_model_is_a_new_one(tmp_path: Path) -> None:
+def test_saving_an_old_model_converts_it(tmp_path: Path) -> None:
     load_trained(OLD / "motion_folder" / "last.ckpt").save(tmp_path / "new")
     document = json.loads((tmp_path / "new" / "data.json").read_text())
     assert document["format"] == 2
@@ -111,7 +111,7 @@ Edit = Callable[[dict[str, Any]], Any]
         (lambda d: d.update(looks={"parts": [[0.5, 0.1]]}), "'part' is .*expected two shares"),
     ],
 )
-def test_what_an_old_file_must_not_hold(edit: Edit, message: str, tmp_path: Path) -> None:
+def test_values_refused_in_old_files(edit: Edit, message: str, tmp_path: Path) -> None:
     shutil.copytree(OLD / "motion_folder" / "shared", tmp_path / "old")
     path = tmp_path / "old" / "data.json"
     document = json.loads(path.read_text())

@@ -41,7 +41,7 @@ def assert_same(came: SybioOutput, expected: SybioOutput) -> None:
     assert torch.equal(came.present, expected.present)
 
 
-def test_has_what_the_model_has(single: tuple[OnnxFile, OnnxModel]) -> None:
+def test_it_has_the_attributes_of_the_model(single: tuple[OnnxFile, OnnxModel]) -> None:
     (model, _, _), exported = single
     for name in ("skeleton", "in_channels", "num_classes", "num_future", "config"):
         assert getattr(exported, name) == getattr(model, name)
@@ -53,14 +53,14 @@ def test_has_what_the_model_has(single: tuple[OnnxFile, OnnxModel]) -> None:
 
 @pytest.mark.parametrize("kind", ["joints alone", "persons"])
 @pytest.mark.parametrize("shape", [(1, 30), (7, 50), (1, 1, 40), (3, 1, 64)])
-def test_one_person_a_clip(kind: str, shape: tuple[int, ...]) -> None:
+def test_one_person_per_clip(kind: str, shape: tuple[int, ...]) -> None:
     model, content, _ = onnx_file(kind)
     x = torch.randn(*shape, model.skeleton.num_joints, model.in_channels)
     with torch.no_grad():
         assert_same(OnnxModel(content)(x), model(x))
 
 
-def test_persons_a_clip(several: tuple[OnnxFile, OnnxModel]) -> None:
+def test_several_persons_per_clip(several: tuple[OnnxFile, OnnxModel]) -> None:
     (model, _, _), exported = several
     x = torch.randn(3, 2, 30, 26, 3)
     x[1, 1] = 0
@@ -85,7 +85,7 @@ def test_double_precision_is_rounded(single: tuple[OnnxFile, OnnxModel]) -> None
     torch.testing.assert_close(single[1](x.double()).future, single[1](x).future, atol=0, rtol=0)
 
 
-def test_fewer_frames_of_the_future(single: tuple[OnnxFile, OnnxModel]) -> None:
+def test_fewer_future_frames(single: tuple[OnnxFile, OnnxModel]) -> None:
     (model, _, _), exported = single
     x = torch.randn(2, 30, 15, 2)
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_what_was_not_exported_is_none() -> None:
 
 
 @pytest.mark.parametrize("num_threads", [1, 2])
-def test_threads_change_no_number(num_threads: int) -> None:
+def test_threads_do_not_change_the_results(num_threads: int) -> None:
     model, content, _ = onnx_file("joints alone")
     x = torch.randn(4, 30, 15, 2)
     with torch.no_grad():
@@ -131,14 +131,14 @@ def test_threads_change_no_number(num_threads: int) -> None:
         ),
     ],
 )
-def test_refuses(
+def test_errors_of_export(
     x: Tensor, arguments: dict[str, Any], message: str, single: tuple[OnnxFile, OnnxModel]
 ) -> None:
     with pytest.raises(ValueError, match=message):
         single[1](x, **arguments)
 
 
-def test_is_not_trained(single: tuple[OnnxFile, OnnxModel]) -> None:
+def test_it_cannot_be_trained(single: tuple[OnnxFile, OnnxModel]) -> None:
     with pytest.raises(ValueError, match="an exported model is only for evaluation"):
         single[1].train()
 
@@ -192,7 +192,7 @@ def test_metadata_from_others(metadata: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no protobuf", b"\x08\x07" * 50])
-def test_no_onnx_at_all(content: bytes, tmp_path: Path) -> None:
+def test_files_that_are_not_onnx(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "their.onnx"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"their\.onnx is not an ONNX file"):
@@ -200,7 +200,7 @@ def test_no_onnx_at_all(content: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_half_a_file(share: float, tmp_path: Path) -> None:
+def test_a_truncated_file(share: float, tmp_path: Path) -> None:
     content = onnx_file("joints alone").content
     path = tmp_path / "half.onnx"
     path.write_bytes(content[: int(share * len(content))])
@@ -286,7 +286,7 @@ def with_node(operator: str, inputs: list[str] | None = None, **attributes: Any)
         (with_node("NoSuchOperator"), "is not an ONNX file that can be run"),
     ],
 )
-def test_graphs_with_more_than_operators_and_numbers(change: Any, message: str) -> None:
+def test_graphs_with_unsupported_content(change: Any, message: str) -> None:
     assert re.search(message, refusal(change))
 
 
@@ -350,7 +350,7 @@ def test_a_graph_whose_output_has_another_shape() -> None:
     assert "'logits' has shape [1, 10] and type float32, expected [1, 5] and float32" in refusal(change)
 
 
-def test_many_clips_go_through_the_graph_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_clips_are_run_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, shape in (("joints alone", (7, 30, 15, 2)), ("persons", (7, 2, 20, 26, 3))):
         model, x = OnnxModel(onnx_file(kind).content), torch.randn(shape)
         expected = model(x)
@@ -360,6 +360,6 @@ def test_many_clips_go_through_the_graph_in_pieces(monkeypatch: pytest.MonkeyPat
         monkeypatch.undo()
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file .*missing\.onnx: expected an \.onnx file"):
         OnnxModel.load(tmp_path / "missing.onnx")

@@ -62,7 +62,7 @@ def _walk(num_frames: int, num_persons: int = 1, **changes: Any) -> Motion:
     ],
     ids=["nothing", "centre", "align", "each"],
 )
-def test_a_file_looks_as_in_training(
+def test_a_file_is_prepared_as_in_training(
     num_frames: int, preprocess: Any, transforms: Any, tmp_path: Path
 ) -> None:
     whole = _walk(num_frames, label="a")
@@ -84,7 +84,7 @@ def test_a_file_looks_as_in_training(
 
 
 @pytest.mark.parametrize("num_persons", [1, 2])
-def test_a_recording_has_the_views_of_clips_in_evaluation(num_persons: int, tmp_path: Path) -> None:
+def test_a_recording_has_the_same_views_as_clips_in_evaluation(num_persons: int, tmp_path: Path) -> None:
     parts = ((0.0, 0.7), (0.4, 1.0))
     views = Views(mirror="x", parts=parts)
     trained = _trained(preprocess=CENTER, padding="hold", views=views)
@@ -126,7 +126,7 @@ def test_a_recording_has_the_views_of_clips_in_evaluation(num_persons: int, tmp_
     assert single.ranked() != asked.ranked()
 
 
-def test_of_a_data_set_without_parts_none_is_seen() -> None:
+def test_data_sets_without_parts_have_no_views_of_parts() -> None:
     preparation = Preparation(NTU, num_observed=5, frame_rate=30.0, padding=None)
     assert preparation(_walk(9)).observed.num_frames == 5
     with pytest.raises(ValueError, match=r"'part' is \(0\.5, 1\.0\), but the clips of this model's data set"):
@@ -143,7 +143,7 @@ def test_centred_in_each_frame_the_future_stays_where_the_last_frame_was(tmp_pat
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_the_future_goes_back_in_any_precision(dtype: torch.dtype, tmp_path: Path) -> None:
+def test_the_future_is_converted_back_in_any_precision(dtype: torch.dtype, tmp_path: Path) -> None:
     motion = _walk(30)
     motion = motion.replace(poses=motion.poses.to(dtype))
     write_motion(motion, tmp_path / "a.npz")
@@ -173,7 +173,7 @@ def test_another_frame_rate_is_resampled_from_the_end(tmp_path: Path) -> None:
     assert torch.equal(same.prepared.observed.poses, motion.poses[:, -20:])
 
 
-def test_the_benchmark_s_own_preparation(tmp_path: Path) -> None:
+def test_preparation_of_the_benchmark(tmp_path: Path) -> None:
     path = tmp_path / "S001C002P003R002A013.skeleton"
     write_ntu_file(path, np.random.default_rng(0), num_frames=40, bodies=[Body(7, start=5), Body(8, 10, 12)])
     recorded = read_ntu(path)
@@ -190,7 +190,7 @@ def test_the_benchmark_s_own_preparation(tmp_path: Path) -> None:
     assert torch.equal(raw.observed.poses[0], recorded.poses[0, -20:])
 
 
-def test_persons_who_are_not_seen_are_left_out(tmp_path: Path) -> None:
+def test_absent_persons_are_left_out(tmp_path: Path) -> None:
     present = torch.ones(3, 30, 25, dtype=torch.bool)
     present[1, 5:] = False
     motion = _walk(30, 3, tracks=(4, 5, 6))
@@ -206,14 +206,14 @@ def test_persons_who_are_not_seen_are_left_out(tmp_path: Path) -> None:
         _trained().predict(tmp_path / "a.npz")
 
 
-def test_a_step_without_a_way_back_is_noticed(tmp_path: Path) -> None:
+def test_a_step_without_inverse_is_detected(tmp_path: Path) -> None:
     write_motion(_walk(30), tmp_path / "a.npz")
     jitter = {"class_path": "pyg_sybio.data.transforms.JitterJoints", "init_args": {"std": 0.1}}
     prediction = _trained(preprocess=[CENTER, jitter]).predict(tmp_path / "a.npz")
     assert prediction.notices == ("has its future in the space of JitterJoints, which cannot be inverted",)
 
 
-def test_the_future_of_a_recording_that_is_compressed_has_a_lower_frame_rate() -> None:
+def test_the_future_of_a_time_compressed_recording_has_a_lower_frame_rate() -> None:
     limit = {"name": "LimitLength", "arguments": {"num_frames": 25}}
     trained = _trained(preprocess=[limit])
     long, short = (trained.predict(_walk(num_frames)) for num_frames in (49, 25))
@@ -221,7 +221,7 @@ def test_the_future_of_a_recording_that_is_compressed_has_a_lower_frame_rate() -
     assert long.future_motion.frame_rate == 15.0 and not long.notices
 
 
-def test_poses_are_a_recording_at_the_rate_of_the_model() -> None:
+def test_poses_are_treated_as_a_recording_at_the_model_rate() -> None:
     motion = _walk(30, 2)
     trained = _trained(preprocess=[CENTER])
     expected = trained.predict(motion)
@@ -252,7 +252,7 @@ def test_joints_of_a_motion_are_found_by_their_names() -> None:
     assert torch.equal(found.future, trained.predict(motion).future)
 
 
-def test_a_file_of_several(tmp_path: Path) -> None:
+def test_a_file_with_several_motions(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 9, 150)).astype(np.float32), np.eye(3, dtype=np.float32)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=y[:2], x_test=x, y_test=y[:2])
     with pytest.raises(ValueError, match=r"a.npz contains several motions, expected one"):
@@ -265,7 +265,7 @@ def test_a_file_of_several(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_skeleton_s_file_may_lie_in_the_folder(tmp_path: Path) -> None:
+def test_the_skeleton_file_may_be_in_the_folder(tmp_path: Path) -> None:
     write_motion(_walk(30), tmp_path / "a.npz")
     NTU.save(tmp_path / "mine.json")
     assert [clip.name for clip in _trained().predict_folder(tmp_path)] == ["a.npz"]
@@ -283,7 +283,7 @@ def test_labels_of_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".json"])
-def test_what_is_written_is_a_motion(suffix: str, tmp_path: Path) -> None:
+def test_the_written_prediction_is_a_motion(suffix: str, tmp_path: Path) -> None:
     write_motion(_walk(30, ids={"subject": "1"}), tmp_path / "a.npz")
     prediction = _trained(preprocess=CENTER).predict(tmp_path / "a.npz")
     prediction.write(tmp_path / f"out{suffix}")

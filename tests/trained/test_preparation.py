@@ -61,7 +61,7 @@ def check_apart(preparation: Preparation, motion: Motion) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=repr)
-def test_each_person_as_if_alone(step: Any) -> None:
+def test_persons_are_prepared_independently(step: Any) -> None:
     motion = random_motion("ntu25", num_frames=30, dtype=torch.float64)
     check_apart(Preparation(motion.skeleton, 20, 30.0, preprocess=(step,)), motion)
 
@@ -85,13 +85,13 @@ def test_rotations() -> None:
 
 
 @pytest.mark.parametrize("step", NOT_APART, ids=repr)
-def test_a_step_that_looks_at_all_persons_cannot(step: Any) -> None:
+def test_steps_that_depend_on_all_persons_are_refused(step: Any) -> None:
     skeleton = load_skeleton("ntu25")
     assert not Preparation(skeleton, 20, 30.0, preprocess=(Center(), step)).can_apart
     assert not Preparation(skeleton, 20, 30.0, fill=(step,)).can_apart
 
 
-def test_resampled_from_the_last_frame_backwards() -> None:
+def test_resampling_starts_from_the_last_frame() -> None:
     motion = random_motion("ntu25", num_frames=10, missing=0.0, dtype=torch.float64)
     half = at_rate(motion, 15.0)
     assert torch.equal(half.poses, motion.poses[:, 1::2]) and half.frame_rate == 15
@@ -103,7 +103,7 @@ def test_resampled_from_the_last_frame_backwards() -> None:
     assert notice == "does not contain its frame rate: taken to be 15 Hz, as in training"
 
 
-def test_steps_of_what_is_composed() -> None:
+def test_steps_of_compositions() -> None:
     from torch_geometric.transforms import Compose
 
     one, two, three = Center(), Mirror(axis="x"), AlignView()

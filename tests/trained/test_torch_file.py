@@ -72,11 +72,11 @@ def refusal(path: Path) -> str:
     return message
 
 
-def test_values_are_those_of_torch(path: Path) -> None:
+def test_values_equal_those_of_torch(path: Path) -> None:
     assert_same(read_torch_file(path), torch.load(path, weights_only=True))
 
 
-def test_tensors_are_views_of_the_file_and_leave_it_alone(tmp_path: Path) -> None:
+def test_tensors_are_views_of_the_file_and_do_not_change_it(tmp_path: Path) -> None:
     path = tmp_path / "file.ckpt"
     torch.save([torch.zeros(2**20) for _ in range(4)], path)
     before = path.read_bytes()
@@ -140,7 +140,7 @@ def tensor(first: Any, size: Any, stride: Any, stored: bytes | None = None) -> b
 NUMBERS = {"0": torch.arange(4.0).numpy().tobytes()}
 
 
-def test_the_hand_made_tensor_is_one(tmp_path: Path) -> None:
+def test_the_handmade_tensor_is_valid(tmp_path: Path) -> None:
     write(tmp_path / "file.ckpt", tensor(1, (3,), (1,)), storages=NUMBERS)
     assert read_torch_file(tmp_path / "file.ckpt").tolist() == [1, 2, 3]
 
@@ -188,7 +188,7 @@ def test_hostile_pickles_are_refused_without_memory(tmp_path: Path, content: byt
     assert [each.name for each in tmp_path.iterdir()] == ["file.ckpt"]
 
 
-def test_the_same_numbers_do_not_make_many_tensors(tmp_path: Path) -> None:
+def test_many_tensors_of_one_storage_are_refused(tmp_path: Path) -> None:
     one = tensor(0, (4,), (1,))[2:-1]
     write(tmp_path / "file.ckpt", b"\x80\x02](" + one + b"q\x01" + b"h\x01" * 1000 + b"e.", storages=NUMBERS)
     assert len(read_torch_file(tmp_path / "file.ckpt")) == 1001  # the same tensor again is not another one
@@ -241,14 +241,14 @@ def of_another_byte_order(path: Path) -> None:
         (lambda path: torch.save([1], path, _use_new_zipfile_serialization=False), "not a file that torch"),
     ],
 )
-def test_archives_that_torch_does_not_write_are_refused(
+def test_archives_not_written_by_torch_are_refused(
     tmp_path: Path, make: Callable[[Path], None], message: str
 ) -> None:
     make(tmp_path / "file.ckpt")
     assert message in refusal(tmp_path / "file.ckpt")
 
 
-def test_a_flipped_bit_is_noticed(path: Path) -> None:
+def test_a_flipped_bit_is_detected(path: Path) -> None:
     content, expected = path.read_bytes(), torch.load(path, weights_only=True)
     chosen = random.Random(0)
     refused = 0
@@ -264,6 +264,6 @@ def test_a_flipped_bit_is_noticed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 100, 1000, -1000, -30, -1])
-def test_a_cut_file_is_refused(path: Path, place: int) -> None:
+def test_a_truncated_file_is_refused(path: Path, place: int) -> None:
     path.write_bytes(path.read_bytes()[:place])
     assert "not a file that torch.save wrote" in refusal(path)

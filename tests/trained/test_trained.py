@@ -56,7 +56,7 @@ def same(one: Trained, other: Trained, recording: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "ckpt"])
 @pytest.mark.parametrize("make", [walking, rotations])
-def test_comes_back_whole(make: Any, kind: str, tmp_path: Path) -> None:
+def test_saving_round_trip(make: Any, kind: str, tmp_path: Path) -> None:
     trained = replace(make(views=VIEWS, folder="walks"), seen_classes=(True, False, True))
     if kind == "folder":
         trained.save(path := tmp_path / "walks")
@@ -72,7 +72,7 @@ def test_comes_back_whole(make: Any, kind: str, tmp_path: Path) -> None:
     same(trained, found, torch.randn(60, found.preparation.skeleton.num_joints, 3))
 
 
-def test_a_model_of_exponential_maps_predicts_without_the_recordings_of_its_training(tmp_path: Path) -> None:
+def test_a_model_of_exponential_maps_predicts_without_its_training_recordings(tmp_path: Path) -> None:
     trained = rotations()
     trained.save(tmp_path / "rotations")
     frames = torch.randn(60, 3 + 3 * CMU.num_joints, dtype=torch.float64)
@@ -99,7 +99,7 @@ def test_a_recording_of_another_kind(tmp_path: Path) -> None:
         rotations().predict(tmp_path / "a.npz")
 
 
-def test_a_model_file_tells_nothing_of_the_machine_that_trained_it(tmp_path: Path) -> None:
+def test_a_model_file_contains_no_local_paths(tmp_path: Path) -> None:
     paths = {
         "skeleton": "/home/anna/rig.json",
         "cache": "/home/anna/cache",
@@ -248,7 +248,7 @@ for path in sys.argv[1:]:
 """
 
 
-def test_a_model_is_used_without_lightning_torchmetrics_and_jsonargparse(tmp_path: Path) -> None:
+def test_inference_does_not_need_lightning_torchmetrics_or_jsonargparse(tmp_path: Path) -> None:
     trained = walking()
     trained.save(tmp_path / "model")
     paths = [str(tmp_path / "model"), str(save_checkpoint(trained, tmp_path / "last.ckpt"))]
@@ -286,7 +286,7 @@ def test_data_with_other_statistics_are_refused() -> None:
 # What is no model file ------------------------------------------------------------------------------------
 
 
-def test_damaged_weights_are_noticed(tmp_path: Path) -> None:
+def test_damaged_weights_are_detected(tmp_path: Path) -> None:
     trained = walking()
     trained.save(tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"
@@ -354,7 +354,7 @@ def test_an_exported_model_is_not_exported_again(tmp_path: Path) -> None:
     ("recipe", "recording"),
     [("cmu_mocap", "cmu_mocap/test/walking/walking_1.txt"), ("nw_ucla", "nw_ucla/a01_s01_e00_v01.json")],
 )
-def test_a_model_of_real_recordings_predicts_without_them(
+def test_a_model_trained_on_real_recordings_predicts_without_them(
     recipe: str, recording: str, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = [
@@ -381,7 +381,7 @@ def test_a_model_of_real_recordings_predicts_without_them(
 
 
 @pytest.mark.slow
-def test_damaged_weights_of_an_onnx_file_are_noticed(tmp_path: Path) -> None:
+def test_damaged_weights_of_an_onnx_file_are_detected(tmp_path: Path) -> None:
     model = small_model(channels=[8], strides=[2], fusions=[], bones=False)
     path = tmp_path / "model.onnx"
     walking(model=model).export_onnx(path, task="recognition")

@@ -51,7 +51,7 @@ def said_of(model: SybioGNN, shown: Tensor) -> Any:
         return model(torch.cat([held, shown], dim=1)[:, -8:])
 
 
-def test_the_answer_is_the_mean_of_all_looks_and_the_forecast_that_of_whole_clips(
+def test_recognition_averages_all_views_and_the_forecast_only_views_of_whole_clips(
     model: SybioGNN, clips: MotionDataset, poses: list[Tensor]
 ) -> None:
     signs, other_side = torch.tensor([-1.0, 1.0, 1.0]), list(NTU.mirror_permutation)
@@ -103,7 +103,7 @@ def test_one_view_is_the_model_itself(model: SybioGNN, clips: MotionDataset) -> 
     assert Views().count == 1 and Views(parts=PARTS).count == 3
 
 
-def test_parts_are_what_the_data_set_has(model: SybioGNN) -> None:
+def test_parts_follow_the_data_set(model: SybioGNN) -> None:
     made = SyntheticMotions(num_clips=2, num_observed=8, num_future=4)
     with pytest.raises(
         ValueError, match=r"SyntheticMotions has no method 'in_part\(part\)' for parts of clips"

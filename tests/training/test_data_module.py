@@ -46,7 +46,7 @@ def data_of(folder: Path, **arguments: object) -> ClipDataModule:
     )
 
 
-def test_training_clips_alone_are_observed_to_a_random_share(folder: Path) -> None:
+def test_only_training_clips_are_observed_to_a_random_ratio(folder: Path) -> None:
     data = data_of(folder, settings={"reserved": 0}, train={"observation_ratio": [0.1, 1.0]})
     last = {int(data.clips("train")[0].x[0, -1, 0]) for _ in range(40)}
     assert len(last) > 10
@@ -57,7 +57,7 @@ def test_training_clips_alone_are_observed_to_a_random_share(folder: Path) -> No
 
 
 @pytest.mark.parametrize("place", ["settings", "val", "test"])
-def test_a_range_of_shares_is_for_training(folder: Path, place: str) -> None:
+def test_a_range_of_ratios_is_only_for_training(folder: Path, place: str) -> None:
     message = rf"'data\.{place}' has the range \[0\.1, 1\.0\] as 'observation_ratio', expected a number"
     with pytest.raises(ValueError, match=message):
         data_of(folder, **{place: {"observation_ratio": (0.1, 1.0)}})
@@ -79,7 +79,7 @@ def test_the_command_line_takes_a_range(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("weighted_sampling", [False, True])
-def test_training_clips_may_have_the_futures_of_others(folder: Path, weighted_sampling: bool) -> None:
+def test_training_clips_may_have_shuffled_futures(folder: Path, weighted_sampling: bool) -> None:
     data = data_of(folder, train={"split": "train", "window_stride": 3}, shuffled_futures=1.0)
     data.weighted_sampling = weighted_sampling
     clips = data.clips("train")
@@ -97,7 +97,7 @@ def test_training_clips_may_have_the_futures_of_others(folder: Path, weighted_sa
         assert torch.equal(batch.future, torch.cat([clip.future for clip in data.clips(split)]))
 
 
-def test_a_share_of_shuffled_futures_out_of_its_range(folder: Path) -> None:
+def test_a_fraction_of_shuffled_futures_out_of_range(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"'shuffled_futures' is 1\.1, expected a share between 0 and 1"):
         data_of(folder, shuffled_futures=1.1)
 
@@ -121,7 +121,7 @@ def test_views(folder: Path) -> None:
         ({"crops": []}, "'data.views' has the unknown key 'crops': Views accepts mirror, parts"),
     ],
 )
-def test_views_that_are_wrong(folder: Path, views: object, message: str) -> None:
+def test_invalid_views(folder: Path, views: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         data_of(folder, views=views)
 

@@ -48,7 +48,7 @@ def last_checkpoint(cli: RecipeCLI) -> Path:
     return Path(cli.trainer.log_dir) / "checkpoints" / "last.ckpt"
 
 
-def test_checkpoint_is_complete_in_itself(trained: RecipeCLI) -> None:
+def test_a_checkpoint_is_self_contained(trained: RecipeCLI) -> None:
     checkpoint = load_trained(last_checkpoint(trained))
     assert checkpoint.training["global_step"] == 2
     assert checkpoint.model.skeleton == trained.datamodule.skeleton
@@ -59,13 +59,13 @@ def test_checkpoint_is_complete_in_itself(trained: RecipeCLI) -> None:
         torch.testing.assert_close(checkpoint.model.state_dict()[name], weight, msg=name)
 
 
-def test_data_comes_back_from_the_checkpoint(trained: RecipeCLI) -> None:
+def test_the_data_module_is_restored_from_the_checkpoint(trained: RecipeCLI) -> None:
     data = load_trained(last_checkpoint(trained)).splits()
     for split in ("train", "val", "test"):
         torch.testing.assert_close(data.clips(split)[3].x, trained.datamodule.clips(split)[3].x)
 
 
-def test_the_last_checkpoint_is_the_end_and_not_the_best(tmp_path: Path) -> None:
+def test_the_last_checkpoint_has_the_final_weights(tmp_path: Path) -> None:
     recipe = tmp_path / "first.yaml"
     recipe.write_text(
         "base: synthetic\n"
@@ -84,7 +84,7 @@ def test_the_last_checkpoint_is_the_end_and_not_the_best(tmp_path: Path) -> None
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:`ModelCheckpoint.* could not find")
-def test_resume_goes_on_from_the_last_step(trained: RecipeCLI) -> None:
+def test_resuming_continues_from_the_last_step(trained: RecipeCLI) -> None:
     root = Path(trained.trainer.default_root_dir)
     resumed = fit("synthetic", [*tiny(root, steps=4), "--ckpt_path=last"])
     assert resumed.trainer.global_step == 4
@@ -94,7 +94,7 @@ def test_resume_goes_on_from_the_last_step(trained: RecipeCLI) -> None:
     assert int(step) == 4
 
 
-def test_logs_and_resolved_settings_lie_beside_the_checkpoints(trained: RecipeCLI) -> None:
+def test_logs_and_resolved_settings_are_next_to_the_checkpoints(trained: RecipeCLI) -> None:
     folder = Path(trained.trainer.log_dir)
     header = (folder / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {"train_loss", "val_loss", "val_accuracy", "val_mpjpe_mm"} <= set(header)
@@ -112,7 +112,7 @@ def test_a_variant_with_one_task_trains(left_out: str, tmp_path: Path) -> None:
     assert ("val_accuracy" in metrics) == (left_out == "prediction")
 
 
-def test_the_bone_network_alone_trains(tmp_path: Path) -> None:
+def test_a_model_with_only_the_bone_network_trains(tmp_path: Path) -> None:
     cli = fit("synthetic", [*tiny(tmp_path, steps=2), "--model.variant.joints=false"])
     metrics = cli.trainer.callback_metrics
     assert math.isfinite(metrics["val_prediction_loss"]) and metrics["val_prediction_loss"] > 0
@@ -151,13 +151,13 @@ def test_a_compiled_run_trains_the_same_weights_under_the_same_names(
         torch.testing.assert_close(weight, expected.model.state_dict()[name], atol=1e-5, rtol=1e-4, msg=name)
 
 
-def test_a_recipe_may_keep_fewer_features() -> None:
+def test_a_recipe_may_checkpoint_activations() -> None:
     for value in (True, False):
         cli = prepare("synthetic", [*TINY, f"--model.checkpoint_activations={value}".lower()])
         assert cli.model.model.checkpoint_activations == value
 
 
-def test_a_recipe_may_infer_actional_graphs_by_dense_products() -> None:
+def test_a_recipe_may_use_dense_actional_graphs() -> None:
     reference = prepare("synthetic", TINY).model.model
     dense = prepare("synthetic", [*TINY, "--model.dense_actional=true"]).model.model
     assert isinstance(dense.joint_network.actional_graph, DenseActionalGraph)
@@ -202,9 +202,7 @@ def test_trained_on_the_distance_of_joints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("distance", ["l1", "joint"])
-def test_what_was_not_recorded_reaches_neither_losses_nor_logged_errors(
-    distance: str, tmp_path: Path
-) -> None:
+def test_unrecorded_joints_affect_neither_losses_nor_logged_errors(distance: str, tmp_path: Path) -> None:
     overrides = [
         f"--model.distance={distance}",
         f"--data.dataset={__name__}.Masked",
@@ -239,7 +237,7 @@ def test_what_was_not_recorded_reaches_neither_losses_nor_logged_errors(
     assert metrics["val_mpjpe_mm"].item() != pytest.approx(fmean(every), rel=1e-4)
 
 
-def test_schedule_is_as_long_as_the_run(trained: RecipeCLI) -> None:
+def test_the_schedule_has_the_length_of_the_run(trained: RecipeCLI) -> None:
     # Two steps, the first of them warm-up: after them the rate is zero.
     assert trained.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0)
 
@@ -252,7 +250,7 @@ def test_weighted_sampling_follows_the_weights() -> None:
     assert labels.tolist() == [4] * len(clips)
 
 
-def test_data_with_a_skeleton_s_file_comes_back_without_the_file(
+def test_data_with_a_skeleton_file_is_restored_without_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     skeleton = load_skeleton("jhmdb15")
@@ -305,7 +303,9 @@ def test_a_transform_that_is_not_registered_is_reported_before_training(
         fit("motion_folder", [*two_steps(tmp_path / "clips", tmp_path), *TINY_TRAINER, *splits, transform])
 
 
-def test_interrupting_is_not_an_ordinary_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_not_marked_as_finished(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
 

@@ -29,7 +29,7 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> Non
 
 
 @pytest.mark.parametrize("shape", [(30, 70), (70, 30), (3, 40, 40)])
-def test_singular_vectors_stay_and_values_come_to_about_one(shape: tuple[int, ...]) -> None:
+def test_singular_vectors_are_kept_and_singular_values_become_about_one(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     u, _, vh = torch.linalg.svd(torch.randn(shape, dtype=torch.double), full_matrices=False)
     # Of a norm of three, between a tenth and one: all above a hundredth of it.
@@ -45,12 +45,12 @@ def test_orthogonal_of_zero_is_zero() -> None:
 
 
 @pytest.mark.parametrize("size", [1e-13, 1e-19, 1e-22, 1e-25, 1e-38])
-def test_what_is_nearly_zero_comes_out_as_nearly_none(size: float) -> None:
+def test_nearly_zero_matrices_stay_small(size: float) -> None:
     torch.manual_seed(0)
     assert orthogonal(size * torch.randn(16, 30)).norm() < 0.1  # ones alone would be 4
 
 
-def test_a_weight_that_no_gradient_reaches_any_more_rests() -> None:
+def test_a_weight_without_further_gradients_stops_moving() -> None:
     torch.manual_seed(0)
     weight = nn.Parameter(torch.randn(20, 25))
     optimizer = Muon([weight], lr=0.01, weight_decay=0.0)
@@ -68,7 +68,7 @@ def stepped(optimizer: torch.optim.Optimizer, weight: Tensor, gradients: list[Te
     return weight.detach()
 
 
-def test_a_matrix_steps_as_with_pytorchs_muon() -> None:
+def test_steps_of_a_matrix_equal_pytorchs_muon() -> None:
     torch.manual_seed(0)
     start, gradients = torch.randn(40, 25), [torch.randn(40, 25) for _ in range(3)]
     ours, theirs = (nn.Parameter(start.clone()) for _ in range(2))
@@ -82,7 +82,7 @@ def test_a_matrix_steps_as_with_pytorchs_muon() -> None:
     assert (found - expected).abs().max() < 0.02 * (expected - start).abs().max()
 
 
-def test_a_convolution_steps_as_the_matrix_of_its_channels_and_taps() -> None:
+def test_steps_of_a_convolution_equal_those_of_its_flattened_matrix() -> None:
     torch.manual_seed(0)
     start, gradients = torch.randn(24, 20, 5, 1), [torch.randn(24, 20, 5, 1) for _ in range(3)]
     conv, matrix = nn.Parameter(start.clone()), nn.Parameter(start.clone().flatten(1))
@@ -104,7 +104,7 @@ def test_matrices_of_one_shape_do_not_mix() -> None:
         assert torch.allclose(weight, stepped(Muon([alone]), alone, [gradient]), atol=1e-6)
 
 
-def test_what_is_no_large_matrix_steps_as_with_adamw() -> None:
+def test_other_parameters_step_as_with_adamw() -> None:
     model = network()
     adamws = [model[0].bias, model[3].bias, model[5].weight, model[5].bias]
     twin = copy.deepcopy(model)
@@ -125,7 +125,7 @@ def test_what_is_no_large_matrix_steps_as_with_adamw() -> None:
         assert torch.equal(weight, other)
 
 
-def test_schedules_reach_both_kinds() -> None:
+def test_schedules_apply_to_both_kinds_of_parameters() -> None:
     model = network()
     optimizer = Muon(model.parameters(), lr=0.5)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.0)
@@ -135,7 +135,7 @@ def test_schedules_reach_both_kinds() -> None:
     assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
 
 
-def test_a_saved_state_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_training_continues_from_a_saved_state(tmp_path: Path) -> None:
     whole, stopped = network(), network()
     optimizer = Muon(whole.parameters(), lr=0.01)
     train(whole, optimizer, 3)
@@ -151,7 +151,7 @@ def test_a_saved_state_goes_on_where_it_stood(tmp_path: Path) -> None:
         assert torch.equal(weight, expected)
 
 
-def test_parameters_without_gradients_stay() -> None:
+def test_parameters_without_gradients_do_not_change() -> None:
     model = network()
     before = copy.deepcopy(model.state_dict())
     model[0](torch.randn(1, 20, 10, 1, dtype=torch.double)).sum().backward()

@@ -39,7 +39,7 @@ def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         (ARM, None, "32-true", True),
     ],
 )
-def test_a_processor(
+def test_precision_on_a_cpu(
     capabilities: dict[str, object],
     limit: str | None,
     precision: str,
@@ -80,18 +80,18 @@ def test_mps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed", 32, None])
-def test_a_given_precision_stays(precision: str | int | None) -> None:
+def test_an_explicit_precision_is_kept(precision: str | int | None) -> None:
     assert resolve_precision(precision, "cpu") == (precision, "")
 
 
-def test_every_recipe_but_the_demo_says_auto() -> None:
+def test_every_recipe_except_the_demo_uses_auto() -> None:
     found = {name: settings(name)["trainer"]["precision"] for name in recipe_names()}
     assert found.pop("synthetic") == "32-true"
     assert set(found.values()) == {"auto"}
 
 
 @pytest.mark.parametrize(("limit", "capabilities"), [("AVX2", AMX), (None, AMX), (None, AVX2)])
-def test_a_trainer_says_its_precision(
+def test_the_trainer_reports_its_precision(
     limit: str | None,
     capabilities: dict[str, object],
     monkeypatch: pytest.MonkeyPatch,
@@ -111,7 +111,7 @@ def test_a_trainer_says_its_precision(
     ]
 
 
-def test_a_precision_may_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_precision_can_be_overridden(capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--trainer.accelerator=cpu", "--trainer.precision=64-true"]
     assert prepare("synthetic", given).trainer.precision == "64-true"
     assert "precision:" not in capsys.readouterr().err

@@ -36,7 +36,7 @@ class Transformed(SyntheticMotions):
         return super().get(idx)
 
 
-def test_each_split_gets_its_transforms_and_the_description_stays_plain() -> None:
+def test_each_split_gets_its_transforms_and_settings_stay_plain_values() -> None:
     settings = {"preprocess": [CENTER], "fill": None}
     data = ClipDataModule(Transformed, settings=settings, train={"augment": ROTATION})
     train, val = data.clips("train"), data.clips("val")
@@ -53,7 +53,7 @@ def test_each_split_gets_its_transforms_and_the_description_stays_plain() -> Non
     assert isinstance(again.clips("train").augment, RandomRotation)
 
 
-def test_a_file_names_nothing_but_registered_transforms() -> None:
+def test_files_may_only_name_registered_transforms() -> None:
     with pytest.raises(
         ValueError, match=r"'data\.train\.augment' names 'os\.system', which is not a registered transform"
     ):
@@ -62,12 +62,12 @@ def test_a_file_names_nothing_but_registered_transforms() -> None:
 
 @pytest.mark.parametrize("name", ["augment", "corrupt"])
 @pytest.mark.parametrize("place", ["settings", "val", "test"])
-def test_what_a_model_is_judged_on_is_not_changed_at_random(place: str, name: str) -> None:
+def test_random_transforms_are_refused_in_evaluation(place: str, name: str) -> None:
     with pytest.raises(ValueError, match=rf"'data\.{place}' has '{name}', expected it only in 'data\.train'"):
         ClipDataModule(Transformed, **{place: {name: ROTATION}})  # type: ignore[arg-type]
 
 
-def test_a_wrong_transform_is_told_of_before_data_is_read() -> None:
+def test_an_invalid_transform_is_reported_before_data_is_read() -> None:
     with pytest.raises(ValueError, match=r"'data\.val\.fill' has the unknown key 'mod'"):
         ClipDataModule(
             Transformed,

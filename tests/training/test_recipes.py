@@ -27,7 +27,7 @@ def test_an_old_name_in_an_override(override: list[str]) -> None:
     assert data.views.mirror == "y"
 
 
-def test_a_name_that_only_begins_like_an_old_one() -> None:
+def test_a_name_that_only_starts_with_an_old_name() -> None:
     with pytest.raises(RecipeError, match="looksy"):
         prepare("synthetic", ["--data.looksy=1"])
 
@@ -101,7 +101,7 @@ def test_missing_checkpoint(tmp_path: Path) -> None:
         fit("synthetic", [*tiny(tmp_path, steps=1), "--ckpt_path=last"])
 
 
-def test_a_recipe_changes_its_base_and_an_override_both(tmp_path: Path) -> None:
+def test_a_recipe_overrides_its_base_and_an_override_overrides_both(tmp_path: Path) -> None:
     first, second, third = (tmp_path / f"{name}.yaml" for name in ("first", "second", "third"))
     first.write_text("base: synthetic\nmodel: {alpha: 0.7}\ndata: {batch_size: 5}\n")
     second.write_text(f"base: {first}\ndata: {{batch_size: 6, train: {{num_clips: 36}}}}\n")

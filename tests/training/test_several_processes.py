@@ -13,7 +13,7 @@ from pyg_sybio.trained.load import load_trained
 
 
 @pytest.mark.slow
-def test_two_processes_judge_the_saved_model_on_all_clips(tmp_path: Path) -> None:
+def test_two_processes_evaluate_the_saved_model_on_all_clips(tmp_path: Path) -> None:
     words = [
         *TINY,
         "--trainer.devices=2",

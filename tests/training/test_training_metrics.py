@@ -7,7 +7,7 @@ import torch
 from pyg_sybio.trained.metrics import ErrorByHorizon
 
 
-def test_means_are_numpys_and_a_class_without_clips_is_nan() -> None:
+def test_means_equal_numpy_and_a_class_without_clips_is_nan() -> None:
     error, y = torch.rand(40, 6, dtype=torch.float64), torch.randint(4, (40,))
     y[y == 2] = 1
     y[0] = 4
@@ -60,7 +60,7 @@ def test_an_empty_batch_adds_nothing() -> None:
     assert metric.means()["count"].tolist() == [0, 0]
 
 
-def test_errors_say_what_was_expected() -> None:
+def test_errors_name_the_expected_value() -> None:
     metric = ErrorByHorizon(num_frames=3, num_classes=2)
     with pytest.raises(
         ValueError, match=r"'error' has shape \[4, 5\] and 'y' \[4\], expected \[N, 3\] and \[N\]"
@@ -70,7 +70,7 @@ def test_errors_say_what_was_expected() -> None:
         metric.update(torch.zeros(2, 3), torch.tensor([0, 2]))
 
 
-def test_what_was_not_measured_does_not_count() -> None:
+def test_unrecorded_joints_do_not_count() -> None:
     error, y = torch.rand(60, 4, dtype=torch.float64), torch.randint(3, (60,))
     error[torch.rand(60, 4) < 0.4] = torch.nan
     error[:, 3] = torch.nan

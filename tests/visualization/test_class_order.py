@@ -20,11 +20,11 @@ COUNTS = np.array(
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_every_class_is_there_once(order) -> None:
+def test_every_order_contains_each_class_once(order) -> None:
     assert sorted(class_order(COUNTS, NAMES, order)) == list(range(6))
 
 
-def test_orders_are_what_they_say() -> None:
+def test_orders_follow_their_definition() -> None:
     assert class_order(COUNTS, NAMES, "data") == list(range(6))
     assert [NAMES[place] for place in class_order(COUNTS, NAMES, "name")] == sorted(NAMES)
     recalls = [NAMES[place] for place in class_order(COUNTS, NAMES, "recall")]

@@ -53,19 +53,19 @@ def test_a_gif_runs_in_real_time(num_frames: int, rate: float | None, step: int,
     assert max(lengths) - min(lengths) <= 10
 
 
-def test_a_gif_of_frames_that_last_for_hours(tmp_path: Path) -> None:
+def test_a_gif_with_frames_that_last_for_hours(tmp_path: Path) -> None:
     write_gif(scene_of(stick_motion(2, frame_rate=1e-3)), tmp_path / "a.gif")
     assert frames_of(tmp_path / "a.gif")[1] == [655_350] * 2
 
 
-def test_a_gif_of_one_frame(tmp_path: Path) -> None:
+def test_a_gif_with_one_frame(tmp_path: Path) -> None:
     write_gif(scene_of(stick_motion(1)), tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 1
         assert count(np.asarray(gif.convert("RGB")), BLUE) > 50
 
 
-def test_a_gif_shows_the_body_where_it_is_seen(tmp_path: Path) -> None:
+def test_a_gif_shows_only_recorded_bodies(tmp_path: Path) -> None:
     missing = torch.zeros(2, 4, 7, dtype=torch.bool)
     missing[1, :2] = True  # the second person comes later ...
     missing[:, 3] = True  # ... and both leave
@@ -107,7 +107,7 @@ def on_path(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the program is a script with a #! line")
-def test_a_film_is_made_of_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_contains_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_path(monkeypatch, tmp_path / "bin", FAKE)
     motion = stick_motion(9, frame_rate=50.0)
     write_mp4(scene_of(motion), tmp_path / "a.mp4")
@@ -126,7 +126,7 @@ def test_a_film_is_made_of_every_frame(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the program is a script with a #! line")
-def test_a_film_that_fails_says_why_and_leaves_nothing(
+def test_a_failed_video_gives_the_reason_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_path(monkeypatch, tmp_path / "bin", BROKEN)
@@ -135,7 +135,7 @@ def test_a_film_that_fails_says_why_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
-def test_a_film_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
         FileNotFoundError, match=r"a\.mp4: no program ffmpeg, which an \.mp4 needs; try \.gif"
@@ -167,7 +167,7 @@ def test_a_page_holds_every_frame(scale: float, tmp_path: Path) -> None:
                     np.testing.assert_allclose(place, expected, atol=1e-3 * scale)
 
 
-def test_a_page_loads_nothing_and_runs_nothing_of_the_data(tmp_path: Path) -> None:
+def test_a_page_loads_no_resources_and_does_not_execute_data(tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script>"
     motion = stick_motion(label=evil, ids={"<b>": "&amp;"}, source=f"a{evil}")
     write_html(scene_of(motion), tmp_path / "a.html")
@@ -178,7 +178,7 @@ def test_a_page_loads_nothing_and_runs_nothing_of_the_data(tmp_path: Path) -> No
     assert f"class {evil}" in data_of(tmp_path / "a.html")["facts"]
 
 
-def test_a_page_of_an_image_and_of_nobody(tmp_path: Path) -> None:
+def test_pages_of_image_coordinates_and_without_persons(tmp_path: Path) -> None:
     keypoints = torch.rand(1, 3, 17, 3)
     write_html(scene_of(Motion(poses=keypoints, skeleton=load_skeleton("coco17"))), tmp_path / "a.html")
     place = data_of(tmp_path / "a.html")["frames"][1][0][4]

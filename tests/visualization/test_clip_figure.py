@@ -79,7 +79,7 @@ def test_persons_have_their_colours() -> None:
     assert {color: colors.count(color) for color in colors} == {BLUE: 4, SKY: 2, VERMILLION: 4, ORANGE: 2}
 
 
-def test_colours_differ_for_all_eyes() -> None:
+def test_colours_of_left_and_right_differ_in_luminance() -> None:
     def luminance(color: str) -> float:
         return float(np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) @ (0.2126, 0.7152, 0.0722))
 
@@ -88,12 +88,12 @@ def test_colours_differ_for_all_eyes() -> None:
             assert luminance(shade.right) > luminance(shade.left) + 30
 
 
-def test_a_bone_across_is_in_the_middle() -> None:
+def test_a_bone_between_both_sides_has_the_colour_of_the_middle() -> None:
     skeleton = replace(STICK, bones=(*STICK.bones, ("left_hand", "right_hand")))
     assert bone_sides(skeleton).tolist() == [0, 0, 1, -1, 1, -1, 0]
 
 
-def test_what_is_missing_is_left_out() -> None:
+def test_missing_joints_are_not_drawn() -> None:
     missing = torch.zeros(1, 3, 7, dtype=torch.bool)
     missing[0, 1, STICK.joint_index("chest")] = True  # an end of four bones
     missing[0, 2] = True
@@ -104,7 +104,7 @@ def test_what_is_missing_is_left_out() -> None:
     assert "nobody\nseen" in [text.get_text() for text in figure.axes[2].texts]
 
 
-def test_one_scale_and_nothing_outside_of_it() -> None:
+def test_all_frames_share_one_scale_and_fit_into_the_axes() -> None:
     motion = stick_motion(num_frames=6)
     motion = motion.replace(poses=motion.poses * torch.linspace(0.5, 2, 6)[:, None, None])
     figure = figure_of(motion)
@@ -121,7 +121,7 @@ def test_one_scale_and_nothing_outside_of_it() -> None:
     assert not ground
 
 
-def test_heights_are_kept_and_travel_is_not() -> None:
+def test_heights_are_kept_and_horizontal_motion_is_removed() -> None:
     still = stick_motion(5)
     walking = still.replace(poses=still.poses + torch.arange(5.0)[:, None, None] * torch.tensor([1.0, 0, 0]))
     for motion in (still, walking):
@@ -141,7 +141,7 @@ def test_the_ground_is_at_the_feet_of_a_wide_scene() -> None:
     assert axes.lines[0].get_ydata()[0] == pytest.approx(feet, abs=1e-6)
 
 
-def test_frames_are_spread_from_first_to_last_and_timed() -> None:
+def test_frames_are_evenly_spaced_and_labelled_with_their_time() -> None:
     times = texts_of(figure_of(stick_motion(num_frames=41), num_frames=5))
     assert times == ["0.00 s", "1.00 s", "2.00 s", "3.00 s", "4.00 s"]
     times = texts_of(figure_of(stick_motion(num_frames=3, frame_rate=None)))
@@ -149,7 +149,7 @@ def test_frames_are_spread_from_first_to_last_and_timed() -> None:
 
 
 @pytest.mark.parametrize(("num_persons", "num_frames"), [(1, 1), (1, 8), (2, 8), (5, 8), (5, 1)])
-def test_nothing_written_overlaps(num_persons: int, num_frames: int) -> None:
+def test_texts_do_not_overlap(num_persons: int, num_frames: int) -> None:
     motion = stick_motion(20, num_persons, label="waves with both hands", ids={"subject": "7", "view": "2"})
     figure = figure_of(motion, num_frames)
     figure.draw_without_rendering()
@@ -174,7 +174,7 @@ def test_nothing_written_overlaps(num_persons: int, num_frames: int) -> None:
     assert figure.get_figwidth() <= 16
 
 
-def test_texts_are_no_formulas() -> None:
+def test_texts_are_not_parsed_as_formulas() -> None:
     figure = figure_of(stick_motion(label="$\\frac$", source="$^$.npz"))
     figure.draw_without_rendering()
     assert "$\\frac$" in figure.get_suptitle()

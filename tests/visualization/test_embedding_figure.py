@@ -27,7 +27,7 @@ def test_a_map_keeps_groups_together_and_follows_its_seed() -> None:
     assert (labels[away.argmin(axis=1)] == labels).all()
 
 
-def test_agreement_is_that_of_the_nearest_other_graph() -> None:
+def test_agreement_compares_each_graph_with_its_nearest_neighbour() -> None:
     graphs, labels = grouped(3, 5)
     labels[::4] = 0
     right = 0
@@ -61,7 +61,7 @@ def test_classes_differ_in_more_than_colour_and_names_do_not_overlap(classes: in
     assert (axes.get_legend() is None) == (classes <= 12)
 
 
-def test_what_cannot_be_mapped_is_refused(tmp_path: Path) -> None:
+def test_graphs_that_cannot_be_mapped_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there are 4 actional graphs, expected at least 5 for a map"):
         embed(np.zeros((4, 3, 3)))
     with pytest.raises(ValueError, match="'perplexity' is 9, expected above 0 and below the 6 graphs"):

@@ -48,7 +48,7 @@ def test_to_numpy_takes_tensors_that_need_gradients() -> None:
     assert to_numpy([1, 2]).dtype == np.float64
 
 
-def test_a_wrong_shape_is_named() -> None:
+def test_errors_name_the_shape() -> None:
     checked("x", np.zeros((5, 3)), ["T", 3])
     with pytest.raises(ValueError, match=r"'x' has shape \[5, 3\], expected \[T, 4\]"):
         checked("x", np.zeros((5, 3)), ["T", 4])
@@ -68,7 +68,7 @@ def test_ink_contrasts_with_every_colour_of_the_palette() -> None:
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("a", b"\x89PNG")])
-def test_the_name_says_what_kind_of_picture(name: str, start: bytes, tmp_path: Path) -> None:
+def test_the_suffix_selects_the_file_type(name: str, start: bytes, tmp_path: Path) -> None:
     written = []
     for _ in range(2):
         figure = new_figure(2, 1)
@@ -79,13 +79,13 @@ def test_the_name_says_what_kind_of_picture(name: str, start: bytes, tmp_path: P
     assert written[0] == written[1]
 
 
-def test_an_unknown_kind_of_picture_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_file_type_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.jpeg' is not a picture, expected .* \.png, \.svg or \.pdf"):
         save_figure(new_figure(2, 1), tmp_path / "a.jpeg")
     assert not list(tmp_path.iterdir())
 
 
-def test_core_does_not_import_matplotlib_and_drawing_leaves_pyplot_alone() -> None:
+def test_core_does_not_import_matplotlib_and_drawing_does_not_use_pyplot() -> None:
     code = """
 import sys
 import pyg_sybio.skeleton, pyg_sybio.graphs

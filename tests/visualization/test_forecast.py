@@ -82,7 +82,7 @@ def test_error_lines_run_from_true_to_predicted_joints(persons: int) -> None:
             assert bones == expected
 
 
-def test_times_and_mean_errors_are_written(tmp_path: Path) -> None:
+def test_times_and_mean_errors_are_labelled(tmp_path: Path) -> None:
     forecast = forecast_of()
     times = forecast.scene().times
     assert times[:6] == ("−500 ms", "−400 ms", "−300 ms", "−200 ms", "−100 ms", "0 ms")
@@ -95,7 +95,7 @@ def test_times_and_mean_errors_are_written(tmp_path: Path) -> None:
         assert float(found[2]) == pytest.approx(expected, abs=6e-4)
 
 
-def test_a_strip_shows_the_frames_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_strip_shows_the_requested_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[list[int]] = []
 
     def spy(scene: Any, view: Any, frames: np.ndarray) -> Any:
@@ -110,7 +110,7 @@ def test_a_strip_shows_the_frames_asked_for(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
 
 
-def test_what_was_not_recorded_has_no_truth_and_no_error() -> None:
+def test_unrecorded_joints_have_no_ground_truth_and_no_error() -> None:
     forecast = forecast_of()
     missing = torch.zeros(1, 6, 7, dtype=torch.bool)
     missing[0, 0, 2] = missing[0, 1] = True
@@ -141,7 +141,7 @@ def test_an_image_is_drawn_upright_and_its_score_does_not_count() -> None:
 # Films and players ----------------------------------------------------------------------------------------
 
 
-def test_a_film_has_the_observed_frames_and_the_future(tmp_path: Path) -> None:
+def test_a_video_contains_observed_and_future_frames(tmp_path: Path) -> None:
     write_gif(forecast_of().scene(), tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 6 + 6
@@ -159,7 +159,7 @@ def test_a_film_has_the_observed_frames_and_the_future(tmp_path: Path) -> None:
         assert future[:, color].min() > past[:, color].max() > 0
 
 
-def test_a_player_has_both_futures_and_their_links(tmp_path: Path) -> None:
+def test_a_player_contains_both_futures_and_error_lines(tmp_path: Path) -> None:
     forecast = forecast_of(2)
     write_html(forecast.scene(), tmp_path / "a.html")
     data, page = data_of(tmp_path / "a.html"), (tmp_path / "a.html").read_text(encoding="utf-8")
@@ -223,7 +223,7 @@ def test_errors_of_rotations_are_the_angles_between_them(tmp_path: Path) -> None
 # What is refused ------------------------------------------------------------------------------------------
 
 
-def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
+def test_errors_name_mismatched_arguments(tmp_path: Path) -> None:
     good = forecast_of()
     with pytest.raises(ValueError, match="'future' has num_persons 2, but 'observed' has 1"):
         Forecast(good.observed, forecast_of(2).future, good.prediction)

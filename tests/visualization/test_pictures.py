@@ -120,7 +120,7 @@ def test_arrows_are_the_edges_and_run_from_sender_to_receiver(
 
 
 @pytest.mark.parametrize("panels", [1, 3, 4, 11])
-def test_many_classes_have_a_panel_each_on_one_scale(panels: int, tmp_path: Path) -> None:
+def test_many_classes_have_one_panel_each_with_a_common_scale(panels: int, tmp_path: Path) -> None:
     skeleton = load_skeleton("coco17")
     graphs = {f"class {n}": torch.rand(17, 17).mul(1 + n).softmax(-1) for n in range(panels)}
     poses = {name: pose_of(skeleton, seed) for seed, name in enumerate(graphs)}
@@ -155,7 +155,7 @@ def test_draw_actional_ignores_the_diagonal(tmp_path: Path) -> None:
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), np.eye(17))  # the matrix shows it
 
 
-def test_draw_actional_names_what_is_wrong(tmp_path: Path) -> None:
+def test_draw_actional_errors(tmp_path: Path) -> None:
     skeleton, graph, pose = load_skeleton("ntu25"), np.zeros((25, 25)), np.zeros((25, 3))
     path = tmp_path / "a.png"
     with pytest.raises(ValueError, match="'actionals' is empty, expected at least one"):

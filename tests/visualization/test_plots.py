@@ -79,7 +79,7 @@ PICTURES: dict[str, Draw] = {
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_the_file_is_whole_and_has_the_size_of_the_figure(kind: str, tmp_path: Path) -> None:
+def test_the_file_is_valid_and_has_the_size_of_the_figure(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_text("old")
     with warnings.catch_warnings():
@@ -161,7 +161,7 @@ def test_the_file_is_whole_and_has_the_size_of_the_figure(kind: str, tmp_path: P
         ),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_and_writes_nothing(draw: Draw, message: str, tmp_path: Path) -> None:
+def test_invalid_values_are_refused_and_no_file_is_written(draw: Draw, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         draw(tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
@@ -185,7 +185,7 @@ def test_names_are_not_formulas(tmp_path: Path) -> None:
 # Lines ----------------------------------------------------------------------------------------------------
 
 
-def test_lines_and_bands_are_the_values_given(tmp_path: Path) -> None:
+def test_lines_and_bands_show_the_given_values(tmp_path: Path) -> None:
     x, mean, spread = [80, 160, 320, 400], [0.2, 0.4, 0.7, 0.8], [0.01, 0.02, 0.03, 0.04]
     series = {"full": Series(x, mean, spread), "zero velocity": Series([80, 400], torch.tensor([0.5, 0.6]))}
     figure = draw_lines(tmp_path / "a.png", series)
@@ -212,7 +212,7 @@ def test_lines_differ_in_more_than_colour(tmp_path: Path) -> None:
     assert len(looks) == 20
 
 
-def test_the_legend_is_ordered_as_the_lines_end_and_beside_the_plot(tmp_path: Path) -> None:
+def test_the_legend_is_next_to_the_plot_in_the_order_of_the_last_values(tmp_path: Path) -> None:
     series = {
         "low": Series([1, 2, 3], [9, 9, 1]),
         "unknown": Series([1, 2], [NAN, NAN]),
@@ -231,7 +231,7 @@ def test_the_legend_is_ordered_as_the_lines_end_and_beside_the_plot(tmp_path: Pa
     assert title.get_window_extent().y0 > max(legend.y1, axes.bbox.y1)
 
 
-def test_many_lines_have_a_higher_figure_that_holds_their_names(tmp_path: Path) -> None:
+def test_the_figure_grows_with_the_number_of_lines(tmp_path: Path) -> None:
     series = {f"an arm with a name of two lines, number {i}": Series([1], [i]) for i in range(20)}
     figure = draw_lines(tmp_path / "a.png", series)
     legend = figure.axes[0].get_legend().get_window_extent()
@@ -257,7 +257,7 @@ def test_references_are_dashed_hollow_and_named_after_the_paper(tmp_path: Path) 
     assert legend_of(figure)["other (paper)"].get_markerfacecolor() == "white"
 
 
-def test_a_gap_stays_a_gap_and_a_point_alone_is_seen(tmp_path: Path) -> None:
+def test_gaps_are_kept_and_isolated_points_are_visible(tmp_path: Path) -> None:
     mean = [1.0, 2.0, NAN, 4.0, NAN, 6.0, 7.0]
     figure = draw_lines(tmp_path / "a.png", {"a": Series(range(7), mean, [0.1] * 6 + [NAN])})
     (axes,) = figure.axes
@@ -274,7 +274,7 @@ def test_a_gap_stays_a_gap_and_a_point_alone_is_seen(tmp_path: Path) -> None:
     np.testing.assert_allclose(segments[:, :, 1], [[3.9, 4.1], [5.9, 6.1]])
 
 
-def test_long_lines_carry_few_markers_at_places_of_their_own(tmp_path: Path) -> None:
+def test_long_lines_have_few_markers_at_staggered_positions(tmp_path: Path) -> None:
     x = np.arange(200)
     mean = np.where(x % 50 == 7, NAN, 1.0)
     mean[[100, 102]] = NAN  # leaves 101 alone
@@ -293,7 +293,7 @@ def bars_of(axes: Axes) -> list[Any]:
     return [patch for bars in axes.containers if isinstance(bars, BarContainer) for patch in bars.patches]
 
 
-def test_bars_are_the_values_with_figures_and_spread(tmp_path: Path) -> None:
+def test_bars_show_values_labels_and_spread(tmp_path: Path) -> None:
     figure = draw_bars(
         tmp_path / "a.png", {"joint": (87.312, 0.42), "bone": (86.0, None), "none": (NAN, None)}
     )
@@ -311,7 +311,7 @@ def test_bars_are_the_values_with_figures_and_spread(tmp_path: Path) -> None:
     assert axes.get_xlabel() == "accuracy (%)"
 
 
-def test_references_of_bars_are_hollow_and_say_so(tmp_path: Path) -> None:
+def test_references_of_bars_are_hollow_and_labelled(tmp_path: Path) -> None:
     reference = {"both": 90.1, "no prediction": 89.0, "unknown": NAN}
     figure = draw_bars(tmp_path / "a.png", {"both": (71.0, 1.0), "joint": (70.0, None)}, reference=reference)
     (axes,) = figure.axes
@@ -338,7 +338,7 @@ def test_references_of_bars_are_hollow_and_say_so(tmp_path: Path) -> None:
         ([2.5e-9, 0.0], ["2.50e−09", "0.00e+00"]),
     ],
 )
-def test_figures_at_bars_have_three_digits_of_the_largest(
+def test_bar_labels_have_three_significant_digits_of_the_largest_value(
     values: list[float], written: list[str], tmp_path: Path
 ) -> None:
     figure = draw_bars(tmp_path / "a.png", {str(i): (value, None) for i, value in enumerate(values)})
@@ -346,7 +346,7 @@ def test_figures_at_bars_have_three_digits_of_the_largest(
 
 
 @pytest.mark.parametrize("number", [2, 20])
-def test_names_and_figures_of_bars_stay_in_the_picture_and_apart(number: int, tmp_path: Path) -> None:
+def test_names_and_labels_of_bars_stay_inside_the_figure_without_overlap(number: int, tmp_path: Path) -> None:
     values = {f"an arm of a table with a rather long name, {i}": (50.0 + i, 3.0) for i in range(number)}
     figure = draw_bars(tmp_path / "a.png", values, reference=dict.fromkeys(values, 100.0))
     (axes,) = figure.axes
@@ -357,7 +357,7 @@ def test_names_and_figures_of_bars_stay_in_the_picture_and_apart(number: int, tm
         assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
 
 
-def test_a_bar_to_the_left_has_its_figures_right_of_zero(tmp_path: Path) -> None:
+def test_a_negative_bar_has_its_label_right_of_zero(tmp_path: Path) -> None:
     (axes,) = draw_bars(tmp_path / "a.png", {"worse": (-2.0, 0.5), "better": (3.0, None)}).axes
     assert [text.xy[0] for text in axes.texts] == [0, 3]
     assert axes.get_xlim()[0] < -2.5
@@ -366,7 +366,7 @@ def test_a_bar_to_the_left_has_its_figures_right_of_zero(tmp_path: Path) -> None
 # Points ---------------------------------------------------------------------------------------------------
 
 
-def test_points_are_where_they_should_be_with_their_names(tmp_path: Path) -> None:
+def test_points_have_the_given_positions_and_names(tmp_path: Path) -> None:
     points = {"K = 0": (40.0, 0.65), "K = 4": (20.0, 0.60), "K = 3": (NAN, 0.62)}
     (axes,) = draw_points(tmp_path / "a.png", points).axes
     np.testing.assert_allclose(
@@ -381,7 +381,7 @@ def test_points_are_where_they_should_be_with_their_names(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("spread", [1.0, 0.05])
-def test_names_of_points_cover_neither_points_nor_each_other(spread: float, tmp_path: Path) -> None:
+def test_names_of_points_overlap_neither_points_nor_each_other(spread: float, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     # Two far points fix the frame, the others crowd in its middle or fill it.
     places = [(0.0, 0.0), (1.0, 1.0), *(0.5 + spread * (rng.random((8, 2)) - 0.5)).tolist()]
@@ -404,7 +404,7 @@ def test_names_of_points_cover_neither_points_nor_each_other(spread: float, tmp_
 # Confusions -----------------------------------------------------------------------------------------------
 
 
-def test_confusion_shows_shares_of_the_true_class(tmp_path: Path) -> None:
+def test_confusion_shows_fractions_of_the_true_class(tmp_path: Path) -> None:
     counts = torch.tensor([[3, 1, 0], [0, 0, 0], [1, 0, 199]])
     figure = confusion_figure(counts, ["walk", "run", "jump"], tmp_path / "a.png", title="Confusion")
     axes, side = figure.axes
@@ -421,7 +421,9 @@ def test_confusion_shows_shares_of_the_true_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("classes", "figures"), [(2, True), (17, True), (18, False), (60, False)])
-def test_figures_are_in_cells_that_hold_them(classes: int, figures: bool, tmp_path: Path) -> None:
+def test_values_are_written_in_cells_that_are_large_enough(
+    classes: int, figures: bool, tmp_path: Path
+) -> None:
     counts = torch.full((classes, classes), 1.0) + 400 * torch.eye(classes)
     names = [f"class number {i}" for i in range(classes)]
     figure = confusion_figure(counts, names, tmp_path / "a.png", title="Confusion")
@@ -433,7 +435,7 @@ def test_figures_are_in_cells_that_hold_them(classes: int, figures: bool, tmp_pa
 
 
 @pytest.mark.parametrize("classes", [3, 20, 60, 400])
-def test_names_of_classes_are_in_the_picture_and_do_not_touch(classes: int, tmp_path: Path) -> None:
+def test_class_names_are_inside_the_figure_without_overlap(classes: int, tmp_path: Path) -> None:
     names = [f"use a fan (with hand or paper) and feel warm, {i}" for i in range(classes)]
     path = tmp_path / "a.png"
     figure = confusion_figure(torch.eye(classes), names, path, title="A title that goes on and on " * 5)
@@ -456,7 +458,7 @@ def test_names_of_classes_are_in_the_picture_and_do_not_touch(classes: int, tmp_
     assert 0 <= below.y0 < below.y1 <= min(label.get_window_extent().y0 for label in axes.get_xticklabels())
 
 
-def test_many_classes_have_numbers_and_their_largest_confusions_in_words(tmp_path: Path) -> None:
+def test_many_classes_are_numbered_and_the_largest_confusions_listed(tmp_path: Path) -> None:
     counts = 90 * torch.eye(60)
     counts[10, 11], counts[3, 40] = 30, 10
     figure = confusion_figure(

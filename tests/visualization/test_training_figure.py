@@ -43,7 +43,7 @@ def test_smoothing_is_a_weighted_mean_of_all_values_before() -> None:
     np.testing.assert_allclose(smoothed(np.full(9, 5.0), 0.9), 5.0)
 
 
-def test_a_panel_a_quantity_with_raw_values_behind(tmp_path: Path) -> None:
+def test_one_panel_per_quantity_with_raw_values_in_the_background(tmp_path: Path) -> None:
     figure = draw_training({"a": RUN}, tmp_path / "a.png", smoothing=0.7)
     panels = {axes.get_title(): lines_of(axes) for axes in figure.axes if axes.get_title()}
     assert list(panels) == ["loss", "accuracy", "mpjpe (mm)"]
@@ -72,7 +72,7 @@ def test_runs_differ_in_colour_and_stages_in_style(tmp_path: Path) -> None:
     assert "values as logged" in figure._suptitle.get_text().replace("\n", " ")
 
 
-def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
+def test_invalid_values_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'smoothing' is 1, expected from 0 to below 1"):
         draw_training({"a": RUN}, tmp_path / "a.png", smoothing=1.0)
     with pytest.raises(ValueError, match="1 runs have no value whose name begins with 'train_' or 'val_'"):

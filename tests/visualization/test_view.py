@@ -62,7 +62,7 @@ def test_arms_held_out_are_seen_from_the_side_but_not_quite() -> None:
     assert FACING.numpy() @ view.axes[2] == pytest.approx(0.5, abs=1e-6)  # 60 degrees
 
 
-def test_travel_does_not_choose_the_side() -> None:
+def test_the_view_does_not_depend_on_the_direction_of_travel() -> None:
     still = stick_motion()
     away = still.replace(poses=still.poses + torch.arange(5.0)[:, None, None] * FACING)
     np.testing.assert_allclose(view_of(still).axes, view_of(away).axes, atol=1e-6)
@@ -75,7 +75,7 @@ def test_two_who_face_each_other_are_seen_side_by_side() -> None:
     assert abs(pelvis[1, 0] - pelvis[0, 0]) == pytest.approx(2, abs=1e-5)
 
 
-def test_joints_that_are_not_there_do_not_count() -> None:
+def test_missing_joints_do_not_count() -> None:
     lying = stick_motion(num_frames=2)
     poses = lying.poses.clone()
     poses[0, 1] = poses[0, 1] @ from_y_to("-z").T  # one frame upside down in another axis ...
@@ -85,7 +85,7 @@ def test_joints_that_are_not_there_do_not_count() -> None:
     assert view_of(motion).note == "up is y (where the head points)"
 
 
-def test_a_body_half_hidden_far_from_the_origin() -> None:
+def test_a_partially_hidden_body_far_from_the_origin() -> None:
     far = stick_motion(poses=(STANDING + torch.tensor([50.0, 0, 0])).expand(1, 3, -1, -1))
     missing = torch.zeros(1, 3, 7, dtype=torch.bool)
     missing[..., 3:] = True
@@ -100,14 +100,14 @@ def test_without_a_head_the_largest_extent_is_up() -> None:
     np.testing.assert_array_equal(view.axes[1], [0, 0, 1])
 
 
-def test_nobody_to_see() -> None:
+def test_a_motion_without_persons() -> None:
     motion = without(stick_motion(), torch.ones(1, 5, 7, dtype=torch.bool))
     view = view_of(motion)
     assert view.note == "up is y (nobody is seen)"
     np.testing.assert_allclose(view.axes @ view.axes.T, np.eye(3), atol=1e-9)
 
 
-def test_up_may_be_said() -> None:
+def test_the_up_axis_can_be_given() -> None:
     lying = turned(from_y_to("z"), STANDING[None, None])
     view = view_of(lying, up="-y")
     np.testing.assert_array_equal(view.axes[1], [0, -1, 0])
@@ -122,7 +122,7 @@ def test_images_are_turned_upside_down() -> None:
     np.testing.assert_array_equal(drawn[..., 1], -keypoints[..., 1])
 
 
-def test_what_is_wrong_is_named() -> None:
+def test_errors_name_the_cause() -> None:
     rotations = Motion(poses=torch.rand(1, 2, 38, 3), skeleton=load_skeleton("cmu38"), source="a.txt")
     with pytest.raises(ValueError, match=r"a\.txt holds rotations, expected positions"):
         view_of(rotations)

@@ -32,7 +32,7 @@ ENTRIES = {
 }
 
 
-def test_a_table(tmp_path: Path) -> None:
+def test_read_a_table(tmp_path: Path) -> None:
     assert read_clip_table(_table(tmp_path, TABLE), FILES) == ENTRIES
 
 
@@ -52,7 +52,7 @@ def test_the_same_table_in_other_forms(text: str | bytes, tmp_path: Path) -> Non
     assert read_clip_table(_table(tmp_path, text), FILES) == ENTRIES
 
 
-def test_labels_may_be_left_to_the_files(tmp_path: Path) -> None:
+def test_a_table_may_omit_labels(tmp_path: Path) -> None:
     path = _table(tmp_path, "file,subject\n" + "".join(f"{name},1\n" for name in FILES))
     assert read_clip_table(path, FILES) == dict.fromkeys(FILES, ClipEntry(None, {"subject": "1"}))
 

@@ -78,7 +78,7 @@ def files(dataset: CMUMocap) -> list[Path]:
     return [Path(dataset.store.clips[span.clip].source) for span in dataset.spans]
 
 
-def test_the_scale_of_a_feature_is_what_a_score_of_one_is_in_radians(published_clips: CMUMocap) -> None:
+def test_the_scale_of_a_feature_is_one_standard_deviation_in_radians(published_clips: CMUMocap) -> None:
     scale = published_clips.feature_scale
     assert scale.shape == (26, 3)
     scores = torch.randn(2, 4, 26, 3, dtype=torch.float64)
@@ -90,7 +90,7 @@ def test_the_scale_of_a_feature_is_what_a_score_of_one_is_in_radians(published_c
     assert (scale.flatten() == 0).nonzero().flatten().tolist() == constant
 
 
-def test_used_columns_are_the_joints_of_the_skeletons_subset() -> None:
+def test_used_columns_are_the_joints_of_the_subset_of_the_skeleton() -> None:
     published = ((9, 20), (27, 38), (42, 59), (66, 80), (84, 86), (93, 107), (111, 113))
     assert list(USED_COLUMNS) == [column for first, last in published for column in range(first, last + 1)]
 
@@ -137,7 +137,7 @@ def test_items_are_z_scored_frames_of_the_files(complete_root: Path) -> None:
     assert set(dataset.normalisation.varying) == varying
 
 
-def test_both_phases_are_there_and_hold_all_frames(complete_root: Path) -> None:
+def test_both_phases_together_contain_all_frames(complete_root: Path) -> None:
     dataset = CMUMocap(root=complete_root, actions=["soccer"])
     even, odd = sorted({span.clip for span in dataset.spans})[:2]
     clips = dataset.store.clips
@@ -147,7 +147,7 @@ def test_both_phases_are_there_and_hold_all_frames(complete_root: Path) -> None:
         np.testing.assert_array_equal(frames_of(dataset.store.motion(clip)), expected)
 
 
-def test_test_clips_are_the_protocols(complete_root: Path, published_clips: CMUMocap) -> None:
+def test_test_clips_follow_the_protocol(complete_root: Path, published_clips: CMUMocap) -> None:
     assert len(published_clips) == 64
     assert torch.cat([item.y for item in published_clips]).tolist() == [c for c in range(8) for _ in range(8)]
     index = 0
@@ -179,7 +179,9 @@ def test_labels_and_statistics_do_not_depend_on_the_chosen_actions(
     assert torch.equal(chosen.normalisation.mean, published_clips.normalisation.mean)
 
 
-def test_sample_weights_draw_actions_evenly_and_recordings_evenly_within(complete_root: Path) -> None:
+def test_sample_weights_draw_actions_uniformly_and_recordings_uniformly_per_action(
+    complete_root: Path,
+) -> None:
     dataset = CMUMocap.from_settings(
         root=complete_root, window_stride=1, actions=["basketball", "washwindow"]
     )
@@ -193,7 +195,7 @@ def test_sample_weights_draw_actions_evenly_and_recordings_evenly_within(complet
     assert list(by_recording.values()) == pytest.approx([1 / 16] * 16)  # two actions, four files, two phases
 
 
-def test_a_subset_keeps_frames_and_weights_in_step(published_clips: CMUMocap) -> None:
+def test_a_subset_keeps_frames_and_weights_aligned(published_clips: CMUMocap) -> None:
     subset = published_clips[[40, 3]]
     assert torch.equal(frames_of(subset.motion(1)), frames_of(published_clips.motion(3)))
     assert subset.sample_weights.tolist() == pytest.approx([1 / 2, 1 / 2])
@@ -206,7 +208,7 @@ def stacked(dataset: CMUMocap) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     return x, future, torch.stack([frames_of(dataset.motion(index)) for index in range(len(dataset))])
 
 
-def test_motion_errors_are_those_of_the_raw_files(published_clips: CMUMocap) -> None:
+def test_motion_errors_equal_those_of_the_raw_files(published_clips: CMUMocap) -> None:
     x, future, raw = stacked(published_clips)
     errors = published_clips.motion_errors(ZeroVelocity()(x, 25), future)
     assert list(errors) == ["angle_mae"] and errors["angle_mae"].shape == (64, 25)
@@ -261,7 +263,7 @@ def test_the_recipe_trains_with_and_without_files_for_validation(root: Path, tmp
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark")
-def test_mirrored_scores_are_those_of_the_mirrored_recording(root: Path) -> None:
+def test_mirrored_z_scores_equal_z_scores_of_the_mirrored_recording(root: Path) -> None:
     arguments = {"root": root, "split": "test", "num_observed": 12, "num_future": 9}
     clips = CMUMocap.from_settings(**arguments)  # type: ignore[arg-type]
     images = CMUMocap.from_settings(**arguments, augment=[Mirror(axis="x")])  # type: ignore[arg-type]

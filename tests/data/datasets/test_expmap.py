@@ -6,7 +6,7 @@ import pytest
 from pyg_sybio.data.datasets.expmap import seeded_starts
 
 
-def test_seeded_starts_take_files_in_turn_from_one_generator() -> None:
+def test_seeded_starts_alternate_between_files_with_one_generator() -> None:
     bounds = [(16, 500), (16, 900)]
     generator = np.random.RandomState(1234567890)
     expected = []
@@ -16,6 +16,6 @@ def test_seeded_starts_take_files_in_turn_from_one_generator() -> None:
     assert seeded_starts(bounds) == expected  # anew at each call
 
 
-def test_seeded_starts_need_room() -> None:
+def test_seeded_starts_of_short_files_are_an_error() -> None:
     with pytest.raises(ValueError, match=r"'bounds' has \(16, 16\), expected a start below the end"):
         seeded_starts([(0, 5), (16, 16)])

@@ -175,7 +175,7 @@ def naive_zero_velocity(root: Path, action: str, num_future: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("num_future", [10, 25])
-def test_the_evaluator_is_the_naive_one(
+def test_the_evaluator_equals_the_naive_one(
     complete_root: Path, long_horizon: Human36M, short_horizon: Human36M, num_future: int
 ) -> None:
     dataset = {10: short_horizon, 25: long_horizon}[num_future]
@@ -214,7 +214,7 @@ def test_a_shorter_observation_keeps_the_published_targets(
         assert torch.equal(frames_of(other.motion(index)), frames_of(long_horizon.motion(7 * 8 + index))[30:])
 
 
-def test_longer_clips_are_drawn_for_their_own_length(complete_root: Path) -> None:
+def test_starts_of_longer_clips_are_drawn_for_their_length(complete_root: Path) -> None:
     longer = Human36M.from_settings(
         root=complete_root, split="test", num_observed=60, num_future=110, actions=["posing"]
     )
@@ -226,7 +226,7 @@ def test_longer_clips_are_drawn_for_their_own_length(complete_root: Path) -> Non
         np.testing.assert_array_equal(frames_of(longer.motion(index)), frames[start : start + 170])
 
 
-def test_no_column_that_moves_in_the_target_is_cut(long_horizon: Human36M) -> None:
+def test_columns_that_vary_in_the_target_are_counted(long_horizon: Human36M) -> None:
     # A hinge that is bent sideways in one target: CMU's protocol would not count that column, this one does.
     x, future = stacked(long_horizon)
     still = ZeroVelocity()(x, 25)
@@ -237,7 +237,7 @@ def test_no_column_that_moves_in_the_target_is_cut(long_horizon: Human36M) -> No
     assert (after[:, -1] > before[:, -1]).all()
 
 
-def test_a_prediction_puts_the_training_value_of_constant_columns_back(long_horizon: Human36M) -> None:
+def test_a_prediction_restores_constant_columns_to_their_training_value(long_horizon: Human36M) -> None:
     prediction = torch.randn(2, 25, 20, 3)
     frames = long_horizon.normalisation.restore(prediction)
     mean = long_horizon.normalisation.mean

@@ -58,7 +58,7 @@ def sources(clips: KineticsSkeleton) -> list[Path]:
     return [Path(clips.store.clips[span.clip].source) for span in clips.spans]
 
 
-def test_the_folders_are_the_splits_and_training_is_shared(root: Path) -> None:
+def test_the_folders_are_the_splits_and_validation_is_part_of_training(root: Path) -> None:
     train, val = (make(root, split=split, validation=0.25) for split in ("train", "val"))
     assert set(sources(train)).isdisjoint(sources(val))
     assert sorted(sources(train) + sources(val)) == sorted((root / "kinetics_train").iterdir())
@@ -73,7 +73,7 @@ def test_the_folders_are_the_splits_and_training_is_shared(root: Path) -> None:
             assert int(clip.y) == json.loads(path.read_text())["label_index"]
 
 
-def test_one_person_about_the_middle_of_the_image(root: Path) -> None:
+def test_one_person_relative_to_the_image_center(root: Path) -> None:
     clips = make(root, split="test")
     for index, path in enumerate(sources(clips)):
         frames = json.loads(path.read_text())["data"]
@@ -94,7 +94,7 @@ def test_one_person_about_the_middle_of_the_image(root: Path) -> None:
         )
 
 
-def test_a_class_that_no_list_names_is_a_number(root: Path, tmp_path: Path) -> None:
+def test_a_class_missing_from_the_lists_is_named_by_its_number(root: Path, tmp_path: Path) -> None:
     (tmp_path / "kinetics_val").mkdir()
     source = next((root / "kinetics_val").iterdir())
     (tmp_path / "kinetics_val" / source.name).write_bytes(source.read_bytes())
@@ -114,7 +114,7 @@ def copy_of_test_part(root: Path, folder: Path, change: dict[str, object]) -> Pa
     return folder
 
 
-def test_listed_files_that_are_not_there_are_named(root: Path, tmp_path: Path) -> None:
+def test_missing_listed_files_are_named(root: Path, tmp_path: Path) -> None:
     gone = {"gone": {"has_skeleton": True, "label": "yoga", "label_index": 2}}
     folder = copy_of_test_part(root, tmp_path, gone)
     with pytest.warns(UserWarning, match="1 of 6 listed clips are missing: gone"):
@@ -122,7 +122,7 @@ def test_listed_files_that_are_not_there_are_named(root: Path, tmp_path: Path) -
     assert clips.missing == ("gone",) and len(clips) == 5
 
 
-def test_a_file_and_its_list_agree(root: Path, tmp_path: Path) -> None:
+def test_a_file_must_agree_with_its_list(root: Path, tmp_path: Path) -> None:
     other = {"s_val_03": {"has_skeleton": True, "label": "abseiling", "label_index": 0}}
     folder = copy_of_test_part(root, tmp_path, other)
     with pytest.raises(ValueError, match=r"s_val_03\.json has label 'yoga', but .* has 'abseiling' for it"):

@@ -55,7 +55,7 @@ def test_contract_and_repr() -> None:
     assert [int(item.y) for item in clips] == [0, 1]
 
 
-def test_a_sample_is_the_end_of_its_clip_person_after_person() -> None:
+def test_a_sample_is_the_end_of_its_clip_with_persons_stacked() -> None:
     motion = clip(13, num_persons=2, drop=0.3)
     sample = dataset([motion])[0]
     torch.testing.assert_close(frames_first(sample.x, 2), motion.poses[:, 3:9])
@@ -63,14 +63,14 @@ def test_a_sample_is_the_end_of_its_clip_person_after_person() -> None:
     assert torch.equal(frames_first(sample.future_mask, 2)[..., 0], motion.present[:, 9:])
 
 
-def test_what_lies_beyond_a_short_clip_is_masked() -> None:
+def test_frames_after_the_end_of_a_short_clip_are_masked() -> None:
     sample = dataset([clip(5)])[0]  # three frames are observed, two remain
     assert sample.future_mask[:, :2].all() and not sample.future_mask[:, 2:].any()
     assert not sample.future[:, 2:].any()
     assert torch.equal(sample.x[:, :3], sample.x[:, 3:])
 
 
-def test_who_is_not_seen_before_the_split_is_left_out() -> None:
+def test_persons_not_observed_are_left_out() -> None:
     motion = clip(10, num_persons=3)
     present = motion.present.clone()
     present[1, :6] = False  # comes when it is over
@@ -119,7 +119,7 @@ def test_fixed_spans_and_chosen_clips() -> None:
     assert [span.clip for span in dataset(motions, clips=[1]).spans] == [1]
 
 
-def test_early_recognition_sees_less() -> None:
+def test_early_recognition_observes_fewer_frames() -> None:
     motion = clip(24)
     sample = dataset([motion], observation_ratio=0.5, padding="hold")[0]
     torch.testing.assert_close(frames_first(sample.x), motion.poses[:, 4:10])
@@ -127,7 +127,7 @@ def test_early_recognition_sees_less() -> None:
     torch.testing.assert_close(frames_first(sample.x), motion.poses[:, [0, 0, 0, 0, 0, 1]])
 
 
-def test_clips_in_part_keep_their_futures_and_leave_the_others_whole() -> None:
+def test_partially_observed_clips_keep_their_future() -> None:
     motion = clip(14)
     clips = dataset([motion], num_observed=4)
     part = clips.in_part((0.2, 0.6))
@@ -138,7 +138,7 @@ def test_clips_in_part_keep_their_futures_and_leave_the_others_whole() -> None:
         clips.in_part((0.6, 0.2))
 
 
-def test_what_is_reserved_is_never_observed() -> None:
+def test_reserved_frames_are_never_observed() -> None:
     motions = [clip(24), clip(3)]
     clips = dataset(motions, reserved=1)
     torch.testing.assert_close(frames_first(clips[0].x), motions[0].poses[:, 17:23])
@@ -149,7 +149,7 @@ def test_what_is_reserved_is_never_observed() -> None:
         assert not whole[index].future.any() and not whole[index].future_mask.any()
 
 
-def test_every_sample_draws_its_own_share_anew() -> None:
+def test_every_sample_draws_a_new_observation_ratio() -> None:
     motion = clip(104)  # the frame's number is its place in the clip
     motion = motion.replace(poses=torch.arange(104.0).view(1, -1, 1, 1).expand_as(motion.poses).clone())
     clips = dataset([motion], observation_ratio=[0.2, 0.6])
@@ -178,7 +178,7 @@ def played(clips: MotionDataset, index: int) -> Tensor:
     return torch.cat([sample.x, sample.future], dim=1)[0, :, 0]
 
 
-def test_windows_are_played_faster_and_slower_about_their_middle() -> None:
+def test_windows_are_sped_up_and_slowed_down_about_their_center() -> None:
     clips = dataset([counting(60)], window_stride=25, window_tempo=2.0)  # windows 0-9, 25-34, 50-59
     speeds = []
     for _ in range(50):
@@ -196,7 +196,7 @@ def test_windows_are_played_faster_and_slower_about_their_middle() -> None:
             assert window[0] >= -1e-4 and window[-1] <= 59 + 1e-4
 
 
-def test_a_window_that_is_its_whole_clip_can_only_be_slower() -> None:
+def test_a_window_of_the_whole_clip_can_only_be_slowed_down() -> None:
     clips = dataset([counting(11)], window_stride=1, window_tempo=4.0)
     for _ in range(30):
         assert played(clips, 0).diff().max() <= 10 / 9 + 1e-4
@@ -219,7 +219,7 @@ def fill_with_ones(motion: Motion) -> Motion:
     )
 
 
-def test_augmentation_is_for_both_parts_corruption_for_the_observed_one_and_filling_comes_last() -> None:
+def test_augmentation_applies_to_both_parts_corruption_to_the_observed_one_and_filling_comes_last() -> None:
     motion = clip(10, drop=0.2)
     sample = dataset([motion], augment=double, corrupt=hide_first_joint, fill=fill_with_ones)[0]
     seen = motion.present[:, :6].clone()
@@ -237,7 +237,7 @@ def test_augmentation_of_windows_keeps_their_length(augment: Crop | Pad) -> None
     assert dataset([clip(30)], augment=Crop(num_frames=9))[0].future_mask.all()
 
 
-def test_a_class_has_its_own_preparation_and_filling_unless_others_are_asked_for() -> None:
+def test_a_class_has_default_preprocessing_and_filling() -> None:
     class Benchmark(MotionDataset):
         default_preprocess = (double, hide_first_joint)
         default_fill = (fill_with_ones,)
@@ -273,7 +273,7 @@ def test_samples_with_different_persons_make_a_batch() -> None:
     assert batch.y.tolist() == [1, 0]
 
 
-def test_weights_draw_classes_then_clips_then_windows_evenly() -> None:
+def test_weights_draw_classes_then_clips_then_windows_uniformly() -> None:
     clips = dataset([clip(10, "sit"), clip(13), clip(10)], window_stride=1)
     weights = clips.sample_weights
     assert weights.tolist() == pytest.approx([1 / 2, *[1 / 2 / 2 / 4] * 4, 1 / 2 / 2])
@@ -334,7 +334,7 @@ def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> N
         dataset([clip(10)], **arguments)
 
 
-def test_what_preparation_left_out_is_named_once() -> None:
+def test_clips_left_out_by_preparation_are_named_once() -> None:
     skipped = tuple((f"file {i}", "nobody") for i in range(5))
     with pytest.warns(
         UserWarning, match=r"5 clips are left out: file 0 \(nobody\), .* file 2 \(nobody\) and 2 more"
@@ -344,7 +344,7 @@ def test_what_preparation_left_out_is_named_once() -> None:
         )  # type: ignore[arg-type]
 
 
-def test_a_clip_without_anybody_is_left_out_by_preparation() -> None:
+def test_a_clip_without_persons_is_left_out_by_preparation() -> None:
     motion = clip(10)
     empty = motion.replace(poses=torch.zeros_like(motion.poses), present=torch.zeros_like(motion.present))
     assert SomebodySeen()(motion) is motion
@@ -353,7 +353,7 @@ def test_a_clip_without_anybody_is_left_out_by_preparation() -> None:
     assert SomebodySeen(lambda motion: empty)(motion) is None
 
 
-def test_position_errors_are_those_of_the_recorded_joints() -> None:
+def test_position_errors_only_count_recorded_joints() -> None:
     clips = dataset([clip(10)])
     target, mask = torch.randn(3, 4, 25, 3), torch.rand(3, 4, 25) > 0.4
     mask[1, 2] = False
@@ -375,7 +375,7 @@ def test_position_errors_are_those_of_the_recorded_joints() -> None:
             assert errors["pck@0.05"][n, t] == pytest.approx(sum(near) / len(near))
 
 
-def test_rotations_have_no_error_of_positions() -> None:
+def test_rotations_have_no_position_error() -> None:
     skeleton = load_skeleton("h36m32")
     motion = Motion(poses=torch.randn(1, 10, 32, 3), skeleton=skeleton, label="sit", frame_rate=25.0)
     frames = torch.zeros(1, 4, 32, 3)

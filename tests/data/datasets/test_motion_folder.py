@@ -52,7 +52,7 @@ def _names(clips: MotionFolder) -> list[str]:
     )
 
 
-def test_folders_behind_links_belong_to_the_folder(folder: Path, tmp_path: Path) -> None:
+def test_linked_folders_are_included(folder: Path, tmp_path: Path) -> None:
     names = _names(_make(folder, split="test", hold_out={"style": ["young"]}))
     (folder / "young").rename(tmp_path / "elsewhere")
     (folder / "young").symlink_to(tmp_path / "elsewhere")
@@ -93,7 +93,7 @@ def test_windows(folder: Path) -> None:
     assert len(clips) == 6 * 4  # windows of 25 frames begin at 0, 5, 10 and 15
 
 
-def test_shares_for_test_and_validation(folder: Path) -> None:
+def test_fractions_for_test_and_validation(folder: Path) -> None:
     names = [_names(_make(folder, split=s, hold_out=0.25, validation=0.3)) for s in ("train", "val", "test")]
     assert [len(part) for part in names] == [6, 3, 3]
     assert len(set().union(*names)) == 12
@@ -157,7 +157,7 @@ def test_the_splits_of_a_pickle(tmp_path: Path) -> None:
         assert chosen("train", **held) == "".join(sorted(set("abcdef") - set(test)))
 
 
-def test_the_table_prevails(folder: Path) -> None:
+def test_the_table_takes_precedence(folder: Path) -> None:
     write_motion(_clip(label="other", ids={"style": "none", "day": "1"}), folder / "old" / "wave_1.npz")
     clips = _make(folder, hold_out={"style": ["young"]})
     info = next(info for info in clips.store.clips if "old/wave_1" in info.source)
@@ -171,7 +171,7 @@ def test_a_changed_table_is_noticed(folder: Path) -> None:
     assert _make(folder, hold_out=0.3).class_names == ("greet", "take 2", "take 10")
 
 
-def test_other_files_are_named_and_hidden_ones_are_not(folder: Path) -> None:
+def test_other_files_are_named_unless_hidden(folder: Path) -> None:
     for name in (
         "notes.md",
         "a.mp4",
@@ -304,7 +304,7 @@ def test_wrong_folders(folder: Path, tmp_path: Path) -> None:
         _make(folder, hold_out=0.3)
 
 
-def test_rotations_are_left_to_their_benchmarks(tmp_path: Path) -> None:
+def test_rotations_are_refused(tmp_path: Path) -> None:
     for index in range(4):
         motion = Motion(poses=torch.randn(1, 9, 32, 3), skeleton=load_skeleton("h36m32"), label="walk")
         write_motion(motion.replace(frame_rate=50.0), tmp_path / f"{index}.npz")

@@ -119,7 +119,7 @@ def test_raw_frames_end_in_the_future(make: Callable[..., NTURGBD], root: Path) 
     torch.testing.assert_close(whole.x.transpose(0, 1), frames[-12:])
 
 
-def test_a_clip_is_centred_and_stands_upright_and_moved_rigidly(make: Callable[..., NTURGBD]) -> None:
+def test_a_clip_is_centred_and_turned_upright_rigidly(make: Callable[..., NTURGBD]) -> None:
     raw, clips = make(preprocess=[], fill=[]), make()
     joint = clips.skeleton.joint_index
     for index in range(len(clips)):
@@ -132,7 +132,7 @@ def test_a_clip_is_centred_and_stands_upright_and_moved_rigidly(make: Callable[.
         assert across[1].abs() < 1e-5 and across[0] > 0
 
 
-def test_two_persons_and_one_who_comes_late(tmp_path: Path) -> None:
+def test_two_persons_one_of_whom_appears_late(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     bodies = (Body(11), Body(22, start=14), Body(33, start=0, stop=3))  # the last is seen too briefly
     write_ntu_file(tmp_path / f"{name(1, 1, 1, 1, 58)}.skeleton", rng, num_frames=40, bodies=bodies)
@@ -151,7 +151,7 @@ def test_two_persons_and_one_who_comes_late(tmp_path: Path) -> None:
     assert not hidden.x.unflatten(0, (2, 25))[late, :, :14].any()
 
 
-def test_a_body_that_comes_back_with_another_number_is_one_person(tmp_path: Path) -> None:
+def test_a_body_that_reappears_with_another_id_is_one_person(tmp_path: Path) -> None:
     bodies = (Body(11, stop=20), Body(22, start=22))
     path = tmp_path / f"{name(1, 1, 1, 1, 1)}.skeleton"
     write_ntu_file(path, np.random.default_rng(2), num_frames=40, bodies=bodies)
@@ -172,7 +172,7 @@ def test_three_bodies_at_once_are_two_persons_in_the_frames_that_show_somebody(t
     assert motion.tracks == tuple(raw.tracks[person] for person in order[:2])
 
 
-def test_both_sizes_keep_a_store_of_their_own(root: Path, tmp_path: Path) -> None:
+def test_both_sizes_have_separate_stores(root: Path, tmp_path: Path) -> None:
     for _ in range(2):
         for classes in (60, 120):
             NTURGBD.from_settings(root=root, classes=classes, validation=None, cache=str(tmp_path))
@@ -180,7 +180,7 @@ def test_both_sizes_keep_a_store_of_their_own(root: Path, tmp_path: Path) -> Non
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
-def test_a_process_of_a_loader_gets_the_same_clips(make: Callable[..., NTURGBD]) -> None:
+def test_data_loader_workers_get_the_same_clips(make: Callable[..., NTURGBD]) -> None:
     clips = make()
     sent = pickle.dumps(clips)
     assert len(sent) < 50_000  # a reference to the stored clips, and not their frames

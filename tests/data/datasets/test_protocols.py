@@ -76,7 +76,7 @@ def test_unknown_protocols(call: object, message: str) -> None:
         call()  # type: ignore[operator]
 
 
-def test_numbers_are_taken_as_text() -> None:
+def test_numeric_ids_are_compared_as_text() -> None:
     assert leave_out("view", [3]) == leave_out("view", ["3"])
 
 
@@ -100,7 +100,7 @@ def test_without_validation_all_training_clips_train() -> None:
         select(clips, ntu_protocol("cross-view"), "val")
 
 
-def test_groups_hold_out_the_clips_that_are_in_all_of_them() -> None:
+def test_hold_out_takes_the_clips_in_all_given_groups() -> None:
     clips = ntu_clips()
     val = select(clips, train_on("view", [2, 3]), "val", validation={"subject": [1, "9"], "setup": ["2"]})
     expected = [
@@ -116,7 +116,7 @@ def share_clips(folder: str) -> list[Clip]:
     return [Clip(f"{folder}/{label}_{i:03}", label) for label, count in counts.items() for i in range(count)]
 
 
-def test_a_share_is_taken_of_each_class_but_never_all() -> None:
+def test_a_fraction_of_each_class_is_held_out_but_never_all_clips() -> None:
     clips = share_clips("/a")
     for share, expected in (
         (0.05, {"pair": 1, "some": 1, "many": 5}),
@@ -129,7 +129,7 @@ def test_a_share_is_taken_of_each_class_but_never_all() -> None:
         assert sorted(train + val) == list(range(len(clips)))
 
 
-def test_a_share_depends_only_on_names() -> None:
+def test_held_out_clips_depend_only_on_names() -> None:
     clips = share_clips("/a")
     _, val = hold_out(clips, range(len(clips)), 0.2)
     names = {clips[i].source.rsplit("/", 1)[1] for i in val}
@@ -141,7 +141,7 @@ def test_a_share_depends_only_on_names() -> None:
     assert names != {f"many_{i:03}" for i in range(20)} | {"some_000", "some_001", "pair_000"}
 
 
-def test_a_share_is_the_same_in_a_process_with_other_hashes() -> None:
+def test_held_out_clips_do_not_depend_on_the_hash_seed() -> None:
     script = (
         "from pyg_sybio.data.datasets.protocols import hold_out\n"
         "from dataclasses import make_dataclass\n"
@@ -164,7 +164,7 @@ def test_a_missing_id_names_the_clip() -> None:
         hold_out(clips, [0], {"subject": ["1"]})
 
 
-def test_an_empty_split_says_what_there_is() -> None:
+def test_the_error_of_an_empty_split_lists_the_existing_ids() -> None:
     clips = [Clip(f"/{i}", ids={"view": view}) for i, view in enumerate(["1", "2", "10", "1"])]
     message = (
         "split 'test' is empty: clips with 'view' 3 are for test, and the 4 clips that exist have 1, 2, 10"
@@ -186,7 +186,7 @@ def test_an_empty_split_says_what_there_is() -> None:
         ({"view": ["1", "2"]}, r"'validation' \('view' in 1, 2\) leaves no training clip of the 2"),
     ],
 )
-def test_a_validation_part_has_to_leave_something(validation: object, message: str) -> None:
+def test_validation_must_leave_training_clips(validation: object, message: str) -> None:
     clips = [Clip("/1", ids={"view": "1"}), Clip("/2", ids={"view": "2"})]
     with pytest.raises(ValueError, match=message):
         hold_out(clips, [0, 1], validation)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def futures(clips: Dataset) -> list[int]:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 1.0])
 @pytest.mark.parametrize("number", [2, 7, 40])
-def test_the_chosen_trade_and_nobody_keeps_his_own(number: int, share: float) -> None:
+def test_chosen_samples_exchange_futures_and_none_keeps_its_own(number: int, share: float) -> None:
     clips = ShuffledFutures(Numbered([1] * number), share)
     found = futures(clips)
     assert sorted(found) == list(range(number))
@@ -63,7 +63,7 @@ def test_the_choice_depends_only_on_the_seed() -> None:
     assert all(more[i] != i for i in range(30) if found[i] != i)
 
 
-def test_a_mask_goes_with_its_future() -> None:
+def test_a_mask_moves_with_its_future() -> None:
     clips = ShuffledFutures(Numbered([1] * 12), 0.75)
     for clip in clips:
         source = int(clip.future[0, 0, 0])
@@ -73,7 +73,7 @@ def test_a_mask_goes_with_its_future() -> None:
 
 
 @pytest.mark.parametrize("masks", [True, False])
-def test_of_other_numbers_of_persons_the_first_count_and_the_rest_is_masked(masks: bool) -> None:
+def test_futures_with_fewer_or_more_persons_are_masked_or_truncated(masks: bool) -> None:
     persons = [1, 2, 3, 1, 2, 3]
     numbered = Numbered(persons, masks=masks)
     clips = ShuffledFutures(numbered, 1.0)
@@ -94,7 +94,7 @@ def test_of_other_numbers_of_persons_the_first_count_and_the_rest_is_masked(mask
     assert batch.future_mask.shape[:2] == batch.future.shape[:2]
 
 
-def test_the_samples_themselves_stay_as_they_are() -> None:
+def test_the_original_samples_do_not_change() -> None:
     kept = [Numbered([1] * 6)[i] for i in range(6)]
 
     class InMemory(Numbered):

@@ -19,7 +19,7 @@ def fitted() -> tuple[list[torch.Tensor], Normalisation]:
     return files, Normalisation.fit(files, USED)
 
 
-def test_normalisation_has_numpys_statistics_over_all_frames() -> None:
+def test_normalisation_equals_numpy_statistics_over_all_frames() -> None:
     files, normalisation = fitted()
     frames = np.concatenate([file.numpy() for file in files])
     varying = [column for column in range(15) if column not in (8, 9, 10, 11)]
@@ -66,7 +66,7 @@ CHAIN = Skeleton(
 )
 
 
-def test_standardize_gives_the_used_joints_and_its_inverse_all() -> None:
+def test_standardize_returns_the_used_joints_and_its_inverse_all_joints() -> None:
     files, normalisation = fitted()
     used = CHAIN.subset("used")
     assert used_columns(CHAIN, used) == USED

@@ -82,27 +82,27 @@ def test_every_length_follows_the_rule(padding: str, ratio: float) -> None:
         ((0.99, 1.0), "hold", [7, 7, 7, 7, 7]),
     ],
 )
-def test_a_part_of_what_is_observed(part: tuple[float, float], padding: str, observed: list[int]) -> None:
+def test_part_of_the_observed_frames(part: tuple[float, float], padding: str, observed: list[int]) -> None:
     sample = split_tasks(clip(11), num_observed=5, num_future=3, padding=padding, part=part)
     assert frames(sample.observed) == observed
     assert frames(sample.future) == [8, 9, 10]
 
 
-def test_a_part_is_of_what_has_been_seen_so_far() -> None:
+def test_parts_are_relative_to_the_observed_frames() -> None:
     sample = split_tasks(clip(20), num_observed=4, num_future=4, observation_ratio=0.5, part=(0.25, 1.0))
     assert frames(sample.observed) == [4, 5, 6, 7]
     assert max(frames(split_tasks(clip(20), num_observed=4, num_future=4, part=(0.5, 1.0)).observed)) == 15
 
 
 @pytest.mark.parametrize("part", [(0.5, 0.5), (0.6, 0.5), (-0.1, 1.0), (0.0, 1.1), (0.0, float("nan"))])
-def test_a_part_that_is_none(part: tuple[float, float]) -> None:
+def test_parts_out_of_range(part: tuple[float, float]) -> None:
     with pytest.raises(
         ValueError, match=r"'part' is .*, expected two shares from 0 to 1, the lower one first"
     ):
         split_tasks(clip(11), num_observed=5, num_future=3, part=part)
 
 
-def test_the_earlier_the_less_is_seen_and_the_future_follows_at_once() -> None:
+def test_smaller_ratios_observe_less_and_the_future_follows_immediately() -> None:
     sample = split_tasks(clip(30), num_observed=10, num_future=10, observation_ratio=0.5)
     assert frames(sample.observed) == list(range(10))
     assert frames(sample.future) == list(range(10, 20))
@@ -128,7 +128,7 @@ def test_reserved_frames_by_hand(
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 12])
-def test_with_nothing_reserved_a_clip_of_any_length_is_observed_whole(num_frames: int) -> None:
+def test_without_reserved_frames_clips_are_fully_observed(num_frames: int) -> None:
     sample = split_tasks(clip(num_frames), num_observed=12, num_future=3, reserved=0)
     assert frames(sample.observed)[-num_frames:] == list(range(num_frames))
     assert frames(sample.future) == [-1, -1, -1]
@@ -137,7 +137,7 @@ def test_with_nothing_reserved_a_clip_of_any_length_is_observed_whole(num_frames
     assert frames(early.future) == [6, 7, 8, 9, 10, 11, -1, -1]
 
 
-def test_a_share_is_a_range_of_one() -> None:
+def test_a_number_is_a_range_of_one_ratio() -> None:
     assert ratio_range(0.4) == (0.4, 0.4)
     assert ratio_range([0.1, 1]) == (0.1, 1)
 
@@ -145,7 +145,7 @@ def test_a_share_is_a_range_of_one() -> None:
 @pytest.mark.parametrize(
     "value", [0.0, 1.1, [0.5], [0.1, 0.2, 0.3], [0.6, 0.5], [0.0, 1.0], [0.5, 2], "0.5", None]
 )
-def test_neither_a_share_nor_a_range(value: object) -> None:
+def test_values_that_are_neither_a_ratio_nor_a_range(value: object) -> None:
     with pytest.raises(ValueError, match=r"'observation_ratio' is .*, expected a number above 0") as error:
         ratio_range(value)  # type: ignore[arg-type]
     assert repr(value) in str(error.value)
@@ -158,7 +158,7 @@ def test_a_fixed_split_overrides_the_rule() -> None:
     assert frames(sample.future) == [2, 3, 4]
 
 
-def test_all_that_belongs_to_a_frame_goes_along() -> None:
+def test_all_fields_of_a_frame_move_together() -> None:
     motion = clip(9, num_persons=3, drop=0.4).replace(tracks=(7, 5, 6))
     sample = split_tasks(motion, num_observed=10, num_future=6)
     index = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]  # ceil(9 / 2) frames, twice

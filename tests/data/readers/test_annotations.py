@@ -92,7 +92,7 @@ def test_poses_scores_and_splits(path: Path, protocol: int, dtype: type) -> None
     assert all(one.equal(other) for one, other in zip(both.motions(), motions, strict=True))
 
 
-def test_in_an_image_without_scores_a_zero_is_a_joint_that_was_not_found(path: Path) -> None:
+def test_in_images_without_scores_a_zero_joint_is_missing(path: Path) -> None:
     entry = annotation(scores=False, joints=18)
     entry["keypoint"][0, 3, 4] = 0
     motion = only(path, entry)
@@ -103,7 +103,7 @@ def test_in_an_image_without_scores_a_zero_is_a_joint_that_was_not_found(path: P
     assert torch.equal(motion.poses[..., 2], motion.present.float())
 
 
-def test_in_space_a_joint_at_the_origin_is_there_if_the_person_is(path: Path) -> None:
+def test_in_space_a_joint_at_the_origin_is_present_with_its_person(path: Path) -> None:
     entry = annotation(scores=False, joints=25, coordinates=3)
     entry["keypoint"][0, :, 1] = 0  # centred
     motion = only(path, entry)
@@ -112,7 +112,7 @@ def test_in_space_a_joint_at_the_origin_is_there_if_the_person_is(path: Path) ->
     np.testing.assert_array_equal(motion.poses, entry["keypoint"].astype(np.float32))
 
 
-def test_persons_who_are_nowhere_are_left_out(path: Path) -> None:
+def test_persons_who_are_never_present_are_left_out(path: Path) -> None:
     entry = annotation()
     entry["keypoint_score"][0] = 0
     motion = only(path, entry)
@@ -128,7 +128,7 @@ def test_persons_who_are_nowhere_are_left_out(path: Path) -> None:
         assert only(path, entry).poses.shape == (1, 5, 17, 3)
 
 
-def test_another_skeleton_says_what_the_joints_are(path: Path) -> None:
+def test_another_skeleton_can_be_given(path: Path) -> None:
     entry = annotation(joints=20, coordinates=3, scores=False)
     with pytest.raises(
         ValueError, match="'keypoint' has 20 joints of 3 coordinates, expected 25 of 3, 17 of 2"
@@ -184,7 +184,7 @@ for _ in range(50):
         ),
     ],
 )
-def test_a_wrong_annotation_is_named_with_its_place(path: Path, change: dict[str, Any], message: str) -> None:
+def test_errors_name_the_annotation_and_field(path: Path, change: dict[str, Any], message: str) -> None:
     written(path, document(annotation("one"), annotation("two", **change)))
     motions = read_annotations(path)
     assert next(motions).source == f"{path}: one"
@@ -201,7 +201,7 @@ def test_a_missing_entry_is_named(path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_a_list_of_annotations_alone_and_clips_without_label_or_anybody(path: Path, protocol: int) -> None:
+def test_a_plain_list_of_annotations_and_clips_without_labels_or_persons(path: Path, protocol: int) -> None:
     nobody = annotation("two", keypoint=np.zeros((0, 5, 17, 2), np.float16), scores=False)
     unlabelled = annotation("three")
     del unlabelled["label"]
@@ -215,7 +215,7 @@ def test_a_list_of_annotations_alone_and_clips_without_label_or_anybody(path: Pa
     assert not motions[1].present.any() and motions[1].poses.shape == (1, 5, 17, 3)
 
 
-def test_frames_of_nobody_take_no_memory(path: Path) -> None:
+def test_frames_without_persons_take_no_memory(path: Path) -> None:
     entry = annotation(total_frames=2**31, keypoint=np.zeros((0, 2**31, 17, 2)), scores=False)
     with pytest.raises(ValueError, match="'keypoint' has 2147483648 frames without any person"):
         only(path, entry)
@@ -247,7 +247,7 @@ def test_frames_of_nobody_take_no_memory(path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_named(path: Path, content: Any, message: str) -> None:
+def test_errors_name_the_file(path: Path, content: Any, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         load_annotations(written(path, content))
     assert str(caught.value).startswith(str(path))
@@ -260,7 +260,7 @@ def test_ids_without_an_annotation_are_left_out_of_a_split_with_a_warning(path: 
     assert splits == {"a": ("one",), "b": ("one",)}
 
 
-def test_the_names_of_splits_say_the_part_of_a_clip_in_each_protocol(path: Path) -> None:
+def test_split_names_give_the_split_of_a_clip_in_each_protocol(path: Path) -> None:
     names = ("one", "two", "S001C002P003R001A004")
     content = document(
         *(annotation(name) for name in names),
@@ -287,7 +287,7 @@ def test_the_names_of_splits_say_the_part_of_a_clip_in_each_protocol(path: Path)
         list(read_annotations(written(path, content)))
 
 
-def test_a_joint_whose_score_lies_below_zero_was_not_seen(path: Path) -> None:
+def test_a_joint_with_a_negative_score_is_missing(path: Path) -> None:
     entry = annotation()
     entry["keypoint_score"][0, 1, 4] = -0.01
     motion = only(path, entry)
@@ -343,7 +343,7 @@ def read(path: Path) -> list[Motion]:
 
 
 @pytest.mark.parametrize("protocol", [0, 4, 5])
-def test_damaged_files_are_refused_or_read_rightly(path: Path, protocol: int) -> None:
+def test_damaged_files_are_refused_or_read_correctly(path: Path, protocol: int) -> None:
     sound = pickle.dumps(document(*(annotation(name) for name in NAMES)), protocol)
     assert naive(sound) is not None
     refused = assert_safe(read, path, mutations(sound, seed=2, text=False), right=naive)

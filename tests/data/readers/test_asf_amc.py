@@ -98,7 +98,7 @@ def write(folder: Path, asf: str = ASF, amc: str | None = None) -> Path:
     return path
 
 
-def test_made_files_are_what_the_naive_parse_gives(tmp_path: Path) -> None:
+def test_generated_files_equal_the_naive_parse(tmp_path: Path) -> None:
     path = write(tmp_path, amc=amc_with(6))
     motion = read_amc(path)
     assert_naive(motion, Naive(ASF, path.read_text()))
@@ -106,7 +106,7 @@ def test_made_files_are_what_the_naive_parse_gives(tmp_path: Path) -> None:
     assert motion.frame_rate == 120.0 and motion.source == str(path) and motion.poses.dtype == torch.float32
 
 
-def test_units_are_metres_and_radians_whatever_the_file_has(tmp_path: Path) -> None:
+def test_units_are_converted_to_metres_and_radians(tmp_path: Path) -> None:
     expected = read_amc(write(tmp_path))
     inches = ASF.replace("length 0.45", "length 1.0")
     other = read_amc(write(tmp_path, inches))
@@ -135,7 +135,7 @@ def test_units_are_metres_and_radians_whatever_the_file_has(tmp_path: Path) -> N
     assert silent.equal(motion)
 
 
-def test_the_rig_and_the_rotations_are_those_of_the_positions(tmp_path: Path) -> None:
+def test_the_rig_and_rotations_give_the_positions(tmp_path: Path) -> None:
     path = write(tmp_path)
     rig = load_asf(find_asf(path))
     values = load_amc(path, rig)
@@ -153,7 +153,7 @@ def test_the_rig_and_the_rotations_are_those_of_the_positions(tmp_path: Path) ->
     torch.testing.assert_close(rig.positions(values), positions)
 
 
-def test_frames_may_begin_anywhere_and_bones_come_in_any_order(tmp_path: Path) -> None:
+def test_any_first_frame_number_and_any_order_of_bones(tmp_path: Path) -> None:
     expected = read_amc(write(tmp_path)).poses
     assert torch.equal(read_amc(write(tmp_path, amc=amc_with(first=1780))).poses, expected)
     lines = amc_with().split("\n")
@@ -172,7 +172,7 @@ def test_frames_may_begin_anywhere_and_bones_come_in_any_order(tmp_path: Path) -
     assert torch.equal(read_amc(path).poses, expected)
 
 
-def test_byte_order_marks_are_read_over(tmp_path: Path) -> None:
+def test_byte_order_marks_are_ignored(tmp_path: Path) -> None:
     path = write(tmp_path)
     motion = read_amc(path)
     for file in (path, tmp_path / "made.asf"):
@@ -194,7 +194,7 @@ def test_joints_are_found_by_name(tmp_path: Path) -> None:
         read_amc(path, skeleton=load_skeleton("ntu25"))
 
 
-def test_the_skeleton_beside_the_motion_is_found(tmp_path: Path) -> None:
+def test_the_skeleton_next_to_the_motion_is_found(tmp_path: Path) -> None:
     path = write(tmp_path)
     assert find_asf(path) == tmp_path / "made.asf"
     (tmp_path / "made.asf").rename(tmp_path / "whatever.ASF")
@@ -271,7 +271,7 @@ def asf_with(old: str, new: str) -> str:
         (asf_with("leg foot", "leg foot root"), ", line 56 has 'root' as a child, expected it only as a pa"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_in_a_skeleton_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_in_a_skeleton_name_the_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=r"made\.asf" + message):
         read_amc(write(tmp_path, text))
 
@@ -304,12 +304,12 @@ def amc_changed(old: str, new: str) -> str:
         (amc_changed("\nroot (\\S+)", "\nroot 1e300"), ", frame 1: joint 'root' has no finite position"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_in_a_motion_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_in_a_motion_name_the_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=r"made_01\.amc" + message):
         read_amc(write(tmp_path, amc=text))
 
 
-def test_too_many_bones_are_an_error_and_a_deep_hierarchy_is_not(tmp_path: Path) -> None:
+def test_too_many_bones_are_an_error_but_deep_hierarchies_are_read(tmp_path: Path) -> None:
     def deep(count: int) -> str:
         head, tail = ASF.index("  begin\n    id 1"), ASF.index(":hierarchy")
         bone = "begin\nname b{}\ndirection 0 1 0\nlength 1\naxis 0 0 0 XYZ\nend\n"
@@ -324,7 +324,7 @@ def test_too_many_bones_are_an_error_and_a_deep_hierarchy_is_not(tmp_path: Path)
         read_amc(write(tmp_path, deep(10_000), amc))
 
 
-def test_damaged_motions_are_refused_or_read_rightly(tmp_path: Path) -> None:
+def test_damaged_motions_are_refused_or_read_correctly(tmp_path: Path) -> None:
     path = write(tmp_path)
 
     def right(content: bytes) -> list[Motion] | None:
@@ -340,7 +340,7 @@ def test_damaged_motions_are_refused_or_read_rightly(tmp_path: Path) -> None:
     assert assert_safe(read_amc, path, damaged, right=right) > 150
 
 
-def test_damaged_skeletons_are_refused_or_read_rightly(tmp_path: Path) -> None:
+def test_damaged_skeletons_are_refused_or_read_correctly(tmp_path: Path) -> None:
     amc = write(tmp_path)
 
     def read(path: Path) -> Motion:
@@ -363,7 +363,7 @@ def test_damaged_skeletons_are_refused_or_read_rightly(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_real_files_are_what_the_naive_parse_gives(data_root: Path) -> None:
+def test_real_files_equal_the_naive_parse(data_root: Path) -> None:
     folder = data_root / "cmu_asf_amc"
     asf = (folder / "02.asf").read_text()
     files = sorted(folder.glob("*.amc"))
@@ -376,7 +376,7 @@ def test_real_files_are_what_the_naive_parse_gives(data_root: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_bones_keep_their_lengths_and_feet_the_floor_in_all_real_files(data_root: Path) -> None:
+def test_in_all_real_files_bone_lengths_are_constant_and_feet_stay_on_the_floor(data_root: Path) -> None:
     for path in sorted((data_root / "cmu_asf_amc").glob("*.amc")):
         motion = read_amc(path)
         skeleton, poses = motion.skeleton, motion.poses[0].double()

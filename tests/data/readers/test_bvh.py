@@ -183,7 +183,7 @@ def assert_naive(motion: Motion, naive: Naive, rtol: float = 1e-5) -> None:
     assert motion.num_persons == 1 and bool(motion.present.all())
 
 
-def test_a_made_file_is_what_the_naive_parse_gives(tmp_path: Path) -> None:
+def test_a_generated_file_equals_the_naive_parse(tmp_path: Path) -> None:
     path = write(tmp_path / "made.bvh", text_with(7))
     motion = read_bvh(path)
     assert_naive(motion, Naive(path.read_text()))
@@ -192,7 +192,7 @@ def test_a_made_file_is_what_the_naive_parse_gives(tmp_path: Path) -> None:
     assert motion.source == str(path) and motion.label is None
 
 
-def test_end_sites_are_joints_where_the_skeleton_wants_them(tmp_path: Path) -> None:
+def test_end_sites_are_joints_if_the_skeleton_has_them(tmp_path: Path) -> None:
     path = write(tmp_path / "made.bvh", text_with())
     skeleton = load_bvh_rig(path).skeleton(end_sites=True)
     # The head's end lies where the head is, and is none.
@@ -208,7 +208,7 @@ def test_end_sites_are_joints_where_the_skeleton_wants_them(tmp_path: Path) -> N
     assert "Hand_L_end" in read_bvh(path).skeleton.joints
 
 
-def test_the_rotations_and_steps_are_those_of_the_positions(tmp_path: Path) -> None:
+def test_the_rotations_and_translations_give_the_positions(tmp_path: Path) -> None:
     rig, values, frame_rate = load_bvh(write(tmp_path / "made.bvh", text_with()))
     assert repr(rig) == "BvhRig(8 joints, 4 end sites, 20 channels)"
     assert values.shape == (4, 20) and frame_rate == 30.0
@@ -225,7 +225,7 @@ def test_the_rotations_and_steps_are_those_of_the_positions(tmp_path: Path) -> N
     torch.testing.assert_close(steps[:, tail, 2], values[:, 16])
 
 
-def test_a_long_file_is_posed_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_files_are_processed_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "made.bvh", text_with(9))
     whole = read_bvh(path)
     monkeypatch.setattr("pyg_sybio.data.readers.kinematic_chain._POSED_AT_ONCE", 12 * 2)
@@ -252,14 +252,14 @@ def test_case_and_spaces_do_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 240])
-def test_a_rounded_frame_time_means_a_whole_rate(rate: int) -> None:
+def test_a_rounded_frame_time_gives_an_integer_frame_rate(rate: int) -> None:
     for digits in (6, 7, 9):
         assert frame_rate_of(float(f"{1 / rate:.{digits}f}")) == rate
     assert frame_rate_of(float(np.float32(1 / rate))) == rate
 
 
 @pytest.mark.parametrize("rate", [23.976, 29.97, 59.94, 0.5, 33.3])
-def test_other_frame_times_are_taken_as_they_are(rate: float) -> None:
+def test_other_frame_times_are_kept(rate: float) -> None:
     assert frame_rate_of(1 / rate) == pytest.approx(rate, rel=1e-12)
 
 
@@ -331,7 +331,7 @@ def replaced(old: str, new: str) -> str:
         ),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_name_the_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=r"made\.bvh.*" + message.replace(r"made\.bvh ", "")):
         read_bvh(write(tmp_path / "made.bvh", text))
 
@@ -342,7 +342,7 @@ def test_positions_beyond_single_precision_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [b"Spi\xe9ne", b"Spi\0ne", b"Spi\x1bne"])
-def test_names_that_are_no_text_are_refused(tmp_path: Path, name: bytes) -> None:
+def test_undecodable_names_are_refused(tmp_path: Path, name: bytes) -> None:
     path = tmp_path / "made.bvh"
     path.write_bytes(text_with().encode().replace(b"Spine", name))
     with pytest.raises(
@@ -362,14 +362,14 @@ def nested(depth: int) -> str:
     return f"HIERARCHY\n{opening}{'}' * depth}\nMOTION\nFrames: 1\nFrame Time: 0.01\n{values}\n"
 
 
-def test_deep_nesting_is_no_trouble_and_too_many_joints_an_error(tmp_path: Path) -> None:
+def test_deep_nesting_is_read_but_too_many_joints_are_an_error(tmp_path: Path) -> None:
     motion = read_bvh(write(tmp_path / "deep.bvh", nested(1000)))
     assert motion.poses[0, 0, -1].tolist() == [0, 1000, 0]
     with pytest.raises(ValueError, match=r"line 1002 has joint number 1001, expected at most 1000"):
         read_bvh(write(tmp_path / "deep.bvh", nested(10_000)))
 
 
-def test_damaged_files_are_refused_or_read_rightly(tmp_path: Path) -> None:
+def test_damaged_files_are_refused_or_read_correctly(tmp_path: Path) -> None:
     path = tmp_path / "made.bvh"
 
     def right(content: bytes) -> list[Motion] | None:
@@ -389,14 +389,14 @@ def test_damaged_files_are_refused_or_read_rightly(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_real_files_are_what_the_naive_parse_gives(data_root: Path) -> None:
+def test_real_files_equal_the_naive_parse(data_root: Path) -> None:
     files = sorted((data_root / "bandai2").glob("*.bvh"), key=lambda path: (path.stat().st_size, path.name))
     for path in files[:6]:
         assert_naive(read_bvh(path), Naive(path.read_text()))
 
 
 @pytest.mark.real_data
-def test_bones_keep_their_lengths_and_feet_the_floor_in_all_real_files(data_root: Path) -> None:
+def test_in_all_real_files_bone_lengths_are_constant_and_feet_stay_on_the_floor(data_root: Path) -> None:
     files = sorted((data_root / "bandai2").glob("*.bvh"))
     assert len(files) == 400
     skeleton = load_bvh_rig(files[0]).skeleton()

@@ -63,7 +63,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_reading_gives_what_plain_splitting_gives(tmp_path: Path) -> None:
+def test_reading_equals_splitting_lines(tmp_path: Path) -> None:
     path = tmp_path / "motion.txt"
     path.write_bytes(sound())
     motion = read_expmap(path, skeleton=THREE)
@@ -83,7 +83,7 @@ def test_windows_line_ends_spaces_and_blank_lines_at_the_end(tmp_path: Path) -> 
     assert motion.translation.tolist() == [[[1, 2, 0], [1, 2, 0]]]
 
 
-def test_a_byte_order_mark_is_no_value(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_a_value(tmp_path: Path) -> None:
     path = tmp_path / "motion.txt"
     path.write_bytes(sound())
     motion = read(path)
@@ -99,7 +99,7 @@ def test_a_byte_order_mark_is_no_value(tmp_path: Path) -> None:
         ("MAX_LINE", 50, "motion.txt, line 3 is longer than 50 characters"),
     ],
 )
-def test_what_is_read_at_once_is_not_too_large(
+def test_too_large_files_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, message: str
 ) -> None:
     row = ",".join("1" * VALUES)
@@ -129,7 +129,7 @@ def test_what_is_read_at_once_is_not_too_large(
         (lambda rows: rows.clear(), "motion.txt has no frames, expected lines of 12 comma-separated values"),
     ],
 )
-def test_a_damaged_file_is_named_with_its_line(tmp_path: Path, change: object, message: str) -> None:
+def test_errors_name_the_file_and_line(tmp_path: Path, change: object, message: str) -> None:
     rows = [[str(value) for value in range(VALUES)] for _ in range(3)]
     change(rows)  # type: ignore[operator]
     path = write(tmp_path / "motion.txt", "".join(",".join(row) + "\n" for row in rows))
@@ -142,14 +142,14 @@ def test_a_skeleton_of_positions_is_refused(tmp_path: Path) -> None:
         read_expmap(tmp_path / "motion.txt", skeleton=load_skeleton("ntu25"))
 
 
-def test_damaged_files_are_refused_or_read_rightly(tmp_path: Path) -> None:
+def test_damaged_files_are_refused_or_read_correctly(tmp_path: Path) -> None:
     damaged = mutations(sound(), seed=1, count=400)
     refused = assert_safe(read, tmp_path / "motion.txt", damaged, right=naive)
     assert 150 < refused < 400  # numbers may change, and lines be lost, into a file that is sound
 
 
 @pytest.mark.real_data
-def test_real_files_are_what_numpy_reads(data_root: Path) -> None:
+def test_real_files_equal_numpy_loadtxt(data_root: Path) -> None:
     skeleton = load_skeleton("cmu38")
     files = sorted(data_root.glob("cmu_mocap/*/*/*.txt"))
     assert files

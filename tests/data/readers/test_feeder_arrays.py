@@ -96,7 +96,7 @@ def read(path: Path) -> list[Motion]:
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
-def test_clips_are_those_that_numpy_reads(path: Path, save: Callable[..., None], dtype: Any) -> None:
+def test_clips_equal_those_read_by_numpy(path: Path, save: Callable[..., None], dtype: Any) -> None:
     values = arrays(dtype=dtype)
     found, expected = read(written(path, values, save)), naive(path.read_bytes())
     assert expected is not None and len(found) == 6
@@ -196,7 +196,7 @@ def with_value(name: str, place: tuple[Any, ...], value: Any) -> Callable[[Array
         (lambda values: values.update(x_test=np.asfortranarray(values["x_test"])), "is in Fortran order"),
     ],
 )
-def test_a_wrong_array_is_named(path: Path, change: Callable[[Arrays], Any], message: str) -> None:
+def test_errors_name_the_array(path: Path, change: Callable[[Arrays], Any], message: str) -> None:
     values = arrays(dtype=np.float64)
     change(values)
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
@@ -204,7 +204,7 @@ def test_a_wrong_array_is_named(path: Path, change: Callable[[Arrays], Any], mes
     assert str(caught.value).count(str(path)) == 1
 
 
-def test_no_clips_for_a_split_are_an_error(path: Path) -> None:
+def test_a_split_without_clips_is_an_error(path: Path) -> None:
     values = arrays()
     values |= {name: values[name][:0] for name in ("x_test", "y_test")}
     with pytest.raises(ValueError, match=r"array 'x_test': has shape \[0, 6, 150\], expected \[N, T, 150\]"):
@@ -248,13 +248,13 @@ def test_huge_arrays_take_no_memory(path: Path, shape: tuple[int, ...], zeros: i
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_damaged_files_are_refused_or_read_rightly(path: Path, save: Callable[..., None]) -> None:
+def test_damaged_files_are_refused_or_read_correctly(path: Path, save: Callable[..., None]) -> None:
     sound = packed(arrays(num_frames=2, num_clips=2), save)
     damaged = mutations(sound, seed=4, text=False)
     assert assert_safe(read, path, damaged, right=naive) > 150
 
 
-def test_damaged_arrays_in_whole_archives_are_refused_or_read_rightly(path: Path) -> None:
+def test_damaged_arrays_in_intact_archives_are_refused_or_read_correctly(path: Path) -> None:
     sound = packed(arrays(num_frames=2, num_clips=2))
     inner = io.BytesIO()
     np.save(inner, arrays(num_frames=2, num_clips=2)["x_train"])
@@ -271,7 +271,7 @@ def test_damaged_arrays_in_whole_archives_are_refused_or_read_rightly(path: Path
     assert assert_safe(read, path, rebuilt, right=naive) > 80
 
 
-def test_a_changed_value_shows_in_the_checksum(path: Path) -> None:
+def test_changed_values_are_detected_by_the_checksum(path: Path) -> None:
     values = arrays()
     values["x_train"][0, 0, 0] = 123.5
     content = written(path, values).read_bytes()

@@ -68,7 +68,7 @@ def write_array(path: Path, values: np.ndarray) -> Path:
         ((5, 21, 3), "hand21"),
     ],
 )
-def test_arrays_of_one_and_more_persons(
+def test_arrays_of_one_or_more_persons(
     suffix: str, shape: tuple[int, ...], skeleton: str, tmp_path: Path
 ) -> None:
     values = keypoints(*shape)
@@ -85,7 +85,7 @@ def test_arrays_of_one_and_more_persons(
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<i2", ">i8", "|u1"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_any_kind_of_number_in_npy(dtype: str, order: Any, tmp_path: Path) -> None:
+def test_any_numeric_type_in_npy(dtype: str, order: Any, tmp_path: Path) -> None:
     values = np.asarray(100 * keypoints(4, 17, 3), dtype=dtype, order=order)
     np.save(tmp_path / "walk.npy", values)
     motion = read_keypoints(tmp_path / "walk.npy")
@@ -120,7 +120,7 @@ def test_any_kind_of_number_in_npy(dtype: str, order: Any, tmp_path: Path) -> No
         ((0, 17, 3), None, r"has shape \[0, 17, 3\], expected \[T, M, C\]"),
     ],
 )
-def test_what_fits_no_skeleton_is_refused(
+def test_arrays_that_fit_no_skeleton_are_refused(
     shape: tuple[int, ...], given: str | None, message: str, tmp_path: Path
 ) -> None:
     path = write_array(tmp_path / "walk.npy", keypoints(*shape))
@@ -128,7 +128,7 @@ def test_what_fits_no_skeleton_is_refused(
         read_keypoints(path, skeleton=None if given is None else load_skeleton(given))
 
 
-def test_rotations_are_no_keypoints(tmp_path: Path) -> None:
+def test_rotation_skeletons_are_refused(tmp_path: Path) -> None:
     path = write_array(tmp_path / "walk.npy", keypoints(5, 38, 3))
     with pytest.raises(ValueError, match="'cmu38' has coordinates 'expmap', expected 'xyz' or 'xy' or"):
         read_keypoints(path, skeleton=load_skeleton("cmu38"))
@@ -142,7 +142,7 @@ def test_rotations_are_no_keypoints(tmp_path: Path) -> None:
         (1e39, 1, "joint 'left_ear', expected finite numbers"),
     ],
 )
-def test_wrong_values_are_named(value: float, axis: int, message: str, tmp_path: Path) -> None:
+def test_errors_name_invalid_values(value: float, axis: int, message: str, tmp_path: Path) -> None:
     values = keypoints(5, 17, 3)
     values[4, 3, axis] = value
     path = write_array(tmp_path / "walk.npy", values)
@@ -164,7 +164,7 @@ def test_wrong_values_are_named(value: float, axis: int, message: str, tmp_path:
         ([[[1, 2, False]] * 17], r"\[0\]\[0\]\[2\] is false, expected a number"),
     ],
 )
-def test_wrong_nesting_is_named(content: Any, message: str, tmp_path: Path) -> None:
+def test_errors_name_invalid_nesting(content: Any, message: str, tmp_path: Path) -> None:
     (tmp_path / "walk.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=f"walk.json{message}"):
         read_keypoints(tmp_path / "walk.json")
@@ -229,7 +229,7 @@ def test_openpose_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "openpose25"])
-def test_openpose_folder_that_shows_nobody(given: str | None, tmp_path: Path) -> None:
+def test_openpose_folder_without_persons(given: str | None, tmp_path: Path) -> None:
     for number in range(3):
         write_json(tmp_path / f"clip_{number:012}_keypoints.json", {"people": []})
     if given is None:
@@ -261,7 +261,7 @@ def test_wrong_coco_results_are_refused(content: Any, message: str, tmp_path: Pa
         read_keypoints(path)
 
 
-def test_coco_results_are_no_positions_in_space(tmp_path: Path) -> None:
+def test_coco_results_with_three_dimensional_skeletons_are_refused(tmp_path: Path) -> None:
     path = write_json(tmp_path / "results.json", coco([1], 25))
     with pytest.raises(ValueError, match="'ntu25' has coordinates 'xyz', expected 'xy' or 'xy\\+score' for"):
         read_keypoints(path, skeleton=load_skeleton("ntu25"))
@@ -368,7 +368,7 @@ def second_coco(content: bytes, path: Path) -> list[Motion] | None:
         return _sound(placed.astype(np.float32), path)
 
 
-def test_damaged_npy_is_refused_or_read_rightly(tmp_path: Path) -> None:
+def test_damaged_npy_is_refused_or_read_correctly(tmp_path: Path) -> None:
     path = write_array(tmp_path / "walk.npy", keypoints(2, 3, 17, 3).astype(np.float32))
     damaged = mutations(path.read_bytes(), seed=0, count=400, text=False)
     # Half of all flipped bits are in the numbers: they make other numbers, and are read as such.
@@ -376,7 +376,7 @@ def test_damaged_npy_is_refused_or_read_rightly(tmp_path: Path) -> None:
     assert 100 < refused < 400
 
 
-def test_damaged_headers_of_npy_are_refused_or_read_rightly(tmp_path: Path) -> None:
+def test_damaged_headers_of_npy_are_refused_or_read_correctly(tmp_path: Path) -> None:
     path = write_array(tmp_path / "walk.npy", keypoints(2, 17, 3).astype(np.float32))
     content = path.read_bytes()
     values = content[-2 * 17 * 3 * 4 :]
@@ -401,7 +401,7 @@ def test_values_that_are_not_numbers_are_refused(values: np.ndarray, tmp_path: P
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_damaged_json_is_refused_or_read_rightly(seed: int, tmp_path: Path) -> None:
+def test_damaged_json_is_refused_or_read_correctly(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "walk.json"
     content = json.dumps(keypoints(2, 3, 17, 3, seed=seed).tolist(), indent=1).encode()
     damaged = mutations(content, seed=seed, count=200)
@@ -410,7 +410,7 @@ def test_damaged_json_is_refused_or_read_rightly(seed: int, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_damaged_coco_results_are_refused_or_read_rightly(seed: int, tmp_path: Path) -> None:
+def test_damaged_coco_results_are_refused_or_read_correctly(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     content = json.dumps(coco([1, 2, 2, 4]), indent=1).encode()
     damaged = mutations(content, seed=seed, count=200)

@@ -115,13 +115,13 @@ def test_agrees_with_the_second_parse(people: dict[int, int], tmp_path: Path) ->
     assert motion.label == "yoga" and motion.ids == {}
 
 
-def test_an_unknown_class_is_no_label(tmp_path: Path) -> None:
+def test_an_unknown_class_gives_no_label(tmp_path: Path) -> None:
     path = write(tmp_path / "clip.json", document({1: 1}) | {"label": "unknown", "label_index": -1})
     assert read_kinetics(path).label is None
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_damaged_files_are_refused_or_read_rightly(seed: int, tmp_path: Path) -> None:
+def test_damaged_files_are_refused_or_read_correctly(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "clip.json"
     content = json.dumps(document({1: 2, 2: 0, 3: 1, 5: 2}), indent=1).encode()
     damaged = mutations(content, seed=seed, count=200)
@@ -181,7 +181,7 @@ SCORE = ("data", 1, "skeleton", 1, "score")
         ),
     ],
 )
-def test_what_is_wrong_is_named(content: Any, message: str, tmp_path: Path) -> None:
+def test_errors_name_the_cause(content: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"clip.json.*{message}"):
         read_kinetics(write(tmp_path / "clip.json", content))
 

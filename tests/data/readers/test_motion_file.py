@@ -77,7 +77,7 @@ def read(path: Path, skeleton: Skeleton | None = None) -> Motion:
 @pytest.mark.parametrize(
     "motion", [_full(), _full(torch.float64), _bare(), _nobody(), _rotations()], ids=lambda m: repr(m)
 )
-def test_there_and_back_is_exact(motion: Motion, suffix: str, tmp_path: Path) -> None:
+def test_round_trip_is_exact(motion: Motion, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"clip{suffix}"
     write_motion(motion, path)
     assert read(path).equal(motion)
@@ -85,7 +85,7 @@ def test_there_and_back_is_exact(motion: Motion, suffix: str, tmp_path: Path) ->
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_what_is_written_is_what_the_documentation_says(tmp_path: Path) -> None:
+def test_written_files_follow_the_documentation(tmp_path: Path) -> None:
     motion = _full()
     write_motion(motion, tmp_path / "clip.npz", class_names=np.array(["a", "b"]), future_frames=np.eye(2))
     with np.load(tmp_path / "clip.npz") as arrays:
@@ -99,7 +99,7 @@ def test_what_is_written_is_what_the_documentation_says(tmp_path: Path) -> None:
     assert read(tmp_path / "clip.npz").equal(motion) and read(tmp_path / "clip.json").equal(motion)
 
 
-def test_the_least_that_a_user_may_write(tmp_path: Path) -> None:
+def test_minimal_files(tmp_path: Path) -> None:
     poses = np.arange(24).reshape(2, 4, 3)
     np.savez(tmp_path / "a.npz", poses=poses, label=np.int64(7), frame_rate=30, ids='{"subject": 3}')
     document = {"poses": poses.tolist(), "label": 7, "frame_rate": 30, "ids": {"subject": 3}}
@@ -146,7 +146,7 @@ def test_missing_joints_in_every_form(tmp_path: Path) -> None:
         assert torch.equal(motion.poses, poses), path.name
 
 
-def test_the_skeleton_of_file_and_argument(tmp_path: Path) -> None:
+def test_the_skeleton_of_the_file_and_of_the_argument(tmp_path: Path) -> None:
     np.savez(tmp_path / "named.npz", poses=np.zeros((2, 20, 3)), skeleton="h36m32:used")
     assert read(tmp_path / "named.npz").skeleton == load_skeleton("h36m32:used")
     write_motion(_full(), tmp_path / "whole.json")
@@ -313,7 +313,7 @@ def test_sizes_are_checked_before_anything_is_allocated(tmp_path: Path) -> None:
             read(path, STICK)
 
 
-def test_a_header_cannot_be_a_bomb(tmp_path: Path) -> None:
+def test_hostile_headers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.npz"
     for member in (
         b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + bytes(10**6),
@@ -324,7 +324,7 @@ def test_a_header_cannot_be_a_bomb(tmp_path: Path) -> None:
             NpzFile(path).array("poses")
 
 
-def test_an_archive_of_other_things(tmp_path: Path) -> None:
+def test_an_archive_with_other_contents(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("poses.txt", "hello")
@@ -364,7 +364,7 @@ def test_an_archive_that_python_cannot_unpack(tmp_path: Path, header: str, flag:
         read(path, STICK)
 
 
-def test_what_cannot_be_written(tmp_path: Path) -> None:
+def test_values_that_cannot_be_written(tmp_path: Path) -> None:
     motion = _bare()
     with pytest.raises(ValueError, match=r"expected .npz or .json"):
         write_motion(motion, tmp_path / "a.csv")

@@ -134,7 +134,7 @@ def test_agrees_with_the_second_parse(bodies: tuple[Body, ...], tmp_path: Path) 
     assert read_ntu(path).label is None and read_ntu(path).ids == {}
 
 
-def test_damaged_files_are_refused_or_read_rightly(tmp_path: Path) -> None:
+def test_damaged_files_are_refused_or_read_correctly(tmp_path: Path) -> None:
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 3, (Body(), Body(BODY + 1, 1, 3)))
     damaged = mutations(path.read_bytes(), seed=0, count=300)
@@ -181,7 +181,7 @@ def _replaced(line: int, field: int, text: str) -> Callable[[list[str]], None]:
         (lambda lines: lines.pop(), "line 138 is the last, expected more frames, bodies or joints"),
     ],
 )
-def test_a_wrong_line_is_named(damage: Callable[[list[str]], None], message: str, tmp_path: Path) -> None:
+def test_errors_name_the_line(damage: Callable[[list[str]], None], message: str, tmp_path: Path) -> None:
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 3, (Body(), Body(BODY + 1, 0, 2)))
     lines = path.read_text().splitlines()
@@ -191,7 +191,7 @@ def test_a_wrong_line_is_named(damage: Callable[[list[str]], None], message: str
         read_ntu(path)
 
 
-def test_only_what_is_used_must_be_finite(tmp_path: Path) -> None:
+def test_only_used_values_must_be_finite(tmp_path: Path) -> None:
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 2)
     sound = read_ntu(path)
@@ -203,7 +203,7 @@ def test_only_what_is_used_must_be_finite(tmp_path: Path) -> None:
     assert read_ntu(path).equal(sound)
 
 
-def test_a_joint_inside_the_camera_was_not_recorded(tmp_path: Path) -> None:
+def test_a_joint_at_the_origin_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 2)
     lines = path.read_text().splitlines()
@@ -214,7 +214,7 @@ def test_a_joint_inside_the_camera_was_not_recorded(tmp_path: Path) -> None:
     assert motion.confidence is not None and motion.confidence[0, 0, SOUND - 5] == 0
 
 
-def test_few_bytes_do_not_become_a_huge_array(tmp_path: Path) -> None:
+def test_small_files_do_not_create_huge_arrays(tmp_path: Path) -> None:
     """A body and a hundred thousand frames without one: 200 KB on disk, and 50 MB of zeros."""
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 1)

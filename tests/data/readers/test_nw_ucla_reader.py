@@ -76,7 +76,7 @@ def test_reads_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_damaged_files_are_refused_or_read_rightly(seed: int, tmp_path: Path) -> None:
+def test_damaged_files_are_refused_or_read_correctly(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "walk.json"
     lines = json.dumps(document(), indent=1).replace("[\n    ", "[").encode()
     damaged = mutations(lines, seed=seed, count=200)
@@ -125,7 +125,7 @@ def _in_skeletons(value: Any, *place: int) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_is_wrong_is_named(content: Any, message: str, tmp_path: Path) -> None:
+def test_errors_name_the_cause(content: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"walk.json,? {message}"):
         read_nw_ucla(write(tmp_path / "walk.json", content))
 
@@ -138,7 +138,7 @@ def test_a_file_named_as_another_recording_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_all_real_files_by_a_second_parse(data_root: Path) -> None:
+def test_all_real_files_equal_a_second_parse(data_root: Path) -> None:
     """Every number of every file as it stands in the text."""
     files = sorted((data_root / "nw_ucla").glob("*.json"))
     assert len(files) == 1020

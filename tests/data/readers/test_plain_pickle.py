@@ -47,7 +47,7 @@ def refusal(content: bytes, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_plain_values_are_those_of_the_standard_library(tmp_path: Path, protocol: int) -> None:
+def test_plain_values_equal_those_of_the_standard_library(tmp_path: Path, protocol: int) -> None:
     twice = ["shared", 1.5]
     value = {
         "text": "übung \\ \n 𝄞",
@@ -69,7 +69,7 @@ def test_plain_values_are_those_of_the_standard_library(tmp_path: Path, protocol
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("numpy_1", [False, True])
-def test_arrays_are_those_of_numpy(tmp_path: Path, protocol: int, numpy_1: bool) -> None:
+def test_arrays_equal_those_of_numpy(tmp_path: Path, protocol: int, numpy_1: bool) -> None:
     content = pickle.dumps(ARRAYS, protocol)
     assert b"numpy._core" in content
     if numpy_1 and protocol < 4:  # text with an end, where no length has to change with it
@@ -88,7 +88,7 @@ def test_arrays_are_those_of_numpy(tmp_path: Path, protocol: int, numpy_1: bool)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_numpys_scalars_are_pythons(tmp_path: Path, protocol: int) -> None:
+def test_numpy_scalars_become_python_numbers(tmp_path: Path, protocol: int) -> None:
     values = [np.int64(-3), np.float32(0.5), np.bool_(True), np.str_("abc"), np.uint8(200)]
     loaded = load(pickle.dumps(values, protocol), tmp_path)
     assert loaded == [-3, 0.5, True, "abc", 200]
@@ -129,7 +129,7 @@ class Run:
         (lambda flag: bytearray(b"abc"), "builtins.bytearray|__builtin__.bytearray"),
     ],
 )
-def test_code_is_named_and_never_run(tmp_path: Path, attack: Any, name: str, protocol: int) -> None:
+def test_code_is_reported_and_never_run(tmp_path: Path, attack: Any, name: str, protocol: int) -> None:
     flag = tmp_path / "flag"
     content = pickle.dumps({"annotations": [attack(flag)]}, protocol)
     if protocol == 5 and name.startswith("builtins.bytearray"):
@@ -173,7 +173,7 @@ def buffer(axes: bytes) -> bytes:
     return b"\x80\x03" + name + data + DTYPE + b"K\x02K\x03\x86X\x01\x00\x00\x00K" + axes + b"tR."
 
 
-def test_the_hand_made_array_is_one(tmp_path: Path) -> None:
+def test_the_handmade_array_is_valid(tmp_path: Path) -> None:
     content = array(b"K\x01\x85")
     expected = np.frombuffer(b"abcd", "<f4")
     np.testing.assert_array_equal(load(content, tmp_path).values, expected)
@@ -275,7 +275,7 @@ def test_broken_instructions_are_refused_without_memory(tmp_path: Path, content:
     assert message in refusal(content, tmp_path)
 
 
-def test_text_cannot_be_encoded_over_and_over(tmp_path: Path) -> None:
+def test_text_is_not_encoded_repeatedly(tmp_path: Path) -> None:
     text = b"X" + struct.pack("<I", 10**5) + b"a" * 10**5 + b"q\x00"
     once = b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"
     content = b"\x80\x02](" + text + once * 1000 + b"e."
@@ -284,7 +284,7 @@ def test_text_cannot_be_encoded_over_and_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("made", [b"}", b"]", b"\x8f", b"C\x00", b"(", b"K\x00\x85"])
-def test_there_are_not_many_more_containers_than_bytes_for_them(
+def test_the_number_of_containers_is_bounded_by_the_file_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bytes
 ) -> None:
     monkeypatch.setattr(PlainUnpickler, "free_objects", 1000)
@@ -294,7 +294,7 @@ def test_there_are_not_many_more_containers_than_bytes_for_them(
     assert load(pickle.dumps(values), tmp_path) == values
 
 
-def test_deep_and_shared_and_circular_values_do_no_harm(tmp_path: Path) -> None:
+def test_deep_shared_and_circular_values_are_handled(tmp_path: Path) -> None:
     deep = b"]" * 10**5 + b"a" * (10**5 - 1) + b"."
     assert len(load(deep, tmp_path)) == 1
     levels = [b"]q\x00"] + [b"](h%ch%ceq%c" % (n, n, n + 1) for n in range(60)]  # 2**60 leaves, if unfolded
@@ -311,7 +311,7 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
         load_plain_pickle(tmp_path / "nowhere.pkl")
 
 
-def test_the_pure_python_pickler_is_read_too(tmp_path: Path) -> None:
+def test_the_pure_python_pickler_is_also_read(tmp_path: Path) -> None:
     for protocol in PROTOCOLS:
         file = io.BytesIO()
         pickle._Pickler(file, protocol).dump({"a": [1, (2, 3), "x" * 70000], "b": {"c": None}})  # type: ignore[attr-defined]

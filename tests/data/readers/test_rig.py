@@ -180,7 +180,7 @@ def chain(count: int) -> list[tuple[str, float, float, float]]:
     return [(f"link{index}", 0.0, 1.0, 0.0) for index in range(count)]
 
 
-def test_a_chain_is_one_part_or_two() -> None:
+def test_a_chain_has_one_or_two_parts() -> None:
     assert list(rig("base", []).parts.values()) == [("base",)]
     assert list(rig("base", [("base", chain(4))]).parts) == ["base"]
     long = rig("base", [("base", chain(8))])
@@ -188,14 +188,14 @@ def test_a_chain_is_one_part_or_two() -> None:
     assert long.center == "link3" and long.mirror == ()
 
 
-def test_a_star_has_its_middle_and_its_rays() -> None:
+def test_a_star_has_a_center_part_and_one_part_per_ray() -> None:
     rays = [("hub", [(f"ray{ray}{joint}", 1.0, ray, 0.0) for joint in range(3)]) for ray in range(7)]
     skeleton = rig("hub", rays)
     assert list(skeleton.parts) == ["hub", *(f"ray{ray}0" for ray in range(7))]
     assert skeleton.center == "hub"
 
 
-def test_a_hand_has_a_part_a_finger() -> None:
+def test_a_hand_has_one_part_per_finger() -> None:
     fingers = ("thumb", "index", "middle", "ring", "pinky")
     chains = [
         ("wrist", [(f"{finger}{joint}", 0.3 * place, 2.0 if joint else 5.0, 0) for joint in range(4)])
@@ -248,7 +248,7 @@ def test_a_quadruped_has_four_legs_and_a_tail() -> None:
         (["Root", "Middle"], (0, 0.5, 0), (0, 0.9, 0), 0),  # not at the origin
     ],
 )
-def test_what_carries_the_body_is_no_joint_of_it(
+def test_a_carrier_of_the_root_is_not_a_joint_of_the_body(
     names: list[str], at: tuple[float, float, float], step: tuple[float, float, float], left_out: int
 ) -> None:
     chains: list[tuple[str, list[tuple[str, float, float, float]]]] = [
@@ -263,7 +263,7 @@ def test_what_carries_the_body_is_no_joint_of_it(
     assert rig(names[0], chains[:1], at).joints == tuple(names)
 
 
-def test_a_rig_whose_places_are_unknown_counts_bones() -> None:
+def test_a_rig_without_offsets_counts_bones() -> None:
     names, parents, rest = humanoid([f"joint{index}" for index in range(15)])
     flat = checked(skeleton_of_rig(names, parents, [[0, 0, 0]] * 15, units="m"))
     known = checked(skeleton_of_rig(names, parents, torch.tensor(rest), units="m"))
@@ -288,7 +288,7 @@ def test_a_rig_whose_places_are_unknown_counts_bones() -> None:
         ),
     ],
 )
-def test_wrong_rigs_are_named(change: object, message: str) -> None:
+def test_errors_name_the_problem_of_a_rig(change: object, message: str) -> None:
     names, parents, rest = humanoid([f"j{index}" for index in range(15)])
     change(names, parents, rest)  # type: ignore[operator]
     with pytest.raises(ValueError, match=message):
@@ -328,7 +328,7 @@ def test_any_tree_gives_a_valid_skeleton(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_left_and_right_are_cut_alike(seed: int) -> None:
+def test_left_and_right_are_split_symmetrically(seed: int) -> None:
     """Parts are mirror images, also with sides of unequal lengths, or equal branches in another order."""
     rng = random.Random(seed)
     count = rng.randrange(3, 20)

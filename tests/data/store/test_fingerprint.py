@@ -78,7 +78,7 @@ def values() -> list[object]:
     ]
 
 
-def test_equal_values_share_a_fingerprint_and_others_differ() -> None:
+def test_fingerprints_are_equal_only_for_equal_values() -> None:
     once, again = ([digest(described(value)) for value in values()] for _ in range(2))
     assert once == again
     twice = [values()[once.index(key)] for key, count in Counter(once).items() if count > 1]

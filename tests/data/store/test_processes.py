@@ -80,7 +80,7 @@ def test_second_process_waits_and_uses_the_result(
     assert len(folders_of(cache)) == 1
 
 
-def test_killed_process_leaves_nothing_that_counts(
+def test_a_killed_process_leaves_no_valid_store(
     root: Path,
     cache: Path,
     start: Callable[[int], subprocess.Popen[str]],
@@ -101,7 +101,7 @@ def test_killed_process_leaves_nothing_that_counts(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("go")
-def test_interrupted_process_ends_in_order(
+def test_an_interrupted_process_exits_cleanly(
     cache: Path, start: Callable[[int], subprocess.Popen[str]]
 ) -> None:
     process = start(2)
@@ -113,7 +113,7 @@ def test_interrupted_process_ends_in_order(
     assert folders_of(cache) == []
 
 
-def test_script_without_guard_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_without_main_guard_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker imports the script that started it: there it must not wait for its own parent."""
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
     with pytest.raises(RuntimeError, match="under `if __name__ == '__main__':`"):

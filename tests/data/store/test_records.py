@@ -56,7 +56,7 @@ def test_errors_name_the_first_files_and_count_the_rest(root: Path) -> None:
     )
 
 
-def test_errors_say_the_file_even_where_the_code_does_not(root: Path) -> None:
+def test_errors_name_the_file_even_if_the_reader_does_not(root: Path) -> None:
     place = f"{root / '4.txt'}: "
     with pytest.raises(ValueError) as mistake:
         reading(root, read_with_mistake)
@@ -75,7 +75,7 @@ def test_errors_say_the_file_even_where_the_code_does_not(root: Path) -> None:
         record_of(made_up(1, "here.txt").replace(ids={"view": 3}))
 
 
-def test_motions_are_not_collected(root: Path) -> None:
+def test_motions_are_read_lazily(root: Path) -> None:
     """A file of many motions is read motion by motion."""
     given: list[Motion] = []
 

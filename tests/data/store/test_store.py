@@ -35,7 +35,7 @@ from pyg_sybio.data.store.store import DamagedStoreError, MotionStore
 
 
 @pytest.mark.usefixtures("cache")
-def test_motions_come_back_to_the_last_bit(root: Path) -> None:
+def test_motions_are_restored_exactly(root: Path) -> None:
     for seed in range(8, 40):
         (root / f"{seed}.txt").write_text(str(seed))
     store = prepared(root)
@@ -64,7 +64,7 @@ def test_double_precision_and_translation_are_kept(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_what_is_done_to_a_motion_does_not_reach_the_store(root: Path) -> None:
+def test_changing_a_motion_does_not_change_the_store(root: Path) -> None:
     store = prepared(root)
     for name in ("poses", "present", "confidence"):
         getattr(store.motion(0), name).zero_()
@@ -90,7 +90,7 @@ def test_store_in_a_relative_cache_opens_in_another_working_folder(
 
 
 @pytest.mark.usefixtures("cache")
-def test_several_motions_a_file_and_none(root: Path) -> None:
+def test_files_with_several_motions_or_none(root: Path) -> None:
     store = prepared(root, read_pair)
     assert [clip.source for clip in store.clips[:3]] == [
         f"{root / '0.txt'}: first",
@@ -112,7 +112,7 @@ def test_left_out_motions_are_listed(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_motions_that_do_not_go_together_are_refused(root: Path) -> None:
+def test_incompatible_motions_are_refused(root: Path) -> None:
     with pytest.raises(
         ValueError, match=r"2\.txt has skeleton 'cmu38' \(38 joints\), but .*0\.txt has 'ntu25'"
     ):
@@ -157,7 +157,7 @@ def test_changed_folder_is_prepared_again_and_the_stale_store_removed(
     )
 
 
-def test_other_settings_and_parameters_have_stores_of_their_own(root: Path, cache: Path) -> None:
+def test_other_settings_and_parameters_have_separate_stores(root: Path, cache: Path) -> None:
     variants: list[dict[str, object]] = [
         {},
         {"settings": {"version": 2}},
@@ -191,7 +191,7 @@ def _damages(path: Path) -> Iterator[Callable[[], object]]:
 
 
 @pytest.mark.usefixtures("cache")
-def test_any_damage_is_noticed(root: Path, tmp_path: Path) -> None:
+def test_any_damage_is_detected(root: Path, tmp_path: Path) -> None:
     """Flipped bits, files that are too short, too long, empty, gone."""
     folder = prepared(root).folder
     names = sorted(path.name for path in folder.iterdir())
@@ -225,7 +225,7 @@ def test_damaged_store_is_prepared_again(root: Path, cache: Path, name: str) -> 
 
 
 @pytest.mark.usefixtures("cache")
-def test_damage_under_a_reference_is_reported(root: Path) -> None:
+def test_damage_found_by_another_process_is_reported(root: Path) -> None:
     """Another process compares the index and all sizes; the arrays were looked at when it was opened."""
     store = prepared(root)
     content = pickle.dumps(store)
@@ -251,7 +251,7 @@ def test_error_in_a_file_leaves_nothing(root: Path, cache: Path) -> None:
     assert folders_of(cache) == []
 
 
-def test_files_that_change_meanwhile_are_noticed(root: Path, cache: Path) -> None:
+def test_files_that_change_during_preparation_are_detected(root: Path, cache: Path) -> None:
     with pytest.raises(ValueError, match=r"files of .*raw changed while they were prepared"):
         prepared(root, read_and_touch)
     assert folders_of(cache) == []
@@ -276,7 +276,9 @@ def test_wrong_arguments(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_opening_is_quiet_and_needs_no_writing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_prints_nothing_and_needs_no_write_access(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepared(root)
 
     def refuse(*_: object, **__: object) -> None:
@@ -290,7 +292,7 @@ def test_opening_is_quiet_and_needs_no_writing(root: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("cache")
-def test_the_store_says_what_it_was_made_from(root: Path) -> None:
+def test_the_store_describes_its_origin(root: Path) -> None:
     store = prepared(root, preprocess=Scale(2.0), settings={"split": "all"})
     made_from = json.loads((store.folder / "meta.json").read_text())["made_from"]
     assert made_from["root"] == str(root.resolve()) and "split" in str(made_from["settings"])

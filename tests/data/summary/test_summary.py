@@ -95,7 +95,7 @@ def without_zeros(document: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("num_processes", [1, 2])
-def test_the_numbers_are_those_of_a_count_by_hand(
+def test_the_numbers_equal_a_count_by_hand(
     num_processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     motions = write_folder(tmp_path)
@@ -122,7 +122,7 @@ def test_the_numbers_are_those_of_a_count_by_hand(
     assert list(document["all"]["ids"]["subject"]) == ["8", "9", "10", "11"]
 
 
-def test_the_tables_say_the_same(tmp_path: Path) -> None:
+def test_the_tables_contain_the_same_numbers(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "README.md").write_text("notes")
     found = summarise(tmp_path)
@@ -144,7 +144,7 @@ def test_the_tables_say_the_same(tmp_path: Path) -> None:
     assert len({len(line) for line in table}) == 1
 
 
-def test_long_lists_are_cut(tmp_path: Path) -> None:
+def test_long_lists_are_truncated(tmp_path: Path) -> None:
     for clip in range(25):
         write_motion(stick_motion(label=f"c{clip}"), tmp_path / f"{clip}.npz")
         (tmp_path / f"bad{clip}.npz").write_bytes(b"no")
@@ -154,7 +154,7 @@ def test_long_lists_are_cut(tmp_path: Path) -> None:
     assert "  c20" not in text
 
 
-def test_a_table_a_pattern_and_the_files_say_what_clips_are(tmp_path: Path) -> None:
+def test_labels_come_from_a_table_a_pattern_or_the_files(tmp_path: Path) -> None:
     for name in ("a_1.npz", "b_2.npz"):
         write_motion(stick_motion(label="own", ids={"view": "3"}), tmp_path / name)
     assert summarise(tmp_path).all.of("class") == {"own": 2}
@@ -236,7 +236,7 @@ def test_a_folder_of_frames_is_one_clip(tmp_path: Path) -> None:
     assert alone.all.of("class") == {"walk": 1}
 
 
-def test_skeletons_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_skeletons_with_the_same_name_are_distinguished(tmp_path: Path) -> None:
     other = STICK.to_dict()
     text = json.dumps(other).replace("left_hand", "left_paw")
     write_motion(stick_motion(), tmp_path / "a.npz")
@@ -247,14 +247,14 @@ def test_skeletons_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert "left_paw" in found.all.missing("stick (2)")
 
 
-def test_an_id_may_be_called_like_a_count(tmp_path: Path) -> None:
+def test_an_id_may_have_the_name_of_a_count(tmp_path: Path) -> None:
     write_motion(stick_motion(ids={"persons": "Ada and Bob"}), tmp_path / "a.npz")
     found = summarise(tmp_path)
     assert found.all.of("persons") == {"1": 1}
     assert found.all.of_id("persons") == {"Ada and Bob": 1}
 
 
-def test_what_is_wrong_is_named(tmp_path: Path) -> None:
+def test_errors_name_the_cause(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no folder .*absent: expected a folder of motion files"):
         summarise(tmp_path / "absent")
     with pytest.raises(FileNotFoundError, match="has no motion file"):
@@ -275,7 +275,7 @@ def test_numbers_sort_by_size_and_words_by_letters() -> None:
     assert spread([]) is None
 
 
-def test_a_tally_of_nothing() -> None:
+def test_an_empty_tally() -> None:
     document = Tally().to_dict()
     assert document["clips"] == 0
     assert document["frames"] is None

@@ -19,7 +19,7 @@ def _curve(action: Action, phases: np.ndarray, freedom: str) -> np.ndarray:
     return curve
 
 
-def test_there_are_ten_actions_of_different_names() -> None:
+def test_there_are_ten_actions_with_different_names() -> None:
     assert len({action.name for action in ACTIONS}) == len(ACTIONS) >= 10
 
 

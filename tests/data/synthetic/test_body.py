@@ -72,7 +72,9 @@ def test_stands_upright_and_symmetric() -> None:
         ("sway", "head", 2, 1),
     ],
 )
-def test_freedoms_turn_the_way_their_names_say(freedom: str, landmark: str, axis: int, sign: int) -> None:
+def test_degrees_of_freedom_rotate_in_the_named_direction(
+    freedom: str, landmark: str, axis: int, sign: int
+) -> None:
     moved = _pose(**{freedom: 20.0})[landmark] - _pose()[landmark]
     assert sign * moved[axis] > 0.01
 
@@ -84,7 +86,7 @@ def test_bent_elbow_points_the_forearm_forward() -> None:
     torch.testing.assert_close(place["left_wrist"], expected)
 
 
-def test_mirrored_freedoms_give_the_mirror_image() -> None:
+def test_mirrored_degrees_of_freedom_give_the_mirror_image() -> None:
     angles = 40 * torch.randn(len(FREEDOMS), dtype=torch.float64)
     pose = dict(zip(FREEDOMS, angles.tolist(), strict=True))
     images = {name: mirrored(name) for name in FREEDOMS}
@@ -124,7 +126,7 @@ def test_sizes_scale_only_their_regions() -> None:
         torch.testing.assert_close(offsets[index], factor * plain[index], msg=name)
 
 
-def test_refuses_skeletons_it_lacks_joints_of() -> None:
+def test_skeletons_with_unknown_joints_are_refused() -> None:
     with pytest.raises(
         ValueError, match=r"'hand21' has joints .* lacks: wrist, thumb_cmc.*its landmarks are chest"
     ):

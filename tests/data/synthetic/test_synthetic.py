@@ -116,7 +116,7 @@ def test_standing_feet_stay(name: str) -> None:
     assert (middle.amax(dim=1) - middle.amin(dim=1)).max() < 0.08
 
 
-def test_walkers_and_runners_travel_where_they_face() -> None:
+def test_walkers_and_runners_move_in_the_direction_they_face() -> None:
     speed = {}
     for name in ("walking", "running"):
         pelvis, performance = _performances(name, ("pelvis",), rate=25.0)
@@ -168,7 +168,7 @@ def test_labels_are_balanced_and_shuffled(noisy: SyntheticMotions) -> None:
     assert noisy.labels[:12].tolist() != noisy.labels[12:24].tolist()
 
 
-def test_noise_has_the_asked_deviation(clean: SyntheticMotions) -> None:
+def test_noise_has_the_given_standard_deviation(clean: SyntheticMotions) -> None:
     noise = SyntheticMotions(num_clips=240, noise=0.02).clips - clean.clips
     for part in (noise[:, :, : clean.num_observed], noise[:, :, clean.num_observed :]):
         # The deviation of n independent samples is off by 1/sqrt(2n), relatively: below 0.2 % here.
@@ -192,7 +192,7 @@ def _nearest_mean_accuracy(train: Tensor, y: Tensor, test: Tensor, y_test: Tenso
     return float((torch.cdist(test / scale, means / scale).argmin(dim=1) == y_test).float().mean())
 
 
-def test_dynamics_tell_the_class_and_one_frame_does_not() -> None:
+def test_the_class_can_be_recognised_from_motion_but_not_from_one_frame() -> None:
     train, test = SyntheticMotions(num_clips=600, seed=0), SyntheticMotions(num_clips=300, seed=1)
     observed = [data.clips[:, :, : data.num_observed] for data in (train, test)]
     frame = [x[:, :, -1].flatten(1) for x in observed]
@@ -206,7 +206,9 @@ def test_dynamics_tell_the_class_and_one_frame_does_not() -> None:
     assert from_motion - from_frame > 0.2
 
 
-def test_future_moves_and_noise_is_small_beside_it(clean: SyntheticMotions, noisy: SyntheticMotions) -> None:
+def test_the_motion_of_the_future_is_large_compared_with_noise(
+    clean: SyntheticMotions, noisy: SyntheticMotions
+) -> None:
     frames = noisy.clips.transpose(1, 2)
     observed, future = frames[:, :40], frames[:, 40:]
     still = noisy.motion_errors(observed[:, -1:].expand_as(future), future)["mpjpe_mm"].mean(dim=0)

@@ -25,7 +25,7 @@ def turn_in_two_steps(motion: Motion, frame: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_it_is_the_turn_in_two_steps_and_has_an_inverse(seed: int) -> None:
+def test_it_equals_two_rotations_and_has_an_inverse(seed: int) -> None:
     torch.manual_seed(seed)
     motion = random_motion(dtype=torch.float64)
     aligned, matrix = AlignView().apply(motion)
@@ -47,7 +47,7 @@ def test_the_spine_is_upright_and_the_shoulders_along_x() -> None:
     assert spine[2] > 0 and shoulders[0] > 0 and abs(shoulders[1]) < 1e-12
 
 
-def test_how_the_clip_was_turned_does_not_matter() -> None:
+def test_the_result_does_not_depend_on_the_orientation_of_the_clip() -> None:
     motion = random_motion(dtype=torch.float64)
     turn = torch.from_numpy(Rotation.random(rng=3).as_matrix())
     torch.testing.assert_close(
@@ -59,7 +59,7 @@ def test_how_the_clip_was_turned_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("degenerate", ["no spine", "parallel", "no shoulders", "hidden"])
-def test_frames_without_a_direction_are_passed_over(degenerate: str) -> None:
+def test_frames_without_a_direction_are_skipped(degenerate: str) -> None:
     motion = random_motion(missing=0.0, num_frames=5)
     poses, present = motion.poses.clone(), motion.present.clone()
     if degenerate == "no spine":

@@ -10,7 +10,7 @@ from pyg_sybio.skeleton import load_skeleton
 
 @pytest.mark.parametrize("name", ["ntu25", "jhmdb15", "openpose18"])
 @pytest.mark.parametrize("frame", ["first", "each"])
-def test_it_is_the_loop_and_its_inverse(name: str, frame: str) -> None:
+def test_it_equals_the_loop_and_has_an_inverse(name: str, frame: str) -> None:
     motion = random_motion(name, dtype=torch.float64)
     joint = motion.skeleton.joints[5]
     transform = Center(joint=joint, frame=frame)  # type: ignore[arg-type]
@@ -31,7 +31,7 @@ def test_it_is_the_loop_and_its_inverse(name: str, frame: str) -> None:
     torch.testing.assert_close(transform.invert(centred, offset).poses, motion.poses, rtol=0, atol=1e-12)
 
 
-def test_the_joint_is_at_the_origin_and_distances_stay() -> None:
+def test_the_joint_is_at_the_origin_and_distances_do_not_change() -> None:
     motion = random_motion(missing=0.0, dtype=torch.float64)
     center = motion.skeleton.joint_index(motion.skeleton.center)
     assert not Center()(motion).poses[0, 0, center].any()
@@ -43,7 +43,7 @@ def test_the_joint_is_at_the_origin_and_distances_stay() -> None:
         )
 
 
-def test_the_first_person_who_shows_the_joint_counts() -> None:
+def test_the_first_person_with_the_joint_is_the_reference() -> None:
     motion = random_motion("ntu25")  # person 0 never shows joint 3
     head = motion.skeleton.joints[3]
     first = int(motion.present[1, :, 3].nonzero()[0])

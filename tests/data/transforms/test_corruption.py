@@ -49,7 +49,7 @@ def test_joints_are_hidden_for_the_clip_or_in_each_frame(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES.values())
-def test_frames_are_hidden_of_everybody_but_never_all(name: str) -> None:
+def test_frames_are_hidden_for_all_persons_but_never_all_frames(name: str) -> None:
     motion = random_motion(name, num_frames=400, missing=0.0)
     result = DropFrames(p=0.3)(motion)
     hidden = ~result.present

@@ -10,7 +10,7 @@ from pyg_sybio.data.transforms import Crop, RandomCrop
 @pytest.mark.parametrize(
     ("position", "frames"), [("start", [0, 1, 2, 3]), ("center", [3, 4, 5, 6]), ("end", [7, 8, 9, 10])]
 )
-def test_the_named_frames_stay(position: str, frames: list[int]) -> None:
+def test_the_selected_frames_are_kept(position: str, frames: list[int]) -> None:
     motion = random_motion("h36m32", num_frames=11)
     crop = Crop(num_frames=4, position=position)  # type: ignore[arg-type]
     assert crop(motion).equal(motion.frames(torch.tensor(frames)))
@@ -18,7 +18,7 @@ def test_the_named_frames_stay(position: str, frames: list[int]) -> None:
     assert crop(short).equal(short)
 
 
-def test_random_crops_are_runs_of_all_allowed_lengths_and_places() -> None:
+def test_random_crops_have_all_allowed_lengths_and_positions() -> None:
     motion = random_motion(num_persons=1, num_frames=10, missing=0.0)
     number = {tuple(pose): t for t, pose in enumerate(motion.poses[0, :, 0].tolist())}
     crops = set()

@@ -12,7 +12,7 @@ from pyg_sybio.data.transforms import FillMissing
 @pytest.mark.parametrize("name", ["ntu25", "jhmdb15", "openpose18", "h36m32"])
 @pytest.mark.parametrize("mode", ["hold", "interpolate"])
 @pytest.mark.parametrize("edges", [True, False])
-def test_each_joint_is_filled_as_by_hand(name: str, mode: str, edges: bool) -> None:
+def test_each_joint_is_filled_as_by_numpy(name: str, mode: str, edges: bool) -> None:
     motion = random_motion(name, num_persons=2, missing=0.5, dtype=torch.float64)
     filled = FillMissing(mode=mode, edges=edges)(motion)  # type: ignore[arg-type]
     frames = np.arange(motion.num_frames)

@@ -9,7 +9,7 @@ from pyg_sybio.data.transforms import FillNullFrames
 
 @pytest.mark.parametrize("name", NAMES.values())
 @pytest.mark.parametrize("mode", ["repeat", "hold"])
-def test_every_frame_is_the_one_that_the_rule_names(name: str, mode: str) -> None:
+def test_every_frame_follows_the_rule(name: str, mode: str) -> None:
     motion = random_motion(name, num_frames=23)
     filled = FillNullFrames(mode=mode)(motion)  # type: ignore[arg-type]
     changed = 0
@@ -46,7 +46,7 @@ def test_a_short_sequence_is_repeated_as_often_as_needed() -> None:
     )  # ... so that the first real frame 4 follows 6, and again after it
 
 
-def test_gaps_and_persons_never_seen_stay() -> None:
+def test_gaps_and_absent_persons_do_not_change() -> None:
     motion = random_motion(num_persons=2, num_frames=20)
     unseen = motion.replace(
         poses=motion.poses * torch.tensor([1.0, 0.0]).view(2, 1, 1, 1),

@@ -73,7 +73,7 @@ def test_one_transform_and_a_list_of_them() -> None:
         ({"class_path": "pyg_sybio.data.transforms.MotionTransform"}, "not a registered transform"),
     ],
 )
-def test_what_is_no_transform_is_refused(plain: object, message: str) -> None:
+def test_settings_that_are_not_transforms_are_refused(plain: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_transforms(plain, "fill")  # type: ignore[arg-type]
 
@@ -91,7 +91,7 @@ class Lost(Kept):
         self._size = size
 
 
-def test_a_recipe_may_name_any_class_and_a_file_may_not() -> None:
+def test_recipes_may_name_any_class_but_files_only_registered_ones() -> None:
     plain = {"class_path": f"{__name__}.Kept", "init_args": {"size": 4}}
     made = build_transforms(plain, "fill", recipe_transform)
     assert isinstance(made, Kept) and made.size == 4
@@ -108,7 +108,7 @@ def test_a_recipe_may_name_any_class_and_a_file_may_not() -> None:
 @pytest.mark.parametrize(
     "transform", [Center(joint="spine"), Pad(num_frames=9, side="start"), RandomRotation(max_degrees=5)]
 )
-def test_settings_come_back_as_the_same_transform(transform: BaseTransform) -> None:
+def test_settings_round_trip(transform: BaseTransform) -> None:
     plain = json.loads(json.dumps(settings_of(transform)))
     assert plain["name"] == type(transform).__name__
     again = build_transforms(plain, "fill")

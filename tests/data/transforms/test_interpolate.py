@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from pyg_sybio.data.transforms.interpolate import interpolate
 
 
-def test_the_ends_are_what_was_given_to_the_last_bit() -> None:
+def test_the_ends_are_exact() -> None:
     before, after = torch.randn(2, 50, 3)
     for rotations in (False, True):
         for weight, expected in ((0.0, before), (1.0, after)):
@@ -27,7 +27,7 @@ def test_positions_move_on_a_line_and_rotations_on_the_shortest_arc() -> None:
         assert (expected.inv() * Rotation.from_rotvec(found)).magnitude() < 1e-9
 
 
-def test_arcs_of_any_length_keep_their_speed() -> None:
+def test_rotations_have_constant_speed() -> None:
     axis = torch.tensor([[0.36, 0.48, 0.8]], dtype=torch.float64)
     for angle in (1e-12, 1e-9, 1e-6, 1e-3, 1.0, 3.1):
         ends = torch.zeros_like(axis), angle * axis
@@ -36,7 +36,7 @@ def test_arcs_of_any_length_keep_their_speed() -> None:
             torch.testing.assert_close(found, weight * angle * axis, rtol=1e-9, atol=0)
 
 
-def test_the_shorter_of_two_arcs_goes_over_half_a_turn() -> None:
+def test_the_shorter_arc_may_pass_through_half_a_turn() -> None:
     axis = torch.tensor([[0.0, 0.6, 0.8]], dtype=torch.float64)
     before, after = 3.0 * axis, -3.0 * axis  # 2 pi - 6 apart, on the far side
     found = interpolate(before, after, torch.tensor([[0.25]], dtype=torch.float64), rotations=True)

@@ -49,6 +49,6 @@ def test_tracks_that_share_no_frame_are_joined(
                 assert after is before is None or torch.equal(after[g, t], before[source, t])
 
 
-def test_persons_who_meet_stay_as_they_are() -> None:
+def test_persons_who_share_a_frame_are_not_joined() -> None:
     motion = random_motion(missing=0.0)
     assert JoinTracks()(motion).equal(motion)

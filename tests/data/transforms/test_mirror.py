@@ -30,13 +30,13 @@ def test_positions_change_sides_and_sign(name: str, axis: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES.values())
-def test_twice_is_nothing(name: str) -> None:
+def test_mirroring_twice_is_the_identity(name: str) -> None:
     motion = random_motion(name)
     once = Mirror()(motion)
     assert not once.equal(motion) and Mirror()(once).equal(motion)
 
 
-def test_distances_stay() -> None:
+def test_distances_do_not_change() -> None:
     motion = random_motion(missing=0.0, dtype=torch.float64)
     mirror = Mirror(axis="z")(motion)
     swap = list(motion.skeleton.mirror_permutation)
@@ -82,7 +82,7 @@ def tree(skeleton: Skeleton) -> tuple[list[int], list[int]]:
     return order, parents
 
 
-def test_chance_decides() -> None:
+def test_mirroring_is_random() -> None:
     motion = random_motion()
     reflected = 0
     for _ in range(400):

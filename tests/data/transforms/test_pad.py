@@ -26,7 +26,7 @@ def test_frames_are_repeated_or_held(mode: str, side: str, frames: list[int], na
 
 
 @pytest.mark.parametrize("side", ["start", "end"])
-def test_zero_frames_are_of_nobody(side: str) -> None:
+def test_zero_frames_contain_no_persons(side: str) -> None:
     motion = random_motion("openpose18", num_frames=12).frames(slice(2, 6))
     pad = Pad(num_frames=10, mode="zero", side=side)  # type: ignore[arg-type]
     padded, parameters = pad.apply(motion)
@@ -36,7 +36,7 @@ def test_zero_frames_are_of_nobody(side: str) -> None:
     assert pad.invert(padded, parameters).equal(motion)
 
 
-def test_a_long_clip_stays() -> None:
+def test_a_long_clip_does_not_change() -> None:
     motion = random_motion(num_frames=12)
     padded, parameters = Pad(num_frames=12).apply(motion)
     assert padded.equal(motion) and Pad(num_frames=12).invert(padded, parameters).equal(motion)

@@ -121,13 +121,13 @@ def nearly_equal(one: Motion, other: Motion, tolerance: float = 1e-9) -> bool:
     )
 
 
-def test_the_list_is_complete() -> None:
+def test_every_transform_is_tested() -> None:
     exported = {getattr(transforms, name) for name in transforms.__all__}
     assert {cls for cls in exported if not inspect.isabstract(cls)} == set(map(type, TRANSFORMS))
 
 
 @every
-def test_the_representation_is_the_whole_transform(transform: MotionTransform) -> None:
+def test_the_representation_shows_every_argument(transform: MotionTransform) -> None:
     arguments = inspect.signature(type(transform)).parameters.values()
     assert all(argument.kind is argument.KEYWORD_ONLY for argument in arguments)
     again = eval(repr(transform))
@@ -138,7 +138,7 @@ def test_the_representation_is_the_whole_transform(transform: MotionTransform) -
     assert vars(pickle.loads(pickle.dumps(transform))) == vars(transform)
 
 
-def test_whole_numbers_and_lists_print_as_the_same_setting() -> None:
+def test_equivalent_arguments_have_the_same_representation() -> None:
     for one, other in (
         (Shift(offset=[1, 2]), Shift(offset=(1.0, 2.0))),
         (RandomScale(low=1, high=2), RandomScale(low=1.0, high=2.0)),
@@ -150,7 +150,7 @@ def test_whole_numbers_and_lists_print_as_the_same_setting() -> None:
 
 @cases(TRANSFORMS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_input_stays_and_the_seed_decides(
+def test_the_input_does_not_change_and_results_depend_only_on_the_seed(
     transform: MotionTransform, kind: str, dtype: torch.dtype
 ) -> None:
     motion = random_motion(NAMES[kind], num_frames=40, dtype=dtype)
@@ -177,7 +177,7 @@ def test_scores_and_confidence_do_not_change(transform: MotionTransform, kind: s
 
 
 @pytest.mark.parametrize("transform", [t for t in TRANSFORMS if isinstance(t, POSITIONS_ONLY)], ids=repr)
-def test_rotations_are_refused_where_they_mean_nothing(transform: MotionTransform) -> None:
+def test_rotations_are_refused_by_transforms_of_positions(transform: MotionTransform) -> None:
     name = type(transform).__name__
     with pytest.raises(ValueError, match=f"{name} moves positions, but skeleton 'h36m32' has rotations"):
         transform(random_motion("h36m32"))
@@ -185,7 +185,7 @@ def test_rotations_are_refused_where_they_mean_nothing(transform: MotionTransfor
 
 @cases(TRANSFORMS)
 @pytest.mark.parametrize(("num_persons", "num_frames"), [(1, 1), (5, 2)])
-def test_any_size_even_of_nobody(
+def test_any_size_even_without_persons(
     transform: MotionTransform, kind: str, num_persons: int, num_frames: int
 ) -> None:
     motion = random_motion(NAMES[kind], num_persons=num_persons, num_frames=num_frames, missing=0.0)
@@ -195,7 +195,7 @@ def test_any_size_even_of_nobody(
 
 
 @cases(without(*FIRST_PERSON, *NOISE))
-def test_persons_count_alike(transform: MotionTransform, kind: str) -> None:
+def test_the_order_of_persons_does_not_matter(transform: MotionTransform, kind: str) -> None:
     motion = random_motion(NAMES[kind], num_persons=4, num_frames=40)
     order = [2, 0, 3, 1]
     result, permuted = run(transform, motion), run(transform, motion.persons(order))
@@ -206,7 +206,7 @@ def test_persons_count_alike(transform: MotionTransform, kind: str) -> None:
 
 
 @cases(without(*NOISE))
-def test_joints_are_known_by_their_names(transform: MotionTransform, kind: str) -> None:
+def test_joints_are_identified_by_name(transform: MotionTransform, kind: str) -> None:
     motion = random_motion(NAMES[kind], num_frames=40, dtype=torch.float64)
     other = permuted_skeleton(motion.skeleton, torch.randperm(motion.skeleton.num_joints).tolist())
     result, permuted = run(transform, motion), run(transform, motion.joints(other))
@@ -214,7 +214,7 @@ def test_joints_are_known_by_their_names(transform: MotionTransform, kind: str) 
 
 
 @cases([transform for transform in TRANSFORMS if isinstance(transform, InvertibleTransform)])
-def test_what_can_be_undone_is_undone(transform: InvertibleTransform, kind: str) -> None:
+def test_inverses_restore_the_input(transform: InvertibleTransform, kind: str) -> None:
     motion = random_motion(NAMES[kind], num_frames=40, dtype=torch.float64)
     torch.manual_seed(1)
     result, parameters = transform.apply(motion)
@@ -222,7 +222,7 @@ def test_what_can_be_undone_is_undone(transform: InvertibleTransform, kind: str)
     assert nearly_equal(transform.invert(result, parameters), motion)
 
 
-def test_all_of_them_in_a_row() -> None:
+def test_all_transforms_in_sequence() -> None:
     chain = Compose([*without(Shift), Shift(offset=[1, 2, 3])])
     motion = random_motion(num_frames=60)
     result = run(chain, motion)

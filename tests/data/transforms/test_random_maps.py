@@ -68,7 +68,7 @@ def test_factors_fill_their_range() -> None:
         assert bool((factors[:, 0] == factors[:, 1]).all()) is not each_axis
 
 
-def test_slants_fill_their_range_and_can_be_undone() -> None:
+def test_shears_fill_their_range_and_can_be_inverted() -> None:
     motion = random_motion(num_frames=1, dtype=torch.float64)
     matrices = torch.stack([RandomShear(amount=0.5).matrix(motion) for _ in range(300)])
     slants = matrices - torch.eye(3)

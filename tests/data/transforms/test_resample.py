@@ -62,7 +62,7 @@ def test_another_length(name: str, num_frames: int) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "step"), [(30, 30, 1), (50, 25, 2), (120, 30, 4), (2.1, 0.3, 7), (0.7, 0.1, 7)]
 )
-def test_whole_steps_are_frames_to_the_last_bit(name: str, old: float, new: float, step: int) -> None:
+def test_integer_steps_return_the_exact_frames(name: str, old: float, new: float, step: int) -> None:
     """In floating point, 2.1 / 0.3 is more than 7 and 0.7 / 0.1 less."""
     motion = random_motion(name, num_frames=701 if name == "ntu25" else 43).replace(frame_rate=old)
     motion = motion.replace(confidence=torch.rand(motion.present.shape))  # also where a joint is absent
@@ -84,7 +84,7 @@ def test_the_same_length_and_single_frames() -> None:
     assert ResampleLength(num_frames=5)(unknown).frame_rate is None
 
 
-def test_short_motions_keep_their_tempo_where_lengths_are_limited() -> None:
+def test_short_motions_keep_their_tempo_if_the_length_is_limited() -> None:
     limit = LimitLength(num_frames=15)
     for num_frames in (1, 2, 14, 15):
         motion = random_motion(num_frames=num_frames, missing=0.0)
@@ -117,7 +117,7 @@ def test_an_uneven_tempo(name: str, strength: float) -> None:
     assert result.frame_rate == motion.frame_rate
 
 
-def test_a_clip_may_be_played_faster_or_slower() -> None:
+def test_a_clip_may_be_sped_up_or_slowed_down() -> None:
     motion = random_motion(num_frames=61, missing=0.0, dtype=torch.float64)
     lengths = []
     for _ in range(50):

@@ -34,7 +34,7 @@ def naive_selection(
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_selection_is_the_naive_one(seed: int) -> None:
+def test_selection_equals_the_naive_one(seed: int) -> None:
     torch.manual_seed(seed)
     motion = random_motion(("ntu25", "openpose18")[seed % 2], num_persons=1 + seed % 6, num_frames=24)
     # Persons of all lengths, some of them flattened so that they are wide.
@@ -62,7 +62,7 @@ def standing_person(num_frames: int, amplitude: float) -> torch.Tensor:
     return poses
 
 
-def test_spurious_bodies_go_and_the_rest_are_ordered() -> None:
+def test_spurious_bodies_are_removed_and_the_others_ordered() -> None:
     chair = standing_person(60, 9.0)[..., [1, 0, 2]]  # as wide as a person is tall
     ghost = standing_person(11, 9.0)
     poses = torch.stack(
@@ -80,7 +80,7 @@ def test_spurious_bodies_go_and_the_rest_are_ordered() -> None:
     assert lenient(motion).tracks == (5, 7, 8, 6)
 
 
-def test_somebody_always_stays() -> None:
+def test_at_least_one_body_is_kept() -> None:
     lying = standing_person(60, 0.5)[..., [1, 0, 2]]
     skeleton = load_skeleton("ntu25")
     for person in (lying, standing_person(3, 1.0), torch.zeros(60, 25, 3)):
@@ -88,7 +88,7 @@ def test_somebody_always_stays() -> None:
         assert SelectBodies()(motion).equal(motion)
 
 
-def test_of_bodies_that_move_alike_the_first_goes_first() -> None:
+def test_bodies_with_equal_motion_keep_their_order() -> None:
     alike = Motion(poses=standing_person(60, 0.5).expand(64, -1, -1, -1), skeleton=load_skeleton("ntu25"))
     assert SelectBodies(num_bodies=64)(alike).tracks == tuple(range(64))
 

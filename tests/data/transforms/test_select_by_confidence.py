@@ -8,7 +8,7 @@ from pyg_sybio.data.transforms import SelectByConfidence
 
 @pytest.mark.parametrize("name", ["openpose18", "ntu25"])
 @pytest.mark.parametrize("num_bodies", [1, 2, 9])
-def test_the_surest_persons_stay_in_order(name: str, num_bodies: int) -> None:
+def test_the_most_confident_persons_are_kept_in_order(name: str, num_bodies: int) -> None:
     motion = random_motion(name, num_persons=5, missing=0.6)
     assert motion.confidence is not None
     sums = [sum(float(score) for frame in person for score in frame) for person in motion.confidence]
@@ -20,7 +20,7 @@ def test_the_surest_persons_stay_in_order(name: str, num_bodies: int) -> None:
         assert list(SelectByConfidence(num_bodies=num_bodies)(scores_alone).tracks) == expected
 
 
-def test_a_glimpse_does_not_win() -> None:
+def test_briefly_seen_persons_are_not_preferred() -> None:
     motion = random_motion("openpose18", num_persons=2, num_frames=10, missing=0.0)
     confidence = motion.present * 0.5
     confidence[1, 0] = 1.0
@@ -33,7 +33,7 @@ def test_a_glimpse_does_not_win() -> None:
     assert SelectByConfidence()(hidden).tracks == (1,)
 
 
-def test_without_confidence_it_says_so() -> None:
+def test_missing_confidence_is_an_error() -> None:
     with pytest.raises(ValueError, match="needs 'confidence', which a test lacks"):
         SelectByConfidence()(random_motion().replace(confidence=None))
     with pytest.raises(ValueError, match="'num_bodies' is True"):

@@ -7,7 +7,7 @@ from random_motions import random_motion
 from pyg_sybio.data.transforms import Shift
 
 
-def test_present_joints_move_and_absent_ones_stay_zero() -> None:
+def test_present_joints_are_shifted_and_absent_ones_stay_zero() -> None:
     motion = random_motion("openpose18")
     shifted = Shift(offset=[-0.5, -0.25])(motion)
     assert torch.equal(shifted.poses[..., 2], motion.poses[..., 2])

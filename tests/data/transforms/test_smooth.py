@@ -25,7 +25,7 @@ def test_the_filter_is_the_weighted_mean_of_the_frames_where_the_joint_is_presen
     assert not smooth.poses[~motion.present].any()
 
 
-def test_away_from_the_ends_it_is_scipys_filter() -> None:
+def test_away_from_the_ends_it_equals_scipys_filter() -> None:
     poses = torch.randn(1, 60, 20, 3, dtype=torch.float64)
     motion = random_motion("smpl24", dtype=torch.float64)
     motion = Motion(poses=poses[:, :, :1].expand(1, 60, 24, 3).contiguous(), skeleton=motion.skeleton)
@@ -33,14 +33,14 @@ def test_away_from_the_ends_it_is_scipys_filter() -> None:
     np.testing.assert_allclose(Smooth(std=2)(motion).poses[:, 6:-6], expected[:, 6:-6], atol=1e-12)
 
 
-def test_the_score_and_a_pose_at_rest_stay() -> None:
+def test_scores_and_static_poses_do_not_change() -> None:
     motion = random_motion("openpose18")
     assert torch.equal(Smooth(std=1)(motion).poses[..., 2], motion.poses[..., 2])
     still = motion.replace(poses=motion.poses[:, :1].expand_as(motion.poses).contiguous(), present=None)
     torch.testing.assert_close(Smooth(std=1.5)(still).poses, still.poses)
 
 
-def test_a_single_frame_stays() -> None:
+def test_a_single_frame_does_not_change() -> None:
     motion = random_motion("ntu25").frames(slice(0, 1))
     torch.testing.assert_close(Smooth(std=2)(motion).poses, motion.poses)
 
