@@ -172,6 +172,7 @@ def peak_memory(prepare: Callable[[], Run], device: torch.device) -> float | Non
         device: Where it runs.
     """
     if device.type == "cuda":
+        gc.collect()  # of earlier runs
         run = prepare()
         run()
         torch.cuda.reset_peak_memory_stats(device)

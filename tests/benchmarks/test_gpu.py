@@ -49,6 +49,12 @@ def test_the_first_part_reports_a_missing_device(gpu: ModuleType, figures: Any) 
         gpu.measure_device(figures, gpu.REAL)
 
 
+def test_every_part_has_a_limit_and_columns(scripts: Scripts, gpu: ModuleType) -> None:
+    limits = {name: (seconds, columns) for name, seconds, columns in scripts["gpu"]._PARTS}
+    assert list(limits) == list(gpu.PARTS)
+    assert all(0 < seconds <= 120 and columns for seconds, columns in limits.values())
+
+
 def test_the_device(gpu: ModuleType, figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {
         "device": "a toy",
