@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# Workers and the processes that tests start share the cores. torch reads this variable when it is imported.
+# Workers and child processes share the cores. torch reads this variable when it is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 
 @pytest.fixture(autouse=True)
 def _isolated() -> Iterator[None]:
-    """Tests pass in any order: each starts from the same seeds, and leaves the process as it found it."""
+    """Make tests independent of their order: each starts with the same seeds and restores the process."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
@@ -38,7 +38,7 @@ def _isolated() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test leaves prepared data in the user's cache; processes that a test starts inherit this."""
+    """Use a temporary cache, also in child processes, so that no test writes to the user's cache."""
     own = tmp_path_factory.getbasetemp()
     once.folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""The demo, cut down: what it writes, and that every command takes its model."""
+"""A shortened demo: the files that it writes, and that every command accepts its model."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def test_demo_writes_report_figures_and_model(
     found, expected = (r["motion"]["mpjpe_mm"]["mean_of_classes"]["model"] for r in (again, report))
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-5, atol=1e-3)
 
-    # Every command takes the folder, and the README's example is what a newcomer runs next.
+    # Every command accepts the folder; the example of the README is what a new user runs next.
     assert main(["predict", "demo_output/model", "demo_output/clip.npz"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[:12]]
     assert main(["evaluate", "demo_output/model", "--output", "again.json"]) == 0

@@ -1,4 +1,4 @@
-"""Every device gives the results of the CPU, and the forward pass waits for none.
+"""Every device gives the same results as the CPU, and the forward pass never synchronises.
 
 In double precision, so that results agree closely; `tests/models/test_autocast.py` is about bfloat16. On the
 CPU these tests compare it with itself, which shows that they run.
@@ -72,7 +72,7 @@ def same(mine: SybioOutput, expected: SybioOutput, tolerance: float = 1e-8) -> N
 
 
 def loss_of(model: SybioGNN, arguments: tuple[Any, ...]) -> Tensor:
-    """The loss of two clips, of which every device gets the same future."""
+    """The loss of two clips with the same future on every device."""
     generator = torch.Generator().manual_seed(3)
     out = model(*arguments)
     device = out.logits.device
@@ -139,7 +139,7 @@ def test_orthogonal_directions(device: str, shape: tuple[int, ...]) -> None:
 
 
 BACKENDS = [
-    ("cpu", "eager"),  # no code for the machine, which would take minutes
+    ("cpu", "eager"),  # without code generation, which would take minutes
     pytest.param("cuda", "inductor", marks=pytest.mark.cuda),
 ]
 
@@ -166,7 +166,7 @@ def test_compiled_training(device: str, backend: str) -> None:
         close(mine.grad.cpu(), expected.grad, 1e-7)
 
 
-# What uses the model --------------------------------------------------------------------------------------
+# Users of the model ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [lambda model: model, SybioGNN.folded], ids=["reference", "folded"])
@@ -220,13 +220,14 @@ def test_evaluation_over_views(device: str, views: Views) -> None:
             close(mine, errors.means()["mean_of_clips"], 1e-3)
 
 
-# Waiting for the device, without one ----------------------------------------------------------------------
+# Synchronisation, tested without a device
+# ----------------------------------------------------------------------------------------------------------
 
 READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "bincount", "equal", "is_nonzero")
 
 
 class NoWaits(TorchDispatchMode):
-    """Raise where an accelerator, for which the meta device stands in, would make the host wait.
+    """Raise an error where an accelerator, replaced by the meta device, would make the host wait.
 
     Tensors on the meta device have a shape but no values, so that an operator which needs values on the host
     fails, as it would wait on CUDA. Copies between host and device, and tensors on the host among those on
@@ -329,12 +330,13 @@ def test_a_training_step_never_synchronises(way: str, kind: str) -> None:
         optimizer.zero_grad()
 
 
-# Waiting for a device -------------------------------------------------------------------------------------
+# Synchronisation on a device
+# ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def no_synchronisation() -> Iterator[None]:
-    """Raise where the host waits for the device."""
+    """Raise an error where the host waits for the device."""
     torch.cuda.set_sync_debug_mode("error")
     try:
         yield

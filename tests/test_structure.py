@@ -1,4 +1,4 @@
-"""The shape of the package: imports run one way, the root is small, files are short."""
+"""The structure of the package: one direction of imports, a small root, and short files."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "pyg_sybio"
 
-# A module imports from its own level and from the levels before it.
+# A module imports only from its own level and from earlier levels.
 LEVELS = (
     "__init__ arguments files rotations skeleton",
     "data graphs metrics",

@@ -1,4 +1,4 @@
-"""CUDA graphs: invalid arguments, and on a CUDA device the same results as the model."""
+"""CUDA graphs: invalid arguments and, on a CUDA device, the same results as the model."""
 
 import gc
 import weakref
@@ -59,7 +59,7 @@ def test_an_input_that_differs_from_the_example_is_refused(x: torch.Tensor, mess
 
 
 class OnDevice(torch.Tensor):
-    """A tensor on the host that says that it is on a CUDA device."""
+    """A tensor on the host that claims to be on a CUDA device."""
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
@@ -67,7 +67,7 @@ class OnDevice(torch.Tensor):
 
 
 class Toy:
-    """A model that returns its input, and notes the streams that it runs on."""
+    """A model that returns its input and records the streams on which it runs."""
 
     def __init__(self, streams: list[str]) -> None:
         self.streams, self.seen = streams, []
@@ -79,7 +79,7 @@ class Toy:
 
 @pytest.fixture
 def streams(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The current streams, innermost last, of a made-up device that captures nothing."""
+    """The current streams, innermost last, of a mock device that captures nothing."""
     current, stream = ["default"], SimpleNamespace(wait_stream=lambda other: None)
 
     @contextmanager
@@ -108,7 +108,7 @@ def test_a_graph_keeps_its_model(streams: list[str]) -> None:
     assert streams == ["default"]
     del model
     gc.collect()
-    assert kept() is not None  # its weights would be freed, and the graph would read what comes after them
+    assert kept() is not None  # otherwise the graph would read freed memory
     del run
     gc.collect()
     assert kept() is None

@@ -1,4 +1,4 @@
-"""Fixture of all tests of the benchmarks."""
+"""Fixture for all tests of the benchmarks."""
 
 import pytest
 from benchmark_scripts import Scripts

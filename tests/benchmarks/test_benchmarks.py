@@ -1,4 +1,4 @@
-"""The benchmarks: each runs as a script would, and what they compute from times is right."""
+"""Benchmarks: each script runs, and the values derived from the times are correct."""
 
 import argparse
 import importlib
@@ -38,7 +38,7 @@ def timing(scripts: Scripts) -> ModuleType:
 
 
 def rows_of(script: ModuleType, folder: Path, *argv: str) -> list[dict[str, Any]]:
-    """Run a script briefly, and return the rows of what it wrote."""
+    """Run a script briefly and return the rows that it wrote."""
     output = folder / "figures.json"
     script.main([*argv, "--seconds", "0", "--output", str(output)])
     document = json.loads(output.read_text())
@@ -95,7 +95,7 @@ def test_throughput(scripts: Scripts, tmp_path: Path) -> None:
 
 
 def test_training(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A step here; processes of their own are for the test of throughput.
+    # One step in this process; the throughput test covers separate processes.
     monkeypatch.setattr(scripts["training"], "peak_memory", lambda prepare, device: float(prepare()()))
     fp32, bf16 = rows_of(scripts["training"], tmp_path, "--presets", "demo", "--batch", "2")
     assert (fp32["precision"], bf16["precision"]) == ("fp32", "bf16")
@@ -146,7 +146,7 @@ def test_actional(scripts: Scripts, tmp_path: Path) -> None:
         assert (row["joints"], row["batch"]) == (15, 3)
         assert row["ratio"] == pytest.approx(row["message passing ms"] / row["dense ms"])
     assert rows[1]["GFLOP"] == pytest.approx(3 * rows[0]["GFLOP"])
-    # An edge's perceptron of 16 and 8 inputs, and a joint's of 8 and 8.
+    # The perceptron of an edge has layers with 16 and 8 inputs, and the perceptron of a joint two with 8.
     edges, joints = 15 * 14, 15
     more = 2 * 3 * 8 * (edges * (16 + 8) + joints * (8 + 8))
     assert 1e9 * (rows[2]["GFLOP"] - rows[0]["GFLOP"]) == pytest.approx(more)
@@ -161,12 +161,12 @@ def test_iterations(scripts: Scripts, tmp_path: Path) -> None:
 
 
 def test_frames_in_20_ms(scripts: Scripts) -> None:
-    # Ten frames in a tenth of a second are two in a fifth of that.
+    # Ten frames in 100 ms are two frames in 20 ms.
     assert scripts["iterations"].frames_in_20_ms(10, 0.1) == pytest.approx(2)
 
 
 def test_exported(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A small model in place of the preset's, whose export takes long.
+    # A small model instead of the preset, whose export is slow.
     script, (model, content, exported) = scripts["exported"], onnx_file("joints alone")
 
     def write(model: SybioGNN, path: Path, **settings: Any) -> Exported:
@@ -323,7 +323,7 @@ def test_bf16_is_close(modes: ModuleType) -> None:
 def test_folded_and_compiled_are_close(
     modes: ModuleType, monkeypatch: pytest.MonkeyPatch, mode: str, tolerance: float
 ) -> None:
-    # Only the compiler's front: code for the machine takes minutes.
+    # Only the front end of the compiler, because generating code takes minutes.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     model, x = modes.build("demo", batch=2, observed=12, num_future=2)
     eager, other = (modes.in_mode(model, each, x)() for each in ("eager", mode))

@@ -1,4 +1,4 @@
-"""Workers answer, fail and end; two checkouts are timed in turn, each with its own package."""
+"""Workers report results and errors; two checkouts are timed alternately, each with its own package."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from benchmark_scripts import BENCHMARKS, Scripts
 
-# A package with the little that is timed: every call counts its sleep, and a stream is not there.
+# A package with only the timed functions: every call sleeps, and there is no stream.
 PACKAGE = """
 import time
 import torch

@@ -1,4 +1,4 @@
-"""The GPU measurements, rehearsed on the CPU: what fails costs only its own row."""
+"""The GPU measurements, rehearsed on the CPU: a failure only affects its own row."""
 
 import json
 import subprocess
@@ -116,7 +116,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     for row, way in ((plain, "plain"), (dense, "dense"), (checkpointed, "checkpointed")):
         assert (row["way"], row["batch"], row["peak GB"]) == (way, 2, None)
         assert row["samples/s"] == pytest.approx(2 / (row["p50 ms"] / 1e3))
-        # Both from FLOPs of the reference, however many a way executes.
+        # Both rates use the FLOPs of the reference, not the executed ones.
         assert row["GFLOP"] == plain["GFLOP"]
         assert row["share of product"] == pytest.approx(row["TFLOP/s"] / row["product TFLOP/s"])
         assert row["product TFLOP/s"] == CEILINGS[torch.bfloat16] / 1e3

@@ -1,4 +1,4 @@
-"""Attribution to modules: FLOPs by hand, shared modules, exceptions, and numbers that stay."""
+"""Attribution to modules: FLOPs by hand, shared modules, exceptions, and unchanged results."""
 
 import itertools
 from types import ModuleType
@@ -24,7 +24,7 @@ class Out(NamedTuple):
 
 
 class Inner(nn.Module):
-    """A product of its own next to those of its layers, one of which runs twice."""
+    """A module with a product of its own and two layers, one of which runs twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Outer(nn.Module):
         self.inner, self.last = Inner(), nn.Linear(8, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed = x @ x.mT @ x  # before the inner module, and not its own
+        mixed = x @ x.mT @ x  # before the inner module, and not attributed to it
         out = self.inner(mixed, scale=torch.ones(()))
         return out.first.sum() + self.last(out.second).sum()
 
@@ -83,13 +83,13 @@ def test_a_backward_pass_is_attributed_to_the_modules_of_the_forward_pass(hooks:
     }
     for modules, flops in FORWARD.items():
         assert profile.spent[hooks.Place(modules, "forward")] == flops
-        # One product for each of its factors.
+        # One product for the gradient of each factor.
         assert backward.pop(modules) == 2 * flops
     assert not any(backward.values())
 
 
 def test_time_is_counted_once(hooks: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a clock that ticks once per reading, each place gets a tick per stay."""
+    """With a clock that advances by one per reading, each module gets one unit per visit."""
     model, x, clock = Outer(), torch.randn(ROWS, 4), itertools.count()
     with (
         hooks.ModuleProfile(dict(model.named_modules()), lambda: float(next(clock))) as profile,
@@ -128,7 +128,7 @@ def test_results_and_gradients_do_not_change(hooks: ModuleType) -> None:
 
 
 def test_outputs_may_be_dataclasses(hooks: ModuleType, scripts: Scripts) -> None:
-    """The model returns one, and its backward pass is known all the same."""
+    """The backward pass is attributed even if the model returns a dataclass."""
     model, x = scripts["modes"].build("demo", observed=9, num_future=2)
     model.train()
 

@@ -1,4 +1,4 @@
-"""The profile of a model adds up, and its FLOPs are the ones that torch counts and the equations have."""
+"""The profile of a model adds up, and its FLOPs equal those counted by torch and by the equations."""
 
 import json
 from dataclasses import replace
@@ -28,12 +28,12 @@ MODES = ("eager", "bf16", "folded", "folded-bf16")
 
 @pytest.fixture
 def operators(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script, with a small model in place of the preset's."""
+    """The script, with a small model instead of the preset."""
     module, build = scripts["operators"], scripts["modes"].build
     monkeypatch.setattr(
         module, "build", lambda preset, device, **shape: build(preset, device, **shape, **TINY)
     )
-    monkeypatch.setattr(module, "torch_operators", lambda run, device: [])  # tested by itself
+    monkeypatch.setattr(module, "torch_operators", lambda run, device: [])  # tested separately
     return module
 
 
@@ -87,7 +87,7 @@ def test_the_tables_of_an_evaluation_add_up(
     assert model["executed"] == total["GFLOP"] and model["recorded ms"] == total["ms"]
     ceiling = 200 if mode.endswith("bf16") else 100
     assert total["share"] == pytest.approx(total["GFLOP"] / (total["ms"] / 1e3) / ceiling)
-    # A module has all of what is inside of it.
+    # A module includes its submodules.
     rows = {row["module"]: row for row in document["modules"]}
     heads = [row for name, row in rows.items() if name.endswith("joint_network.prediction_head")]
     assert heads and all(row["GFLOP"] > 0 for row in heads)
@@ -107,7 +107,7 @@ def test_a_training_step_includes_forward_and_backward(operators: ModuleType, tm
         for graph in (skeleton, skeleton.dual()):
             nodes = graph.num_joints + (graph.num_parts if block > 0 else 0)
             expected += 2 * BATCH * PERSONS * ORDERS * length * nodes * TINY["kernel_size"] * channels**2
-    # Forward, and the gradients by the input and by the weights.
+    # Forward pass, and the gradients of the input and of the weights.
     rows = [row for row in document["modules"] if row["module"].endswith("temporal_conv")]
     assert {row["class"] for row in rows} == {"TemporalConv"}
     assert 1e9 * sum(row["GFLOP"] for row in rows) == pytest.approx(3 * expected, rel=1e-12)

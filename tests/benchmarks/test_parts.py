@@ -1,4 +1,4 @@
-"""Parts of a measurement: whatever happens to one, the report says so and the others run."""
+"""Parts of a measurement: if one part fails, the report says so and the others still run."""
 
 import json
 import signal
@@ -14,7 +14,7 @@ import pytest
 from benchmark_scripts import BENCHMARKS, Scripts
 
 COLUMNS = {"name": "<s", "ms": ">.2f"}
-# What a part begins with.
+# The first lines of a part.
 START = f"""
 import os, signal, subprocess, sys, time
 from pathlib import Path
@@ -35,7 +35,7 @@ def part(parts: ModuleType, name: str, code: str, seconds: float = 60.0, **setti
 
 
 def run(parts: ModuleType, *chosen: Any, seconds: float = 600.0) -> tuple[bool, list[dict[str, Any]], str]:
-    """Run parts; whether all passed, the results, and the report in Markdown."""
+    """Run parts; return whether all passed, the results, and the report in Markdown."""
     reports: list[Mapping[str, Any]] = []
     passed = parts.run_parts(
         chosen,

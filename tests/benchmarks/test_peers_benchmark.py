@@ -1,4 +1,4 @@
-"""Peers run in processes of their own, are measured as the file says, and left out with the reason."""
+"""Peers run in separate processes and are measured as the file says, or skipped with the reason."""
 
 import json
 import sys
@@ -56,7 +56,7 @@ def file(scripts: Scripts) -> ModuleType:
 
 @pytest.fixture
 def model(scripts: Scripts) -> Iterator[ModuleType]:
-    """What runs in the process of a peer, here in this one; what it imports is forgotten."""
+    """The code that runs in the process of a peer, run here; its imports are removed afterwards."""
     module, path, before = scripts["peers_model"], list(sys.path), set(sys.modules)
     yield module
     sys.path[:] = path
@@ -101,7 +101,7 @@ def _one(file: ModuleType, folder: Path, /, **fields: Any) -> Any:
 
 
 def _net(folder: Path, text: str) -> dict[str, Any]:
-    """Write a module `net` with a class `Net`; the fields that name them."""
+    """Write a module `net` with a class `Net`, and return the fields that name them."""
     (folder / "net.py").write_text(text)
     return {"module": "net", "class": "Net"}
 
@@ -268,7 +268,7 @@ def test_several_inputs_of_several_kinds_and_arguments_of_the_call(
     facts = [each for _, each in ways]
     assert facts[0]["parameters"] == 2 * (3 * 6 + 6)
     assert facts[0]["flops"] == 2 * 2 * (2 * 2 * 3 * 6)
-    # Forward, and the gradient by the weights (the input needs none).
+    # Forward pass, and the gradient of the weights (the input needs none).
     assert facts[1]["flops"] == 2 * facts[0]["flops"]
     for run, _ in ways:
         run()
@@ -288,7 +288,7 @@ class Scaled(nn.Module):
 
 
 class TakesParameters(nn.Module):
-    """Hands a parameter to a module of its own, as CTR-GCN does."""
+    """Passes a parameter to one of its submodules, as CTR-GCN does."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The benchmark of the server: it runs as a script would, and its figures follow from what was sent."""
+"""The benchmark of the server: the script runs, and its results are derived from the messages."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from benchmark_scripts import Scripts
 
 def test_serving(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serving = scripts["serving"]
-    monkeypatch.setattr(serving.gc, "freeze", lambda: None)  # the tests go on
+    monkeypatch.setattr(serving.gc, "freeze", lambda: None)  # this process runs other tests
     output = tmp_path / "serving.json"
     serving.main(
         ["--scenarios", "a viewer", "--preset", "demo", "--minutes", "0.02", "--output", str(output)]

@@ -1,4 +1,4 @@
-"""The benchmark of streams: it runs as a script, and its parts add up."""
+"""The benchmark of streams: the script runs, and the times of its parts add up."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_the_parts_of_an_update_add_up(streaming: ModuleType, tmp_path: Path) ->
         assert sum(parts) <= 1.05 * row["p99 ms"]  # their mean
         shares = [row[name] for name in ("graph", "backbone", "heads")]
         assert (shares[0] > 0) == (row["variant"] == "full")
-        # What the model's parts take is most of its time, and no more than all of it.
+        # The parts of the model take most of its time, and not more than all of it.
         assert 0.5 < sum(shares) / (row["model ms"] / sum(parts)) < 1
         assert row["time x ceiling"] == pytest.approx(row["p50 ms"] / 1e3 * CEILING)
         assert 0 <= row["over"] <= 1

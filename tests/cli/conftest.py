@@ -19,5 +19,5 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clip() -> np.ndarray:
-    """Observed frames first, [T, M, D]."""
+    """A clip ``[T, M, D]``, starting with the observed frames."""
     return SyntheticMotions(num_clips=1, num_observed=8, num_future=1)[0].x.transpose(0, 1).numpy()

@@ -1,4 +1,4 @@
-"""``sybio benchmark``: it lists the scripts, hands options on, and says what is wrong."""
+"""``sybio benchmark``: the list of scripts, their options, and errors."""
 
 import ast
 import json
@@ -17,7 +17,7 @@ LEFT_OUT = ("gpu", "parts", "peers")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of two made-up benchmarks and of what they share."""
+    """A folder with two mock benchmarks and a module that they share."""
     (tmp_path / "shared_by_made_up.py").write_text("def shout(text):\n    print(text.upper())\n")
     (tmp_path / "loud.py").write_text(
         '"""Shouts.\n\nAnd more.\n"""\n'
@@ -112,7 +112,7 @@ def test_the_wheel_contains_everything_that_it_imports() -> None:
 
 @pytest.mark.slow
 def test_measures(tmp_path: Path) -> None:
-    """A benchmark that starts a process of its own, from the command line to the file."""
+    """Run a benchmark that starts another process, from the command line to the file."""
     argv = ["throughput", "--presets", "demo", "--modes", "eager", "--batch", "1", "--seconds", "0"]
     done = subprocess.run(
         [sys.executable, "-m", "pyg_sybio", "benchmark", *argv, "--output", str(tmp_path / "out.json")],

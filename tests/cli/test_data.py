@@ -1,4 +1,4 @@
-"""The commands that look at recordings: what they print and write, exit codes, one-line errors."""
+"""The commands that inspect recordings: output, files, exit codes and one-line errors."""
 
 import json
 import statistics
@@ -83,7 +83,7 @@ def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
 
 def test_info_prints_tables_and_writes_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = folder / "report.json"
-    for _ in range(2):  # the report is no motion, the second time either
+    for _ in range(2):  # the second time, the written report must not be read as a motion
         assert main(["data", "info", str(folder), "--json", str(report)]) == 0
         printed = capsys.readouterr()
         assert "3 files, 3 clips (3 .npz)" in printed.out
@@ -236,11 +236,11 @@ def test_skeleton_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for part, joints in skeleton.parts.items():
         assert any(line.split() == [part, *", ".join(joints).split()] for line in printed.splitlines())
     assert f"sybio data info FOLDER --skeleton {output}" in printed
-    # It is what the next commands take.
+    # Other commands accept the skeleton.
     assert main(["skeleton", "validate", str(output)]) == 0
     assert main(["data", "info", str(bvh), "--skeleton", str(output)]) == 0
     assert ["skeleton", "mine"] in [line.split() for line in capsys.readouterr().out.splitlines()]
-    # What somebody may have edited is not overwritten.
+    # An existing file may have been edited, so it is not overwritten.
     output.write_text(text := output.read_text().replace('"cm"', '"inches"'))
     assert f"{output} already exists" in error_of(capsys, *argv)
     assert output.read_text() == text

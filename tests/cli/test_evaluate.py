@@ -1,4 +1,4 @@
-"""``sybio evaluate``: the report that it writes and prints, and what it refuses."""
+"""``sybio evaluate``: the report that it writes and prints, and its errors."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_evaluate_another_split_and_actions(checkpoint: Path, tmp_path: Path) ->
     report = json.loads(output.read_text())
     assert list(report["motion"]["mpjpe_mm"]["classes"]) == ["walking", "kicking"]
     assert report["split"] == "val"
-    assert report["clips"] == 2  # twelve validation clips have each class once
+    assert report["clips"] == 2  # the twelve validation clips contain each class once
 
 
 def test_evaluate_partially_observed_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

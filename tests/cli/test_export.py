@@ -1,4 +1,4 @@
-"""``sybio export``: what it makes of a checkpoint does what the checkpoint does."""
+"""``sybio export``: exported models behave like the checkpoint."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ SETTINGS = {"num_observed": 20, "num_future": 3, "frame_rate": 25.0, "num_clips"
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A .ckpt file of a small model of the synthetic motions."""
+    """A .ckpt file of a small model trained on synthetic motions."""
     names = list(SyntheticMotions(num_clips=12).class_names)
     torch.manual_seed(0)
     model = SybioGNN.from_preset(

@@ -1,4 +1,4 @@
-"""``sybio plot``: every picture from a trained model, what is in it, a line for each thing that is wrong."""
+"""``sybio plot``: every figure of a trained model, its content, and one-line errors."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ class Trained(NamedTuple):
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     made = SyntheticMotions(num_clips=36, num_observed=24, num_future=12)
     folder = tmp_path_factory.mktemp("plot")
-    # Every class is there three times, the third of the classes with two clips in the test.
+    # Every class has three clips; the third class has two of them in the test split.
     checkpoint = fit_whole_clips(
         made,
         lambda number: "train" if number < 12 else "val" if number < 16 else "test",
@@ -77,7 +77,7 @@ def clips_of(trained: Trained) -> tuple[Any, Any]:
 
 
 def spied(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple[tuple[Any, ...], dict]]:
-    """What a function was called with; it runs all the same."""
+    """Record the arguments of a function, which still runs."""
     calls: list[tuple[tuple[Any, ...], dict]] = []
     real = getattr(module, name)
 
@@ -162,7 +162,7 @@ def test_actional_graphs_of_a_clip_and_of_a_file(
     checkpoint, clips = clips_of(trained)
     with torch.no_grad():
         expected = checkpoint.model(Batch.from_data_list([clips[3]])).actional[0]
-        # The file is observed to its end, centred as the training clips were.
+        # The file is observed to its end and centred like the training clips.
         poses = torch.from_numpy(np.load(file)["poses"])[0]
         centre = checkpoint.model.skeleton.joint_index(checkpoint.model.skeleton.center)
         of_file = checkpoint.model((poses - poses[0, centre])[-12:][None]).actional[0]
@@ -181,7 +181,7 @@ def test_the_map_contains_the_graphs_of_all_clips(
     (first, labels, names, _), options = calls[0]
     assert labels.tolist() == [int(clip.y) for clip in clips]
     assert tuple(names) == tuple(clips.class_names)
-    np.testing.assert_array_equal(first, calls[1][0][0])  # the same seed, the same map
+    np.testing.assert_array_equal(first, calls[1][0][0])  # the same seed gives the same map
     assert "20 actional graphs of all 20 clips of test" in options["title"]
     assert "(perplexity 3, seed 4)" in calls[2][1]["title"]
     assert "9 of 20 clips" in calls[2][1]["title"]
@@ -208,7 +208,7 @@ def test_predictions_are_drawn_in_every_file_type(
     named = clips.class_names[int(out.logits[0].argmax())]
     assert any(fact.startswith(f"recognised as {named} (") for fact in data["facts"])
     assert f"class {clips.class_names[int(clip.y)]}" in data["facts"]
-    # The view turns bodies, so what does not change are the distances between joints.
+    # The view rotates the bodies, so only the distances between joints are compared.
     for frame in (0, 8):
         body, true, guess = data["frames"][9 + frame]
         assert body == [None] * 25
@@ -223,11 +223,12 @@ def test_the_model_does_not_see_the_end_of_the_file(
     file = trained.recordings / "30.npz"
     plot("prediction", trained.checkpoint, file, "--output", tmp_path / "a.html")
     data = data_of(tmp_path / "a.html")
-    # The same recording as a clip of the test: split alike, but for the label, which the file does not hold.
+    # The same recording as a test clip: the same split, except for the label, which the file does not
+    # contain.
     plot("prediction", trained.checkpoint, 30 - 16, "--output", tmp_path / "b.html")
     clip = data_of(tmp_path / "b.html")
     assert len(data["frames"]) == len(clip["frames"])
-    # One is in the recording's own coordinates, the other about the first centre: distances are the same.
+    # The coordinates of the recording and the centred ones have the same distances.
     for in_file, in_clip in zip(data["frames"][9:], clip["frames"][9:], strict=True):
         away = [
             np.linalg.norm(np.array(true) - np.array(guess), axis=-1) for _, true, guess in (in_file, in_clip)
@@ -236,7 +237,7 @@ def test_the_model_does_not_see_the_end_of_the_file(
     assert set(clip["facts"]) - set(data["facts"]) == {
         next(f for f in clip["facts"] if f.startswith("class "))
     }
-    # Twice as fast: resampled, which is said.
+    # At twice the frame rate, the file is resampled, which is reported.
     poses = torch.from_numpy(np.load(file)["poses"])
     motion = Motion(poses=poses, skeleton=load_skeleton("ntu25"), frame_rate=50.0)
     write_motion(motion, tmp_path / "fast.npz")
@@ -303,7 +304,7 @@ def test_training_curves_show_the_logged_values(
     plot("training", trained.run, trained.run.parent, "--log", "--output", tmp_path / "b.png")
     assert "version_0 is shown" in capsys.readouterr().err
     (curves,) = calls[0][0][0].values()
-    # Lightning's CSV file has the same values, by another way.
+    # Lightning's CSV logger is independent and has the same values.
     lines = [line.split(",") for line in (trained.run / "metrics.csv").read_text().splitlines()]
     table = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
     for name in ("train_loss", "val_loss", "val_accuracy"):
@@ -315,7 +316,7 @@ def test_training_curves_show_the_logged_values(
     assert calls[1][1]["logarithmic"] is True
 
 
-# What is refused ------------------------------------------------------------------------------------------
+# Errors ---------------------------------------------------------------------------------------------------
 
 
 def test_errors_are_a_single_line(

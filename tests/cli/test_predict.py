@@ -1,4 +1,4 @@
-"""``sybio predict``: the same numbers as the model, for files and folders, and what it refuses."""
+"""``sybio predict``: the same results as the model, for files and folders, and its errors."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_predict_writes_the_output_of_the_model(
     checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out.npz"
-    # Frames before the observed ones do not count.
+    # Frames before the observed ones have no effect.
     longer = np.concatenate([np.ones_like(clip), clip])
     assert main(["predict", str(checkpoint), write_clip(tmp_path, longer), "--output", str(output)]) == 0
     with torch.no_grad():
@@ -127,7 +127,7 @@ def test_predict_a_recording_of_cmu_mocap(data_root: Path, tmp_path: Path) -> No
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     used = list(USED_COLUMNS)
     varying = [column for column in used if deviation[column] > 1e-4]
-    # The last 50 frames of every second one are observed, as z-scores of the columns in use.
+    # The observed frames are the last 50 of every second frame, as z-scores of the used columns.
     observed = np.loadtxt(recording, delimiter=",")[::-2][:50][::-1] - mean
     observed[:, varying] /= deviation[varying]
     x = torch.from_numpy(observed[:, used]).view(50, 26, 3).float()

@@ -1,4 +1,4 @@
-"""``sybio serve`` as a command: it starts, says what is wrong, and stops."""
+"""``sybio serve``: it starts, reports errors and stops."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from pyg_sybio.trained.load import load_trained
 
 @pytest.fixture(autouse=True)
 def _logs_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process; that of a server is its own."""
+    """Restore the loggers of this process, which a server in a separate process does not change."""
     monkeypatch.setattr("pyg_sybio.serving.run.log_to_stderr", lambda **_: None)
 
 

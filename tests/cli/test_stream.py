@@ -1,4 +1,4 @@
-"""``sybio stream``: what comes in is answered line by line, and a summary says how it went."""
+"""``sybio stream``: one result per input line, and a summary at the end."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def line(pose: Any, track: int = 0, **frame: Any) -> str:
 
 
 class Streamed:
-    """A run of the command: its exit code, the messages on stdout, and what it said on stderr."""
+    """A run of the command: its exit code, the messages on stdout, and the text on stderr."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
         self.code = cli.main(["stream", *argv])
@@ -65,7 +65,7 @@ class Streamed:
 
 @pytest.fixture
 def stdin(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Gives the command what comes on its standard input."""
+    """Set the standard input of the command."""
 
     def give(lines: str | bytes) -> None:
         content = lines if isinstance(lines, bytes) else lines.encode()
@@ -115,7 +115,7 @@ def test_persons_of_a_file_are_tracks(
     tracks = [[person["track"] for person in result["people"]] for result in run.results]
     assert tracks == [[0]] * 5 + [[0, 1]] * 3 + [[]] + [[0, 1]] * 3
     assert [result["timestamp"] for result in run.results] == pytest.approx([n / 60 for n in range(12)])
-    # Eleven frames at 60 Hz are six of 20 at 30 Hz.
+    # Eleven frames at 60 Hz are six frames at 30 Hz, of a window of 20.
     assert [person["enough"] for person in run.results[-1]["people"]] == [True, True]
     assert [person["enough"] for person in run.results[5]["people"]] == [False, False]
 
@@ -163,7 +163,7 @@ def test_a_bad_line_is_reported_by_number_and_the_stream_continues(
     assert "not JSON" in run.errors[0] and "newest pose of track 0 is at 1.1 s" in run.errors[1]
     assert "'joints' has 7 entries, expected 25" in run.errors[2]
     assert f"expected at most {MAX_LINE} bytes" in run.errors[3]
-    # Without a timestamp a frame is later than the last one that was taken in; a reset allows earlier ones.
+    # A frame without a timestamp follows the last accepted frame; after a reset, timestamps may be earlier.
     assert [result["timestamp"] for result in run.results] == pytest.approx([1.0, 1.1, 1.1 + 1 / 30, 0.5])
     assert "5 frames, 0 dropped, 4 refused" in run.err
     last = run.err.splitlines()[-1]
@@ -269,7 +269,7 @@ def test_a_recording_of_another_rig(
     saved = save_checkpoint(made, tmp_path / "rig.ckpt")
     run = Streamed(capsys, [str(saved), str(path)])
     assert len(run.results) == motion.num_frames
-    # The preparation treats frames one by one: what lies before the window makes no difference.
+    # The preparation treats frames independently, so the frames before the window have no effect.
     probabilities, future = said_by_predict(made, path)
     person = run.results[-1]["people"][0]
     assert person["probabilities"] == pytest.approx(probabilities, abs=1e-4)
@@ -345,7 +345,7 @@ class Clock:
 def test_frames_are_processed_when_due_and_dropped_when_late() -> None:
     clock = Clock()
     pace = Pace(2, max_delay=0.1, max_pause=1.0, clock=clock, sleep=clock.sleep)
-    assert pace.wait(7.0) and not clock.slept  # the first is due when it comes
+    assert pace.wait(7.0) and not clock.slept  # the first frame is due immediately
     assert pace.wait(7.2) and clock.slept == [pytest.approx(0.1)]  # twice as fast
     clock.now += 0.14
     assert pace.wait(7.3) and len(clock.slept) == 1  # late by 0.09 s, which is still answered
@@ -355,7 +355,7 @@ def test_frames_are_processed_when_due_and_dropped_when_late() -> None:
     assert pace.wait(7.8)  # 0.04 s
     assert pace.wait(8.0) and clock.slept[1:] == [pytest.approx(0.06)]
     assert pace.wait(500.0) and clock.slept[2:] == [pytest.approx(0.5)]  # a pause of a second at most
-    assert pace.wait(3.0) and len(clock.slept) == 3  # a clock that begins anew
+    assert pace.wait(3.0) and len(clock.slept) == 3  # the clock restarts
 
 
 def test_late_frames_are_dropped_and_counted(
@@ -379,5 +379,5 @@ def test_late_frames_are_dropped_and_counted(
         [frame / 30 for frame in (0, 1, 4, 5)]
     )
     assert "6 frames, 2 dropped, 0 refused" in run.err
-    # What was dropped is interpolated: nothing of the window is missing.
+    # Dropped frames are interpolated, so the window is complete.
     assert run.results[-1]["people"][0]["observed_ratio"] == pytest.approx(6 / OBSERVED)

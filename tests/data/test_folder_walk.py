@@ -1,4 +1,4 @@
-"""What lies below a folder, through links to other folders."""
+"""Files below a folder, including linked folders."""
 
 from pathlib import Path
 

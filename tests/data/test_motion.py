@@ -1,4 +1,4 @@
-"""The motion container: what it accepts, and that its parts stay together."""
+"""The motion container: validation, and consistent selection of its fields."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A function of many files in several processes: in order, and with errors that name the file."""
+"""A function applied to many files in several processes: in order, with errors that name the file."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_workers_return_results_in_order_until_one_dies(root: Path, monkeypatch:
 
     def advance() -> None:
         advanced.append(len(items))
-        if len(advanced) == 59:  # all others are here: now the last one may kill its process
+        if len(advanced) == 59:  # all others have arrived, so the last one may kill its process
             os.write(pipe, b"go\n")
 
     results = read_files(
@@ -49,7 +49,7 @@ def test_workers_return_results_in_order_until_one_dies(root: Path, monkeypatch:
         assert (item.arrays["poses"] == poses).all()
     num_bytes = sum(array.nbytes for item in items for array in item.arrays.values())
     assert num_bytes > 2 * processes.MAX_RESULT_BYTES
-    assert not list(root.glob("results-*"))  # through which the many motions of the sixth file went
+    assert not list(root.glob("results-*"))  # the temporary file that held the many motions of the sixth file
 
 
 def test_functions_that_a_worker_cannot_load(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

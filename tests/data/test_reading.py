@@ -1,4 +1,4 @@
-"""Every format by its suffix and content gives the motions of its own reader; errors say what can be read."""
+"""Every format is recognised by suffix and content and read by its reader; errors list the formats."""
 
 import json
 import pickle
@@ -50,7 +50,7 @@ POSE = RNG.uniform(0.1, 1, (3, 17, 3)).round(3)
 
 
 def _write(folder: Path, name: str) -> Path:
-    """A file of each format, by what it is called here."""
+    """Write a file of the format with the given name."""
     kind, _, file = name.partition("/")
     path = folder / (file or kind)
     match kind:

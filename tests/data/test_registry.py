@@ -1,4 +1,4 @@
-"""Names of data sets and transforms: the package's own, the user's, and no others."""
+"""Names of data sets and transforms: those of the package and of the user, and no others."""
 
 import importlib
 import inspect
@@ -21,7 +21,7 @@ from pyg_sybio.data.registry import (
 )
 from pyg_sybio.data.transforms import Center
 
-# What is made of other arguments than plain values, and what others are derived from.
+# Base classes, and classes with arguments that are not plain values.
 NOT_NAMED = {
     "ExpmapDataset", "InvertibleTransform", "LinearTransform", "MotionDataset", "MotionTransform",
     "PositionDataset", "ShuffledFutures",
@@ -89,7 +89,7 @@ def test_user_classes_can_be_registered() -> None:
         transform_named("OwnClips")
     again = type("OwnClips", (Dataset,), {"__qualname__": OwnClips.__qualname__, "__module__": __name__})
     assert dataset_named("OwnClips") is OwnClips
-    register_dataset(again)  # a cell of a notebook, run twice
+    register_dataset(again)  # like a notebook cell that is run twice
     assert dataset_named("OwnClips") is again and registered_name(OwnClips) is None
 
 

@@ -1,4 +1,4 @@
-"""The table in docs/equations.md: every equation is there, and every name is where it says."""
+"""The table in docs/equations.md: it lists every equation, and its names exist in the given files."""
 
 import ast
 import re
@@ -10,12 +10,12 @@ GUIDE = Path(__file__).parents[2] / "docs" / "equations.md"
 LINK = re.compile(r"\[`([^`]+)`\]\(([^)]+)\)")
 TEXT = GUIDE.read_text(encoding="utf-8")
 ROWS = [line.strip("|").split("|") for line in TEXT.splitlines() if line.startswith("|")]
-# What of the paper, and the name and file of a class that computes it.
+# A part of the paper, and the name and file of the class that computes it.
 COMPUTED = [(row[0], *link) for row in ROWS if "Eq." in row[0] for link in LINK.findall(row[2])]
 
 
 def names_of(path: Path) -> set[str]:
-    """What a module defines at its top."""
+    """The names defined at the top level of a module."""
     names = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):

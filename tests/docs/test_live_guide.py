@@ -19,7 +19,7 @@ from pyg_sybio.cli import main as cli
 GUIDE = (Path(__file__).parents[2] / "docs" / "live.md").read_text(encoding="utf-8")
 SHORTER = {
     "fit": [*TINY_MODEL, *TINY_TRAINER, "--trainer.max_epochs=1"],
-    "export": ["--num-future", "2"],  # each frame takes the exporter half a second
+    "export": ["--num-future", "2"],  # exporting takes half a second per frame
 }
 
 
@@ -29,7 +29,7 @@ def _commands(text: str) -> list[list[str]]:
 
 
 def _serves(argv: list[str]) -> dict[str, Any]:
-    """Start a server as printed, but on a free port; ask how it is, and stop it."""
+    """Start a server as printed, but on a free port; query its health, and stop it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pyg_sybio", *argv, "--port", "0"],
         stdout=subprocess.PIPE,

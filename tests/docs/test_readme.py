@@ -19,7 +19,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def _blocks(language: str, section: str) -> list[str]:
-    """The examples in a language below a heading."""
+    """The code blocks in a language below a heading."""
     text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Corrupted clips against index arithmetic."""
+"""Corrupted clips compared with index arithmetic."""
 
 import pytest
 import torch
@@ -22,14 +22,14 @@ def moving(num_frames: int, name: str = "ntu25") -> Motion:
 @pytest.mark.parametrize(
     ("rate", "resampled", "padding", "frames"),
     [
-        # Half the rate: the frames 1, 3, 5, 7 of eight, over and over; or the first of them is held.
+        # Half the rate: the frames 1, 3, 5, 7 of eight, repeated, or preceded by copies of the first of them.
         (0.5, False, "repeat", [1, 3, 5, 7, 1, 3, 5, 7]),
         (0.5, False, "hold", [1, 1, 1, 1, 1, 3, 5, 7]),
-        # Back at the model's: what was between two frames lies between them; the first frame is unknown.
+        # Back at the rate of the model: frames in between are interpolated; the first frame is unknown.
         (0.5, True, "hold", [1, 1, 2, 3, 4, 5, 6, 7]),
         (0.5, True, "repeat", [7, 1, 2, 3, 4, 5, 6, 7]),
         (0.25, False, "repeat", [3, 7, 3, 7, 3, 7, 3, 7]),
-        # Twice the rate: half of the time, and half frames in between.
+        # Twice the rate: half of the duration, with interpolated frames in between.
         (2.0, False, "repeat", [3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7]),
         (2.0, True, "repeat", [0, 1, 2, 3, 4, 5, 6, 7]),
     ],
@@ -39,7 +39,7 @@ def test_lower_and_higher_frame_rates(
 ) -> None:
     motion = moving(8, name)
     seen = OtherRate(rate, resampled=resampled, padding=padding)(motion)
-    # What lies between two frames that the camera has seen, on a line; z-scores, too.
+    # Frames between two recorded frames are interpolated linearly, including z-scores.
     step = 2 if rate == 0.5 and resampled else 1
     for place, frame in enumerate(frames):
         if step == 2 and frame % 2 == 0:
@@ -57,7 +57,7 @@ def test_missing_joints_stay_missing_at_another_frame_rate() -> None:
     present[0, 5, 3] = False
     motion = motion.replace(poses=motion.poses * present[..., None], present=present)
     seen = OtherRate(0.5, resampled=True)(motion)
-    # Frame 5 is one that the camera takes: neither it nor those between it and its neighbours have the joint.
+    # Frame 5 is recorded: the joint is missing there and in the frames interpolated from it.
     assert seen.present[0, :, 3].tolist() == [True, True, True, True, False, False, False, True]
     assert seen.present[0, :, 4].all()
 
@@ -68,7 +68,7 @@ def test_a_frame_rate_must_be_positive() -> None:
 
 
 class Longer(BaseTransform):
-    """The observed frames twice as large."""
+    """Doubles the observed coordinates."""
 
     def forward(self, data: Data) -> Data:
         return Data(x=2 * data.x, future=data.future, y=data.y)

@@ -1,4 +1,4 @@
-"""Each measure by a second route: clip by clip, in loops, from frames that are taken by hand."""
+"""Each measure compared with loops over clips and their frames."""
 
 import math
 from collections import Counter
@@ -41,12 +41,12 @@ SMALL = {
 NAMES = ("hop", "sit", "skip", "sway", "wave", "yawn")
 NTU = load_skeleton("ntu25")
 OBSERVED, FUTURE = 8, 9
-UNSEEN = 3  # a class that training has not shown
+UNSEEN = 3  # a class without training clips
 Numbers = dict[tuple[str, str, float | None], float]
 
 
 def recording(number: int, names: Sequence[str], skeleton: Skeleton, scale: float) -> Motion:
-    """A restless body that lacks joints now and then; each number another one, of 13 to 28 frames."""
+    """A moving body with some missing joints, different for each number, of 13 to 28 frames."""
     generator = torch.Generator().manual_seed(number)
     shape = (1, 13 + number % 16, skeleton.num_joints)
     present = torch.rand(shape, generator=generator) > 0.1
@@ -57,13 +57,13 @@ def recording(number: int, names: Sequence[str], skeleton: Skeleton, scale: floa
         present=present,
         skeleton=skeleton,
         frame_rate=25.0,
-        label=names[number * 7 % 5 % len(names)],  # of the sixth class there is no clip
+        label=names[number * 7 % 5 % len(names)],  # the sixth class has no clips
         source=f"clip {number}",
     )
 
 
 class Recorded(MotionDataset):
-    """Clips of one person with gaps, which are filled."""
+    """Clips of one person with gaps that are filled."""
 
     default_fill = (FillMissing(),)
 
@@ -103,7 +103,7 @@ def trained_of(data: ClipDataModule, model: SybioGNN, seen: Tensor | None = None
 
 
 def fresh(batch_size: int = 7, **variant: Any) -> MeasuredModel:
-    """A model and clips of six classes, one of which training has not shown and one of which has no clip."""
+    """A model and clips of six classes: one without training clips, and one without any clip."""
     seen = torch.arange(len(NAMES)) != UNSEEN
     return trained_of(ClipDataModule(Recorded, batch_size=batch_size), model_of(**variant), seen)
 
@@ -121,7 +121,7 @@ def numbers(rows: list[Row]) -> Numbers:
 
 @dataclass
 class Said:
-    """What a model says of one clip, and what was recorded; poses are `[T, M, D]`."""
+    """The output of a model for one clip, and the recording; poses are `[T, M, D]`."""
 
     logits: Tensor
     future: Tensor
@@ -137,13 +137,13 @@ def said_of(
     *,
     share: float = 1.0,
 ) -> list[Said]:
-    """Clip by clip. `observe` makes what is seen of a clip `[T, M, D]` out of its frames before the split."""
+    """Evaluate clip by clip. `observe` maps the frames before the split to the observed ones `[T, M, D]`."""
     found = []
     for number, motion in enumerate(trained.data.clips("test").store.motions):
         split = max(motion.num_frames - FUTURE, math.ceil(motion.num_frames / 2))
         split = max(1, round(share * split))
         index = [split - OBSERVED + place for place in range(OBSERVED)]
-        while min(index) < 0:  # what is missing at the front is what was observed, over and over
+        while min(index) < 0:  # missing frames at the front repeat the observed ones
             index = [place + split if place < 0 else place for place in index]
         seen = motion.frames(torch.tensor(index))
         x = filled(seen) if observe is None else observe(number, seen)
@@ -159,7 +159,7 @@ def said_of(
 
 
 def filled(motion: Motion) -> Tensor:
-    """The frames `[T, M, D]` with gaps closed joint by joint, on lines, and held at both ends."""
+    """Fill gaps of `[T, M, D]` joint by joint: linear in between, and constant at both ends."""
     poses, frames = motion.poses[0].clone(), np.arange(motion.num_frames)
     for joint in range(poses.shape[1]):
         known = motion.present[0, :, joint].numpy()
@@ -182,7 +182,7 @@ def distances(said: Said, poses: Tensor, frame: int) -> list[float]:
 
 
 def mean_errors(said: list[Said], frame: int, *, still: bool) -> dict[int, float]:
-    """Class -> mean over its clips of the mean distance in a future frame; also a class never shown."""
+    """Class -> mean over its clips of the mean distance in a future frame, including unseen classes."""
     by_class: dict[int, list[float]] = {}
     for each in said:
         poses = each.last.expand_as(each.future) if still else each.future
@@ -192,7 +192,7 @@ def mean_errors(said: list[Said], frame: int, *, still: bool) -> dict[int, float
 
 
 def short_term(said: list[Said], *, still: bool) -> float:
-    """Mean over 80, 160 and 320 ms (what lies in the future of nine frames) of the mean of the classes."""
+    """Mean over 80, 160 and 320 ms (the horizons within nine future frames) of the mean over classes."""
     at_horizons = [mean_errors(said, frame, still=still) for frame in (1, 3, 7)]
     return float(np.mean([np.mean(list(errors.values())) for errors in at_horizons]))
 
@@ -205,7 +205,8 @@ def check_corruption(found: Numbers, group: str, strength: float, said: list[Sai
     assert still == pytest.approx(short_term(said, still=True), rel=1e-3)
 
 
-# Clips as they are ------------------------------------------------------------------------------------------
+# Unchanged clips
+# -----------------------------------------------------------------------------------------------
 
 
 def test_recognition_counts_clips(trained: MeasuredModel) -> None:
@@ -246,7 +247,7 @@ def test_pck_counts_joints_frame_by_frame(trained: MeasuredModel) -> None:
             shares = []
             for each in said:
                 recorded = each.target[each.mask]
-                limit = 50 * (recorded.amax(0) - recorded.amin(0)).max().item()  # a twentieth, in millimetres
+                limit = 50 * (recorded.amax(0) - recorded.amin(0)).max().item()  # 5 % of the size, in mm
                 poses = each.last.expand_as(each.future) if still else each.future
                 if each.mask[frame].any():
                     shares.append(np.mean([d < limit for d in distances(each, poses, frame)]))
@@ -295,7 +296,7 @@ def test_confusion_has_a_row_for_every_pair(trained: MeasuredModel) -> None:
 
 
 class Clock:
-    """A clock that stands still but for what is said to take time."""
+    """A clock that only advances for operations that are said to take time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -312,7 +313,7 @@ def test_cost_is_the_median_time_of_only_the_model(monkeypatch: pytest.MonkeyPat
     def takes_time(model: SybioGNN, args: object, kwargs: dict[str, Any], out: object) -> None:
         frames = kwargs.get("num_future") or FUTURE
         asked.append(frames)
-        clock.now += 0.1 * frames * (50 if len(asked) == 6 else 1)  # once, the machine is busy
+        clock.now += 0.1 * frames * (50 if len(asked) == 6 else 1)  # one outlier, as on a busy machine
 
     trained.model.register_forward_hook(takes_time, with_kwargs=True)
     found = numbers(measures.cost(trained))
@@ -337,10 +338,11 @@ def test_uncorrupted_clips_are_evaluated_once() -> None:
     assert len(shown) == 1
     measures.recognition(fresh())
     measures.missing_joints(trained)
-    assert len(shown) == len(measures.MISSING_SHARES)  # nothing missing is what was shown already
+    assert len(shown) == len(measures.MISSING_SHARES)  # no missing joints: evaluated before
 
 
-# Less of the clips, and worse -------------------------------------------------------------------------------
+# Shortened and corrupted clips
+# -----------------------------------------------------------------------------------------------
 
 
 def test_observation_ratios_select_the_start_of_a_clip(trained: MeasuredModel) -> None:
@@ -426,7 +428,8 @@ def test_frame_rates_with_and_without_resampling(trained: MeasuredModel) -> None
         check_corruption(found, group, 1.0, said_of(trained))
 
 
-# What a measure leaves as it was ----------------------------------------------------------------------------
+# Reproducibility and side effects
+# -----------------------------------------------------------------------------------------------
 
 EVERY = (
     measures.recognition,
@@ -470,7 +473,8 @@ def test_cost_changes_nothing() -> None:
     assert not trained.model.training
 
 
-# What there may not be --------------------------------------------------------------------------------------
+# Missing tasks and data
+# -----------------------------------------------------------------------------------------------
 
 
 def test_a_model_without_prediction() -> None:
@@ -553,7 +557,7 @@ def test_samples_without_motions() -> None:
 
 @pytest.fixture(scope="module")
 def angles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredModel]:
-    """A model of joint angles, on files of three actions."""
+    """A model of joint angles, with files of three actions."""
     root, generator = tmp_path_factory.mktemp("cmu"), np.random.default_rng(0)
     for part, count in (("train", 2), ("test", 1)):
         for action in ("jumping", "running", "walking"):

@@ -1,4 +1,4 @@
-"""Experiments: what is trained and what is not, and tables that are drawn only from the CSV file."""
+"""Experiments: which runs are trained, and tables that only depend on the CSV file."""
 
 import csv
 import re
@@ -27,7 +27,7 @@ from pyg_sybio.training.keep_checkpoint import OutOfTimeError
 
 
 def seeded_numbers(trained: Any) -> list[Row]:
-    """Stands for a measure: numbers that tell runs apart."""
+    """A mock measure whose numbers differ between runs."""
     return [Row("number", "", None, int(trained.digest, 16) % 1000 / 7)]
 
 
@@ -44,7 +44,7 @@ def experiment_of(name: str = "numbers", *arms: Arm) -> Experiment:
 
 @pytest.fixture
 def trained_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The digests of the runs that are trained, in a world where training takes no time."""
+    """Replace training by a mock, and return the digests of the trained runs."""
     digests: list[str] = []
 
     def finish(run: Run, **_: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def trained_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def go(experiment: Experiment, output: Path, *overrides: str, **kwargs: Any) -> tuple[str, list[str]]:
-    """The table, and what was said."""
+    """Return the table and the messages."""
     said: list[str] = []
     words = [*TINY, *overrides]
     text = reproduce(experiment, "synthetic", overrides=words, output=output, say=said.append, **kwargs)

@@ -1,4 +1,4 @@
-"""Runs: what makes two of them the same, and that one which is ended loses no more than to its checkpoint."""
+"""Runs: which runs are the same, and that a stopped run resumes from its last checkpoint."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def quiet(_: str) -> None:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["--model.variant.hops", "2"],  # what the preset has
+        ["--model.variant.hops", "2"],  # the value of the preset
         ["--model.variant.bones", "true"],  # the default
         ["--model.variant", "{bones: true, hops: 2}"],
         ["--trainer.default_root_dir", "elsewhere"],
@@ -137,7 +137,8 @@ assert kills
 
 @pytest.mark.slow
 def test_a_run_survives_being_killed_at_random_moments(tmp_path: Path) -> None:
-    # From a process of its own with a single thread: a fork of one with more of them may wait for ever.
+    # From a separate process with a single thread, because a fork of a process with more threads may
+    # deadlock.
     here = Path(__file__).parent
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), str(here), str(here.parent / "helpers")],

@@ -1,4 +1,4 @@
-"""The scripts of ``benchmarks/`` as modules, on a machine whose ceilings are known."""
+"""The scripts of ``benchmarks/`` as modules, on a machine with known ceilings."""
 
 import importlib
 from pathlib import Path

@@ -31,7 +31,7 @@ class Page:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the browser, and collect the errors that it reports meanwhile."""
+        """Call a method of the browser, and collect the errors that it reports in the meantime."""
         self._number += 1
         self._connection.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:

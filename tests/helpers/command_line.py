@@ -1,4 +1,4 @@
-"""What the tests of several commands share."""
+"""Functions shared by the tests of several commands."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from pyg_sybio.cli.main import main
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *argv: object, code: int = 1) -> str:
-    """The error of a command: the last line on stderr, and the only one that reports an error."""
+    """Return the error of a command: the last line on stderr, which must be the only error."""
     capsys.readouterr()
     assert main([str(word) for word in argv]) == code
     lines = [line for line in capsys.readouterr().err.splitlines() if line]

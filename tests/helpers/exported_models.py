@@ -1,4 +1,4 @@
-"""Small models as ONNX files. An export takes seconds, so a test session makes each of them once."""
+"""Small models as ONNX files. Exporting takes seconds, so each model is exported once per session."""
 
 import tempfile
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class OnnxFile(NamedTuple):
 
 
 def small_model(skeleton: str = "jhmdb15", **variant: Any) -> SybioGNN:
-    """A model of five classes with random weights that keep the scale of a signal."""
+    """A model with five classes and random weights that keep the scale of the signal."""
     size = {"channels": [8, 8], "strides": [2, 2], "fusions": [1], "head_channels": 8, "actional_channels": 8}
     model = SybioGNN.from_preset(
         "realtime",

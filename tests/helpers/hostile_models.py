@@ -1,4 +1,4 @@
-"""Model files of every kind, and what a stranger may have written into them."""
+"""Model files of every kind, and changes that an attacker may have made."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ _OLD = _FIXTURES / "synthetic"
 
 KINDS = ("checkpoint", "folder", "onnx", "old checkpoint", "old folder", "old onnx")
 
-# Where each form has what an attack changes.
+# Where each form stores the values that attacks change.
 _PLACES = {
     "new": {
         "dataset": ("training", "dataset"),
@@ -60,7 +60,7 @@ _PLACES = {
 
 @dataclass
 class Parts:
-    """What a model file holds: the model's config, the document, and the weights."""
+    """The content of a model file: the model's config, the document, and the weights."""
 
     form: str
     config: Any
@@ -68,7 +68,7 @@ class Parts:
     weights: dict[str, torch.Tensor]
 
     def set(self, name: str, value: Any, *inner: str) -> None:
-        """Set a value of the document, or one inside of it, wherever this form of the document has it."""
+        """Set a value of the document, possibly nested, wherever this form of the document stores it."""
         *path, last = (*_PLACES[self.form][name], *inner)
         target = self.document
         for key in path:
@@ -76,7 +76,7 @@ class Parts:
         target[last] = value
 
     def transform(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """A transform as this form of the document has it."""
+        """A transform in this form of the document."""
         if self.form == "old":
             return {"class_path": name, "init_args": arguments}
         return {"name": name, "arguments": arguments}
@@ -84,14 +84,14 @@ class Parts:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file, and how its parts are taken out and put together."""
+    """A model file, and functions that read and write its parts."""
 
     kind: str
     path: Path
     recording: Path
 
     def hostile(self, folder: Path, change: Callable[[Parts], object]) -> Path:
-        """A copy with other parts.
+        """Write a copy with changed parts.
 
         Args:
             folder: Where to write it.
@@ -162,7 +162,7 @@ _WRITERS = {"checkpoint": _write_checkpoint, "folder": _write_folder, "onnx": _w
 
 
 class Raw(str):
-    """Text that stands in a JSON document as it is, such as a number that Python cannot hold."""
+    """Text that is inserted into a JSON document unchanged, such as a number that Python cannot represent."""
 
 
 NAN, INFINITY, DIGITS, DEEP = Raw("NaN"), Raw("1e999"), Raw("9" * 10**5), Raw("[" * 10**5 + "]" * 10**5)
@@ -210,7 +210,7 @@ def _text(document: Any) -> str:
 
 
 def model_files() -> dict[str, ModelFile]:
-    """One good file of each kind, made once per session."""
+    """One intact file of each kind, made once per session."""
     folder = once.once("hostile models", _make)
     paths = {
         "checkpoint": folder / "model.ckpt",

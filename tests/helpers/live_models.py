@@ -1,4 +1,4 @@
-"""Small models for tests of live poses, and one that answers with what it was shown."""
+"""Small models for tests of live poses, and one that returns its input."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _SIZE = {"channels": [8, 8], "strides": [2, 2], "fusions": [1], "head_channels":
 
 
 class Echo:
-    """A model whose forecast is the first frames of what it was shown, and which counts its calls."""
+    """A model that forecasts the first frames of its input and counts its calls."""
 
     num_classes = 0
     num_future = 3
@@ -43,7 +43,7 @@ class Echo:
 
 
 def small_model(skeleton: Skeleton = NTU, num_classes: int = 3, **variant: Any) -> SybioGNN:
-    """A model whose weights are random, but keep a signal's size."""
+    """A model with random weights that keep the scale of the signal."""
     model = SybioGNN.from_preset(
         "demo",
         skeleton=skeleton,
@@ -67,7 +67,7 @@ def small_checkpoint(
     folder: str = "",
     **settings: Any,
 ) -> Trained:
-    """A small model as `sybio fit` would have left it, with some settings of its data."""
+    """A small model as saved by `sybio fit`, with given settings of its data."""
     cls = dataset_named(dataset)
     steps = {
         name: steps_of(
@@ -104,7 +104,7 @@ def small_checkpoint(
 
 
 def save_checkpoint(trained: Trained, path: Path) -> Path:
-    """Write it as `sybio fit` does."""
+    """Write a checkpoint like `sybio fit`."""
     weights = trained.model.state_dict()
     content = {
         "state_dict": {f"model.{key}": value for key, value in weights.items()},

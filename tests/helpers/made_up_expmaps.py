@@ -1,4 +1,4 @@
-"""Made-up recordings in the form of the CMU Mocap benchmark, the same numbers on every machine."""
+"""Generated recordings in the format of the CMU Mocap benchmark, identical on every machine."""
 
 from collections.abc import Sequence
 from pathlib import Path

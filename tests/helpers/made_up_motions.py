@@ -1,4 +1,4 @@
-"""Random motions, and functions that read and prepare them, in other processes too."""
+"""Random motions, and functions that read and prepare them, also in other processes."""
 
 import os
 import select
@@ -33,7 +33,7 @@ def touch(path: Path) -> None:
 
 
 def wait_for_go(root: Path) -> None:
-    """Wait for a line in the pipe `go`, which the test holds open, for a minute at most."""
+    """Wait up to a minute for a line in the pipe `go`, which the test holds open."""
     with (root / "go").open() as go:
         select.select([go], [], [], 60)
 
@@ -113,7 +113,7 @@ def read_and_touch(path: Path) -> Motion:
 
 
 def read_here_or_there(path: Path) -> Iterator[Motion]:
-    """Motions that name their process; the sixth file has too many of them, the last kills the process."""
+    """Return motions that name their process; the sixth file has many, and the last kills the process."""
     if path.name == "59.txt":
         wait_for_go(path.parent)
         os._exit(1)
@@ -125,7 +125,7 @@ def read_here_or_there(path: Path) -> Iterator[Motion]:
 
 
 def read_some_bad(path: Path) -> Motion:
-    """From the eleventh file on, nine files of ten are damaged."""
+    """From the eleventh file on, nine of ten files are damaged."""
     seed = int(path.stem)
     if seed >= 10 and seed % 10:
         raise ValueError(f"{path}, line {seed} has 'x', expected a number")
@@ -148,7 +148,7 @@ def prepare_from_command_line(root: str, num_processes: str) -> None:
     """Prepare a folder; reading its third file waits for a line in the pipe `go`."""
     if num_processes != "1":
         processes.TRIAL_SECONDS = processes.START_UP_SECONDS = 0
-    # A shell that starts the tests in the background may have the signal ignored.
+    # A shell that starts the tests in the background may ignore the signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     store = prepare(
         files=files_of(Path(root)),

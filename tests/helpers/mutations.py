@@ -23,7 +23,7 @@ _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 @dataclass(frozen=True)
 class Mutation:
-    """A damaged file, and the name of the damage."""
+    """A damaged file and the kind of damage."""
 
     name: str
     content: bytes
@@ -64,14 +64,14 @@ def assert_safe(
     *,
     right: Callable[[bytes], list[Motion] | None],
 ) -> int:
-    """Assert that each damaged file is refused by name, or read as a second parse reads it.
+    """Assert that each damaged file is refused by name, or read correctly according to a second parse.
 
     Args:
         read: The reader.
         path: The path to which the files are written.
         damaged: The damaged files.
-        right: An independent parse, written in the test: it returns the motions that the damaged content
-            still holds, or None if the content may not be intact.
+        right: An independent parser in the test, which returns the motions that the damaged content still
+            holds, or None if the content may not be valid.
 
     Returns:
         The number of refused files.
@@ -162,7 +162,7 @@ def _wrong_number(content: bytes, rng: random.Random) -> Mutation:
 
 
 def _wrong_count(content: bytes, rng: random.Random) -> Mutation:
-    """Change one of the first numbers, where formats have their counts."""
+    """Change one of the first numbers, because formats start with counts."""
     numbers = list(_NUMBER.finditer(content))[:12]
     if not numbers:
         return _truncate(content, rng)

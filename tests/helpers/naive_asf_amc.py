@@ -1,4 +1,4 @@
-"""ASF and AMC files parsed naively, frame by frame: a second route for the tests of the reader."""
+"""A naive frame-by-frame parser of ASF and AMC files, for the tests of the reader."""
 
 import re
 
@@ -27,7 +27,7 @@ def need(condition: bool) -> None:
 
 
 def turn(order: str, angles: list[float], degrees: bool) -> Rotation:
-    """One after the other about fixed axes: each later one is multiplied from the left."""
+    """Rotate about fixed axes in turn: each later rotation is multiplied from the left."""
     total = Rotation.identity()
     for axis, angle in zip(order.lower(), angles, strict=True):
         total = Rotation.from_euler(axis, angle, degrees=degrees) * total
@@ -35,7 +35,7 @@ def turn(order: str, angles: list[float], degrees: bool) -> Rotation:
 
 
 class Naive:
-    """Both files once more: dictionaries, recursion over the hierarchy, one frame after the other."""
+    """A naive parser of both files: dictionaries, recursion over the hierarchy, and a loop over frames."""
 
     def __init__(self, asf: str, amc: str) -> None:
         self.bones: dict[str, dict[str, list[str]]] = {"root": {}}
@@ -105,7 +105,7 @@ class Naive:
         fields: dict[str, list[str]] = {}
         for words in block:
             if re.fullmatch(r"[+-]?(inf|[\d.].*)", words[0], re.IGNORECASE):
-                need(list(fields)[-1] == "limits")  # which are not read
+                need(list(fields)[-1] == "limits")  # limits are not read
                 continue
             known = "id|name|direction|length|axis|dof|limits|bodymass|cofmass"
             need(bool(re.fullmatch(known, words[0].lower())))
@@ -189,7 +189,7 @@ class Naive:
 
 
 def assert_naive(motion: Motion, naive: Naive, rtol: float = 1e-5) -> None:
-    """The motion is what the naive parse gives, to single precision."""
+    """Assert that the motion equals the naive parse in single precision."""
     positions = naive.positions()
     expected = np.stack([positions[name] for name in motion.skeleton.joints], axis=1)
     scale = max(1.0, float(np.abs(expected).max()))

@@ -1,4 +1,4 @@
-"""Random `.skeleton` files of NTU RGB+D, with the size and the quirks of the real files."""
+"""Random `.skeleton` files of NTU RGB+D, with the size and the peculiarities of the real files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def write_ntu_file(
 ) -> list[dict[int, np.ndarray]]:
     """Write a file, and return for each frame the values of each body's joints, `[25, 12]`.
 
-    The bodies of a frame are listed in the given order, lines end as on DOS, and numbers have seven digits.
+    The bodies of a frame are listed in the given order, lines end in CRLF, and numbers have seven digits.
     """
     motions = {body.number: _motion(rng, num_frames, place) for place, body in enumerate(bodies)}
     written: list[dict[int, np.ndarray]] = []
@@ -57,7 +57,7 @@ _JOINT = " ".join(["%.7g"] * 12)
 
 
 def _motion(rng: np.random.Generator, num_frames: int, place: int) -> np.ndarray:
-    """A slow random walk with the sensor's other values next to the positions, rounded as in the text."""
+    """A slow random walk with positions and the other values of the sensor, rounded as in the file."""
     steps = 0.01 * rng.normal(size=(num_frames, 25, 3))
     rest = np.concatenate([_REST, np.full((25, 1), 3.0)], axis=1)
     position = rest + np.array([0.8 * place, 0, 0]) + steps.cumsum(0)

@@ -1,4 +1,4 @@
-"""Values that a test session makes once for all of its workers."""
+"""Values that a test session computes once for all of its workers."""
 
 import pickle
 from collections.abc import Callable
@@ -14,7 +14,7 @@ folder = Path()
 
 
 def once(name: str, make: Callable[[], T]) -> T:
-    """Return the result of `make`, from a file if another test or worker has called it already."""
+    """Return the result of `make`, from a file if another test or worker has already called it."""
     path = folder / f"{name}.pickle"
     with FileLock(f"{path}.lock"):
         if not path.exists():

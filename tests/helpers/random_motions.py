@@ -1,4 +1,4 @@
-"""Random motions that lack whatever a recording may lack."""
+"""Random motions in which anything may be missing that a recording may lack."""
 
 import torch
 
@@ -17,7 +17,7 @@ def random_motion(
     missing: float = 0.2,
     dtype: torch.dtype = torch.float32,
 ) -> Motion:
-    """Persons in slow random walks, each with larger steps than the one before.
+    """Persons in slow random walks, each with larger steps than the previous one.
 
     If `missing` is positive, single joints are missing, one joint of the first person in all frames, and all
     joints in two frames at the start, in the middle and at the end; the second person appears even later.

@@ -24,7 +24,7 @@ CLASSES = ("walk", "wave", "sit")
 
 
 class Streams:
-    """Makes streams of one model, as the server expects them."""
+    """Create streams of one model, as the server expects."""
 
     def __init__(self, model: SybioGNN | None = None) -> None:
         torch.manual_seed(0)
@@ -57,12 +57,12 @@ def made_up_recording(frames: int = 40, people: int = 1) -> Motion:
 
 @contextlib.contextmanager
 def listening(app: ASGIApp, limits: Limits | None = None, *, send_buffer: int | None = None) -> Iterator[int]:
-    """Serve on a free port from another thread; yields the port.
+    """Serve on a free port in another thread, and yield the port.
 
     Args:
         app: The application.
-        limits: Of its connections.
-        send_buffer: Bytes that the system holds for a client who does not read them.
+        limits: Limits of its connections.
+        send_buffer: Number of bytes that the system buffers for a client that does not read.
     """
     limits = limits or Limits()
     with listen("127.0.0.1", 0, connections=limits.connections, handshake=limits.handshake) as bound:
@@ -89,7 +89,7 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
 
 
 def run(coroutine: Any) -> Any:
-    """Run a coroutine, for a minute at most."""
+    """Run a coroutine for up to a minute."""
 
     async def limited() -> Any:
         async with asyncio.timeout(60):

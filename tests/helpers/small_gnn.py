@@ -1,4 +1,4 @@
-"""A small model, motions for it, and how close its outputs have to be."""
+"""A small model, motions for it, and a comparison of outputs."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ SHIPPED_AND_USED = [*SHIPPED, "h36m32:used", "cmu38:used"]
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """A skeleton document of six joints, with some fields changed."""
+    """A skeleton document with six joints and some changed fields."""
     body = {
         "name": "stick",
         "description": "",
@@ -61,7 +61,7 @@ def make(
     parts: dict[str, str] | None = None,
     part_bones: str = "",
 ) -> Skeleton:
-    """A skeleton of one-letter joints; bones and bridges as ``"ab bc"``."""
+    """A skeleton with one-letter joints; bones and bridges are given as ``"ab bc"``."""
     return Skeleton(
         name="letters",
         joints=tuple(joints),

@@ -1,4 +1,4 @@
-"""The standard library's JSON, as strict as the package's readers: for a second parse of damaged files."""
+"""A JSON parser as strict as the readers, for an independent parse of damaged files."""
 
 import json
 from typing import Any

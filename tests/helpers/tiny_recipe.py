@@ -1,4 +1,4 @@
-"""The synthetic recipe reduced to a second of work."""
+"""The synthetic recipe reduced to about a second of training."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a piece of work touches: files, modules, processes and the network, as Python's audit events tell."""
+"""Record accesses to files, modules, processes and the network with Python's audit events."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ _HARMLESS = ("os.listdir", "os.scandir", "os.putenv", "os.unsetenv")
 
 @dataclass
 class Seen:
-    """What happened: files by the way they were opened, modules that were imported, and all other events."""
+    """The recorded events: opened files by mode, imported modules, and all other events."""
 
     read: list[Path] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Seen:
     others: list[str] = field(default_factory=list)
 
     def read_outside(self, *allowed: Path) -> list[Path]:
-        """The files that were read, without those below these folders and those of the installed code."""
+        """Return the files that were read, except those in the given folders and those of installed code."""
         own = [*allowed, *_code_folders()]
         return [path for path in self.read if not any(path.is_relative_to(folder) for folder in own)]
 
@@ -62,7 +62,7 @@ sys.addaudithook(_hook)
 
 @contextlib.contextmanager
 def watched() -> Iterator[Seen]:
-    """Collect what happens in the block."""
+    """Record the events in the block."""
     seen = Seen()
     _seen.append(seen)
     try:
@@ -72,7 +72,7 @@ def watched() -> Iterator[Seen]:
 
 
 def _code_folders() -> list[Path]:
-    """Where the package and the libraries lie; reading their files is part of running them."""
+    """Return the folders of the package and the libraries, whose files are read when code runs."""
     import pyg_sybio
 
     package = Path(pyg_sybio.__file__).parent

@@ -33,7 +33,7 @@ def build(**overrides: bool) -> SybioGNN:
 
 
 def step(model: SybioGNN, device: str, *, low: bool) -> tuple[SybioOutput, LossTerms]:
-    """Output and loss of a seeded batch, in bfloat16 autocast or not."""
+    """Return output and loss of a seeded batch, with or without bfloat16 autocast."""
     torch.manual_seed(1)
     x, future = torch.randn(4, T, M, D), torch.randn(4, T_FUTURE, M, D)
     loss = SymbioticLoss(SKELETON).to(device)

@@ -1,4 +1,4 @@
-"""Bounds of a model's config from a file: what is refused, what passes, and how near the estimate is."""
+"""Bounds on the config of a model file: refused and accepted values, and the accuracy of the estimate."""
 
 import copy
 import itertools
@@ -93,7 +93,7 @@ def test_an_unknown_key_is_named() -> None:
 
 
 def body(num_joints: int, bones: list[list[str]] | None = None) -> dict[str, Any]:
-    """A chain of joints, or what the bones say, with a part for each joint."""
+    """A chain of joints, or a body with the given bones, with one part per joint."""
     joints = [f"joint {number}" for number in range(num_joints)]
     chain = [list(pair) for pair in itertools.pairwise(joints)]
     return {

@@ -58,7 +58,7 @@ def perceptron(mlp: PropagationMLP, rows: Tensor, training: bool) -> Tensor:
 
 @torch.no_grad()
 def joint_by_joint(module: ActionalGraphInference, x: Tensor, num_joints: int, training: bool) -> Tensor:
-    """Eq. 1 and 2 for one motion ``[T, M, D]`` whose length is the module's own."""
+    """Eq. 1 and 2 for one motion ``[T, M, D]`` with the length to which the module resamples."""
     # vec(X[:, i, :]) stacks columns: all frames of the first feature, then of the next.
     trajectories = torch.stack([x[:, i].T.flatten() for i in range(num_joints)])
     p = perceptron(module.joint_embedding, trajectories, training)

@@ -1,4 +1,4 @@
-"""Recordings of any frame rate: refused with the range, or prepared within the memory that a window needs."""
+"""Recordings of any frame rate are refused with the valid range, or prepared in bounded memory."""
 
 import json
 import tracemalloc
@@ -65,7 +65,7 @@ WRITERS: list[Callable[[Path, float], Path]] = [write_bvh, write_npz, write_json
 
 
 def peak_of(work: Callable[[], Any]) -> tuple[Any, int]:
-    """The result of some work, and its peak of memory, of which tensors are no part."""
+    """Return the result of a function and its peak memory, without tensors."""
     tracemalloc.start()
     try:
         return work(), tracemalloc.get_traced_memory()[1]
@@ -154,7 +154,7 @@ def test_the_window_of_a_stream_needs_bounded_memory(fps: float, frame_rate: flo
         assert out.future is not None
 
     _, peak = peak_of(show)
-    assert peak < 2**24  # NumPy's arrays are among what is traced
+    assert peak < 2**24  # NumPy arrays are included
 
 
 def test_a_long_recording_with_a_low_frame_rate() -> None:

@@ -34,7 +34,7 @@ pytestmark = [
 
 
 def limited(code: str, path: Path) -> str:
-    """The output of some code about a path."""
+    """Run code on a path with limited memory, and return its output."""
     done = subprocess.run(
         [sys.executable, "-c", _LIMITED + code, str(path)], capture_output=True, text=True, timeout=300
     )

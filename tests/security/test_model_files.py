@@ -1,4 +1,4 @@
-"""Model files from others: refused in one line, with nothing imported, opened or sent, and no memory taken.
+"""Hostile model files are refused in one line; nothing is imported, opened or sent, and memory is bounded.
 
 To add an attack, add a line to :data:`ATTACKS`; to add a command, add one to :data:`COMMANDS`.
 """
@@ -47,7 +47,7 @@ def dataset(name: str, /, **settings: Any) -> Attack:
 
 
 def pattern(parts: Parts) -> None:
-    """A pattern on which matching takes exponential time."""
+    """A pattern that takes exponential time to match."""
     parts.set("dataset", "MotionFolder")
     parts.set("settings", {"pattern": r"(?P<label>(a+)+)+b\.npz"})
 
@@ -57,14 +57,14 @@ def transform(name: str, /, place: str = "preprocess", **arguments: Any) -> Atta
 
 
 def flipped(parts: Parts) -> None:
-    """One bit of one weight."""
+    """Flip one bit of one weight."""
     name = max(parts.weights, key=lambda name: parts.weights[name].numel())
     parts.weights[name] = parts.weights[name].contiguous().clone()
     parts.weights[name].view(-1).view(torch.int32)[7] ^= 1 << 20
 
 
 ATTACKS: Mapping[str, Attack] = {
-    # Data sets, modules and transforms that are not the package's.
+    # Data sets, modules and transforms that are not from the package.
     "PyG data set in a local folder": dataset(f"{PYG}ModelNet", root="evil_root"),
     "PyG data set at an http URL": dataset(f"{PYG}TUDataset", root="http://localhost:9/", name="MUTAG"),
     "PyG data set at a data URL": dataset(f"{PYG}Planetoid", root="data:text/plain,x", name="Cora"),
@@ -161,8 +161,8 @@ ATTACKS: Mapping[str, Attack] = {
     ),
 }  # fmt: skip
 
-# What a kind of file has no place for, or what does no harm because nothing is made of it: the name of a data
-# set is looked up where its clips are needed, and the folder of an old document only if it is a plain name.
+# Attacks that a kind of file cannot contain, or that are harmless because the value is not used: a data set
+# is only looked up if its clips are needed, and the folder of an old document only if it is a plain name.
 _OLD = ("old checkpoint", "old folder", "old onnx")
 _NEW = ("checkpoint", "folder", "onnx")
 IGNORED: Mapping[str, tuple[str, ...]] = {
@@ -178,7 +178,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     "transform as a data set": _NEW,
 }
 
-# What every command meets, in addition to one file of each kind for every attack.
+# Attacks that are tried with every command, in addition to one file of each kind for every attack.
 TYPICAL = (
     "PyG data set in a local folder",
     "PyG data set at a data URL",
@@ -190,7 +190,7 @@ TYPICAL = (
     "frame_rate of 1e300",
 )
 
-# How a command is called with a model and a recording; what it writes goes into the working folder.
+# The arguments of each command with a model and a recording; its output goes into the working folder.
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "predict": ("predict", "MODEL", "RECORDING", "--output", "future.npz"),
     "predict a folder": ("predict", "MODEL", "FOLDER"),
@@ -211,7 +211,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Every kind of model once, so that all that loading one imports is there."""
+    """Load every kind of model once, so that all modules for loading are imported."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("good"))
         for kind, file in model_files().items():
@@ -224,7 +224,7 @@ def argv_of(command: str, file: ModelFile, path: Path) -> list[str]:
 
 
 class Attacked:
-    """A working folder in which commands meet hostile files."""
+    """A working folder in which commands are run with hostile files."""
 
     def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         self._theirs, self.working, self._capfd = folder / "theirs", folder / "working", capfd
@@ -233,10 +233,10 @@ class Attacked:
         (self.working / "evil.py").write_text("import pathlib\npathlib.Path('marker').touch()\n")
 
     def meet(self, name: str, kind: str, command: str = "predict") -> None:
-        """Let a command meet a hostile file, and look at all that it does."""
+        """Run a command with a hostile file, and check all of its accesses."""
         file = model_files()[kind]
         path = file.hostile(self._theirs, ATTACKS[name])
-        main(argv_of(command, file, file.path.with_name("missing")))  # imports what the command itself needs
+        main(argv_of(command, file, file.path.with_name("missing")))  # import the modules of the command
         self._capfd.readouterr()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.process_time()
@@ -269,7 +269,7 @@ def attacked(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyt
 
 
 def _some(cases: list[tuple[str, str]]) -> list[Any]:
-    """The cases, of which each first part is tried with a single second part, but slowly with all."""
+    """The cases: each first value with one second value, and with all others in the slow tests."""
     chosen = {first: number for number, first in enumerate(dict.fromkeys(first for first, _ in cases))}
     seconds = list(dict.fromkeys(second for _, second in cases))
     return [case if case[1] == seconds[chosen[case[0]] % len(seconds)] else slow(*case) for case in cases]
@@ -322,6 +322,6 @@ def test_flipped_bits_of_a_file_are_detected(kind: str, name: str, count: int, t
             assert "\n" not in str(error)
             refused += 1
             continue
-        # A bit of neither a weight nor an operator, such as a bit of a date or of an unused name.
+        # An irrelevant bit, such as a bit of a date or of an unused name.
         assert torch.equal(model(poses).logits, expected(poses).logits)
     assert refused >= 0.4 * count

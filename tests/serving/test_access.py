@@ -1,4 +1,4 @@
-"""Tokens, and who is kept out."""
+"""Tokens, host names and origins."""
 
 import pytest
 from served import Streams
@@ -24,7 +24,7 @@ def test_a_token_is_read_from_the_header_or_the_address() -> None:
     assert knows_token("secret", scope(header="bearer secret"))
     for wrong in (scope(), scope("token="), scope("token=secre"), scope(header="Basic secret")):
         assert not knows_token("secret", wrong)
-    # A header counts before the address.
+    # The header takes precedence over the address.
     assert not knows_token("secret", scope("token=secret", header="Bearer sécret"))
 
 

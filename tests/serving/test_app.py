@@ -1,4 +1,4 @@
-"""The server's answers: to producers, to viewers, and to those who get it wrong."""
+"""The responses of the server to producers, to viewers, and to invalid messages."""
 
 import json
 import logging
@@ -28,14 +28,14 @@ def client(streams: Streams) -> Iterator[TestClient]:
 
 
 def receive(socket: WebSocketTestSession, kind: str) -> dict[str, Any]:
-    """The next message of a kind."""
+    """Return the next message of a kind."""
     while (message := socket.receive_json())["type"] != kind:
         pass
     return dict(message)
 
 
 def end_of(socket: WebSocketTestSession) -> tuple[str, int, str]:
-    """The error before a connection is closed, and the code and the reason of the close."""
+    """Return the error before a connection is closed, and the code and the reason of the close."""
     error = ""
     while True:
         try:
@@ -54,7 +54,7 @@ def test_the_page_loads_no_other_resources(client: TestClient) -> None:
     assert reply.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert not re.search(r"""(?:src|href)=["'](?!data:)|@import|url\(|https?://""", reply.text)
-    # What a drawing shows, its name says.
+    # Drawings have names for screen readers.
     assert 'aria-live="polite"' in reply.text
     assert reply.text.count("<canvas") == reply.text.count('role="img"')
 
@@ -224,7 +224,7 @@ def test_the_number_of_connections_is_limited(streams: Streams, path: str, kind:
             with client.websocket_connect(path) as second:
                 error, code, _ = end_of(second)
                 assert (error, code) == (f"too many {kind}: the limit is 1", 4503)
-        # There is room again.
+        # A connection is available again.
         wait_for(lambda: client.get("/health").json()[kind] == 0)
         with client.websocket_connect(path) as third:
             assert third.receive_json()["type"] == "hello"
@@ -372,7 +372,7 @@ def test_a_recording_loops_while_it_has_viewers(streams: Streams) -> None:
             viewer.send_json({"type": "watch", "source": "0"})
             assert receive(viewer, "view")["note"] == "up is y (where the head points)"
             seen = {}
-            while len(seen) < 8:  # more than it has: it begins again
+            while len(seen) < 8:  # more frames than the recording has
                 frame = receive(viewer, "frame")
                 step = round(frame["timestamp"] * 50)
                 seen[step] = frame

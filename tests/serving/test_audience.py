@@ -1,4 +1,4 @@
-"""Viewers and channels: who gets what, and that nobody waits for anybody."""
+"""Viewers and channels: which viewer gets which messages, without waiting for others."""
 
 import asyncio
 import functools
@@ -13,7 +13,7 @@ from pyg_sybio.serving.audience import Audience, Channel, Viewer
 
 
 def in_event_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Run a test in an event loop of its own."""
+    """Run a test in a new event loop."""
 
     @functools.wraps(test)
     def wrapped() -> None:
@@ -23,7 +23,7 @@ def in_event_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[],
 
 
 async def pending(viewer: Viewer) -> list[str]:
-    """Take what waits for a viewer."""
+    """Take the pending messages of a viewer."""
     texts: list[str] = []
 
     async def send(text: str) -> None:
@@ -80,8 +80,8 @@ async def test_viewers_get_their_own_source_only() -> None:
     assert await pending(second) == ["of b"]
 
     one.show("frame", "late")
-    audience.watch(first, two)  # what waits from the other source is not sent any more
-    assert await pending(first) == ["of b"]  # the newest frame, at once
+    audience.watch(first, two)  # pending frames of the other source are dropped
+    assert await pending(first) == ["of b"]  # the newest frame, immediately
     assert (one.viewers, two.viewers) == (set(), {first, second})
     audience.leave(first)
     assert (audience.viewers, two.viewers, first.watching) == ({second}, {second}, None)

@@ -1,4 +1,4 @@
-"""Limits of the server, just below and just above each."""
+"""Limits of the server, tested just below and just above each."""
 
 import json
 import re
@@ -17,7 +17,7 @@ def test_an_allowance_has_a_rate_and_a_burst_of_twice_the_rate() -> None:
     assert [allowance.take() for _ in range(21)] == [True] * 20 + [False]
     now[0] += 0.5
     assert [allowance.take() for _ in range(6)] == [True] * 5 + [False]
-    now[0] += 3600  # however long nobody took any
+    now[0] += 3600  # unused allowance does not accumulate
     assert sum(allowance.take() for _ in range(100)) == 20
 
 
@@ -31,7 +31,7 @@ def test_an_allowance_below_one_per_second_still_allows_messages() -> None:
 
 def test_the_message_limit_fits_the_largest_frame() -> None:
     limits = Limits(people=5)
-    # Numbers as json writes them at their longest.
+    # The longest numbers that json writes.
     value = -1.2345678901234567e-200
     joints = np.full((SKELETON.num_joints, 3), value).tolist()
     person = {"track": 2**62, "joints": joints, "confidence": [value] * SKELETON.num_joints}

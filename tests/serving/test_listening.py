@@ -113,7 +113,7 @@ def test_a_client_that_does_not_read_slows_no_other(streams: Streams) -> None:
                     await asyncio.sleep(0.01)
                 (deaf,) = new
                 step, crowd = 0, tuple(range(16))
-                # Until all that lies between the server and the deaf one is full.
+                # Until all buffers between the server and the client that does not read are full.
                 while not deaf.skipped:
                     step += 1
                     assert step < 2000
@@ -132,7 +132,7 @@ def test_a_client_that_does_not_read_slows_no_other(streams: Streams) -> None:
 
 @contextlib.contextmanager
 def deaf_viewer(port: int, source: str) -> Iterator[None]:
-    """A viewer that chooses a source, and then reads nothing any more."""
+    """A viewer that chooses a source and then stops reading."""
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""The page in a real browser, which is skipped where there is none."""
+"""The page in a real browser; skipped if none is installed."""
 
 import contextlib
 import json
@@ -49,7 +49,7 @@ def test_the_page_shows_the_persons(page: Page, port: int, tmp_path: Path) -> No
     page.wait_for("/p95 .* frames/.test(document.getElementById('figures').textContent)")
     page.wait_for("document.getElementById('scene').getAttribute('aria-label').startsWith('One skeleton')")
 
-    # Sides and ends follow from the skeleton.
+    # Sides and end joints are derived from the skeleton.
     sides = page.ask("model.skeleton.bone_sides")
     for bone, side in zip(SKELETON.bones, sides, strict=True):
         named = {word for joint in bone for word in joint.split("_")}
@@ -116,7 +116,7 @@ def test_the_page_reconnects(page: Page) -> None:
                 producer.send(json.dumps({"type": "reset"}))
             assert page.ask(LABELS)[0] in CLASSES
         page.wait_for("document.getElementById('empty').textContent.includes('Waiting for poses')")
-        # Without a connection it goes on trying.
+        # Without a connection, the page keeps trying.
         page.ask("socket.close()")
         page.wait_for("document.getElementById('state').className === 'bad'")
         page.wait_for("document.getElementById('state').textContent === 'connected'")

@@ -1,4 +1,4 @@
-"""What the page is told, compared with the poses and answers that it comes from."""
+"""Messages to the page, compared with the poses and results of the stream."""
 
 from dataclasses import replace
 
@@ -95,7 +95,7 @@ def test_live_poses_are_viewed_as_recordings_are() -> None:
 def test_a_view_needs_a_person() -> None:
     assert view_of_frames([{}], SKELETON) is None
     assert view_of_frames([{0: np.full((25, 3), np.nan)}], SKELETON) is None
-    # Somebody who is there in one of the frames is enough.
+    # A person in one of the frames is enough.
     assert view_of_frames([{}, {4: made_up_pose()}], SKELETON) is not None
     flat = view_of_frames([{0: np.ones((17, 2))}], load_skeleton("coco17"))
     assert flat is not None

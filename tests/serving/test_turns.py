@@ -1,4 +1,4 @@
-"""Who waits for the model is answered together."""
+"""Requests that wait for the model are batched."""
 
 import asyncio
 import threading

@@ -34,14 +34,14 @@ def test_ties_go_to_the_joint_nearer_the_center_then_to_the_first() -> None:
     # x is one hop from b (nearer the center) and from d.
     assert contract("abxd", [("a", "b"), ("b", "x"), ("x", "d")], "abd", "a", ())["x"] == "b"
     assert contract("dxba", [("a", "b"), ("b", "x"), ("x", "d")], "dba", "a", ())["x"] == "b"
-    # p and q are alike: the order decides, unless only one of them has a mirror image.
+    # p and q are equivalent: the order decides, unless only one of them has a mirror image.
     assert contract("opq", [("o", "p"), ("o", "q")], "pq", "o", ())["o"] == "p"
     assert contract("opq", [("o", "p"), ("o", "q")], "pq", "o", "p")["o"] == "q"
 
 
 def test_subset_of_a_ring_stays_a_ring_or_becomes_a_path() -> None:
     ring = make("abcdef", "ab bc cd de ef fa", center="a", subset="ace").subset("kept")
-    # b, d and f fall to a, c and a: every pair of a, c, e is joined once, and no self-loop is left.
+    # b, d and f are merged into a, c and a: every pair of a, c, e is joined once, without self-loops.
     assert as_set(ring.bones) == as_set(["ac", "ce", "ea"])
     assert len(ring.bones) == 3
     pair = make("abcdef", "ab bc cd de ef fa", center="a", subset="ad").subset("kept")
@@ -120,7 +120,7 @@ def test_dual_is_a_valid_skeleton_of_bones(name: str) -> None:
 
 
 def test_dual_contracts_a_part_without_bones() -> None:
-    # The center is never an outer joint, so a part that holds it alone has no bone.
+    # The center is never an outer joint, so a part with only the center has no bone.
     skeleton = make(
         "clrx", "cl cr rx", center="c", parts={"C": "c", "L": "l", "R": "rx"}, part_bones="CL CR"
     ).dual()

@@ -1,4 +1,4 @@
-"""Skeletons as JSON: round trips, and what is wrong in a document by its place."""
+"""Skeletons as JSON: round trips, and errors that locate the problem in a document."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""The shipped skeletons: complete, connected, mirrored, and named as their joints move."""
+"""The shipped skeletons: complete, connected, symmetric, and with names that match the motion."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_used_subset_is_the_joints_of_the_benchmark_columns(
 
 @pytest.mark.real_data
 def test_cmu_joints_move_as_expected_from_their_names(data_root: Path) -> None:
-    """Against the recordings: which joints move at all, and which are hinges, identifies the hierarchy."""
+    """The moving joints and the hinges in the recordings identify the hierarchy."""
     files = sorted((data_root / "cmu_mocap" / "train").glob("walking/*.txt"))
     values = np.concatenate([np.loadtxt(file, delimiter=",") for file in files])
     freedom = (values[:, 3:].reshape(len(values), -1, 3).std(axis=0) > 1e-4).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Messages say what streams do, and nothing that comes in can do more than be refused."""
+"""Messages contain the results of streams, and invalid input is refused."""
 
 import json
 import math
@@ -164,7 +164,7 @@ def test_damaged_messages_are_refused_or_parsed() -> None:
     assert 1000 < refused < 1500
 
 
-# What goes out --------------------------------------------------------------------------------------------
+# Output messages --------------------------------------------------------------------------------------------
 
 
 def test_hello() -> None:

@@ -1,4 +1,4 @@
-"""Joints and persons that a stream does not see."""
+"""Missing joints and persons in a stream."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ def test_missing_joints(missing: str, expected: list[float]) -> None:
     for frame in range(6):
         pose = torch.full((25, 3), float(frame))
         if frame not in (1, 4):
-            pose[3, frame % 3] = math.nan  # one coordinate is enough
+            pose[3, frame % 3] = math.nan  # one missing coordinate is enough
         out = stream.update(pose)
     assert model.seen[-1][0, :, 3].tolist() == [[value] * 3 for value in expected]
     assert model.seen[-1][0, :, 4].tolist() == [[value] * 3 for value in range(6)]
@@ -102,7 +102,7 @@ def test_no_persons_give_no_results() -> None:
     assert out[0].probabilities is None and out[0].label is None and out[0].future is None
     assert out[0].observed_ratio == 0 and not out[0].enough
     assert out[1].probabilities is not None and out[1].enough
-    # Somebody who is gone for a moment is still spoken of.
+    # A person who is absent for a moment still gets results.
     out = stream.update_many({1: nobody})
     assert out[1].probabilities is not None and out[1].observed_ratio == pytest.approx(1 / OBSERVED)
 

@@ -1,4 +1,4 @@
-"""A stream says what the model says of the same frames, whatever comes in between and however it comes."""
+"""A stream gives the results of the model for the same frames, however they arrive."""
 
 import math
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_a_full_window_is_one_call_of_the_model() -> None:
             assert out.latency > 0
     assert out.future is not None and out.probabilities is not None
     for given in (out.future, out.probabilities):
-        given += 1  # whoever gets it may change it
+        given += 1  # the caller may change the result
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_rotations_are_normalised_and_converted_back() -> None:
     out = feed(stream, poses[:21])
     window = rows[6:21:2]  # every second frame, the newest among them
     torch.testing.assert_close(model.seen[-1][0], normalisation.normalise(window).float())
-    # The forecast of this model is what it saw; joints that it does not see take their mean.
+    # This model forecasts its input; missing joints have their mean.
     torch.testing.assert_close(
         out.future,
         normalisation.restore(normalisation.normalise(window))[:3, 3:].unflatten(-1, (-1, 3)).float(),
@@ -154,7 +154,7 @@ def test_incompatible_skeletons() -> None:
         echo(skeleton=load_skeleton("smpl24"))
 
 
-# What is refused, and the rest ----------------------------------------------------------------------------
+# Errors and other behaviour -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Timestamps of a stream: interpolation, gaps, and refusals of poses that are out of order."""
+"""Timestamps of a stream: interpolation, gaps, and errors for poses that are out of order."""
 
 import math
 import warnings
@@ -22,7 +22,7 @@ def test_irregular_timestamps_are_interpolated() -> None:
     truth = torch.sin(2 * moments[:, None, None] + phase).float()
     error = (model.seen[-1][0] - truth).abs().max().item()
     assert 0 < error <= 0.016**2 / 2
-    assert (model.seen[-1][0, -1] - truth[-1]).abs().max() < 1e-6  # the newest frame is as it came
+    assert (model.seen[-1][0, -1] - truth[-1]).abs().max() < 1e-6  # the newest frame is unchanged
 
 
 @pytest.mark.parametrize("rate", [10.0, 24.0, 30.0, 47.0, 200.0])
@@ -98,7 +98,7 @@ def test_without_timestamps_poses_are_evenly_spaced() -> None:
     assert (first.timestamp, out.timestamp) == (0.0, pytest.approx(7 / 15))
     middle = (poses[-2] + poses[-1]) / 2
     torch.testing.assert_close(model.seen[-1][0, -2], middle.float())
-    # A track that comes later is on the same clock; all tracks of one update are of one moment.
+    # A track that appears later uses the same clock; all tracks of one update have the same time.
     assert stream.update(poses[0], track_id=1).timestamp == out.timestamp
     both = stream.update_many({0: poses[0], 2: poses[0]})
     assert both[0].timestamp == both[2].timestamp == pytest.approx(8 / 15)

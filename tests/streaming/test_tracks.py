@@ -1,4 +1,4 @@
-"""Tracks: several persons and several streams are answered together."""
+"""Tracks: several persons and several streams are evaluated in one batch."""
 
 import math
 import threading
@@ -56,7 +56,7 @@ def test_batched_streams_give_the_same_results_as_single_streams() -> None:
         *answers, other, wrong = update_together(
             [*updates, Update(apart, {7: motions[0][frame]}), Update(checkpoint.stream(), {0: [[1.0]]})]
         )
-        assert isinstance(other, dict) and list(other) == [7]  # of another model
+        assert isinstance(other, dict) and list(other) == [7]  # another model
         assert isinstance(wrong, ValueError) and "'pose' has shape [1, 1]" in str(wrong)
     assert calls == [3] * 25
     for answer, expected in zip(answers, alone, strict=True):
@@ -77,14 +77,14 @@ def test_tracks_may_disappear_and_reappear() -> None:
     stream.update_many({1: pose, 2: pose}, timestamp=0.0)
     stream.update(pose, timestamp=0.4, track_id=1)
     out = stream.update(pose, timestamp=0.5, track_id=2)
-    assert out.observed_ratio == 1  # away for half a second
+    assert out.observed_ratio == 1  # absent for half a second
     assert stream.track_ids == (1, 2)
-    stream.update(pose, timestamp=0.6, track_id=3)  # a third: the one that had no pose for longest goes
+    stream.update(pose, timestamp=0.6, track_id=3)  # a third track replaces the least recently updated one
     assert stream.track_ids == (2, 3)
     assert stream.update(pose, timestamp=0.7, track_id=1).observed_ratio == pytest.approx(1 / 6)
     assert stream.track_ids == (3, 1)
     stream.update(pose, timestamp=1.65, track_id=1)
-    assert stream.track_ids == (1,)  # nothing of 3 for more than a second
+    assert stream.track_ids == (1,)  # track 3 had no pose for more than a second
     with pytest.raises(ValueError, match="'poses' has 3 tracks, expected at most 2"):
         stream.update_many({4: pose, 5: pose, 6: pose})
     assert stream.track_ids == (1,)

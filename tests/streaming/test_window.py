@@ -9,7 +9,7 @@ from pyg_sybio.streaming.window import Track, window_of
 
 
 def track_of(times: np.ndarray, *, num_frames: int = 6, max_rate: float = 120.0) -> Track:
-    """A track whose joints are all at the time of the pose."""
+    """A track in which all coordinates of a pose are its time."""
     track = Track(NTU, num_frames=num_frames, frame_rate=30.0, max_rate=max_rate)
     for time in times:
         track.append(time, np.full((25, 3), time), np.ones(25, dtype=bool))

@@ -1,4 +1,4 @@
-"""Every value of a document from someone else is checked."""
+"""Every value of an untrusted document is checked."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The report against a computation of its own, clip by clip."""
+"""The report compared with an independent computation, clip by clip."""
 
 import copy
 import json
@@ -95,7 +95,7 @@ def test_mirror_images_follow_the_data_set(model: SybioGNN, clips: SyntheticMoti
 
 
 def test_horizon_frames() -> None:
-    # Frame 0 is the first predicted one: 40 ms after the last observed one, at 25 Hz.
+    # Frame 0 is the first predicted frame: 40 ms after the last observed one, at 25 Hz.
     assert horizon_frames(25.0, 25) == {80: 1, 160: 3, 320: 7, 400: 9, 560: 13, 1000: 24}
     assert list(horizon_frames(25.0, 10)) == [80, 160, 320, 400]
     assert horizon_frames(25.0, 1) == {}
@@ -159,7 +159,7 @@ def test_recall_and_confusion_count_clips(model: SybioGNN, clips: SyntheticMotio
     recall = {name: guesses.count(name) / len(guesses) for name, guesses in taken.items()}
     assert recognition["recall"] == pytest.approx(recall)
     assert recognition["mean_class_accuracy"] == pytest.approx(sum(recall.values()) / len(recall))
-    gaps = [0.0] * 15  # of each bin: its sum of right minus sure
+    gaps = [0.0] * 15  # per bin: the sum of correct minus confidence
     for confidence, right in probabilities:
         gaps[math.ceil(15 * confidence) - 1] += (right - confidence) / len(clips)
     assert recognition["ece"] == pytest.approx(sum(map(abs, gaps)), rel=1e-5)
@@ -176,7 +176,7 @@ def test_without_clips_of_training_classes_recognition_is_not_reported(
 
 
 class Noisy(SyntheticMotions):
-    """Clips that are different each time, as long as torch's generator is."""
+    """Clips with noise from torch's global generator."""
 
     def get(self, idx: int) -> Data:
         data = super().get(idx)
@@ -330,7 +330,7 @@ def test_the_table_shows_the_values_of_the_report(report: Report, clips: Synthet
 
 
 class Masked(SyntheticMotions):
-    """Clips of which some of the future was not recorded; `filler` stands in its place."""
+    """Clips with partly unrecorded futures, which contain `filler`."""
 
     def __init__(self, filler: float = 0.0) -> None:
         super().__init__(num_clips=20, num_observed=8, num_future=9, seed=3)
@@ -338,7 +338,7 @@ class Masked(SyntheticMotions):
         self.masks = torch.rand(20, 25, 9, 1, generator=generator) > 0.4
         self.masks[:, :, 7:] = False  # no clip was recorded at 320 ms
         self.masks[4] = False
-        self.masks[self.labels == self.labels[0], :, 3] = False  # nor one class at 160 ms
+        self.masks[self.labels == self.labels[0], :, 3] = False  # one class was not recorded at 160 ms
         self.filler = filler
 
     def get(self, idx: int) -> Data:

@@ -1,4 +1,4 @@
-"""Folders go to the hub and come back. The hub is a folder here: no test may need a network."""
+"""Uploading folders to the hub and downloading them. The hub is a local folder: tests use no network."""
 
 import shutil
 import sys
@@ -17,7 +17,7 @@ from pyg_sybio.trained.load import load_trained
 
 
 class Hub:
-    """What is used of the hub, with its signatures: repositories are folders."""
+    """The used functions of the hub, with the same signatures; repositories are folders."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -60,7 +60,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with all files that travel, and one that does not."""
+    """A folder with all files that are uploaded, and one that is not."""
     folder = tmp_path / "mine"
     small_model().save_pretrained(folder)
     for name in ("data.json", "README.md", "notes.txt"):

@@ -1,4 +1,4 @@
-"""The model card: what it says with and without a report, as the hub reads it."""
+"""The model card with and without a report, as parsed by the hub."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ def trained() -> Trained:
 
 
 def report(**changes: Any) -> dict[str, Any]:
-    """Some of what `sybio evaluate` writes."""
+    """A part of the report of `sybio evaluate`."""
     row = {"model": [1.0, 2.0], "zero_velocity": [2.0, None], "ratio": [0.5, None]}
     recognition = {"clips": 9, "classes": ["a", "b"], "top1": 0.75, "mean_class_accuracy": 0.5}
     recognition["recall"] = {"a": 1.0, "b": 0.25}
@@ -33,7 +33,7 @@ def report(**changes: Any) -> dict[str, Any]:
 
 
 def card_of(folder: Path) -> ModelCard:
-    """The card as the hub reads it."""
+    """The card as parsed by the hub."""
     return ModelCard.load(folder / "README.md")
 
 

@@ -19,7 +19,7 @@ OLD = Path(__file__).parents[1] / "fixtures" / "old_form"
 
 
 def check(trained: Trained, kind: str, recording: str = "recording.npz") -> None:
-    """Compare a prediction with what version 0.1 wrote."""
+    """Compare a prediction with the file written by version 0.1."""
     prediction = trained.predict(OLD / kind / recording)
     future = prediction.future_motion
     with np.load(OLD / kind / "expected.npz") as expected:
@@ -39,7 +39,7 @@ def check(trained: Trained, kind: str, recording: str = "recording.npz") -> None
 def test_a_motion_folder(file: str) -> None:
     trained = load_trained(OLD / "motion_folder" / file)
     check(trained, "motion_folder")
-    assert trained.views.count == 4  # mirrored, and a part
+    assert trained.views.count == 4  # mirror images and parts
     assert (trained.training["dataset"], trained.training["folder"]) == ("MotionFolder", "")
     assert trained.training["settings"]["hold_out"] == {"subject": ["2"]}
     assert not {"pattern", "skeleton", "labels"} & set(trained.training["settings"])

@@ -1,4 +1,4 @@
-"""An exported model is called as the model that it was made from; a wrong file is an error in one line."""
+"""An exported model is called like its original; invalid files are one-line errors."""
 
 import json
 import re
@@ -100,7 +100,7 @@ def test_what_was_not_exported_is_none() -> None:
     out = predictor(torch.randn(2, 30, 15, 2))
     assert (out.logits, out.actional) == (None, None)
     assert out.future is not None
-    # Two frames were exported, and no classes.
+    # Only two frames and no classes were exported.
     assert (out.future.shape[1], predictor.num_future, predictor.num_classes) == (2, 2, 0)
 
 
@@ -147,7 +147,7 @@ def test_it_cannot_be_trained(single: tuple[OnnxFile, OnnxModel]) -> None:
 
 
 def changed(**metadata: str | None) -> bytes:
-    """A good file with other metadata; None takes one away."""
+    """An intact file with other metadata; None removes an entry."""
     proto = onnx.load_model_from_string(onnx_file("joints alone").content)
     values = {each.key: each.value for each in proto.metadata_props}
     values |= {f"pyg_sybio.{key}": value for key, value in metadata.items()}  # type: ignore[misc]
@@ -211,13 +211,13 @@ def test_a_truncated_file(share: float, tmp_path: Path) -> None:
 def test_weights_in_another_file_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     proto = onnx.load_model_from_string(onnx_file("joints alone").content)
     onnx.save(proto, str(tmp_path / "their.onnx"), save_as_external_data=True, location="w", size_threshold=0)
-    monkeypatch.chdir(tmp_path)  # where it lies
+    monkeypatch.chdir(tmp_path)  # the folder of the other file
     with pytest.raises(ValueError, match=r"their\.onnx: the numbers of '.*' are in another file"):
         OnnxModel.load("their.onnx")
 
 
 def altered(change: Callable[[onnx.ModelProto], object]) -> bytes:
-    """A good file with another graph."""
+    """An intact file with another graph."""
     proto = onnx.load_model_from_string(onnx_file("recognition").content)
     change(proto)
     content: bytes = proto.SerializeToString()
@@ -234,7 +234,7 @@ def refusal(change: Callable[[onnx.ModelProto], object]) -> str:
 
 
 def elsewhere(tensor: onnx.TensorProto) -> onnx.TensorProto:
-    """A tensor whose numbers are in another file."""
+    """A tensor whose data are in another file."""
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="/etc/passwd")
     return tensor
@@ -291,7 +291,7 @@ def test_graphs_with_unsupported_content(change: Any, message: str) -> None:
 
 
 def grows(*nodes: tuple[str, list[str], str]) -> Callable[[onnx.ModelProto], None]:
-    """The graph's logits with the mean of something large added."""
+    """Add the mean of a large tensor to the logits of the graph."""
 
     def change(proto: onnx.ModelProto) -> None:
         graph = proto.graph

@@ -1,4 +1,4 @@
-"""What a model sees of a file is what it saw in training, and the way back leads to the file's own space."""
+"""Files are prepared as in training, and predictions are returned in the coordinates of the file."""
 
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def test_a_file_is_prepared_as_in_training(
     item = MotionFolder.from_settings(
         root=tmp_path / "clips", num_observed=20, num_future=5, preprocess=transforms, progress=False
     )[0]
-    # The file that a user has ends where the observed part of the clip does.
+    # The file of the user ends where the observed part of the clip ends.
     write_motion(whole.frames(slice(0, num_frames - 5)), tmp_path / "now.npz")
     prediction = _trained(preprocess=preprocess).predict(tmp_path / "now.npz")
     observed = prediction.prepared.observed
@@ -88,7 +88,7 @@ def test_a_recording_has_the_same_views_as_clips_in_evaluation(num_persons: int,
     parts = ((0.0, 0.7), (0.4, 1.0))
     views = Views(mirror="x", parts=parts)
     trained = _trained(preprocess=CENTER, padding="hold", views=views)
-    # The second person leaves before the second part begins.
+    # The second person disappears before the second part.
     present = torch.ones(num_persons, 24, 25, dtype=torch.bool)
     present[1:, 9:] = False
     motion = _walk(24, num_persons, label="a")
@@ -113,7 +113,7 @@ def test_a_recording_has_the_same_views_as_clips_in_evaluation(num_persons: int,
     assert asked.probabilities is not None and judged.logits is not None
     torch.testing.assert_close(asked.probabilities, judged.logits[0].softmax(-1))
 
-    # One view of the poses and one of their mirror image, by the model itself.
+    # Call the model directly on one view of the poses and one of their mirror image.
     x = trained.predict(tmp_path / "1.npz", one_view=True).prepared.observed.poses
     with torch.no_grad():
         once, of_image = (trained.model(each[None]).future[0] for each in (x, clips.mirrored(x, "x")))
@@ -150,7 +150,7 @@ def test_the_future_is_converted_back_in_any_precision(dtype: torch.dtype, tmp_p
     prediction = _trained(preprocess=[CENTER, ALIGN]).predict(tmp_path / "a.npz")
     prediction.write(tmp_path / "b.npz")
     future = read_motion(tmp_path / "b.npz").poses.double()
-    # The way back by hand, from the first frame of the recording.
+    # The inverse by hand, from the first frame of the recording.
     first = motion.poses[0, 0].double()
     turn = AlignView().matrix(motion.frames(slice(0, 1)).replace(poses=motion.poses[:, :1].double()))
     assert prediction.future is not None
@@ -290,7 +290,7 @@ def test_the_written_prediction_is_a_motion(suffix: str, tmp_path: Path) -> None
     written = read_motion(tmp_path / f"out{suffix}")
     assert written.equal(prediction.future_motion)
     assert written.skeleton == NTU and written.ids == {"subject": "1"} and written.label is None
-    assert not torch.equal(written.poses, prediction.future)  # no longer about the spine
+    assert not torch.equal(written.poses, prediction.future)  # no longer centred on the spine
 
 
 def test_a_model_of_one_task(tmp_path: Path) -> None:

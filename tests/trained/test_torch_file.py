@@ -1,4 +1,4 @@
-"""Files of torch.save as data: the values of torch.load, and nothing that calls, allocates or overlaps."""
+"""Files of torch.save as data: the same values as torch.load, without calls or large allocations."""
 
 import io
 import pickle
@@ -58,7 +58,7 @@ def assert_same(mine: Any, theirs: Any) -> None:
 
 
 def refusal(path: Path) -> str:
-    """The message for a file that is refused without much memory."""
+    """Return the error message for a file, which must be refused without much memory."""
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"file\.ckpt") as caught:
@@ -89,7 +89,7 @@ def test_tensors_are_views_of_the_file_and_do_not_change_it(tmp_path: Path) -> N
 
 
 def write(path: Path, pickled: bytes, *, storages: dict[str, bytes] | None = None, **settings: Any) -> None:
-    """An archive as torch writes it, with any pickle."""
+    """Write an archive like torch, with any pickle."""
     with zipfile.ZipFile(path, "w", **settings) as archive:
         archive.writestr("archive/data.pkl", pickled)
         archive.writestr("archive/byteorder", "little")
@@ -98,14 +98,14 @@ def write(path: Path, pickled: bytes, *, storages: dict[str, bytes] | None = Non
 
 
 class Call:
-    """An object that is a call when it is pickled."""
+    """An object that is pickled as a function call."""
 
     def __init__(self, name: str, *arguments: Any) -> None:
         self.name, self.arguments = name, arguments
 
 
 def pickled(value: Any) -> bytes:
-    """A pickle of protocol 2 in which each :class:`Call` calls a name, whether there is one or not."""
+    """A pickle of protocol 2 in which each :class:`Call` calls a name, which need not exist."""
     file = io.BytesIO()
 
     class Pickler(pickle._Pickler):  # type: ignore[name-defined]
@@ -191,7 +191,7 @@ def test_hostile_pickles_are_refused_without_memory(tmp_path: Path, content: byt
 def test_many_tensors_of_one_storage_are_refused(tmp_path: Path) -> None:
     one = tensor(0, (4,), (1,))[2:-1]
     write(tmp_path / "file.ckpt", b"\x80\x02](" + one + b"q\x01" + b"h\x01" * 1000 + b"e.", storages=NUMBERS)
-    assert len(read_torch_file(tmp_path / "file.ckpt")) == 1001  # the same tensor again is not another one
+    assert len(read_torch_file(tmp_path / "file.ckpt")) == 1001  # references to one tensor are allowed
     numbers = {"0": bytes(2**20)}
     many = tensor(0, (2**18,), (1,), storage(count=2**18))[2:-1] * 5
     write(tmp_path / "file.ckpt", b"\x80\x02(" + many + b"t.", storages=numbers)
@@ -209,7 +209,7 @@ def twice(path: Path) -> None:
 
 
 def overlapping(path: Path) -> None:
-    """Two entries of the directory at the same place."""
+    """Two entries of the directory at the same offset."""
     write(path, b"\x80\x02N.", storages={"0": bytes(2**16), "1": bytes(2**16)})
     with zipfile.ZipFile(path, "a") as archive:
         archive.getinfo("archive/data/1").header_offset = archive.getinfo("archive/data/0").header_offset
@@ -257,7 +257,7 @@ def test_a_flipped_bit_is_detected(path: Path) -> None:
         damaged[chosen.randrange(len(content))] ^= 1 << chosen.randrange(8)
         path.write_bytes(damaged)
         try:
-            assert_same(read_torch_file(path), expected)  # such as a bit of a date, or between the entries
+            assert_same(read_torch_file(path), expected)  # the bit is irrelevant, such as a bit of a date
         except ValueError:
             refused += 1
     assert refused > 30

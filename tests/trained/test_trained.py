@@ -1,4 +1,4 @@
-"""A model file is all that a model needs, and every way to use a model gives the same numbers."""
+"""Model files are self-contained, and every way to use a model gives the same results."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ VIEWS = Views(mirror="x", parts=((0.0, 0.8), (0.2, 1.0)))
 
 
 def rotations(**settings: Any) -> Trained:
-    """A model of exponential maps, with statistics."""
+    """A model of exponential maps with statistics."""
     mean, deviation = torch.rand(2, 3 + 3 * CMU.num_joints, dtype=torch.float64) + 0.5
     used = used_columns(CMU, USED)
     normalisation = Normalisation(mean, deviation, used, used[5:])
@@ -79,7 +79,7 @@ def test_a_model_of_exponential_maps_predicts_without_its_training_recordings(tm
     lines = (",".join(map(repr, line)) for line in frames.tolist())
     (tmp_path / "new.txt").write_text("\n".join(lines))
     prepared = load_trained(tmp_path / "rotations").predict(tmp_path / "new.txt").prepared
-    # The last of every second frame, column by column.
+    # The last frames of every second frame, column by column.
     statistics = trained.preparation.preprocess[0].normalisation  # type: ignore[attr-defined]
     columns = list(statistics.used)
     kept = frames[1::2][-trained.preparation.num_observed :]
@@ -124,11 +124,11 @@ def test_a_model_file_contains_no_local_paths(tmp_path: Path) -> None:
         trained.splits()
 
 
-# The same numbers along every route -----------------------------------------------------------------------
+# The same results by every route --------------------------------------------------------------------------
 
 
 def recording_for(trained: Trained, path: Path, num_frames: int) -> Path:
-    """A recording with gaps, and a frame rate that is not the model's, as a file."""
+    """A file of a recording with gaps and a frame rate that differs from the model's."""
     skeleton = trained.preparation.skeleton
     if skeleton.coordinates == "expmap":
         frames = torch.randn(3 + 3 * skeleton.num_joints) + 0.03 * torch.randn(2 * num_frames, 117).cumsum(0)
@@ -149,7 +149,7 @@ def test_every_route_gives_the_same_numbers(
     from pyg_sybio.cli.main import main
     from pyg_sybio.visualization.model_forecast import forecast_file
 
-    # Of one block, because its export takes less time.
+    # With a single block, because exporting it takes less time.
     model, of_rotations = (
         small_model(skeleton, channels=[8], strides=[2], fusions=[], bones=False) for skeleton in (NTU, USED)
     )
@@ -176,7 +176,7 @@ def test_every_route_gives_the_same_numbers(
             future.float(), expected.future_motion.poses.float()[: len(future)], rtol=0, atol=1e-5
         )
 
-    # A file and a folder, by the checkpoint, the folder and the ONNX file.
+    # A file and a folder, with the checkpoint, the model folder and the ONNX file.
     folder, onnx = tmp_path / "model", tmp_path / "model.onnx"
     assert main(["export", "pretrained", str(checkpoint), "--output", str(folder)]) == 0
     if exported:
@@ -199,7 +199,7 @@ def test_every_route_gives_the_same_numbers(
     assert str(names["prediction"].ranked()[:3]) in capsys.readouterr().out
     check(names["prediction"].probabilities, names["prediction"].future_motion.poses)
 
-    # The picture, whose recording goes on after what the model is shown.
+    # The figure, whose recording continues after the observed frames.
     recorded = trained.read(recording)
     last = recorded.poses[:, -1:].expand(-1, 40, -1, -1)
     longer = recorded.replace(
@@ -220,7 +220,7 @@ def test_every_route_gives_the_same_numbers(
     )
     assert forecast.remarks[-1] == f"recognised as {expected.label} ({expected.ranked()[0][1]:.0%})"
 
-    # The stream, which has one view and only knows its window.
+    # The stream, which has one view and only sees its window.
     window = step * (OBSERVED - 1) + 1
     single = trained.predict(recorded.frames(slice(-window, None)), one_view=True)
     stream = load_trained(folder).stream(fps=recorded.frame_rate)
@@ -230,7 +230,8 @@ def test_every_route_gives_the_same_numbers(
     torch.testing.assert_close(out.future.float(), single.future_motion.poses[0].float(), rtol=0, atol=1e-5)
 
 
-# Without what training needs ------------------------------------------------------------------------------
+# Without the packages of training
+# ----------------------------------------------------------------------------------------------------------
 
 BLOCKED = """
 import sys
@@ -283,7 +284,7 @@ def test_data_with_other_statistics_are_refused() -> None:
         one.evaluate(Clips())  # type: ignore[arg-type]
 
 
-# What is no model file ------------------------------------------------------------------------------------
+# Invalid model files --------------------------------------------------------------------------------------
 
 
 def test_damaged_weights_are_detected(tmp_path: Path) -> None:

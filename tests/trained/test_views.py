@@ -1,4 +1,4 @@
-"""Several views of a clip against the model's answers to each of them, one at a time."""
+"""Several views of a clip compared with the output of the model for each of them."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def clips(poses: list[Tensor]) -> MotionDataset:
 
 
 def said_of(model: SybioGNN, shown: Tensor) -> Any:
-    """What a model says of the last eight frames of these, the first held where there are fewer."""
+    """The output of a model for the last eight frames, with the first frame repeated if there are fewer."""
     held = shown[:, :1].expand(-1, max(0, 8 - shown.size(1)), -1, -1)
     with torch.no_grad():
         return model(torch.cat([held, shown], dim=1)[:, -8:])

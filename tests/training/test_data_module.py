@@ -1,4 +1,4 @@
-"""The data of a recipe: what may stand where, what training clips become, what a checkpoint keeps of it."""
+"""The data of a recipe: valid settings, training clips, and the values saved in checkpoints."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ PLACES = ("settings", "train", "val", "test")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six clips of 40 frames of two persons; a joint's first coordinate is the frame's number."""
+    """Six clips of 40 frames with two persons; the first coordinate of a joint is the frame index."""
     root = tmp_path_factory.mktemp("clips")
     lines = ["file,label,split"]
     for index in range(6):

@@ -26,7 +26,7 @@ from pyg_sybio.training.recipes import RecipeCLI, fit, prepare
 
 
 class Masked(SyntheticMotions):
-    """Clips whose last future frames were not recorded; of clips 12 to 23 and from 30 on, none was."""
+    """Clips whose last future frames were not recorded; clips 12 to 23 and from 30 have none."""
 
     def get(self, idx: int) -> Data:
         data = super().get(idx)
@@ -35,7 +35,7 @@ class Masked(SyntheticMotions):
         mask[idx % 3, :2] = False
         if 12 <= idx < 24 or idx >= 30:
             mask[:] = False
-        # What was not recorded is zero by contract; a value that must not be read shows whether it is.
+        # Unrecorded values are normally zero; another value here shows whether they are read.
         return Data(x=data.x, future=data.future.masked_fill(~mask, torch.nan), future_mask=mask, y=data.y)
 
 
@@ -53,7 +53,8 @@ def test_a_checkpoint_is_self_contained(trained: RecipeCLI) -> None:
     assert checkpoint.training["global_step"] == 2
     assert checkpoint.model.skeleton == trained.datamodule.skeleton
     assert checkpoint.class_names == tuple(trained.datamodule.clips("train").class_names)
-    # Every run of twelve synthetic clips has every class, so two batches of twelve have shown them all.
+    # Every twelve consecutive synthetic clips contain every class, so two batches of twelve contain all
+    # classes.
     assert all(checkpoint.seen_classes)
     for name, weight in trained.model.model.state_dict().items():
         torch.testing.assert_close(checkpoint.model.state_dict()[name], weight, msg=name)
@@ -88,7 +89,7 @@ def test_resuming_continues_from_the_last_step(trained: RecipeCLI) -> None:
     root = Path(trained.trainer.default_root_dir)
     resumed = fit("synthetic", [*tiny(root, steps=4), "--ckpt_path=last"])
     assert resumed.trainer.global_step == 4
-    # One epoch is two steps: had it begun anew, it would be in its second epoch after four of its own steps.
+    # One epoch has two steps: a run that had restarted would be in its second epoch after four steps.
     assert load_trained(last_checkpoint(resumed)).training["global_step"] == 4
     step = next(iter(resumed.trainer.optimizers[0].state.values()))["step"]
     assert int(step) == 4
@@ -131,13 +132,13 @@ def test_a_compiled_run_trains_the_same_weights_under_the_same_names(
     settings: list[dict[str, object]] = []
 
     def compile_without_code(model: SybioGNN, **arguments: object) -> None:
-        """Trace the graph and run it as it is: the compiler's code takes minutes to make."""
+        """Trace the graph and run it without code generation, which would take minutes."""
         settings.append(arguments)
         nn.Module.compile(model, backend="eager", **arguments)
 
     monkeypatch.setattr(SybioGNN, "compile", compile_without_code)
     recipe = ["--model.variant.bones=false", "--model.variant.actional_iterations=1"]
-    # Of a gradient near zero Adam would make a step by its sign, which rounding decides.
+    # For a gradient near zero, the step of Adam would depend on its sign and so on rounding.
     recipe += ["--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.01"]
     plain = fit("synthetic", [*tiny(tmp_path / "plain", steps=2), *recipe])
     torch._dynamo.reset()
@@ -172,7 +173,7 @@ def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch:
     out = module.model(batch)
     future = torch.stack([clips[i].future for i in range(6)]).transpose(1, 2)
     expected = SymbioticLoss(clips.skeleton, alpha=module.loss.alpha)(out, y=batch.y, future=future)
-    # Outside of a run there is nowhere to log to.
+    # Outside of a run, there is no logger.
     monkeypatch.setattr(module, "log_dict", lambda *args, **kwargs: None)
     torch.testing.assert_close(module.training_step(batch, 0), expected.total)
 
@@ -185,7 +186,7 @@ def test_trained_on_the_classes_of_each_network(tmp_path: Path) -> None:
         cli = fit("synthetic", [*tiny(tmp_path / str(separate), steps=1), *overrides])
         assert cli.model.loss.separate_networks == separate
         loss[separate] = cli.trainer.callback_metrics["train_recognition_loss"].item()
-    # Of the same weights and clips: the mean of two logarithms is less than the logarithm of the mean.
+    # For the same weights and clips, the mean of two logarithms is less than the logarithm of the mean.
     assert loss[True] > loss[False] + 1e-4
 
 
@@ -193,7 +194,7 @@ def test_trained_on_the_distance_of_joints(tmp_path: Path) -> None:
     overrides = ["--model.distance=joint", "--model.variant.bones=false", "--trainer.precision=32-true"]
     cli = fit("synthetic", [*tiny(tmp_path, steps=2), *overrides])
     metrics = cli.trainer.callback_metrics
-    # Here poses are metres, and all of the future was recorded: the loss is the error that is reported.
+    # Poses are in metres and the whole future was recorded, so the loss equals the reported error.
     millimetres = 1000 * metrics["val_prediction_loss"].item()
     assert millimetres == pytest.approx(metrics["val_mpjpe_mm"].item(), rel=1e-5)
     total = cli.model.loss.alpha * metrics["val_recognition_loss"]
@@ -224,13 +225,13 @@ def test_unrecorded_joints_affect_neither_losses_nor_logged_errors(distance: str
             if joints.any():
                 error = (predicted[frame] - clip.future[:, frame])[joints].norm(dim=-1)
                 by_class[frame, int(clip.y)].append(1000 * float(error.mean()))
-    # The last six clips are of only some classes, and these weigh no more than others.
+    # The last six clips contain only some classes, which have the same weight as others.
     assert sorted({len(errors) for errors in by_class.values()}) == [1, 2]
     means = {key: fmean(errors) for key, errors in by_class.items()}
     frames = {frame for frame, _ in means}
     by_frame = [fmean(mean for (frame, _), mean in means.items() if frame == each) for each in frames]
     assert len(by_frame) == 5
-    # The validation at the end of the epoch saw the weights after the last step.
+    # The validation at the end of the epoch used the weights after the last step.
     assert metrics["val_mpjpe_mm"].item() == pytest.approx(fmean(by_frame), rel=1e-4)
     every = [error for errors in by_class.values() for error in errors]
     assert len(every) == 12 * 5 + 6 * 3
@@ -238,7 +239,7 @@ def test_unrecorded_joints_affect_neither_losses_nor_logged_errors(distance: str
 
 
 def test_the_schedule_has_the_length_of_the_run(trained: RecipeCLI) -> None:
-    # Two steps, the first of them warm-up: after them the rate is zero.
+    # Two steps, the first of which is warm-up; after them, the rate is zero.
     assert trained.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0)
 
 
@@ -323,7 +324,7 @@ def test_weights_that_are_not_numbers_are_not_saved(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(SybioModule, "training_step", diverge)
     with pytest.raises(FloatingPointError, match=r"training has diverged: after step 4 the model's '.*' and"):
-        fit("synthetic", tiny(tmp_path, steps=4))  # two steps an epoch
+        fit("synthetic", tiny(tmp_path, steps=4))  # two steps per epoch
     kept = load_trained(next(tmp_path.rglob("last.ckpt")))
     assert kept.training["global_step"] == 2
     assert all(weight.isfinite().all() for weight in kept.model.parameters())

@@ -1,4 +1,4 @@
-"""Muon's steps, against singular value decompositions, PyTorch's own Muon and AdamW."""
+"""Steps of Muon compared with singular value decompositions, PyTorch's Muon, and AdamW."""
 
 import copy
 from pathlib import Path
@@ -12,7 +12,7 @@ from pyg_sybio.training.muon import Muon, orthogonal
 
 
 def network() -> nn.Module:
-    """A convolution and two layers, of which the last has few outputs."""
+    """A convolution and two linear layers, the last of which has few outputs."""
     torch.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(20, 24, (5, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(24 * 6, 32), nn.ReLU(), nn.Linear(32, 4)
@@ -32,7 +32,7 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> Non
 def test_singular_vectors_are_kept_and_singular_values_become_about_one(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     u, _, vh = torch.linalg.svd(torch.randn(shape, dtype=torch.double), full_matrices=False)
-    # Of a norm of three, between a tenth and one: all above a hundredth of it.
+    # The singular values are between a tenth and one, above a hundredth of the norm, which is about three.
     values = torch.linspace(0.1, 1, u.size(-1), dtype=torch.double)
     found = u.mT @ orthogonal(7 * u @ torch.diag(values) @ vh) @ vh.mT
     on_diagonal = found.diagonal(dim1=-2, dim2=-1)
@@ -47,7 +47,7 @@ def test_orthogonal_of_zero_is_zero() -> None:
 @pytest.mark.parametrize("size", [1e-13, 1e-19, 1e-22, 1e-25, 1e-38])
 def test_nearly_zero_matrices_stay_small(size: float) -> None:
     torch.manual_seed(0)
-    assert orthogonal(size * torch.randn(16, 30)).norm() < 0.1  # ones alone would be 4
+    assert orthogonal(size * torch.randn(16, 30)).norm() < 0.1  # singular values of one would give 4
 
 
 def test_a_weight_without_further_gradients_stops_moving() -> None:
@@ -55,7 +55,7 @@ def test_a_weight_without_further_gradients_stops_moving() -> None:
     weight = nn.Parameter(torch.randn(20, 25))
     optimizer = Muon([weight], lr=0.01, weight_decay=0.0)
     stepped(optimizer, weight, [torch.randn(20, 25)])
-    # Momentum decays by a twentieth a step: through all that single precision can say.
+    # Momentum decays by a twentieth per step, through the whole range of single precision.
     nothing = [torch.zeros(20, 25)] * 1000
     after = stepped(optimizer, weight, nothing).clone()
     assert torch.allclose(stepped(optimizer, weight, nothing), after, atol=1e-6)
@@ -78,7 +78,7 @@ def test_steps_of_a_matrix_equal_pytorchs_muon() -> None:
         theirs,
         gradients,
     )
-    # Theirs multiplies in bfloat16, which has eight bits.
+    # PyTorch multiplies in bfloat16, which has eight bits.
     assert (found - expected).abs().max() < 0.02 * (expected - start).abs().max()
 
 

@@ -1,4 +1,4 @@
-"""The precision that a recipe's ``auto`` stands for, by what the device says that it can do."""
+"""The precision chosen by ``auto``, depending on the capabilities of the device."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Transforms written in recipes: what is made of them, what is refused, and where they may stand."""
+"""Transforms in recipes: the created objects, errors, and valid places."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ ROTATION = {"class_path": "pyg_sybio.data.transforms.RandomRotation"}
 
 
 class Transformed(SyntheticMotions):
-    """Clips that take transforms, as those of recordings do."""
+    """Clips that accept transforms, like clips of recordings."""
 
     def __init__(
         self,
@@ -110,6 +110,6 @@ def test_transforms_in_a_recipe_and_as_overrides(tmp_path: Path) -> None:
         ValueError, match=r"'data\.train\.augment' has the unknown key 'degrees': .* max_degrees"
     ):
         prepare(str(recipe), [*tiny, unknown])
-    # A setting apart from its key by a space.
+    # A value separated from its key by a space.
     other = prepare("synthetic", ["--data.settings.skeleton", "coco17", "--data.train.num_clips", "12"])
     assert other.datamodule.skeleton.name == "coco17"

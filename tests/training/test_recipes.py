@@ -1,4 +1,4 @@
-"""Recipes: bases, overrides, their errors, and settings by their old names."""
+"""Recipes: bases, overrides, errors, and old names of settings."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_shipped_recipes_parse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     )
     monkeypatch.setenv("PYG_SYBIO_DATA", str(tmp_path))
     for name in recipe_names():
-        # Printing the settings parses all of them and ends there, before any data is read.
+        # Printing the settings parses all of them and stops before any data is read.
         with pytest.raises(SystemExit) as end:
             prepare(name, ["--print_config"])
         assert end.value.code == 0

@@ -1,4 +1,4 @@
-"""Learning rates step by step, against their formulas."""
+"""Learning rates compared with their formulas, step by step."""
 
 import math
 
@@ -14,7 +14,7 @@ def optimizer(rate: float) -> torch.optim.Optimizer:
 
 
 def rates(schedule: LRScheduler, steps: int) -> list[float]:
-    """The rate in each step, and the one after the last."""
+    """The rate in each step, and after the last step."""
     found = []
     for _ in range(steps):
         found.append(schedule.optimizer.param_groups[0]["lr"])

@@ -1,4 +1,4 @@
-"""Training by several processes, on the CPU: what holds for them holds for several GPUs."""
+"""Training with several processes on the CPU, which also covers training on several GPUs."""
 
 import csv
 import subprocess
@@ -35,6 +35,6 @@ def test_two_processes_evaluate_the_saved_model_on_all_clips(tmp_path: Path) -> 
     assert found.logits is not None
     accuracy = (found.logits.argmax(1) == found.y).float().mean()
     errors = found.errors["mpjpe_mm"]["model"].means()["mean_of_classes"]
-    assert logged["step"] == 1  # the second of two, which is when the checkpoint was saved
+    assert logged["step"] == 1  # the second of two steps, after which the checkpoint was saved
     assert logged["val_accuracy"] == pytest.approx(float(accuracy), abs=1e-6)
     assert logged["val_mpjpe_mm"] == pytest.approx(float(errors.mean()), rel=1e-4)

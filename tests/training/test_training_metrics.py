@@ -1,4 +1,4 @@
-"""ErrorByHorizon against numpy over all clips at once."""
+"""ErrorByHorizon compared with NumPy over all clips at once."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_unrecorded_joints_do_not_count() -> None:
 
 
 def test_clips_may_be_on_another_device_than_the_metric() -> None:
-    # The device 'meta' has no numbers, and refuses what another device's tensors are mixed into.
+    # Tensors on the device 'meta' have no values, and operations with tensors of other devices fail.
     metric = ErrorByHorizon(2, 3, "meta")
     metric.update(torch.ones(4, 2), torch.tensor([0, 1, 2, 2]))
     assert all(values.is_meta for values in metric.sums)

@@ -1,4 +1,4 @@
-"""Orders of classes: each holds all of them, and puts first what it says."""
+"""Orders of classes: each contains all classes, sorted by its criterion."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from pyg_sybio.visualization.class_order import ORDERS, class_order
 
 NAMES = ["run", "jump", "walk", "sit", "stand", "unseen"]
-# run and walk, jump and stand are taken for each other; nobody is taken for sitting.
+# run and walk are confused with each other, and so are jump and stand; nothing is confused with sit.
 COUNTS = np.array(
     [
         [5, 0, 5, 0, 0, 0],

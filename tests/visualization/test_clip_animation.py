@@ -1,4 +1,4 @@
-"""Motions that move: frames, times and colours of a GIF, what a film is made from, and what a page holds."""
+"""Animated motions: frames, times and colours of a GIF, the input of a video, and the data of a page."""
 
 import json
 import os
@@ -24,10 +24,10 @@ from pyg_sybio.visualization.view import view_of
 
 
 def frames_of(path: Path) -> tuple[list[np.ndarray], list[int]]:
-    """Pictures `[H, W, 3]` of a GIF, and how long each is shown in ms."""
+    """The images `[H, W, 3]` of a GIF, and the duration of each in ms."""
     pictures, lengths = [], []
     with Image.open(path) as gif:
-        assert gif.info["loop"] == 0  # for ever
+        assert gif.info["loop"] == 0  # endless
         for frame in range(gif.n_frames):
             gif.seek(frame)
             pictures.append(np.asarray(gif.convert("RGB")))
@@ -36,7 +36,7 @@ def frames_of(path: Path) -> tuple[list[np.ndarray], list[int]]:
 
 
 def count(picture: np.ndarray, color: str) -> int:
-    """Pixels of exactly that colour."""
+    """The number of pixels with exactly that colour."""
     return int((picture == [int(color[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1).sum())
 
 
@@ -48,7 +48,7 @@ def test_a_gif_runs_in_real_time(num_frames: int, rate: float | None, step: int,
     write_gif(scene_of(stick_motion(num_frames, frame_rate=rate)), tmp_path / "a.gif")
     pictures, lengths = frames_of(tmp_path / "a.gif")
     assert len(pictures) == len(range(0, num_frames, step))
-    # A hundredth of a second is as precise as a GIF can be, in the whole as well as for a frame.
+    # The resolution of a GIF is a hundredth of a second, for each frame and in total.
     assert sum(lengths) == pytest.approx(1000 * len(pictures) * step / (rate or 25), abs=5.001)
     assert max(lengths) - min(lengths) <= 10
 
@@ -67,23 +67,23 @@ def test_a_gif_with_one_frame(tmp_path: Path) -> None:
 
 def test_a_gif_shows_only_recorded_bodies(tmp_path: Path) -> None:
     missing = torch.zeros(2, 4, 7, dtype=torch.bool)
-    missing[1, :2] = True  # the second person comes later ...
-    missing[:, 3] = True  # ... and both leave
+    missing[1, :2] = True  # the second person appears later ...
+    missing[:, 3] = True  # ... and both disappear
     write_gif(scene_of(without(stick_motion(4, 2), missing)), tmp_path / "a.gif")
     pictures, _ = frames_of(tmp_path / "a.gif")
     first = [count(picture, BLUE) + count(picture, SKY) for picture in pictures]
     second = [count(picture, VERMILLION) + count(picture, ORANGE) for picture in pictures]
-    # The legend has all colours all the time: what is left in the last frame.
+    # Only the legend is left in the last frame; it shows all colours in every frame.
     assert min(first[:3]) > 2 * first[3] > 0
     assert second[2] > 2 * second[3] > 0
     assert second[0] == second[1] == second[3]
-    # Legend and title stay where they are.
+    # Legend and title do not move.
     for picture in pictures[1:]:
         np.testing.assert_array_equal(picture[:20], pictures[0][:20])
         np.testing.assert_array_equal(picture[-20:], pictures[0][-20:])
 
 
-# Films ----------------------------------------------------------------------------------------------------
+# Videos ---------------------------------------------------------------------------------------------------
 
 FAKE = """#!{python}
 import sys
@@ -99,7 +99,7 @@ sys.exit(3)
 
 
 def on_path(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None:
-    """Let `ffmpeg` be a small program of ours."""
+    """Replace `ffmpeg` by a small mock program."""
     folder.mkdir()
     (folder / "ffmpeg").write_text(program.format(python=sys.executable))
     (folder / "ffmpeg").chmod(0o755)
@@ -119,7 +119,7 @@ def test_a_video_contains_every_frame(tmp_path: Path, monkeypatch: pytest.Monkey
     assert float(size[3]) == 25.0  # every second frame
     pictures = np.frombuffer(frames, np.uint8).reshape(-1, height, width, 3)
     assert len(pictures) == 5
-    # Up goes the body, and with it what is drawn.
+    # The body rises, and so does the drawing.
     rows = [np.flatnonzero((picture[30:-60] == [0, 114, 178]).all(-1).any(1))[0] for picture in pictures]
     assert rows == sorted(rows, reverse=True)
     assert rows[0] > rows[-1]
@@ -191,7 +191,7 @@ def test_pages_of_image_coordinates_and_without_persons(tmp_path: Path) -> None:
     assert len(data["low"]) == len(data["high"]) == 3
 
 
-# Plays the page's script without a browser, and prints the lines that it draws.
+# Runs the script of the page without a browser, and prints the lines that it draws.
 BROWSER = r"""
 const script = require("fs").readFileSync(process.argv[1], "utf8").match(/<script>([\s\S]*)<\/script>/)[1];
 let lines = [], from = null, tick = null;
@@ -235,7 +235,7 @@ def test_the_player_draws_the_bones(tmp_path: Path) -> None:
     for lines, frame in ((drawn["first"], 0), (drawn["later"], 2)):
         assert [color for color, *_ in lines] == ["#222222"] * 2 + [BLUE, ORANGE] * 2
         for (_, *ends), (a, b) in zip(lines, STICK.bone_pairs, strict=True):
-            # Down the canvas is down the body.
+            # The y axis of the canvas points down.
             step = np.array([ends[2] - ends[0], ends[1] - ends[3]])
             true = poses[frame, b] - poses[frame, a]
             scales.append(np.linalg.norm(step) / np.linalg.norm(true))

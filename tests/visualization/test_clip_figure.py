@@ -1,4 +1,4 @@
-"""The strip of frames: which bones are drawn where and in which colours, and the text next to them."""
+"""The strip of frames: positions and colours of the bones, and the texts next to them."""
 
 from dataclasses import replace
 from itertools import combinations, cycle
@@ -32,7 +32,7 @@ def figure_of(motion: Motion, num_frames: int = 8) -> Figure:
 
 
 def bones_of(axes: Axes) -> list[tuple[str, np.ndarray]]:
-    """Every line drawn: its colour, and its ends `[2, 2]`."""
+    """The colour and the ends `[2, 2]` of every line."""
     return [
         (to_hex(color).upper(), np.asarray(segment))
         for lines in axes.collections
@@ -65,7 +65,7 @@ def test_every_bone_of_every_frame_is_drawn_at_its_length() -> None:
 def test_left_and_right_have_their_colours() -> None:
     (axes,) = figure_of(stick_motion(num_frames=1)).axes
     colors = sorted(color for color, _ in bones_of(axes))
-    # Two bones of the trunk; arm and leg on each side. The body faces us: its left is on our right.
+    # Two bones of the trunk; arm and leg on each side. The body faces the viewer: its left is on the right.
     assert colors == sorted([INK] * 2 + [BLUE] * 2 + [ORANGE] * 2)
     middle = {
         color: np.mean([ends for c, ends in bones_of(axes) if c == color], axis=(0, 1)) for color in colors
@@ -95,7 +95,7 @@ def test_a_bone_between_both_sides_has_the_colour_of_the_middle() -> None:
 
 def test_missing_joints_are_not_drawn() -> None:
     missing = torch.zeros(1, 3, 7, dtype=torch.bool)
-    missing[0, 1, STICK.joint_index("chest")] = True  # an end of four bones
+    missing[0, 1, STICK.joint_index("chest")] = True  # four bones end there
     missing[0, 2] = True
     figure = figure_of(without(stick_motion(num_frames=3), missing))
     assert [len(bones_of(axes)) for axes in figure.axes] == [6, 2, 0]
@@ -115,7 +115,7 @@ def test_all_frames_share_one_scale_and_fit_into_the_axes() -> None:
     ends = np.concatenate([ends for axes in figure.axes for _, ends in bones_of(axes)])
     assert left < ends[:, 0].min() < ends[:, 0].max() < right
     assert bottom < ends[:, 1].min() < ends[:, 1].max() < top
-    # The feet of all frames are on one line, which is drawn.
+    # The feet of all frames are on the ground line.
     ground = {axes.lines[0].get_ydata()[0] for axes in figure.axes}
     assert ends[:, 1].min() == pytest.approx(ground.pop(), abs=1e-9)
     assert not ground
@@ -129,7 +129,7 @@ def test_heights_are_kept_and_horizontal_motion_is_removed() -> None:
             np.mean([ends for _, ends in bones_of(axes)], axis=(0, 1)) for axes in figure_of(motion).axes
         ]
         np.testing.assert_allclose(np.diff(middles, axis=0), [[0, 0.01]] * 4, atol=1e-6)
-    # The height is that of the bodies: 1.8 m, and 4 cm of rising.
+    # The height of the bodies, 1.8 m, plus 4 cm by which they rise.
     assert f"height{NBSP}1.84{NBSP}(m)" in figure_of(still).get_suptitle()
 
 

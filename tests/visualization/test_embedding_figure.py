@@ -1,4 +1,4 @@
-"""The map of actional graphs: what lies together, what tells classes apart, and names that can be read."""
+"""The map of actional graphs: neighbouring points, distinct classes, and readable names."""
 
 from itertools import combinations
 from pathlib import Path
@@ -12,7 +12,7 @@ from pyg_sybio.visualization.embedding_figure import draw_embedding, embed, near
 
 
 def grouped(classes: int, each: int) -> tuple[np.ndarray, np.ndarray]:
-    """Graphs `[n, 5, 5]` near a graph of their class."""
+    """Graphs `[n, 5, 5]` close to a graph of their class."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(classes), each)
     return rng.random((classes, 5, 5))[labels] + 0.01 * rng.normal(size=(len(labels), 5, 5)), labels
@@ -56,7 +56,7 @@ def test_classes_differ_in_more_than_colour_and_names_do_not_overlap(classes: in
     assert [text.get_text().replace("\n", " ") for text in written] == names[:-1]
     for label, text in enumerate(written):
         np.testing.assert_allclose(text.xy, np.median(places[labels == label], axis=0))
-    boxes = [Text.get_window_extent(text) for text in written]  # without their lines
+    boxes = [Text.get_window_extent(text) for text in written]  # without their connecting lines
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     assert (axes.get_legend() is None) == (classes <= 12)
 

@@ -1,4 +1,4 @@
-"""The common ground of pictures: files, arrays, and the plane of a motion."""
+"""Functions shared by all figures: files, arrays and colours."""
 
 import subprocess
 import sys

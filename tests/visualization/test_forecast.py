@@ -1,4 +1,4 @@
-"""Forecasts: where truth, prediction and error are drawn, in strips, films and players, and as angles."""
+"""Drawings of forecasts: ground truth, prediction and error in strips, videos and players, and as angles."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ from pyg_sybio.visualization.theme import BLUE, GREY, INK, VERMILLION
 
 
 def forecast_of(persons: int = 1, *, observed: int = 9, future: int = 6, **fields: Any) -> Forecast:
-    """Sticks that rise; the prediction errs at random."""
+    """The forecast of rising stick figures, with random errors."""
     motion = stick_motion(observed + future, persons)
     came = motion.frames(slice(observed, None))
     noise = 0.1 * torch.randn(came.poses.shape, generator=torch.Generator().manual_seed(0))
@@ -65,7 +65,7 @@ def test_error_lines_run_from_true_to_predicted_joints(persons: int) -> None:
         )
         errors = lines[VERMILLION]
         assert len(errors) == 7 * persons
-        # The page is moved so that the true bodies are in the middle; all else keeps its place.
+        # The drawing is shifted so that the true bodies are centred; relative positions do not change.
         moved = errors[0, 0] - true[0]
         np.testing.assert_allclose(errors[:, 0], true + moved, atol=1e-9)
         np.testing.assert_allclose(errors[:, 1], guess + moved, atol=1e-9)
@@ -138,7 +138,7 @@ def test_an_image_is_drawn_upright_and_its_score_does_not_count() -> None:
     np.testing.assert_allclose(errors[:, 1] - errors[:, 0], [[3.0, -4.0]] * 17, atol=1e-5)
 
 
-# Films and players ----------------------------------------------------------------------------------------
+# Videos and players ---------------------------------------------------------------------------------------
 
 
 def test_a_video_contains_observed_and_future_frames(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_video_contains_observed_and_future_frames(tmp_path: Path) -> None:
             colors = (INK, GREY, BLUE, VERMILLION)
             rgb = [[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors]
             counts.append([int((picture == color).all(-1).sum()) for color in rgb])
-    # The keys below are always there; beyond them, first the observed body and then the others.
+    # The legend below is always present; apart from it, first the observed body, then both futures.
     past, future = np.array(counts[:6]), np.array(counts[6:])
     assert past[:, 0].min() > future[:, 0].max()
     for color in (1, 2, 3):
@@ -220,7 +220,7 @@ def test_errors_of_rotations_are_the_angles_between_them(tmp_path: Path) -> None
         draw_forecast(forecast, tmp_path / "b.gif")
 
 
-# What is refused ------------------------------------------------------------------------------------------
+# Errors ---------------------------------------------------------------------------------------------------
 
 
 def test_errors_name_mismatched_arguments(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The pictures: they are written, they show what they should, and they change with what they show."""
+"""Figures of skeletons and actional graphs: their files, their content, and changes with the data."""
 
 from itertools import combinations
 from pathlib import Path
@@ -80,7 +80,7 @@ def pose_of(skeleton: Skeleton, seed: int) -> torch.Tensor:
 
 
 def arrows_of(axes: Axes) -> list[tuple[np.ndarray, float]]:
-    """Where each arrow begins and ends `[2, 2]`, and how wide it is."""
+    """The ends `[2, 2]` and the width of each arrow."""
     arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
     return [(np.array(arrow._posA_posB), arrow.get_linewidth()) for arrow in arrows]
 
@@ -110,7 +110,7 @@ def test_arrows_are_the_edges_and_run_from_sender_to_receiver(
         np.testing.assert_allclose(ends, layout[[sender, receiver]])
         drawn[sender, receiver] = width
     assert drawn.keys() == expected
-    # The heavier, the wider: among those above equal weights without a tie.
+    # Larger weights have wider arrows, compared among weights above the uniform weight and without ties.
     above = sorted((weights[edge], width) for edge, width in drawn.items() if weights[edge] > 1 / 25)
     widths = [width for _, width in above]
     assert widths == sorted(widths)
@@ -131,7 +131,7 @@ def test_many_classes_have_one_panel_each_with_a_common_scale(panels: int, tmp_p
     widest = [max(width for _, width in arrows_of(axes)) for axes in shown]
     heaviest = [float(graph.fill_diagonal_(0).max()) for graph in graphs.values()]
     assert np.argsort(widest).tolist() == np.argsort(heaviest).tolist()
-    # Titles and panels neither touch nor leave the picture.
+    # Titles and panels do not overlap and are inside the figure.
     boxes = [axes.title.get_window_extent() for axes in shown]
     for one, other in combinations(boxes, 2):
         assert not one.overlaps(other)

@@ -1,4 +1,4 @@
-"""Pictures of measurements: what is drawn where, what is written, and what is refused."""
+"""Plots of measurements: positions of the data, texts, and errors."""
 
 import math
 import warnings
@@ -43,7 +43,7 @@ def draw_points(path: Path, points: dict[str, tuple[float, float]]) -> Figure:
 
 
 def legend_of(figure: Figure) -> dict[str, Line2D]:
-    """Name to line as it is shown in the legend, from top to bottom."""
+    """The name and the line of each entry of the legend, from top to bottom."""
     (legend,) = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
     assert isinstance(legend, Legend)
     names = [text.get_text().replace("\n", " ") for text in legend.get_texts()]
@@ -67,7 +67,7 @@ def bands_of(axes: Axes) -> list[np.ndarray]:
     ]
 
 
-# All of them ----------------------------------------------------------------------------------------------
+# All plots ------------------------------------------------------------------------------------------------
 
 PICTURES: dict[str, Draw] = {
     "lines": lambda path: draw_lines(path, {"a": Series([1, 2], [3, 4])}),
@@ -83,7 +83,7 @@ def test_the_file_is_valid_and_has_the_size_of_the_figure(kind: str, tmp_path: P
     path = tmp_path / "picture.png"
     path.write_text("old")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # such as of a letter that the font lacks, or of a layout without room
+        warnings.simplefilter("error")  # such as warnings about missing glyphs or too little space
         figure = PICTURES[kind](path)
     picture = imread(path)
     assert list(tmp_path.iterdir()) == [path]
@@ -198,7 +198,7 @@ def test_lines_and_bands_show_the_given_values(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.ptp(band[band[:, 0] == at][:, 1]), 2 * deviation)
         np.testing.assert_allclose(np.unique(band[band[:, 0] == at][:, 1]).mean(), value)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("horizon (ms)", "error (rad)")
-    # Eighty milliseconds of four hundred leave room for every tick.
+    # Steps of 80 ms up to 400 ms leave space for every tick label.
     assert [label.get_text() for label in axes.get_xticklabels()] == ["80", "160", "320", "400"]
 
 
@@ -216,7 +216,7 @@ def test_the_legend_is_next_to_the_plot_in_the_order_of_the_last_values(tmp_path
     series = {
         "low": Series([1, 2, 3], [9, 9, 1]),
         "unknown": Series([1, 2], [NAN, NAN]),
-        "high": Series([1, 2, 3], [0, 5, NAN]),  # the last value that there is counts
+        "high": Series([1, 2, 3], [0, 5, NAN]),  # the last value that is not NaN counts
         "a name that is longer than one line of the legend": Series([1, 3], [2, 3]),
     }
     figure = draw_lines(tmp_path / "a.png", series, reference={"low": Series([1, 3], [7, 4])})
@@ -264,7 +264,7 @@ def test_gaps_are_kept_and_isolated_points_are_visible(tmp_path: Path) -> None:
     line = axes.get_lines()[0]
     np.testing.assert_array_equal(data_of(line)[:, 1], mean)
     assert 3 in line.get_markevery()
-    # One band, over the first two; bars at 3 and 5, beside which no spread is known.
+    # One band over the first two points; error bars at 3 and 5, whose neighbours have no spread.
     bands = [band for band in bands_of(axes) if np.ptp(band[:, 0])]
     assert len(bands) == 1
     assert set(bands[0][:, 0]) == {0, 1}
@@ -277,7 +277,7 @@ def test_gaps_are_kept_and_isolated_points_are_visible(tmp_path: Path) -> None:
 def test_long_lines_have_few_markers_at_staggered_positions(tmp_path: Path) -> None:
     x = np.arange(200)
     mean = np.where(x % 50 == 7, NAN, 1.0)
-    mean[[100, 102]] = NAN  # leaves 101 alone
+    mean[[100, 102]] = NAN  # isolates 101
     figure = draw_lines(tmp_path / "a.png", {"a": Series(x, mean), "b": Series(x, mean)})
     marks = [set(line.get_markevery()) for line in figure.axes[0].get_lines()]
     assert marks[0] & marks[1] == {101}
@@ -383,11 +383,11 @@ def test_points_have_the_given_positions_and_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spread", [1.0, 0.05])
 def test_names_of_points_overlap_neither_points_nor_each_other(spread: float, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    # Two far points fix the frame, the others crowd in its middle or fill it.
+    # Two distant points determine the axes; the others are crowded in the middle or fill the axes.
     places = [(0.0, 0.0), (1.0, 1.0), *(0.5 + spread * (rng.random((8, 2)) - 0.5)).tolist()]
     figure = draw_points(tmp_path / "a.png", {f"K = {i}": (x, y) for i, (x, y) in enumerate(places)})
     (axes,) = figure.axes
-    # That of an annotation would include its line to the point.
+    # The extent of an annotation would include its line to the point.
     extents = [Text.get_window_extent(text) for text in axes.texts]
     dots = axes.transData.transform(places)
     for i, box in enumerate(extents):
@@ -398,7 +398,7 @@ def test_names_of_points_overlap_neither_points_nor_each_other(spread: float, tm
         near = np.clip(dots[i], box.min, box.max)
         away = np.linalg.norm(near - dots[i]) * 72 / 150
         assert away < 60  # points of type
-        assert (away > 10) <= (axes.texts[i].arrow_patch is not None)  # a line to what is not near
+        assert (away > 10) <= (axes.texts[i].arrow_patch is not None)  # labels that are not near have a line
 
 
 # Confusions -----------------------------------------------------------------------------------------------
@@ -476,7 +476,7 @@ def test_many_classes_are_numbered_and_the_largest_confusions_listed(tmp_path: P
     box = listed.get_window_extent()
     assert 0 <= box.y0 < box.y1 < axes.bbox.y0
     assert box.x1 <= figure.bbox.x1
-    # Shown at 600 pixels, this is still written as high as in the other pictures.
+    # Shown at a width of 600 pixels, the text is as large as in the other figures.
     assert listed.get_fontsize() / figure.get_figwidth() == pytest.approx(8.5 / 6)
 
 

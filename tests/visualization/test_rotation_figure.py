@@ -1,4 +1,4 @@
-"""The map of angles: every joint, every frame, in degrees."""
+"""The map of angles in degrees, for every joint and every frame."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_the_map_is_the_angle_of_every_joint(tmp_path: Path) -> None:
     assert drawn.shape == (38, 9)
     assert np.isnan(np.ma.filled(drawn.astype(float), np.nan)[5, 2])
     for joint, frame in ((0, 0), (7, 3), (37, 8)):
-        # Below half a turn the length of the map is the angle of the rotation itself.
+        # Below half a turn, the norm of the exponential map is the angle of the rotation.
         vector = poses[0, frame, joint].numpy()
         if np.linalg.norm(vector) < np.pi:
             expected = np.degrees(Rotation.from_rotvec(vector).magnitude())

@@ -1,4 +1,4 @@
-"""Curves of trainings: what is drawn where, smoothed how, and that what was logged stays visible."""
+"""Training curves: panels, smoothing, and visible raw values."""
 
 import math
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_smoothing_is_a_weighted_mean_of_all_values_before() -> None:
     result = smoothed(values, 0.8)
     for place in (0, 1, 3, 4):
         known = [t for t in range(place + 1) if not math.isnan(values[t])]
-        # A value that is missing does not age the others.
+        # A missing value does not reduce the weights of the others.
         weights = [0.8 ** (len(known) - 1 - rank) for rank in range(len(known))]
         expected = sum(w * values[t] for w, t in zip(weights, known, strict=True)) / sum(weights)
         assert result[place] == pytest.approx(expected)

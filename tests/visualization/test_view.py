@@ -1,4 +1,4 @@
-"""Which way is up, and from where a body is looked at."""
+"""The up axis, and the direction from which a body is viewed."""
 
 import math
 
@@ -24,7 +24,7 @@ def about_y(degrees: float) -> torch.Tensor:
 
 
 def from_y_to(axis: str) -> torch.Tensor:
-    """A rotation that takes y to an axis, and no reflection."""
+    """A rotation, without reflection, that takes y to an axis."""
     goal = torch.zeros(3)
     goal["xyz".index(axis[-1])] = -1 if axis.startswith("-") else 1
     side = torch.tensor([0.0, 0, 1]) if axis[-1] != "z" else torch.tensor([1.0, 0, 0])
@@ -42,11 +42,11 @@ def test_a_body_stands_upright_and_faces_the_viewer(axis: str, degrees: float) -
     right, up, towards = view.axes
     np.testing.assert_allclose(up, rotation[:, 1], atol=1e-6)
     np.testing.assert_allclose(view.axes @ view.axes.T, np.eye(3), atol=1e-6)
-    np.testing.assert_allclose(np.cross(right, up), towards, atol=1e-6)  # no mirror
+    np.testing.assert_allclose(np.cross(right, up), towards, atol=1e-6)  # not a reflection
     assert view.note == f"up is {axis} (where the head points)"
     drawn = view.project(motion.poses[0, 0].double().numpy())
     place = {name: drawn[index] for index, name in enumerate(STICK.joints)}
-    # Somebody who looks at us has the left on our right.
+    # The left side of a body that faces the viewer is on the right.
     assert place["left_hand"][0] > place["pelvis"][0] > place["right_hand"][0]
     np.testing.assert_allclose(drawn[:, 1], STANDING[:, 1], atol=1e-6)
     # The arms are the widest side: nearly from the front, but not quite.

@@ -1,4 +1,4 @@
-"""The table of a folder's files: what it may say, and the line and column of what is wrong."""
+"""The table of a folder: valid forms, and errors with line and column."""
 
 import csv
 import io
@@ -147,6 +147,6 @@ def test_wrong_patterns(pattern: str, message: str) -> None:
 def test_natural_order() -> None:
     names = ["A010", "2", "walk 10", "10", "walk", "walk 2", "1", "A9"]
     assert sorted(names, key=natural) == ["1", "2", "10", "A9", "A010", "walk", "walk 2", "walk 10"]
-    # Numbers with zeros before them are equal: the text decides, whatever the order they come in.
+    # Numbers that differ in leading zeros are equal, so they are sorted by their text.
     for names in (["012", "11", "01", "1"], ["1", "01", "11", "012"]):
         assert sorted(names, key=natural) == ["01", "1", "11", "012"]

@@ -1,4 +1,4 @@
-"""CMU Mocap on a made-up folder, and on the real recordings where they are."""
+"""CMU Mocap on generated files, and on the real recordings if they are available."""
 
 import json
 import re
@@ -28,11 +28,11 @@ from pyg_sybio.training.recipes import fit
 NUM_VALUES = 117
 USED_COLUMNS = used_columns(BENCHMARK.skeleton, BENCHMARK.used)
 
-CONSTANT = (11, 28, 100)  # used columns that do not vary in the made-up files
+CONSTANT = (11, 28, 100)  # used columns that are constant in the generated files
 
 
 def made_up_motion(generator: np.random.Generator, num_frames: int) -> np.ndarray:
-    """A slow random walk of the root and the used joints; all else stands still, as in the real files."""
+    """A slow random walk of the root and the used joints; the rest is constant, as in the real files."""
     frames = np.zeros((num_frames, NUM_VALUES))
     moving = [*range(6), *(column for column in USED_COLUMNS if column not in CONSTANT)]
     steps = 0.03 * generator.normal(size=(num_frames, len(moving)))
@@ -42,7 +42,7 @@ def made_up_motion(generator: np.random.Generator, num_frames: int) -> np.ndarra
 
 @pytest.fixture(scope="module")
 def complete_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All 48 files, each of another length."""
+    """All 48 files, with different lengths."""
     root = tmp_path_factory.mktemp("cmu_mocap")
     generator = np.random.default_rng(0)
     for part, count in (("train", 5), ("test", 1)):
@@ -62,7 +62,7 @@ def published_clips(complete_root: Path) -> CMUMocap:
 
 @pytest.fixture
 def root(complete_root: Path, tmp_path: Path) -> Path:
-    """A copy with three actions, to be damaged (of the others, everything is missing)."""
+    """A copy with only three actions, which tests may damage."""
     for part in ("train", "test"):
         for action in ("jumping", "running", "walking"):
             shutil.copytree(complete_root / part / action, tmp_path / "cmu" / part / action)
@@ -120,7 +120,7 @@ def test_a_complete_folder_gives_all_clips_without_a_warning(complete_root: Path
 def test_items_are_z_scored_frames_of_the_files(complete_root: Path) -> None:
     dataset = CMUMocap(root=complete_root)
     recordings = [read(path) for path in sorted(complete_root.glob("train/*/*.txt"))]
-    frames = np.concatenate(recordings)  # every frame of every file, also of the validation files
+    frames = np.concatenate(recordings)  # every frame of every file, including the validation files
     mean, deviation = frames.mean(0), frames.std(0)
     deviation[deviation < 1e-4] = 1
     for index in (0, 17, len(dataset) - 1):
@@ -213,7 +213,7 @@ def test_motion_errors_equal_those_of_the_raw_files(published_clips: CMUMocap) -
     errors = published_clips.motion_errors(ZeroVelocity()(x, 25), future)
     assert list(errors) == ["angle_mae"] and errors["angle_mae"].shape == (64, 25)
     used = [column for column in USED_COLUMNS if column not in CONSTANT]
-    for n in (0, 20, 63):  # the definition once more, from the file's values and with scipy
+    for n in (0, 20, 63):  # the definition, computed from the values of the file with scipy
         angles = Rotation.from_rotvec(raw[n, 49:, 3:].reshape(-1, 3).numpy()).as_euler("XYZ").reshape(26, -1)
         angles = np.concatenate([np.zeros((26, 3)), angles], axis=1)
         columns = [column for column in used if angles[1:, column].std() > 1e-4]
@@ -236,7 +236,7 @@ def test_predicted_constant_columns_and_root_do_not_matter(published_clips: CMUM
 def test_a_target_keeps_its_own_value_of_a_column_that_is_constant_in_training(
     published_clips: CMUMocap,
 ) -> None:
-    # That column is not counted itself, but it turns the Euler angles of its joint.
+    # That column is not counted itself, but it changes the Euler angles of its joint.
     x, future, raw = stacked(published_clips)
     target, recorded = future.flatten(-2).clone(), raw[:, 50:].clone()
     target[..., USED_COLUMNS.index(CONSTANT[0])] += 0.5
@@ -389,7 +389,7 @@ def test_wrong_shapes_are_named(published_clips: CMUMocap) -> None:
 
 
 HORIZONS = [1, 3, 7, 9, 13, 24]  # 80 160 320 400 560 1000 ms
-KNOWN_ERRORS = {  # zero velocity, before the cut to the columns that vary in training
+KNOWN_ERRORS = {  # zero velocity, without the restriction to columns that vary in training
     "basketball": [0.488, 0.821, 1.404, 1.640, 2.048, 2.831],
     "jumping": [0.363, 0.616, 1.484, 1.683, 1.988, 2.027],
     "running": [0.563, 0.995, 1.381, 1.459, 1.573, 1.543],

@@ -13,7 +13,7 @@ def test_seeded_starts_alternate_between_files_with_one_generator() -> None:
     for _ in range(4):
         expected += [generator.randint(16, 500), generator.randint(16, 900)]
     assert seeded_starts(bounds) == expected
-    assert seeded_starts(bounds) == expected  # anew at each call
+    assert seeded_starts(bounds) == expected  # the generator is seeded in each call
 
 
 def test_seeded_starts_of_short_files_are_an_error() -> None:

@@ -1,4 +1,4 @@
-"""Human3.6M on a made-up folder, compared with a naive evaluator, and on the recordings if they exist."""
+"""Human3.6M on generated files, compared with a naive evaluator, and on the recordings if available."""
 
 import math
 import pickle
@@ -22,7 +22,7 @@ NUM_VALUES = 99
 USED_COLUMNS = used_columns(BENCHMARK.skeleton, BENCHMARK.used)
 
 SUBJECTS = (1, 5, 6, 7, 8, 9, 11)
-# The published facts, once more and by themselves.
+# The published constants, repeated independently of the package.
 USED = [
     c for first, last in ((6, 17), (21, 32), (36, 47), (51, 62), (75, 86)) for c in range(first, last + 1)
 ]
@@ -30,7 +30,7 @@ CONSTANT = (10, 11, 16, 17, 25, 26, 31, 32, 58, 59, 82, 83)
 
 
 def made_up_motion(generator: np.random.Generator, num_frames: int) -> np.ndarray:
-    """A slow random walk of the root and the columns that vary; all else stands still, as in real files."""
+    """A slow random walk of the root and the varying columns; others are constant, as in the real files."""
     frames = np.zeros((num_frames, NUM_VALUES))
     moving = [*range(6), *(column for column in USED if column not in CONSTANT)]
     steps = 0.03 * generator.normal(size=(num_frames, len(moving)))
@@ -40,7 +40,7 @@ def made_up_motion(generator: np.random.Generator, num_frames: int) -> np.ndarra
 
 @pytest.fixture(scope="module")
 def complete_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All 210 files, short ones for training, and those of the test subject each of another length."""
+    """All 210 files: short ones for training, and files of different lengths for the test subject."""
     root = tmp_path_factory.mktemp("human36m")
     generator = np.random.default_rng(0)
     row = ",".join(["%.6g"] * NUM_VALUES)
@@ -140,7 +140,7 @@ def euler(vector: np.ndarray) -> tuple[float, float, float]:
     w, (x, y, z) = math.cos(angle / 2), (math.sin(angle / 2) * value / angle for value in vector)
     r02, r12, r22 = 2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)
     r00, r01 = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z)
-    assert abs(r02) < 1  # no made-up motion is in gimbal lock
+    assert abs(r02) < 1  # no generated motion is in gimbal lock
     e2 = -math.asin(r02)
     e1 = math.atan2(r12 / math.cos(e2), r22 / math.cos(e2))
     e3 = math.atan2(r01 / math.cos(e2), r00 / math.cos(e2))
@@ -148,7 +148,7 @@ def euler(vector: np.ndarray) -> tuple[float, float, float]:
 
 
 def naive_zero_velocity(root: Path, action: str, num_future: int) -> np.ndarray:
-    """The whole evaluation of repeating the last frame `[8, num_future]`, by loops along the protocol."""
+    """The evaluation of zero velocity `[8, num_future]` as loops that follow the protocol."""
     generator = np.random.RandomState(1234567890)
     files = [read(root / "S5" / f"{action}_{i}.txt")[::2] for i in (1, 2)]
     starts = []
@@ -227,7 +227,7 @@ def test_starts_of_longer_clips_are_drawn_for_their_length(complete_root: Path) 
 
 
 def test_columns_that_vary_in_the_target_are_counted(long_horizon: Human36M) -> None:
-    # A hinge that is bent sideways in one target: CMU's protocol would not count that column, this one does.
+    # A hinge is bent sideways in one target: unlike the CMU protocol, this protocol counts that column.
     x, future = stacked(long_horizon)
     still = ZeroVelocity()(x, 25)
     bent = future.flatten(-2).clone()

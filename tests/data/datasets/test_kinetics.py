@@ -1,4 +1,4 @@
-"""Kinetics-Skeleton from generated raw files: which clips are where, and what is left of them."""
+"""Kinetics-Skeleton from generated raw files: the splits, and the prepared clips."""
 
 import json
 import math
@@ -22,7 +22,7 @@ def person(rng: np.random.Generator, score: float) -> dict[str, list[float]]:
 
 
 def write_clip(path: Path, label: int, rng: np.random.Generator, num_frames: int = 30) -> dict[str, object]:
-    """A clip with empty frames, one or two people in the others; the second is surer but seen less often."""
+    """A clip with empty frames; the second person has a higher confidence, but is seen less often."""
     data = []
     for frame in range(1, num_frames + 1):
         people = [] if frame % 9 == 0 else [person(rng, 0.6)]
@@ -77,7 +77,7 @@ def test_one_person_relative_to_the_image_center(root: Path) -> None:
     clips = make(root, split="test")
     for index, path in enumerate(sources(clips)):
         frames = json.loads(path.read_text())["data"]
-        # The first of each frame is there nearly always, and so has the higher mean over the clip.
+        # The first person is present in nearly all frames, and therefore has the higher mean over the clip.
         expected = torch.zeros(len(frames), 18, 3)
         for t, frame in enumerate(frames):
             if frame["skeleton"]:

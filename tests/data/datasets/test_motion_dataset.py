@@ -1,4 +1,4 @@
-"""Samples against the clips that they are made of, frame by frame."""
+"""Samples compared with their clips, frame by frame."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def dataset(motions: list[Motion], **arguments: object) -> MotionDataset:
 
 
 def frames_first(values: Tensor, num_persons: int = 1) -> Tensor:
-    """Nodes first `[P·M, T, D]` as `[P, T, M, D]`."""
+    """Convert features `[P·M, T, D]` to `[P, T, M, D]`."""
     return torch.stack([person.transpose(0, 1) for person in values.chunk(num_persons)])
 
 
@@ -73,7 +73,7 @@ def test_frames_after_the_end_of_a_short_clip_are_masked() -> None:
 def test_persons_not_observed_are_left_out() -> None:
     motion = clip(10, num_persons=3)
     present = motion.present.clone()
-    present[1, :6] = False  # comes when it is over
+    present[1, :6] = False  # appears only in the future
     motion = motion.replace(poses=motion.poses * present[..., None], present=present)
     sample = dataset([motion])[0]
     torch.testing.assert_close(frames_first(sample.x, 2), motion.poses[[0, 2], :6])
@@ -150,7 +150,7 @@ def test_reserved_frames_are_never_observed() -> None:
 
 
 def test_every_sample_draws_a_new_observation_ratio() -> None:
-    motion = clip(104)  # the frame's number is its place in the clip
+    motion = clip(104)  # the value is the index of the frame in the clip
     motion = motion.replace(poses=torch.arange(104.0).view(1, -1, 1, 1).expand_as(motion.poses).clone())
     clips = dataset([motion], observation_ratio=[0.2, 0.6])
     last = [int(clips[0].x[0, -1, 0]) + 1 for _ in range(200)]
@@ -160,20 +160,20 @@ def test_every_sample_draws_a_new_observation_ratio() -> None:
     one = [clips[0].x for _ in range(3)]
     torch.manual_seed(3)
     assert all(torch.equal(clips[0].x, x) for x in one)
-    # One share needs no chance: the generator is left to others.
+    # A fixed ratio does not use the random generator.
     before = torch.get_rng_state()
     dataset([motion], observation_ratio=[0.5, 0.5])[0]
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def counting(num_frames: int) -> Motion:
-    """A clip whose every coordinate is the number of the frame."""
+    """A clip in which every coordinate is the index of the frame."""
     frames = torch.arange(num_frames, dtype=torch.float32)[None, :, None, None]
     return clip(num_frames).replace(poses=frames.expand(1, -1, 25, 3))
 
 
 def played(clips: MotionDataset, index: int) -> Tensor:
-    """Which frames of a counting clip a sample has, observed and future."""
+    """The observed and future frames of a counting clip that a sample contains."""
     sample = clips[index]
     return torch.cat([sample.x, sample.future], dim=1)[0, :, 0]
 
@@ -188,8 +188,8 @@ def test_windows_are_sped_up_and_slowed_down_about_their_center() -> None:
         assert window.mean().item() == pytest.approx(29.5, abs=1e-4)
         speeds.append(steps[0].item())
     assert 0.5 - 1e-4 <= min(speeds) < 0.6 and 1.7 < max(speeds) <= 2 + 1e-4
-    assert 15 < sum(speed < 1 for speed in speeds) < 35  # as often slower as faster
-    # At the ends of the clip the window is moved, and never leaves it.
+    assert 15 < sum(speed < 1 for speed in speeds) < 35  # about as many slower as faster ones
+    # At the ends of the clip, the window is shifted so that it stays inside.
     for index in (0, 2):
         for _ in range(20):
             window = played(clips, index)

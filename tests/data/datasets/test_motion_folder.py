@@ -1,4 +1,4 @@
-"""A user's folder: which files are clips, what is said of them, the splits, and what is refused."""
+"""A folder of motion files: its clips, labels, splits and errors."""
 
 import json
 import pickle
@@ -27,7 +27,7 @@ def _clip(**changes: Any) -> Motion:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twelve clips: three classes, two styles, two takes; and a CSV file that says so."""
+    """Twelve clips with three classes, two styles and two takes, and a CSV file that lists them."""
     root = tmp_path / "clips"
     lines = ["file,label,style,take"]
     for label in ("take 10", "take 2", "wave"):
@@ -127,7 +127,7 @@ def test_labels_and_splits_in_the_files_themselves(tmp_path: Path) -> None:
         write_motion(motion, tmp_path / f"{index}.npz")
     assert [len(_make(tmp_path, split=split)) for split in ("train", "val", "test")] == [2, 1, 1]
     assert _make(tmp_path).class_names == ("9", "10")
-    # Validation clips that are said to be some are not drawn once more.
+    # If the files name validation clips, no others are drawn.
     assert [len(_make(tmp_path, split=split, validation=0.5)) for split in ("train", "val")] == [2, 1]
 
 

@@ -1,4 +1,4 @@
-"""NTU RGB+D from generated raw files: which clips are where, and what is done to them."""
+"""NTU RGB+D from generated raw files: the splits, and the prepared clips."""
 
 import math
 import pickle
@@ -37,7 +37,7 @@ MISSING = min(name for name in missing_skeletons() if int(name[-3:]) <= 60)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of both benchmarks in folders, with one whose skeletons are missing, and one without a body."""
+    """Files of both benchmarks in folders, one with missing skeletons and one without a body."""
     folder = tmp_path_factory.mktemp("ntu")
     rng = np.random.default_rng(0)
     for sample in SAMPLES:
@@ -134,7 +134,7 @@ def test_a_clip_is_centred_and_turned_upright_rigidly(make: Callable[..., NTURGB
 
 def test_two_persons_one_of_whom_appears_late(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    bodies = (Body(11), Body(22, start=14), Body(33, start=0, stop=3))  # the last is seen too briefly
+    bodies = (Body(11), Body(22, start=14), Body(33, start=0, stop=3))  # the last body is seen too briefly
     write_ntu_file(tmp_path / f"{name(1, 1, 1, 1, 58)}.skeleton", rng, num_frames=40, bodies=bodies)
     clips = NTURGBD.from_settings(root=tmp_path, num_observed=30, num_future=10, validation=None)
     motion, sample = clips.motion(0), clips[0]
@@ -144,7 +144,7 @@ def test_two_persons_one_of_whom_appears_late(tmp_path: Path) -> None:
     assert seen.tolist() == [False] * 14 + [True] * 26
     x = sample.x.unflatten(0, (2, 25)).transpose(1, 2)
     torch.testing.assert_close(x[late, 14:], motion.poses[late, 14:30])
-    # Before it comes, its own sequence is repeated so that it ends where it begins.
+    # Before the person appears, its own sequence is repeated so that it ends at the first frame.
     torch.testing.assert_close(x[late, :14], motion.poses[late, [14 + (t - 14) % 16 for t in range(14)]])
     assert sample.future_mask.all()
     hidden = NTURGBD.from_settings(root=tmp_path, num_observed=30, num_future=10, validation=None, fill=[])[0]
@@ -176,14 +176,14 @@ def test_both_sizes_have_separate_stores(root: Path, tmp_path: Path) -> None:
     for _ in range(2):
         for classes in (60, 120):
             NTURGBD.from_settings(root=root, classes=classes, validation=None, cache=str(tmp_path))
-    # One that went by the files alone would be made anew each time, and remove the other one.
+    # With a key of only the files, the stores would replace each other every time.
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
 def test_data_loader_workers_get_the_same_clips(make: Callable[..., NTURGBD]) -> None:
     clips = make()
     sent = pickle.dumps(clips)
-    assert len(sent) < 50_000  # a reference to the stored clips, and not their frames
+    assert len(sent) < 50_000  # a reference to the stored clips, without their frames
     for one, other in zip(pickle.loads(sent), clips, strict=True):
         assert torch.equal(one.x, other.x) and torch.equal(one.future, other.future)
 

@@ -1,4 +1,4 @@
-"""Northwestern-UCLA on the real files, against their names and contents read here."""
+"""Northwestern-UCLA on generated and real files, compared with their names and contents."""
 
 import json
 import math
@@ -20,7 +20,7 @@ def sources(clips: NWUCLA) -> list[Path]:
 
 
 def write(root: Path, action: int, subject: int, view: int, *, num_frames: int = 20) -> Path:
-    """A file as the data set has them."""
+    """Write a file in the format of the data set."""
     name = f"a{action:02}_s{subject:02}_e00_v{view:02}"
     skeletons = torch.randn(num_frames, 20, 3).tolist()
     document = {"file_name": name, "skeletons": skeletons, "label": CLASSES.index(action) + 1}
@@ -168,7 +168,7 @@ def test_the_recipes_train_on_the_real_files(
     assert cli.trainer.global_step == 1
     metrics = cli.trainer.callback_metrics
     assert {"val_loss", "val_accuracy"} <= set(metrics)
-    # Where clips are observed to their end, nothing is left to measure a prediction by.
+    # If clips are observed to their end, there is no future to measure a prediction.
     assert ("val_mpjpe_mm" in metrics) == predicts
     assert all(math.isfinite(value) for value in cli.trainer.callback_metrics.values())
     data = cli.datamodule

@@ -1,4 +1,4 @@
-"""The protocols against the lists of the benchmarks, and validation parts that depend only on names."""
+"""Protocols compared with the published lists, and validation splits that depend only on names."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ class Clip:
 
 
 def ntu_clips() -> list[Clip]:
-    """One clip for every setup, camera and performer."""
+    """One clip per setup, camera and performer."""
     return [
         Clip(f"/data/S{s:03}C{c:03}P{p:03}", ids={"setup": str(s), "view": str(c), "subject": str(p)})
         for s in range(1, 33)
@@ -39,7 +39,7 @@ def training_values(protocol: ClipProtocol, id: str) -> set[int]:
 
 
 def test_ntu_cross_subject() -> None:
-    # As the authors print them.
+    # The lists as published by the authors.
     ntu60 = "1 2 4 5 8 9 13 14 15 16 17 18 19 25 27 28 31 34 35 38"
     more = (
         "45 46 47 49 50 52 53 54 55 56 57 58 59 70 74 78 80 81 82 83 84 85 86 89 91 92 93 94 95 97 98 100 103"
@@ -133,11 +133,11 @@ def test_held_out_clips_depend_only_on_names() -> None:
     clips = share_clips("/a")
     _, val = hold_out(clips, range(len(clips)), 0.2)
     names = {clips[i].source.rsplit("/", 1)[1] for i in val}
-    # Another folder, another order.
+    # Another folder and another order of the clips.
     moved = share_clips("/b/c")[::-1]
     _, again = hold_out(moved, range(len(moved)), 0.2)
     assert {moved[i].source.rsplit("/", 1)[1] for i in again} == names
-    # Not merely the first ones.
+    # The held-out clips are not simply the first ones.
     assert names != {f"many_{i:03}" for i in range(20)} | {"some_000", "some_001", "pair_000"}
 
 

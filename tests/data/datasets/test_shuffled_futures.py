@@ -1,4 +1,4 @@
-"""Shuffled futures: which sample each comes from, and that their masks move with them."""
+"""Shuffled futures: their source samples, and masks that move with them."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ M, T, T_FUTURE, D = 4, 5, 3, 2
 
 
 class Numbered(Dataset):
-    """Samples whose every value is their number; `persons` says how many each has."""
+    """Samples in which every value is the index; `persons` is the number of persons of each."""
 
     def __init__(self, persons: list[int], *, masks: bool = True) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Statistics and z-scores of the angle-space benchmarks, on small made-up motions."""
+"""Statistics and z-scores of the angle-space benchmarks, on small generated motions."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The two-task split against the frames that the rule names, written out or in a loop."""
+"""The two-task split compared with the rule, by hand or in a loop."""
 
 import math
 
@@ -13,7 +13,7 @@ SKELETON = load_skeleton("jhmdb15")
 
 
 def clip(num_frames: int, *, num_persons: int = 1, drop: float = 0.0) -> Motion:
-    """A clip whose every value tells its frame."""
+    """A clip in which every value is the index of the frame."""
     poses = torch.arange(1.0, num_frames + 1).view(1, -1, 1, 1).expand(num_persons, -1, 15, 2).clone()
     present = torch.rand(num_persons, num_frames, 15) >= drop
     return Motion(
@@ -27,7 +27,7 @@ def clip(num_frames: int, *, num_persons: int = 1, drop: float = 0.0) -> Motion:
 
 
 def frames(motion: Motion) -> list[int]:
-    """The frames that a motion is made of; -1 where nothing is."""
+    """The frame indices of a motion; -1 for empty frames."""
     return [int(value) - 1 for value in motion.poses[0, :, 0, 0]]
 
 
@@ -38,7 +38,7 @@ def frames(motion: Motion) -> list[int]:
         (8, "repeat", [0, 1, 2, 3, 4], [5, 6, 7]),
         (6, "repeat", [1, 2, 0, 1, 2], [3, 4, 5]),
         (6, "hold", [0, 0, 0, 1, 2], [3, 4, 5]),
-        # Shorter than two futures: half of it is still observed.
+        # Shorter than two futures: half of the clip is still observed.
         (5, "repeat", [1, 2, 0, 1, 2], [3, 4, -1]),
         (3, "repeat", [1, 0, 1, 0, 1], [2, -1, -1]),
         (2, "repeat", [0, 0, 0, 0, 0], [1, -1, -1]),
@@ -114,7 +114,7 @@ def test_smaller_ratios_observe_less_and_the_future_follows_immediately() -> Non
         (12, 1, [6, 7, 8, 9, 10], [11, -1, -1]),
         (12, 3, [4, 5, 6, 7, 8], [9, 10, 11]),
         (12, 5, [2, 3, 4, 5, 6], [7, 8, 9]),
-        # More than half of a clip is never kept.
+        # At most half of a clip is reserved for the future.
         (12, 9, [1, 2, 3, 4, 5], [6, 7, 8]),
     ],
 )
@@ -152,7 +152,7 @@ def test_values_that_are_neither_a_ratio_nor_a_range(value: object) -> None:
 
 
 def test_a_fixed_split_overrides_the_rule() -> None:
-    # Two frames tell three: the rule would keep half of the five.
+    # Two observed and three future frames, although the rule would reserve only half of the five.
     sample = split_tasks(clip(5), num_observed=2, num_future=3, split=2)
     assert frames(sample.observed) == [0, 1]
     assert frames(sample.future) == [2, 3, 4]
@@ -168,7 +168,7 @@ def test_all_fields_of_a_frame_move_together() -> None:
         assert not getattr(sample.future, name)[:, 4:].any()
     for part in (sample.observed, sample.future):
         assert (part.label, part.ids, part.tracks) == ("wave", {"subject": "3"}, (7, 5, 6))
-        part.replace()  # the values are still those of a motion
+        part.replace()  # the values are still valid for a motion
 
 
 def test_rotations_keep_their_path() -> None:

@@ -22,7 +22,7 @@ NAMES = ("S001C002P003R001A004", "clip 1", "clip 2")
 def annotation(
     name: str = "clip", *, joints: int = 17, coordinates: int = 2, scores: bool = True, **changes: Any
 ) -> dict[str, Any]:
-    """Two persons in five frames; the second comes in frame 2."""
+    """Two persons in five frames; the second appears in frame 2."""
     generator = np.random.default_rng(len(name))
     keypoint = generator.uniform(1, 100, size=(2, 5, joints, coordinates)).astype(np.float16)
     keypoint[1, :2] = 0
@@ -297,7 +297,7 @@ def test_a_joint_with_a_negative_score_is_missing(path: Path) -> None:
 
 
 class Plain(pickle.Unpickler):
-    """The standard library's unpickler, restricted to numpy's names: the second parse."""
+    """The standard library's unpickler, restricted to the names of NumPy, as an independent parse."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] not in ("numpy", "_codecs"):
@@ -306,7 +306,7 @@ class Plain(pickle.Unpickler):
 
 
 def naive(content: bytes) -> list[Motion] | None:
-    """What the standard library and a few lines make of a file; None if it is not sound."""
+    """Parse a file with the standard library; None if the file is not valid."""
     try:
         entries = Plain(io.BytesIO(content)).load()["annotations"]
     except Exception:
@@ -348,7 +348,7 @@ def test_damaged_files_are_refused_or_read_correctly(path: Path, protocol: int) 
     assert naive(sound) is not None
     refused = assert_safe(read, path, mutations(sound, seed=2, text=False), right=naive)
     assert refused > 80
-    head = sound[:400]  # the names and numbers, among which a flip in the arrays' bytes is rare
+    head = sound[:400]  # only the names and numbers, so that most flips are outside of the array data
     damaged = [
         Mutation(item.name, item.content + sound[400:])
         for item in mutations(head, seed=3, text=protocol == 0)

@@ -1,4 +1,4 @@
-"""ASF and AMC files against a second parse, written naively here, with scipy's rotations frame by frame."""
+"""ASF and AMC files compared with a naive parse that uses SciPy's rotations frame by frame."""
 
 import re
 from pathlib import Path
@@ -91,7 +91,7 @@ def amc_with(num_frames: int = 4, first: int = 1, seed: int = 0) -> str:
 
 
 def write(folder: Path, asf: str = ASF, amc: str | None = None) -> Path:
-    """The path of the AMC file."""
+    """Write both files and return the path of the AMC file."""
     (folder / "made.asf").write_text(asf)
     path = folder / "made_01.amc"
     path.write_text(amc_with() if amc is None else amc)
@@ -110,7 +110,7 @@ def test_units_are_converted_to_metres_and_radians(tmp_path: Path) -> None:
     expected = read_amc(write(tmp_path))
     inches = ASF.replace("length 0.45", "length 1.0")
     other = read_amc(write(tmp_path, inches))
-    # A file's unit is 1/0.45 inch in one and an inch in the other.
+    # The unit is 1/0.45 inch in one file and one inch in the other.
     torch.testing.assert_close(other.poses, expected.poses * 0.45, rtol=1e-5, atol=1e-6)
 
     def in_radians(text: str) -> str:
@@ -128,7 +128,7 @@ def test_units_are_converted_to_metres_and_radians(tmp_path: Path) -> None:
     radians = in_radians(ASF.replace("angle deg", "angle rad"))
     motion = read_amc(write(tmp_path, radians, in_radians(amc_with()).replace(":DEGREES", ":RADIANS")))
     torch.testing.assert_close(motion.poses, expected.poses, rtol=1e-5, atol=1e-5)
-    # Each file may have its own; a motion that does not say has its skeleton's.
+    # Each file may have its own angle unit; the default of a motion is the unit of its skeleton.
     mixed = read_amc(write(tmp_path, radians, amc_with()))
     torch.testing.assert_close(mixed.poses, expected.poses, rtol=1e-5, atol=1e-5)
     silent = read_amc(write(tmp_path, radians, in_radians(amc_with()).replace(":DEGREES\n", "")))
@@ -162,7 +162,7 @@ def test_any_first_frame_number_and_any_order_of_bones(tmp_path: Path) -> None:
     assert swapped != lines
     spaced = "\n".join(swapped).replace("\n", "  # why not\r\n\r\n")
     assert torch.equal(read_amc(write(tmp_path, amc=spaced)).poses, expected)
-    # Keywords in any case; names are as they are.
+    # Keywords are not case-sensitive, but names are.
     shouted = re.sub("(?m)^ *(:?[a-z]+)(?= |$)", lambda match: match[0].upper(), ASF).replace(
         "ROOT hip", "root hip"
     )
@@ -211,7 +211,7 @@ def test_the_skeleton_next_to_the_motion_is_found(tmp_path: Path) -> None:
     assert read_amc(path, asf=tmp_path / "other.asf").equal(read_amc(path))
     for name in ("other.asf", "whatever.ASF", "made_01.asf", "MADE.asf"):
         (tmp_path / name).unlink()
-    (tmp_path / "made.asf").mkdir()  # what is no file cannot be read, or, as a pipe, takes for ever
+    (tmp_path / "made.asf").mkdir()  # only regular files are read: reading a pipe would block
     with pytest.raises(FileNotFoundError, match=r"the \.asf files next to it are none"):
         read_amc(path)
     with pytest.raises(FileNotFoundError, match=r"nothing\.amc: no such file"):
@@ -387,6 +387,6 @@ def test_in_all_real_files_bone_lengths_are_constant_and_feet_stay_on_the_floor(
             joint for joint, name in enumerate(skeleton.joints) if name.endswith(("foot", "toes", "tibia"))
         ]
         assert len(feet) == 6
-        # Metres: the floor is at y = 0; the markers' fit leaves a toe a few centimetres in it.
+        # In metres; the floor is at y = 0, and fitting the markers may put a toe a few centimetres below it.
         assert -0.04 < poses[:, feet, 1].min() < 0.06, path.name
         assert 1.5 < poses[:, skeleton.joint_index("head"), 1].median() < 1.8, path.name

@@ -1,4 +1,4 @@
-"""BVH files against a second parse, written naively here, with scipy's rotations frame by frame."""
+"""BVH files compared with a naive parse that uses SciPy's rotations frame by frame."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from pyg_sybio.data.readers.bvh import frame_rate_of, load_bvh, load_bvh_rig, re
 from pyg_sybio.rotations import forward_kinematics
 from pyg_sybio.skeleton import load_skeleton
 
-# Positions on a joint that is not the root, channels of one joint or none, all sorts of orders.
+# Position channels on a joint other than the root, joints with one channel or none, and several orders.
 TEXT = """\
 HIERARCHY
 ROOT Hips
@@ -93,7 +93,7 @@ def write(path: Path, text: str) -> Path:
 
 
 class Naive:
-    """A BVH file once more: one joint after the other by recursion, one frame after the other."""
+    """A naive BVH parser: recursion over the joints, and a loop over the frames."""
 
     def __init__(self, text: str) -> None:
         spaced = re.sub("[{}]", r"\n\g<0>\n", text)
@@ -151,7 +151,7 @@ class Naive:
         self.take("}")
 
     def positions(self) -> dict[str, np.ndarray]:
-        """Where each joint is, `[T, 3]`; an end site under the name of its joint with `_end`."""
+        """The position of each joint `[T, 3]`; an end site has the name of its joint with `_end`."""
         found: dict[str, list[np.ndarray]] = {}
         for row in self.rows:
             values = iter(row)
@@ -174,7 +174,7 @@ class Naive:
 
 
 def assert_naive(motion: Motion, naive: Naive, rtol: float = 1e-5) -> None:
-    """The motion is what the naive parse gives, to single precision."""
+    """Assert that the motion equals the naive parse in single precision."""
     positions = naive.positions()
     expected = np.stack([positions[name] for name in motion.skeleton.joints], axis=1)
     scale = max(1.0, float(np.abs(expected).max()))
@@ -195,7 +195,7 @@ def test_a_generated_file_equals_the_naive_parse(tmp_path: Path) -> None:
 def test_end_sites_are_joints_if_the_skeleton_has_them(tmp_path: Path) -> None:
     path = write(tmp_path / "made.bvh", text_with())
     skeleton = load_bvh_rig(path).skeleton(end_sites=True)
-    # The head's end lies where the head is, and is none.
+    # The end site of the head is at the position of the head, so it is not a joint.
     assert set(skeleton.joints) - set(read_bvh(path).skeleton.joints) == {
         "Hand_L_end",
         "Hand_R_end",
@@ -219,7 +219,7 @@ def test_the_rotations_and_translations_give_the_positions(tmp_path: Path) -> No
     positions, _ = forward_kinematics(rotations, steps, rig.parents, steps[:, 0])
     torch.testing.assert_close(rig.positions(values), positions)
     torch.testing.assert_close(rig.rest_positions[3], rig.offsets[:4].sum(0))
-    # Position channels replace the coordinate of the offset and leave the others.
+    # Position channels replace the corresponding coordinates of the offset.
     tail = rig.names.index("Tail")
     torch.testing.assert_close(steps[:, tail, 0], torch.zeros(4, dtype=torch.float64))
     torch.testing.assert_close(steps[:, tail, 2], values[:, 16])
@@ -410,6 +410,6 @@ def test_in_all_real_files_bone_lengths_are_constant_and_feet_stay_on_the_floor(
         spread = (lengths.amax(0) - lengths.amin(0)) / lengths.mean(0)
         assert spread.max() < 1e-4, path.name
         height = poses[:, feet, 1]
-        # Centimetres: the joints lie within the foot, a few above the floor at y = 0, and the floor is flat.
+        # In centimetres; the joints are inside the foot, a few centimetres above the flat floor at y = 0.
         assert -3 < height.min() < 12, path.name
         assert motion.frame_rate == 30.0

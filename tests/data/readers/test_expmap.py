@@ -32,7 +32,7 @@ def sound(num_frames: int = 20) -> bytes:
 
 
 def naive(content: bytes) -> list[Motion] | None:
-    """What a file holds by plain splitting, and None where it is not plainly rows of decimal numbers."""
+    """Parse a file by splitting its lines; None if it is not rows of decimal numbers."""
     text = content.decode("ascii", errors="replace").rstrip()
     rows = [[field.strip() for field in line.split(",")] for line in text.split("\n")]
     number = re.compile(r"[-+]?\d*\.?\d*([eE][-+]?\d+)?", re.ASCII)
@@ -145,7 +145,7 @@ def test_a_skeleton_of_positions_is_refused(tmp_path: Path) -> None:
 def test_damaged_files_are_refused_or_read_correctly(tmp_path: Path) -> None:
     damaged = mutations(sound(), seed=1, count=400)
     refused = assert_safe(read, tmp_path / "motion.txt", damaged, right=naive)
-    assert 150 < refused < 400  # numbers may change, and lines be lost, into a file that is sound
+    assert 150 < refused < 400  # changed numbers and lost lines can leave a valid file
 
 
 @pytest.mark.real_data

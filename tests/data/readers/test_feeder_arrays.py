@@ -1,4 +1,4 @@
-"""Arrays of all clips in one archive, compared with numpy's reading, and hundreds of damaged ones."""
+"""Arrays of all clips in one archive, compared with NumPy, and hundreds of damaged archives."""
 
 import io
 import re
@@ -22,7 +22,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def arrays(num_clips: int = 3, num_frames: int = 6, num_classes: int = 4, dtype: Any = np.float32) -> Arrays:
-    """Each clip ends earlier than the one before; the second person is only in clip 0, from frame 2 on."""
+    """Each clip is shorter than the previous one; the second person is only in clip 0, from frame 2."""
     generator = np.random.default_rng(0)
     result = {}
     for split in ("train", "test"):
@@ -54,7 +54,7 @@ def written(path: Path, values: Arrays, save: Callable[..., None] = np.savez) ->
 
 
 def naive(content: bytes) -> list[Motion] | None:
-    """The motions by whole arrays and loops; None where numpy finds the archive unsound."""
+    """Read the motions with whole arrays and loops; None if NumPy cannot read the archive."""
     motions = []
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -212,7 +212,7 @@ def test_a_split_without_clips_is_an_error(path: Path) -> None:
 
 
 def member(shape: tuple[int, ...], zeros: int) -> bytes:
-    """An array's header with any shape, and some zeros."""
+    """The header of an array with any shape, followed by some zeros."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         file,

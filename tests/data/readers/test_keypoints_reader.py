@@ -1,4 +1,4 @@
-"""Keypoints in every shape in which tools write them, and damaged."""
+"""Keypoints in every shape that tools write, and damaged files."""
 
 import io
 import json
@@ -21,12 +21,12 @@ COCO17 = load_skeleton("coco17")
 
 
 def keypoints(*shape: int, seed: int = 0) -> np.ndarray:
-    """Positive numbers of few digits, so that text holds them exactly enough."""
+    """Positive numbers with few digits, so that they can be written as text without visible rounding."""
     return np.random.default_rng(seed).uniform(0.1, 1, shape).round(3)
 
 
 def expected_motion(values: np.ndarray, skeleton: Skeleton, path: Path) -> Motion:
-    """The motion of `[P, T, M, C]`, keypoint by keypoint."""
+    """Convert keypoints `[P, T, M, C]` to a motion, one keypoint at a time."""
     num_spatial = {"xyz": 3, "xy": 2, "xy+score": 2}[skeleton.coordinates]
     scored = values.shape[-1] > num_spatial
     poses = torch.zeros(*values.shape[:3], skeleton.num_features)
@@ -72,7 +72,7 @@ def test_arrays_of_one_or_more_persons(
     suffix: str, shape: tuple[int, ...], skeleton: str, tmp_path: Path
 ) -> None:
     values = keypoints(*shape)
-    values[..., 1, 2, -1] = 0  # not found, if it is a confidence
+    values[..., 1, 2, -1] = 0  # missing, if the value is a confidence
     values[..., 3, 4, 1] = math.nan
     values[..., 4, 5, -1] = math.nan
     path = write_array(tmp_path / f"walk{suffix}", values)
@@ -174,9 +174,9 @@ def test_errors_name_invalid_nesting(content: Any, message: str, tmp_path: Path)
 
 
 def coco(images: list[Any], num_joints: int = 17) -> list[dict[str, Any]]:
-    """A person for each of these images."""
+    """One person per given image."""
     values = keypoints(len(images), 3 * num_joints)
-    values[:, 5] = 0  # the second keypoint of everybody is not found
+    values[:, 5] = 0  # the second keypoint of every person is missing
     return [
         {"image_id": image, "category_id": 1, "keypoints": person.tolist(), "score": 0.9}
         for image, person in zip(images, values, strict=True)
@@ -192,7 +192,7 @@ def write_json(path: Path, content: Any) -> Path:
     "images",
     [
         [5, 5, 6, 8, 8, 8],
-        [8, 5, 6, 8, 5, 8],  # people of an image stay in order
+        [8, 5, 6, 8, 5, 8],  # persons in an image keep their order
         ["a/f_05.jpg", "a/f_05.jpg", "a/f_6.jpg", "a/f_0008.jpg", "a/f_8.jpg", "a/f_8.jpg"],
         ["8", "5", "5", "6", "8", "8"],
     ],
@@ -201,7 +201,7 @@ def test_coco_results(images: list[Any], tmp_path: Path) -> None:
     results = coco(images)
     path = write_json(tmp_path / "results.json", results)
     numbers = [int(re.findall(r"\d+", str(image))[-1]) for image in images]
-    values = np.zeros((3, 4, 17, 3))  # frames 5 to 8, at most three people
+    values = np.zeros((3, 4, 17, 3))  # frames 5 to 8, at most three persons
     for t, number in enumerate((5, 6, 7, 8)):
         of_frame = [result for result, other in zip(results, numbers, strict=True) if other == number]
         for k, result in enumerate(of_frame):
@@ -224,7 +224,7 @@ def test_openpose_folder(tmp_path: Path) -> None:
         write_json(folder / f"clip_{number:012}_keypoints.json", {"version": 1.3, "people": listed})
     (folder / "notes.txt").write_text("not a frame")
     motion = read_keypoints(folder)
-    # Of 25 keypoints x, y, confidence, as in an OpenPose file, there is no doubt what they are.
+    # 25 keypoints with x, y and confidence, as in an OpenPose file, are unambiguous.
     assert motion.equal(expected_motion(values, load_skeleton("openpose25"), folder))
 
 
@@ -311,7 +311,7 @@ def test_a_folder_among_openpose_frames_is_refused(tmp_path: Path) -> None:
 
 
 def second_npy(content: bytes, path: Path) -> list[Motion] | None:
-    """The array by numpy itself, if its header gives just as many bytes as there are."""
+    """Read the array with NumPy, if the size in its header equals the number of bytes."""
     try:
         values = np.load(io.BytesIO(content), allow_pickle=False)
     except Exception:
@@ -345,7 +345,7 @@ def _sound(values: np.ndarray, path: Path) -> list[Motion] | None:
 
 
 def second_coco(content: bytes, path: Path) -> list[Motion] | None:
-    """Results whose images are plain numbers, entry by entry."""
+    """Parse results whose image ids are numbers, one entry at a time."""
     try:
         document = strict_json(content)
         frames: dict[int, list[np.ndarray]] = {}
@@ -371,7 +371,7 @@ def second_coco(content: bytes, path: Path) -> list[Motion] | None:
 def test_damaged_npy_is_refused_or_read_correctly(tmp_path: Path) -> None:
     path = write_array(tmp_path / "walk.npy", keypoints(2, 3, 17, 3).astype(np.float32))
     damaged = mutations(path.read_bytes(), seed=0, count=400, text=False)
-    # Half of all flipped bits are in the numbers: they make other numbers, and are read as such.
+    # Half of all flipped bits are in the numbers, and change them to other valid numbers.
     refused = assert_safe(read_keypoints, path, damaged, right=lambda content: second_npy(content, path))
     assert 100 < refused < 400
 

@@ -1,4 +1,4 @@
-"""Kinetics-Skeleton files: empty frames, several people, damaged, and the lists of labels."""
+"""Kinetics-Skeleton files: empty frames, several persons, damage, and the lists of labels."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ OPENPOSE18 = load_skeleton("openpose18")
 
 
 def document(people: dict[int, int], seed: int = 0) -> dict[str, Any]:
-    """A clip with so many people in each frame; one joint in five was not found, but has a place."""
+    """A clip with a given number of persons per frame; one joint in five is missing, but has coordinates."""
     rng = np.random.default_rng(seed)
 
     def person() -> dict[str, Any]:
@@ -41,7 +41,7 @@ def write(path: Path, content: Any) -> Path:
 
 
 def second_parse(content: bytes, path: Path) -> list[Motion] | None:
-    """The motion of a file, joint by joint; None if it is not sound."""
+    """Parse a file joint by joint; None if it is not valid."""
     try:
         document = strict_json(content)
         frames = {_integer(frame["frame_index"]): list(frame["skeleton"]) for frame in document["data"]}

@@ -1,4 +1,4 @@
-"""Our own files: an exact way there and back, what a user may write, and what is refused and how."""
+"""Motion files of this package: exact round trips, what users may write, and errors."""
 
 import io
 import json
@@ -37,7 +37,7 @@ STICK = Skeleton.from_dict(
 
 def _full(dtype: torch.dtype = torch.float32) -> Motion:
     present = torch.rand(2, 5, 4) > 0.3
-    present[1, 2] = False  # a frame in which the second person is not seen
+    present[1, 2] = False  # a frame in which the second person is absent
     poses = torch.randn(2, 5, 4, 3, dtype=dtype).masked_fill(~present.unsqueeze(-1), 0)
     return Motion(
         poses=poses,
@@ -273,7 +273,7 @@ def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
 
 
 def _archive(path: Path, member: bytes, *, claimed: int | None = None) -> None:
-    """An archive of one array, whose directory may claim another size."""
+    """An archive with one array, whose directory may state another size."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("poses.npy", member)
         if claimed is not None:
@@ -349,7 +349,7 @@ def test_an_archive_with_other_contents(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "flag", "message"),
     [
-        ("1" + "+1" * 4000, 0x00, "array 'poses': "),  # versions of Python say it in their own ways
+        ("1" + "+1" * 4000, 0x00, "array 'poses': "),  # the text depends on the version of Python
         ("{}", 0x20, r"array 'poses': compressed patched data \(flag bit 5\)"),
     ],
 )
@@ -387,14 +387,14 @@ def _small() -> Motion:
 def test_damaged_json(tmp_path: Path) -> None:
     path = tmp_path / "damaged.json"
     write_motion(_small(), path)
-    # A line for each entry, so that lines can be damaged as well.
+    # One entry per line, so that lines can be damaged as well.
     content = json.dumps(json.loads(path.read_text()), indent=1).encode()
     refused = assert_safe(read, path, mutations(content, count=300), right=_second_parse_json)
     assert refused > 150
 
 
 def _second_parse_json(content: bytes) -> list[Motion] | None:
-    """Joint by joint, with the standard library's lenient parser; None for what it cannot make sense of."""
+    """Parse joint by joint, with the standard library's lenient parser; None if this fails."""
     document = json.loads(content)
     skeleton = Skeleton.from_dict(document["skeleton"])
     persons = document["poses"]
@@ -432,7 +432,7 @@ def test_damaged_archives(save: Any, tmp_path: Path) -> None:
 
 
 def _second_parse_npz(content: bytes) -> list[Motion] | None:
-    """By numpy.load, all arrays of it."""
+    """Read all arrays with numpy.load."""
     with np.load(io.BytesIO(content)) as file:
         arrays = {name: file[name] for name in file.files}
     poses = torch.from_numpy(arrays["poses"])

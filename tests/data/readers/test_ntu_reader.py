@@ -1,4 +1,4 @@
-"""NTU RGB+D files against a second parse, body by body, and damaged in every way."""
+"""NTU RGB+D files compared with an independent parse, body by body, and damaged files."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?|[+-
 
 
 def second_parse(content: bytes, path: Path) -> list[Motion] | None:
-    """The motion of a file without a name of the data set, one number at a time; None if it is not sound."""
+    """Parse a file, whose name is not from the data set, number by number; None if it is not valid."""
     try:
         lines = iter(content.decode("ascii").rstrip().replace("\r\n", "\n").split("\n"))
         frames = [_frame(lines) for _ in _whole(next(lines))]
@@ -84,7 +84,7 @@ def _numbers(fields: list[str]) -> list[float]:
 BODIES = {
     "one body": (Body(),),
     "two bodies": (Body(), Body(72057594037931102)),
-    # Numbers that a float cannot tell apart, come and go; a frame with nobody at the start and at the end.
+    # Bodies with ids that floats cannot distinguish appear and disappear; the first and last frame are empty.
     "five, coming and going": (
         Body(BODY + 3, 4, 9),
         Body(BODY, 1),
@@ -142,7 +142,7 @@ def test_damaged_files_are_refused_or_read_correctly(tmp_path: Path) -> None:
     assert 200 < refused < 300
 
 
-SOUND = 7  # the line of the third joint of the first body, from 1
+SOUND = 7  # 1-based line number of the third joint of the first body
 
 
 def _replaced(line: int, field: int, text: str) -> Callable[[list[str]], None]:
@@ -215,7 +215,7 @@ def test_a_joint_at_the_origin_is_missing(tmp_path: Path) -> None:
 
 
 def test_small_files_do_not_create_huge_arrays(tmp_path: Path) -> None:
-    """A body and a hundred thousand frames without one: 200 KB on disk, and 50 MB of zeros."""
+    """One body, and 100,000 empty frames: 200 KB on disk, but 50 MB of zeros."""
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 1)
     path.write_bytes(b"100001" + path.read_bytes()[1:] + b"0\n" * 100_000)
@@ -248,7 +248,7 @@ def test_actions_are_the_published_ones() -> None:
 def test_missing_skeletons_are_the_published_lists() -> None:
     large = missing_skeletons()
     small = {name for name in large if int(name[-3:]) <= 60}
-    assert (len(small), len(large)) == (302, 535)  # as their heads say
+    assert (len(small), len(large)) == (302, 535)  # the counts in their headers
     for name in large:
         setup, camera, subject, repetition, action = map(
             int, re.fullmatch(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", name).groups()  # type: ignore[union-attr]

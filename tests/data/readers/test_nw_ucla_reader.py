@@ -1,4 +1,4 @@
-"""Northwestern-UCLA files: made up, damaged, and the real ones by a second parse."""
+"""Northwestern-UCLA files: generated, damaged, and the real ones compared with an independent parse."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def write(path: Path, content: Any) -> Path:
 
 
 def second_parse(content: bytes, path: Path) -> list[Motion] | None:
-    """The motion of a file, number by number; None if it is not sound."""
+    """Parse a file number by number; None if it is not valid."""
     try:
         _kind, pairs = json.loads(content.decode("utf-8"), object_pairs_hook=lambda pairs: ("object", pairs))
         found = dict(pairs)
@@ -139,7 +139,7 @@ def test_a_file_named_as_another_recording_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 def test_all_real_files_equal_a_second_parse(data_root: Path) -> None:
-    """Every number of every file as it stands in the text."""
+    """Compare every number with the text of the file."""
     files = sorted((data_root / "nw_ucla").glob("*.json"))
     assert len(files) == 1020
     labels = set()

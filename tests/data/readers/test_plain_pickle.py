@@ -1,4 +1,4 @@
-"""Pickles as data: all that plain values and arrays need, and nothing that does anything."""
+"""Pickles as data: plain values and arrays are read, and nothing is executed."""
 
 import io
 import os
@@ -35,7 +35,7 @@ def load(content: bytes, folder: Path) -> Any:
 
 
 def refusal(content: bytes, folder: Path) -> str:
-    """The message for a content that is refused without much memory."""
+    """Return the error message for a content, which must be refused without much memory."""
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"file\.pkl, byte \d+: ") as caught:
@@ -72,13 +72,13 @@ def test_plain_values_equal_those_of_the_standard_library(tmp_path: Path, protoc
 def test_arrays_equal_those_of_numpy(tmp_path: Path, protocol: int, numpy_1: bool) -> None:
     content = pickle.dumps(ARRAYS, protocol)
     assert b"numpy._core" in content
-    if numpy_1 and protocol < 4:  # text with an end, where no length has to change with it
+    if numpy_1 and protocol < 4:  # newline-terminated text, whose length is not stored
         content = content.replace(b"numpy._core", b"numpy.core")
     elif numpy_1:
         for name in (b"numpy._core.multiarray", b"numpy._core.numeric"):
             old = name.replace(b"_core", b"core")
             content = content.replace(bytes([len(name)]) + name, bytes([len(old)]) + old)
-        content = re.sub(rb"\x95.{8}", b"", content, flags=re.DOTALL)  # frames, whose lengths have changed
+        content = re.sub(rb"\x95.{8}", b"", content, flags=re.DOTALL)  # the lengths of frames have changed
     assert (b"numpy.core" in content) == numpy_1
     for loaded, expected in zip(load(content, tmp_path), ARRAYS, strict=True):
         assert isinstance(loaded, PickledArray) and loaded.values is not None
@@ -105,7 +105,7 @@ def test_arrays_are_views_of_the_file(tmp_path: Path) -> None:
 
 
 class Run:
-    """An object that is a call when it is pickled."""
+    """An object that is pickled as a function call."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = (function, arguments)
@@ -139,7 +139,7 @@ def test_code_is_reported_and_never_run(tmp_path: Path, attack: Any, name: str, 
 
 
 def called(name: str, *arguments: Any) -> bytes:
-    """A pickle that calls a name, its arguments made by the standard library."""
+    """A pickle that calls a name with arguments pickled by the standard library."""
     module, _, function = name.rpartition(".")
     inner = pickle.dumps(arguments, 3)[2:-1]
     return b"\x80\x03c" + f"{module}\n{function}\n".encode() + inner + b"R."
@@ -156,7 +156,7 @@ def integer(value: int) -> bytes:
 
 
 def array(shape: bytes, data: bytes = b"C\x04abcd") -> bytes:
-    """An array with any shape (instructions that make it) and any data."""
+    """An array with any shape (given as instructions) and any data."""
     made = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR"
     return b"\x80\x03" + made + b"(K\x01" + shape + DTYPE + b"\x89" + data + b"tb."
 
@@ -167,7 +167,7 @@ TEXT_DTYPE = DTYPE.replace(b"f4", b"U1").replace(
 
 
 def buffer(axes: bytes) -> bytes:
-    """An array of six numbers, its axes in any order."""
+    """An array of six numbers with its axes in any order."""
     data = b"C\x18" + bytes(24)
     name = b"cnumpy._core.numeric\n_frombuffer\n("
     return b"\x80\x03" + name + data + DTYPE + b"K\x02K\x03\x86X\x01\x00\x00\x00K" + axes + b"tR."
@@ -262,7 +262,7 @@ def test_hostile_arguments_are_refused_without_memory(tmp_path: Path, content: b
         (b"N)R.", "a call of something that is not a function"),
         (b"}])s.", "a key of type list"),
         (b"}(" + integer(2**61 - 1) + b"Nu.", "a key of type int"),
-        # Hashing this one would overflow the stack.
+        # Hashing this value would overflow the stack.
         (b"}" + b")" + b"\x85" * 10**5 + b"Ns.", "a key of type tuple"),
         (b"P1\n.", "the instruction b'P'"),
         (b"\x82\x01.", "the instruction"),

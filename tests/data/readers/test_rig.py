@@ -1,4 +1,4 @@
-"""Skeletons proposed from rigs: real ones, made ones of many kinds, and hundreds of random trees."""
+"""Skeletons proposed for rigs: real rigs, generated ones of many kinds, and hundreds of random trees."""
 
 import random
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ Chains = Sequence[tuple[str, list[tuple[str, float, float, float]]]]
 
 
 def rig(root: str, chains: Chains, at: tuple[float, float, float] = (0, 0, 0)) -> Skeleton:
-    """The skeleton of a rig given as chains: the joint where each starts, then names and offsets."""
+    """The skeleton of a rig given as chains: the joint at which each starts, then names and offsets."""
     names, parents, rest = [root], [-1], [list(at)]
     for start, joints in chains:
         parent = names.index(start)
@@ -37,8 +37,8 @@ def rig(root: str, chains: Chains, at: tuple[float, float, float] = (0, 0, 0)) -
 
 
 def checked(skeleton: Skeleton) -> Skeleton:
-    """The skeleton, if what the constructor cannot know of it holds too."""
-    assert Skeleton.from_dict(skeleton.to_dict()) == skeleton  # the schema as well
+    """Return the skeleton after checks that the constructor cannot do."""
+    assert Skeleton.from_dict(skeleton.to_dict()) == skeleton  # also checks the schema
     graph = nx.Graph(skeleton.bones) if skeleton.bones else nx.empty_graph(skeleton.joints)
     assert nx.is_tree(graph)
     for joints in skeleton.parts.values():
@@ -54,19 +54,19 @@ def checked(skeleton: Skeleton) -> Skeleton:
 
 
 def not_whole(skeleton: Skeleton) -> bool:
-    """Whether some joint exists only on one side, so that the mirror image of the tree is another tree."""
+    """Whether some joint exists only on one side, so that the mirrored tree is a different tree."""
     image = dict(skeleton.mirror) | {b: a for a, b in skeleton.mirror}
     return any((a in image) != (b in image) for a, b in skeleton.bones)
 
 
 def side(left: bool, joints: list[tuple[str, float, float, float]]) -> list[tuple[str, float, float, float]]:
-    """A chain with names for `{}` and the sign of x of one side."""
+    """The chains of one side, with a name for `{}` and the sign of x."""
     word, sign = ("Left", 1) if left else ("Right", -1)
     return [(name.format(word), sign * x, y, z) for name, x, y, z in joints]
 
 
 def mixamo(prefix: str = "mixamorig:", fingers: bool = True) -> Skeleton:
-    """The usual names of game characters, with three joints and a tip a finger."""
+    """The usual names of game characters, with three joints and a tip per finger."""
 
     def named(joints: list[tuple[str, float, float, float]]) -> list[tuple[str, float, float, float]]:
         return [(prefix + name, x, y, z) for name, x, y, z in joints]
@@ -121,7 +121,7 @@ def test_a_game_character_has_the_ten_parts(fingers: bool) -> None:
 
 
 def humanoid(names: Sequence[str]) -> tuple[list[str], list[int], list[list[float]]]:
-    """A body of three joints a limb: hips, spine, head, then left arm, right arm, left leg, right leg."""
+    """A body with three joints per limb: hips, spine, head, then left arm, right arm, left leg, right leg."""
     parents = [-1, 0, 1, 1, 3, 4, 1, 6, 7, 0, 9, 10, 0, 12, 13]
     rest = [[0, 1, 0], [0, 1.5, 0], [0, 1.7, 0]]
     rest += [[sign * x, 1.5, 0] for sign in (1, -1) for x in (0.2, 0.5, 0.8)]
@@ -157,14 +157,14 @@ def test_left_and_right_are_found_by_name(shoulder: str, right: str) -> None:
     legs = [name.replace("S", "K").replace("s", "k") for name in arms]
     skeleton = checked(skeleton_of_rig(*humanoid(["Hips", "Spine", "Head", *arms, *legs]), units="m"))
     assert skeleton.mirror == tuple(zip(arms[:3] + legs[:3], arms[3:] + legs[3:], strict=True))
-    assert skeleton.center == "Hips"  # as near to all as the spine, and nearer to the root
+    assert skeleton.center == "Hips"  # as central as the spine, but closer to the root
 
 
 def test_matching_names_are_not_enough_for_a_pair() -> None:
     # "lib" is not a left "rib", because their parents differ; a left hand without a right one has no partner.
     skeleton = rig("hub", [("hub", [("rib", 1, 0, 0)]), ("rib", [("lib", 1, 0, 0), ("LeftHand", 1, 0, 0)])])
     assert skeleton.mirror == ()
-    # The right foot hangs on no right leg.
+    # The right foot is not attached to a right leg.
     crossed = rig(
         "hub",
         [
@@ -227,7 +227,7 @@ def test_a_quadruped_has_four_legs_and_a_tail() -> None:
     assert skeleton.parts["torso"] == ("pelvis", "spine1", "spine2", "chest")
     assert skeleton.parts["tail"] == tuple(f"tail{joint}" for joint in range(5))
     assert skeleton.parts["head"] == ("neck", "head", "nose", "ear_L", "ear_R")
-    # Two left legs: their parts are called after their joints.
+    # Two left legs: their parts are named after their joints.
     legs = [
         f"{place}_{name}_{side}" for side in "LR" for place in ("front", "hind") for name in ("thigh", "foot")
     ]
@@ -241,10 +241,10 @@ def test_a_quadruped_has_four_legs_and_a_tail() -> None:
     [
         (["joint_Root", "Middle"], (0, 0, 0), (0, 0.9, 0), 1),
         (["Reference", "Armature", "Middle"], (0, 0, 0), (0, 0, 0), 2),
-        (["Bip01", "Bip01 Pelvis"], (0, 1, 0), (0, 0.1, 0), 1),  # whatever carries the hips
+        (["Bip01", "Bip01 Pelvis"], (0, 1, 0), (0, 0.1, 0), 1),  # a carrier of the hips
         (["Carrier", "Hips"], (0, 0.1, 0), (0, 0.9, 0), 1),
-        (["Carrier", "Middle"], (0, 0.9, 0), (0, 0, 0), 1),  # in one place
-        (["Carrier", "Middle"], (0, 0, 0), (0, 0.9, 0), 0),  # says nothing of being no part of the body
+        (["Carrier", "Middle"], (0, 0.9, 0), (0, 0, 0), 1),  # both at the same position
+        (["Carrier", "Middle"], (0, 0, 0), (0, 0.9, 0), 0),  # could be part of the body
         (["Root", "Middle"], (0, 0.5, 0), (0, 0.9, 0), 0),  # not at the origin
     ],
 )
@@ -259,7 +259,7 @@ def test_a_carrier_of_the_root_is_not_a_joint_of_the_body(
     assert skeleton.joints[: len(names) - left_out] == tuple(names[left_out:])
     for name in names[:left_out]:
         assert name in skeleton.description
-    # A rig that only is a chain has no joint to spare.
+    # A rig that is a single chain keeps all its joints.
     assert rig(names[0], chains[:1], at).joints == tuple(names)
 
 
@@ -299,7 +299,7 @@ def test_errors_name_the_problem_of_a_rig(change: object, message: str) -> None:
 def test_any_tree_gives_a_valid_skeleton(seed: int) -> None:
     rng = random.Random(seed)
     count = rng.choice([1, 2, 3, 5, 12, 30, 80])
-    reach = rng.choice([1, 2, 5, count])  # how far back a parent may lie: chains, bushes
+    reach = rng.choice([1, 2, 5, count])  # how far back a parent may be: from chains to bushes
     parents = [-1, *(rng.randrange(max(0, joint - reach), joint) for joint in range(1, count))]
     rest = [[rng.gauss(0, 1) * (rng.random() < 0.8) for _ in range(3)] for _ in range(count)]
     words = [
@@ -329,7 +329,7 @@ def test_any_tree_gives_a_valid_skeleton(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_left_and_right_are_split_symmetrically(seed: int) -> None:
-    """Parts are mirror images, also with sides of unequal lengths, or equal branches in another order."""
+    """Parts are mirror images, even if the sides differ in length or in the order of equal branches."""
     rng = random.Random(seed)
     count = rng.randrange(3, 20)
     parent_of = {joint: rng.randrange(joint) for joint in range(1, count)}

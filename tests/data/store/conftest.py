@@ -1,4 +1,4 @@
-"""A folder of files, and a cache for what is prepared from them."""
+"""A folder of files, and a cache for the stores prepared from them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fingerprints: the same for the same, and another for whatever makes a difference."""
+"""Fingerprints: equal for equal values, and different for any relevant difference."""
 
 import enum
 import functools
@@ -22,7 +22,7 @@ class Colour(enum.Enum):
 
 
 class Holder:
-    """Slots, not a dictionary."""
+    """A class with slots instead of a dictionary."""
 
     __slots__ = ("value",)
 

@@ -1,4 +1,4 @@
-"""Several processes that prepare one store: one works, the others wait; killed ones leave nothing behind."""
+"""Several processes that prepare one store: one works and the others wait; killed ones leave no store."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ from prepared_stores import folders_of, prepared
 
 @pytest.fixture
 def go(root: Path) -> Iterator[Callable[[], object]]:
-    """Lets the processes that wait at the third file continue."""
+    """Let the processes that wait at the third file continue."""
     os.mkfifo(root / "go")
     pipe = os.open(root / "go", os.O_RDWR)
     yield lambda: os.write(pipe, b"go\n")
@@ -26,14 +26,14 @@ def go(root: Path) -> Iterator[Callable[[], object]]:
 
 @pytest.fixture
 def start(root: Path, cache: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
-    """Starts processes that prepare `root` in `cache`."""
+    """Start processes that prepare `root` in `cache`."""
     running: list[subprocess.Popen[str]] = []
 
     def run(num_processes: int) -> subprocess.Popen[str]:
         command = "import sys, made_up_motions; made_up_motions.prepare_from_command_line(*sys.argv[1:])"
         running.append(
             subprocess.Popen(
-                # Without the deprecation warnings of libraries.
+                # Ignore the deprecation warnings of libraries.
                 [sys.executable, "-W", "ignore", "-c", command, str(root), str(num_processes)],
                 env=os.environ | {"PYTHONPATH": str(Path(made_up_motions.__file__).parent)},
                 stdout=subprocess.PIPE,
@@ -91,7 +91,7 @@ def test_a_killed_process_leaves_no_valid_store(
     [part] = folders_of(cache)
     assert part.name.startswith(".")
     killed.kill()
-    killed.communicate(timeout=60)  # returns when its workers, which hold the pipe too, have ended as well
+    killed.communicate(timeout=60)  # returns once its workers, which also hold the pipe, have ended
     assert folders_of(cache) == [part]
 
     go()
@@ -106,7 +106,7 @@ def test_an_interrupted_process_exits_cleanly(
 ) -> None:
     process = start(2)
     assert process.stdout is not None and process.stdout.readline() == "started\n"
-    os.killpg(process.pid, signal.SIGINT)  # what Ctrl+C does: to the process and its workers
+    os.killpg(process.pid, signal.SIGINT)  # like Ctrl+C, to the process and its workers
     _, errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT, errors
     assert "SpawnProcess" not in errors and errors.count("Traceback") == 1
@@ -114,7 +114,7 @@ def test_an_interrupted_process_exits_cleanly(
 
 
 def test_a_script_without_main_guard_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker imports the script that started it: there it must not wait for its own parent."""
+    """A worker imports the script that started it, and must not wait for its own parent there."""
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
     with pytest.raises(RuntimeError, match="under `if __name__ == '__main__':`"):
         prepared(root)

@@ -1,4 +1,4 @@
-"""Reading many files: in order, on several cores, and with errors that say which file."""
+"""Reading many files: in order, in parallel, and with errors that name the file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +49,8 @@ def test_errors_name_the_first_files_and_count_the_rest(root: Path) -> None:
     shown = "".join(
         f"\n  {root / f'{seed}.txt'}, line {seed} has 'x', expected a number" for seed in range(11, 16)
     )
-    # 11 is the first, and the next 32 files, to 43, were tried: all but 20, 30 and 40 are bad.
+    # File 11 is the first bad one, and the next 32 files, up to 43, were tried: all except 20, 30 and 40 are
+    # bad.
     assert (
         str(caught.value)
         == f"30 files cannot be prepared (found after 44 of 60 files):{shown}\n  and 25 more"
@@ -76,7 +77,7 @@ def test_errors_name_the_file_even_if_the_reader_does_not(root: Path) -> None:
 
 
 def test_motions_are_read_lazily(root: Path) -> None:
-    """A file of many motions is read motion by motion."""
+    """A file with many motions is read one motion at a time."""
     given: list[Motion] = []
 
     def endless(path: Path):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""The store of prepared motions: what goes in comes out, once, whole, and never anything else."""
+"""The store of prepared motions: exact round trips, reuse, and detection of damage."""
 
 import functools
 import json
@@ -31,7 +31,8 @@ from prepared_stores import folders_of, prepared
 
 from pyg_sybio.data.store.store import DamagedStoreError, MotionStore
 
-# What goes in comes out --------------------------------------------------------------------------------
+# Round trips
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("cache")
@@ -121,7 +122,7 @@ def test_incompatible_motions_are_refused(root: Path) -> None:
         prepared(root, read_two_types)
 
 
-# Once, and again when something changed ----------------------------------------------------------------
+# Reuse, and preparation after changes ------------------------------------------------------------
 
 
 def test_prepared_once(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +175,7 @@ def test_other_settings_and_parameters_have_separate_stores(root: Path, cache: P
         assert store.motion(1).equal(original.replace(poses=original.poses * factor))
 
 
-# Whole or absent ---------------------------------------------------------------------------------------
+# Damage ------------------------------------------------------------------------------------------
 
 
 def _damages(path: Path) -> Iterator[Callable[[], object]]:
@@ -192,7 +193,7 @@ def _damages(path: Path) -> Iterator[Callable[[], object]]:
 
 @pytest.mark.usefixtures("cache")
 def test_any_damage_is_detected(root: Path, tmp_path: Path) -> None:
-    """Flipped bits, files that are too short, too long, empty, gone."""
+    """Flipped bits, and files that are too short, too long, empty or missing."""
     folder = prepared(root).folder
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["confidence.bin", "index.json", "meta.json", "poses.bin", "present.bin"]
@@ -226,7 +227,7 @@ def test_damaged_store_is_prepared_again(root: Path, cache: Path, name: str) -> 
 
 @pytest.mark.usefixtures("cache")
 def test_damage_found_by_another_process_is_reported(root: Path) -> None:
-    """Another process compares the index and all sizes; the arrays were looked at when it was opened."""
+    """Unpickling in another process checks the index and all sizes, but not the arrays."""
     store = prepared(root)
     content = pickle.dumps(store)
     index, poses = store.folder / "index.json", store.folder / "poses.bin"

@@ -1,4 +1,4 @@
-"""What is in a folder: numbers against a count by hand, splits from everywhere, files that cannot be read."""
+"""The summary of a folder: counts compared with loops, all sources of splits, and unreadable files."""
 
 import json
 import pickle
@@ -44,7 +44,7 @@ def write_folder(folder: Path, number: int = 12) -> dict[Path, Motion]:
 
 
 def by_hand(motions: list[Motion]) -> dict[str, Any]:
-    """The same numbers, joint by joint."""
+    """Compute the same numbers joint by joint."""
     lengths, seconds = (
         [m.num_frames for m in motions],
         [m.num_frames / m.frame_rate for m in motions if m.frame_rate],
@@ -99,7 +99,7 @@ def test_the_numbers_equal_a_count_by_hand(
     num_processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     motions = write_folder(tmp_path)
-    if num_processes > 1:  # at once, and not once it pays
+    if num_processes > 1:  # immediately, not only for many files
         monkeypatch.setattr(processes, "TRIAL_SECONDS", -1.0)
         monkeypatch.setattr(processes, "START_UP_SECONDS", -1.0)
         workers = []
@@ -118,7 +118,7 @@ def test_the_numbers_equal_a_count_by_hand(
         assert document["splits"][split] == without_zeros(by_hand(of_split))
     assert document["failures"] == {}
     assert document["files"] == len(motions)
-    # Numbers stand in the order of their size.
+    # Numbers are sorted by size.
     assert list(document["all"]["ids"]["subject"]) == ["8", "9", "10", "11"]
 
 
@@ -139,7 +139,7 @@ def test_the_tables_contain_the_same_numbers(tmp_path: Path) -> None:
     assert ["without", "a", "class", "1", "1", "0"] in rows
     worst = max(found.all.missing("stick").items(), key=lambda item: item[1])
     assert any(row[:2] == [worst[0], f"{100 * worst[1]:.2f}"] for row in rows)
-    # Columns are aligned: all rows of numbers end at the same place.
+    # Columns are aligned: all rows of numbers have the same length.
     table = [line for line in lines if line.startswith(("clips  ", "frames", "classes", "  class"))]
     assert len({len(line) for line in table}) == 1
 
@@ -215,7 +215,7 @@ def test_files_that_cannot_be_read_are_listed_with_their_errors(tmp_path: Path) 
     text = summary_text(found)
     assert all(f"  {message}" in text for message in found.failures.values())
     (tmp_path / "good.npz").unlink()
-    nothing = summary_text(summarise(tmp_path))  # only what cannot be read: tables of nothing
+    nothing = summary_text(summarise(tmp_path))  # only unreadable files: empty tables
     assert "clips" in nothing
 
 

@@ -1,4 +1,4 @@
-"""The key poses of the actions and the Fourier series that they become."""
+"""The key poses of the actions and the Fourier series computed from them."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from pyg_sybio.data.synthetic.body import FREEDOMS, mirrored
 
 
 def _curve(action: Action, phases: np.ndarray, freedom: str) -> np.ndarray:
-    """The rounded curve of one freedom, summed harmonic by harmonic."""
+    """The smoothed curve of one degree of freedom, summed harmonic by harmonic."""
     series = action.fourier_series()[:, FREEDOMS.index(freedom)].numpy()
     curve = np.full_like(phases, series[0])
     for k in range(1, NUM_HARMONICS + 1):
@@ -39,7 +39,8 @@ def test_series_follows_the_keys(action: Action) -> None:
         keys = [action.keys[t].get(freedom, 0.0) for t in times]
         straight = np.interp(phases, times, keys, period=1.0)
         error = np.abs(_curve(action, phases, freedom) - straight)
-        # Rounding with a window of 0.03 cycles moves a curve by its slope's change times that width, at most.
+        # Smoothing with a window of 0.03 cycles moves a curve by at most the change of its slope times that
+        # width.
         closed = np.diff([*keys, keys[0]]) / np.diff([*times, times[0] + 1])
         steepest = np.abs(closed).max()
         assert error.max() <= 2 * steepest * 0.03 + 1e-3

@@ -1,4 +1,4 @@
-"""The canonical body: its mirror symmetry, its joints' directions, rigid segments."""
+"""The canonical body: mirror symmetry, directions of the joints, and rigid segments."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def _sizes(num_clips: int = 1) -> dict[str, Tensor]:
 
 
 def _pose(**angles: float) -> dict[str, Tensor]:
-    """Places of all landmarks in one pose."""
+    """Positions of all landmarks in one pose."""
     freedoms = torch.zeros(1, 1, len(FREEDOMS), dtype=torch.float64)
     for name, angle in angles.items():
         freedoms[..., FREEDOMS.index(name)] = angle

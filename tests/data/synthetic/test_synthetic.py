@@ -95,7 +95,7 @@ def test_flights_are_ballistic(name: str) -> None:
     soles, _ = _performances(name, CONTACTS, rate)
     lowest = soles[..., 1].amin(dim=-1)
     for height in lowest:
-        # What rises above a level and falls back in a time t has risen by g t² / 8.
+        # A body that returns to the same height after a time t has risen by g t² / 8.
         flying = torch.cat([torch.tensor([False]), height > level, torch.tensor([False])]).int()
         edges = flying.diff().nonzero().flatten().tolist()
         starts, ends = edges[::2], edges[1::2]
@@ -111,7 +111,7 @@ def test_flights_are_ballistic(name: str) -> None:
 @pytest.mark.parametrize("name", ["waving", "squatting", "sitting_down", "bending"])
 def test_standing_feet_stay(name: str) -> None:
     ankles, _ = _performances(name, ("left_ankle", "right_ankle"), rate=25.0)
-    # Both feet turn and roll a little; their middle stays.
+    # Both feet turn and roll a little, but their centers do not move.
     middle = ankles.mean(dim=2)[..., [0, 2]]
     assert (middle.amax(dim=1) - middle.amin(dim=1)).max() < 0.08
 
@@ -145,7 +145,7 @@ def test_images_are_frontal_views_in_standing_heights() -> None:
     deep = [solid.skeleton.joint_index(name) for name in joints]
     x, y = image[:, flat].unbind(-1)
     X, Y, _ = solid.clips[:, deep].unbind(-1)
-    # The same picture up to one positive factor a clip: the standing height.
+    # The same image up to one positive factor per clip: the standing height.
     height = (X * x - Y * y).sum((1, 2)) / (x * x + y * y).sum((1, 2))
     assert height.min() > 1.3 and height.max() < 2.1
     torch.testing.assert_close(X, height[:, None, None] * x, atol=1e-5, rtol=1e-4)
@@ -202,7 +202,7 @@ def test_the_class_can_be_recognised_from_motion_but_not_from_one_frame() -> Non
     ]
     from_frame = _nearest_mean_accuracy(frame[0], train.labels, frame[1], test.labels)
     from_motion = _nearest_mean_accuracy(motion[0], train.labels, motion[1], test.labels)
-    assert 1.5 / len(NAMES) < from_frame < 0.75  # far from perfect, if above chance
+    assert 1.5 / len(NAMES) < from_frame < 0.75  # above chance, but far from perfect
     assert from_motion - from_frame > 0.2
 
 
@@ -230,7 +230,7 @@ def test_motion_errors() -> None:
 
     image = SyntheticMotions(skeleton="coco17", num_clips=2)
     target = torch.randn(2, 5, 17, 3)
-    off = target + torch.tensor([0.03, 0.04, 9.0])  # scores are no places
+    off = target + torch.tensor([0.03, 0.04, 9.0])  # scores are not positions
     errors = image.motion_errors(off, target)
     torch.testing.assert_close(errors["mpjpe"], torch.full((2, 5), 0.05), rtol=1e-4, atol=1e-5)
 
@@ -239,7 +239,7 @@ def test_frame_rate_samples_the_same_motion() -> None:
     slow = SyntheticMotions(num_clips=12, num_observed=21, num_future=5, frame_rate=20.0, noise=0)
     fast = SyntheticMotions(num_clips=12, num_observed=41, num_future=10, frame_rate=40.0, noise=0)
     standing = torch.tensor([NAMES[y] == "bending" for y in slow.labels])
-    # Travel integrates steps of one frame, so that it depends on their number a little; a bend does not.
+    # Locomotion integrates steps of one frame, so it depends slightly on their number; bending does not.
     torch.testing.assert_close(slow.clips[standing], fast.clips[standing][:, :, ::2], atol=5e-3, rtol=0)
 
 

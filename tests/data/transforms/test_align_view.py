@@ -1,4 +1,4 @@
-"""View alignment by another route: the turn of the spine onto z, then a turn about z."""
+"""View alignment compared with two rotations: the spine onto z, then a rotation about z."""
 
 import math
 

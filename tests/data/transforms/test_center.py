@@ -1,4 +1,4 @@
-"""Centring against a loop, and back."""
+"""Centring compared with a loop, and its inverse."""
 
 import pytest
 import torch

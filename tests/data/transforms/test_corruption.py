@@ -1,4 +1,4 @@
-"""Noise and dropout: which values they change, and how often."""
+"""Noise and dropout: the values that they change, and how often."""
 
 import pytest
 import torch
@@ -17,13 +17,13 @@ def test_noise_is_normal_and_only_on_present_coordinates(name: str) -> None:
     assert not noise[~motion.present].any() and not noise[..., size:].any()
     assert on_joints.mean().item() == pytest.approx(0, abs=0.02)
     assert on_joints.std().item() == pytest.approx(0.3, abs=0.02)
-    for dim in range(3):  # nothing is shared by persons, frames or joints
+    for dim in range(3):  # persons, frames and joints have independent values
         assert (noise[..., :size].diff(dim=dim) != 0).float().mean() > 0.5
     assert JitterJoints(std=0)(motion).equal(motion)
 
 
 def check_hidden(motion: Motion, result: Motion, hidden: torch.Tensor) -> None:
-    """What is hidden is gone in every respect, all else is as before."""
+    """Check that hidden joints are missing in every field, and that nothing else changed."""
     expected = motion.replace(
         poses=motion.poses * ~hidden[..., None],
         present=motion.present & ~hidden,

@@ -1,4 +1,4 @@
-"""Filling against numpy, one joint at a time."""
+"""Filling compared with NumPy, one joint at a time."""
 
 import numpy as np
 import pytest

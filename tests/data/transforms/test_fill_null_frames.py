@@ -1,4 +1,4 @@
-"""Null frames against the rule frame by frame."""
+"""Filled null frames compared with the rule, frame by frame."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Transforms as plain values: what is made of them and of what, and what is refused."""
+"""Transforms from plain values and back, and errors."""
 
 import json
 from typing import Any

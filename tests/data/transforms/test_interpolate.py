@@ -1,4 +1,4 @@
-"""Interpolation against scipy's, and its ends."""
+"""Interpolation compared with SciPy, and exact ends."""
 
 import numpy as np
 import torch

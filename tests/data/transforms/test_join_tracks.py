@@ -1,4 +1,4 @@
-"""Tracks that follow each other, against a loop over frames."""
+"""Joining of consecutive tracks, compared with a loop over frames."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from pyg_sybio.data.transforms import JoinTracks
 
 
 def seen_in(motion: Motion, spans: list[tuple[int, int]]) -> Motion:
-    """The motion with each person seen from one frame to before another."""
+    """The motion with each person present in a range of frames."""
     frame = torch.arange(motion.num_frames)
     seen = torch.stack([(frame >= start) & (frame < stop) for start, stop in spans])[..., None]
     return motion.replace(

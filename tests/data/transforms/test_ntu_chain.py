@@ -1,4 +1,4 @@
-"""The preprocessing of NTU RGB+D as a whole, against one written a second time in numpy."""
+"""The complete preprocessing of NTU RGB+D compared with an independent version in NumPy."""
 
 import numpy as np
 import pytest
@@ -29,9 +29,10 @@ CHAIN = Compose(
 
 
 def recording(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Up to five bodies of a depth camera, `[P, T, 25, 3]` and which joints it saw.
+    """Up to five bodies of a depth camera `[P, T, 25, 3]`, and the mask of recorded joints.
 
-    Persons about as tall as they are, ghosts of a few frames, and furniture; all of them come and go.
+    They are persons of realistic height, spurious bodies of a few frames, and furniture, and all appear and
+    disappear.
     """
     generator = np.random.default_rng(seed)
     num_bodies, num_frames = int(generator.integers(1, 6)), int(generator.integers(30, 90))
@@ -54,7 +55,7 @@ def recording(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def naive_chain(poses: np.ndarray, present: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """The documented rules in loops: the bodies that stay, and their poses."""
+    """The documented rules as loops; return the selected bodies and their poses."""
     num_bodies, num_frames = present.shape[:2]
     seen = [[t for t in range(num_frames) if present[p, t].any()] for p in range(num_bodies)]
     left = [p for p in range(num_bodies) if seen[p]]
@@ -86,7 +87,7 @@ def naive_chain(poses: np.ndarray, present: np.ndarray) -> tuple[list[int], np.n
                 mask[inner, i] = True
         first, last = seen[p][0] - start, seen[p][-1] - start
         once, once_mask = body[first : last + 1], mask[first : last + 1]
-        # Enough copies on both sides that the clip lies within them.
+        # Enough copies on both sides to cover the clip.
         copies = len(body)
         shift = copies * len(once) - first
         body = np.concatenate([once] * (2 * copies + 1))[shift:][: len(body)]

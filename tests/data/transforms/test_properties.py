@@ -1,4 +1,4 @@
-"""What holds for every transform of motions."""
+"""Properties of every transform of motions."""
 
 import inspect
 import pickle
@@ -43,7 +43,7 @@ from pyg_sybio.data.transforms import (
 )
 from pyg_sybio.testing import permuted_skeleton
 
-# No argument has its default, so that a representation that left one out would show.
+# No argument has its default value, so that an argument missing from the representation is detected.
 TRANSFORMS: list[MotionTransform] = [
     AlignView(vertical=("spine", "neck"), horizontal=("right_hip", "left_hip")),
     Center(joint="left_knee", frame="each"),
@@ -72,8 +72,8 @@ TRANSFORMS: list[MotionTransform] = [
     TrimNullFrames(),
 ]
 POSITIONS_ONLY = (AlignView, Center, RandomRotation, RandomScale, RandomShear, SelectBodies, Shift, Smooth)
-FIRST_PERSON = (AlignView, Center)  # persons do not count alike
-NOISE = (DropJoints, JitterJoints)  # each person and joint has its own draw
+FIRST_PERSON = (AlignView, Center)  # the order of persons matters
+NOISE = (DropJoints, JitterJoints)  # each person and joint has independent random values
 SCORES_CHANGE = (
     DropFrames,
     DropJoints,
@@ -86,7 +86,7 @@ SCORES_CHANGE = (
 
 
 def cases(transforms: Iterable[MotionTransform], kinds: Iterable[str] = NAMES) -> pytest.MarkDecorator:
-    """The test with every transform and every kind of coordinates for which it has a meaning."""
+    """Run the test with every transform and every kind of coordinates that it supports."""
     pairs = []
     for transform in transforms:
         for kind in kinds:
@@ -160,7 +160,7 @@ def test_the_input_does_not_change_and_results_depend_only_on_the_seed(
     assert run(pickle.loads(pickle.dumps(transform)), motion).equal(result)
     assert result.poses.dtype == dtype and result.skeleton == motion.skeleton
     assert (result.label, result.ids, result.source) == ("wave", {"subject": "1"}, "a test")
-    # What is absent is zero (the container refuses anything else), and stays absent unless it is filled.
+    # Absent joints are zero (the container checks this), and stay absent unless they are filled.
     assert not result.poses[~result.present].any()
     assert not result.equal(motion) or isinstance(transform, JoinTracks)  # they share frames
     if isinstance(transform, POSITIONS_ONLY) and not isinstance(transform, SelectBodies):

@@ -1,4 +1,4 @@
-"""Random turns, scales and slants: what they keep, and how they are distributed."""
+"""Random rotations, scalings and shears: their invariants and distributions."""
 
 from collections.abc import Callable
 

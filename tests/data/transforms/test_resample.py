@@ -1,4 +1,4 @@
-"""Other frame rates and lengths against numpy and scipy, joint by joint."""
+"""Resampling compared with NumPy and SciPy, joint by joint."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from pyg_sybio.data.transforms import LimitLength, RandomTimeWarp, Resample, Res
 
 
 def check_against_loop(motion: Motion, result: Motion, times: np.ndarray) -> None:
-    """What the rule says for each moment (in frames of the motion), person by person and joint by joint."""
+    """Compare with the rule at each time (in frames of the motion), person by person and joint by joint."""
     frames = np.arange(motion.num_frames)
     assert result.num_frames == len(times)
     for p in range(motion.num_persons):
@@ -63,9 +63,9 @@ def test_another_length(name: str, num_frames: int) -> None:
     ("old", "new", "step"), [(30, 30, 1), (50, 25, 2), (120, 30, 4), (2.1, 0.3, 7), (0.7, 0.1, 7)]
 )
 def test_integer_steps_return_the_exact_frames(name: str, old: float, new: float, step: int) -> None:
-    """In floating point, 2.1 / 0.3 is more than 7 and 0.7 / 0.1 less."""
+    """In floating point, 2.1 / 0.3 is greater than 7, and 0.7 / 0.1 is less than 7."""
     motion = random_motion(name, num_frames=701 if name == "ntu25" else 43).replace(frame_rate=old)
-    motion = motion.replace(confidence=torch.rand(motion.present.shape))  # also where a joint is absent
+    motion = motion.replace(confidence=torch.rand(motion.present.shape))  # including absent joints
     expected = motion.frames(slice(0, None, step)).replace(frame_rate=new)
     assert Resample(frame_rate=new)(motion).equal(expected)
 

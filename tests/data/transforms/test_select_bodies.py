@@ -1,4 +1,4 @@
-"""Selection of bodies against a loop over everything."""
+"""Selection of bodies compared with loops."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def naive_selection(
 def test_selection_equals_the_naive_one(seed: int) -> None:
     torch.manual_seed(seed)
     motion = random_motion(("ntu25", "openpose18")[seed % 2], num_persons=1 + seed % 6, num_frames=24)
-    # Persons of all lengths, some of them flattened so that they are wide.
+    # Persons present for different times, some of them flattened so that they are wide.
     hidden = torch.arange(24)[None] >= torch.randint(0, 25, (motion.num_persons, 1))
     flat = torch.rand(motion.num_persons, motion.num_frames, 1) < torch.rand(motion.num_persons, 1, 1)
     poses = motion.poses.masked_fill(hidden[:, :, None, None], 0)
@@ -53,7 +53,7 @@ def test_selection_equals_the_naive_one(seed: int) -> None:
 
 
 def standing_person(num_frames: int, amplitude: float) -> torch.Tensor:
-    """A person tall in y, `[60, 25, 3]`, whose hands swing; zero from frame `num_frames` on."""
+    """A person `[60, 25, 3]` standing along y with swinging hands; zero from frame `num_frames`."""
     poses = torch.zeros(60, 25, 3)
     poses[:, :, 1] = torch.linspace(0, 1.7, 25)
     poses[:, :, 0] = torch.linspace(-0.3, 0.3, 25)

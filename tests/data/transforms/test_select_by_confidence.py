@@ -1,4 +1,4 @@
-"""Selection by confidence against a loop."""
+"""Selection by confidence compared with a loop."""
 
 import pytest
 from random_motions import random_motion
@@ -26,7 +26,7 @@ def test_briefly_seen_persons_are_not_preferred() -> None:
     confidence[1, 0] = 1.0
     confidence[1, 1:] = 0.0
     assert SelectByConfidence()(motion.replace(confidence=confidence)).tracks == (0,)
-    # Confidence in what is absent counts for nothing.
+    # The confidence of absent joints is ignored.
     present = motion.present.clone()
     present[0] = False
     hidden = motion.replace(present=present, poses=motion.poses * present[..., None], confidence=confidence)

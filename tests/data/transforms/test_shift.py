@@ -1,4 +1,4 @@
-"""Image coordinates about the middle of the image."""
+"""Image coordinates relative to the center of the image."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Trajectories through a Gaussian filter."""
+"""Trajectories smoothed with a Gaussian filter."""
 
 import math
 
