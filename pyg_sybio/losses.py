@@ -41,6 +41,10 @@ class SymbioticLoss(nn.Module):
         \mathcal{L}_{recg} = -\frac{1}{N} \sum_n y_n^\top \log \hat{y}_n, \qquad
         \mathcal{L}_{pred} = \frac{1}{N} \sum_n \|(X_{pred})_n - (\hat{X}_{pred})_n\|_1
 
+    The :math:`\ell_1` norm is the sum over all frames, recorded joints and features, and over the persons of
+    a clip. The paper's :math:`\alpha` belongs to this sum: with a mean instead, the prediction would
+    contribute less than 2 % of the gradient of the backbone.
+
     In training, the bone network also predicts, and the :math:`\ell_1` distance to the true bones is added to
     the loss of the joints. Without a joint network, the prediction loss is only the loss of the bones.
 
@@ -51,10 +55,10 @@ class SymbioticLoss(nn.Module):
         label_smoothing: Share :math:`\epsilon` of each label that is distributed uniformly over all classes,
             which prevents overconfident probabilities (Szegedy et al., 2016). The paper does not use it.
             (default: :obj:`0.0`)
-        feature_scale: If given, replaces the :math:`\ell_1` distance of the joints, which weights all
-            features equally, by the mean distance per joint in the unit of the recording,
-            :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`. The scale :math:`s` converts features to that unit:
-            1 for positions, the standard deviations for z-scores. (default: :obj:`None`)
+        feature_scale: If given, replaces the :math:`\ell_1` norm by the **mean** distance per joint and
+            frame in the unit of the recording, :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, and that of the
+            bones by the mean absolute difference of a feature. The scale :math:`s` converts features to that
+            unit: 1 for positions, the standard deviations for z-scores. (default: :obj:`None`)
         time_exponent: Exponent :math:`p` of the weight :math:`t^{-p}` of future frame :math:`t = 1, 2, \dots`
             in the prediction loss. Errors grow with time, so without weights, as in the paper, the last
             frames dominate the loss. (default: :obj:`0.0`)
@@ -76,9 +80,7 @@ class SymbioticLoss(nn.Module):
         - **future_mask:** :math:`(N, (P,) T_{future}, M)`, which joints were recorded
 
     Note:
-        The :math:`\ell_1` norm is not a sum but the (weighted) mean over the features of all recorded joints
-        of present persons, so that the meaning of :math:`\alpha` does not depend on the number of frames and
-        joints. A bone is included if both of its joints were recorded. The prediction loss is zero if nothing
+        A bone is included if both of its joints were recorded. The prediction loss is zero if nothing
         was recorded. For a model with a single task, the total is the unweighted loss of that task. Both
         losses are computed in at least float32.
     """
@@ -122,7 +124,7 @@ class SymbioticLoss(nn.Module):
             if output.bone_future is not None:
                 bone_mask = mask[..., self.bone_vectors.inner] & mask[..., self.bone_vectors.outer]
                 bones = self.bone_vectors(future)
-                distances.append(self._distance(output.bone_future, bones, bone_mask))
+                distances.append(self._distance(output.bone_future, bones, bone_mask, None))
             prediction = torch.stack(distances).sum()
         if recognition is None or prediction is None:
             total = recognition if recognition is not None else prediction
@@ -148,13 +150,10 @@ class SymbioticLoss(nn.Module):
             )
         return future_mask & present[:, :, None, None] if future_mask.dim() == 4 else future_mask
 
-    def _distance(
-        self, prediction: Tensor, target: Tensor, mask: Tensor, scale: Tensor | None = None
-    ) -> Tensor:
-        """Return the weighted mean distance where the mask `[N, (P,) T, M]` is true, in at least float32.
+    def _distance(self, prediction: Tensor, target: Tensor, mask: Tensor, scale: Tensor | None) -> Tensor:
+        """Return the distance where the mask `[N, (P,) T, M]` is true, in at least float32.
 
-        The distance is the absolute difference of features, or with a scale, the norm of the scaled
-        difference of a joint. Each frame is weighted by the time exponent.
+        Each frame is weighted by the time exponent.
         """
         if prediction.shape != target.shape:
             raise ValueError(
@@ -163,12 +162,14 @@ class SymbioticLoss(nn.Module):
         difference = _precise(prediction) - target
         # Masked before the absolute value, so that a masked NaN does not reach the gradient.
         counted = torch.where(mask[..., None], difference, 0.0)
+        frames = torch.arange(1, mask.size(-2) + 1, device=mask.device, dtype=counted.dtype)
+        weights = mask * frames.pow(-self.time_exponent)[:, None]
+        if self.feature_scale is None:
+            return (weights * counted.abs().sum(-1)).sum() / len(counted)  # Eq. 12
         if scale is None:
             distances = counted.abs().mean(-1)
         else:
             distances = torch.linalg.vector_norm(scale * counted, dim=-1)
-        frames = torch.arange(1, mask.size(-2) + 1, device=mask.device, dtype=distances.dtype)
-        weights = mask * frames.pow(-self.time_exponent)[:, None]
         total = weights.sum()
         return (weights * distances).sum() / torch.where(total > 0, total, 1)
 

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from pyg_sybio.accelerate.chunks import apply_in_chunks, num_chunks
 from pyg_sybio.accelerate.graph_product import transform
-from pyg_sybio.nn.actional_graph import ActionalGraphInference, PropagationMLP, row_softmax
+from pyg_sybio.nn.actional_graph import ActionalGraphInference, ActionalMLP, row_softmax
 
 
 class DenseActionalGraph(nn.Module):
@@ -33,18 +33,19 @@ class DenseActionalGraph(nn.Module):
         self.joint_embedding = module.joint_embedding
         self.edge_mlps, self.joint_mlps = module.edge_mlps, module.joint_mlps
         self.f_embedding, self.g_embedding = module.f_embedding, module.g_embedding
+        self.scale = module.scale
         self.train(module.training)
 
     def forward(self, x: Tensor) -> Tensor:
         """Infer the actional graphs ``[G, M, M]`` of the motions ``x``."""
         p = self.joint_embedding(self.trajectories(x))  # [G, M, D_v]
         for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
-            assert isinstance(edge_mlp, PropagationMLP)
+            assert isinstance(edge_mlp, ActionalMLP)
             weight_i, weight_j = edge_mlp.first.weight.chunk(2, dim=1)
             receiver, sender = F.linear(p, weight_i), F.linear(p, weight_j, edge_mlp.first.bias)
             mean = _mean_in_training if self.training else _mean_in_evaluation
             p = joint_mlp(mean(edge_mlp, receiver, sender))
-        return row_softmax(self.f_embedding(p), self.g_embedding(p))
+        return row_softmax(self.f_embedding(p), self.scale * self.g_embedding(p))
 
 
 def use_dense_actional(model: nn.Module) -> nn.Module:
@@ -65,14 +66,14 @@ def use_dense_actional(model: nn.Module) -> nn.Module:
     return model
 
 
-def _mean_in_training(mlp: PropagationMLP, receiver: Tensor, sender: Tensor) -> Tensor:
+def _mean_in_training(mlp: ActionalMLP, receiver: Tensor, sender: Tensor) -> Tensor:
     """Average the perceptron over the senders :math:`j \\neq i`, given its two terms ``[G, M, D]``."""
     hidden = _without_diagonal(receiver[:, :, None] + sender[:, None])  # [G, M, M - 1, D]
     out = mlp.second(mlp.dropout(hidden.relu())).relu()
     return mlp.norm(out.flatten(0, -2)).view_as(out).mean(dim=2)
 
 
-def _mean_in_evaluation(mlp: PropagationMLP, receiver: Tensor, sender: Tensor) -> Tensor:
+def _mean_in_evaluation(mlp: ActionalMLP, receiver: Tensor, sender: Tensor) -> Tensor:
     """Compute the same average as :func:`_mean_in_training`, for evaluation."""
 
     def mean_before_norm(receiver: Tensor, sender: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from pyg_sybio.accelerate.dense_actional import DenseActionalGraph
 from pyg_sybio.accelerate.fast_head import FastPredictionHead
 from pyg_sybio.accelerate.folded_backbone import FoldedMultiscaleGCN
 from pyg_sybio.models.output import SybioOutput
+from pyg_sybio.models.version_0_1 import OldActionalGraph
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.prediction_head import PredictionHead
@@ -19,6 +20,7 @@ from pyg_sybio.nn.prediction_head import PredictionHead
 # The replacement of each module of the reference model.
 REPLACEMENTS: dict[type[nn.Module], Any] = {
     ActionalGraphInference: DenseActionalGraph,
+    OldActionalGraph: DenseActionalGraph,
     MultiscaleGCN: FoldedMultiscaleGCN,
     PredictionHead: FastPredictionHead,
 }

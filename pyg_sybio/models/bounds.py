@@ -44,6 +44,8 @@ _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "dropout": (0, 1, False),
     "bone_weight": (0, 1e6, False),
 }
+# Arguments that the config of version 0.1 lacks.
+_OPTIONAL = ("actional_graphs", "actional_scale")
 _LISTS = ("channels", "strides", "fusions")  # of such numbers
 _CHOICES = (
     "shared_branches",
@@ -139,7 +141,7 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
         raise ValueError(f"{where}: the model's config must be an object, but it is {config!r:.60}")
     if missing := [name for name in ("skeleton", *_RANGES, *_CHOICES) if name not in config]:
         raise ValueError(f"{where}: the model's config has no '{missing[0]}'")
-    if unknown := config.keys() - {"skeleton", *_RANGES, *_CHOICES}:
+    if unknown := config.keys() - {"skeleton", *_RANGES, *_CHOICES, *_OPTIONAL}:
         raise ValueError(f"{where}: the model's config has the unknown key {min(unknown)!r:.60}")
     for name, (low, high, whole) in _RANGES.items():
         value, listed = config[name], name in _LISTS
@@ -160,6 +162,13 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
     for name in _CHOICES:
         if not isinstance(config[name], bool):
             raise ValueError(f"{where}: '{name}' is {config[name]!r:.60}, expected true or false")
+    if (graphs := config.get("actional_graphs", "inferred")) not in ("inferred", "shared", "uniform"):
+        raise ValueError(
+            f"{where}: 'actional_graphs' is {graphs!r:.60}, expected 'inferred', 'shared' or 'uniform'"
+        )
+    scale = config.get("actional_scale")
+    if not (scale is None or (_is_number(scale, whole=False) and 0 < scale <= 1e6)):
+        raise ValueError(f"{where}: 'actional_scale' is {scale!r:.60}, expected null or a number up to 1e6")
     weights, graph_entries, pairs = _sizes(config, bounded_skeleton(config["skeleton"], where))
     if weights + 3 * graph_entries + pairs > MAX_NUMBERS or graph_entries > _MAX_GRAPH_ENTRIES:
         raise ValueError(

@@ -1,6 +1,6 @@
 r"""One of the two networks of Sybio-GNN: AGIM, backbone and both heads on one graph (Fig. 1)."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -11,6 +11,9 @@ from pyg_sybio.nn.difference import Difference
 from pyg_sybio.nn.input_norm import InputNorm
 from pyg_sybio.nn.prediction_head import PredictionHead
 from pyg_sybio.nn.recognition_head import RecognitionHead
+from pyg_sybio.nn.shared_graph import SharedGraph
+
+ActionalGraphs = Literal["inferred", "shared", "uniform"]
 
 
 class Encoded(NamedTuple):
@@ -45,8 +48,10 @@ class SymbioticNetwork(nn.Module):
         prediction: Whether to build the prediction head.
         head_hops: Number of hops of the graph in the prediction head.
         head_channels: Width of both heads.
-        actional_channels, actional_iterations, actional_frames: Width, number of propagations :math:`K` and
-            number of frames of AGIM.
+        actional_graphs: Whether the actional graphs are inferred from the motion, a graph shared by all
+            motions is learned, or all weights are the same.
+        actional_channels, actional_iterations, actional_frames, actional_scale: Width, number of propagations
+            :math:`K`, number of frames and scale of the affinities of AGIM.
         shared_branches: Whether the branches for the three orders of difference share their weights.
         actional_weight, dropout: See :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
         **branch: Other arguments of :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
@@ -61,9 +66,11 @@ class SymbioticNetwork(nn.Module):
         prediction: bool,
         head_hops: int,
         head_channels: int,
+        actional_graphs: ActionalGraphs,
         actional_channels: int,
         actional_iterations: int,
         actional_frames: int,
+        actional_scale: float | None,
         shared_branches: bool,
         actional_weight: float,
         dropout: float,
@@ -74,8 +81,10 @@ class SymbioticNetwork(nn.Module):
         self.difference = Difference()
         num_orders = self.difference.num_orders
         self.input_norm = InputNorm(num_orders, nodes.num_nodes, in_channels)
-        self.actional_graph: ActionalGraphInference | None = None
-        if actional_weight:
+        self.actional_graph: ActionalGraphInference | SharedGraph | None = None
+        if actional_weight and actional_graphs != "inferred":
+            self.actional_graph = SharedGraph(nodes, learned=actional_graphs == "shared")
+        elif actional_weight:
             self.actional_graph = ActionalGraphInference(
                 in_channels,
                 nodes,
@@ -83,6 +92,7 @@ class SymbioticNetwork(nn.Module):
                 iterations=actional_iterations,
                 num_frames=actional_frames,
                 dropout=dropout,
+                scale=actional_scale,
             )
         branches = [
             MultiscaleGCN(in_channels, topology, actional_weight=actional_weight, dropout=dropout, **branch)
@@ -109,7 +119,9 @@ class SymbioticNetwork(nn.Module):
         """Encode motions ``[G, T, M, D]``."""
         orders = self.difference(x)
         normalized = self.input_norm(orders)
-        actional = None if self.actional_graph is None else self.actional_graph(normalized[0])
+        actional = None
+        if self.actional_graph is not None:
+            actional = self.actional_graph(self.input_norm.whole_body(orders[0]))
         return Encoded(orders, self.backbone(normalized, actional), actional)
 
     def predict(

@@ -12,13 +12,13 @@ class SybioOutput:
     Args:
         logits: Log of the fused class probabilities, up to a constant, :math:`(N, C)`.
         future: Predicted poses, :math:`(N, (P,) T_{future}, M, D)`; zeros for absent persons.
-        actional: Actional graphs of the joint network, :math:`(N, (P,) M, M)`; zeros for absent persons. The
-            graphs of the bone network are not included, because their nodes are bones.
+        actional: Actional graphs of the joint network, :math:`(N, (P,) M, M)`; zeros for absent persons.
         bone_future: Bones predicted by the bone network, :math:`(N, (P,) T_{future}, B, D)`. If the model has
             a joint network, they are only returned in training.
         present: Which persons are present, :math:`(N, P)`.
         network_logits: Log of the class probabilities of each of the :math:`K` networks, :math:`(K, N, C)`,
             joint network first. Only returned in training.
+        bone_actional: Actional graphs of the bone network, :math:`(N, (P,) B, B)`; zeros for absent persons.
     """
 
     logits: Tensor | None
@@ -27,3 +27,4 @@ class SybioOutput:
     bone_future: Tensor | None
     present: Tensor
     network_logits: Tensor | None = None
+    bone_actional: Tensor | None = None

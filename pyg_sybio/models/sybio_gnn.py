@@ -15,13 +15,21 @@ from pyg_sybio import graphs
 from pyg_sybio.arguments import check_arguments
 from pyg_sybio.models import pretrained
 from pyg_sybio.models.bone_correction import BoneCorrection
-from pyg_sybio.models.network import Encoded, SymbioticNetwork
+from pyg_sybio.models.network import ActionalGraphs, Encoded, SymbioticNetwork
 from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.models.persons import Persons, persons_of_batch, persons_of_data
 from pyg_sybio.models.presets import PRESETS
+from pyg_sybio.models.version_0_1 import use_old_actional_graphs
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.skeleton import Skeleton
+
+# Arguments of the model that each network takes as they are.
+_OF_EACH_NETWORK = (
+    *("channels", "strides", "fusions", "kernel_size", "parts", "shared_branches", "head_channels"),
+    *("actional_graphs", "actional_channels", "actional_iterations", "actional_frames", "actional_scale"),
+    *("dropout", "in_channels", "prediction"),
+)
 
 
 class SybioGNN(nn.Module):
@@ -53,9 +61,12 @@ class SybioGNN(nn.Module):
         hops: Number of hops :math:`\Gamma` of the structural graphs.
         actional_weight: Weight :math:`\lambda_{act}` of the actional graphs.
         head_channels: Width of both heads.
+        actional_graphs: ``"inferred"`` from the motion by AGIM, as in the paper; ``"shared"``, one learned
+            graph for all motions; or ``"uniform"``, all weights the same. (default: ``"inferred"``)
         actional_channels: Width of AGIM.
         actional_iterations: Number of propagations :math:`K` in AGIM. (default: :obj:`2`)
         actional_frames: Number of frames to which AGIM resamples trajectories. (default: :obj:`50`)
+        actional_scale: Scale of the affinities in AGIM. (default: one over the root of its width)
         dropout: Dropout probability in blocks and AGIM. (default: :obj:`0.0`)
         shared_branches: Whether the branches for the three orders of difference share their weights.
             (default: :obj:`True`)
@@ -99,9 +110,11 @@ class SybioGNN(nn.Module):
         hops: int,
         actional_weight: float,
         head_channels: int,
+        actional_graphs: ActionalGraphs = "inferred",
         actional_channels: int,
         actional_iterations: int = 2,
         actional_frames: int = 50,
+        actional_scale: float | None = None,
         dropout: float = 0.0,
         shared_branches: bool = True,
         bone_weight: float = 0.0,
@@ -139,23 +152,11 @@ class SybioGNN(nn.Module):
         def network(topology: graphs.NetworkGraphs) -> SymbioticNetwork:
             return SymbioticNetwork(
                 topology,
-                in_channels=in_channels,
                 num_classes=self.num_classes,
-                prediction=prediction,
-                channels=channels,
-                strides=strides,
-                fusions=fusions,
-                kernel_size=kernel_size,
                 hops=hops if structural else 0,
                 head_hops=hops if structural or not actional else 0,
                 actional_weight=actional_weight if actional else 0.0,
-                parts=parts,
-                shared_branches=shared_branches,
-                head_channels=head_channels,
-                actional_channels=actional_channels,
-                actional_iterations=actional_iterations,
-                actional_frames=actional_frames,
-                dropout=dropout,
+                **{name: config[name] for name in _OF_EACH_NETWORK},
             )
 
         self.joint_network = network(graphs.joint_graphs(skeleton)) if joints else None
@@ -267,14 +268,18 @@ class SybioGNN(nn.Module):
             if future is not None and bone_future is not None:
                 future = self.bone_correction(future, bone_future)
             bone_future = None
-        actional = None if joints is None else joints.actional
+        actional, bone_actional = (
+            None if each is None or each.actional is None else persons.dense(each.actional)
+            for each in (joints, bones)
+        )
         return SybioOutput(
             logits=logits,
             future=future,
-            actional=None if actional is None else persons.dense(actional),
+            actional=actional,
             bone_future=bone_future,
             present=persons.present,
             network_logits=network_logits if self.training else None,
+            bone_actional=bone_actional,
         )
 
     def _recognize(self, features: list[Tensor], persons: Persons) -> Tensor | None:
@@ -391,5 +396,6 @@ class SybioGNN(nn.Module):
         Raises:
             ValueError: If a tensor is missing, unknown or of another shape.
         """
+        use_old_actional_graphs(self, weights)
         pretrained.check_weights(self.state_dict(), weights, where=where, skeleton=self.skeleton)
         self.load_state_dict(dict(weights))

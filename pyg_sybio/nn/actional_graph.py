@@ -13,24 +13,27 @@ from pyg_sybio import graphs
 from pyg_sybio.skeleton import Skeleton
 
 
-class PropagationMLP(nn.Module):
-    r"""The two-layer perceptron of AGIM's propagation: linear, ReLU, dropout, linear, ReLU, batch norm.
+class ActionalMLP(nn.Module):
+    r"""The two-layer perceptron of AGIM: linear, ReLU, dropout, linear, ReLU, batch norm (section 6.1.2).
 
     Args:
         in_channels: Number of input features.
         hidden_channels: Number of hidden and output features.
         dropout: Probability of dropping a hidden feature.
+        shift: Whether the batch norm has a bias. (default: :obj:`True`)
 
     Shapes:
         - **input:** :math:`(*, D)`
         - **output:** :math:`(*, D_{hidden})`
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int, *, dropout: float) -> None:
+    def __init__(self, in_channels: int, hidden_channels: int, *, dropout: float, shift: bool = True) -> None:
         super().__init__()
         self.first = nn.Linear(in_channels, hidden_channels)
         self.second = nn.Linear(hidden_channels, hidden_channels)
         self.norm = nn.BatchNorm1d(hidden_channels)
+        if not shift:
+            self.norm.register_parameter("bias", None)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,7 +60,7 @@ class ActionalGraphInference(MessagePassing):
 
     .. math::
         (A_{act})_{i,j} = \frac{\exp(f_i^\top g_j)}{\sum_k \exp(f_i^\top g_k)}, \qquad
-        f_i = f_{emb}(p_i^{\langle K \rangle}),\; g_i = g_{emb}(p_i^{\langle K \rangle}).
+        f_i = f_{emb}(p_i^{\langle K \rangle}),\; g_i = s \, g_{emb}(p_i^{\langle K \rangle}).
 
     ``adj[i, j]`` is the weight of what joint :math:`i` receives from joint :math:`j`. Each row sums to one;
     in general, the graph is not symmetric.
@@ -73,10 +76,13 @@ class ActionalGraphInference(MessagePassing):
         iterations: Number of propagations :math:`K`; with 0, each joint is embedded independently of the
             others. (default: :obj:`2`)
         num_frames: Number of frames that trajectories are resampled to. (default: :obj:`50`)
-        dropout: Dropout probability in the propagation perceptrons. (default: :obj:`0.0`)
+        dropout: Dropout probability in the perceptrons. (default: :obj:`0.0`)
+        scale: Scale :math:`s` of the affinities. (default: one over the square root of ``hidden_channels``)
 
     Shapes:
-        - **input:** :math:`(G, T, M, D)`, :math:`G` persons, any :math:`T \geq 1`
+        - **input:** :math:`(G, T, M, D)`, :math:`G` persons, any :math:`T \geq 1`, standardised with one mean
+          and one scale per feature for all joints
+          (:meth:`InputNorm.whole_body <pyg_sybio.nn.input_norm.InputNorm.whole_body>`)
         - **output:** :math:`(G, M, M)`
 
     Raises:
@@ -84,9 +90,14 @@ class ActionalGraphInference(MessagePassing):
 
     Note:
         The paper assumes a fixed clip length. Here trajectories are resampled (linearly in time, with aligned
-        ends), so that clips may have any length. The paper does not give :math:`K`; Fig. 9 shows 0 to 4. The
-        last layer of :math:`g_{emb}` has no bias, because a bias would add the same value to a whole row,
-        which cancels in the softmax.
+        ends), so that clips may have any length. The paper does not give :math:`K`; Fig. 9 shows 0 to 4.
+
+        All perceptrons are the same (section 6.1.2), including :math:`f_{emb}` and :math:`g_{emb}`, whose
+        batch norms keep their outputs, and so the gradients of the affinities, from vanishing. The batch norm
+        of :math:`g_{emb}` has no bias, because a bias would add the same value to a whole row, which cancels
+        in the softmax. The paper has :math:`s = 1`. The sum of :math:`d` products of normalised features has
+        a standard deviation of about :math:`\sqrt{d}`; with the default, an untrained softmax is neither
+        uniform nor concentrated on a single joint.
     """
 
     def __init__(
@@ -98,6 +109,7 @@ class ActionalGraphInference(MessagePassing):
         iterations: int = 2,
         num_frames: int = 50,
         dropout: float = 0.0,
+        scale: float | None = None,
     ) -> None:
         super().__init__(aggr="sum", node_dim=0)
         complete = graphs.complete_graph(graph)
@@ -109,18 +121,15 @@ class ActionalGraphInference(MessagePassing):
         self.iterations = iterations
         self.num_frames = num_frames
         self.num_joints = num_nodes
+        self.scale = hidden_channels**-0.5 if scale is None else scale
         width = hidden_channels
-        self.joint_embedding = PropagationMLP(num_frames * in_channels, width, dropout=dropout)  # f_v^<0>
+        self.joint_embedding = ActionalMLP(num_frames * in_channels, width, dropout=dropout)  # f_v^<0>
         self.edge_mlps = nn.ModuleList(
-            PropagationMLP(2 * width, width, dropout=dropout) for _ in range(iterations)
+            ActionalMLP(2 * width, width, dropout=dropout) for _ in range(iterations)
         )
-        self.joint_mlps = nn.ModuleList(
-            PropagationMLP(width, width, dropout=dropout) for _ in range(iterations)
-        )
-        self.f_embedding = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-        self.g_embedding = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
-        )
+        self.joint_mlps = nn.ModuleList(ActionalMLP(width, width, dropout=dropout) for _ in range(iterations))
+        self.f_embedding: nn.Module = ActionalMLP(width, width, dropout=dropout)
+        self.g_embedding: nn.Module = ActionalMLP(width, width, dropout=dropout, shift=False)
         self.register_buffer("edge_index", complete.edge_index, persistent=False)
         # Edges are sorted by receiver; this is the index of the first edge of each receiver.
         ends = torch.bincount(complete.edge_index[1], minlength=num_nodes).cumsum(dim=0)
@@ -132,9 +141,10 @@ class ActionalGraphInference(MessagePassing):
         p = self.joint_embedding(self.trajectories(x).transpose(0, 1))  # [M, G, D_v]
         for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
             p = joint_mlp(self.propagate(self.edge_index, p=p, edge_mlp=edge_mlp))  # Eq. 1b
-        return row_softmax(self.f_embedding(p).transpose(0, 1), self.g_embedding(p).transpose(0, 1))  # Eq. 2
+        f, g = self.f_embedding(p), self.scale * self.g_embedding(p)
+        return row_softmax(f.transpose(0, 1), g.transpose(0, 1))  # Eq. 2
 
-    def message(self, p_i: Tensor, p_j: Tensor, edge_mlp: PropagationMLP) -> Tensor:
+    def message(self, p_i: Tensor, p_j: Tensor, edge_mlp: ActionalMLP) -> Tensor:
         """Return the features of the edges from senders ``j`` to receivers ``i`` (Eq. 1a)."""
         return edge_mlp(torch.cat([p_i, p_j], dim=-1))
 

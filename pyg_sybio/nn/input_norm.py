@@ -15,6 +15,9 @@ class InputNorm(nn.Module):
     :math:`\sigma` over the joints and features of order :math:`\beta`. This lower bound prevents joints that
     hardly move in training from being amplified in evaluation.
 
+    AGIM takes the poses with one mean and one standard deviation per feature for all joints
+    (:meth:`whole_body`), which keep where a joint is relative to the others.
+
     Args:
         num_orders: Number of orders of difference in the input.
         num_joints: Number of joints :math:`M`.
@@ -53,6 +56,23 @@ class InputNorm(nn.Module):
             self._gather(x)
         mean, scale = self.mean.to(x.dtype), self.scale.to(x.dtype)
         return (x - mean[:, None, None]) / scale[:, None, None]
+
+    def whole_body(self, x: Tensor) -> Tensor:
+        """Standardise poses ``[G, T, M, D]`` by one mean and one scale per feature for all joints."""
+        mean, scale = self._body()
+        return (x - mean.to(x.dtype)) / scale.to(x.dtype)
+
+    def by_joint(self, x: Tensor) -> Tensor:
+        """Standardise the output of :meth:`whole_body` by one mean and one scale per joint and feature."""
+        mean, scale = self._body()
+        poses = x * scale.to(x.dtype) + mean.to(x.dtype)
+        return (poses - self.mean[0].to(x.dtype)) / self.scale[0].to(x.dtype)
+
+    def _body(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of all joints together, ``[D]`` each."""
+        mean = self.mean[0].mean(dim=0)
+        var = (self.var[0] + (self.mean[0] - mean).square()).mean(dim=0)
+        return mean, torch.where(var > 0, var.sqrt(), 1.0)
 
     @torch.no_grad()
     def _gather(self, x: Tensor) -> None:

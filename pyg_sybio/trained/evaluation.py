@@ -13,6 +13,7 @@ from pyg_sybio.metrics import confusion_matrix, expected_calibration_error, top_
 from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.models.persons import persons_of_data
 from pyg_sybio.models.sybio_gnn import SybioOutput
+from pyg_sybio.trained.liveness import Liveness, MeanLiveness, actional_of
 from pyg_sybio.trained.metrics import ErrorByHorizon
 from pyg_sybio.trained.views import ONE_VIEW, Views
 
@@ -95,6 +96,8 @@ class Answers(NamedTuple):
         logits: The model's logits; None from a model without recognition.
         errors: Error name -> predictor (:data:`PREDICTORS`) -> means of the error; empty from a model without
             prediction.
+        liveness: Liveness of the actional graphs of the networks (``"joints"``, ``"bones"``) for whole clips;
+            empty from a model without such graphs.
 
     Shapes:
         - **y:** `[N]`
@@ -104,6 +107,7 @@ class Answers(NamedTuple):
     y: Tensor
     logits: Tensor | None
     errors: Mapping[str, Mapping[str, ErrorByHorizon]]
+    liveness: Mapping[str, Liveness]
 
 
 def answers(
@@ -133,13 +137,21 @@ def answers(
     _check_fit(model, dataset)
     errors: dict[str, dict[str, ErrorByHorizon]] = {}
     logits, labels = [], []
+    liveness: dict[str, MeanLiveness] = {}
     for _, batch, out in batches(model, dataset, batch_size=batch_size, progress=progress, views=views):
         labels.append(batch.y.cpu())
         if out.logits is not None:
             logits.append(out.logits.cpu())
         if out.future is not None:
             _add_motion_errors(errors, dataset, motions(out, batch), len(dataset.class_names))
-    return Answers(torch.cat(labels), torch.cat(logits) if logits else None, errors)
+        for network, graphs in actional_of(out).items():
+            liveness.setdefault(network, MeanLiveness()).update(graphs)
+    return Answers(
+        torch.cat(labels),
+        torch.cat(logits) if logits else None,
+        errors,
+        {network: mean.value for network, mean in liveness.items()},
+    )
 
 
 def numbered_clip(dataset: Dataset, number: int) -> Data:
@@ -213,6 +225,8 @@ def summary(
         ``confusion``, the number of clips per class and predicted class. ``motion`` has, for every error that
         the data set reports, the error per horizon of the model and of zero velocity and their ratio, for
         each class and as the mean of the classes with equal weights; it is empty if no future was recorded.
+        ``actional_graphs`` has the :class:`~pyg_sybio.trained.liveness.Liveness` of each network with such
+        graphs over all clips, and whether they are ``dead``.
 
     Raises:
         ValueError: If no class, or no clip, has a name in `actions`.
@@ -232,6 +246,10 @@ def summary(
             name: _motion(by_predictor, list(frames.values()), chosen, class_names)
             for name, by_predictor in found.errors.items()
             if by_predictor["model"].count[chosen].any()
+        }
+    if found.liveness:
+        report["actional_graphs"] = {
+            network: each._asdict() | {"dead": each.is_dead} for network, each in found.liveness.items()
         }
     return report
 

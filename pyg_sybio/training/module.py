@@ -21,8 +21,11 @@ from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.trained.digest import weights_digest
 from pyg_sybio.trained.document import DOCUMENT_KEY
 from pyg_sybio.trained.evaluation import dense, future_mask, motion_errors, motions
+from pyg_sybio.trained.liveness import actional_of
 from pyg_sybio.trained.metrics import ErrorByHorizon
 from pyg_sybio.trained.trained import Trained
+from pyg_sybio.training.actional_monitor import ActionalGraphMonitor
+from pyg_sybio.training.decay import parameter_groups
 from pyg_sybio.training.schedule import WarmupCosine
 
 
@@ -41,9 +44,10 @@ class SybioModule(L.LightningModule):
         alpha: Weight of recognition in the loss; the weight of prediction is ``1 - alpha``.
         label_smoothing: Fraction of each label that is spread over all classes. (default: ``0.0``, as in the
             paper)
-        distance: Loss of the joints' prediction: ``l1``, as in the paper (Eq. 12), or ``joint``, the mean
-            distance of a joint in the unit of the recordings, which gave better results on CMU Mocap.
-            (default: ``l1``)
+        distance: Loss of the prediction: ``l1``, the sum over frames, joints and coordinates as in the paper
+            (Eq. 12), or ``joint``, the mean distance of a joint in the unit of the recordings, which gave
+            better results on CMU Mocap. They differ by orders of magnitude, and so do the values of ``alpha``
+            that balance the tasks. (default: ``l1``)
         time_exponent: Future frames are weighted by this power of their inverse distance in time. (default:
             ``0.0``, equal weights as in the paper)
         separate_networks: Train the class probabilities of each network instead of their mean, which the
@@ -106,11 +110,15 @@ class SybioModule(L.LightningModule):
         self.register_buffer("seen_classes", torch.zeros(num_classes, dtype=torch.bool))
         self._val_errors: dict[str, ErrorByHorizon] = {}
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """The loss of one batch."""
         self.seen_classes[batch.y] = True
-        _, terms = self._forward(batch, "train", on_step=True)
-        return terms.total
+        out, terms = self._forward(batch, "train", on_step=True)
+        return {"loss": terms.total, "actional": actional_of(out)}  # the latter for the callback
+
+    def configure_callbacks(self) -> list[L.Callback]:
+        """Log how much the actional graphs say, and warn when they are dead."""
+        return [ActionalGraphMonitor()]
 
     def on_validation_epoch_start(self) -> None:
         """Reset the motion errors; with several processes, use the buffers of the first."""
@@ -149,7 +157,7 @@ class SybioModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and the schedule over the steps of this run."""
-        optimizer = self.optimizer(self.parameters())
+        optimizer = self.optimizer(parameter_groups(self))
         scheduler = self.lr_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

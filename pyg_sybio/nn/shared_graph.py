@@ -1,0 +1,44 @@
+r"""A graph that is the same for all motions, in place of the actional graphs."""
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from pyg_sybio import graphs
+from pyg_sybio.skeleton import Skeleton
+
+
+class SharedGraph(nn.Module):
+    r"""One graph for all motions, to compare the actional graphs with.
+
+    .. math::
+        A_{i,j} = \frac{\exp(a_{i,j})}{\sum_k \exp(a_{i,k})}
+
+    where :math:`a` is learned from zero, or stays zero: then each joint receives the mean of all joints.
+
+    Args:
+        graph: Graph that gives the number of nodes; its edges are not used.
+        learned: Whether :math:`a` is a parameter.
+
+    Shapes:
+        - **input:** :math:`(G, T, M, D)`, :math:`G` persons
+        - **output:** :math:`(G, M, M)`
+
+    Note:
+        The paper has no such graph. AS-GCN and 2s-AGCN compare with learned graphs that all clips share.
+    """
+
+    def __init__(self, graph: Skeleton | Data, *, learned: bool) -> None:
+        super().__init__()
+        num_nodes = graphs.complete_graph(graph).num_nodes
+        logits = torch.zeros(num_nodes, num_nodes)
+        self.logits: Tensor
+        if learned:
+            self.logits = nn.Parameter(logits)
+        else:
+            self.register_buffer("logits", logits, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the graph once for each of the motions ``x``."""
+        precise = torch.promote_types(self.logits.dtype, torch.float32)
+        return torch.softmax(self.logits, dim=-1, dtype=precise).expand(x.size(0), -1, -1)

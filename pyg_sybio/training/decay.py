@@ -1,0 +1,30 @@
+"""Which parameters have weight decay."""
+
+from typing import Any
+
+from torch import nn
+
+from pyg_sybio.nn.actional_graph import ActionalGraphInference
+from pyg_sybio.nn.shared_graph import SharedGraph
+
+
+def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
+    r"""Group a model's parameters for an optimiser: those with weight decay, and those without.
+
+    Biases, batch norms, and the embeddings of AGIM have none. Decay shrinks the scale of the affinities, and
+    with it their gradients, but not the steps of AdamW and Muon, whose size does not depend on the gradient:
+    the actional graphs become uniform, and all gradients of AGIM zero.
+    """
+    without = {id(parameter) for module in model.modules() for parameter in _without_decay(module)}
+    groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
+    for parameter in model.parameters():
+        groups[id(parameter) in without]["params"].append(parameter)
+    return [group for group in groups if group["params"]]
+
+
+def _without_decay(module: nn.Module) -> list[nn.Parameter]:
+    if isinstance(module, ActionalGraphInference):
+        return [*module.f_embedding.parameters(), *module.g_embedding.parameters()]
+    if isinstance(module, SharedGraph | nn.BatchNorm1d | nn.BatchNorm2d):
+        return list(module.parameters())
+    return [parameter for name, parameter in module.named_parameters(recurse=False) if "bias" in name]
