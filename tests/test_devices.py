@@ -29,7 +29,7 @@ from pyg_sybio.trained.evaluation import answers
 from pyg_sybio.trained.views import Views
 from pyg_sybio.training.muon import Muon, orthogonal
 
-OUTPUTS = ("logits", "future", "actional", "bone_future", "network_logits")
+OUTPUTS = ("logits", "future", "actional", "bone_future", "network_logits", "bone_actional")
 PRESENT = torch.tensor([[True, False], [True, True]])
 INPUTS = ("one person", "several persons", "mask", "batch")
 FUTURE = 3

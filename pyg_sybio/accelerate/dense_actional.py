@@ -45,7 +45,7 @@ class DenseActionalGraph(nn.Module):
             receiver, sender = F.linear(p, weight_i), F.linear(p, weight_j, edge_mlp.first.bias)
             mean = _mean_in_training if self.training else _mean_in_evaluation
             p = joint_mlp(mean(edge_mlp, receiver, sender))
-        return row_softmax(self.f_embedding(p), self.scale * self.g_embedding(p))
+        return row_softmax(self.f_embedding(p), self.g_embedding(p), self.scale)
 
 
 def use_dense_actional(model: nn.Module) -> nn.Module:

@@ -168,7 +168,9 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
         )
     scale = config.get("actional_scale")
     if not (scale is None or (_is_number(scale, whole=False) and 0 < scale <= 1e6)):
-        raise ValueError(f"{where}: 'actional_scale' is {scale!r:.60}, expected null or a number up to 1e6")
+        raise ValueError(
+            f"{where}: 'actional_scale' is {scale!r:.60}, expected null or a positive number up to 1e6"
+        )
     weights, graph_entries, pairs = _sizes(config, bounded_skeleton(config["skeleton"], where))
     if weights + 3 * graph_entries + pairs > MAX_NUMBERS or graph_entries > _MAX_GRAPH_ENTRIES:
         raise ValueError(
@@ -245,6 +247,7 @@ def _sizes(config: Mapping[str, Any], skeleton: Skeleton) -> tuple[int, int, int
     features, width, classes = config["in_channels"], config["head_channels"], config["num_classes"]
     hidden, iterations = config["actional_channels"], config["actional_iterations"]
     actional = config["actional"] and config["actional_weight"] > 0
+    graphs = config.get("actional_graphs", "inferred")
     hops = config["hops"] if config["structural"] else 0
     head_hops = config["hops"] if config["structural"] or not config["actional"] else 0
     branches = 1 if config["shared_branches"] else 3
@@ -255,7 +258,9 @@ def _sizes(config: Mapping[str, Any], skeleton: Skeleton) -> tuple[int, int, int
             3 * config["channels"][-1],
         )
         weights += branches * branch + 6 * num_nodes * features
-        if actional:
+        if actional and graphs == "shared":
+            weights += num_nodes**2
+        if actional and graphs == "inferred":
             weights += hidden * (config["actional_frames"] * features + 5 * (1 + iterations) * hidden)
             pairs = max(pairs, num_nodes**2 * (4 + 2 * hidden))
         if config["recognition"]:

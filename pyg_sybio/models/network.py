@@ -1,6 +1,6 @@
 r"""One of the two networks of Sybio-GNN: AGIM, backbone and both heads on one graph (Fig. 1)."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from torch import Tensor, nn
 
@@ -82,6 +82,10 @@ class SymbioticNetwork(nn.Module):
         num_orders = self.difference.num_orders
         self.input_norm = InputNorm(num_orders, nodes.num_nodes, in_channels)
         self.actional_graph: ActionalGraphInference | SharedGraph | None = None
+        if actional_graphs not in get_args(ActionalGraphs):
+            raise ValueError(
+                f"'actional_graphs' is {actional_graphs!r}, expected {' or '.join(get_args(ActionalGraphs))}"
+            )
         if actional_weight and actional_graphs != "inferred":
             self.actional_graph = SharedGraph(nodes, learned=actional_graphs == "shared")
         elif actional_weight:

@@ -135,10 +135,9 @@ class SybioGNN(nn.Module):
             raise ValueError("expected at least one task, but 'recognition' and 'prediction' are both False")
         if not (joints or bones):
             raise ValueError("expected at least one network, but 'joints' and 'bones' are both False")
-        if recognition and num_classes < 1:
-            raise ValueError(f"'num_classes' must be at least 1, but it is {num_classes}")
-        if num_future < 1:
-            raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
+        for name, count in (("num_classes", num_classes if recognition else 1), ("num_future", num_future)):
+            if count < 1:
+                raise ValueError(f"'{name}' must be at least 1, but it is {count}")
         if not 0 <= bone_weight < math.inf:
             raise ValueError(f"'bone_weight' must be finite and not negative, but it is {bone_weight}")
         config["in_channels"] = in_channels = in_channels or skeleton.num_features

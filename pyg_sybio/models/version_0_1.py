@@ -26,6 +26,7 @@ class OldActionalGraph(ActionalGraphInference):
             hidden_channels=width,
             iterations=module.iterations,
             num_frames=module.num_frames,
+            dropout=module.joint_embedding.dropout.p,
             scale=1.0,
         )
         self.f_embedding: nn.Module = nn.Sequential(
@@ -35,6 +36,7 @@ class OldActionalGraph(ActionalGraphInference):
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
         )
         self._norm = (input_norm,)  # in a tuple, because it is the network's submodule
+        self.to(module.joint_embedding.first.weight).train(module.training)
 
     def trajectories(self, x: Tensor) -> Tensor:
         """Standardise each joint separately, and flatten its motion over the resampled frames."""
@@ -53,6 +55,4 @@ def use_old_actional_graphs(model: nn.Module, names: Container[str]) -> None:
         if isinstance(network, SymbioticNetwork) and f"{name}.actional_graph.f_embedding.0.weight" in names:
             module = network.actional_graph
             if isinstance(module, ActionalGraphInference):
-                network.actional_graph = OldActionalGraph(module, network.input_norm).to(
-                    module.joint_embedding.first.weight
-                )
+                network.actional_graph = OldActionalGraph(module, network.input_norm)

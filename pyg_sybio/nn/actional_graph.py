@@ -1,5 +1,6 @@
 r"""The actional graph inference module, AGIM (section 4.1.1, Eq. 1 and 2)."""
 
+import math
 from contextlib import nullcontext
 
 import torch
@@ -59,8 +60,8 @@ class ActionalGraphInference(MessagePassing):
     The graph consists of the affinities between two embeddings, normalised over the senders :math:`j`,
 
     .. math::
-        (A_{act})_{i,j} = \frac{\exp(f_i^\top g_j)}{\sum_k \exp(f_i^\top g_k)}, \qquad
-        f_i = f_{emb}(p_i^{\langle K \rangle}),\; g_i = s \, g_{emb}(p_i^{\langle K \rangle}).
+        (A_{act})_{i,j} = \frac{\exp(s \, f_i^\top g_j)}{\sum_k \exp(s \, f_i^\top g_k)}, \qquad
+        f_i = f_{emb}(p_i^{\langle K \rangle}),\; g_i = g_{emb}(p_i^{\langle K \rangle}).
 
     ``adj[i, j]`` is the weight of what joint :math:`i` receives from joint :math:`j`. Each row sums to one;
     in general, the graph is not symmetric.
@@ -86,7 +87,7 @@ class ActionalGraphInference(MessagePassing):
         - **output:** :math:`(G, M, M)`
 
     Raises:
-        ValueError: If the graph has fewer than two nodes.
+        ValueError: If the graph has fewer than two nodes, or the scale is not a positive number.
 
     Note:
         The paper assumes a fixed clip length. Here trajectories are resampled (linearly in time, with aligned
@@ -116,6 +117,8 @@ class ActionalGraphInference(MessagePassing):
         num_nodes = complete.num_nodes
         if num_nodes < 2:
             raise ValueError(f"an actional graph needs at least 2 nodes, but the graph has {num_nodes}")
+        if scale is not None and not 0 < scale < math.inf:
+            raise ValueError(f"'scale' must be positive and finite, but it is {scale}")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.iterations = iterations
@@ -128,8 +131,8 @@ class ActionalGraphInference(MessagePassing):
             ActionalMLP(2 * width, width, dropout=dropout) for _ in range(iterations)
         )
         self.joint_mlps = nn.ModuleList(ActionalMLP(width, width, dropout=dropout) for _ in range(iterations))
-        self.f_embedding: nn.Module = ActionalMLP(width, width, dropout=dropout)
-        self.g_embedding: nn.Module = ActionalMLP(width, width, dropout=dropout, shift=False)
+        self.f_embedding: nn.Module = ActionalMLP(width, width, dropout=dropout)  # f_emb
+        self.g_embedding: nn.Module = ActionalMLP(width, width, dropout=dropout, shift=False)  # g_emb
         self.register_buffer("edge_index", complete.edge_index, persistent=False)
         # Edges are sorted by receiver; this is the index of the first edge of each receiver.
         ends = torch.bincount(complete.edge_index[1], minlength=num_nodes).cumsum(dim=0)
@@ -141,8 +144,8 @@ class ActionalGraphInference(MessagePassing):
         p = self.joint_embedding(self.trajectories(x).transpose(0, 1))  # [M, G, D_v]
         for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
             p = joint_mlp(self.propagate(self.edge_index, p=p, edge_mlp=edge_mlp))  # Eq. 1b
-        f, g = self.f_embedding(p), self.scale * self.g_embedding(p)
-        return row_softmax(f.transpose(0, 1), g.transpose(0, 1))  # Eq. 2
+        f, g = self.f_embedding(p), self.g_embedding(p)
+        return row_softmax(f.transpose(0, 1), g.transpose(0, 1), self.scale)  # Eq. 2
 
     def message(self, p_i: Tensor, p_j: Tensor, edge_mlp: ActionalMLP) -> Tensor:
         """Return the features of the edges from senders ``j`` to receivers ``i`` (Eq. 1a)."""
@@ -167,12 +170,13 @@ class ActionalGraphInference(MessagePassing):
         )
 
 
-def row_softmax(f: Tensor, g: Tensor) -> Tensor:
-    r"""The affinities :math:`f_i^\top g_j`, normalised over the senders :math:`j` (Eq. 2).
+def row_softmax(f: Tensor, g: Tensor, scale: float) -> Tensor:
+    r"""The affinities :math:`s \, f_i^\top g_j`, normalised over the senders :math:`j` (Eq. 2).
 
     Args:
         f: Embeddings of the receivers, ``[G, M, D]``.
         g: Embeddings of the senders, ``[G, M, D]``.
+        scale: Scale :math:`s` of the affinities.
 
     Returns:
         ``[G, M, M]``, in at least float32, because half precision resolves the differences between
@@ -180,4 +184,4 @@ def row_softmax(f: Tensor, g: Tensor) -> Tensor:
     """
     precise, device = torch.promote_types(f.dtype, torch.float32), f.device.type
     with torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext():
-        return torch.softmax(f.to(precise) @ g.to(precise).mT, dim=-1)
+        return torch.softmax(scale * (f.to(precise) @ g.to(precise).mT), dim=-1)

@@ -24,6 +24,9 @@ class SharedGraph(nn.Module):
         - **input:** :math:`(G, T, M, D)`, :math:`G` persons
         - **output:** :math:`(G, M, M)`
 
+    Raises:
+        ValueError: If the graph has fewer than two nodes.
+
     Note:
         The paper has no such graph. AS-GCN and 2s-AGCN compare with learned graphs that all clips share.
     """
@@ -31,6 +34,8 @@ class SharedGraph(nn.Module):
     def __init__(self, graph: Skeleton | Data, *, learned: bool) -> None:
         super().__init__()
         num_nodes = graphs.complete_graph(graph).num_nodes
+        if num_nodes < 2:
+            raise ValueError(f"a shared graph needs at least 2 nodes, but the graph has {num_nodes}")
         logits = torch.zeros(num_nodes, num_nodes)
         self.logits: Tensor
         if learned:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pyg_sybio.models.network import SymbioticNetwork
+from pyg_sybio.nn.shared_graph import SharedGraph
 from pyg_sybio.trained.liveness import DEAD, row_distances, row_entropies
 
 
@@ -21,8 +22,8 @@ class ActionalGraphMonitor(L.Callback):
     * ``actional_entropy_*``: mean entropy of a row, as a fraction of that of a uniform row;
     * ``actional_gradient_*``: norm of the gradient of AGIM, as a fraction of that of the network.
 
-    Graphs are dead when, at the end of an epoch, the rows of a network differ by less than
-    :data:`~pyg_sybio.trained.liveness.DEAD`.
+    Inferred graphs are dead when, at the end of an epoch, the rows of the last logged batch differ by less
+    than :data:`~pyg_sybio.trained.liveness.DEAD`. Graphs that all motions share are logged, but may be dead.
     """
 
     def __init__(self) -> None:
@@ -33,30 +34,31 @@ class ActionalGraphMonitor(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer
     ) -> None:
         """Log AGIM's share of the gradient."""
-        if self._is_due(trainer):
+        # Lightning logs this step after it has counted it.
+        if _is_due(trainer, trainer.global_step + 1):
             for name in ("joints", "bones"):
-                network = getattr(pl_module.model, f"{name[:-1]}_network")
-                if (share := _gradient_share(network)) is not None:
+                if (share := _gradient_share(_network(pl_module, name))) is not None:
                     pl_module.log(f"actional_gradient_{name}", share)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Log distance and entropy of the rows."""
-        if not (trainer.global_step and self._is_due(trainer)):
+        if not _is_due(trainer, trainer.global_step):
             return
         for name, graphs in outputs["actional"].items():
-            present = graphs.detach().flatten(0, -3)
-            weights = present.flatten(1).any(dim=1).float()  # the graph of an absent person is zero
+            graphs = graphs.flatten(0, -3)
+            weights = graphs.flatten(1).any(dim=1).to(graphs)  # the graph of an absent person is zero
             weights /= weights.sum()
-            self._distances[name] = (row_distances(present) * weights).sum()
+            self._distances[name] = (row_distances(graphs) * weights).sum()
             pl_module.log(f"actional_distance_{name}", self._distances[name])
-            pl_module.log(f"actional_entropy_{name}", (row_entropies(present) * weights).sum())
+            pl_module.log(f"actional_entropy_{name}", (row_entropies(graphs) * weights).sum())
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Warn about dead graphs."""
         for name, distance in self._distances.items():
-            if distance < DEAD and name not in self._warned:
+            inferred = not isinstance(_network(pl_module, name).actional_graph, SharedGraph)
+            if inferred and name not in self._warned and distance < DEAD:
                 self._warned.add(name)
                 rank_zero_warn(
                     f"the actional graphs of the {name} are dead after {trainer.global_step} steps: their "
@@ -64,18 +66,27 @@ class ActionalGraphMonitor(L.Callback):
                     f"(alive: above {DEAD})"
                 )
 
-    @staticmethod
-    def _is_due(trainer: L.Trainer) -> bool:
-        return trainer.global_step % trainer.log_every_n_steps == 0
+
+def _is_due(trainer: L.Trainer, step: int) -> bool:
+    interval = trainer.log_every_n_steps  # 0 if nothing is logged
+    return interval > 0 and step > 0 and step % interval == 0
+
+
+def _network(pl_module: L.LightningModule, name: str) -> Any:
+    """The network whose nodes are "joints" or "bones"; None if the model lacks it."""
+    return getattr(pl_module.model, {"joints": "joint_network", "bones": "bone_network"}[name])
 
 
 def _gradient_share(network: SymbioticNetwork | None) -> Tensor | None:
     """Norm of the gradient of AGIM as a fraction of that of the network."""
     if network is None or network.actional_graph is None:
         return None
-    of_agim, of_all = _norm(network.actional_graph), _norm(network)
-    return of_agim / of_all.clamp(min=torch.finfo(of_all.dtype).tiny)
+    of_agim, of_all = _gradients(network.actional_graph), _gradients(network)
+    if not of_agim:  # of a graph without parameters
+        return None
+    norm = nn.utils.get_total_norm(of_all)
+    return nn.utils.get_total_norm(of_agim) / norm.clamp(min=torch.finfo(norm.dtype).tiny)
 
 
-def _norm(module: nn.Module) -> Tensor:
-    return nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
+def _gradients(module: nn.Module) -> list[Tensor]:
+    return [parameter.grad for parameter in module.parameters() if parameter.grad is not None]

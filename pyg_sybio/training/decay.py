@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from pyg_sybio.accelerate.dense_actional import DenseActionalGraph
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.nn.shared_graph import SharedGraph
 
@@ -23,7 +24,7 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
 
 
 def _without_decay(module: nn.Module) -> list[nn.Parameter]:
-    if isinstance(module, ActionalGraphInference):
+    if isinstance(module, ActionalGraphInference | DenseActionalGraph):
         return [*module.f_embedding.parameters(), *module.g_embedding.parameters()]
     if isinstance(module, SharedGraph | nn.BatchNorm1d | nn.BatchNorm2d):
         return list(module.parameters())

@@ -2,7 +2,7 @@ r"""Training of :class:`~pyg_sybio.models.SybioGNN` by Lightning."""
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import lightning as L
@@ -16,6 +16,7 @@ from torch_geometric.data import Batch
 from pyg_sybio.accelerate.dense_actional import use_dense_actional
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.metrics import top_k_accuracy
+from pyg_sybio.models.pretrained import check_weights
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.trained.digest import weights_digest
@@ -111,10 +112,12 @@ class SybioModule(L.LightningModule):
         self._val_errors: dict[str, ErrorByHorizon] = {}
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """The loss of one batch."""
+        """The ``loss`` of one batch, and its ``actional`` graphs by network."""
         self.seen_classes[batch.y] = True
         out, terms = self._forward(batch, "train", on_step=True)
-        return {"loss": terms.total, "actional": actional_of(out)}  # the latter for the callback
+        # The graphs are for the callback; Lightning detaches only the loss.
+        graphs = {network: graphs.detach() for network, graphs in actional_of(out).items()}
+        return {"loss": terms.total, "actional": graphs}
 
     def configure_callbacks(self) -> list[L.Callback]:
         """Log how much the actional graphs say, and warn when they are dead."""
@@ -169,6 +172,19 @@ class SybioModule(L.LightningModule):
         """
         self.trained().document(digest="0" * 64)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that the checkpoint belongs to this model, to resume its training.
+
+        Raises:
+            ValueError: If not, as with a checkpoint of version 0.1, whose model can still be used.
+        """
+        check_weights(
+            self.model.state_dict(),
+            _model_weights(checkpoint),
+            where="training cannot resume from this checkpoint",
+            skeleton=self.model.skeleton,
+        )
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Complete the checkpoint: add the model's arguments, and the document of the trained model.
 
@@ -181,9 +197,7 @@ class SybioModule(L.LightningModule):
                 f"training has diverged: after step {self.global_step} the model's '{diverged[0]}' and "
                 f"{len(diverged) - 1} more weights are not finite numbers"
             )
-        state, prefix = checkpoint["state_dict"], "model."  # averaged weights, if the recipe averages them
-        weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-        document = self.trained().document(weights_digest(weights))
+        document = self.trained().document(weights_digest(_model_weights(checkpoint)))
         checkpoint["model_config"] = self.model.config
         checkpoint[DOCUMENT_KEY] = json.dumps(document, allow_nan=False)
 
@@ -227,3 +241,9 @@ class SybioModule(L.LightningModule):
             sync_dist=not on_step,
         )
         return out, terms
+
+
+def _model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of the model in a checkpoint: averaged ones, if the recipe averages them."""
+    state, prefix = checkpoint["state_dict"], "model."
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -75,9 +75,9 @@ class Muon(Optimizer):
                 is_matrix = weight.ndim in (2, 4) and min(_as_matrix(weight).shape) >= min_side
                 (orthogonal_steps if is_matrix else others).append(weight)
             if orthogonal_steps:
-                matrices.append({**group, "params": orthogonal_steps, "momentum": momentum})
-            if others:
-                rest.append({**group, "params": others})
+                matrices.append({"momentum": momentum, **group, "params": orthogonal_steps})
+            if others:  # without a momentum, which tells the matrices' groups from these
+                rest.append({**{key: group[key] for key in group if key != "momentum"}, "params": others})
         if not matrices:
             raise ValueError(f"no parameter is a matrix of at least {min_side} by {min_side} entries")
         self._adamw = AdamW(rest or [{"params": []}], lr, betas, weight_decay=weight_decay)

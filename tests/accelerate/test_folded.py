@@ -22,7 +22,7 @@ from pyg_sybio.testing import randomize
 
 SKELETON = load_skeleton("jhmdb15")
 N, P, T, M = 2, 2, 12, SKELETON.num_joints
-NAMES = ("logits", "future", "actional", "bone_future", "present")
+NAMES = ("logits", "future", "actional", "bone_future", "present", "bone_actional")
 
 
 def build(preset: str = "demo", **overrides: Any) -> SybioGNN:

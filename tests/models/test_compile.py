@@ -19,7 +19,7 @@ from pyg_sybio.testing import randomize
 SKELETON = load_skeleton("jhmdb15")
 M, D, C, T, T_FUTURE = SKELETON.num_joints, 2, 4, 7, 2
 INPUTS = ("clips", "persons", "batch", "batch of persons")
-NAMES = ("logits", "future", "actional", "bone_future", "present")
+NAMES = ("logits", "future", "actional", "bone_future", "present", "bone_actional")
 
 
 def build(*, training: bool = False, **overrides: Any) -> SybioGNN:

@@ -33,7 +33,7 @@ def test_round_trip_gives_identical_outputs(variant: str, tmp_path: Path) -> Non
     assert other.config == model.config
     assert other.skeleton == SKELETON
     x = motion(2, T)
-    for key in ("logits", "future", "actional", "bone_future"):
+    for key in ("logits", "future", "actional", "bone_future", "bone_actional"):
         mine, theirs = getattr(model(x), key), getattr(other(x), key)
         assert (mine is None and theirs is None) or torch.equal(mine, theirs)
 

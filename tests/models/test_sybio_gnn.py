@@ -70,10 +70,16 @@ def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardi
     close(orders, torch.stack([x, velocities, accelerations]), 1e-9)
     mean, scale = network.input_norm.mean[:, None, None], network.input_norm.scale[:, None, None]
     standardised = (orders - mean) / scale
+    # AGIM takes one mean and one deviation for all joints: of their mixture.
+    means, variances = network.input_norm.mean[0].numpy(), network.input_norm.var[0].numpy()
+    body_mean = means.mean(axis=0)
+    body_variance = (variances + means**2).mean(axis=0) - body_mean**2
+    poses = torch.from_numpy((x.numpy() - body_mean) / body_variance**0.5)
     assert network.actional_graph is not None
-    close(actional, network.actional_graph(standardised[0]), 1e-9)
+    close(actional, network.actional_graph(poses), 1e-9)
     assert actional is not None
-    assert not torch.allclose(actional, network.actional_graph(standardised[1]), atol=1e-6)
+    for other in (standardised[0], standardised[1]):
+        assert not torch.allclose(actional, network.actional_graph(other), atol=1e-6)
     close(features, network.backbone(standardised, actional), 1e-9)
 
 
@@ -228,7 +234,11 @@ def test_variants_return_only_their_outputs(variant: str, training: bool) -> Non
     joints, bones = settings.get("joints", True), settings.get("bones", True)
     assert (out.future is not None) == (predicts and joints)
     assert (out.bone_future is not None) == (predicts and bones and (training or not joints))
-    assert (out.actional is not None) == (settings.get("actional", True) and joints)
+    actional = settings.get("actional", True)
+    assert (out.actional is not None) == (actional and joints)
+    # In evaluation, the bone network runs if it recognises or is the only one.
+    runs = bones and (training or recognizes or not joints)
+    assert (out.bone_actional is not None) == (actional and runs)
     if recognizes:
         assert out.logits.shape == (2, C)
         close(out.logits.exp().sum(dim=-1), torch.ones(2))
@@ -238,6 +248,8 @@ def test_variants_return_only_their_outputs(variant: str, training: bool) -> Non
         assert out.bone_future.shape == (2, 2, 3, B, D)
     if out.actional is not None:
         close(out.actional.sum(dim=-1), torch.ones(2, 2, M))
+    if out.bone_actional is not None:
+        close(out.bone_actional.sum(dim=-1), torch.ones(2, 2, B))
 
 
 @pytest.mark.parametrize("persons", [1, 2])

@@ -13,6 +13,7 @@ from torch import Tensor
 from pyg_sybio.nn.actional_graph import ActionalGraphInference, ActionalMLP
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 from pyg_sybio.testing import assert_equivariant, assert_every_parameter_gets_a_gradient, randomize
+from pyg_sybio.trained.liveness import row_distances, row_entropies
 
 SKELETON = load_skeleton("jhmdb15")
 M, FRAMES, D = SKELETON.num_joints, 6, 2
@@ -94,6 +95,57 @@ def test_equals_eq_1_and_2_joint_by_joint(iterations: int, training: bool) -> No
     [x] = motion(1, num_joints=4)
     expected = joint_by_joint(module, x, 4, training)
     torch.testing.assert_close(module(x[None])[0].detach(), expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4)])
+@pytest.mark.parametrize("shift", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_perceptron_equals_its_formula(training: bool, shift: bool, shape: tuple[int, ...]) -> None:
+    mlp = ActionalMLP(5, 8, dropout=0.0, shift=shift).double()
+    randomize(mlp)
+    mlp.train(training)
+    x = torch.randn(*shape, 5, dtype=torch.float64)
+    expected = perceptron(mlp, x.flatten(0, -2), training).view(*shape, 8)
+    torch.testing.assert_close(mlp(x), expected, atol=1e-12, rtol=0)
+    assert ("norm.bias" in dict(mlp.named_parameters())) == shift
+
+
+def test_a_bias_of_the_senders_would_cancel() -> None:
+    module, x = build().eval(), motion()
+    before = module(x)
+    biased = ActionalMLP(8, 8, dropout=0.0).double()
+    biased.load_state_dict({**module.g_embedding.state_dict(), "norm.bias": torch.randn(8)})
+    module.g_embedding = biased.eval()
+    torch.testing.assert_close(module(x), before, atol=1e-12, rtol=0)
+    # The bias of the receivers does not cancel.
+    with torch.no_grad():
+        module.f_embedding.norm.bias.add_(1)
+    assert not torch.allclose(module(x), before, atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 2.5])
+def test_the_scale_is_a_power_of_each_row(scale: float) -> None:
+    module, x = build().eval(), motion()
+    default = module(x)
+    module.scale = scale
+    # softmax(s z) is softmax(z / √d) to the power of s √d, normalised.
+    power = default ** (scale * 8**0.5)
+    torch.testing.assert_close(module(x), power / power.sum(dim=-1, keepdim=True), atol=1e-9, rtol=0)
+    assert ActionalGraphInference(D, SKELETON, scale=scale).scale == scale
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_scale_that_is_not_positive_is_an_error(scale: float) -> None:
+    with pytest.raises(ValueError, match=f"'scale' must be positive and finite, but it is {scale}"):
+        ActionalGraphInference(D, SKELETON, scale=scale)
+
+
+def test_an_untrained_graph_is_neither_uniform_nor_concentrated() -> None:
+    module = ActionalGraphInference(D, SKELETON).double().train()
+    adj = module(motion(16, 50).cumsum(dim=1))
+    distance = row_distances(adj).mean()
+    assert 0.1 < distance < 0.9
+    assert 0.3 < row_entropies(adj).mean() < 0.98
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -77,5 +77,47 @@ def test_no_gradient_flows_through_the_statistics() -> None:
     torch.testing.assert_close(batch.grad, (1 / norm.scale)[:, None, None].expand_as(batch))
 
 
+def test_the_whole_body_has_one_mean_and_one_deviation_per_feature() -> None:
+    norm, seen = InputNorm(3, 4, 2).double(), batches(4)
+    for batch in seen:
+        norm(batch)
+    everything = np.concatenate([batch[0].numpy() for batch in seen])  # [clips, T, M, D]
+    mean, deviation = everything.mean(axis=(0, 1, 2)), everything.std(axis=(0, 1, 2))
+    poses = torch.randn(2, 6, 4, 2, dtype=torch.float64)
+    np.testing.assert_allclose(norm.whole_body(poses), (poses.numpy() - mean) / deviation, atol=1e-12)
+    # All training poses together have mean 0 and deviation 1; single joints keep their places.
+    body = norm.whole_body(torch.from_numpy(everything)).numpy()
+    np.testing.assert_allclose(body.mean(axis=(0, 1, 2)), 0, atol=1e-12)
+    np.testing.assert_allclose(body.std(axis=(0, 1, 2)), 1, atol=1e-12)
+    assert np.abs(body.mean(axis=(0, 1))).max() > 0.1
+
+
+def test_by_joint_turns_the_whole_body_into_the_output() -> None:
+    norm, seen = InputNorm(3, 4, 2).double(), batches(3)
+    for batch in seen:
+        out = norm(batch)
+    np.testing.assert_allclose(norm.by_joint(norm.whole_body(batch[0])), out[0], atol=1e-12)
+    single = norm.float()
+    poses = batch[0].float()
+    torch.testing.assert_close(single.by_joint(single.whole_body(poses)), single.eval()(batch.float())[0])
+
+
+def test_a_feature_that_never_varies_is_not_scaled_for_the_whole_body() -> None:
+    norm = InputNorm(3, 4, 2).double()
+    [batch] = batches(1)
+    batch[..., 1] = 5
+    norm(batch)
+    assert not norm.whole_body(batch[0])[..., 1].any()
+    assert norm.whole_body(batch[0]).isfinite().all()
+
+
+def test_the_whole_body_leaves_the_statistics_as_they_are() -> None:
+    norm = InputNorm(3, 4, 2).double()
+    norm(batches(1)[0])
+    before = {key: value.clone() for key, value in norm.state_dict().items()}
+    norm.by_joint(norm.whole_body(batches(1)[0][0]))
+    assert all(torch.equal(value, before[key]) for key, value in norm.state_dict().items())
+
+
 def test_repr() -> None:
     assert repr(InputNorm(3, 25, 2)) == "InputNorm(num_orders=3, num_joints=25, in_channels=2)"

@@ -1,10 +1,12 @@
 """The report compared with an independent computation, clip by clip."""
 
 import copy
+import itertools
 import json
 import math
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -23,6 +25,7 @@ from pyg_sybio.trained.evaluation import (
     motion_errors,
     motions,
 )
+from pyg_sybio.trained.liveness import with_uniform_graphs
 from pyg_sybio.trained.report import format_report
 from pyg_sybio.trained.views import Views
 
@@ -317,6 +320,69 @@ def test_a_model_of_only_bones_has_no_motion_errors(clips: SyntheticMotions) -> 
     report = evaluate(model, clips)
     assert "motion" not in report
     assert report["recognition"]["clips"] == len(clips)
+
+
+@pytest.mark.parametrize("views", [None, Views(mirror="x")])
+def test_actional_graphs_are_those_of_single_clips(
+    model: SybioGNN, clips: SyntheticMotions, report: Report, views: Views | None
+) -> None:
+    if views is not None:  # the graphs are those of the whole clips, which are not mirrored
+        report = evaluate(model, clips, batch_size=7, views=views)
+    distances: dict[str, list[float]] = {"joints": [], "bones": []}
+    entropies: dict[str, list[float]] = {"joints": [], "bones": []}
+    for clip in clips:
+        with torch.no_grad():
+            out = model(clip.x.transpose(0, 1)[None])
+        for network, graph in (("joints", out.actional[0]), ("bones", out.bone_actional[0])):
+            rows = graph.double().tolist()
+            pairs = itertools.combinations(rows, 2)
+            distances[network].append(
+                fmean(sum(abs(p - q) for p, q in zip(a, b, strict=True)) / 2 for a, b in pairs)
+            )
+            entropies[network].append(
+                fmean(-sum(p * math.log(p) for p in row if p > 0) for row in rows) / math.log(len(rows))
+            )
+    assert report["actional_graphs"].keys() == {"joints", "bones"}
+    for network, found in report["actional_graphs"].items():
+        assert found["row_distance"] == pytest.approx(fmean(distances[network]), rel=1e-4)
+        assert found["entropy"] == pytest.approx(fmean(entropies[network]), rel=1e-4)
+        assert found["dead"] is False
+    assert json.loads(json.dumps(report["actional_graphs"], allow_nan=False)) == report["actional_graphs"]
+
+
+def test_the_report_says_how_much_the_graphs_say(
+    model: SybioGNN, clips: SyntheticMotions, report: Report
+) -> None:
+    lines = format_report(report).splitlines()
+    for network, found in report["actional_graphs"].items():
+        line = (
+            f"actional graphs of the {network}: rows differ by {found['row_distance']:.3f}, "
+            f"entropy {found['entropy']:.1%} of uniform"
+        )
+        assert lines.count(line) == 1
+    dead = evaluate(with_uniform_graphs(model), clips)
+    for network in ("joints", "bones"):
+        assert dead["actional_graphs"][network]["dead"] is True
+        assert dead["actional_graphs"][network]["row_distance"] == pytest.approx(0, abs=1e-6)
+        assert dead["actional_graphs"][network]["entropy"] == pytest.approx(1)
+        line = f"actional graphs of the {network}: rows differ by 0.000, entropy 100.0% of uniform: dead"
+        assert any(each.startswith(line) for each in format_report(dead).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "networks"),
+    [({"bones": False}, {"joints"}), ({"joints": False}, {"bones"}), ({"actional": False}, None)],
+)
+def test_only_networks_with_actional_graphs_are_reported(
+    overrides: dict[str, bool], networks: set[str] | None, clips: SyntheticMotions
+) -> None:
+    model = SybioGNN.from_preset(
+        "demo", skeleton=clips.skeleton, num_classes=12, num_future=9, **SMALL, **overrides
+    )
+    report = evaluate(model, clips)
+    assert ("actional_graphs" in report) == (networks is not None)
+    assert report.get("actional_graphs", {}).keys() == (networks or set())
+    assert ("actional graphs" in format_report(report)) == (networks is not None)
 
 
 def test_the_table_shows_the_values_of_the_report(report: Report, clips: SyntheticMotions) -> None:

@@ -4,12 +4,13 @@ import math
 from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
 from random_motions import random_motion
 from tiny_recipe import TINY, TINY_MODEL, TINY_TRAINER, tiny, two_steps
-from torch import Tensor, nn
+from torch import nn
 from torch_geometric.data import Batch, Data
 
 from pyg_sybio.accelerate.dense_actional import DenseActionalGraph
@@ -172,10 +173,18 @@ def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch:
     module.eval()
     out = module.model(batch)
     future = torch.stack([clips[i].future for i in range(6)]).transpose(1, 2)
-    expected = SymbioticLoss(clips.skeleton, alpha=module.loss.alpha)(out, y=batch.y, future=future)
+    loss = SymbioticLoss(clips.skeleton, alpha=module.loss.alpha, feature_scale=module.loss.feature_scale)
+    expected = loss(out, y=batch.y, future=future)
     # Outside of a run, there is no logger.
     monkeypatch.setattr(module, "log_dict", lambda *args, **kwargs: None)
-    torch.testing.assert_close(module.training_step(batch, 0), expected.total)
+    step = module.training_step(batch, 0)
+    assert step.keys() == {"loss", "actional"}
+    torch.testing.assert_close(step["loss"], expected.total)
+    assert step["loss"].requires_grad
+    assert step["actional"].keys() == {"joints", "bones"}
+    torch.testing.assert_close(step["actional"]["joints"], out.actional.detach())
+    torch.testing.assert_close(step["actional"]["bones"], out.bone_actional.detach())
+    assert not any(graphs.requires_grad for graphs in step["actional"].values())
 
 
 @pytest.mark.filterwarnings("ignore:`ModelCheckpoint.* could not find the monitored key")  # no validation
@@ -304,6 +313,40 @@ def test_a_transform_that_is_not_registered_is_reported_before_training(
         fit("motion_folder", [*two_steps(tmp_path / "clips", tmp_path), *TINY_TRAINER, *splits, transform])
 
 
+def test_the_training_of_another_model_cannot_resume(trained: RecipeCLI, tmp_path: Path) -> None:
+    message = r"training cannot resume from this checkpoint: .*'.*actional_graph.*': found no such tensor"
+    content = torch.load(last_checkpoint(trained), weights_only=True)
+    state = content["state_dict"]
+    for key in [key for key in state if ".f_embedding." in key]:  # as in version 0.1
+        state[key.replace("first", "0").replace("second", "2")] = state.pop(key)
+    torch.save(content, tmp_path / "old.ckpt")
+    with pytest.raises(ValueError, match=message):
+        fit("synthetic", [*tiny(tmp_path, steps=4), f"--ckpt_path={tmp_path / 'old.ckpt'}"])
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:`ModelCheckpoint.* could not find")
+def test_a_training_with_muon_resumes_with_its_groups(tmp_path: Path) -> None:
+    overrides = [
+        "--model.optimizer=pyg_sybio.training.muon.Muon",
+        "--model.variant.actional_channels=16",
+        "--trainer.precision=32-true",
+    ]
+    whole = fit("synthetic", [*tiny(tmp_path / "whole", steps=4), *overrides])
+    stopped = [*tiny(tmp_path / "stopped", steps=4), *overrides]
+    fit("synthetic", [*stopped, "--trainer.max_epochs=1"])  # two steps
+    resumed = fit("synthetic", [*stopped, "--ckpt_path=last"])
+    for cli in (whole, resumed):
+        assert cli.trainer.global_step == 4
+        [optimizer] = cli.trainer.optimizers
+        decays = [(group["weight_decay"], "momentum" in group) for group in optimizer.param_groups]
+        assert len(decays) == len(set(decays)) == 4
+        assert all(optimizer.state[weight] for group in optimizer.param_groups for weight in group["params"])
+    [mine], [theirs] = resumed.trainer.optimizers, whole.trainer.optimizers
+    assert len(mine.param_groups) == len(theirs.param_groups)
+    for group, other in zip(mine.param_groups, theirs.param_groups, strict=True):
+        assert [weight.shape for weight in group["params"]] == [weight.shape for weight in other["params"]]
+
+
 def test_an_interrupted_run_is_not_marked_as_finished(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -318,9 +361,9 @@ def test_an_interrupted_run_is_not_marked_as_finished(
 def test_weights_that_are_not_numbers_are_not_saved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     own = SybioModule.training_step
 
-    def diverge(module: SybioModule, batch: Batch, batch_idx: int) -> Tensor:
-        loss = own(module, batch, batch_idx)
-        return loss * float("nan") if module.global_step >= 2 else loss
+    def diverge(module: SybioModule, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        step = own(module, batch, batch_idx)
+        return step | {"loss": step["loss"] * float("nan")} if module.global_step >= 2 else step
 
     monkeypatch.setattr(SybioModule, "training_step", diverge)
     with pytest.raises(FloatingPointError, match=r"training has diverged: after step 4 the model's '.*' and"):

@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -146,6 +147,73 @@ def test_training_continues_from_a_saved_state(tmp_path: Path) -> None:
     torch.save(first.state_dict(), tmp_path / "state.pt")
     resumed = Muon(stopped.parameters(), lr=0.9, momentum=0.1)
     resumed.load_state_dict(torch.load(tmp_path / "state.pt"))
+    train(stopped, resumed, 3)
+    for weight, expected in zip(stopped.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(weight, expected)
+
+
+def groups_of(model: nn.Module) -> list[dict[str, Any]]:
+    """Both groups have matrices and other weights."""
+    return [
+        {"params": [*model[0].parameters()], "weight_decay": 0.5},
+        {"params": [*model[3].parameters(), *model[5].parameters()], "weight_decay": 0.0, "lr": 0.02},
+    ]
+
+
+def test_groups_keep_their_settings() -> None:
+    model = network()
+    optimizer = Muon(groups_of(model), lr=0.1, weight_decay=0.3)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    settings = {
+        names[id(weight)]: (group["lr"], group["weight_decay"], "momentum" in group)
+        for group in optimizer.param_groups
+        for weight in group["params"]
+    }
+    assert settings == {
+        "0.weight": (0.1, 0.5, True),
+        "0.bias": (0.1, 0.5, False),
+        "3.weight": (0.02, 0.0, True),
+        "3.bias": (0.02, 0.0, False),
+        "5.weight": (0.02, 0.0, False),
+        "5.bias": (0.02, 0.0, False),
+    }
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 1, 3]
+
+
+def test_a_group_steps_as_with_an_optimizer_of_its_own() -> None:
+    model, twin = network(), network()
+    together = Muon(groups_of(model), lr=0.1)
+    first, second = groups_of(twin)
+    apart = (Muon(first["params"], lr=0.1, weight_decay=0.5), Muon(second["params"], 0.02, 0.0))
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        clips = torch.randn(8, 20, 10, 1, generator=generator, dtype=torch.double)
+        for it in (model, twin):
+            it.zero_grad()
+            it(clips).square().mean().backward()
+        for optimizer in (together, *apart):
+            optimizer.step()
+    for weight, other in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(weight, other, atol=1e-12, rtol=1e-9)
+
+
+def test_a_group_may_have_a_momentum_of_its_own() -> None:
+    model = network()
+    first, second = groups_of(model)
+    optimizer = Muon([first | {"momentum": 0.5}, second])
+    momenta = [group.get("momentum") for group in optimizer.param_groups]
+    assert momenta == [0.5, 0.95, None, None]
+
+
+def test_a_saved_state_of_groups_goes_on_where_it_stood() -> None:
+    whole, stopped = network(), network()
+    optimizer = Muon(groups_of(whole), lr=0.01)
+    train(whole, optimizer, 3)
+    train(whole, optimizer, 3)
+    first = Muon(groups_of(stopped), lr=0.01)
+    train(stopped, first, 3)
+    resumed = Muon(groups_of(stopped), lr=0.9, weight_decay=0.7)
+    resumed.load_state_dict(copy.deepcopy(first.state_dict()))
     train(stopped, resumed, 3)
     for weight, expected in zip(stopped.parameters(), whole.parameters(), strict=True):
         assert torch.equal(weight, expected)
