@@ -97,6 +97,8 @@ def test_graphs_by_network() -> None:
 def test_with_uniform_graphs_only_the_graphs_differ(folded: bool) -> None:
     model, x = build().double(), motion(3, 2, T).double()
     x[1, 1] = 0
+    for network in (model.joint_network, model.bone_network):
+        network.actional_graph.scale = 100.0  # so that the graphs matter
     before = model(x)
     uniform = with_uniform_graphs(model.folded() if folded else model)
     out = uniform(x)
@@ -105,8 +107,8 @@ def test_with_uniform_graphs_only_the_graphs_differ(folded: bool) -> None:
     close(out.actional, present.expand(3, 2, M, M) / M, 1e-12)
     close(out.bone_actional, present.expand(3, 2, B, B) / B, 1e-12)
     # The second route: the modules return 1/M whatever they are given.
-    model.joint_network.actional_graph.forward = lambda x: torch.full((len(x), M, M), 1 / M).double()
-    model.bone_network.actional_graph.forward = lambda x: torch.full((len(x), B, B), 1 / B).double()
+    model.joint_network.actional_graph.forward = lambda x: x.new_full((len(x), M, M), 1 / M)
+    model.bone_network.actional_graph.forward = lambda x: x.new_full((len(x), B, B), 1 / B)
     expected = model(x)
     close(out.logits, expected.logits, 1e-9)
     close(out.future, expected.future, 1e-9)

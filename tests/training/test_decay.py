@@ -21,7 +21,7 @@ def names_by_decay(model: nn.Module) -> tuple[set[str], set[str]]:
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     found: tuple[set[str], set[str]] = (set(), set())
     for group in parameter_groups(model):
-        found["weight_decay" in group] |= {names[id(parameter)] for parameter in group["params"]}
+        found["weight_decay" in group].update(names[id(parameter)] for parameter in group["params"])
         assert group.get("weight_decay", 0.0) == 0.0
     return found
 
