@@ -220,8 +220,7 @@ def test_evaluation_over_views(device: str, views: Views) -> None:
             close(mine, errors.means()["mean_of_clips"], 1e-3)
 
 
-# Synchronisation, tested without a device
-# ----------------------------------------------------------------------------------------------------------
+# Synchronisation, tested without a device -----------------------------------------------------------------
 
 READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "bincount", "equal", "is_nonzero")
 
@@ -330,8 +329,7 @@ def test_a_training_step_never_synchronises(way: str, kind: str) -> None:
         optimizer.zero_grad()
 
 
-# Synchronisation on a device
-# ----------------------------------------------------------------------------------------------------------
+# Synchronisation on a device ------------------------------------------------------------------------------
 
 
 @contextmanager

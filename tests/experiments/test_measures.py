@@ -205,8 +205,7 @@ def check_corruption(found: Numbers, group: str, strength: float, said: list[Sai
     assert still == pytest.approx(short_term(said, still=True), rel=1e-3)
 
 
-# Unchanged clips
-# -----------------------------------------------------------------------------------------------
+# Unchanged clips -------------------------------------------------------------------------------
 
 
 def test_recognition_counts_clips(trained: MeasuredModel) -> None:
@@ -341,8 +340,7 @@ def test_uncorrupted_clips_are_evaluated_once() -> None:
     assert len(shown) == len(measures.MISSING_SHARES)  # no missing joints: evaluated before
 
 
-# Shortened and corrupted clips
-# -----------------------------------------------------------------------------------------------
+# Shortened and corrupted clips -----------------------------------------------------------------
 
 
 def test_observation_ratios_select_the_start_of_a_clip(trained: MeasuredModel) -> None:
@@ -428,8 +426,7 @@ def test_frame_rates_with_and_without_resampling(trained: MeasuredModel) -> None
         check_corruption(found, group, 1.0, said_of(trained))
 
 
-# Reproducibility and side effects
-# -----------------------------------------------------------------------------------------------
+# Reproducibility and side effects --------------------------------------------------------------
 
 EVERY = (
     measures.recognition,
@@ -473,8 +470,7 @@ def test_cost_changes_nothing() -> None:
     assert not trained.model.training
 
 
-# Missing tasks and data
-# -----------------------------------------------------------------------------------------------
+# Missing tasks and data ------------------------------------------------------------------------
 
 
 def test_a_model_without_prediction() -> None:

@@ -230,8 +230,7 @@ def test_every_route_gives_the_same_numbers(
     torch.testing.assert_close(out.future.float(), single.future_motion.poses[0].float(), rtol=0, atol=1e-5)
 
 
-# Without the packages of training
-# ----------------------------------------------------------------------------------------------------------
+# Without the packages of training -------------------------------------------------------------------------
 
 BLOCKED = """
 import sys

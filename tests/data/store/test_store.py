@@ -31,8 +31,7 @@ from prepared_stores import folders_of, prepared
 
 from pyg_sybio.data.store.store import DamagedStoreError, MotionStore
 
-# Round trips
-# -------------------------------------------------------------------------------------------------
+# Round trips -------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("cache")
