@@ -22,7 +22,7 @@ def add_command(commands: options.Commands) -> None:
         "Measure speed and memory on this machine, compared with the limits of the machine.",
         usage="sybio benchmark [NAME [OPTIONS ...]]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,  # the help lists the benchmarks, which takes reading their files
+        add_help=False,  # the help lists the benchmarks, which requires reading their files
     )
     parser.add_argument("-h", "--help", action="store_true", dest="show_help", help="show this message")
     parser.add_argument(

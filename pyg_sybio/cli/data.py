@@ -85,7 +85,7 @@ def _entry(motions: Iterator[Any], index: int, path: Path) -> Any:
     number = -1
     for number, motion in enumerate(islice(motions, index + 1)):
         if number == index:
-            # The file itself, not what it was once made from.
+            # Show the file itself, not its original source.
             return motion if motion.source.startswith(str(path)) else motion.replace(source=str(path))
     raise ValueError(f"'--entry' is {index}, but {path} has {number + 1} motions, counted from 0")
 

@@ -1,4 +1,4 @@
-"""Errors of the command line: what a user reads, and the exit code."""
+"""Errors of the command line: messages and exit codes."""
 
 _EXTRAS = {
     "train": ("lightning", "jsonargparse", "torchmetrics", "tensorboard"),
@@ -15,7 +15,7 @@ class UsageError(ValueError):
 
 
 def describe(error: Exception) -> str:
-    """An error as one line that says what was wrong and what was expected."""
+    """Describe an error in one line: what was wrong and what was expected."""
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         package = error.name.partition(".")[0]
         for extra, packages in _EXTRAS.items():
@@ -24,5 +24,5 @@ def describe(error: Exception) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, (ValueError, OSError)):
         return message
-    # An unforeseen error: its type helps, and the traceback more.
+    # For an unexpected error, also show its type and how to get the traceback.
     return f"{type(error).__name__}: {message} (--debug shows the traceback)"

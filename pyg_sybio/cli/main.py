@@ -3,7 +3,7 @@ benchmark | reproduce | plot | export | stream | serve``.
 
 Exit codes: 0 success, 1 an error, 2 wrong usage, 130 interrupted. An error is one line on stderr; only
 ``--debug`` shows its traceback. Each command imports torch, Lightning or matplotlib when it runs, so that
-``sybio --help`` answers at once.
+``sybio --help`` is fast.
 """
 
 import argparse
@@ -32,10 +32,10 @@ from pyg_sybio.cli.errors import UsageError, describe
 
 _COMMANDS = (demo, fit, evaluate, predict, skeleton, data, benchmark, reproduce, plot, export, stream, serve)
 _TAKE_OVERRIDES = ("fit", "reproduce")
-"""Commands that pass unknown options on as settings of a recipe."""
+"""Commands that accept settings of a recipe as additional options."""
 
 _RENAMED_OPTIONS = {"--one-look": "--one-view"}
-"""Options by their old names, which are still understood."""
+"""Old names of options, which are still accepted."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args.run(args)
     except BrokenPipeError:
-        # The reader of the output has closed it, as 'head' does.
+        # The reader of the output has closed the pipe, like 'head'.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _renamed(argv: Sequence[str]) -> list[str]:
-    """The arguments with the new names of options."""
+    """Return the arguments with old option names replaced by new ones."""
     for old in _RENAMED_OPTIONS.keys() & set(argv):
         print(f"sybio: note: {old} is now {_RENAMED_OPTIONS[old]}", file=sys.stderr)
     return [_RENAMED_OPTIONS.get(word, word) for word in argv]

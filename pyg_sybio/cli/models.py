@@ -1,4 +1,4 @@
-"""Trained models and their data, as commands name them."""
+"""Loading of trained models and their data from command-line arguments."""
 
 import argparse
 from importlib import import_module
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def load(args: argparse.Namespace, path: Path | None = None, **settings: Any) -> Any:
-    """The trained model of a path, or of ``MODEL``; the modules of ``--import`` come first."""
+    """Load the trained model of a path, or of ``MODEL``, after importing the modules of ``--import``."""
     from pyg_sybio.trained.load import load_trained
 
     for module in args.imports:
@@ -16,7 +16,7 @@ def load(args: argparse.Namespace, path: Path | None = None, **settings: Any) ->
 
 
 def splits_of(trained: Any, args: argparse.Namespace) -> Any:
-    """The data of a model: of ``--recipe``, or as its file describes them, in the folder ``--data-root``."""
+    """Return the data of ``--recipe``, or of the model file, in the folder ``--data-root``."""
     if args.recipe is None:
         return trained.splits(args.data_root)
     from pyg_sybio.training.recipes import data_of

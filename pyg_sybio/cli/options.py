@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the types of their values."""
+"""Arguments shared by several commands, and the types of their values."""
 
 import argparse
 import math
@@ -13,7 +13,7 @@ PICTURES = ("png", "svg", "pdf")
 PICTURES_AND_FILMS = (*PICTURES, "gif", "mp4", "html")
 
 Commands = Any
-"""What :meth:`argparse.ArgumentParser.add_subparsers` returns, a class that argparse keeps private."""
+"""The type returned by :meth:`argparse.ArgumentParser.add_subparsers`, which is private in argparse."""
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -27,7 +27,7 @@ def new_command(
         commands: Where to add it.
         name: Name of the command.
         summary: One sentence for the help texts.
-        run: Runs the command. (default: none, for a command that only groups others)
+        run: Function that runs the command. (default: none, for a command that only groups others)
         **kwargs: Further arguments of :class:`argparse.ArgumentParser`.
 
     Returns:
@@ -44,7 +44,7 @@ def new_command(
 
 
 def new_group(commands: Commands, name: str, summary: str, metavar: str = "ACTION") -> Commands:
-    """Add a command that consists of commands of its own, and return where to add those."""
+    """Add a command with subcommands, and return the object to which subcommands are added."""
     group = new_command(commands, name, summary)
     return group.add_subparsers(dest="action", required=True, metavar=metavar)
 
@@ -127,11 +127,11 @@ def add_up(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser, kinds: Sequence[str], default: str | None = None) -> None:
-    """Add ``--output``, a picture or film of some kinds.
+    """Add ``--output``, a figure or video of the given file types.
 
     Args:
         parser: The command.
-        kinds: Endings of the names of files.
+        kinds: Allowed suffixes of the file name.
         default: The default. (default: the input's name with .png)
     """
     help = _alternatives(kinds) + ("" if default else " (default: the input's name with .png)")
@@ -139,10 +139,10 @@ def add_output(parser: argparse.ArgumentParser, kinds: Sequence[str], default: s
 
 
 def check_output(output: Path, kinds: Sequence[str]) -> None:
-    """Check the name and the folder of an output, before the work that it takes.
+    """Check the name and the folder of an output file before it is computed.
 
     Raises:
-        UsageError: If the name has another ending.
+        UsageError: If the name has another suffix.
         FileNotFoundError: If the folder does not exist.
     """
     if output.suffix.lower().removeprefix(".") not in kinds:

@@ -181,7 +181,7 @@ def prediction(args: argparse.Namespace) -> None:
     if args.output.suffix.lower() == ".mp4":
         from pyg_sybio.visualization.clip_animation import find_ffmpeg
 
-        find_ffmpeg(args.output)  # before minutes of work
+        find_ffmpeg(args.output)  # check before minutes of computation
     trained = load(args)
     if Path(args.of).is_file() or not args.of.isdecimal():
         forecast, notices = forecast_file(trained, args.of, entry=args.entry)
@@ -226,7 +226,7 @@ def observation(args: argparse.Namespace) -> None:
         is_table = path.suffix.lower() == ".csv"
         found = _of_results(path) if is_table else {_name_of(path): _observed(path, args)}
         for name, line in found.items():
-            # Two sources may call theirs alike.
+            # Two sources may have curves with the same name.
             series[f"{path.parent.name}: {name}" if name in series else name] = line
     line_figure(
         series,
@@ -252,7 +252,7 @@ def training(args: argparse.Namespace) -> None:
     draw_training(runs, args.output, smoothing=args.smoothing, logarithmic=args.log, title=title)
 
 
-# What they are drawn from ---------------------------------------------------------------------------------
+# Sources of the figures -----------------------------------------------------------------------------------
 
 
 def _of_classes(trained: Any, dataset: Any, class_name: str | None) -> Any:
@@ -285,7 +285,7 @@ def _note(source: object, notices: Sequence[str]) -> None:
 
 
 def _name_of(checkpoint: Path) -> str:
-    """A checkpoint by its run: `runs/walk/version_0/checkpoints/best.ckpt` is `walk/version_0`."""
+    """Name a checkpoint after its run: `runs/walk/version_0/checkpoints/best.ckpt` is `walk/version_0`."""
     parts = [part for part in checkpoint.absolute().parent.parts if part != "checkpoints"]
     return "/".join(parts[-2:])
 

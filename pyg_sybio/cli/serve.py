@@ -46,7 +46,7 @@ def add_command(commands: options.Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run ``sybio serve``."""
-    import starlette  # noqa: F401 - a missing package shows before the model is loaded
+    import starlette  # noqa: F401 - report a missing package before the model is loaded
     import uvicorn  # noqa: F401
 
     from pyg_sybio.serving.limits import Limits

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         )
     pace = None
     if args.speed is not None:
-        # Where frames are dropped, the others seem to come at another rate.
+        # If frames are dropped, the remaining ones seem to have another frame rate.
         warnings.filterwarnings("ignore", message="poses come at", category=UserWarning)
         pace = Pace(args.speed, max_delay=args.max_delay, max_pause=stream.max_gap)
     summary = Summary(what="line" if is_text else "frame")

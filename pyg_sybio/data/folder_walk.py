@@ -8,8 +8,8 @@ def paths_below(root: Path, *, expected: str = "expected a folder") -> list[Path
     r"""All files and folders below a folder, in the order of their relative paths with `/` between folders.
 
     Links to folders are followed, since large data sets are often composed of them (`Path.rglob` ignores
-    them). A folder that several links lead to counts once, so that a link to a parent folder is no endless
-    loop.
+    them). A folder that is reached by several links is listed once, so that a link to a parent folder does
+    not cause an endless loop.
 
     Raises:
         FileNotFoundError: If `root` is not a folder; the message ends with what was `expected`.

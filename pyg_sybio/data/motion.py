@@ -1,4 +1,4 @@
-r"""A recorded or predicted motion: what every reader returns and every data set is made from."""
+r"""A recorded or predicted motion, as returned by every reader and used by every data set."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +19,7 @@ MIN_RATE, MAX_RATE = 1e-3, 1e6
 class Motion:
     r"""The poses of one or more persons over time, and what is known about them.
 
-    A value that was not recorded never looks like a recorded one: `present` is False there, and the pose is
-    zero.
+    Where a value was not recorded, `present` is False and the pose is zero.
 
     Args:
         poses: Poses, in the units of the skeleton.
@@ -29,8 +28,8 @@ class Motion:
         confidence: The detector's confidence in each joint, from 0 (none) upwards, usually to 1; None for
             formats without it. In a skeleton with `xy+score` it is also the third feature.
         translation: Path of the root, for rotations (coordinates `expmap`), which do not contain it.
-        frame_rate: In Hz, from :data:`MIN_RATE` to :data:`MAX_RATE`; None if neither the format nor the user
-            says it.
+        frame_rate: Frame rate in Hz, from :data:`MIN_RATE` to :data:`MAX_RATE`; None if neither the format
+            nor the user gives it.
         label: Name of the class, or its number as text for formats with numbers only; None without a class.
         ids: Other properties of the recording, such as `subject`, `view`, `setup`, `style`, as text.
         tracks: The tracker's number of each person. (default: 0, 1, ...)
@@ -45,7 +44,7 @@ class Motion:
         - **translation:** `[P, T, 3]`
 
     Raises:
-        ValueError: If shapes or values contradict each other, or a value is not finite.
+        ValueError: If shapes or values are inconsistent, or a value is not finite.
     """
 
     poses: Tensor
@@ -109,7 +108,7 @@ class Motion:
         """A copy with a function applied to poses, `present`, confidence and translation `[P, T, ...]`.
 
         Args:
-            function: Gives only values that are in its argument, or zeros.
+            function: Function that returns only values of its argument, or zeros.
             changes: Other fields to change.
         """
         mapped = {name: function(value) for name, value in self.tensors.items()}
@@ -144,7 +143,7 @@ class Motion:
         return self.replace(**chosen, skeleton=skeleton, check_values=False)
 
     def equal(self, other: "Motion") -> bool:
-        """Whether everything is the same, to the last bit."""
+        """Whether all fields are exactly equal."""
         mine, others = self.tensors, other.tensors
         fields = ("skeleton", "frame_rate", "label", "tracks", "source")
         return (
@@ -203,8 +202,8 @@ class Motion:
 
 
 def _check_finite(name: str, value: Tensor) -> None:
-    # A sum with a value that is not finite is not finite, and is fast; a sum that overflows is checked in
-    # detail.
+    # The sum is fast to compute and not finite if any value is not finite; if it overflows, all values are #
+    # checked.
     if value.sum().isfinite():
         return
     finite = value.isfinite()

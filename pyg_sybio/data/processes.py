@@ -1,4 +1,4 @@
-"""A function of many files, called in this process or in several, with results in the order of the files."""
+"""Apply a function to many files, in this process or in several, with results in the order of the files."""
 
 import io
 import multiprocessing
@@ -24,7 +24,7 @@ Function = Callable[[Path], Iterable[Any]]
 START_UP_SECONDS = 3.0
 """The time that a worker process takes to start, most of it the import of torch."""
 TRIAL_SECONDS = 0.5
-"""How long this process reads on its own before it decides whether workers save time."""
+"""Time for which this process reads alone before it decides whether workers save time."""
 FILES_IN_FLIGHT = 4
 """Files per worker that are submitted before their results are needed."""
 MAX_RESULT_BYTES = 4 * 2**20
@@ -36,15 +36,15 @@ def results_of(
 ) -> Generator[Iterable[Any], None, None]:
     """The results of a function for many files, in the order of the files.
 
-    This process calls the function on its own for :data:`TRIAL_SECONDS`. It starts workers only if the time
-    that the files took so far says that workers save at least twice their start-up time.
+    This process first calls the function itself for :data:`TRIAL_SECONDS`. It starts workers only if, judging
+    by the time per file so far, they save at least twice their start-up time.
 
     Args:
-        function: Gives the results of a file, one after the other. It must be picklable.
+        function: Function that yields the results of a file. It must be picklable.
         files: The files.
         num_processes: Largest number of processes. (default: one per core)
-        folder: Where workers may leave files on their way to this process. (default: the system's folder for
-            temporary files)
+        folder: Folder for files that transfer large results from workers to this process. (default: the
+            system's folder for temporary files)
 
     Returns:
         The results of each file, which are read before the next file's.
@@ -150,7 +150,7 @@ def _start_worker(pickled: bytes, folder: Path, reading: Any, slot: Any) -> None
 
 
 def _end_with_parent() -> None:
-    # A worker holds both ends of the pipe that it waits on: nothing else tells it that the parent was killed.
+    # A worker holds both ends of the pipe that it reads, so it must check whether the parent was killed.
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -1,4 +1,4 @@
-"""Motions from any file that can be read: its suffix and its content tell the format."""
+"""Read motions from files in any supported format, which is recognised by suffix and content."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -47,9 +47,9 @@ def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Itera
 
     Args:
         path: A file in one of the :data:`FORMATS`, or a folder that OpenPose has written.
-        skeleton: The skeleton wanted. If the file, or its format, names the joints, they are found by their
-            names; if not, they have to be the skeleton's, in its order. (default: the file's own, or the
-            format's)
+        skeleton: The requested skeleton. If the file or its format contains joint names, joints are found by
+            name; otherwise they must be the joints of the skeleton, in its order. (default: the skeleton of
+            the file or of its format)
 
     Raises:
         ValueError: If the file cannot be read, with its place and what was expected, or does not fit the

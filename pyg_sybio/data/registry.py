@@ -1,8 +1,8 @@
-r"""Data sets and transforms by name: all that a model file may refer to.
+r"""Data sets and transforms by name; model files may refer to no other classes.
 
 A model file holds names such as ``"NWUCLA"`` or ``"Center"``, never paths of modules. A name stands for a
-class of this package, whose module is imported when the class is requested, or for a class that the user's
-own code has registered:
+class of this package, whose module is imported when the class is requested, or for a class that user code has
+registered:
 
 .. code-block:: python
 
@@ -43,7 +43,7 @@ _registered: dict[str, type] = {}
 
 
 def register_dataset(dataset: C) -> C:
-    """Let model files name a data set class by its class name; a decorator.
+    """Decorator that lets model files refer to a data set class by its name.
 
     Raises:
         ValueError: If it is not a data set class, or the name stands for another class already.
@@ -52,10 +52,10 @@ def register_dataset(dataset: C) -> C:
 
 
 def register_transform(transform: C) -> C:
-    """Let model files name a transform by its class name; a decorator.
+    """Decorator that lets model files refer to a transform by its class name.
 
-    The transform keeps each argument of its constructor as an attribute of the same name, from which a model
-    file gets it.
+    The transform must store each argument of its constructor as an attribute of the same name, from which the
+    model file is written.
 
     Raises:
         ValueError: If it is not a transform class, or the name stands for another class already.
@@ -72,7 +72,8 @@ def dataset_named(name: str, *, where: str = "the model file") -> type[Dataset]:
         where: The place of the name, for error messages.
 
     Raises:
-        ValueError: If neither the package nor the user's code has such a data set. Nothing is imported then.
+        ValueError: If neither the package nor user code has registered such a data set. In that case, nothing
+            is imported.
     """
     return _named(name, _DATASETS, Dataset, where, "data set")
 
@@ -93,7 +94,7 @@ def _register(cls: C, base: type, what: str) -> C:
     if not (isinstance(cls, type) and issubclass(cls, base)):
         raise ValueError(f"{cls!r} is not a {what}: expected a subclass of {base.__name__}")
     name, other = cls.__name__, _registered.get(cls.__name__)
-    # The same class again is a cell of a notebook that was run twice.
+    # A notebook cell that is run twice registers the same class again.
     again = other is not None and (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__)
     if name in _DATASETS or name in _TRANSFORMS or (other is not None and not again):
         raise ValueError(f"the name of {cls.__module__}.{cls.__qualname__} is taken: expected a new one")

@@ -20,11 +20,11 @@ TRANSFORMS = ("preprocess", "augment", "corrupt", "fill")
 """Arguments of a data set that are transforms."""
 
 NOT_SHARED = ("cache", "labels", "num_processes", "pattern", "progress", "root", "skeleton")
-"""Arguments that no model file holds: paths, patterns, and what only concerns one machine."""
+"""Arguments that are not stored in model files: paths, patterns, and settings of one machine."""
 
 # Arguments that change clips at random.
 _RANDOM = ("augment", "corrupt", "window_tempo")
-# Arguments without which the clips of a model cannot be found again, so that a recipe has to give them.
+# Arguments that are needed to find the clips of a model again, so a recipe has to give them.
 _ONLY_IN_RECIPES = ("labels", "pattern")
 _FOLDER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -44,7 +44,7 @@ class Splits:
         root: Folder of all recordings, for a class with an argument ``root``. (default: the environment
             variable ``PYG_SYBIO_DATA``)
         folder: The folder of this data set in `root`.
-        resolve: Finds the class of a transform. (default: registered ones only)
+        resolve: Function that finds the class of a transform. (default: only registered ones)
 
     Raises:
         ValueError: If an argument is unknown or wrong, or clips other than training clips are to be
@@ -99,9 +99,9 @@ class Splits:
         return next((step.axis for step in steps if isinstance(step, RandomMirror)), None)
 
     def describe(self) -> dict[str, Any]:
-        r"""The data as a model file holds them: names and plain values, no paths, no patterns.
+        r"""Describe the data for a model file: names and plain values, without paths and patterns.
 
-        ``only_in_recipe`` lists what it cannot hold, but is needed to find the clips again.
+        ``only_in_recipe`` lists the arguments that cannot be stored, but are needed to find the clips again.
 
         Raises:
             ValueError: If a transform is not registered.

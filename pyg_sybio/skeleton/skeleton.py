@@ -274,7 +274,7 @@ class Skeleton:
         for (_, outer), name in zip(self.bone_pairs, order, strict=True):
             parts[part_names[self.joint_parts[outer]]] += (name,)
 
-        # Left bones come first: they have more joints that are the first of their mirror pair.
+        # Put the left bone first: more of its joints are left joints, which come first in the mirror pairs.
         image = {a: self.joints[b] for a, b in zip(self.joints, self.mirror_permutation, strict=True)}
         firsts = {first for first, _ in self.mirror}
         side = {name: len(firsts.intersection(bone)) for bone, name in name_of.items()}

@@ -14,7 +14,7 @@ from torch.optim import AdamW, Optimizer
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 # Norm below which a direction fades out. The momentum of a weight without gradients halves every fourteen
-# steps; at full length it would be followed for a thousand steps, until its squares underflow.
+# steps; without fading, it would be applied at full length for a thousand steps, until its squares underflow.
 _LEAST_NORM = 1e-7
 # Root mean square of the entries of AdamW's steps (Liu et al.), so that both share one learning rate.
 _ADAMW_RMS = 0.2
@@ -42,7 +42,7 @@ class Muon(Optimizer):
     Args:
         params: The parameters, or groups of them with settings of their own. Matrices and convolutions whose
             smaller side has at least ``min_side`` entries get orthogonal steps; biases, norms, stacks of edge
-            weights, and first and last layers with few coordinates or classes get AdamW's.
+            weights, and first and last layers with few coordinates or classes get AdamW steps.
         lr: Learning rate. (default: ``1e-3``)
         weight_decay: Decoupled weight decay of all parameters. (default: ``1e-2``)
         momentum: Momentum of the matrices, in [0, 1). (default: ``0.95``)
@@ -93,7 +93,7 @@ class Muon(Optimizer):
         for group in self.param_groups:
             if "momentum" in group:
                 self._step_matrices(group)
-        # AdamW's groups and state are ours, and passed each time, as loading a state replaces them.
+        # load_state_dict replaces them.
         self._adamw.param_groups = [group for group in self.param_groups if "momentum" not in group]
         self._adamw.state = self.state
         self._adamw.step()

@@ -1,4 +1,4 @@
-r"""A model's forecast next to what was recorded: of a clip of the data, or of the end of a recording."""
+r"""Forecasts of a model compared with the recorded future of a clip or of a recording."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ from pyg_sybio.visualization.forecast import Forecast
 
 
 def forecast_clip(trained: Trained, dataset: Dataset, number: int) -> Forecast:
-    r"""The prediction for a clip, next to its recorded future; z-scores become rotations again.
+    r"""The prediction for a clip and its recorded future; z-scores are converted back to rotations.
 
     Args:
         trained: The model.
@@ -40,7 +40,7 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int) -> Forecast:
     recorded = _persons_first(clip.future_mask, skeleton)[..., 0].bool() if "future_mask" in clip else None
     observed = _motion(_persons_first(clip.x, skeleton), skeleton, rate)
     future = _motion(_persons_first(clip.future, skeleton), skeleton, rate, recorded)
-    # One person has no dimension of persons.
+    # Clips of one person have no person dimension.
     predicted = future.replace(poses=out.future.view_as(future.poses).to(future.poses), present=None)
     if isinstance(dataset, ExpmapDataset):
         observed, future = (_rotations(each, dataset, keep_constant=True) for each in (observed, future))
@@ -58,11 +58,11 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int) -> Forecast:
 
 
 def forecast_file(trained: Trained, path: str | Path, *, entry: int = 0) -> tuple[Forecast, tuple[str, ...]]:
-    r"""The prediction for a recording whose end the model is not shown, next to that end.
+    r"""The prediction for a recording whose end is hidden from the model, compared with that end.
 
-    The last frames, as many as the model predicts, are the future; of a short recording the second half. All
-    that comes before goes to :meth:`Trained.predict <pyg_sybio.trained.trained.Trained.predict>`, and
-    everything is in the recording's own coordinates.
+    The future consists of the last frames, as many as the model predicts, or of the second half of a short
+    recording. All earlier frames are passed to :meth:`Trained.predict
+    <pyg_sybio.trained.trained.Trained.predict>`. Both are in the coordinates of the recording.
 
     Args:
         trained: The model.
@@ -74,8 +74,8 @@ def forecast_file(trained: Trained, path: str | Path, *, entry: int = 0) -> tupl
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be read, has no such motion, does not fit the model or shows nobody, or
-            the model does not predict, or its preparation cannot be inverted.
+        ValueError: If the file cannot be read, has no such motion, does not fit the model or contains no
+            person, or if the model does not predict, or its preparation cannot be inverted.
     """
     preparation = trained.preparation
     if preparation.notices:
@@ -93,7 +93,7 @@ def forecast_file(trained: Trained, path: str | Path, *, entry: int = 0) -> tupl
     tracks = [track for track in predicted.tracks if track in motion.tracks]
     predicted = predicted.persons([predicted.tracks.index(track) for track in tracks])
     whole = motion.persons([motion.tracks.index(track) for track in tracks])
-    # A predicted frame may take more time than one of the recording, where the preparation limits the length.
+    # A predicted frame may be longer than a recorded one if the preparation limits the number of frames.
     step_size = (motion.frame_rate or preparation.frame_rate) / prediction.frame_rate
     count = prediction.prepared.observed.num_frames
     past = split - 1 - step_size * torch.arange(count - 1, -1, -1, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""A user's labels of the files in a folder: a CSV file with a line per file, or a pattern of the names."""
+"""Labels of the files in a folder, from a CSV file with one line per file or a pattern of the file names."""
 
 import csv
 import io
@@ -25,16 +25,16 @@ class ClipEntry:
 
 
 def read_clip_table(path: Path, files: Sequence[str]) -> dict[str, ClipEntry]:
-    r"""The entries of a CSV file: a line per file, with columns `file`, `label`, optionally `split`, and ids.
+    r"""Read a CSV file with one line per file and the columns `file`, `label`, optionally `split`, and ids.
 
     `file` is relative to the CSV file's folder, with `/` between folders. `split` is `train`, `val` or
     `test`. Every other column is an id of that name; an empty field means that the clip does not have it.
-    Without a column `label`, the files need labels of their own. The text is UTF-8, fields are separated by
-    commas and may be quoted with double quotes, and blank lines are ignored.
+    Without a column `label`, the files themselves must contain labels. The text is UTF-8, fields are
+    separated by commas and may be quoted with double quotes, and blank lines are ignored.
 
     Args:
         path: The CSV file.
-        files: The files of the folder, as `file` names them.
+        files: The files of the folder, as written in the column `file`.
 
     Returns:
         The entry of each of `files`.

@@ -12,7 +12,7 @@ Transforms = Transform | Sequence[Transform]
 
 
 def composed(transforms: Transforms | None) -> Transform | None:
-    """One transform that applies all of them in order; None if there is nothing to do."""
+    """Compose transforms in order; None if there are none."""
     if not isinstance(transforms, Sequence):
         return transforms
     return Compose(list(transforms)) if transforms else None
@@ -44,13 +44,13 @@ DEFAULT_TRANSFORMS = ClipTransforms()
 
 @dataclass(frozen=True)
 class SomebodySeen:
-    r"""The preparation of a clip, which leaves out clips without any person: they cannot teach anything.
+    r"""Prepare a clip, or leave it out if it contains no person.
 
     Args:
         transform: Applied to the clip. (default: nothing)
 
     Returns:
-        The transformed clip; None if nobody is seen in any frame.
+        The transformed clip; None if no person is present in any frame.
     """
 
     transform: Transform | None = None

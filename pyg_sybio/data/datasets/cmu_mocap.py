@@ -58,8 +58,8 @@ class CMUMocap(ExpmapDataset):
         sampling, transforms, storage: As in :class:`~pyg_sybio.data.datasets.expmap.ExpmapDataset`.
 
     Attributes:
-        missing: Files of the benchmark that do not exist, relative to `root`; some are missing in what is
-            public. One warning names them, and the others are loaded.
+        missing: Files of the benchmark that do not exist, relative to `root`; some are missing in the public
+            copies. One warning names them, and the others are loaded.
 
     Raises:
         FileNotFoundError: If `root`, or all its files for training (for the test split also for testing), are

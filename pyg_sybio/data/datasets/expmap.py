@@ -57,7 +57,7 @@ def seeded_starts(bounds: Sequence[tuple[int, int]]) -> list[int]:
     for low, high in bounds:
         if low >= high:
             raise ValueError(f"'bounds' has {(low, high)}, expected a start below the end")
-    # The protocol requires the legacy generator: another one would draw other windows.
+    # The protocol requires the legacy generator, because another generator would draw other windows.
     generator = np.random.RandomState(TEST_SEED)
     return [int(generator.randint(*bounds[clip % len(bounds)])) for clip in range(NUM_TEST_CLIPS)]
 
@@ -72,7 +72,7 @@ class Benchmark:
         test: Names of the test files, by action; the files of an action alternate.
         skeleton: All joints of a file.
         used: The joints that a model sees.
-        read: Gives the phases of a file, with its action as label and the ids `split` (`"train"` or
+        read: Returns the phases of a file, with its action as label and the ids `split` (`"train"` or
             `"test"`), `phase`, and `validation_id`.
         validation_id: The id by which files are held out for validation.
         validation_choices: Its values in the training files.
@@ -103,7 +103,7 @@ class Benchmark:
 
 
 class ExpmapDataset(MotionDataset):
-    r"""A benchmark in angle space: z-scored joint angles, and the way back to the file's own values.
+    r"""A benchmark in angle space: z-scored joint angles, which can be converted back to those of the file.
 
     Args:
         root: Folder of the files.
@@ -165,7 +165,7 @@ class ExpmapDataset(MotionDataset):
         if split == "test":
             spans = _test_spans(store, benchmark, actions, sampling)
         else:
-            # Clips that are held out only have the even frames, as the test has.
+            # Held-out clips only have the even frames, like the test clips.
             chosen = [
                 index
                 for index, clip in enumerate(store.clips)

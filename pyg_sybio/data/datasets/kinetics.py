@@ -13,7 +13,7 @@ from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.data.transforms import SelectByConfidence, Shift
 
-# The two parts of the benchmark; published figures are measured on its "val".
+# The two parts of the benchmark; published results are measured on "val".
 TRAINING, TESTING = "kinetics_train", "kinetics_val"
 
 
@@ -40,15 +40,15 @@ class KineticsSkeleton(MotionDataset):
         storage: Where prepared clips are stored (:class:`~pyg_sybio.data.store.storage.Storage`).
 
     Attributes:
-        missing: Names of the listed clips that have no file; a warning tells their number.
+        missing: Names of the listed clips that have no file; a warning gives their number.
 
     Raises:
         FileNotFoundError: If a folder or a list of labels is missing, or no listed clip has a file.
         ValueError: If an argument is wrong, a file is damaged, or a file and the list disagree on its class.
 
     Note:
-        Clips that have no skeleton according to the list are left out, and so are clips in which nobody is
-        found. A class that neither list names, because none of its clips is listed, is named by its number.
+        Clips that have no skeleton according to the list are left out, and so are clips in which no person is
+        found. A class that is in neither list, because none of its clips is listed, is named by its number.
 
     Source: Yan et al., "Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition"
     (2018).

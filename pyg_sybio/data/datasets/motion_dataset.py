@@ -1,4 +1,4 @@
-r"""Clips of a store as samples for both tasks: what the data set classes of the benchmarks have in common."""
+r"""Base class of data sets that turn stored clips into samples for both tasks."""
 
 import copy
 import math
@@ -37,7 +37,7 @@ class MotionDataset(PositionDataset):
     A span is read, augmented as a whole (so that observed and future frames are rotated together), and split
     (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`, which also has the rule for short clips). Its
     observed part is corrupted and then filled. Persons are stacked; persons who are not seen in the observed
-    part are left out. If nobody is seen there, the first person is kept, as zeros.
+    part are left out. If no person is seen there, the first person is kept, as zeros.
 
     Args:
         store: The prepared clips.
@@ -46,7 +46,7 @@ class MotionDataset(PositionDataset):
         clips: Indices of the clips to use. (default: all)
         spans: The spans, if they are fixed, like the test windows of a benchmark. (default: whole clips, or
             windows, by `sampling`)
-        frame_rate: In Hz. (default: the clips' own)
+        frame_rate: Frame rate in Hz. (default: the frame rate of the clips)
         transforms: Transforms of the clips; `preprocess` has been applied when the store was made.
 
     Shapes:
@@ -146,7 +146,7 @@ class MotionDataset(PositionDataset):
 
     @property
     def num_classes(self) -> int:
-        """Number of class names. (PyG would count the labels that occur, which depend on the files.)"""
+        """Number of class names. (PyG would count the labels that occur, which depends on the files.)"""
         return len(self.class_names)
 
     def len(self) -> int:
@@ -190,7 +190,7 @@ class MotionDataset(PositionDataset):
         )
 
     def _played(self, span: Span) -> Motion:
-        """The frames of a span; a window may be played faster or slower, around its own middle."""
+        """The frames of a span; a window may be sped up or slowed down around its center."""
         steps = span.stop - span.start - 1
         tempo = self.sampling.window_tempo
         if span.split is None or tempo == 1 or steps == 0:
@@ -235,7 +235,7 @@ class MotionDataset(PositionDataset):
         return torch.tensor(weights, dtype=torch.float64)
 
     def in_part(self, part: tuple[float, float]) -> Self:
-        """The same clips, of whose observable frames only a part is seen; futures do not change.
+        """The same clips with only a part of their observable frames; futures do not change.
 
         Args:
             part: As in :func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`.

@@ -24,7 +24,7 @@ from pyg_sybio.data.transforms import Resample
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 SAME_RATE = 1e-3
-"""Frame rates that differ by at most this share are the same: files round 0.033333 s."""
+"""Frame rates with a smaller relative difference are considered equal, because files round 0.033333 s."""
 
 
 class MotionFolder(MotionDataset):
@@ -40,16 +40,16 @@ class MotionFolder(MotionDataset):
       (:func:`~pyg_sybio.data.datasets.clip_table.read_clip_table`);
     * the files themselves.
 
-    The split is the id `split` of a clip (a column of the CSV file, for instance), unless `hold_out` is
-    given. Classes are sorted by name, numbers by value, over the whole folder, so that all splits have the
-    same.
+    The split is the id `split` of a clip (for example a column of the CSV file), unless `hold_out` is given.
+    Classes are sorted by name (numbers by value) over the whole folder, so that all splits have the same
+    classes.
 
     Args:
         root: The folder.
         split: `"train"`, `"val"` or `"test"`.
         skeleton: A skeleton, the name of a shipped one, or the path of a JSON file. Joints are found in the
-            files by their names; files without joint names have to have its joints in its order. (default:
-            the files' own, the same in all)
+            files by their names; files without joint names must have its joints in its order. (default: the
+            skeleton of the files, which must be the same in all of them)
         labels: The CSV file, relative to `root`; it does not have to exist.
         pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
         hold_out: Clips held out for the test: an id and its values, such as `{"style": ["youthful"]}`
@@ -58,7 +58,7 @@ class MotionFolder(MotionDataset):
             values, or a share of the clips of each class
             (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
         frame_rate: In Hz. Recordings at another rate are resampled, and files without a frame rate are
-            assumed to have it. (default: the files' own, the same in all)
+            assumed to have it. (default: the frame rate of the files, which must be the same in all of them)
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 30 observed and 30 future frames of whole clips)
         transforms: Transforms of the clips
@@ -71,11 +71,11 @@ class MotionFolder(MotionDataset):
             be read or has another skeleton or frame rate, or a clip has no label or split.
 
     Note:
-        The CSV file or the pattern overrides the file itself. Files whose suffix is not that of a format are
-        counted in one warning.
+        The CSV file or the pattern overrides the labels in the file itself. One warning counts files with
+        other suffixes.
 
-        Rotations (exponential maps) are refused: they need the statistics and the error of their benchmark,
-        see :class:`~pyg_sybio.data.datasets.cmu_mocap.CMUMocap`.
+        Rotations (exponential maps) are refused, because they need the statistics and the error of their
+        benchmark; see :class:`~pyg_sybio.data.datasets.cmu_mocap.CMUMocap`.
     """
 
     default_sampling = Sampling(num_observed=30, num_future=30)
@@ -101,7 +101,7 @@ class MotionFolder(MotionDataset):
         if isinstance(skeleton, str):
             skeleton = load_skeleton(skeleton)
         read = ReadEntries(root, entries, skeleton, frame_rate)
-        # The store notices changes of the files that it is given; some of them may be folders.
+        # The store detects changes of the given files; some of them may be folders.
         frames = [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]
         store = self.prepared(files, read, root, transforms, storage, frames=frames)
         if store.skeleton.coordinates == "expmap":
@@ -142,12 +142,12 @@ class ReadEntries:
         entry = self.entries.get(path.relative_to(self.root).as_posix(), ClipEntry())
         for motion in read_motions(path, skeleton=self.skeleton):
             motion = motion.replace(
-                # A store has one number type, and a user's arrays may have any.
+                # A store has one number type, but the arrays of a user may have any.
                 poses=motion.poses.float(),
                 confidence=None if motion.confidence is None else motion.confidence.float(),
                 label=motion.label if entry.label is None else entry.label,
                 ids={**motion.ids, **entry.ids},
-                # The file itself, not its origin.
+                # Use the file itself, not its original source.
                 source=motion.source if motion.source.startswith(str(path)) else str(path),
             )
             yield motion if self.frame_rate is None else at_rate(motion, self.frame_rate)
@@ -185,7 +185,7 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
         suffix = path.suffix.lower()
         if _is_skeleton(path):
             continue
-        # A text file may be a note or a motion, which its first line tells.
+        # The first line of a text file tells whether it is a motion.
         if path in frames or (
             path.is_file() and suffix in FORMATS and (suffix != ".txt" or is_readable(path))
         ):

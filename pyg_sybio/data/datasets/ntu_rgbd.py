@@ -54,8 +54,8 @@ class NTURGBD(MotionDataset):
     """
 
     default_preprocess = (
-        # A body that the sensor loses gets another number when it comes back: join them before two are
-        # chosen.
+        # A body that the sensor loses gets another number when it reappears, so tracks are joined before two
+        # are selected.
         SelectBodies(num_bodies=10),
         JoinTracks(),
         SelectBodies(num_bodies=2),

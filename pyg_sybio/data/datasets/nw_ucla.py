@@ -17,7 +17,7 @@ class NWUCLA(MotionDataset):
     r"""Northwestern-UCLA, from its JSON files (`a01_s01_e00_v01.json`).
 
     One person, 20 joints of a Kinect v1, in metres. The label of a clip is its `label` minus one, whichever
-    files exist. The field trains on views 1 and 2 and tests on view 3.
+    files exist. The usual protocol trains on views 1 and 2 and tests on view 3.
 
     Args:
         root: The folder of the files, in subfolders or not.
@@ -27,8 +27,8 @@ class NWUCLA(MotionDataset):
         test_subjects: For `"cross-subject"`: the test subjects; all others train.
         validation: Clips held out of training as `"val"`: a share of the clips of each class, or groups
             such as `{"subject": ["10"]}`. None trains on all clips, as for published figures.
-        frame_rate: In Hz, for horizons in milliseconds. Neither the files nor the data set say it; a Kinect
-            v1 has 30.
+        frame_rate: Frame rate in Hz, for horizons in milliseconds. Neither the files nor the publication give
+            it; a Kinect v1 has 30.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 40 observed and 10 future frames of whole clips)
         transforms: Transforms of the clips
@@ -43,7 +43,7 @@ class NWUCLA(MotionDataset):
         Half of the clips have at most 34 frames, nine of ten at most 84, and the longest 201. In three of
         four clips, 40 observed frames hold everything before the future, and in the others the end of it. The
         10 future frames, a third of a second, are fully recorded in clips of 20 frames or more. Both numbers
-        are this package's choice: in the field, clips are only recognised, resampled to 52 frames.
+        are choices of this package: other work only recognises the clips, resampled to 52 frames.
 
     Source: Wang et al., "Cross-view Action Modeling, Learning and Recognition" (2014).
     """

@@ -1,4 +1,4 @@
-r"""Which clips are for training, validation and test: the benchmarks' protocols, and a user's by ids."""
+r"""Training, validation and test clips: the protocols of the benchmarks, and splits by ids."""
 
 import hashlib
 from collections import defaultdict
@@ -25,8 +25,8 @@ class ClipProtocol:
         side: The side of `values`: `"train"` or `"test"`.
 
     Note:
-        Benchmarks publish one side (NTU RGB+D the training subjects, for example), and all else is on the
-        other, so every clip is on exactly one side.
+        Benchmarks publish one side (for NTU RGB+D, the training subjects); every other value is on the other
+        side, so every clip is on exactly one side.
     """
 
     id: str
@@ -193,7 +193,7 @@ def _hash(source: str) -> bytes:
 
 
 def _texts(id: str, values: Sequence[Any]) -> frozenset[str]:
-    # A text is a sequence of letters: '12' would be taken for '1' and '2'.
+    # A string is a sequence of characters: '12' would be read as '1' and '2'.
     if isinstance(values, str) or not values:
         raise ValueError(f"'{id}' is {values!r}, expected a list of at least one value")
     return frozenset(map(str, values))

@@ -48,17 +48,16 @@ def split_tasks(
     .. math::
         s = \max(T - R, \lceil T / 2 \rceil), \qquad s_\rho = \max(1, \mathrm{round}(\rho s)):
 
-    the last :math:`R` frames of a clip (`reserved`) are kept for its future, but a clip that is too short for
-    that still shows its first half, so that no clip is too short. The model sees the last `num_observed`
-    frames before :math:`s_\rho`. If there are fewer, the front is filled:
+    the last :math:`R` frames of a clip (`reserved`) are kept for its future, but at least the first half of
+    the clip is observed, so that no clip is too short. The model sees the last `num_observed` frames before
+    :math:`s_\rho`. If there are fewer, the front is filled:
 
-    * `"repeat"`: with the observed frames again and again, backwards in time, so that their last frame comes
-      before the first real one (as the field fills the empty frames of NTU RGB+D);
-    * `"hold"`: with the first frame.
+    * `"repeat"`: with repetitions of the observed frames, so that their last frame comes before the first
+    real one (the usual way to fill the empty frames of NTU RGB+D); * `"hold"`: with the first frame.
 
     The future is the `num_future` frames from :math:`s_\rho` on. Frames beyond the end of the clip are zero
-    and not present, so that they count neither in the loss nor in an error. With nothing reserved, a clip is
-    observed to its end and has no recorded future.
+    and not present, so that they count neither in the loss nor in an error. Without reserved frames, a clip
+    is observed to its end and has no recorded future.
 
     Args:
         motion: The clip, `T` frames.
@@ -67,7 +66,7 @@ def split_tasks(
         reserved: Frames :math:`R` at the end of the clip that are never observed, at least 0. (default:
             `num_future`)
         observation_ratio: The share :math:`\rho` of the observable frames that has been seen so far, above 0
-            and at most 1: with 0.2, an action is recognised by its first fifth.
+            and at most 1: with 0.2, an action is recognised from its first fifth.
         padding: `"repeat"` or `"hold"`.
         split: The frame :math:`s` where the future begins, for windows whose two parts are fixed.
         part: The part of the frames before :math:`s_\rho` that the model sees, as two shares; `(0.2, 1)`

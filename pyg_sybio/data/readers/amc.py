@@ -27,7 +27,8 @@ def read_amc(path: str | Path, *, asf: str | Path | None = None, skeleton: Skele
             :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)
 
     Returns:
-        One person, `[1, T, M, 3]`, in metres, at CMU's 120 Hz: the format does not say.
+        One person, `[1, T, M, 3]`, in metres, at 120 Hz as in the CMU library, because the format does not
+        contain the frame rate.
 
     Raises:
         ValueError: If a file is damaged, naming the line, or lacks a joint of the skeleton.
@@ -68,7 +69,7 @@ def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
     freedom, in any order.
 
     Raises:
-        ValueError: If something else is in it, naming the line.
+        ValueError: If the file contains anything else; the message names the line.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

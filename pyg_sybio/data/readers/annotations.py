@@ -1,9 +1,9 @@
-r"""Annotation pickles, in which the field shares skeletons extracted from whole video data sets.
+r"""Annotation pickles, a common format for skeletons extracted from whole video data sets.
 
 A file is ``{"split": {name: [ids]}, "annotations": [...]}``, or only the list of annotations, as the tools
-that extract skeletons from videos write it. An annotation is a dictionary with ``frame_dir`` (the clip's id),
-``total_frames``, usually ``label`` (a number), ``keypoint`` `[P, T, M, C]` and usually ``keypoint_score``
-`[P, T, M]`; other entries (``img_shape``, ...) are not used.
+that extract skeletons from videos write it. An annotation is a dictionary with ``frame_dir`` (the id of the
+clip), ``total_frames``, usually ``label`` (a number), ``keypoint`` `[P, T, M, C]` and usually
+``keypoint_score`` `[P, T, M]`; other entries (``img_shape``, ...) are not used.
 """
 
 import re
@@ -34,7 +34,7 @@ _SPLIT_NAME = re.compile(r"(?:(?P<protocol>.+)_)?(?P<part>train|val|test)(?P<fol
 
 @dataclass(frozen=True, eq=False)
 class AnnotationFile:
-    r"""An annotation pickle, whose arrays stay in the file until a clip is asked for.
+    r"""An annotation pickle, whose arrays stay in the file until a clip is requested.
 
     Args:
         path: The file.
@@ -139,9 +139,9 @@ def read_annotations(path: str | Path, *, skeleton: Skeleton | None = None) -> I
         confidence is 0 otherwise. Without scores, a joint in an image is present unless all its coordinates
         are 0, which is how detectors write a joint that they did not find; its score, if the skeleton has
         one, is 1. In space, the origin is a valid position (centred clips have a joint there in every frame),
-        so a person is present with all joints unless all of them are 0. Persons who are present nowhere are
-        left out. The tracks are the persons' indices in the file. A clip in which nobody is present has one
-        person, who is present nowhere.
+        so a person is present with all joints unless all of them are 0. Persons who are never present are
+        left out. The tracks are the indices of the persons in the file. A clip without any person becomes one
+        person who is never present.
     """
     yield from load_annotations(path).motions(skeleton=skeleton)
 
@@ -172,10 +172,10 @@ def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: st
             raise ValueError(
                 f"'keypoint_score' has shape {list(scores.shape)}, expected {list(keypoints.shape[:3])}"
             )
-        # A score that is the peak of a heat map may be slightly below 0: nothing was seen there.
+        # A score from the peak of a heat map may be slightly negative, which means that nothing was seen.
         scores = scores.clip(min=0)
     if not persons:
-        # Nothing in the file is as large as the arrays that are made here.
+        # The file is much smaller than the arrays that would be created here.
         if num_frames * num_joints * skeleton.num_features > MAX_EMPTY:
             raise ValueError(f"'keypoint' has {num_frames} frames without any person")
         keypoints = np.zeros((1, *keypoints.shape[1:]), np.float32)

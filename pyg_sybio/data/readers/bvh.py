@@ -64,8 +64,8 @@ class BvhRig(Rig):
         Args:
             name: Its name. (default: `rig` and the number of its joints)
             units: Unit of the file.
-            end_sites: Whether end sites that do not coincide with their joint become joints too, which rigs
-                need whose hands or head have no other end.
+            end_sites: Whether end sites that do not coincide with their joint also become joints. This is
+                needed for rigs in which nothing else marks the ends of the hands or the head.
 
         Raises:
             ValueError: If an end site has the name of a joint.
@@ -122,7 +122,7 @@ def load_bvh(path: str | Path) -> tuple[BvhRig, Tensor, float]:
     if not (frame_time > 0 and isfinite(1 / frame_time)):
         words.fail(f"the frame time {time}", "a positive number of seconds")
 
-    # It grows with the lines in the file: nothing is allocated because of the number in the file.
+    # The list grows with the lines of the file: the frame count in the file is not trusted.
     values = array("d")
     num_read = 0
     for line in words.not_blank():
@@ -154,9 +154,9 @@ def load_bvh_rig(path: str | Path) -> BvhRig:
 def frame_rate_of(frame_time: float) -> float:
     r"""The frame rate in Hz of a frame time in seconds.
 
-    Files round it: `0.0333333` means 30 Hz. So the rate is the whole number nearest to
-    :math:`1/\text{time}` if that is within a ten-thousandth of it (the television rates 23.976, 29.97 and
-    59.94 Hz are ten times as far from theirs), and :math:`1/\text{time}` itself if not.
+    Files round the frame time: `0.0333333` means 30 Hz. The rate is therefore the integer nearest to
+    :math:`1/\text{time}` if they differ by at most a ten-thousandth, and :math:`1/\text{time}` otherwise.
+    (The television rates 23.976, 29.97 and 59.94 Hz differ from integers by ten times as much.)
     """
     rate = 1 / frame_time
     return float(round(rate)) if abs(round(rate) - rate) <= 1e-4 * rate else rate

@@ -1,4 +1,4 @@
-r"""Keypoints as detectors write them: arrays in `.npy` and JSON, COCO results, folders of OpenPose."""
+r"""Keypoints in the formats of detectors: arrays in `.npy` and JSON, COCO results, OpenPose folders."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -25,8 +25,8 @@ def read_keypoints(path: str | Path, *, skeleton: Skeleton | None = None) -> Mot
       with the coordinates of a keypoint, followed by its confidence if there is one (MediaPipe: x, y, z,
       visibility; COCO: x, y, score). In JSON, `null` is a missing number.
     * **COCO results** in JSON: `[{"image_id": 1, "keypoints": [x0, y0, c0, x1, ...]}, ...]`, one entry per
-      person. Images are frames, in the order of their numbers; an image without an entry shows nobody. The
-      number is the `image_id`, or is at the end of its name (`"frame_000012.jpg"`).
+      person. Images are frames, in the order of their numbers; an image without an entry contains no person.
+      The number is the `image_id`, or is at the end of its name (`"frame_000012.jpg"`).
     * The folder that **OpenPose** writes: a file `NAME_000000000012_keypoints.json` per frame, with
       `"people": [{"pose_keypoints_2d": [x0, y0, c0, x1, ...]}]`.
 
@@ -152,7 +152,7 @@ def _openpose_frames(folder: Path) -> _Frames:
 
 
 def _frame_number(image: Any, where: str, series: set[str]) -> int:
-    """Number of an image, which is identified by it or by a name that ends in it; all are of one series."""
+    """Number of an image, from its id or the end of its name; all images must belong to one series."""
     found = _NUMBERED.fullmatch(Path(image).stem) if isinstance(image, str) else None
     if found is None and (type(image) is not int or image < 0):
         raise ValueError(f"{where} {shown(image)}, expected a number, or a name that ends in one")

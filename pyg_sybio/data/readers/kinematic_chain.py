@@ -1,4 +1,4 @@
-r"""What rigs of every file format share: rotations about axes, and joint positions by forward kinematics."""
+r"""Base classes for rigs of all file formats: rotations about axes, and forward kinematics."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from pyg_sybio.rotations import euler_to_matrix, forward_kinematics
 from pyg_sybio.skeleton import Skeleton
 
 MAX_JOINTS = 1000
-"""A rig with more joints is refused: no body has as many, but a damaged or hostile file may."""
+"""A rig with more joints is refused: no body has that many, but a damaged or hostile file may."""
 
-# Joints times frames that are posed at once: a few dozen megabytes, however long the file is.
+# Joints times frames that are processed at once: a few dozen megabytes, regardless of the file length.
 _POSED_AT_ONCE = 2**16
 
 
@@ -36,8 +36,8 @@ class RigJoint:
         name: Its name.
         parent: Index of the parent, -1 for the root.
         offset: Its position relative to the parent at rest.
-        channels: What a frame gives for it, in the order of the columns: some of `Xposition`, ...,
-            `Zrotation`.
+        channels: The channels of the joint in each frame, in the order of the columns: some of `Xposition`,
+            ..., `Zrotation`.
     """
 
     name: str

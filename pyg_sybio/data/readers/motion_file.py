@@ -1,4 +1,4 @@
-r"""Motions in files that anybody can write: a NumPy ``.npz`` or a ``.json`` with the same fields.
+r"""Motion files that are easy to write: a NumPy ``.npz`` or a ``.json`` file with the same fields.
 
 =============== =========================== ===========================================================
 field           shape or type               meaning
@@ -59,7 +59,7 @@ MAX_TEXT_BYTES = 2**24
 MAX_ENTRIES = 1000
 """Largest number of joints, bones or parts of a skeleton in a file: checking more could take forever."""
 
-# By this similarity, "framerate" and "joint_confidence" are misspelt, while "probabilities" is another name.
+# With this threshold, "framerate" and "joint_confidence" count as misspelt, but "probabilities" does not.
 _SIMILARITY = 0.75
 _EXPECTED = "expected a motion's fields: 'poses', and perhaps " + ", ".join(FIELDS[1:])
 
@@ -180,7 +180,7 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
             skeleton = _checked_skeleton(json.dumps(found))
         except ValueError as error:
             raise ValueError(f"{path}, {error}") from None
-    # Only a shipped name: a file from others must not make us open further files.
+    # Only shipped names, because an untrusted file must not cause other files to be opened.
     elif isinstance(found, str) and found.partition(":")[0] in available_skeletons():
         try:
             skeleton = load_skeleton(found)
@@ -201,7 +201,7 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
 
 @lru_cache(maxsize=16)
 def _checked_skeleton(text: str) -> Skeleton:
-    """A skeleton from its JSON. The files of a folder mostly have the same one, and checking it is slow."""
+    """Parse and cache a skeleton: the files of a folder mostly have the same one, and checking it is slow."""
     return Skeleton.from_dict(json.loads(text), where="'skeleton'")
 
 
@@ -238,7 +238,7 @@ _READ = {"frame_rate": _number, "label": _text, "ids": _ids, "tracks": _tracks, 
 
 
 def _check_names(names: Iterable[str], path: Path) -> None:
-    """Refuse files without poses, and names that are almost a field's: no field must be lost."""
+    """Refuse files without poses, and names that are similar to a field and probably misspelt."""
     names = list(names)
     for name in names:
         if name not in FIELDS:
@@ -275,7 +275,7 @@ def _value(file: NpzFile, name: str) -> Any:
         raise ValueError(f"{where} has shape {list(array.shape)}, expected a single value")
     try:
         value = array.item()
-    except ValueError as error:  # a character that Unicode does not have
+    except ValueError as error:  # an invalid Unicode character
         raise ValueError(f"{where}: {error}, expected a text") from None
     if isinstance(value, str) and (name == "ids" or (name == "skeleton" and value.startswith("{"))):
         return parse_json(value, where)
@@ -299,7 +299,7 @@ def _from_lists(value: Any, name: str, where: str, dtype: type, skeleton: Skelet
         kinds, kept = (frozenset({bool}), np.bool_) if present else (NUMBERS, dtype)
         return to_array(value, [None] * depth, where, kinds=kinds, dtype=kept)
     if first is None and len(items) % skeleton.num_joints == 0:
-        depth += 1  # Nothing was recorded, so no number tells the depth: a null is a joint.
+        depth += 1  # Without any number the depth is unknown: assume that a null is a joint.
     value = _with_features(value, depth - 2, skeleton.num_features)
     return to_array(value, [None] * depth, where, null=True, dtype=dtype)
 

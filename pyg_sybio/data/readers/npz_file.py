@@ -1,4 +1,4 @@
-r"""NumPy archives and arrays from other people: no pickles, no memory beyond the bytes that are read."""
+r"""Untrusted NumPy archives and arrays: no pickles, and no memory beyond the bytes that are read."""
 
 import io
 import math
@@ -78,7 +78,7 @@ class NpzFile(AbstractContextManager):
         with self.open(name) as (header, stream):
             if header.num_bytes > max_bytes:
                 raise ValueError(f"{header.num_bytes} bytes, expected at most {max_bytes}")
-            # It grows with the bytes that are read, whatever the header claims.
+            # The buffer grows with the bytes that are read; the size in the header is not trusted.
             content = bytearray()
             while chunk := stream.read(_CHUNK):
                 content += chunk
@@ -100,7 +100,7 @@ class NpzFile(AbstractContextManager):
                     f"{self._where(name)} is packed in a way that numpy.savez never uses, expected its way"
                 )
             with _named(self._where(name)):
-                # Compares the two places of a name in an archive, so that no change goes unnoticed.
+                # Opening compares both copies of the name in the archive, which detects changes.
                 self._zip.open(member).close()
         return tuple(member.removesuffix(".npy") for member in members)
 
@@ -121,7 +121,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def _read_header(stream: IO[bytes], file_size: int) -> ArrayHeader:
-    """The header at the beginning of a stream, which must be followed by as many bytes as it says."""
+    """The header at the start of a stream, which must be followed by the announced number of bytes."""
     start = stream.read(len(_MAGIC) + 2)
     if start[:-2] != _MAGIC:
         raise ValueError(f"begins with {start[:-2]!r}, expected {_MAGIC!r}")

@@ -42,14 +42,13 @@ def read_ntu(path: str | Path) -> Motion:
     A person is a body with its number, which is the person's track. Persons come in the order in which they
     appear, and are present in the frames that list their body. All joints of a listed body are present,
     including those that the sensor inferred: its tracking state 0 (not tracked), 1 (inferred) or 2 (tracked)
-    becomes the confidence 0, 0.5 or 1. Only a joint at the origin, which is inside the camera, is not
-    present.
+    becomes the confidence 0, 0.5 or 1. Only a joint at the origin, that is, at the camera, is not present.
 
     Of the twelve numbers of a joint, the position and the tracking state are used and must be finite. The
-    others (its position in the depth and colour images, its orientation) and the fields of a body after its
+    others (position in the depth and colour images, orientation) and the fields of a body after its
     number must be numbers; they may be infinite or `nan`, as for joints outside an image.
 
-    A file without any body becomes one person who is present nowhere.
+    A file without any body becomes one person who is never present.
 
     Args:
         path: The file. A name `SsssCcccPpppRrrrAaaa` gives the ids `setup`, `view` (the camera), `subject`
@@ -175,7 +174,7 @@ def _joints(path: Path, lines: Sequence[bytes], start: int) -> np.ndarray:
     if len(rows) == SKELETON.num_joints and set(map(len, rows)) == {JOINT_NUMBERS}:
         with suppress(ValueError):
             return np.fromiter(map(float, chain.from_iterable(rows)), dtype=np.float64)
-    # Something is wrong: once more, slowly, to find the place.
+    # Parse again, slowly, to locate the error.
     return np.concatenate([_joint(path, lines, start + joint) for joint in range(SKELETON.num_joints)])
 
 

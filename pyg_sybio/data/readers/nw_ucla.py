@@ -1,4 +1,4 @@
-r"""The JSON files of Northwestern-UCLA (Kinect v1, 20 joints, metres), as the field shares them.
+r"""The commonly distributed JSON files of Northwestern-UCLA (Kinect v1, 20 joints, metres).
 
 A file is an object with `file_name` (`aAA_sSS_eEE_vVV`: action, subject, repetition, view), `skeletons`
 `[T, 20, 3]` and `label`, the number of the class from 1.
@@ -23,7 +23,7 @@ ACTIONS = listed("ucla_actions.txt")
 """The classes, in the order of the labels 1 to 10."""
 
 ACTION_NUMBERS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)
-"""Their numbers in file names: `a08` is donning, with label 7."""
+"""Numbers of the actions in file names: `a08` is donning, with label 7."""
 
 SKELETON = load_skeleton("ucla20")
 
@@ -34,7 +34,7 @@ _KEYS = ("file_name", "label", "skeletons")
 def read_nw_ucla(path: str | Path) -> Motion:
     r"""The motion of a file: one person, with ids `subject`, `repetition` and `view`, and the class as label.
 
-    A joint at the origin, which is inside the camera, was not tracked and is not present. The frame rate is
+    A joint at the origin, that is, at the camera, was not tracked and is not present. The frame rate is
     None, because the data set does not state it.
 
     Args:

@@ -1,4 +1,4 @@
-"""People that a file lists frame by frame, and keypoints of detectors, as a motion."""
+"""Motions from lists of persons per frame, and from keypoints of detectors."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
 
 MAX_VALUES = 2**22
-"""Largest number of values (16 MiB) of a motion in which hardly anybody is listed."""
+"""Largest number of values (16 MiB) of a motion in which most entries are empty."""
 
 KEYPOINT_WIDTHS = {"xyz": (3, 4), "xy": (2, 3), "xy+score": (3,)}
 """Possible numbers of values per keypoint, by the coordinates of the skeleton."""
@@ -28,7 +28,7 @@ def spread(
     num_frames: int,
     where: str,
 ) -> Tensor:
-    r"""An array of listed people, with zeros where nobody is listed.
+    r"""Array of the listed persons, with zeros where no person is listed.
 
     Args:
         values: The values of the joints of each listed person.
@@ -43,8 +43,8 @@ def spread(
         - **output:** `[P, T, M, K]`, single precision
 
     Raises:
-        ValueError: If the array would have more than :data:`MAX_VALUES` values, nearly all of them zeros: in
-            a small file, the next person may come after a billion frames.
+        ValueError: If the array would have more than :data:`MAX_VALUES` values, nearly all of them zeros,
+            because in a small file the next person may appear after a billion frames.
     """
     shape = (num_persons, num_frames, *values.shape[1:])
     size = math.prod(shape)
@@ -123,8 +123,8 @@ def listed_motion(
 ) -> Motion:
     r"""A motion from the people of each frame, if they have no identity from one frame to the next.
 
-    Person `k` of the motion is whoever is listed at index `k` of a frame. The number of persons is the
-    largest number in a frame, and at least one. A frame that is not listed shows nobody.
+    Person `k` of the motion is the person at index `k` in each frame. The number of persons is the largest
+    number in a frame, and at least one. A frame that is not listed contains no person.
 
     Args:
         values: Coordinates and confidence of all people, frame by frame.

@@ -1,8 +1,8 @@
-r"""Pickles from other people that hold arrays and plain values: read as data, never run.
+r"""Untrusted pickles with arrays and plain values, which are read as data and never executed.
 
 A pickle is a program for a small stack machine that may import and call anything. :class:`PlainUnpickler`
 allows only the instructions that numbers, text, lists, tuples, dictionaries, sets and numpy arrays need.
-Nothing is imported: :meth:`PlainUnpickler.call` stands for the few functions that numpy's pickles name.
+Nothing is imported: :meth:`PlainUnpickler.call` replaces the few functions that numpy's pickles call.
 
 Note:
     ``pickle.Unpickler`` with a restricted ``find_class`` would still allocate whatever sizes the file
@@ -25,8 +25,9 @@ from typing import Any, Literal
 import numpy as np
 
 _MAX_LONG = 255  # bytes of an integer
-# A container of one byte in the file takes 50 to 200 bytes in memory: after the free ones, each needs this
-# many bytes of the file. (An annotation has about 25 containers, and thousands of bytes.)
+# A container may take one byte in the file but 50 to 200 bytes in memory: beyond a fixed number of
+# containers, each must correspond to this many bytes of the file. (An annotation has about 25 containers, and
+# thousands of bytes.)
 _BYTES_PER_OBJECT = 16
 _MAX_DIMENSIONS = 8
 _CORES = ("core", "_core")  # of numpy 1 and numpy 2
@@ -81,7 +82,7 @@ def _array(data: Any, dtype: _DType, shape: tuple[Any, ...], order: Any) -> np.n
         )
     flat = np.frombuffer(data, values) if num_bytes else np.empty(0, values)
     if values.kind == "U" and (flat.view(flat.dtype.str[0] + "u4") > sys.maxunicode).any():
-        raise ValueError("text with characters that do not exist")  # numpy breaks when it meets them
+        raise ValueError("text with characters that do not exist")  # numpy fails for these
     return flat.reshape(shape, order=order)
 
 
@@ -93,7 +94,7 @@ class Global:
 
 
 def _key(value: Any) -> str | int:
-    """A key of a dictionary: text or a small integer, whose hashes nobody can make collide."""
+    """A key of a dictionary: text or a small integer, for which hash collisions cannot be forced."""
     if type(value) is str or (type(value) is int and abs(value) < 2**31):
         return value
     raise ValueError(f"a key of type {type(value).__name__}, expected text or a small integer")
@@ -104,7 +105,7 @@ class PlainUnpickler(pickle._Unpickler):
 
     Args:
         content: The pickle.
-        where: What error messages call it.
+        where: Name of the pickle in error messages.
     """
 
     instructions = """
@@ -112,7 +113,7 @@ class PlainUnpickler(pickle._Unpickler):
         SHORT_BINUNICODE BINUNICODE BINUNICODE8 EMPTY_TUPLE TUPLE LIST APPEND APPENDS DICT SETITEM SETITEMS
         ADDITEMS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD
     """
-    # Those for containers and views of the file, which take many times their bytes in the file.
+    # Instructions for containers and views of the file, which take much more memory than bytes in the file.
     large_instructions = """
         MARK TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST EMPTY_DICT EMPTY_SET SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8
     """
@@ -168,7 +169,7 @@ class PlainUnpickler(pickle._Unpickler):
         return self.stack[0]
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        """Return what a function in :attr:`names` makes of its arguments."""
+        """Return the result of calling a function in :attr:`names`."""
         match name.rpartition(".")[2], arguments:
             case "dtype", (str(code), False | 0, True | 1) if _TYPE.fullmatch(code):
                 return _DType(code)
@@ -220,7 +221,7 @@ class PlainUnpickler(pickle._Unpickler):
 
     def load_frame(self) -> None:
         size, place = self.number(8), self.place
-        self.take(size)  # is it there?
+        self.take(size)  # check that the frame is complete
         self.place = place
 
     def load_long4(self) -> None:
@@ -273,7 +274,7 @@ class PlainUnpickler(pickle._Unpickler):
                     raise ValueError("an array of Python objects, expected numbers or text")
                 array.values = _array(data, dtype, shape, "F" if fortran else "C")
             case (3, "<" | ">" | "|" | "=" as order, None, None, None, *rest), _DType() as dtype:
-                # Sizes and flags, which follow from the code: of a number, and of text.
+                # Sizes and flags of numbers and of text, which are determined by the code.
                 if rest not in ([-1, -1, 0], [np.dtype(dtype.code).itemsize, 4, 8]):
                     raise ValueError("a numpy type that is not a plain number or text")
                 dtype.byte_order = order

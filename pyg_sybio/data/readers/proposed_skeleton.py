@@ -1,7 +1,7 @@
-r"""A skeleton proposed for a rig: which joints form the body, its centre, its mirror pairs and its parts.
+r"""Proposal of a skeleton for a rig: the joints of the body, its centre, mirror pairs and parts.
 
-All rules hold for any tree, for a hand or a quadruped as well as for a person; names only help to find left
-and right and the trunk, and give the parts readable names. The result is a proposal, which users may edit.
+The rules apply to any tree, such as a hand, a quadruped or a person; names are only used to find left, right
+and the trunk, and to name the parts. The result is a proposal, which users may edit.
 """
 
 import re
@@ -18,8 +18,8 @@ from torch import Tensor
 from pyg_sybio.rotations import check_parents
 from pyg_sybio.skeleton import Skeleton
 
-# A side branch becomes a limb if its length is at least this share of the distance from the centre to where
-# it branches off (true for a head, false for a finger at the end of an arm) ...
+# A side branch becomes a limb if its length is at least this fraction of the distance from the centre to
+# where # it branches off (true for a head, false for a finger at the end of an arm) ...
 _MIN_LIMB_OF_DISTANCE = 0.5
 # ... and at least this share of the longest limb (false for a stump on the trunk).
 _MIN_LIMB_OF_LONGEST = 0.1
@@ -140,7 +140,7 @@ def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> No
 def _first_of_body(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> int:
     """Index of the first joint of the body; the joints before it only carry the body."""
     num_children = Counter(parents)
-    flat = bool((rest == rest[0]).all())  # then positions mean nothing
+    flat = bool((rest == rest[0]).all())  # then positions carry no information
     joint = 0
     while num_children[joint] == 1 and any(num_children[other] > 1 for other in range(joint, len(names))):
         child = joint + 1  # parents come first, so the only child of the first joint is the next one
@@ -205,7 +205,7 @@ class _Tree:
         length = [0.0] + [float((rest[child] - rest[parent]).norm()) for child, parent in self.bones]
         if not any(length):
             length = [1.0] * len(names)
-        # Left and right get the same lengths, so that they are divided alike.
+        # Left and right get the same lengths, so that they are divided symmetrically.
         even = [(length[j] + length[self.image.get(j, j)]) / 2 for j in range(len(names))]
         self.graph: nx.Graph = nx.Graph()
         self.graph.add_nodes_from(range(len(names)))
@@ -298,7 +298,7 @@ def _owners(tree: _Tree) -> dict[int, int]:
         for place, other in enumerate(outer):
             length = reach[other] + tree.neighbours[joint][other]
             stays = owner[joint] == joint and (
-                (place == 0 and joint != tree.center)  # the longest branch goes on
+                (place == 0 and joint != tree.center)  # the longest branch continues
                 or (
                     length >= _MIN_LIMB_OF_DISTANCE * depth[joint]
                     and length >= _MIN_LIMB_OF_LONGEST * longest

@@ -33,7 +33,7 @@ TYPES = {"float16": "<f2", "float32": "<f4", "float64": "<f8", "bool": "|b1"}
 
 
 class DamagedStoreError(ValueError):
-    """The files of a store are not what was written."""
+    """The files of a store differ from what was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def mapped(path: Path, kind: str, row: tuple[int, ...]) -> np.ndarray:
 
 
 class Clips(Sequence[ClipInfo]):
-    """The properties of each clip, made on access: there may be a hundred thousand clips."""
+    """The properties of each clip, created on access because there may be a hundred thousand clips."""
 
     def __init__(self, columns: Mapping[str, Any], root: str) -> None:
         self._columns = {name: columns[name] for name in COLUMNS}

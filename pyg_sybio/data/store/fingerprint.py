@@ -1,4 +1,4 @@
-"""Descriptions of what a prepared result was made from, the same in every process."""
+"""Descriptions of the inputs of a prepared result, identical in every process."""
 
 import functools
 import json

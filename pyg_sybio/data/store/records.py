@@ -18,7 +18,7 @@ Read = Callable[[Path], Motion | Iterable[Motion]]
 Preprocess = Callable[[Motion], Motion | None]
 
 LOOK_AHEAD = 32
-"""Files that are still read after one that failed, so that the error can name the next ones too."""
+"""Number of files that are still read after a failure, so that the error can also name the next ones."""
 NUM_ERRORS_SHOWN = 5
 
 
@@ -71,10 +71,10 @@ def read_files(
 
     Args:
         files: The files.
-        read: Gives the motion or the motions of a file.
+        read: Function that returns the motion or motions of a file.
         preprocess: Applied to each motion; None if the motion is to be left out.
         num_processes: Largest number of processes.
-        folder: Where workers may leave files on their way to this process.
+        folder: Folder for files that transfer large results from workers to this process.
         advance: Called after each file.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where prepared clips are stored, and by how many processes they are made."""
+"""Settings for storing prepared clips: the folder and the number of processes."""
 
 from dataclasses import dataclass
 from pathlib import Path

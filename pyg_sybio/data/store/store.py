@@ -44,7 +44,7 @@ from pyg_sybio.skeleton import Skeleton
 __all__ = ["ClipInfo", "DamagedStoreError", "MotionStore", "prepare"]
 
 FORMAT = 1
-"""Increased when stores are written, or motions are read, in another way; older stores are then remade."""
+"""Version of stores and readers; stores of older versions are prepared again."""
 
 CACHE_VARIABLE = "PYG_SYBIO_CACHE"
 
@@ -118,8 +118,8 @@ class MotionStore:
             ids=clip.ids,
             tracks=clip.tracks,
             source=clip.source,
-            # The values were checked when the motion was prepared, and the checksums say that they are the
-            # same.
+            # The values were checked when the motion was prepared, and the checksums guarantee that they are
+            # unchanged.
             check_values=False,
         )
 
@@ -145,7 +145,7 @@ def prepare(
     root: str | Path,
     storage: Storage = DEFAULT_STORAGE,
 ) -> MotionStore:
-    """The prepared motions of files: made now, or opened if an earlier run has made them.
+    """Prepare the motions of files, or open the store of an earlier run.
 
     A store is made in a hidden folder and renamed when it is complete. Another process that wants the same
     store waits, and then opens it. A store is remade, and the previous one removed, if a file was added,
@@ -155,12 +155,13 @@ def prepare(
 
     Args:
         files: The raw files, in the order of the clips.
-        read: Gives the motion or motions of a file. The motions of an iterator are not collected in memory.
+        read: Function that returns the motion or motions of a file. The motions of an iterator are not
+            collected in memory.
         preprocess: Applied to each motion before it is stored; None leaves the motion out. Both functions
             must be picklable: functions of a module, `functools.partial` of one, transforms.
-        settings: What else the result depends on, such as the version of a user's function (changes of its
-            code are not noticed) and the choice of the files: there is one store for each `root`, `settings`,
-            `read` and `preprocess`.
+        settings: Further values on which the result depends, such as the version of a user's function
+            (changes of its code are not detected) and the choice of the files: there is one store for each
+            `root`, `settings`, `read` and `preprocess`.
         root: The folder of the raw files.
         storage: The folder of the stores, and how they are made.
 
@@ -196,7 +197,7 @@ def prepare(
     try:
         return MotionStore(folder, root=root)
     except (DamagedStoreError, OSError):
-        pass  # it does not exist, or is being removed: tried again below, while no other process works on it
+        pass  # it does not exist or is being removed: tried again below, under the lock
     with _writing(cache), _alone(cache / f"{family}.lock", root, storage.progress):
         _remove(cache, f".{family}.")  # the remains of a process that was killed
         if folder.exists():

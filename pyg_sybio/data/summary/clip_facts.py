@@ -1,4 +1,4 @@
-r"""The facts about a clip that are counted, and the facts about all clips of a file.
+r"""The properties of a clip that are counted, and those of all clips of a file.
 
 Worker processes import this module, so it imports only what reads files.
 """

@@ -38,8 +38,8 @@ class AlignView(LinearTransform):
 
     Note:
         The two vectors are not exactly at right angles. Here the spine is exactly along z, and the shoulders
-        are as close to x as a rotation about z allows. In the field, a second free rotation moves the
-        shoulders onto x, which tilts the spine again by the same angle.
+        are as close to x as a rotation about z allows. Other implementations rotate the shoulders onto x with
+        a second, unconstrained rotation, which tilts the spine again by the same angle.
     """
 
     def __init__(

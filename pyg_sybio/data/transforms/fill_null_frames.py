@@ -17,16 +17,16 @@ class FillNullFrames(MotionTransform):
     .. math::
         f + (t - f) \bmod L \quad (\text{repeat}), \qquad \min(\max(t, f), l) \quad (\text{hold}),
 
-    separately for each person. So "repeat" plays the person's own sequence again and again, forwards after
-    the person has left, and so that it ends where the person appears before that; "hold" keeps the person
-    still. All values of a frame are copied: poses, presence, confidence, translation.
+    separately for each person. That is, "repeat" plays the sequence of the person in a loop, aligned so that
+    its end precedes the first frame and its start follows the last frame in which the person is seen; "hold"
+    keeps the person still. All values of a frame are copied: poses, presence, confidence, translation.
 
-    Gaps in between are not filled: :class:`~pyg_sybio.data.transforms.FillMissing` does that, with
-    `edges=False` if nothing else is to be filled (before this transform, otherwise the gaps are repeated). A
-    person who is never seen stays unseen.
+    Gaps in between are not filled: use :class:`~pyg_sybio.data.transforms.FillMissing` for them, with
+    `edges=False` to fill only gaps, before this transform (otherwise the gaps are repeated). A person who is
+    never seen stays unseen.
 
     Args:
-        mode: `"repeat"` or `"hold"`. (default: `"repeat"`, the field's)
+        mode: `"repeat"` or `"hold"`. (default: `"repeat"`, as usual for NTU RGB+D)
 
     Raises:
         ValueError: If `mode` has another value.
@@ -34,9 +34,9 @@ class FillNullFrames(MotionTransform):
     Note:
         A filled frame counts as present afterwards, as in the benchmarks, whose networks are trained on it.
         Forecasts must not be compared with it: apply the transform to the observed part of a clip, not to the
-        clip before it is split into observed and future frames. In the field, the sequence of a person who
-        appears late is also moved to the start of the clip; then two persons who meet no longer act at the
-        same time, so here everyone keeps their time.
+        clip before it is split into observed and future frames. Other implementations also move the sequence
+        of a person who appears late to the start of the clip. Persons who interact are then no longer
+        synchronised, so their times are not changed here.
     """
 
     def __init__(self, *, mode: Literal["repeat", "hold"] = "repeat") -> None:

@@ -24,7 +24,8 @@ def build_transforms(
         plain: ``{"name": "Center", "arguments": {"joint": "spine"}}``, or a list of these; arguments are
             optional. Recipes write ``class_path`` and ``init_args``.
         where: Its place, for error messages.
-        resolve: Finds a class by its name. (default: registered ones only, as a file may name no other)
+        resolve: Function that finds a class by its name. (default: only registered ones, as required for
+            files)
 
     Raises:
         ValueError: If it has neither form, there is no such transform, or an argument is unknown, missing,
@@ -96,7 +97,7 @@ def _build_one(plain: Any, where: str, resolve: Resolver) -> BaseTransform:
 
 
 def plain_value(value: Any, where: str) -> Any:
-    """A value as JSON can hold it.
+    """Convert a value to one that JSON can represent.
 
     Raises:
         ValueError: If it cannot.

@@ -10,10 +10,10 @@ from pyg_sybio.data.transforms.base import MotionTransform
 class JoinTracks(MotionTransform):
     r"""Make one person of tracks that are never seen in the same frame (NTU RGB+D).
 
-    A tracker that loses a person assigns a new number when it finds the person again. Each person in turn
-    joins the first earlier one with whom, including everybody who has already joined, they share no frame; a
-    person who shares a frame with all of them stays separate. The joined person keeps the first one's track
-    number and index.
+    A tracker that loses a person assigns a new number when it finds the person again. Each track in turn is
+    joined to the first earlier person (including the tracks already joined to that person) with whom it
+    shares no frame; a track that shares a frame with all of them stays separate. The joined person keeps the
+    track number and index of its first track.
 
     Order persons by motion and drop spurious bodies before, so that the important tracks are joined first:
 
@@ -23,7 +23,7 @@ class JoinTracks(MotionTransform):
 
     Note:
         A person who comes back cannot be distinguished from another one who appears when the first has left;
-        these are joined as well, as is usual in the field.
+        these are joined as well, as is usual for NTU RGB+D.
     """
 
     def forward(self, motion: Motion) -> Motion:

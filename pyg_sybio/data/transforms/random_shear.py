@@ -14,8 +14,8 @@ class RandomShear(LinearTransform):
         x' = (I + S)\, x, \qquad s_{ii} = 0, \quad s_{ij} \sim U(-\text{amount}, \text{amount})
 
     Args:
-        amount: Largest shear, from 0 to 0.5, up to which the map always has an inverse. (default: 0.5, as
-            usual in the field)
+        amount: Largest shear, from 0 to 0.5, up to which the map always has an inverse. (default: 0.5, a
+            common choice)
 
     Raises:
         ValueError: If `amount` is not from 0 to 0.5, or poses are rotations.

@@ -9,10 +9,10 @@ from pyg_sybio.data.motion import MAX_RATE, MIN_RATE, Motion
 from pyg_sybio.data.transforms.base import MotionTransform, check_range
 from pyg_sybio.data.transforms.interpolate import interpolate
 
-# A motion becomes longer by resampling only as long as it has no more numbers than this.
+# Maximum number of values of a motion that becomes longer by resampling.
 _MAX_NUMBERS = 2**23
 
-# A moment this close to a frame (in frames) is that frame: what is left of it is rounding.
+# A time this close to a frame (in frames) counts as that frame; the difference is a rounding error.
 _SAME_FRAME = 1e-6
 
 
@@ -22,8 +22,8 @@ class Resample(MotionTransform):
     Frame `k` of the result is the pose at the time :math:`k / f'` of the clip, from its first frame as far as
     it reaches: :math:`T' = \lfloor (T-1) f'/f \rfloor + 1`. Between two frames, positions, scores, confidence
     and the path of the root are interpolated linearly, rotations on the shortest arc. A joint is present
-    between two frames if it is in both. A moment that is a frame of the clip is that frame, to the last bit,
-    so that half the frame rate is every second frame.
+    between two frames if it is in both. A time that coincides with a frame gives exactly that frame, so half
+    the frame rate gives every second frame.
 
     Args:
         frame_rate: The new frame rate, in Hz.
@@ -33,7 +33,7 @@ class Resample(MotionTransform):
             (:func:`most_frames`).
 
     Note:
-        There is no filter before frames are left out, as there is none in the benchmarks that do so.
+        No low-pass filter is applied before downsampling, as in the benchmarks that downsample.
     """
 
     def __init__(self, *, frame_rate: float) -> None:
@@ -54,16 +54,16 @@ class Resample(MotionTransform):
 
 
 def most_frames(motion: Motion) -> int:
-    """The most frames that a motion may have after resampling, which bounds the memory at any frame rate."""
+    """Maximum number of frames after resampling, which bounds the memory for any frame rate."""
     return max(motion.num_frames, _MAX_NUMBERS // motion.poses[:, 0].numel())
 
 
 def at_times(motion: Motion, times: Tensor) -> Motion:
-    r"""The motion at other moments, its frame rate left as it is.
+    r"""The motion at other times; its frame rate does not change.
 
     Args:
         motion: The motion.
-        times: Moments from 0 to `T - 1`, in frames of the motion, in double precision.
+        times: Times from 0 to `T - 1`, in frames of the motion, in double precision.
 
     Shapes:
         - **times:** `[T']`

@@ -8,7 +8,7 @@ from pyg_sybio.data.transforms.resample import at_times
 
 
 class ResampleLength(MotionTransform):
-    r"""The whole motion in a number of frames, evenly spaced from the first frame to the last.
+    r"""Resample the whole motion to a number of frames, evenly spaced from the first frame to the last.
 
     Frame `k` of the result is the pose at frame :math:`k\,(T-1)/(T'-1)` of the motion, interpolated as by
     :class:`~pyg_sybio.data.transforms.Resample`; a single frame is the middle one. The frame rate becomes
@@ -26,7 +26,7 @@ class ResampleLength(MotionTransform):
 
     def forward(self, motion: Motion) -> Motion:
         last = motion.num_frames - 1
-        if self.num_frames == 1 or last == 0:  # without two frames there is no rate to change
+        if self.num_frames == 1 or last == 0:  # with a single frame, the frame rate does not change
             return motion.frames(torch.full((self.num_frames,), last // 2))
         stretch = (self.num_frames - 1) / last
         times = torch.arange(self.num_frames, dtype=torch.float64) / stretch

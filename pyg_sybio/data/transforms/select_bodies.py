@@ -10,16 +10,16 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_count, check_r
 class SelectBodies(MotionTransform):
     r"""The persons that move most, without spurious bodies of the tracker (the noise of NTU RGB+D).
 
-    A depth camera's tracker mistakes chairs for people, and detects persons for an instant. These bodies are
-    dropped, in this order:
+    The tracker of a depth camera sometimes mistakes chairs for persons, or detects a person for an instant.
+    Such bodies are dropped, in this order:
 
     1. bodies that are never seen;
     2. bodies that are seen in fewer than `min_frames` frames;
     3. bodies that are too wide for a person: in a share of more than `max_wide_share` of the frames in which
        the body is seen, its joints spread over more than `max_spread_ratio` times as much in x as in y.
 
-    A rule that would drop everybody is skipped, so that at least one person is kept (the first one, if nobody
-    is ever seen). The others are ordered by their amount of motion,
+    A rule that would drop all persons is skipped, so that at least one person is kept (the first one, if no
+    person is ever seen). The others are ordered by their amount of motion,
 
     .. math::
         \mu_p = \sum_{i=1}^{M} \frac{1}{|\mathcal T_{pi}|} \sum_{t \in \mathcal T_{pi}}
@@ -30,12 +30,11 @@ class SelectBodies(MotionTransform):
 
     Args:
         num_bodies: Largest number of persons to keep. (default: 2)
-        min_frames: Smallest number of frames of a real body. (default: 12; the field drops bodies of up to
-            11)
+        min_frames: Smallest number of frames of a real body. (default: 12; it is common to drop bodies of up
+            to 11)
         max_spread_ratio: Largest plausible ratio of the spreads in x and y, `inf` to allow any. (default:
-            0.8, as usual in the field)
-        max_wide_share: Largest share of implausible frames, from 0 to 1. (default: 0.69754, as usual in the
-            field)
+            0.8, a common choice)
+        max_wide_share: Largest share of implausible frames, from 0 to 1. (default: 0.69754, a common choice)
 
     Raises:
         ValueError: If an argument is out of range, or poses are rotations.
