@@ -165,8 +165,9 @@ class Backbone(nn.Module):
         - **output:** :math:`(G, M, \text{num\_orders} \cdot D_h)`
 
     Note:
-        The paper describes three individual networks with the same architecture, but its parameter counts
-        match a single set of weights.
+        The paper describes three individual networks with the same architecture. With a single set of
+        weights, the parameter counts of the whole model and of the joint network are near the paper's; the
+        counts of its other variants match neither (``docs/equations.md``).
     """
 
     def __init__(self, branches: Sequence[MultiscaleGCN], num_orders: int) -> None:

@@ -45,6 +45,14 @@ def test_probabilities_are_the_mean_of_both_networks_and_enter_the_prediction() 
     close(out.future, model.joint_network.predict(orders, features, actional, mean, 3), 1e-9)
 
 
+def test_prediction_loss_reaches_the_recognition_heads() -> None:
+    model = build().train()
+    model(motion(5, T)).future.square().sum().backward()
+    for network in (model.joint_network, model.bone_network):
+        for name, weight in network.recognition_head.named_parameters():
+            assert weight.grad is not None and weight.grad.any(), name
+
+
 @pytest.mark.parametrize("left_out", [{}, {"joints": False}, {"bones": False}])
 def test_in_training_the_output_has_the_logits_of_each_network(left_out: dict[str, bool]) -> None:
     model, x = build(**left_out).double().train(), motion(5, T).double()

@@ -1,6 +1,9 @@
 """Recipes: bases, overrides, errors, and old names of settings."""
 
+import contextlib
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -49,6 +52,54 @@ def test_shipped_recipes_parse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         with pytest.raises(SystemExit) as end:
             prepare(name, ["--print_config"])
         assert end.value.code == 0
+
+
+@pytest.mark.parametrize("name", ["ntu_cross_subject", "ntu_cross_view", "kinetics"])
+def test_recognition_recipes_match_the_paper(name: str) -> None:
+    recipe = complete(name)
+    model, data, trainer = recipe["model"], recipe["data"], recipe["trainer"]
+    assert (model["preset"], model["variant"], model["alpha"]) == ("ntu", None, 0.9)
+    assert (model["distance"], model["time_exponent"], model["label_smoothing"]) == ("l1", 0.0, 0.0)
+    optimizer, schedule = model["optimizer"], model["lr_scheduler"]
+    assert optimizer["class_path"] == "torch.optim.SGD"
+    assert optimizer["init_args"]["lr"] == 0.1
+    assert schedule["class_path"].endswith(".StepDecay")
+    assert schedule["init_args"] == {"milestones": [0.3, 0.6, 0.9], "factor": 0.1}
+    assert (data["batch_size"], data["settings"]["num_future"], data["views"]) == (64, 10, None)
+    assert trainer["max_epochs"] == 100
+    # Not given in the paper.
+    assert optimizer["init_args"].items() >= {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}.items()
+    check_what_the_paper_leaves_open(recipe)
+
+
+@pytest.mark.parametrize("name", ["cmu_mocap_paper", "human36m_paper"])
+def test_prediction_recipes_match_the_paper(name: str) -> None:
+    recipe = complete(name)
+    model, data, trainer = recipe["model"], recipe["data"], recipe["trainer"]
+    assert (model["preset"], model["variant"], model["alpha"]) == ("mocap", {}, 0.8)
+    assert (model["distance"], model["time_exponent"], model["label_smoothing"]) == ("l1", 0.0, 0.0)
+    optimizer, schedule = model["optimizer"], model["lr_scheduler"]
+    assert optimizer["class_path"] == "torch.optim.Adam"
+    assert optimizer["init_args"].items() >= {"lr": 1e-4, "weight_decay": 0.0}.items()
+    assert schedule["class_path"].endswith(".StepDecay")
+    assert schedule["init_args"]["milestones"] == []  # constant
+    assert (data["batch_size"], data["views"], data["train"]) == (64, None, {"split": "train"})
+    assert trainer["max_steps"] == 100_000
+    check_what_the_paper_leaves_open(recipe)
+
+
+def complete(name: str) -> dict[str, Any]:
+    """The settings of a recipe, including the defaults."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit):
+        prepare(name, ["--print_config"])
+    return dict(yaml.safe_load(printed.getvalue()))
+
+
+def check_what_the_paper_leaves_open(recipe: dict[str, Any]) -> None:
+    assert (recipe["trainer"]["gradient_clip_val"], recipe["trainer"]["precision"]) == (1.0, "auto")
+    [checkpoint] = recipe["trainer"]["callbacks"]
+    assert checkpoint["class_path"].endswith(".ModelCheckpoint")
+    assert checkpoint["init_args"]["monitor"] == "val_loss"
 
 
 def test_sizes_come_from_the_data() -> None:
