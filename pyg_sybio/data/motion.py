@@ -202,7 +202,7 @@ class Motion:
 
 
 def _check_finite(name: str, value: Tensor) -> None:
-    # The sum is fast to compute and not finite if any value is not finite; if it overflows, all values are #
+    # The sum is fast to compute and not finite if any value is not finite; if it overflows, all values are
     # checked.
     if value.sum().isfinite():
         return
