@@ -3,10 +3,10 @@
     python benchmarks/actional.py                                     25 joints, 64 persons, K = 2
     python benchmarks/actional.py --skeletons jhmdb15 mediapipe33 --batch 1 64 256 --iterations 1 4
 
-Both have the same weights and infer the same graphs, which is checked first; they are timed in turn. `ratio`
-is the time of message passing over the time of the dense twin. `training` is a forward and a backward pass,
-`evaluation` a forward pass without gradients. `time x ceiling` is the time of the dense twin per person times
-the ceiling in single precision, in GFLOP; `share` is its rate of the reference's FLOPs over that
+Both have the same weights and infer the same graphs, which is checked first; they are timed alternately.
+`ratio` is the time of message passing over the time of the dense twin. `training` is a forward and a backward
+pass, `evaluation` a forward pass without gradients. `time x ceiling` is the time of the dense twin per person
+times the ceiling in single precision, in GFLOP; `share` is its rate of the reference's FLOPs over that
 ceiling.
 """
 

@@ -51,7 +51,7 @@ def _device(text: str) -> torch.device:
 
 
 COMMON: Mapping[str, Any] = {"device": torch.device("cpu"), "seconds": 4.0, "output": None}
-"""The options that nearly every benchmark has, with their defaults."""
+"""The options that most benchmarks share."""
 
 _OPTIONS: Mapping[str, dict[str, Any]] = {
     "preset": {"choices": PRESETS, "metavar": "PRESET", "help": "model size"},
@@ -96,7 +96,7 @@ def argument_parser(documentation: str | None, **defaults: Any) -> argparse.Argu
 
 
 def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse arguments; where bfloat16 is emulated, defaults in bfloat16 are left out, which one line says.
+    """Parse arguments; if bfloat16 is emulated, default modes in bfloat16 are skipped with a message.
 
     A mode that the device does not support is a usage error.
     """
@@ -145,7 +145,7 @@ class Report:
     """Print tables while their rows arrive, and write all rows so far as JSON.
 
     Args:
-        environment: Where the figures were measured (:func:`environment`).
+        environment: Description of the machine (:func:`environment`).
         output: The JSON file. (default: none)
     """
 
@@ -165,7 +165,7 @@ class Report:
         """Print a table and add its rows to the document.
 
         Args:
-            rows: The figures; a row may hold more than the table shows.
+            rows: The results; a row may contain more values than the table shows.
             columns: Key of each column, and the format of its values, such as ``">8.2f"``; :obj:`None` is
                 printed as a dash.
             name: The list in the document that the rows are added to.
@@ -239,7 +239,7 @@ def commit_of(file: Path) -> str | None:
     """Return the commit of the checkout that tracks a file, or :obj:`None`."""
     git = partial(subprocess.run, cwd=file.parent, capture_output=True, text=True, check=True)
     try:
-        # An installed copy may lie in an unrelated repository, which does not track it.
+        # An installed copy may be inside an unrelated repository, which does not track it.
         git(["git", "ls-files", "--error-unmatch", file.name])
         return str(git(["git", "describe", "--always", "--dirty", "--abbrev=10"]).stdout.strip())
     except (OSError, subprocess.CalledProcessError):

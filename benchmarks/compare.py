@@ -1,22 +1,22 @@
-"""Two checkouts of the package, timed in turn in one run: evaluation, training steps, streams.
+"""Compare two checkouts of the package in one run: evaluation, training steps, streams.
 
     python benchmarks/compare.py OLD NEW
     python benchmarks/compare.py OLD NEW --presets mocap --batch 1 8 --modes eager folded --threads 1 --cpus 0
     python benchmarks/compare.py OLD NEW --modes --others training stream --rounds 31 --output compare.json
 
-OLD and NEW are folders that contain a version of the package `pyg_sybio`. Each version has a process of its
-own (`compare_cases.py`, of this checkout). In every round, each process times the case for about `--seconds`,
-one after the other, every other round in reverse, and its time of the round is the median of its runs. `old
-ms` and `new ms` are the medians over the rounds; `ratio` is the median of the ratios of the same round,
-with its quartiles, and is below 1 where NEW is faster. `best/best` is the ratio of the fastest rounds. With
-`--processes` there are several processes per version, in pairs that take turns, against effects that last as
-long as a process.
+OLD and NEW are folders that contain a version of the package `pyg_sybio`. Each version runs in a separate
+process (`compare_cases.py`, of this checkout). In every round, each process times the case for about
+`--seconds`, one after the other, every other round in reverse, and its time of the round is the median of its
+runs. `old ms` and `new ms` are the medians over the rounds; `ratio` is the median of the ratios of the same
+round, with its quartiles, and is below 1 where NEW is faster. `best/best` is the ratio of the fastest rounds.
+With `--processes` there are several processes per version, in pairs that take turns, against effects that
+last as long as a process.
 
 Modes are those of `latency.py`. Others: `training` is a training step of `--training-batch` clips and `agim`
 a forward pass of the same batch, each with the version's own AGIM, with the dense one, and with message
 passing; `stream` is an update of a stream, and `evaluate` the evaluation of built-in synthetic motions by the
-`demo` preset. What a version cannot run is reported with the reason. Threads and processors are pinned with
-`--threads` and `--cpus`.
+`demo` preset. Cases that a version cannot run are reported with the reason. Threads and processors are pinned
+with `--threads` and `--cpus`.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not (folder / "pyg_sybio" / "__init__.py").is_file():
             parser.error(f"{folder} contains no package pyg_sybio")
     if arguments.cpus:
-        os.sched_setaffinity(0, arguments.cpus)  # the workers inherit it
+        os.sched_setaffinity(0, arguments.cpus)  # the workers inherit the affinity
     where: dict[str, Any] = {"device": processor_name(), "processors": sorted(os.sched_getaffinity(0))}
     for name in VERSIONS:
         where[name] = commit_of(getattr(arguments, name) / "pyg_sybio" / "__init__.py")
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def cases(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield what to time, as `compare_cases.py` takes it."""
+    """Yield the cases to time, as arguments of `compare_cases.py`."""
     for preset in arguments.presets:
         for batch in arguments.batch or BATCH.get(preset, [1]):
             for mode in arguments.modes:
@@ -146,7 +146,7 @@ def started(folder: Path, threads: int | None) -> Worker:
 def prepared(
     worker: Worker, version: str, case: dict[str, Any], arguments: argparse.Namespace
 ) -> Callable[[], float]:
-    """Prepare a case, and return what times it for about ``--seconds``.
+    """Prepare a case, and return a function that times it for about ``--seconds``.
 
     Raises:
         WorkerError: If the version cannot run the case.

@@ -1,6 +1,6 @@
-"""What `compare.py` times in a process of its own, with whichever version of the package is on the path.
+"""The cases that `compare.py` times in a separate process, with the version of the package on the path.
 
-It uses only what both versions have, and names what they call differently.
+It only uses functions of both versions, and handles names that differ between them.
 """
 
 import gc
@@ -20,7 +20,7 @@ from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.testing import randomize
 
-# A version in which the actional graph is inferred densely has message passing as another method.
+# In versions with dense actional graphs, message passing is another method.
 _DENSE_BY_DEFAULT = hasattr(ActionalGraphInference, "infer_edgewise")
 
 
@@ -32,12 +32,12 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], object], Any]:
             passing"``, or the version's own), and ``threads``.
 
     Returns:
-        What to time, and where the package is.
+        The function to time, and the location of the package.
     """
     if case["threads"]:
         torch.set_num_threads(case["threads"])
     gc.collect()
-    torch.compiler.reset()  # or the models of many cases would reach the limit of recompilations
+    torch.compiler.reset()  # otherwise the models of many cases would reach the limit of recompilations
     sample = SAMPLES[case["preset"]]
     skeleton = load_skeleton(sample.skeleton)
     torch.manual_seed(0)
@@ -122,7 +122,7 @@ class MessagePassing(nn.Module):
 
 
 def with_actional(model: SybioGNN, form: str) -> SybioGNN:
-    """Return the model with the form of AGIM that is asked for."""
+    """Return the model with the requested form of AGIM."""
     if form == "dense" and not _DENSE_BY_DEFAULT:
         return _first_of(("pyg_sybio.accelerate.dense_actional",), "use_dense_actional")(model)
     if form == "message passing" and _DENSE_BY_DEFAULT:
@@ -134,7 +134,7 @@ def with_actional(model: SybioGNN, form: str) -> SybioGNN:
 
 
 def _first_of(modules: tuple[str, ...], name: str) -> Any:
-    """Return what the first module that exists calls so."""
+    """Return the object of this name from the first module that exists."""
     for module in modules:
         try:
             found = importlib.import_module(module)

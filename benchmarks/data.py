@@ -126,7 +126,7 @@ def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDatase
 
 
 def folder_of(root: Path) -> Source:
-    """Return the preparation of a folder: every clip is a sample, without labels all of one class."""
+    """Return the preparation of a folder: every clip is a sample; without labels, all have one class."""
 
     def make(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDataset]:
         files = find_motion_files(root)
@@ -177,7 +177,7 @@ def preparation(
         **memory,
         "store, MB": sum(path.stat().st_size for path in dataset.store.folder.iterdir()) / 1e6,
         "opened in, s": open_seconds,
-        # The start of the workers is counted as if it grew, too.
+        # The start of the workers is extrapolated as well.
         "all of NTU, min": seconds / len(files) * NTU_FILES / 60 if "NTU" in data else None,
     }
     return row, dataset

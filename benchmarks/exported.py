@@ -5,11 +5,11 @@
     python benchmarks/exported.py --modes folded --seconds 20     without a C++ compiler
 
 A sample is one clip of the size of the preset's data; times are of the whole batch. All modes of a model are
-timed in turn, with torch's number of threads (`OMP_NUM_THREADS`): the modes of `latency.py` that are asked
-for, and `onnx`, the file that `sybio export onnx` writes, called as `sybio predict` and `sybio stream` call
-it. `x eager` is the speed-up over eager. `MB` is the size of the file, `difference` the largest deviation
-from PyTorch that the export found, relative to the largest magnitude of an output or 1. `time x ceiling` is
-the time per clip times the ceiling in single precision, in GFLOP.
+timed in turn, with torch's number of threads (`OMP_NUM_THREADS`): the requested modes of `latency.py`, and
+`onnx`, the file that `sybio export onnx` writes, called as `sybio predict` and `sybio stream` call it. `x
+eager` is the speed-up over eager. `MB` is the size of the file, `difference` the largest deviation from
+PyTorch that the export found, relative to the largest magnitude of an output or 1. `time x ceiling` is the
+time per clip times the ceiling in single precision, in GFLOP.
 """
 
 import argparse

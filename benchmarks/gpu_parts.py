@@ -97,7 +97,7 @@ def software() -> dict[str, Any]:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """Return what the driver tells about a CUDA device."""
+    """Return the properties of a CUDA device."""
     properties = torch.cuda.get_device_properties(device)
     return {
         "compute capability": f"{properties.major}.{properties.minor}",
@@ -218,7 +218,7 @@ def training(figures: Figures, sizes: Sizes) -> None:
     """Time training steps in bfloat16, with AGIM by message passing and dense; the ways are timed in turn."""
     for preset in sizes.trained:
         batch = sizes.batch
-        # A device with less memory takes a smaller batch; the rows tell.
+        # On a device with less memory, the batch is reduced, which the rows show.
         while not _train(figures, sizes, preset, batch, WAYS) and batch > 1:
             batch //= 2
 
@@ -286,7 +286,7 @@ def peak_of(step: Callable[[], object], device: torch.device) -> float:
 
 
 def free_memory(device: torch.device) -> None:
-    """Free what no model uses any more."""
+    """Free unused memory."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

@@ -19,7 +19,7 @@ class Place(NamedTuple):
 
     Args:
         modules: Names of the running modules, the outermost first; empty outside of all modules.
-        direction: ``"forward"``, or ``"backward"`` for the gradient of what ran there.
+        direction: ``"forward"``, or ``"backward"`` for its gradient.
     """
 
     modules: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 
 class ModuleProfile:
-    r"""Attribute what a meter counts to the modules that run while the profile is entered.
+    r"""Attribute the counts of a meter to the modules that run while the profile is active.
 
     .. code-block:: python
 
@@ -36,8 +36,8 @@ class ModuleProfile:
         profile.spent[Place(("", "encoder"), "forward")]
 
     Forward hooks mark where each module begins and ends. When a module ends, the nodes of the autograd graph
-    that it has created get a hook, by which its share of a backward pass is known. What the hooks themselves
-    cost is not counted.
+    that it has created get a hook, which attributes the backward pass. The cost of the hooks themselves is
+    not counted.
 
     Args:
         modules: Name -> module.
@@ -92,7 +92,7 @@ class ModuleProfile:
                 continue
             seen.add(node)
             pending += [following for following, _ in node.next_functions]
-            # Modules inside of this one have left before, and keep the nodes that they created.
+            # Inner modules have ended before this one, and keep the nodes that they created.
             if node not in self._hooked:
                 self._hooked.add(node)
                 self._handles.append(node.register_prehook(partial(self._backward, place)))

@@ -9,7 +9,7 @@ on Human3.6M. Here it is
     frames in 20 ms = predicted frames · 20 ms / time of one prediction,
 
 with the median time from the observed poses of a clip to the predicted ones, including the recognition that
-the prediction uses. 400 ms are 10 frames at the 25 frames per second that the field resamples Human3.6M to;
+the prediction uses. 400 ms are 10 frames at 25 frames per second, the usual frame rate of Human3.6M;
 `--future` sets another number. The paper does not state a batch size; with `--batch`, the frames of all clips
 count.
 

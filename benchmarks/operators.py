@@ -6,7 +6,7 @@
 
 Three tables per model:
 
-classes          per class of module: what its instances spend themselves, without the modules inside of them
+classes per class of module: time and FLOPs of its instances, without the modules inside of them
                  (these rows add up to the total), and with them (`inside ms`)
 modules          per module by name, with the modules inside of it, down to `--depth` components of the name
 torch operators  per operator, by torch.profiler
@@ -171,7 +171,7 @@ def training_step(model: SybioGNN, x: Tensor, *, bf16: bool) -> tuple[Callable[[
 
 
 class Spent(NamedTuple):
-    """What places spend in a run: ``seconds`` (a median) and ``flops``, and how often each module runs."""
+    """Costs of the places in a run: ``seconds`` (a median) and ``flops``, and how often each module runs."""
 
     seconds: Mapping[Place, float]
     flops: Mapping[Place, float]
@@ -199,10 +199,10 @@ def recorded(
 def tables(
     spent: Spent, modules: Mapping[str, nn.Module], ceiling: float | None
 ) -> tuple[list[Row], list[Row]]:
-    """Return the rows by class, which end with the total, and by module, which end with what is outside.
+    """Return the rows by class, ending with the total, and by module, ending with the time outside.
 
     Args:
-        spent: What each place spends.
+        spent: Costs of each place.
         modules: Name -> module.
         ceiling: GFLOP/s; :obj:`None` leaves the share out.
     """

@@ -1,8 +1,8 @@
-"""Parts of a long measurement, each in a process of its own with a time limit.
+"""Parts of a long measurement, each in a separate process with a time limit.
 
-A part is a command that fills a file with :class:`Figures`. Whatever happens to it (an error, a crash, a
-hang), the report says so and the next part runs. The report is complete at any time: if this process is
-killed, it holds everything up to the last second.
+A part is a command that fills a file with :class:`Figures`. If it fails (an error, a crash, a hang), the
+report says so and the next part runs. The report is complete at any time: if this process is killed, it holds
+everything up to the last second.
 
 Only the standard library is used, so that a missing package is an error of the parts that need it.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.5
-# For the traceback that a stopped part prints before it ends.
+# Time for a stopped part to print its traceback.
 _LAST_WORDS_SECONDS = 2.0
 _LOG_LINES = 40
 
@@ -61,7 +61,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 class Figures:
-    """What a part has found so far, in a file that is replaced as a whole with each addition.
+    """The results of a part so far, in a file that is replaced atomically with each addition.
 
     Args:
         path: The file.
@@ -73,7 +73,7 @@ class Figures:
         self._write()
 
     def doing(self, what: str) -> None:
-        """Tell what is measured now, which the report says if the part does not end."""
+        """Record the current measurement, which the report mentions if the part does not end."""
         self._document["doing"] = what
         self._write()
 
@@ -83,7 +83,7 @@ class Figures:
         self._write()
 
     def conclude(self, summary: str) -> None:
-        """Tell the result of the whole part in a few words."""
+        """Set a short summary of the result of the whole part."""
         self._document["summary"] = summary
         self._write()
 
@@ -94,7 +94,7 @@ class Figures:
 
     @contextlib.contextmanager
     def attempt(self, **row: Any) -> Iterator[None]:
-        """Measure something whose failure, a row with these values and the error, does not end the part."""
+        """Run a measurement; if it fails, add a row with these values and the error, and continue."""
         self.doing(", ".join(f"{key} {value}" for key, value in row.items()))
         try:
             yield
@@ -136,7 +136,7 @@ class Recorder:
 
 
 def prepare_process() -> None:
-    """Let this process end with the one that started it (on Linux), and leave no core dump."""
+    """Let this process end with its parent (on Linux), and disable core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if sys.platform == "linux":
         set_parent_death_signal = 1
@@ -172,7 +172,7 @@ def run_parts(
     report = {"environment": dict(environment), "parts": results}
     write(report)
     reason = None
-    # A request to end must stop the part that runs; by default it would end this process only.
+    # A termination request must also stop the running part; by default, it would only end this process.
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         for part, result in zip(parts, results, strict=True):

@@ -1,4 +1,4 @@
-"""Public implementations that you have checked out, timed in turn with ours.
+"""Compare local checkouts of public implementations with this package.
 
     python benchmarks/peers.py --peers peers.yaml
     python benchmarks/peers.py --peers peers.yaml --modes eager folded --dtype bf16 --output peers.json
@@ -18,9 +18,9 @@ otherwise from the preset.
 
 Each peer runs in a process of its own, in which its folders come first on the path. A peer that cannot be
 imported, constructed or run is left out, with the reason. It is measured as it is: a model that needs CUDA in
-its constructor does not run on a CPU unless your checkout does (a folder of your own with a wrapper class,
-before theirs in `folder`, is one way). If torch cannot count the FLOPs of a peer, they are missing, with the
-reason.
+its constructor does not run on a CPU unless you adapt your checkout (for example with a wrapper class in a
+folder listed before theirs in `folder`). If torch cannot count the FLOPs of a peer, they are missing, with
+the reason.
 
 A round runs the peer once and ours once in every mode, every other round in reverse. A ratio is ours over the
 peer's of the same round, below 1 where ours is faster; the table shows the median and the quartiles over the
@@ -135,7 +135,7 @@ class Contestant:
         timer: Runs it once and returns the seconds.
         parameters: The number of its parameters.
         flops: FLOPs of the products of a run; None if they cannot be counted.
-        note: What the table says about it.
+        note: Remark in the table.
     """
 
     name: str

@@ -27,7 +27,7 @@ class Peer:
 
     Args:
         name: Its name in the table.
-        description: What `peers_model.py` takes: ``folders``, ``module``, ``class``, ``arguments``,
+        description: Arguments of `peers_model.py`: ``folders``, ``module``, ``class``, ``arguments``,
             ``copies``, ``inputs`` and ``call``.
         ours: Our model that it is compared with, and its input.
     """
@@ -108,7 +108,7 @@ def _ours(given: Mapping[str, Any], sizes: Mapping[str, int], where: str) -> Cas
         raise ValueError(f"{where}: 'skeleton' is {name!r}, expected a skeleton: {error}") from error
     settings = {
         "skeleton": name,
-        # A layout without persons is of one person.
+        # A layout without persons has one person.
         "persons": given.get("persons", sizes.get("P", 1) if sizes else sample.persons),
         "observed": given.get("frames", sizes.get("T", sample.observed)),
         "batch": given.get("batch", sizes.get("N", 1)),

@@ -1,4 +1,4 @@
-"""A public implementation, constructed, counted and timed in a process of its own (`peers.py`).
+"""A public implementation, constructed and measured in a separate process (`peers.py`).
 
 Only torch and `workers.py` are imported here, and this folder does not stay on the path, so that a checkout
 may have modules of any name.
@@ -73,7 +73,7 @@ def _step(what: str) -> Any:
 
 
 def constructed(made: Callable[..., object], arguments: Mapping[str, Any] | Sequence[Any]) -> nn.Module:
-    """Construct a model with a copy of the arguments, as constructors may change what they are given."""
+    """Construct a model with a copy of the arguments, because constructors may modify them."""
     arguments = copy.deepcopy(arguments)
     model = made(**arguments) if isinstance(arguments, Mapping) else made(*arguments)
     if not isinstance(model, nn.Module):

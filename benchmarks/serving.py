@@ -5,12 +5,12 @@
     python benchmarks/serving.py --preset mocap --threads 2 --output serving.json
 
 The server is `sybio serve` in its own process, with a model of random weights; the clients are in this
-process. Each client sends frames at `--fps` whether answers arrive or not; `ms` is the time from sending a
+process. Each client sends frames at `--fps`, without waiting for answers; `ms` is the time from sending a
 frame to its result, over all clients, and `model` the part of it that the update of the stream takes.
 `dropped` are frames that the server skipped because newer ones had arrived. Every frame is also sent to each
 viewer, which draws nothing here. `MB` is the resident memory of the server after a fifth of the time, when
-everything has been used once, and at the end; `MB/min` is the slope of a line through all values in between,
-one per second. Only Linux reports memory.
+everything has run at least once, and at the end; `MB/min` is the slope of a line through all values in
+between, one per second. Only Linux reports memory.
 """
 
 import argparse
@@ -129,7 +129,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def row_of(scenario: Scenario, counts: Counts) -> Row:
-    """Return the figures of a scenario."""
+    """Return the results of a scenario."""
     p50, p95, p99 = 1e3 * np.percentile(counts.times, (50, 95, 99))
     memory = counts.memory[len(counts.memory) // 5 :]
     slope = np.polyfit(np.arange(len(memory)) / 60, memory, 1)[0] if len(memory) > 1 else None

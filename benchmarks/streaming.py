@@ -9,16 +9,16 @@ update takes in one pose per track. The preparation centres each frame and fills
 sixth of a frame, so that the whole window is interpolated, and one joint in 25 missing.
 
 `prepare` is the time of the preparation, `model` of the model, and `rest` of everything else: checks,
-windows, interpolation, and the way back of the forecast (all three are means). `over` is the share of updates
-that take longer than the time between two frames, 33 ms. `time x ceiling` is the median time times the
-ceiling in single precision, in GFLOP. On a shared machine, threads wait for each other: OMP_NUM_THREADS=1
+windows, interpolation, and the conversion of the forecast (all three are means). `over` is the share of
+updates that take longer than the time between two frames, 33 ms. `time x ceiling` is the median time times
+the ceiling in single precision, in GFLOP. On a shared machine, threads wait for each other: OMP_NUM_THREADS=1
 measures one core.
 
-The last columns bound what could be reused between updates, as shares of the mean time of an update. In an
-actional graph every joint depends on the whole window, and so does every feature of every block: only a model
-that is `only structural` could reuse features, at most its `backbone`, without the frames at the edges of the
-window and those that a stride skips. `graph` is the inference of actional graphs, `heads` what follows the
-backbone.
+The last columns are upper bounds of the time that reuse between updates could save, as fractions of the mean
+time of an update. With an actional graph, every feature depends on the whole window. Only a model without
+actional graphs (`only structural`) could reuse features of its `backbone`, except for frames at the edges of
+the window and frames that a stride skips. `graph` is the inference of actional graphs, `heads` what follows
+the backbone.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 class Asleep:
-    """A model that can be told to answer at once, with zeros, while windows fill."""
+    """A model that can be switched to return zeros immediately, while windows are filled."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.asleep = model, False
@@ -200,7 +200,7 @@ def measure(preset: str, variant: str, poses: str, tracks: int, device: torch.de
 
 
 def parts_of(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the modules whose time has a column, and the model itself."""
+    """Return the modules whose times are columns, and the model itself."""
     named = model.named_modules()
     return {name: module for name, module in named if not name or name.rpartition(".")[2] in PARTS}
 

@@ -3,9 +3,9 @@
     python benchmarks/training.py --presets mocap --batch 32 --precisions fp32 bf16 --ways plain compiled
     python benchmarks/training.py --presets ntu --batch 64 --precisions bf16 --device cuda
 
-A step is a whole one: forward pass, multi-objective loss, backward pass, and a fused step of AdamW, on a
-batch that is already on the device. `bf16` is autocast to bfloat16 of forward pass and loss; it is left out
-by default where bfloat16 is emulated. The ways are plain (the default of `sybio fit`), dense (AGIM by dense
+A step consists of forward pass, multi-objective loss, backward pass, and a fused step of AdamW, on a batch
+that is already on the device. `bf16` is autocast to bfloat16 of forward pass and loss; it is left out by
+default where bfloat16 is emulated. The ways are plain (the default of `sybio fit`), dense (AGIM by dense
 products instead of message passing), compiled (torch.compile of the model), checkpointed (activations inside
 of blocks are recomputed in the backward pass) and compiled-checkpointed. All are timed in turn.
 

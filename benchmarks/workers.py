@@ -83,13 +83,13 @@ class Worker:
 def serve(prepare: Callable[[Any], tuple[Run, Any]]) -> None:
     """Answer requests from standard input until it closes.
 
-    ``{"prepare": what}`` calls ``prepare(what)``, which returns a run and what to answer; ``{"repeats": n}``
+    ``{"prepare": what}`` calls ``prepare(what)``, which returns a run and an answer; ``{"repeats": n}``
     answers the times of ``n`` runs in seconds. Whatever a request raises is answered as an error.
 
     Args:
         prepare: Prepares a run; the previous run is dropped first.
     """
-    # What other code prints must not mix with the answers.
+    # Output of other code must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     run: Run | None = None

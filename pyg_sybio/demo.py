@@ -1,4 +1,4 @@
-r"""A model trained, evaluated and drawn within minutes, without a download: ``sybio demo``."""
+r"""``sybio demo``: train, evaluate and visualise a model within minutes, without a download."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ def run_demo(output: str | Path, *, seed: int = 0, overrides: Sequence[str] = ()
     Args:
         output: Folder to write into; it is created.
         seed: The seed of the weights and of the clips.
-        overrides: Settings of the recipe that differ, as for ``sybio fit``.
+        overrides: Settings that override the recipe, as for ``sybio fit``.
 
     Returns:
         The report.

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and strict JSON."""
+"""Atomic writing of files, and strict JSON."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NoReturn
 
 
 def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file next to `path` and rename it: readers see a whole file, old or new."""
+    """Write a file atomically: `write` fills a temporary file, which is then renamed to `path`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Hidden, with a separate name per process, so that two processes never fill the same file.
@@ -38,7 +38,7 @@ def read_json(path: Path, *, expected: str = "JSON") -> Any:
 
     Args:
         path: The file.
-        expected: What error messages say was expected.
+        expected: Description of the expected content in error messages.
 
     Raises:
         ValueError: If the file is not UTF-8 text or not JSON, contains `NaN` or `Infinity` (which JSON does
@@ -78,7 +78,7 @@ def check_schema(document: Any, schema: Path, where: str = "") -> None:
     Raises:
         ValueError: If the document does not follow the schema.
     """
-    import jsonschema  # takes a third of a second, and what the package brings needs no check
+    import jsonschema  # takes a third of a second, and files of the package are not checked
 
     errors = jsonschema.Draft202012Validator(_schema(schema)).iter_errors(document)
     if (error := jsonschema.exceptions.best_match(errors)) is not None:

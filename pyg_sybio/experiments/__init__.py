@@ -1,1 +1,1 @@
-"""The paper's tables and figures, and some that it lacks, as commands: ``sybio reproduce``."""
+"""``sybio reproduce``: the tables and figures of the paper, and additional experiments."""

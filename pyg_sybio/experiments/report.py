@@ -137,7 +137,7 @@ def _machine(run: dict[str, Any]) -> str:
 
 
 def _said(values: Iterable[Any]) -> str:
-    """All different values, the most frequent first."""
+    """Join the distinct values, the most frequent first."""
     return " or ".join(str(value) for value, _ in Counter(values).most_common())
 
 

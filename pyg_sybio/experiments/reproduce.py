@@ -103,7 +103,7 @@ def reproduce(
     except OutOfTimeError:
         say(f"the time is over: {len(missing) - number + 1} runs are left; the same command continues")
     finally:
-        # After Ctrl+C, too.
+        # Also after Ctrl+C.
         text = write_report(experiment, results, plan, asked, say=say)
     return text
 

@@ -34,7 +34,7 @@ from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.named_class import recipe_dataset
 from pyg_sybio.training.recipes import RecipeCLI, data_of, prepare, settings, train
 
-# Settings that do not affect what is trained.
+# Settings that do not affect the trained model.
 _INCIDENTAL = {
     "trainer": (
         "accelerator",
@@ -114,7 +114,7 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     if trainer.get("precision") == "auto":  # depends on the machine
         del trainer["precision"]
     callbacks = [
-        # What saves checkpoints does not affect what is trained.
+        # Saving checkpoints does not affect the trained model.
         callback
         for callback in trainer.get("callbacks") or ()
         if callback["class_path"].rpartition(".")[2] != ModelCheckpoint.__name__
@@ -139,7 +139,7 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Overrides without those that do not affect what is trained."""
+    """Return the overrides without those that do not affect the trained model."""
     incidental = {f"--{part}.{key}" for part, keys in _INCIDENTAL.items() for key in keys}
     return selected(overrides, lambda key: key not in incidental)
 

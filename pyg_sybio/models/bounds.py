@@ -1,8 +1,8 @@
-r"""Bounds for a model's config that comes from a file: checked before anything is built from it.
+r"""Bounds on the config of a model from a file, checked before the model is built.
 
-A file from someone else may ask for any model. What it asks for is compared with the bounds below, with the
-memory that the model would need, and with the size of the file that holds its weights. A model that is made
-by a call of its constructor has no such bounds.
+An untrusted file may describe any model. The config is compared with the bounds below, with the memory that
+the model would need, and with the size of the file that holds its weights. These bounds do not apply to
+models that are created with the constructor.
 """
 
 import math
@@ -14,10 +14,10 @@ from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import Skeleton
 
 MAX_NUMBERS = 2**27
-"""The most numbers that a model may hold: 512 MiB in float32, three times the largest model of the paper."""
+"""Maximum number of values in a model: 512 MiB in float32, three times the largest model of the paper."""
 
 MAX_FUTURE = 1000
-"""The most frames that a model predicts."""
+"""Maximum number of frames that a model predicts."""
 
 _MAX_GRAPH_ENTRIES = 2**23  # of the structural graphs of all layers
 _MAX_FEATURES = 2**25  # between two blocks, of one person
@@ -77,16 +77,18 @@ def read_document(path: Path) -> Any:
 
 
 def check_plain(document: Any, where: str) -> None:
-    """Raise unless a document from a file consists of a bounded number of plain values, as JSON has them.
+    """Raise an error unless a document consists of a bounded number of plain JSON values.
 
-    Values that appear in several places count each time: a small pickle can hold one list a billion times.
+    Values that appear in several places count each time, because a small pickle can contain one list a
+    billion times.
 
     Args:
         document: The document.
         where: What error messages call it.
 
     Raises:
-        ValueError: If a value has another type, is not finite or too large, or there are too many of them.
+        ValueError: If a value has another type, is not finite or is too large, or if there are too many
+            values.
     """
     num_values, num_characters = 0, 0
     waiting: list[tuple[Any, int, str]] = [(document, 0, where)]  # with the depth, and the place for messages
@@ -124,13 +126,13 @@ def check_plain(document: Any, where: str) -> None:
 
 
 def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = None) -> None:
-    """Raise unless a model's config that comes from a file describes a model of a reasonable size.
+    """Raise an error unless the config of a model file describes a model of a reasonable size.
 
     Args:
-        config: What :attr:`SybioGNN.config <pyg_sybio.models.sybio_gnn.SybioGNN>` holds, complete.
+        config: The complete :attr:`SybioGNN.config <pyg_sybio.models.sybio_gnn.SybioGNN>`.
         where: What error messages call it.
-        weights_file: The file that holds the weights, whose size is compared: a small file cannot make a
-            large model. (default: not compared)
+        weights_file: The file that contains the weights; its size bounds the size of the model. (default: not
+            compared)
 
     Raises:
         ValueError: If a value is missing, of another type, or out of its range; if the model would need too
@@ -177,7 +179,8 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
             f"{where}: the config describes a model of about {weights:.3g} weights and {graph_entries:.3g} "
             f"entries of graphs, expected at most {MAX_NUMBERS:.3g} and {_MAX_GRAPH_ENTRIES:.3g}"
         )
-    # A weight takes at least two bytes. Small models pass: loading names the first tensor that differs.
+    # A weight takes at least two bytes. Small models are not checked, because loading names the first tensor
+    # that # differs.
     if weights_file is not None and weights > (size := weights_file.stat().st_size) // 2 + 2**20:
         raise ValueError(
             f"{where}: the config describes a model of about {weights:.3g} weights, "
@@ -186,7 +189,7 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
 
 
 def check_window(config: Mapping[str, Any], num_frames: int, where: str) -> None:
-    """Raise if a window of frames needs too much memory in a model whose config has passed.
+    """Raise an error if a window of frames needs too much memory in a model with a valid config.
 
     Raises:
         ValueError: If the widest features of one person in all frames have too many numbers.
@@ -204,7 +207,7 @@ def check_window(config: Mapping[str, Any], num_frames: int, where: str) -> None
 
 
 def bounded_skeleton(document: Any, where: str) -> Skeleton:
-    """The skeleton that a file describes, unless it is larger than any body.
+    """Build the skeleton described by a file, unless it is larger than any body.
 
     Raises:
         ValueError: If it is too large, or is not a skeleton.
@@ -222,7 +225,7 @@ def bounded_skeleton(document: Any, where: str) -> Skeleton:
     try:
         skeleton = Skeleton.from_dict(document, where=where)
     except ValueError as error:
-        raise ValueError(f"{error!s:.500}") from None  # it lists names
+        raise ValueError(f"{error!s:.500}") from None  # the message lists names
     degree = [0] * skeleton.num_joints
     for joint in (joint for bone in skeleton.bones for joint in bone):
         degree[skeleton.joint_index(joint)] += 1

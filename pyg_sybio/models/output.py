@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SybioOutput:
-    r"""The output of :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`; fields that the model omits are None.
+    r"""The output of :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`; missing outputs are None.
 
     Args:
         logits: Log of the fused class probabilities, up to a constant, :math:`(N, C)`.

@@ -1,4 +1,4 @@
-"""Access control: tokens, pages of other sites, and foreign names for this machine."""
+"""Access control: tokens, pages of other sites, and unknown host names."""
 
 import hmac
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class SiteCheck:
     """ASGI middleware that refuses requests from other web sites with status 403.
 
-    A browser lets any page open a WebSocket to this machine, and names the page's site in `Origin`. And a
-    site may resolve its own name to this machine's address, which `Host` reveals.
+    A browser lets any page open a WebSocket to this machine, and sends the site of the page in `Origin`. A
+    site may also resolve its own name to the address of this machine (DNS rebinding), which `Host` reveals.
 
     Args:
         app: The guarded application.
@@ -67,5 +67,5 @@ def knows_token(token: str | None, scope: Scope) -> bool:
     kind, _, given = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer":
         given = request.query_params.get("token", "")
-    # In constant time: the duration must not tell how much of the token is right.
+    # In constant time, so that the duration does not reveal how much of the token is correct.
     return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())

@@ -35,7 +35,7 @@ from pyg_sybio.streaming.motion_stream import MotionStream
 logger = logging.getLogger(__name__)
 
 _PAGE = Path(__file__).parent / "page.html"
-# The page is one file, which loads nothing, and sends nothing to another server.
+# The page is a single file, which loads no other resources and sends nothing to other servers.
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -65,17 +65,17 @@ def create_app(
         start_stream: Creates the stream of one connection, for poses with a given frame rate (None: the
             default). All streams should share one model.
         limits: The limits of the server.
-        token: Password for connections; None admits everybody.
+        token: Password for connections; None allows all connections.
         recordings: Motions to play, with their names.
         hosts: Names by which clients may address the server; None for any.
         origins: Other web sites whose pages may connect.
-        name: Name of the model, for people.
+        name: Displayed name of the model.
         threads: Number of threads for the model. (default: half of the processors)
 
     Note:
         The model answers all waiting frames in one call (:class:`~pyg_sybio.serving.turns.Turns`). It leaves
-        half of the processors to messages and to the programs that send poses: if one of the model's threads
-        had to wait for a busy processor, each of its operations would wait.
+        half of the processors to messages and to the programs that send poses: if one thread of the model had
+            to wait for a busy processor, all of its threads would wait in every operation.
     """
     limits = limits or Limits()
     first = start_stream(None)
@@ -197,7 +197,7 @@ class _Routes:
     # Viewers ----------------------------------------------------------------------------------------------
 
     async def view(self, socket: WebSocket) -> None:
-        """Send what a viewer watches, and follow its wishes."""
+        """Send the messages of the watched source, and handle the requests of the viewer."""
         connection = Connection(socket, self._service, rate=_VIEWER_RATE, max_size=_VIEWER_BYTES)
         await connection.converse("viewer", self._service.limits.viewers, self._watch)
 
@@ -214,7 +214,7 @@ class _Routes:
             audience.leave(viewer)
 
     def _follow(self, viewer: Viewer, text: str) -> None:
-        """Do what a viewer wants.
+        """Handle a request of a viewer.
 
         Raises:
             ValueError: If the message is invalid.
@@ -235,7 +235,7 @@ class _Routes:
 
 
 async def _first_to_end(*parts: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run both directions of a conversation until one raises, and raise the same."""
+    """Run both directions of a connection until one of them raises an error, and raise it."""
     try:
         async with anyio.create_task_group() as group:
             for part in parts:
@@ -245,7 +245,7 @@ async def _first_to_end(*parts: Callable[[], Coroutine[Any, Any, None]]) -> None
 
 
 def _warm_up(stream: MotionStream) -> None:
-    """Run everything once, as first runs are slow, and let the process keep its memory."""
+    """Run the model once, because first runs are slow, and let the process keep its memory."""
     _keep_memory()
     skeleton = stream.skeleton
     pose = np.random.default_rng(0).normal(size=(skeleton.num_joints, skeleton.num_features))

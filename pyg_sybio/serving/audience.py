@@ -1,4 +1,4 @@
-"""Viewers, the sources that they watch, and what waits to be sent to them."""
+"""Viewers, the sources that they watch, and their pending messages."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ Kind = Literal["live", "recording"]
 class Viewer:
     """A connected page, and its pending messages: only the newest one of each kind.
 
-    A slow viewer misses frames; memory does not grow, and nobody waits for it.
+    A slow viewer misses frames; memory does not grow, and other viewers are not delayed.
     """
 
     def __init__(self) -> None:
@@ -42,11 +42,11 @@ class Viewer:
 
 
 class Channel:
-    """What viewers see of one source: the newest message of each kind.
+    """The newest message of each kind from one source, for its viewers.
 
     Args:
         id: Identifier of the source.
-        name: Name of the source, for people.
+        name: Displayed name of the source.
         kind: Whether the source is live or a recording. Only recordings can be paused.
     """
 
@@ -64,7 +64,7 @@ class Channel:
         return {"id": self.id, "name": self.name, "kind": self.kind, "paused": self.paused}
 
     def show(self, kind: str, text: str) -> None:
-        """Send a message to all viewers, and to those who come later until the next one of its kind."""
+        """Send a message to all viewers, and to later viewers until the next message of its kind."""
         self._newest[kind] = text
         for viewer in self.viewers:
             viewer.offer(kind, text)
@@ -83,7 +83,7 @@ class Channel:
         self.update_wanted()
 
     def update_wanted(self) -> None:
-        """Set :attr:`wanted` if somebody watches and the source is not paused."""
+        """Set :attr:`wanted` if the source has viewers and is not paused."""
         if self.viewers and not self.paused:
             self.wanted.set()
         else:
@@ -103,7 +103,7 @@ class Audience:
         self._announce(*self.viewers)
 
     def remove(self, channel: Channel) -> None:
-        """Remove a channel; its viewers watch nothing."""
+        """Remove a channel; its viewers then watch no source."""
         del self.channels[channel.id]
         for viewer in list(channel.viewers):
             self.watch(viewer, None)
@@ -128,7 +128,7 @@ class Audience:
             channel.enter(viewer)
 
     def pause(self, channel: Channel, paused: bool) -> None:
-        """Pause or resume a recording for everybody; a live source cannot pause."""
+        """Pause or resume a recording for all viewers; a live source cannot be paused."""
         if channel.kind == "recording" and channel.paused != paused:
             channel.paused = paused
             channel.update_wanted()

@@ -1,4 +1,4 @@
-"""One WebSocket connection: limits for what it receives, answers to errors, and the reason of its end."""
+"""One WebSocket connection: limits for incoming messages, error messages, and the reason of its close."""
 
 import asyncio
 import contextlib
@@ -45,12 +45,12 @@ class Connection:
         self._mistakes = 0
 
     async def converse(self, kind: str, limit: int, talk: Callable[["Connection"], Awaitable[None]]) -> None:
-        """Accept the connection, talk, and tell the client and the log why it ends.
+        """Accept the connection, run `talk`, and report to the client and the log why it ends.
 
         Args:
-            kind: Kind of the connection, for people.
+            kind: Displayed kind of the connection.
             limit: Maximum number of connections of this kind.
-            talk: Receives and sends until it raises.
+            talk: Function that receives and sends until it raises an error.
         """
         service = self._service
         await self._socket.accept()
@@ -82,7 +82,7 @@ class Connection:
         """Pass messages to a function until the connection ends.
 
         Args:
-            handle: Handles a message; a `ValueError` is answered.
+            handle: Function that handles a message; its `ValueError` is sent to the client.
 
         Raises:
             WebSocketDisconnect: If the client has left.
@@ -131,7 +131,7 @@ class Connection:
             raise Refusal(CloseCode.BAD_MESSAGES, f"{self._mistakes} messages were invalid: {hint}")
 
     async def _close(self, code: CloseCode, message: str) -> None:
-        """Say why, and close, unless the client has left or does not read."""
+        """Send the reason and close, unless the client has left or does not read."""
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
             async with asyncio.timeout(2):
                 await self.send(encode(error_message(message)))

@@ -9,7 +9,7 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class CloseCode(IntEnum):
-    """Close codes of WebSockets. Applications may use those from 4000 on; these resemble HTTP's codes."""
+    """Close codes of WebSockets. Those from 4000 are for applications; these resemble HTTP status codes."""
 
     UNSUPPORTED = 1003
     TOO_BIG = 1009
@@ -45,9 +45,9 @@ class Limits:
         viewers: Connected pages.
         message_bytes: Size of a message. (default: enough for `people`, with 30 characters per number)
         idle: A producer is disconnected after this many seconds without a message.
-        waiting: Frames of one source that wait for the model; one more drops the oldest.
-        mistakes: Invalid messages per connection that are answered with an error; one more closes it.
-        handshake: Seconds that a connection has for its request.
+        waiting: Frames of one source that wait for the model; a further frame replaces the oldest.
+        mistakes: Invalid messages per connection that are answered with an error; the next one closes it.
+        handshake: Seconds within which a connection must send its request.
 
     Raises:
         ValueError: If a limit is not a positive number.

@@ -16,7 +16,7 @@ class Listener(socket.socket):
     """A listening socket that limits the connections which it accepts.
 
     uvicorn waits forever for the request of a connection. A client that opens connections and sends nothing,
-    or sends its request byte by byte, would use all of them up.
+    or sends its request byte by byte, would use up all connections.
 
     Args:
         family: Address family.
@@ -58,7 +58,7 @@ class Listener(socket.socket):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def heard_by(self, app: ASGIApp) -> ASGIApp:
-        """Return the application, which tells this socket of requests, one per connection."""
+        """Wrap the application so that it notifies this socket of the request of each connection."""
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             async def send_and_close(message: Message) -> None:

@@ -1,4 +1,4 @@
-r"""Messages for the page: only the numbers that a drawing needs.
+r"""Messages for the page, which contain only the numbers needed for drawing.
 
 The page gets a few poses of a forecast, rounded to what is visible, and the directions in which to draw them.
 Producers get complete results instead (:func:`~pyg_sybio.streaming.messages.result_message`).
@@ -20,7 +20,7 @@ from pyg_sybio.visualization.view import View, view_of
 HORIZONS = 5
 """Maximum number of forecast poses to draw."""
 
-# A live source is drawn at once, and its view is estimated again after this many frames.
+# A live source is drawn immediately, and its view is estimated again after this many frames.
 _FRAMES_FOR_VIEW = 30
 
 Poses = Mapping[int, np.ndarray]
@@ -90,7 +90,7 @@ class PageFrames:
         }
 
     def _prepare(self, poses: Poses) -> None:
-        """Find the number of decimals and the view: at once, and the view again after some frames."""
+        """Find the number of decimals and the view, and estimate the view again after some frames."""
         if self._digits is None:
             self._digits = decimals(poses, self.skeleton.num_spatial)
         if self.view is not None and not self._sample:
@@ -116,7 +116,7 @@ def view_of_frames(frames: Sequence[Poses], skeleton: Skeleton) -> View | None:
         for track, pose in poses.items():
             place = values[tracks.index(track), time]
             place[:, : pose.shape[1]] = pose
-            place[:, pose.shape[1] :] = 1.0  # the score, which a producer may send as confidence
+            place[:, pose.shape[1] :] = 1.0  # the score, which a producer may send as the confidence
     present = np.isfinite(values).all(axis=-1)
     if not present.any():
         return None

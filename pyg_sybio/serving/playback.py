@@ -1,4 +1,4 @@
-"""Recordings as sources: each plays at its own rate, in a loop, while somebody watches."""
+"""Recordings as sources, which play at their frame rate in a loop while they have viewers."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ def read_recordings(
     Args:
         paths: Files that :func:`~pyg_sybio.data.reading.read_motions` reads.
         skeleton: The skeleton whose joints they must contain.
-        frame_rate: Frame rate of files that do not tell theirs, in Hz.
+        frame_rate: Frame rate of files that do not contain one, in Hz.
 
     Raises:
         FileNotFoundError: If a file does not exist.
@@ -45,10 +45,10 @@ def read_recordings(
 
 
 class Playback:
-    """Plays a recording while somebody watches; otherwise it rests.
+    """Plays a recording while it has viewers.
 
     Args:
-        name: Name of the recording, for people.
+        name: Displayed name of the recording.
         motion: The recording, with a frame rate.
         service: State shared with other sources.
     """

@@ -1,4 +1,4 @@
-"""Serving a trained model until somebody stops the server."""
+"""Serving of a trained model until the server is stopped."""
 
 import contextlib
 import dataclasses
@@ -41,11 +41,11 @@ def serve(
 
     Args:
         trained: The trained model.
-        name: Name of the model, for people.
+        name: Displayed name of the model.
         play: Recordings to play.
         host: Address to listen on.
         port: TCP port; 0 selects a free one.
-        token: Password for connections; None admits everybody.
+        token: Password for connections; None allows all connections.
         origins: Other web sites whose pages may connect.
         fps: Frame rate of the poses that producers send. (default: the model's frame rate)
         limits: The limits of the server.
@@ -62,7 +62,7 @@ def serve(
     def start_stream(rate: float | None) -> MotionStream:
         return trained.stream(fps=rate or fps or frame_rate, max_tracks=2 * limits.people)
 
-    # The port first: without it, the rest is not worth waiting for.
+    # Bind the port first, so that a port in use is reported without delay.
     with listen(host, port, connections=limits.connections, handshake=limits.handshake) as listener:
         skeleton = start_stream(None).skeleton
         host, port = listener.getsockname()[:2]
@@ -87,10 +87,10 @@ def serve(
         query = "" if token is None else "?token=TOKEN"
         print(f"page:  http://{shown}:{port}/{query}")
         print(f"poses: ws://{shown}:{port}/ws/poses{query}", flush=True)
-        # Full collections need not visit what exists by now: they would take 200 ms every few seconds.
+        # Exclude existing objects from garbage collection, which would take 200 ms every few seconds.
         gc.collect()
         gc.freeze()
-        # After an orderly end, uvicorn raises the interrupt again.
+        # After a clean shutdown, uvicorn raises the interrupt again.
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
         print("sybio: stopped", file=sys.stderr)
@@ -111,7 +111,7 @@ def log_to_stderr(*, debug: bool = False) -> None:
     """Write the log of the server to stderr, one line per event.
 
     Args:
-        debug: Log more.
+        debug: Whether to include debug messages.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))

@@ -37,8 +37,8 @@ class Service:
         hello: The first message for a producer.
         skeleton: The skeleton of the poses.
         limits: The limits of the server.
-        token: Password for connections; None admits everybody.
-        pool: Where the model runs, outside of the event loop.
+        token: Password for connections; None allows all connections.
+        pool: Executor that runs the model outside of the event loop.
     """
 
     start_stream: Callable[[float | None], MotionStream]
@@ -60,7 +60,7 @@ class Service:
         self.turns = Turns(self.pool)
 
     def refuse(self, who: str, why: object) -> None:
-        """Log and count something that is refused."""
+        """Log and count a refusal."""
         logger.warning("%s: refused: %s", who, why)
         self.refused += 1
 
@@ -68,13 +68,13 @@ class Service:
 class Source:
     """The frames of one producer or recording, in order, and the answers of the model.
 
-    The model takes one frame of a source at a time. While it is busy, a few frames wait; one more drops the
-    oldest of them.
+    The model processes one frame of a source at a time. While it is busy, a few frames wait; a further frame
+    replaces the oldest of them.
 
     Args:
-        name: Name of the source, for people.
+        name: Displayed name of the source.
         kind: Whether it is live or a recording.
-        stream: Its own stream.
+        stream: Stream of the source.
         service: State shared with other sources.
         view: The view to draw it in. (default: estimated from its frames)
     """
@@ -107,11 +107,11 @@ class Source:
         self._changed.set()
 
     async def run(self, send: Send | None = None, complain: Complain | None = None) -> None:
-        """Answer what is queued, one after the other, forever.
+        """Process queued frames in order, forever.
 
         Args:
-            send: Sends a result to the producer. (default: nobody)
-            complain: Tells the producer that a frame is invalid. (default: the error is raised)
+            send: Function that sends a result to the producer. (default: none)
+            complain: Function that reports an invalid frame to the producer. (default: the error is raised)
         """
         # The model works on the next frame while a result is sent; results keep their order.
         delivery: asyncio.Task[None] = asyncio.create_task(asyncio.sleep(0))

@@ -18,7 +18,7 @@ class Turns:
     server that falls behind catches up.
 
     Args:
-        pool: Where the model runs, one call at a time.
+        pool: Executor that runs the model, one call at a time.
     """
 
     def __init__(self, pool: Executor) -> None:
@@ -39,7 +39,7 @@ class Turns:
         return await answer
 
     async def _run(self) -> None:
-        """Answer until nobody waits."""
+        """Process updates until none is waiting."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:

@@ -113,7 +113,7 @@ def answer(batches: Iterable[Windows]) -> None:
 
 
 def input_example(model: Model) -> Tensor:
-    """Return a scalar with the type and on the device of a model's input; float32 if it does not tell."""
+    """Return a scalar with the type and on the device of a model's input; float32 if these are unknown."""
     # Buffers are constants; the weights of a folded model may have been rounded.
     buffers = model.buffers() if isinstance(model, nn.Module) else ()
     return next((value.new_zeros(()) for value in buffers if value.is_floating_point()), torch.zeros(()))

@@ -1,4 +1,4 @@
-r"""A stream from end to end: frames of recordings or JSON lines, answered as JSON lines."""
+r"""Streaming from recordings or JSON lines to results as JSON lines."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +43,7 @@ def items_of_motions(
 
     Args:
         motions: The recordings; the persons of each are tracks from 0 on.
-        fps: Frame rate of recordings that do not tell theirs.
+        fps: Frame rate of recordings that do not contain one.
         same_rate: Use `fps` for every recording, overriding the file's own rate.
         with_confidence: Include the confidence in joints, if it was recorded.
     """
@@ -96,7 +96,7 @@ class Summary:
     """Statistics of a stream.
 
     Args:
-        what: What an item is called, for people.
+        what: Displayed name of an item.
         frames: Number of frames.
         dropped: Number of frames that were too late to be answered.
         refused: Number of invalid lines or frames.
@@ -114,7 +114,7 @@ class Summary:
     seconds: float = 0.0
 
     def text(self) -> str:
-        """Return one line for people."""
+        """Format the statistics in one line."""
         counts = f"{self.frames} frames, {self.dropped} dropped, {self.refused} refused"
         percentiles = self.latencies.percentiles()
         if percentiles is None:
@@ -167,15 +167,15 @@ def answer_all(
 ) -> None:
     r"""Answer all input: write a greeting, then a result or an error for each frame.
 
-    A frame without a timestamp is `1 / fps` later than the one before it. Something invalid is answered with
-    an error, and the stream goes on.
+    A frame without a timestamp is `1 / fps` later than the previous one. Invalid input is answered with an
+    error, and the stream continues.
 
     Args:
         stream: The stream.
         items: Frames, resets, and errors.
         write: Writes one line.
         summary: The statistics, updated on the way.
-        pace: When frames are due. (default: answer each frame at once, and drop none)
+        pace: Timing of the frames. (default: process each frame immediately, and drop none)
     """
     write(encode(hello_message(stream)))
     start, now = time.perf_counter(), -1 / stream.fps

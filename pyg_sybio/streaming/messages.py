@@ -159,7 +159,7 @@ def _check_keys(document: Mapping[str, Any], known: set[str], where: str) -> Non
 
 
 def hello_message(stream: MotionStream) -> dict[str, Any]:
-    """Return what a stream takes and gives."""
+    """Return a description of the input and output of a stream."""
     skeleton = stream.skeleton
     index = skeleton.joint_index
     return {
@@ -182,7 +182,7 @@ def hello_message(stream: MotionStream) -> dict[str, Any]:
 def result_message(outputs: Mapping[int, StreamOutput]) -> dict[str, Any]:
     """Return the result of an update of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
 
-    Poses have six significant digits. What a model does not predict is null.
+    Poses have six significant digits. Outputs that the model does not have are null.
     """
     newest = max(outputs.values(), key=lambda output: output.timestamp, default=None)
     return {

@@ -26,7 +26,7 @@ from pyg_sybio.trained.preparation import CHOOSE_PERSONS, Preparation, rate_noti
 _FILL = (FillMissing, FillNullFrames)
 # Maximum rate of the poses kept, as a multiple of the higher of the two frame rates.
 _MAX_RATE = 4
-# Poses that come faster than this multiple of the window's frame rate need no memory of their own.
+# Poses that arrive faster than this multiple of the window's frame rate are not all stored.
 _MAX_RATIO = 32
 # Number of poses to measure the rate from, and the relative difference from 'fps' that is tolerated.
 _RATE_POSES, _RATE_TOLERANCE = 30, 0.1
@@ -75,7 +75,7 @@ class MotionStream:
     A stream is a sliding window. Each update prepares the last `num_observed` frames of every track, at the
     model's frame rate and ending with the newest pose, exactly as a recording of these frames
     (:class:`~pyg_sybio.trained.preparation.Preparation`), and passes all tracks to the model in one call.
-    Older poses have no influence. Each track is a clip of its own: persons do not influence each other.
+    Older poses have no effect. Each track is a separate clip: persons do not affect each other.
 
     .. code-block:: python
 
@@ -110,12 +110,12 @@ class MotionStream:
         *Time.* Timestamps are seconds on one clock of your choice, shared by all tracks. They may be
         irregular: the window is interpolated between poses, like a recording with another frame rate. Without
         timestamps, poses are `1 / fps` apart. A timestamp that is not later than the newest pose of its track
-        raises a `ValueError`, and the update has no effect. A warning tells, once, if the rate of the poses
-        differs from `fps`.
+        raises a `ValueError`, and the update has no effect. A warning is issued once if the rate
+        of the poses differs from `fps`.
 
         *Threads.* Several threads may use a stream; its updates run one at a time.
 
-        *Reuse.* Updates share the poses only. In an actional graph, each joint depends on the whole window,
+        *Reuse.* Updates only share the poses. In an actional graph, each joint depends on the whole window,
         and so does every feature of every block that uses the graph. A purely structural model could reuse
         features of its backbone, but only between updates whose windows are aligned with its strides, and
         away from the edges of the window: hardly any with the `realtime` preset, whose second block has four
@@ -157,12 +157,12 @@ class MotionStream:
         if missing is not None:
             others = (step for step in fill if not isinstance(step, _FILL))
             fill = (FillMissing(mode=missing), *others)  # type: ignore[arg-type]
-        # A track is one person already.
+        # A track already is a single person.
         steps = tuple(step for step in preparation.preprocess if not isinstance(step, CHOOSE_PERSONS))
         self.preparation = replace(preparation, preprocess=steps, fill=fill)
         self.skeleton = skeleton or preparation.skeleton
         self.class_names = tuple(class_names)
-        # Recordings, too, treat frame rates this close as equal.
+        # The same tolerance as for recordings.
         same = abs(fps - preparation.frame_rate) <= SAME_RATE * preparation.frame_rate
         self.fps = preparation.frame_rate if same else float(fps)
         self.enough = enough
@@ -193,7 +193,7 @@ class MotionStream:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a user should know about the path from poses to forecast; each begins with a verb."""
+        """Remarks for the user about the conversion of poses and forecasts; each begins with a verb."""
         return rate_notices(self.fps, self.frame_rate) + self.preparation.notices
 
     @property
@@ -322,7 +322,7 @@ class MotionStream:
             del self._tracks[next(iter(self._tracks))]
 
     def _check_rate(self, track_ids: Iterable[int]) -> None:
-        """Warn if the poses of a track come at another rate than announced."""
+        """Warn if the poses of a track arrive at another rate than `fps`."""
         for track in (self._tracks[track_id] for track_id in track_ids):
             if len(track) < _RATE_POSES:
                 continue

@@ -1,4 +1,4 @@
-r"""A digest of weights, by which damage to a file is noticed."""
+r"""Digests of weights, which detect damage to a file."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ def arrays_digest(arrays: Iterable[tuple[str, str, Sequence[int], bytes]]) -> st
     """The SHA-256 of the names, types, shapes and bytes of arrays, in the given order."""
     digest = hashlib.sha256()
     for name, dtype, shape, content in arrays:
-        # The lengths keep the bytes of one array from passing for those of the next.
+        # The lengths separate the bytes of one array from those of the next.
         digest.update(f"{name!r} {dtype} {list(shape)} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-r"""The document of a trained model: all that a model file holds apart from the network and its weights.
+r"""The document of a trained model: the content of a model file apart from the network and its weights.
 
 It is JSON, the same in a ``.ckpt`` (under the key ``document``), in a folder (``data.json``) and in the
 metadata of an ONNX file. A model file is data: by its schema, ``document.schema.json``, the document holds
@@ -19,7 +19,7 @@ FORMAT = 2
 
 MAX_TRANSFORMS = 32
 MAX_CHARACTERS = 2**22
-"""A longer document in a checkpoint is refused."""
+"""Maximum length of a document in a checkpoint."""
 
 _SCHEMA = Path(__file__).with_suffix(".schema.json")
 
@@ -28,7 +28,7 @@ def parse_document(text: Any) -> Any:
     """The JSON value of a document's text.
 
     Raises:
-        ValueError: If it is not a text, is too long, or is not strict JSON.
+        ValueError: If it is not a string, is too long, or is not strict JSON.
     """
     if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
         raise ValueError(f"expected a document of at most {MAX_CHARACTERS} characters")
@@ -36,7 +36,7 @@ def parse_document(text: Any) -> Any:
 
 
 def check_document(document: Any) -> None:
-    r"""Check every value of a document against the schema; it may come from anybody.
+    r"""Check every value of an untrusted document against the schema.
 
     Raises:
         ValueError: If something is missing, unknown, of another type, or out of its bounds.

@@ -17,7 +17,7 @@ from pyg_sybio.trained.liveness import Liveness, MeanLiveness, actional_of
 from pyg_sybio.trained.metrics import ErrorByHorizon
 from pyg_sybio.trained.views import ONE_VIEW, Views
 
-# The horizons at which the field reports motion errors, in milliseconds.
+# The usual horizons of motion errors, in milliseconds.
 HORIZONS_MS = (80, 160, 320, 400, 560, 1000)
 PREDICTORS = ("model", "zero_velocity")
 
@@ -54,7 +54,7 @@ def dense(batch: Data, key: str, num_joints: int) -> Tensor:
 
 
 def motions(out: SybioOutput, batch: Batch) -> Motions:
-    """The futures of all persons of a batch who are present; absent ones have no error."""
+    """The futures of all present persons of a batch."""
     assert out.future is not None
     num_joints = out.future.size(-2)
     target, observed = dense(batch, "future", num_joints), dense(batch, "x", num_joints)
@@ -68,16 +68,16 @@ def motions(out: SybioOutput, batch: Batch) -> Motions:
 
 
 def future_mask(batch: Batch, num_joints: int) -> Tensor | None:
-    """Which joints of the future were recorded `[N, (P,) T, M]`; None if the data set does not tell."""
+    """Mask of the recorded joints of the future `[N, (P,) T, M]`; None if the data set has no mask."""
     return dense(batch, "future_mask", num_joints).squeeze(-1) if "future_mask" in batch else None
 
 
 def motion_errors(
     dataset: Dataset, prediction: Tensor, target: Tensor, recorded: Tensor | None
 ) -> dict[str, Tensor]:
-    """The errors `[n, T]` that a data set reports of predictions, NaN in a frame without a recorded joint.
+    """The errors `[n, T]` of predictions as defined by a data set, NaN in a frame without a recorded joint.
 
-    The error of a prediction that is NaN is infinite: it must not pass for a frame without a recording.
+    The error of a prediction that is NaN is infinite, to distinguish it from a frame without a recording.
     """
     if recorded is None:  # data sets whose clips are complete need not handle masks
         measured = torch.ones(target.shape[:2], dtype=torch.bool, device=target.device)
@@ -120,11 +120,10 @@ def answers(
 ) -> Answers:
     r"""Run a model on every clip of a data set.
 
-    The randomness of a clip only depends on its number, and torch's generator is left as it was.
+    Random transforms of a clip only depend on its index, and the state of torch's generator is restored.
 
     Args:
-        model: The model on the device to use, a folded or an exported one as well; it is left in evaluation
-            mode.
+        model: The model on the device to use, which may be folded or exported; it is left in evaluation mode.
         dataset: Clips with labels and futures.
         batch_size: The number of clips in a batch; it does not change the result.
         progress: Show a progress bar on stderr.
@@ -155,7 +154,7 @@ def answers(
 
 
 def numbered_clip(dataset: Dataset, number: int) -> Data:
-    """A clip whose randomness only depends on its number; torch's generator is left as it was.
+    """Get a clip with random numbers that only depend on its index; restores the state of torch's generator.
 
     Raises:
         ValueError: If there is no such clip.
@@ -189,7 +188,7 @@ def evaluate(
         model: The model on the device to use, as in :func:`answers`.
         dataset: Clips with labels and futures.
         seen_classes: Which classes occurred in training [C]: clips of other classes do not count for
-            recognition, because no model can name a class that it was never shown. (default: all)
+            recognition, because a model cannot recognise a class without training clips. (default: all)
         batch_size: The number of clips in a batch; it does not change the result.
         actions: Names of the classes whose clips are evaluated. (default: all)
         views: Test-time augmentation. (default: none)
@@ -266,11 +265,11 @@ def batches(
 ) -> Iterator[tuple[Tensor, Batch, SybioOutput]]:
     """The numbers of some clips (by default all), their batch, and the output of the model."""
     model.eval()
-    # An exported model has no weights that torch sees, and takes its inputs from the CPU.
+    # An exported model has no torch parameters, and its inputs are on the CPU.
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
     versions = views.versions(dataset)
     numbers = torch.arange(len(dataset)) if numbers is None else numbers
-    # Not a loader, which draws from torch's generator even if nothing is random.
+    # A DataLoader is not used, because it draws from torch's generator even without shuffling.
     hidden = None if progress else True  # None: only shown on a terminal
     for part in tqdm(numbers.split(batch_size), unit="batch", disable=hidden, leave=False):
         seen = [

@@ -16,7 +16,7 @@ _NOT_A_NAME = (".ckpt", ".onnx", ".json", ".safetensors")
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether a text is the name of a repository, ``owner/name``, and not the name of a file."""
+    """Whether a string is the name of a repository, ``owner/name``, and not the name of a file."""
     return len(name) <= 96 and _NAME.fullmatch(name) is not None and not name.endswith(_NOT_A_NAME)
 
 
@@ -46,8 +46,8 @@ def push_to_hub(
         The URL of the commit.
 
     Raises:
-        ValueError: If no repository can have that name.
-        FileNotFoundError: If the folder lacks one of :data:`FILES`.
+        ValueError: If the name is not valid for a repository. FileNotFoundError: If the folder lacks one of
+            :data:`FILES`.
         ModuleNotFoundError: Without ``huggingface_hub``.
     """
     _check_name(name)
@@ -79,8 +79,8 @@ def pull(name: str, *, revision: str | None = None, token: str | None = None) ->
         <pyg_sybio.models.sybio_gnn.SybioGNN.from_pretrained>`.
 
     Raises:
-        ValueError: If no repository can have that name.
-        FileNotFoundError: If the hub does not have it, does not give access to it, or cannot be reached.
+        ValueError: If the name is not valid for a repository. FileNotFoundError: If the hub does not have the
+            model, denies access to it, or cannot be reached.
         ModuleNotFoundError: Without ``huggingface_hub``.
     """
     _check_name(name)

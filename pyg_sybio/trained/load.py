@@ -23,8 +23,8 @@ _DAMAGED = "the weights are damaged: they are not those that were written"
 def load_trained(path: str | Path, *, root: str | Path | None = None) -> Trained:
     r"""Read a trained model.
 
-    A model file is data, whoever wrote it: no code in it is run, nothing is imported because it says so, and
-    every number has a bound.
+    A model file is read as data, even if it is untrusted: no code in it is run, no module named in it is
+    imported, and every number is bounded.
 
     Args:
         path: A checkpoint that ``sybio fit`` wrote, a folder or an ``.onnx`` file that ``sybio export``
@@ -101,7 +101,7 @@ def _trained(config: Any, weights: Mapping[str, Tensor], document: Any, digest: 
 def _on_the_hub(path: Path) -> Path:
     """The local folder of a model on the hub."""
     name = path.as_posix()
-    # If its first half is a folder, it is more likely a wrong path than a name.
+    # If the part before the slash is a folder, it is more likely a wrong path than a name on the hub.
     if hub.is_hub_name(name) and not path.parent.exists() and hub.is_installed():
         return hub.pull(name)
     raise FileNotFoundError(

@@ -8,7 +8,7 @@ class ErrorByHorizon:
     r"""Mean motion error at each predicted frame, per class and overall.
 
     An error of NaN was not measured, because nothing was recorded in that frame: the clip does not count
-    there. Sums are kept in double precision, so that neither the batch size nor the order changes the result.
+    there. Sums are in double precision, so the result does not depend on the batch size or the order.
 
     Args:
         num_frames: The number `T` of predicted frames.
@@ -64,11 +64,8 @@ class ErrorByHorizon:
 
         Returns:
             * `mean_of_clips` `[T]`: over all clips that were recorded there;
-            * `mean_of_classes` `[T]`: over the means of all classes with such clips, which is how the field
-              averages
-              its tables over actions;
-            * `by_class` `[C, T]`: over such clips of a class, NaN if it has none;
-            * `count` `[C]`.
+            * `mean_of_classes` `[T]`: over the means of all classes with such clips, the usual average over
+            actions; * `by_class` `[C, T]`: over such clips of a class, NaN if it has none; * `count` `[C]`.
         """
         by_class = self._total / self._recorded  # 0 / 0 is NaN: a class without clips has no error
         return {

@@ -1,4 +1,4 @@
-r"""The model card of a saved model: a README.md for people, with a header for the hub."""
+r"""The model card of a saved model: a README.md with a header for the hub."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 r"""Model files of version 0.1, in which the document had format 1, turned into the present document.
 
-This is the only place that knows the old form: a later release drops it.
+Only this module supports the old form; a later release will remove it.
 """
 
 import json
@@ -176,5 +176,5 @@ def _transforms(plain: Any) -> Any:
 
 
 def _last(path: str) -> str:
-    """A registered name is the last part of a path of the old form; nothing is imported for the others."""
+    """Return the last part of a path in the old form, which is the registered name; nothing is imported."""
     return path.rpartition(".")[2]

@@ -1,7 +1,7 @@
 r"""Checks of an untrusted ONNX file before onnxruntime reads it.
 
-A graph of ONNX is a program. Here it may call only the standard operators, without loops, branches or
-functions of its own, and its numbers are those in the file: an ONNX tensor may also name any other file.
+An ONNX graph is a program. Here it may only use standard operators, without loops, branches or functions, and
+its tensors must be in the file, although ONNX also allows tensors in other files.
 """
 
 import math

@@ -167,7 +167,7 @@ class OnnxModel(nn.Module):
             elif persons.has_slots and not self.persons:
                 came[name] = came[name].unsqueeze(1)
         for name in came.keys() & {"future", "bone_future"}:
-            came[name] = came[name][..., :num_future, :, :]  # each frame follows from those before it
+            came[name] = came[name][..., :num_future, :, :]  # each frame only depends on earlier frames
         return SybioOutput(**{name: came.get(name) for name in FIELDS}, present=persons.present)
 
     def _run(
@@ -180,7 +180,7 @@ class OnnxModel(nn.Module):
         return dict(zip(self._outputs, values, strict=True))
 
     def _try(self) -> None:
-        """Raise unless the graph answers one clip in time, with values of the shapes that the config says."""
+        """Check that the graph evaluates one clip in time, with outputs of the shapes in the config."""
         joints, bones = self.skeleton.num_joints, self.skeleton.num_bones
         clip = (1,) * (1 + self.persons)
         arrays = {

@@ -1,4 +1,4 @@
-r"""Recorded frames as a trained model expects them, and the way back to the space they came in."""
+r"""Preprocessing of recorded frames for a trained model, and the conversion back to their original space."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from pyg_sybio.models.bounds import bounded_skeleton
 from pyg_sybio.skeleton import Skeleton
 
 CHOOSE_PERSONS = (T.JoinTracks, T.SelectBodies, T.SelectByConfidence)
-"""Transforms that choose some of several persons."""
+"""Transforms that select some of several persons."""
 
-# Transforms that choose, repeat, smooth or resample persons and frames, and keep the coordinates.
+# Transforms that select, repeat, smooth or resample persons and frames, and keep the coordinates.
 _KEEP_COORDINATES = (
     *CHOOSE_PERSONS, T.Crop, T.FillMissing, T.FillNullFrames, T.LimitLength, T.Pad, T.Resample,
     T.ResampleLength, T.Smooth, T.TrimNullFrames,
 )  # fmt: skip
 
-# Transforms that treat each person as if it were the only one, and those that can if asked to.
+# Transforms that treat persons independently, and those that optionally do.
 _EACH_ALONE = (
     T.Crop, T.FillMissing, T.FillNullFrames, T.LimitLength, T.Mirror, T.Pad, T.ResampleLength, T.Shift,
     T.Smooth, Standardize,
@@ -140,7 +140,7 @@ class Preparation:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Remarks on the way back for the user, each beginning with a verb."""
+        """Remarks for the user on the conversion back, each beginning with a verb."""
         return tuple(
             f"has its future in the space of {type(step).__name__}, which cannot be inverted"
             for step in self.preprocess
@@ -151,7 +151,7 @@ class Preparation:
         r"""The preparation as plain values for a model file, with all numbers that it needs.
 
         Raises:
-            ValueError: If a transform is not registered, or does not give its arguments.
+            ValueError: If a transform is not registered, or does not store its arguments.
         """
         document: dict[str, Any] = {
             "num_observed": self.num_observed,
@@ -160,7 +160,7 @@ class Preparation:
             "fill": [settings_of(step) for step in self.fill],
             "padding": self.padding,
         }
-        # Otherwise the skeleton is the model's own, which stands in its config.
+        # Otherwise the skeleton is that of the model, which is in its config.
         if self.model_skeleton != self.skeleton:
             document["skeleton"] = self.skeleton.to_dict()
         return document
@@ -226,7 +226,7 @@ def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
         return motion
     step = rate / frame_rate
     last = motion.num_frames - 1
-    # If the motion would become too long, only its last frames are kept: a window needs no others.
+    # If the motion would become too long, only the last frames are kept, which are enough for a window.
     num_frames = min(int(last / step) + 1, max(most_frames(motion), least))
     times = last - step * torch.arange(num_frames, dtype=torch.float64).flip(0)
     return at_times(motion, times.clamp(min=0)).replace(frame_rate=frame_rate)
@@ -242,7 +242,7 @@ def rate_notices(rate: float | None, frame_rate: float) -> tuple[str, ...]:
 
 
 def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion, WayBack | None]:
-    """The transformed motion, and the way back if there is one and it is needed."""
+    """Return the transformed motion, and its inverse if there is one and it is needed."""
     if isinstance(transform, Standardize):
         return transform(motion), partial(transform.invert, skeleton=motion.skeleton)
     if isinstance(transform, _KEEP_COORDINATES) or not isinstance(transform, T.InvertibleTransform):
@@ -252,6 +252,6 @@ def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion,
     else:
         motion, parameters = transform.apply(motion)
     if isinstance(transform, T.Center):
-        # The path of a motion centred in every frame is lost: the future stays at the last position.
+        # Centring every frame loses the path of the motion, so the future stays at the last position.
         parameters = parameters[..., -1:, :]
     return motion, partial(transform.invert, parameters=parameters)

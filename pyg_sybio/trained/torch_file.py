@@ -1,7 +1,7 @@
 r"""Files that :func:`torch.save` wrote, read as data: tensors and plain values, which are views of the file.
 
 ``torch.load(weights_only=True)`` also calls constructors with arguments from the file, such as a buffer of
-any size. Here nothing is called, and nothing takes more memory than the file does.
+any size. Here, no function is called, and no value takes more memory than the file.
 """
 
 import math
@@ -47,7 +47,8 @@ def read_torch_file(path: Path) -> Any:
             entries = {entry.filename: entry for entry in archive.infolist()}
             folder = next(iter(entries)).partition("/")[0]
             sizes = [entry.file_size for entry in archive.infolist()]
-            # A zip file may announce more than it holds, or hold one thing under several names.
+            # A zip file may announce more data than it contains, or contain the same data under several
+            # names.
             if (
                 len(entries) < len(sizes)
                 or sum(sizes) > path.stat().st_size
@@ -60,7 +61,7 @@ def read_torch_file(path: Path) -> Any:
             if archive.read(f"{folder}/byteorder") != sys.byteorder.encode():
                 raise ValueError(f"its numbers are not {sys.byteorder}-endian")
             pickled = archive.read(f"{folder}/data.pkl")
-            # Tensors want memory that may be written to; what is written stays in this process.
+            # Tensors need writable memory; changes are private to this process.
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except (zipfile.BadZipFile, KeyError, StopIteration, RuntimeError, NotImplementedError, OSError) as error:
         raise ValueError(f"{path}: not a file that torch.save wrote: {error!s:.200}") from None
@@ -125,6 +126,6 @@ class _TensorUnpickler(PlainUnpickler):
         raise ValueError(f"{name} is called with arguments that torch does not write")
 
     def load_build(self) -> None:
-        """Leave out the attributes of a dictionary, such as the versions of a state dict's modules."""
+        """Ignore the attributes of a dictionary, such as the versions of the modules of a state dict."""
         self.stack.pop()
         self.top(dict)

@@ -1,4 +1,4 @@
-r"""A trained model in use: predict, stream, evaluate, save, export; without Lightning and training data."""
+r"""A trained model: predict, stream, evaluate, save and export, without Lightning and training data."""
 
 import inspect
 import re
@@ -32,7 +32,7 @@ from pyg_sybio.trained.views import ONE_VIEW, Views
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trained:
-    r"""A trained model, with all that is needed to use it.
+    r"""A trained model with everything needed for inference.
 
     .. code-block:: python
 
@@ -47,8 +47,8 @@ class Trained:
         class_names: The classes, in the order of the model's outputs.
         seen_classes: Whether a class occurred in training, for each class.
         views: Test-time augmentation.
-        training: Facts of the training: ``epoch``, ``global_step``, ``batch_size``, and the data as
-            :meth:`~pyg_sybio.data.splits.Splits.describe` gives them.
+        training: Metadata of the training: ``epoch``, ``global_step``, ``batch_size``, and the data as
+            returned by :meth:`~pyg_sybio.data.splits.Splits.describe`.
     """
 
     model: Any
@@ -64,16 +64,16 @@ class Trained:
     # Use --------------------------------------------------------------------------------------------------
 
     def predict(self, recording: str | Path | Motion | Tensor, *, one_view: bool = False) -> Prediction:
-        r"""Recognise the action in a recording and predict how it goes on.
+        r"""Recognise the action in a recording and predict its continuation.
 
-        Joints are found by their names where the file has names, and otherwise have to be the joints of the
-        model's skeleton in its order. A recording of another frame rate is resampled. The last frames count,
-        as many as the model observes.
+        Joints are found by name if the file contains names; otherwise they must be the joints of the model's
+        skeleton, in its order. A recording with another frame rate is resampled. The model observes the last
+        frames of the recording.
 
         Args:
             recording: A file with one motion (:func:`~pyg_sybio.data.reading.read_motions` reads many
                 formats), a motion, or poses at the model's frame rate, NaN where a joint was not seen.
-            one_view: Do without test-time augmentation, as streams do.
+            one_view: Disable test-time augmentation, as in streams.
 
         Shapes:
             - **recording:** `[T, M, D]` or `[P, T, M, D]`, if it is a tensor
@@ -81,7 +81,7 @@ class Trained:
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the file cannot be read or holds several motions, or the recording does not fit the
-                model or shows nobody.
+                model or contains no person.
         """
         if isinstance(recording, Tensor):
             recording = _motion_of(recording, self.preparation)
@@ -96,7 +96,7 @@ class Trained:
 
         Args:
             path: The file.
-            entry: The number of the motion in the file. (default: the file has to hold exactly one)
+            entry: The index of the motion in the file. (default: the file must contain exactly one motion)
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -121,7 +121,7 @@ class Trained:
             folder: The folder.
             labels: A CSV file in the folder with the labels of the files, if it exists
                 (:func:`~pyg_sybio.data.datasets.clip_table.read_clip_table`). Without it, the labels in the
-                files count.
+                files are used.
             pattern: A regular expression of the files' paths whose group ``label`` is the label, in place of
                 the CSV file; files that do not match keep their own label.
 
@@ -146,7 +146,7 @@ class Trained:
                 )
 
     def stream(self, **settings: Any) -> Any:
-        """Answer live poses, prepared as recordings are, with a single view.
+        """Process live poses, which are prepared like recordings, with a single view.
 
         Args:
             **settings: Arguments of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
@@ -199,7 +199,7 @@ class Trained:
         )
 
     def _check_length(self, recorded: Motion) -> None:
-        """Raise if a recording of rotations is too short: repeated ones are not a motion."""
+        """Raise an error if a recording of rotations is too short, since these cannot be repeated."""
         if self.preparation.standardize is None:
             return
         needed, rate = self.preparation.num_observed, self.preparation.frame_rate
@@ -219,8 +219,8 @@ class Trained:
             root: The folder of all recordings. (default: the environment variable ``PYG_SYBIO_DATA``)
 
         Raises:
-            ValueError: If the data set is not registered, or a model file cannot hold what describes the
-                data.
+            ValueError: If the data set is not registered, or its description cannot be stored in a model
+                file.
         """
         facts = self.training
         if lacks := facts["only_in_recipe"]:
@@ -251,7 +251,7 @@ class Trained:
                 on)
             split: The split, if `dataset` is not given.
             root: The folder of all recordings, as in :meth:`splits`.
-            views: Test-time augmentation. (default: that of the model)
+            views: Test-time augmentation. (default: the views of the model)
             **settings: Further arguments of :func:`~pyg_sybio.trained.evaluation.evaluate`.
 
         Raises:
@@ -270,7 +270,7 @@ class Trained:
         )
 
     def _check_statistics(self, dataset: Dataset) -> None:
-        """Raise if the z-scores of a data set are not those that the model was trained on."""
+        """Raise an error if the statistics of a data set differ from those of the training data."""
         step, other = self.preparation.standardize, getattr(dataset, "normalisation", None)
         if step is None or other is None:
             return
@@ -325,14 +325,14 @@ class Trained:
     def save(
         self, folder: str | Path, *, report: Mapping[str, Any] | None = None, title: str | None = None
     ) -> None:
-        r"""Write the model as a folder for others, which :func:`~pyg_sybio.trained.load.load_trained` reads.
+        r"""Write the model as a folder to share, which :func:`~pyg_sybio.trained.load.load_trained` reads.
 
         The folder gets ``config.json`` and ``model.safetensors``
         (:meth:`~pyg_sybio.models.sybio_gnn.SybioGNN.save_pretrained`), ``data.json`` with the document, and
         the model card ``README.md``.
 
         Args:
-            folder: Where to.
+            folder: The folder to write.
             report: A report of :meth:`evaluate` with its ``split``, for the card.
             title: The name of the model in its card. (default: the name of the folder)
 
@@ -359,7 +359,7 @@ class Trained:
 
         Raises:
             ValueError: If the model is an exported one, or a setting is wrong.
-            ExportError: If the file would not answer as the model.
+            ExportError: If the outputs of the file would differ from the model.
         """
         from pyg_sybio.export import export_onnx
 
@@ -390,5 +390,5 @@ def _motion_of(poses: Tensor, preparation: Preparation) -> Motion:
 
 
 def _seen(observed: Motion) -> Motion:
-    """The persons who are seen at all; of a part that shows nobody the first, as in data sets."""
+    """Select the persons who are seen; the first person if none is seen, as in data sets."""
     return observed.persons(observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0])

@@ -42,15 +42,15 @@ class Views:
         \bar y = \frac{1}{2K} \sum_k \big(\hat y(X_k) + \hat y(m X_k)\big), \qquad
         \bar X_{pred} = \tfrac12 \big(\hat X_{pred}(X) + m \hat X_{pred}(m X)\big),
 
-    so that neither side of the body is preferred, it matters less where a recording was cut, and the errors
-    of
-    the views cancel in part. Parts only serve recognition: a future begins where the whole clip ends.
+    so neither side of the body is preferred, the start and end of the recording matter less, and the errors
+    of the views partly cancel. Parts are only used for recognition, because the future follows the whole
+    clip.
 
     Args:
-        mirror: The axis from one side of the body to the other: each view is seen as its mirror image, too.
+        mirror: The axis from one side of the body to the other, across which each view is also mirrored.
             (default: no mirror images)
-        parts: The shares of the observed frames between which a further view lies, as
-            ``((0.2, 1.0), (0.0, 0.8))``. (default: none)
+        parts: Start and end of further views, as fractions of the observed frames, such as ``((0.2, 1.0),
+            (0.0, 0.8))``. (default: none)
 
     Raises:
         ValueError: If a part is not two shares, the lower one first.
@@ -114,7 +114,8 @@ class Views:
 
         Args:
             model: The model, in evaluation mode.
-            space: What mirrors poses as the model sees them: the clips' data set, or a preparation.
+            space: Object that mirrors poses in the space of the model: the data set of the clips, or a
+                preparation.
             versions: A batch of each of :meth:`versions`, of the same clips.
 
         Returns:
@@ -139,7 +140,7 @@ class Views:
 
 
 ONE_VIEW = Views()
-"""The whole clip as it is."""
+"""A single view: the whole clip."""
 
 
 def _image(model: Model, space: Mirrors, batch: Data, axis: str) -> Data:

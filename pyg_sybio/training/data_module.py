@@ -1,4 +1,4 @@
-r"""The clips of a recipe as batches: any data set class of the package or of the user."""
+r"""Lightning data module for any data set class of the package or of the user."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -28,8 +28,8 @@ class ClipDataModule(L.LightningDataModule):
 
     A split is ``dataset(**settings, **split)``: arguments that all splits share are given once. Transforms
     (the arguments ``preprocess``, ``augment``, ``corrupt`` and ``fill``) are written as ``{class_path:
-    Center, init_args: {joint: spine}}``, or as a list of these. A recipe is code: it may name any class by
-    its path, and the package's own by their names.
+    Center, init_args: {joint: spine}}``, or as a list of these. A recipe is code: it may refer to any class
+    by its path, and to registered classes by their names.
 
     Args:
         dataset: Data set class with keyword arguments; an item is a :class:`~torch_geometric.data.Data` with
@@ -47,9 +47,9 @@ class ClipDataModule(L.LightningDataModule):
         num_workers: The number of processes that prepare batches.
         weighted_sampling: Draw training clips with the weights of the data set's attribute ``sample_weights``
             (with replacement, as many clips per epoch as there are) instead of shuffling them.
-        shuffled_futures: The share of the training clips that get the future of another one among them, the
-            same ones in every run (:class:`~pyg_sybio.data.datasets.shuffled_futures.ShuffledFutures`): noise
-            in the prediction targets, as in the paper's Table 8. :meth:`clips` does not have it.
+        shuffled_futures: The fraction of the training clips that exchange their futures, the same clips in
+            every run (:class:`~pyg_sybio.data.datasets.shuffled_futures.ShuffledFutures`): noise in the
+                prediction targets, as in Table 8 of the paper. :meth:`clips` is not affected.
         views: Test-time augmentation of the trained model, ``{mirror: x, parts: [[0.2, 1.0]]}``
             (:class:`~pyg_sybio.trained.views.Views`). (default: none)
 
@@ -114,7 +114,7 @@ class ClipDataModule(L.LightningDataModule):
     def feature_scale(self) -> Tensor:
         """The value of 1 in a feature of the poses, in the unit of the recordings [M, D].
 
-        It is 1 unless the data set class gives another scale, as those with z-scores do.
+        It is 1 unless the data set class defines another scale, as for z-scores.
         """
         clips = self.clips("train")
         scale = getattr(clips, "feature_scale", None)
@@ -143,7 +143,7 @@ class ClipDataModule(L.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        """Training clips, shuffled or drawn by weight; a share of them with the futures of others."""
+        """Training clips, shuffled or drawn by weight, optionally with shuffled futures."""
         clips = self.clips("train")
         dataset = ShuffledFutures(clips, self.shuffled_futures) if self.shuffled_futures else clips
         if not self.weighted_sampling:
@@ -165,7 +165,7 @@ class ClipDataModule(L.LightningDataModule):
 
 
 def _plain(value: Any) -> Any:
-    """A setting as plain values: the command line makes a namespace of everything that names a class."""
+    """Convert a setting to plain values, because the command line turns class settings into namespaces."""
     if isinstance(value, Namespace):
         value = vars(value)
     if isinstance(value, Mapping):

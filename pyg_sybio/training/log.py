@@ -27,7 +27,8 @@ def read_log(folder: str | Path) -> tuple[Path, Curves]:
     """Read the curves of a run from Lightning's TensorBoard files.
 
     Args:
-        folder: A folder with event files (`version_N`), or the folder above, whose last version is read.
+        folder: A folder with event files (`version_N`), or its parent folder, of which the last version is
+            read.
 
     Returns:
         The folder that was read, and the curves by name.
@@ -51,7 +52,7 @@ def read_log(folder: str | Path) -> tuple[Path, Curves]:
     events = event_accumulator.EventAccumulator(str(found[-1]), size_guidance={"scalars": 0}).Reload()
     curves: Curves = {}
     for name in events.Tags()["scalars"]:
-        # Of a step that a resumed run has repeated, the last value counts.
+        # If a resumed run has repeated a step, the last value is used.
         by_step = {event.step: event.value for event in events.Scalars(name)}
         steps = sorted(by_step)
         curves[name] = Curve(np.array(steps, dtype=float), np.array([by_step[step] for step in steps]))

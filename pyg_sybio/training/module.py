@@ -143,7 +143,7 @@ class SybioModule(L.LightningModule):
             errors = motion_errors(dataset, persons.model, persons.target, persons.recorded)
             for name, error in errors.items():
                 if name not in self._val_errors:
-                    # Processes add them up on their devices, of which not all have double precision.
+                    # Processes sum them on their devices, not all of which support double precision.
                     device = self.device if self.trainer.world_size > 1 else "cpu"
                     self._val_errors[name] = ErrorByHorizon(error.size(1), len(dataset.class_names), device)
                 self._val_errors[name].update(error, persons.y)
@@ -189,7 +189,7 @@ class SybioModule(L.LightningModule):
         """Complete the checkpoint: add the model's arguments, and the document of the trained model.
 
         Raises:
-            FloatingPointError: If training has diverged: the checkpoint before this one stays.
+            FloatingPointError: If training has diverged; the previous checkpoint is kept.
         """
         diverged = [name for name, weight in self.model.named_parameters() if not weight.isfinite().all()]
         if diverged:
@@ -202,7 +202,7 @@ class SybioModule(L.LightningModule):
         checkpoint[DOCUMENT_KEY] = json.dumps(document, allow_nan=False)
 
     def trained(self) -> Trained:
-        """The model as it is now, with all that is needed to use it."""
+        """The current model with everything needed for inference."""
         data = self.trainer.datamodule
         return Trained(
             model=self.model,

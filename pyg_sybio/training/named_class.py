@@ -1,4 +1,4 @@
-"""The data set and transform classes that a recipe names: any class, as a recipe is code of its user."""
+"""Data set and transform classes named in recipes, which may be any class because recipes are code."""
 
 import importlib
 from typing import Any
@@ -13,7 +13,7 @@ def recipe_dataset(path: Any, *, where: str = "the recipe") -> type[Dataset]:
     r"""The data set class of a registered name (``NWUCLA``), or at a path (``my_package.module.MyClips``).
 
     Raises:
-        ValueError: If it is not registered, cannot be imported, or is something else.
+        ValueError: If it is not registered, cannot be imported, or is not a data set class.
     """
     return dataset_named(path, where=where) if _is_ours(path) else _imported(path, Dataset, where, "data set")
 

@@ -1,4 +1,4 @@
-"""What ``precision: auto`` of a recipe means: the precision that a device computes in natively and fast."""
+"""``precision: auto`` in recipes: the fastest precision that a device supports natively."""
 
 import os
 
@@ -32,7 +32,7 @@ def resolve_precision(precision: str | int | None, accelerator: str = "auto") ->
 
 
 def has_native_bf16(device: str) -> bool:
-    r"""Whether a type of device computes in bfloat16 itself, so that nothing emulates it.
+    r"""Whether a type of device supports bfloat16 natively, without emulation.
 
     Args:
         device: Such as ``"cpu"`` or ``"cuda"``.
@@ -53,13 +53,13 @@ def _has_amx() -> bool:
 
 
 def _onednn_may_use(*names: str) -> bool:
-    """Whether the environment lets oneDNN use instructions of one of the names; torch does not say so."""
+    """Whether the environment allows oneDNN to use one of these instruction sets; torch cannot tell."""
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "default"
     return any(name in limit.lower() for name in ("all", "default", *names))
 
 
 def _device_type(accelerator: str) -> str:
-    """The type of device that Lightning takes."""
+    """The type of device that Lightning selects."""
     if accelerator in ("auto", "gpu"):
         if torch.backends.mps.is_available():
             return "mps"

@@ -1,7 +1,7 @@
 r"""Training from recipes, which are YAML files with the settings of data, model and trainer.
 
-A recipe may name another recipe as its `base`, and then only contains what differs. `data.settings` and other
-arguments of classes are replaced as a whole.
+A recipe may be based on another recipe (`base`), and then only contains the settings that differ.
+`data.settings` and other arguments of classes are replaced as a whole.
 """
 
 import difflib

@@ -62,7 +62,7 @@ def draw_actional(
             pose)
         strongest: Number of strongest edges to draw per panel.
         threshold: Draw the edges whose weight is above this instead.
-        title: Beginning of the title, followed by which edges are drawn.
+        title: Start of the title, followed by a description of the drawn edges.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
 
     Returns:
@@ -84,7 +84,7 @@ def draw_actional(
             f"'threshold' is {threshold:g}, but the heaviest edge is {heaviest:.3g}, expected less than that"
         )
 
-    # Many lines are thinner.
+    # Lines are thinner if there are many.
     crowd = max(len(drawn) for drawn in edges.values()) / _FEW
     pen = _Pen(1 / joints, heaviest, 2.6 / math.sqrt(max(crowd, 1.0)))
 

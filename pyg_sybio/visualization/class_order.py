@@ -16,7 +16,7 @@ def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list
 
     - ``data``: the given order;
     - ``name``: alphabetical;
-    - ``recall``: by falling recall, classes without clips last;
+    - ``recall``: by decreasing recall, classes without clips last;
     - ``similar``: classes that are confused next to each other, by the Fiedler vector (Fiedler, "A property
       of eigenvectors of nonnegative symmetric matrices", 1975) of the graph whose edges are the rates of both
       confusions: the second eigenvector of its Laplacian. Without confusions, the given order.
@@ -45,7 +45,7 @@ def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list
         alike += 1e-6
         laplacian = np.diag(alike.sum(axis=1)) - alike
         fiedler = np.linalg.eigh(laplacian)[1][:, 1]
-        # Of the two signs of the vector, the one with the first class in the first half.
+        # Choose the sign of the vector that puts the first class in the first half.
         fiedler = fiedler * (1 if fiedler[0] <= np.median(fiedler) else -1)
         return np.argsort(fiedler, kind="stable").tolist()
     return list(range(number))

@@ -1,4 +1,4 @@
-"""A scene as a GIF, a film, or a page with a player."""
+"""A scene as a GIF, a video, or a page with a player."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from pyg_sybio.visualization.pose import ERROR, bone_sides, joint_sides
 from pyg_sybio.visualization.scene import Scene
 from pyg_sybio.visualization.view import View
 
-# Viewers play a GIF with a higher frame rate slowly, and films need no more.
+# Viewers slow down GIFs with higher frame rates, and videos do not need them.
 _MAX_RATE = 30.0
 _UNKNOWN_RATE = 25.0
 _SIZE = (9.0, 4.2)  # inches, of the largest scene
@@ -57,7 +57,7 @@ def write_gif(scene: Scene, path: str | Path, *, up: str | None = None, progress
     """
     view = scene.view(up)
     step, rate = _sampling(scene)
-    # A GIF counts in hundredths of a second: rounding the ends, not the lengths, keeps it in time.
+    # Times in a GIF are hundredths of a second: rounding end times instead of durations prevents drift.
     count = len(range(0, scene.motion.num_frames, step))
     ends = [round(100 * (number + 1) / rate) * 10 for number in range(count)]
     lengths = [min(end - start, _LONGEST) for start, end in zip([0, *ends], ends, strict=False)]
@@ -73,7 +73,7 @@ def write_gif(scene: Scene, path: str | Path, *, up: str | None = None, progress
 
 
 def write_mp4(scene: Scene, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
-    """Write a scene as an H.264 film in real time; see :func:`write_gif` for the arguments.
+    """Write a scene as an H.264 video in real time; see :func:`write_gif` for the arguments.
 
     Raises:
         FileNotFoundError: If the program `ffmpeg` is not installed.
@@ -99,7 +99,7 @@ def write_mp4(scene: Scene, path: str | Path, *, up: str | None = None, progress
                     process.stdin.write(image.tobytes())
                 process.stdin.close()
             except BrokenPipeError:
-                pass  # it has ended early; its last message says why
+                pass  # it has exited early; its last message gives the reason
             said = process.stderr.read().decode(errors="replace").split("\n")
         if process.returncode:
             reason = next((line for line in reversed(said) if line.strip()), f"code {process.returncode}")
@@ -110,10 +110,10 @@ def write_mp4(scene: Scene, path: str | Path, *, up: str | None = None, progress
 
 
 def find_ffmpeg(path: str | Path) -> str:
-    """The program that makes films.
+    """Find the program that encodes videos.
 
     Args:
-        path: The film to write, for the error.
+        path: The video to write, for the error message.
 
     Raises:
         FileNotFoundError: If the program is not installed.
@@ -194,7 +194,7 @@ def _sampling(scene: Scene) -> tuple[int, float]:
 
 
 def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.ndarray]:
-    """Pictures `[H, W, 3]` of every `step`-th frame, with even numbers of pixels, as films need."""
+    """Pictures `[H, W, 3]` of every `step`-th frame, with even numbers of pixels, as H.264 requires."""
     points, present = view.project(scene.points), scene.present
     low, high = box(points, present, axis=(0, 1, 2))
     points = points - np.nan_to_num((low + high) / 2)
@@ -209,7 +209,7 @@ def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.
     artist = SceneArtist(axes, scene, height, width=2.5)
     time = write_below(axes, max(scene.times, key=lambda text: text.count("\n")))  # needs the most room
     canvas = FigureCanvasAgg(figure)
-    # Only the bodies move: the page is laid out once.
+    # Only the bodies move, so the layout is computed once.
     canvas.draw()
     figure.set_layout_engine("none")
     hidden = None if progress else True  # None: shown only on a terminal

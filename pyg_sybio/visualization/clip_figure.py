@@ -58,7 +58,7 @@ def strip_figure(scene: Scene, view: View, shown: np.ndarray) -> Figure:
 
 
 class SceneArtist:
-    """The bodies of a scene and their links, on axes, which move from frame to frame.
+    """The bodies of a scene and their links, drawn on axes and updated for each frame.
 
     Args:
         axes: Where to draw.
@@ -100,7 +100,7 @@ def centred(points: np.ndarray, present: np.ndarray) -> np.ndarray:
         return points
     low, high = box(points, present, axis=(0, 2))  # [T, 2]
     low[:, 1], high[:, 1] = np.nanmin(low[:, 1]), np.nanmax(high[:, 1])
-    # A frame without persons has no middle, and nothing to move.
+    # A frame without persons has no center and nothing to move.
     return points - np.nan_to_num((low + high) / 2)[:, None]
 
 
@@ -120,7 +120,7 @@ def reach(points: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 
 def height_of(points: np.ndarray, present: np.ndarray) -> float:
-    """From the lowest to the highest joint of all poses `[P, T, M, 2]`."""
+    """Distance from the lowest to the highest joint of all poses `[P, T, M, 2]`."""
     return float(np.ptp(points[present][:, 1])) if present.any() else 0.0
 
 
@@ -131,6 +131,6 @@ def write_below(axes: Axes, text: str) -> Text:
 
 
 def caption(scene: Scene, *notes: str) -> str:
-    """The title and the facts of a scene, and notes on its picture, to be wrapped between the facts."""
+    """The title and the facts of a scene, with notes on its figure, to be wrapped between the facts."""
     facts = [fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*scene.facts, *notes]]
     return f"{scene.title}\n" + "\N{NO-BREAK SPACE}· ".join(facts)

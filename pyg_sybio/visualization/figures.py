@@ -1,4 +1,4 @@
-"""Colours, sizes and helpers that all pictures share, and how a picture is written to its file.
+"""Helpers shared by all figures, and writing of figures to files.
 
 Figures are built with matplotlib's objects on the Agg canvas, without ``pyplot`` and its global state:
 drawing works without a display, in threads, and inside a plotting session of the user.
@@ -68,7 +68,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     kind = picture_kind(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder; expected one in which to write {path.name}")
-    # Without a date and with stable names, the same picture is the same file.
+    # Without a date and with stable names, so that equal figures give identical files.
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     with rc_context({"svg.hashsalt": "pyg_sybio"}):
         write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=theme.DPI, metadata=undated))

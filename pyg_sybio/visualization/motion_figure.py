@@ -1,4 +1,4 @@
-"""Pictures, films and players of a motion or a forecast."""
+"""Figures, videos and players of a motion or a forecast."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _OBSERVED_SHOWN, _FUTURE_SHOWN = 4, 6
 def draw_motion(
     motion: Motion, path: str | Path, *, num_frames: int = 8, up: str | None = None, progress: bool = False
 ) -> str:
-    """Draw a motion: a strip of frames, a GIF, a film, or a page with a player; angles if it is rotations.
+    """Draw a motion as a strip of frames, a GIF, a video, or a page with a player; rotations as angles.
 
     Args:
         motion: The motion.
@@ -35,7 +35,7 @@ def draw_motion(
         A remark for the user: which way is up.
 
     Raises:
-        ValueError: If a film of rotations is asked for, or `num_frames` is not positive.
+        ValueError: If a video of rotations is requested, or `num_frames` is not positive.
     """
     if num_frames < 1:
         raise ValueError(f"'num_frames' is {num_frames}, expected at least 1")
@@ -58,7 +58,7 @@ def draw_forecast(
     """Draw a forecast over the true motion: observed frames, then future frames with truth and prediction.
 
     The truth is grey and the prediction coloured; a thin line joins each true joint to its prediction. Every
-    pose of a strip is centred on the true one, so travel is not shown, but the error of travel is. Rotations
+    pose of a strip is centred on the true one, so the path is not shown, but its error is. Rotations
     are drawn as angles.
 
     Args:
@@ -73,7 +73,7 @@ def draw_forecast(
         A remark for the user: which way is up.
 
     Raises:
-        ValueError: If a film of rotations is asked for, or a time is not within the future.
+        ValueError: If a video of rotations is requested, or a time is not within the future.
     """
     if forecast.observed.num_spatial == 0:
         _check_kind(path)
@@ -92,7 +92,7 @@ def draw_forecast(
 def _draw_scene(scene: Scene, path: str | Path, shown: np.ndarray, up: str | None, progress: bool) -> str:
     if (write := _FILMS.get(Path(path).suffix.lower())) is not None:
         return write(scene, path, up=up, progress=progress).note
-    picture_kind(path)  # before it is drawn
+    picture_kind(path)  # check before drawing
     view = scene.view(up)
     save_figure(strip_figure(scene, view, shown), path)
     return view.note

@@ -31,7 +31,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Moving bodies for a strip of frames, a film or a player.
+    """Moving bodies for a strip of frames, a video or a player.
 
     Args:
         motion: All bodies as persons of one motion.

@@ -84,8 +84,8 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
         scale = share.sum() / max((share**2).sum(), 1e-9)  # of the least stress: the layout comes in any
         stress = ((scale * share - 1) ** 2).sum()
         width, height = scale * np.ptp(layout, axis=0)
-        # First of all left is on the left. Of layouts with similar stress, a tall one looks like a body: the
-        # legs are below it.
+        # First, left must be on the left. Among layouts with similar stress, a tall one looks like a body
+        # with its legs at the bottom.
         swapped = (layout[:, 0] * side < 0).sum()
         candidates.append((swapped, stress * (1 + width) / (1 + height), seed, scale * layout))
     return min(candidates)[-1]
@@ -128,7 +128,7 @@ def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapp
         box = {"boxstyle": "round,pad=0.35", "facecolor": fill, "edgecolor": "white"}
         label = name.replace("_", "\n", 1).replace("_", " ")
         axes.text(x, y, label, color=ink_on(fill), fontsize=theme.SMALL, ha="center", va="center", bbox=box)
-    axes.scatter(places[:, 0], places[:, 1], s=0)  # text does not widen the axes
+    axes.scatter(places[:, 0], places[:, 1], s=0)  # because text does not extend the limits of the axes
     axes.margins(0.2)
 
 

@@ -1,4 +1,4 @@
-"""The view of a motion: which way is up, and from which side the body is seen best."""
+"""The view of a motion: the up axis, and the side from which the body is seen best."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import numpy as np
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
 
-# Angle in degrees between the camera and the direction in which the body faces: with less, a step forward is
-# not visible; with more, one arm hides the other.
+# Angle in degrees between the camera and the direction in which the body faces: at smaller angles, a step
+# forward is not visible; at larger angles, one arm hides the other.
 _ASIDE = (20, 60)
 _AXES = "xyz"
 
@@ -90,7 +90,7 @@ def _camera(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndar
     middle, seen = _mean(flat, present, axis=(0, 2))
     around = (flat - middle[None, :, None])[present & seen[:, None]]
     _, _, directions = np.linalg.svd(around.T @ around)
-    # Without any spread the first direction may be vertical; any horizontal one will do.
+    # Without any spread, the first direction may be vertical; then any horizontal direction is used.
     widest = directions[0] if around.any() else np.roll(np.abs(up), 1)
     opposite = np.cross(widest, up)
     opposite *= np.sign(opposite[np.abs(opposite).argmax()])
