@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "pyg_sybio"
 
 # A module imports only from its own level and from earlier levels.
 LEVELS = (
-    "__init__ arguments files rotations skeleton",
+    "__init__ arguments files kinematics rotations skeleton",
     "data graphs metrics",
     "nn",
     "losses models testing",

@@ -36,6 +36,7 @@ def add_command(commands: options.Commands) -> None:
     options.add(parser, "--entry", options.non_negative_int, entry)
     options.add_output(parser, options.PICTURES_AND_FILMS)
     options.add(parser, "--frames", options.positive_int, "number of frames of a strip", 8)
+    options.flag(parser, "--angles", "draw joint angles even if the bone offsets of the body are known")
     options.add_up(parser)
 
 
@@ -75,7 +76,8 @@ def show(args: argparse.Namespace) -> None:
     motions = read_motions(args.file, skeleton=_skeleton(args.skeleton))
     motion = _entry(motions, args.entry or 0, args.file)
     print(motion)
-    print(draw_motion(motion, output, num_frames=args.frames, up=args.up, progress=True))
+    shown = {"num_frames": args.frames, "up": args.up, "angles": args.angles}
+    print(draw_motion(motion, output, **shown, progress=True))
     if args.entry is None and next(motions, None) is not None:
         print(f"the first of several motions in {args.file}: --entry N shows another")
     print(output)

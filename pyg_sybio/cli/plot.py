@@ -26,7 +26,10 @@ def add_command(commands: options.Commands) -> None:
     options.add(shown, "--file", Path, "of a recording")
     edges = parser.add_mutually_exclusive_group()
     options.add(edges, "--strongest", options.positive_int, "number of edges to draw per graph", 12)
-    options.add(edges, "--threshold", options.non_negative_float, "draw the edges whose weight is above X")
+    threshold = "draw the edges whose weight is above X; if there are none, those above 1.5 times 1/joints"
+    options.add(edges, "--threshold", options.non_negative_float, threshold)
+    relative = "draw the edges whose weight is above X times 1/joints, the weight of equal edges"
+    options.add(edges, "--relative-threshold", options.non_negative_float, relative)
     options.add_up(parser)
 
     parser = _new_picture(actions, "embedding", "A t-SNE map of the actional graphs of all clips.", embedding)
@@ -34,6 +37,7 @@ def add_command(commands: options.Commands) -> None:
     options.add(parser, "--seed", options.non_negative_int, "random seed of t-SNE", 0)
     clips = "maximum number of clips, spread evenly over the split"
     options.add(parser, "--clips", options.positive_int, clips, 2000)  # mapped in well below a minute
+    options.add(parser, "--classes", str, "only show these classes", nargs="+", metavar="NAME")
     perplexity = "perplexity of t-SNE, about the number of neighbours that stay close"
     few = "(default: 30, or a third of the graphs if these are few)"
     options.add(parser, "--perplexity", options.non_negative_float, f"{perplexity} {few}")
@@ -49,6 +53,9 @@ def add_command(commands: options.Commands) -> None:
     options.add(parser, "--entry", options.non_negative_int, "number of the motion in the file, from 0", 0)
     times = "times of a strip in ms (default: 80, 160, 320, 400, 560, 1000, as far as the forecast reaches)"
     options.add(parser, "--times", options.non_negative_float, times, nargs="+")
+    compare = "further models, or zero_velocity (the last observed pose), with a row of the strip each"
+    options.add(parser, "--compare", str, compare, nargs="+", metavar="MODEL|zero_velocity")
+    options.flag(parser, "--angles", "draw joint angles even if the bone offsets of the body are known")
     options.add_up(parser)
 
     parser = _new_picture(actions, "confusion", "The confusion matrix.", confusion)
@@ -134,6 +141,7 @@ def actional(args: argparse.Namespace) -> None:
         poses=None if rotations else dict(zip(names, poses, strict=True)),
         strongest=args.strongest,
         threshold=args.threshold,
+        relative_threshold=args.relative_threshold,
         title=title,
         up=args.up,
     )
@@ -155,6 +163,8 @@ def embedding(args: argparse.Namespace) -> None:
     dataset = splits_of(trained, args).clips(args.split)
     numbers = np.unique(np.linspace(0, len(dataset) - 1, min(args.clips, len(dataset))).round().astype(int))
     found = actional_graphs(trained.on_device(), dataset, numbers.tolist(), progress=True)
+    if args.classes:
+        found = found.of_class(*[_class_index(dataset, "--classes", name) for name in args.classes])
     count = len(found.y)
     if sys.stderr.isatty():
         print(f"mapping {count} graphs ...", file=sys.stderr)
@@ -163,6 +173,7 @@ def embedding(args: argparse.Namespace) -> None:
     perplexity = args.perplexity or perplexity_of(count)
     whole = len(numbers) == len(dataset)
     clips = f"all {len(dataset)} clips" if whole else f"{len(numbers)} of {len(dataset)} clips"
+    clips = f"{len(args.classes)} of {len(dataset.class_names)} classes in {clips}" if args.classes else clips
     title = (
         f"{count} actional graphs of {clips} of {args.split}, mapped by t-SNE "
         f"(perplexity {perplexity:.3g}, seed {args.seed}). "
@@ -175,6 +186,7 @@ def embedding(args: argparse.Namespace) -> None:
 def prediction(args: argparse.Namespace) -> None:
     """Run ``sybio plot prediction``."""
     from pyg_sybio.trained.evaluation import HORIZONS_MS, horizon_frames
+    from pyg_sybio.visualization.forecast import Forecast
     from pyg_sybio.visualization.model_forecast import forecast_clip, forecast_file
     from pyg_sybio.visualization.motion_figure import draw_forecast
 
@@ -182,15 +194,23 @@ def prediction(args: argparse.Namespace) -> None:
         from pyg_sybio.visualization.clip_animation import find_ffmpeg
 
         find_ffmpeg(args.output)  # check before minutes of computation
-    trained = load(args)
-    if Path(args.of).is_file() or not args.of.isdecimal():
-        forecast, notices = forecast_file(trained, args.of, entry=args.entry)
-        _note(args.of, notices)
-    else:
-        forecast = forecast_clip(trained, splits_of(trained, args).clips(args.split), int(args.of))
+
+    def forecast_of(trained: Any) -> Forecast:
+        if Path(args.of).is_file() or not args.of.isdecimal():
+            forecast, notices = forecast_file(trained, args.of, entry=args.entry, angles=args.angles)
+            _note(args.of, notices)
+            return forecast
+        clips = splits_of(trained, args).clips(args.split)
+        return forecast_clip(trained, clips, int(args.of), angles=args.angles)
+
+    forecast = forecast_of(load(args))
+    others = {
+        name: forecast.zero_velocity() if name == "zero_velocity" else forecast_of(load(args, Path(name)))
+        for name in args.compare
+    }
     frames = horizon_frames(forecast.frame_rate, forecast.future.num_frames)
     times = args.times or [ms for ms in HORIZONS_MS if ms in frames] or None
-    print(draw_forecast(forecast, args.output, times=times, up=args.up, progress=True))
+    print(draw_forecast(forecast, args.output, times=times, up=args.up, progress=True, others=others))
 
 
 def confusion(args: argparse.Namespace) -> None:
@@ -258,16 +278,21 @@ def training(args: argparse.Namespace) -> None:
 def _of_classes(trained: Any, dataset: Any, class_name: str | None) -> Any:
     from pyg_sybio.trained.actional import actional_graphs
 
-    names = list(dataset.class_names)
-    if class_name is not None and class_name not in names:
-        raise ValueError(f"'--class' is {class_name!r}, expected one of {', '.join(names)}")
+    label = None if class_name is None else _class_index(dataset, "--class", class_name)
     found = actional_graphs(trained.on_device(), dataset, progress=True)
-    if class_name is None:
+    if label is None:
         return found
-    chosen = found.of_class(names.index(class_name))
+    chosen = found.of_class(label)
     if not len(chosen.y):
         raise ValueError(f"no clip is of the class {class_name!r}")
     return chosen
+
+
+def _class_index(dataset: Any, option: str, name: str) -> int:
+    names = list(dataset.class_names)
+    if name not in names:
+        raise ValueError(f"'{option}' is {name!r}, expected one of {', '.join(names)}")
+    return names.index(name)
 
 
 def _persons(name: str, count: int) -> list[str]:

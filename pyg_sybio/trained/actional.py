@@ -31,9 +31,10 @@ class ActionalGraphs(NamedTuple):
     clip: Tensor
     y: Tensor
 
-    def of_class(self, label: int) -> "ActionalGraphs":
-        """The graphs of one class."""
-        return ActionalGraphs(*(values[self.y == label] for values in self))
+    def of_class(self, *labels: int) -> "ActionalGraphs":
+        """The graphs of one or more classes."""
+        chosen = torch.isin(self.y, torch.tensor(labels))
+        return ActionalGraphs(*(values[chosen] for values in self))
 
     def class_means(self) -> dict[int, Tensor]:
         """The mean graph `[M, M]` of each class that occurs, over all persons."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
@@ -31,6 +31,7 @@ from pyg_sybio.visualization.view import view_of
 
 _WITH_MATRICES = 3  # largest number of panels with matrices below
 _COLUMNS = 5
+_RELATIVE_THRESHOLD = 1.5
 _FEW = 20  # largest number of arrows per panel of full width
 _BONE: dict[str, Any] = {"color": theme.SKY, "linewidth": 3}
 _PANEL, _HEIGHT, _MATRIX_PANEL = 3.1, 3.5, 4.0  # inches
@@ -44,14 +45,15 @@ def draw_actional(
     poses: Mapping[str, Array] | None = None,
     strongest: int = 12,
     threshold: float | None = None,
+    relative_threshold: float | None = None,
     title: str = "",
     up: str | None = None,
 ) -> Figure:
-    """Draw actional graphs over poses, one per panel; up to three panels have their matrices below.
+    r"""Draw actional graphs over poses, one per panel; up to three panels have their matrices below.
 
     An arrow runs from the sending to the receiving joint. Its width and opacity follow the weight, on one
     scale for all panels. The diagonal is not drawn. With a threshold, the number of arrows follows the title
-    of a panel in brackets, as in the paper.
+    of a panel in brackets, as in the paper. In a matrix, the equal weight :math:`1 / M` is white.
 
     Args:
         skeleton: Topology of the poses.
@@ -61,7 +63,9 @@ def draw_actional(
         poses: Titles of panels and poses ``[M, D]``. (default: a schematic body, for rotations, which have no
             pose)
         strongest: Number of strongest edges to draw per panel.
-        threshold: Draw the edges whose weight is above this instead.
+        threshold: Draw the edges whose weight is above this instead. If there are none in any graph,
+            `relative_threshold` is 1.5.
+        relative_threshold: Draw the edges whose weight is above this times :math:`1 / M`.
         title: Start of the title, followed by a description of the drawn edges.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
 
@@ -69,20 +73,21 @@ def draw_actional(
         The figure as written.
 
     Raises:
-        ValueError: If there is no graph, a graph has no pose, a shape does not fit the skeleton, or no edge
-            weighs more than `threshold`.
+        ValueError: If there is no graph, a graph has no pose, or a shape does not fit the skeleton.
     """
     if not actionals:
         raise ValueError("'actionals' is empty, expected at least one actional graph")
     joints = skeleton.num_joints
     graphs = {name: checked(f"actionals[{name}]", g, [joints, joints]) for name, g in actionals.items()}
     places = _places(skeleton, list(graphs), poses, up)
-    edges = {name: edges_drawn(graph, strongest, threshold) for name, graph in graphs.items()}
     heaviest = max(float(_without_diagonal(graph).max()) for graph in graphs.values())
-    if threshold is not None and not any(edges.values()):
-        raise ValueError(
-            f"'threshold' is {threshold:g}, but the heaviest edge is {heaviest:.3g}, expected less than that"
-        )
+    said = ""
+    if threshold is not None and threshold >= heaviest:
+        said = f"No edge weighs more than {threshold:g}, the heaviest {heaviest:.3g}. "
+        threshold, relative_threshold = None, _RELATIVE_THRESHOLD
+    if relative_threshold is not None:
+        threshold = relative_threshold / joints
+    edges = {name: edges_drawn(graph, strongest, threshold) for name, graph in graphs.items()}
 
     # Lines are thinner if there are many.
     crowd = max(len(drawn) for drawn in edges.values()) / _FEW
@@ -93,7 +98,14 @@ def draw_actional(
     columns = math.ceil(len(graphs) / rows)
     width = max(columns * (_MATRIX_PANEL if with_matrices else _PANEL), 5.0) + (0.6 if with_matrices else 0.0)
     height = 8.4 if with_matrices else rows * _HEIGHT
-    figure = new_figure(width, height + 0.45, _said(title, joints, strongest, threshold))
+    if threshold is None:
+        said += f"Drawn: the {strongest} strongest edges of each graph"
+    else:
+        relative = "" if relative_threshold is None else f" ({relative_threshold:g} times the equal weight)"
+        said += f"Drawn: edges that weigh more than {threshold:.3g}{relative}, their number in brackets"
+    said += f". An arrow ends at the joint that receives. Equal weights: 1/{joints} = {1 / joints:.3f}"
+    said += ", white in the matrices." if with_matrices else "."
+    figure = new_figure(width, height + 0.45, f"{title}\n{said}")
     figure.set_layout_engine("constrained", h_pad=0.1)
     panels = figure.subplots(2 if with_matrices else rows, columns, squeeze=False)
     for axes in panels.flat:
@@ -141,14 +153,6 @@ def _places(
     return {name: view.project(pose) for name, view, pose in zip(names, views, shown, strict=True)}
 
 
-def _said(title: str, joints: int, strongest: int, threshold: float | None) -> str:
-    if threshold is None:
-        edges = f"the {strongest} strongest edges"
-    else:
-        edges = f"edges with a weight above {threshold:g}, their number in brackets"
-    return f"{title + ': ' if title else ''}{edges}. Equal weights would be {1 / joints:.3f}."
-
-
 def _without_diagonal(graph: np.ndarray) -> np.ndarray:
     return np.where(np.eye(len(graph), dtype=bool), 0.0, graph)
 
@@ -193,12 +197,14 @@ def _draw_arrows(
 def _draw_matrices(
     figure: Figure, panels: list[Axes], skeleton: Skeleton, graphs: Mapping[str, np.ndarray]
 ) -> None:
-    largest = max(graph.max() for graph in graphs.values())
+    # Half to one and a half of the equal weight is the least range: a graph of nearly equal weights is white.
+    equal, weights = 1 / skeleton.num_joints, np.stack(list(graphs.values()))
+    norm = TwoSlopeNorm(equal, min(weights.min(), 0.5 * equal), max(weights.max(), 1.5 * equal))
     joints, places = skeleton.joints, range(skeleton.num_joints)
     size = min(theme.SMALL, 200 / skeleton.num_joints)
     for axes, graph in zip(panels, graphs.values(), strict=True):
         axes.set_axis_on()
-        image = axes.imshow(graph, cmap="cividis", vmin=0, vmax=largest)
+        image = axes.imshow(graph, cmap="PuOr_r", norm=norm)
         axes.set_xticks(places, joints, rotation=90, fontsize=size)
         axes.set_yticks(places, joints, fontsize=size)
         axes.tick_params(length=0, labelleft=axes is panels[0])

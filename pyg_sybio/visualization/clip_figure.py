@@ -1,6 +1,6 @@
 """A strip of frames of a motion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,9 @@ _MAX_WIDTH, _CELL_HEIGHT, _CELL_GAP = 16.0, 2.6, 0.1  # inches
 _KEY_WIDTH = 1.45
 
 
-def strip_figure(scene: Scene, view: View, shown: np.ndarray) -> Figure:
+def strip_figure(
+    scene: Scene, view: View, shown: np.ndarray, rows: Mapping[str, Scene] | None = None
+) -> Figure:
     """Draw frames of a scene side by side, in rows if they are many, on one scale.
 
     Every frame is centred between its recorded bodies, if there are any, so travel over the ground is not
@@ -30,29 +32,39 @@ def strip_figure(scene: Scene, view: View, shown: np.ndarray) -> Figure:
         scene: The scene.
         view: Direction of the view.
         shown: Indices of the frames `[n]`, at least one.
+        rows: Titles and scenes of one row each, which only differ from `scene` in bodies that were not
+            recorded. (default: only `scene`)
     """
-    motion, present, anchored = scene.motion, scene.present[:, shown], scene.anchored[:, shown]
-    points = centred(view.project(scene.points[:, shown]), anchored)
-    limits = reach(points, present)
+    scenes = rows or {"": scene}
+    present = [scene.present[:, shown] for scene in scenes.values()]
+    anchored = scene.anchored[:, shown]
+    points = [centred(view.project(s.points[:, shown]), s.anchored[:, shown]) for s in scenes.values()]
+    limits = np.max([reach(*of_scene) for of_scene in zip(points, present, strict=True)], axis=0)
 
     cell_width = max(_CELL_HEIGHT * limits[0] / limits[1], _CELL_GAP)
-    rows = int(np.ceil(len(shown) * (cell_width + _CELL_GAP) / _MAX_WIDTH))
-    columns = int(np.ceil(len(shown) / rows))
-    # A single wide cell may exceed the width, and shrinks.
+    wide = int(np.ceil(len(shown) * (cell_width + _CELL_GAP) / _MAX_WIDTH))  # rows of the shown frames
+    columns = len(shown) if rows else int(np.ceil(len(shown) / wide))
+    # Wide cells may exceed the width, and shrink.
     width = min(max(columns * (cell_width + _CELL_GAP), 6.0), _MAX_WIDTH)
-    cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (cell_width + _CELL_GAP))
-    height = height_of(points, anchored)
-    lines = caption(scene, view.note, f"height {height:.3g} ({motion.skeleton.units})")
-    below = 1 + max(scene.times[frame].count("\n") for frame in shown)
-    figure = new_figure(width, rows * (cell_height + 0.15 + 0.15 * below) + 0.5, lines, size=theme.TEXT)
+    cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (columns * (cell_width + _CELL_GAP)))
+    height = height_of(points[0], anchored)
+    lines = caption(scene, view.note, f"height {height:.3g} ({scene.motion.skeleton.units})")
+    below = 1 + max(scene.times[frame].count("\n") for frame in shown) + bool(rows)
+    count = len(rows) if rows else wide
+    figure = new_figure(width, count * (cell_height + 0.15 + 0.15 * below) + 0.5, lines, size=theme.TEXT)
     figure.set_layout_engine("constrained", w_pad=_CELL_GAP / 2, h_pad=0.04, wspace=0, hspace=0)
-    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+    for axes in figure.subplots(count, columns, squeeze=False).flat:
         bare(axes, limits)
-    for cell, (axes, frame) in enumerate(zip(figure.axes, shown, strict=False)):
-        write_below(axes, scene.times[frame])
-        if not present[:, cell].any():
-            axes.text(0, 0, "nobody\nseen", fontsize=theme.TEXT, color=theme.GREY, ha="center", va="center")
-        SceneArtist(axes, scene, height).show(points[:, cell], present[:, cell])
+    panels = iter(figure.axes)
+    for (title, each), places, seen in zip(scenes.items(), points, present, strict=True):
+        for cell, (frame, axes) in enumerate(zip(shown, panels, strict=False)):
+            write_below(axes, each.times[frame])
+            if cell == 0:
+                axes.set_title(title, loc="left", fontsize=theme.TITLE, color=theme.INK, parse_math=False)
+            if not seen[:, cell].any():
+                style: dict[str, Any] = {"fontsize": theme.TEXT, "ha": "center", "va": "center"}
+                axes.text(0, 0, "nobody\nseen", color=theme.GREY, **style)
+            SceneArtist(axes, each, height).show(places[:, cell], seen[:, cell])
     add_keys(figure, scene.keys)
     return figure
 

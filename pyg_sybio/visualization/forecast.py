@@ -1,13 +1,14 @@
 r"""A forecast with the motion that followed (Fig. 14)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.visualization.figures import number_format, to_numpy
 from pyg_sybio.visualization.pose import ERROR, OBSERVED, PREDICTED, TRUTH
 from pyg_sybio.visualization.scene import Key, Scene
@@ -83,6 +84,11 @@ class Forecast:
         spatial = self.observed.num_spatial
         away = to_numpy(self.prediction.poses - self.future.poses)[..., :spatial]
         return np.where(self.future.present.numpy(), np.linalg.norm(away, axis=-1), np.nan)
+
+    def zero_velocity(self) -> "Forecast":
+        """The forecast of the baseline, which repeats the last observed pose."""
+        still = ZeroVelocity()(self.observed.poses, self.future.num_frames)
+        return replace(self, prediction=self.future.replace(poses=still, present=None))
 
     def scene(self) -> Scene:
         """The last observed frames, as many as are predicted, and then truth and prediction over each other.

@@ -15,16 +15,18 @@ from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.trained.evaluation import numbered_clip
 from pyg_sybio.trained.preparation import CHOOSE_PERSONS, at_rate, rate_notices
 from pyg_sybio.trained.trained import Trained
+from pyg_sybio.visualization.bodies import body_of
 from pyg_sybio.visualization.forecast import Forecast
 
 
-def forecast_clip(trained: Trained, dataset: Dataset, number: int) -> Forecast:
-    r"""The prediction for a clip and its recorded future; z-scores are converted back to rotations.
+def forecast_clip(trained: Trained, dataset: Dataset, number: int, *, angles: bool = False) -> Forecast:
+    r"""The prediction for a clip and its recorded future; z-scores are converted to bodies or rotations.
 
     Args:
         trained: The model.
         dataset: Clips as the model was trained on.
         number: The number of the clip, from 0.
+        angles: Keep rotations, also of a skeleton with bone offsets, which would become positions.
 
     Raises:
         ValueError: If there is no such clip, the model does not predict, or the clip's future was not
@@ -43,8 +45,8 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int) -> Forecast:
     # Clips of one person have no person dimension.
     predicted = future.replace(poses=out.future.view_as(future.poses).to(future.poses), present=None)
     if isinstance(dataset, ExpmapDataset):
-        observed, future = (_rotations(each, dataset, keep_constant=True) for each in (observed, future))
-        predicted = _rotations(predicted, dataset, keep_constant=False)
+        observed, future = (_restored(m, dataset, angles, keep_constant=True) for m in (observed, future))
+        predicted = _restored(predicted, dataset, angles, keep_constant=False)
     remarks = [f"class {dataset.class_names[int(clip.y)]}"]
     if out.logits is not None:
         probabilities = out.logits[0].softmax(-1)
@@ -57,7 +59,9 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int) -> Forecast:
     return Forecast(observed, future, predicted, title=title, remarks=tuple(remarks))
 
 
-def forecast_file(trained: Trained, path: str | Path, *, entry: int = 0) -> tuple[Forecast, tuple[str, ...]]:
+def forecast_file(
+    trained: Trained, path: str | Path, *, entry: int = 0, angles: bool = False
+) -> tuple[Forecast, tuple[str, ...]]:
     r"""The prediction for a recording whose end is hidden from the model, compared with that end.
 
     The future consists of the last frames, as many as the model predicts, or of the second half of a short
@@ -68,6 +72,7 @@ def forecast_file(trained: Trained, path: str | Path, *, entry: int = 0) -> tupl
         trained: The model.
         path: Any file of motions with the joints of the model.
         entry: The number of the motion in the file.
+        angles: Keep rotations, as in :func:`forecast_clip`.
 
     Returns:
         The forecast, and remarks for the user, each beginning with a verb.
@@ -102,7 +107,7 @@ def forecast_file(trained: Trained, path: str | Path, *, entry: int = 0) -> tupl
     known = coming[coming < whole.num_frames - 1 + 1e-6].clamp(max=whole.num_frames - 1)
     future = _lengthened(at_times(whole, known), num_future)
     observed, future, predicted = (
-        each.joints(trained.model.skeleton).replace(
+        ((None if angles else body_of(each)) or each.joints(trained.model.skeleton)).replace(
             translation=None, confidence=None, frame_rate=prediction.frame_rate
         )
         for each in (observed, future, predicted)
@@ -126,12 +131,15 @@ def _recognised(name: str, probability: float) -> str:
     return f"recognised as {name} ({probability:.0%})"
 
 
-def _rotations(motion: Motion, dataset: ExpmapDataset, *, keep_constant: bool) -> Motion:
-    """z-scores as exponential maps; what a model cannot predict takes its mean in training."""
+def _restored(motion: Motion, dataset: ExpmapDataset, angles: bool, *, keep_constant: bool) -> Motion:
+    """z-scores as positions or exponential maps; what a model cannot predict takes its mean in training."""
     normalisation = dataset.normalisation
     frames = normalisation.restore(motion.poses, keep_constant=keep_constant)
-    poses = frames[..., list(normalisation.used)].unflatten(-1, (-1, 3))
-    return motion.replace(poses=poses * motion.present[..., None])
+    rotations = frames[..., 3:].unflatten(-1, (-1, 3))
+    whole = motion.replace(poses=rotations, present=None, skeleton=dataset.benchmark.skeleton)
+    if not angles and (body := body_of(whole)) is not None:
+        return body
+    return whole.joints(motion.skeleton)
 
 
 def _persons_first(nodes: Tensor, skeleton: Skeleton) -> Tensor:

@@ -1,17 +1,18 @@
 """Figures, videos and players of a motion or a forecast."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.visualization.bodies import body_of
 from pyg_sybio.visualization.clip_animation import write_gif, write_html, write_mp4
 from pyg_sybio.visualization.clip_figure import strip_figure
 from pyg_sybio.visualization.figures import picture_kind, save_figure
 from pyg_sybio.visualization.forecast import Forecast
-from pyg_sybio.visualization.rotation_figure import NO_BODY, draw_rotation_forecast, draw_rotations
+from pyg_sybio.visualization.rotation_figure import ANGLES, draw_rotation_forecast, draw_rotations
 from pyg_sybio.visualization.scene import Scene, scene_of
 
 _FILMS = {".gif": write_gif, ".mp4": write_mp4, ".html": write_html}
@@ -20,9 +21,17 @@ _OBSERVED_SHOWN, _FUTURE_SHOWN = 4, 6
 
 
 def draw_motion(
-    motion: Motion, path: str | Path, *, num_frames: int = 8, up: str | None = None, progress: bool = False
+    motion: Motion,
+    path: str | Path,
+    *,
+    num_frames: int = 8,
+    up: str | None = None,
+    progress: bool = False,
+    angles: bool = False,
 ) -> str:
-    """Draw a motion as a strip of frames, a GIF, a video, or a page with a player; rotations as angles.
+    """Draw a motion as a strip of frames, a GIF, a video, or a page with a player.
+
+    Rotations are drawn as a body if the skeleton has bone offsets, and otherwise as angles.
 
     Args:
         motion: The motion.
@@ -30,19 +39,22 @@ def draw_motion(
         num_frames: Maximum number of frames of a strip, evenly spaced from the first to the last.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
         progress: Show a progress bar for films.
+        angles: Draw rotations as angles in any case.
 
     Returns:
         A remark for the user: which way is up.
 
     Raises:
-        ValueError: If a video of rotations is requested, or `num_frames` is not positive.
+        ValueError: If a video of angles is requested, or `num_frames` is not positive.
     """
     if num_frames < 1:
         raise ValueError(f"'num_frames' is {num_frames}, expected at least 1")
+    if motion.num_spatial == 0 and not angles:
+        motion = body_of(motion) or motion
     if motion.num_spatial == 0:
         _check_kind(path)
         draw_rotations(motion, path)
-        return NO_BODY
+        return ANGLES
     shown = np.unique(np.linspace(0, motion.num_frames - 1, num_frames).round().astype(int))
     return _draw_scene(scene_of(motion), path, shown, up, progress)
 
@@ -54,6 +66,7 @@ def draw_forecast(
     times: Sequence[float] | None = None,
     up: str | None = None,
     progress: bool = False,
+    others: Mapping[str, Forecast] | None = None,
 ) -> str:
     """Draw a forecast over the true motion: observed frames, then future frames with truth and prediction.
 
@@ -68,17 +81,27 @@ def draw_forecast(
             evenly spaced back from the last)
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
         progress: Show a progress bar for films.
+        others: Names and forecasts of the same motion by others, in rows below. (default: none)
 
     Returns:
         A remark for the user: which way is up.
 
     Raises:
-        ValueError: If a video of rotations is requested, or a time is not within the future.
+        ValueError: If a video of angles is requested, `others` are given for anything but a strip of bodies, a
+            time is not within the future, or a forecast is of another motion.
     """
+    for name, other in (others or {}).items():
+        if other.future.poses.shape != forecast.future.poses.shape:
+            raise ValueError(
+                f"{name} predicts {list(other.future.poses.shape)} persons, frames, joints and coordinates, "
+                f"expected {list(forecast.future.poses.shape)} as the model that it is compared with"
+            )
+    if others and (forecast.observed.num_spatial == 0 or Path(path).suffix.lower() in _FILMS):
+        raise ValueError(f"{path}: forecasts are compared in a strip of bodies (.png, .svg or .pdf)")
     if forecast.observed.num_spatial == 0:
         _check_kind(path)
         draw_rotation_forecast(forecast, path, times=times)
-        return NO_BODY
+        return ANGLES
     scene, future = forecast.scene(), forecast.future.num_frames
     past = len(scene.times) - future
     if times is None:
@@ -86,23 +109,31 @@ def draw_forecast(
     else:
         frames = sorted({forecast.frame_at(time) for time in times})
     shown = _spread(past, _OBSERVED_SHOWN) + [past + frame for frame in frames]
-    return _draw_scene(scene, path, np.array(shown), up, progress)
+    rows = {"prediction": scene} | {name: other.scene() for name, other in others.items()} if others else None
+    return _draw_scene(scene, path, np.array(shown), up, progress, rows)
 
 
-def _draw_scene(scene: Scene, path: str | Path, shown: np.ndarray, up: str | None, progress: bool) -> str:
+def _draw_scene(
+    scene: Scene,
+    path: str | Path,
+    shown: np.ndarray,
+    up: str | None,
+    progress: bool,
+    rows: Mapping[str, Scene] | None = None,
+) -> str:
     if (write := _FILMS.get(Path(path).suffix.lower())) is not None:
         return write(scene, path, up=up, progress=progress).note
     picture_kind(path)  # check before drawing
     view = scene.view(up)
-    save_figure(strip_figure(scene, view, shown), path)
+    save_figure(strip_figure(scene, view, shown, rows), path)
     return view.note
 
 
 def _check_kind(path: str | Path) -> None:
     if Path(path).suffix.lower() in _FILMS:
         raise ValueError(
-            f"{path}: a body cannot be drawn from rotations without the lengths of bones, expected a picture "
-            "of the angles (.png, .svg or .pdf)"
+            f"{path}: rotations without bone offsets have no body to show, expected a picture of the angles "
+            "(.png, .svg or .pdf)"
         )
 
 

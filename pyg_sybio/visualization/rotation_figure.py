@@ -22,13 +22,11 @@ from pyg_sybio.visualization.scene import scene_of
 
 _WIDTH, _ROW = 10.0, 0.15  # inches
 _ANGLES, _ERRORS = "cividis", "Oranges"
-NO_BODY = "rotations without the lengths of bones: the angles are shown"
+ANGLES = "the angles of rotations are shown"
 
 
 def draw_rotations(motion: Motion, path: str | Path) -> Figure:
     r"""Draw the angle :math:`|v|` of every joint's exponential map `v` in every frame, in degrees.
-
-    A body cannot be drawn from rotations only, without the lengths and directions of the bones at rest.
 
     Args:
         motion: Rotations (coordinates `expmap`).
@@ -87,7 +85,7 @@ def draw_rotation_forecast(
     said = ", ".join(
         f"{show(mean)}° at {forecast.milliseconds(frame):.0f} ms" for frame, mean in means.items()
     )
-    lines = caption(forecast.scene(), f"mean error of a joint {said}", NO_BODY)
+    lines = caption(forecast.scene(), f"mean error of a joint {said}", ANGLES)
 
     figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * persons, lines, size=theme.TEXT)
     shares = [past.num_frames + count, count, count]

@@ -189,11 +189,13 @@ def test_show_one_of_several_motions(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_show_rotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.txt"
     np.savetxt(path, np.random.default_rng(0).random((4, 117)), delimiter=",")
-    assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
-    assert "the angles are shown" in capsys.readouterr().out
+    assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png"), "--angles"]) == 0
+    assert "the angles of rotations are shown" in capsys.readouterr().out
     assert (tmp_path / "a.png").is_file()
-    line = error_of(capsys, "data", "show", str(path), "--output", str(tmp_path / "a.gif"))
-    assert "a body cannot be drawn from rotations without the lengths of bones" in line
+    line = error_of(capsys, "data", "show", str(path), "--output", str(tmp_path / "a.gif"), "--angles")
+    assert "a picture of the angles" in line
+    assert main(["data", "show", str(path), "--output", str(tmp_path / "a.gif")]) == 0
+    assert "up is y" in capsys.readouterr().out
 
 
 def test_show_errors(

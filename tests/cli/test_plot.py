@@ -425,7 +425,7 @@ def test_z_scores_are_converted_back_to_rotations(data_root: Path) -> None:
         normalisation=clips.normalisation,
         frame_rate=25.0,
     )
-    forecast = forecast_clip(rotations, clips, 11)
+    forecast = forecast_clip(rotations, clips, 11, angles=True)
     raw = frames_of(clips.motion(11))[:, list(clips.normalisation.used)].unflatten(-1, (-1, 3))
     torch.testing.assert_close(forecast.observed.poses[0], raw[:50], atol=1e-5, rtol=0, check_dtype=False)
     torch.testing.assert_close(forecast.future.poses[0], raw[50:], atol=1e-5, rtol=0, check_dtype=False)

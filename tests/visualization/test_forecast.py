@@ -215,8 +215,8 @@ def test_errors_of_rotations_are_the_angles_between_them(tmp_path: Path) -> None
     assert float(found[1]) == pytest.approx(errors[0, 2].mean(), rel=5e-3)
     with pytest.raises(ValueError, match="has coordinates 'xyz', expected 'expmap'"):
         draw_rotation_forecast(forecast_of(), tmp_path / "b.png")
-    assert draw_forecast(forecast, tmp_path / "b.png").startswith("rotations without the lengths of bones")
-    with pytest.raises(ValueError, match="a body cannot be drawn from rotations"):
+    assert draw_forecast(forecast, tmp_path / "b.png").startswith("the angles of rotations are shown")
+    with pytest.raises(ValueError, match="rotations without bone offsets have no body"):
         draw_forecast(forecast, tmp_path / "b.gif")
 
 

@@ -166,6 +166,22 @@ def test_draw_actional_errors(tmp_path: Path) -> None:
         draw_actional(skeleton, {"kick": graph[1:]}, path, poses={"kick": pose})
     with pytest.raises(ValueError, match=r"'poses\[kick\]' has shape \[24, 3\], expected \[25, 3\]"):
         draw_actional(skeleton, {"kick": graph}, path, poses={"kick": pose[1:]})
-    with pytest.raises(ValueError, match=r"'threshold' is 0\.5, but the heaviest edge is 0\.04"):
-        draw_actional(skeleton, {"kick": np.full((25, 25), 0.04)}, path, threshold=0.5)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cut_above_every_edge_becomes_one_relative_to_equal_weights(tmp_path: Path) -> None:
+    graph = np.full((25, 25), 0.9 / 25)
+    graph[3, 7], graph[4, 7] = 0.1, 0.05
+    said = []
+    for options in ({"threshold": 0.5}, {"relative_threshold": 1.5}, {"relative_threshold": 1.2}):
+        figure = draw_actional(load_skeleton("ntu25"), {"a": graph}, tmp_path / "a.png", **options)
+        said.append((figure.axes[0].get_title(), " ".join(figure.get_suptitle().split())))
+    assert [title for title, _ in said] == ["a (1)", "a (1)", "a (2)"]
+    assert "No edge weighs more than 0.5, the heaviest 0.1. Drawn: edges" in said[0][1]
+    assert "more than 0.06 (1.5 times the equal weight)" in said[0][1]
+    assert "No edge" not in said[1][1]
+    assert "more than 0.048 (1.2 times the equal weight)" in said[2][1]
+    assert "Equal weights: 1/25 = 0.040, white in the matrices" in said[2][1]
+    norm = figure.axes[1].images[0].norm
+    assert (norm.vmin, norm.vcenter, norm.vmax) == pytest.approx((0.02, 0.04, 0.1))
+    draw_actional(load_skeleton("ntu25"), {"a": np.full((25, 25), 0.04)}, tmp_path / "a.png", threshold=0.5)

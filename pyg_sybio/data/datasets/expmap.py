@@ -23,6 +23,7 @@ from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.store.storage import Storage
 from pyg_sybio.data.store.store import MotionStore, prepare
 from pyg_sybio.data.transforms.from_settings import steps_of
+from pyg_sybio.kinematics import bone_offsets, expmap_positions
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.skeleton import Skeleton
 
@@ -234,7 +235,11 @@ class ExpmapDataset(MotionDataset):
     def motion_errors(
         self, prediction: Tensor, target: Tensor, mask: Tensor | None = None
     ) -> dict[str, Tensor]:
-        r"""The benchmark's angle error of normalised futures (:func:`~pyg_sybio.metrics.angle_error`).
+        r"""The errors of normalised futures, in angles and in positions.
+
+        ``angle_mae`` is the benchmark's angle error (:func:`~pyg_sybio.metrics.angle_error`). ``mpjpe_mm`` is
+        the mean distance between predicted and true joints in millimetres, over all joints of a file, if the
+        skeleton has bone offsets (:func:`~pyg_sybio.kinematics.bone_offsets`); the root does not move.
 
         Args:
             prediction: Predicted z-scores.
@@ -244,7 +249,7 @@ class ExpmapDataset(MotionDataset):
         Shapes:
             - **prediction, target:** `[N, T, M, 3]`
             - **mask:** `[N, T, M]`
-            - **output:** `{"angle_mae": [N, T]}`, radians
+            - **output:** `{"angle_mae": [N, T], "mpjpe_mm": [N, T]}`, radians and millimetres
 
         Raises:
             ValueError: If a shape does not fit, or a part of the target was not recorded: the columns that
@@ -263,7 +268,15 @@ class ExpmapDataset(MotionDataset):
         predicted = self.normalisation.restore(prediction)
         recorded = self.normalisation.restore(target, keep_constant=True)
         columns = self.normalisation.varying if self.benchmark.cut_to_varying else None
-        return {"angle_mae": angle_error(predicted, recorded, columns)}
+        errors = {"angle_mae": angle_error(predicted, recorded, columns)}
+        skeleton = self.benchmark.skeleton
+        if (offsets := bone_offsets(skeleton)) is not None:
+            predicted, recorded = (
+                expmap_positions(frames[..., 3:].unflatten(-1, (-1, 3)), skeleton, offsets)
+                for frames in (predicted, recorded)
+            )
+            errors["mpjpe_mm"] = (predicted - recorded).norm(dim=-1).mean(dim=-1)
+        return errors
 
     def _check_joints(self, name: str, value: Tensor) -> None:
         num_joints = self.skeleton.num_joints
