@@ -204,10 +204,12 @@ def prediction(args: argparse.Namespace) -> None:
         return forecast_clip(trained, clips, int(args.of), angles=args.angles)
 
     forecast = forecast_of(load(args))
-    others = {
-        name: forecast.zero_velocity() if name == "zero_velocity" else forecast_of(load(args, Path(name)))
-        for name in args.compare
-    }
+    others: dict[str, Forecast] = {}
+    for name in args.compare:
+        if name == "zero_velocity":
+            others["zero velocity"] = forecast.zero_velocity()
+        else:
+            others[_name_of(Path(name))] = forecast_of(load(args, Path(name)))
     frames = horizon_frames(forecast.frame_rate, forecast.future.num_frames)
     times = args.times or [ms for ms in HORIZONS_MS if ms in frames] or None
     print(draw_forecast(forecast, args.output, times=times, up=args.up, progress=True, others=others))

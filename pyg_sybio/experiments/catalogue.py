@@ -28,6 +28,7 @@ from pyg_sybio.experiments.rows import (
     OBSERVATION,
     OBSERVED_RATIO,
     OF_ZERO_VELOCITY,
+    POSITION_ERROR,
 )
 from pyg_sybio.models.presets import VARIANTS
 
@@ -115,7 +116,7 @@ _ALL = (
         title="Motion errors by action and horizon",
         arms=(FULL, NO_RECOGNITION, ONLY_ACTIONAL, ONLY_STRUCTURAL),
         measures=(measures.motion,),
-        layout=ActionTable(MOTION_ERROR, paper=PAPER["errors"]),
+        layout=ActionTable((MOTION_ERROR, POSITION_ERROR), paper=PAPER["errors"]),
     ),
     Experiment(
         name="tasks",
@@ -209,7 +210,7 @@ _ALL = (
         arms=(
             _observing("no prediction", "10", *NO_PREDICTION.overrides),
             _observing("10 frames", "10"),
-            _observing("all frames", "{num_observed}"),
+            _observing("all frames", "{num_frames}"),
         ),
         measures=(measures.observation_ratios,),
         layout=CurveTable(OBSERVED_RATIO, (_top1(),)),

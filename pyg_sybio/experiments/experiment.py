@@ -25,7 +25,8 @@ class Arm:
     Args:
         name: Name in the table.
         overrides: The settings, as for ``sybio fit``: ``("--model.variant.bones", "false")``, where
-            ``{num_observed}`` stands for the recipe's number of observed frames.
+            ``{num_frames}`` stands for the number of frames that can be predicted: of the observed frames of
+            whole clips, or of the future of windows.
     """
 
     name: str

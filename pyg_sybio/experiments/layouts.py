@@ -81,6 +81,7 @@ class ArmTable:
     Args:
         columns: Our columns; the first is drawn as bars unless `lines` or `scatter` is given.
         lines: Label of the axis and lines through arms: for each line its arms and their places on the axis.
+            Each arm that is in no line is a horizontal line of its own.
         scatter: Indices of two columns to draw against each other.
     """
 
@@ -124,11 +125,17 @@ class ArmTable:
     def _lines(
         self, measured: Measured, lines: Mapping[str, Mapping[str, float]]
     ) -> Iterator[tuple[Column, Lines, Lines]]:
+        places = sorted({place for arms in lines.values() for place in arms.values()})
+        points = {name: list(arms.items()) for name, arms in lines.items()}
+        # The other arms do not depend on the axis.
+        others = [arm for arm in measured.arms if not any(arm in arms for arms in lines.values())]
+        points |= {arm: [(arm, place) for place in places] for arm in others}
         for column in self.columns:
             ours, papers = Lines(), Lines()
-            for name, arms in lines.items():
-                ours[name] = _series(arms.values(), [column.value(measured, arm) for arm in arms])
-                papers[name] = Series(list(arms.values()), [column.published(arm) for arm in arms])
+            for name, pairs in points.items():
+                x = [place for _, place in pairs]
+                ours[name] = _series(x, [column.value(measured, arm) for arm, _ in pairs])
+                papers[name] = Series(x, [column.published(arm) for arm, _ in pairs])
             yield column, ours, papers
 
 
@@ -187,44 +194,52 @@ class ActionTable:
     """Motion errors by action and horizon: of our arms, zero velocity, and the paper on the same data set.
 
     Args:
-        metric: Name of the error.
+        metrics: Names of the errors, with a table and a figure each. Errors that the data set does not have
+            are left out.
         paper: Name of a dataset class to its ``horizons`` in ms and, in ``arms``, the errors: arm to action
-            to one error per horizon, where later horizons may be missing.
-        digits: Decimal places.
+            to one error per horizon, where later horizons may be missing; of the first metric.
     """
 
-    metric: str
+    metrics: tuple[str, ...]
     paper: Mapping[str, Mapping[str, Any]]
-    digits: int = 3
 
     def table(self, measured: Measured) -> list[str]:
         """One row per action and arm, the mean of the actions first."""
-        horizons = measured.places(self.metric)
-        rows = [
-            [group, name, *(_cell(value, self.digits) for value in values)]
-            for group, name, values in self._rows(measured, horizons)
-        ]
-        return markdown([measured.metric(self.metric), "", *(f"{ms:g} ms" for ms in horizons)], rows)
+        lines = []
+        for metric in self._known(measured):
+            horizons, digits = measured.places(metric), 1 if metric.endswith("_mm") else 3
+            rows = [
+                [group, name, *(_cell(value, digits) for value in values)]
+                for group, name, values in self._rows(measured, metric, horizons)
+            ]
+            lines += ["", *markdown([metric, "", *(f"{ms:g} ms" for ms in horizons)], rows)]
+        return lines[1:]
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
         """The mean of the actions over the horizons."""
-        horizons = measured.places(self.metric)
-        ours, papers = Lines(), Lines()
-        for group, name, values in self._rows(measured, horizons):
-            if group == MEAN_OF_CLASSES:
-                lines = papers if name.startswith("paper: ") else ours
-                lines[name.removeprefix("paper: ")] = _series(horizons, values)
-        drawn = [(Column(MEAN_OF_CLASSES, self.metric), ours, papers)]
+        drawn = []
+        for metric in self._known(measured):
+            horizons, ours, papers = measured.places(metric), Lines(), Lines()
+            for group, name, values in self._rows(measured, metric, horizons):
+                if group == MEAN_OF_CLASSES:
+                    lines = papers if name.startswith("paper: ") else ours
+                    lines[name.removeprefix("paper: ")] = _series(horizons, values)
+            drawn.append((Column(f"{MEAN_OF_CLASSES} ({metric})", metric), ours, papers))
         return _draw_lines(measured, path, title, "horizon, ms", drawn)
 
+    def _known(self, measured: Measured) -> list[str]:
+        """The names of the errors that there are, each once."""
+        return list(dict.fromkeys(measured.metric(name) for name in self.metrics if measured.places(name)))
+
     def _rows(
-        self, measured: Measured, horizons: Sequence[float]
+        self, measured: Measured, metric: str, horizons: Sequence[float]
     ) -> Iterator[tuple[str, str, list[Value | None]]]:
-        groups = sorted(measured.groups(self.metric), key=lambda group: group != MEAN_OF_CLASSES)
-        published = self.paper.get(measured.dataset, {"horizons": [], "arms": {}})
+        groups = sorted(measured.groups(metric), key=lambda group: group != MEAN_OF_CLASSES)
+        published: Mapping[str, Any] = {"horizons": [], "arms": {}}
+        if metric == measured.metric(self.metrics[0]):
+            published = self.paper.get(measured.dataset, published)
         for group in groups:
-            baselines = {"zero velocity": self.metric + OF_ZERO_VELOCITY}
-            column = Column("", self.metric, group, baselines=baselines)
+            column = Column("", metric, group, baselines={"zero velocity": metric + OF_ZERO_VELOCITY})
             for name, values in _values(column, measured, horizons).items():
                 yield group, name, values
             actions = [group] if group != MEAN_OF_CLASSES else [name for name in groups if name != group]

@@ -7,11 +7,13 @@ from typing import Any
 
 from filelock import Timeout
 
+from pyg_sybio.data.datasets.settings import flat_parameters
 from pyg_sybio.experiments.experiment import Experiment, MeasuredModel
 from pyg_sybio.experiments.report import Planned, current, write_report
 from pyg_sybio.experiments.results import Record, Results
 from pyg_sybio.experiments.runs import Run, finish, identify, machine, selected, that_matter
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError, Say, duration
+from pyg_sybio.training.named_class import recipe_dataset
 from pyg_sybio.training.recipes import data_of, settings
 
 
@@ -23,11 +25,18 @@ def plan_runs(
     experiment: Experiment, recipe: str, overrides: Sequence[str], seeds: Sequence[int]
 ) -> list[Planned]:
     """All runs of an experiment, seed by seed, so that every arm has a number early."""
-    observed = str(settings(recipe, overrides)["data"]["settings"].get("num_observed"))
+    data = settings(recipe, overrides)["data"]
+    given = data["settings"] | (data.get("train") or {})
+    stride = flat_parameters(recipe_dataset(data["dataset"])).get("window_stride")
+    windows = stride is not None and given.get("window_stride", stride.default) is not None
+    # The future of a window is fixed; whole clips reserve frames for theirs.
+    num_frames = str(given.get("num_future" if windows else "num_observed"))
     plan = []
     for seed in seeds:
         for arm in experiment.arms:
-            own = (word.replace("{num_observed}", observed) for word in arm.overrides)
+            own = [word.replace("{num_frames}", num_frames) for word in arm.overrides]
+            if windows:
+                own = list(selected(own, lambda key: key != "--data.settings.reserved"))
             words = (*overrides, *own, "--seed_everything", str(seed))
             plan.append(Planned(arm.name, seed, identify(recipe, words), words))
     return plan

@@ -11,6 +11,9 @@ OF_ZERO_VELOCITY = " of zero velocity"
 MOTION_ERROR = "motion error"
 """Stands for the first motion error of a data set: of joint angles or of positions."""
 
+POSITION_ERROR = "mpjpe_mm"
+"""Mean distance between predicted and true joints, in millimetres."""
+
 OBSERVATION = "observation"
 """Name of the experiment on partly observed clips."""
 

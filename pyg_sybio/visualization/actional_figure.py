@@ -105,7 +105,7 @@ def draw_actional(
         said += f"Drawn: edges that weigh more than {threshold:.3g}{relative}, their number in brackets"
     said += f". An arrow ends at the joint that receives. Equal weights: 1/{joints} = {1 / joints:.3f}"
     said += ", white in the matrices." if with_matrices else "."
-    figure = new_figure(width, height + 0.45, f"{title}\n{said}")
+    figure = new_figure(width, height + 0.45, f"{title}\n{said}", size=theme.TEXT)
     figure.set_layout_engine("constrained", h_pad=0.1)
     panels = figure.subplots(2 if with_matrices else rows, columns, squeeze=False)
     for axes in panels.flat:

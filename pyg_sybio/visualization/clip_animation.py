@@ -26,7 +26,7 @@ from pyg_sybio.visualization.clip_figure import (
     reach,
     write_below,
 )
-from pyg_sybio.visualization.figures import bare, new_figure
+from pyg_sybio.visualization.figures import bare, new_figure, number_format
 from pyg_sybio.visualization.pose import ERROR, bone_sides, joint_sides
 from pyg_sybio.visualization.scene import Scene
 from pyg_sybio.visualization.view import View
@@ -200,7 +200,9 @@ def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.
     points = points - np.nan_to_num((low + high) / 2)
     limits, height = reach(points, present), height_of(points, present)
     inches = np.maximum(2 * limits * min(_SIZE / (2 * limits)), (5.6, 1.0))
-    lines = caption(scene, view.note, f"height {height:.3g} ({scene.motion.skeleton.units})")
+    lines = caption(
+        scene, view.note, f"height {number_format([height])(height)} ({scene.motion.skeleton.units})"
+    )
     figure = new_figure(inches[0] + 0.2, inches[1] + 0.85, lines, size=theme.TEXT)
     figure.set_dpi(_DPI)
     axes = figure.subplots()

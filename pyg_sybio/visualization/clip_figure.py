@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pyg_sybio.visualization import theme
-from pyg_sybio.visualization.figures import add_legend, bare, new_figure
+from pyg_sybio.visualization.figures import add_legend, bare, new_figure, number_format
 from pyg_sybio.visualization.pose import ERROR, PoseArtist
 from pyg_sybio.visualization.scene import Key, Scene
 from pyg_sybio.visualization.view import View
@@ -48,11 +48,14 @@ def strip_figure(
     width = min(max(columns * (cell_width + _CELL_GAP), 6.0), _MAX_WIDTH)
     cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (columns * (cell_width + _CELL_GAP)))
     height = height_of(points[0], anchored)
-    lines = caption(scene, view.note, f"height {height:.3g} ({scene.motion.skeleton.units})")
+    lines = caption(
+        scene, view.note, f"height {number_format([height])(height)} ({scene.motion.skeleton.units})"
+    )
     below = 1 + max(scene.times[frame].count("\n") for frame in shown) + bool(rows)
     count = len(rows) if rows else wide
     figure = new_figure(width, count * (cell_height + 0.15 + 0.15 * below) + 0.5, lines, size=theme.TEXT)
-    figure.set_layout_engine("constrained", w_pad=_CELL_GAP / 2, h_pad=0.04, wspace=0, hspace=0)
+    h_pad = 0.14 if rows else 0.04  # the titles of rows are not part of the layout, which they would widen
+    figure.set_layout_engine("constrained", w_pad=_CELL_GAP / 2, h_pad=h_pad, wspace=0, hspace=0)
     for axes in figure.subplots(count, columns, squeeze=False).flat:
         bare(axes, limits)
     panels = iter(figure.axes)
@@ -60,10 +63,11 @@ def strip_figure(
         for cell, (frame, axes) in enumerate(zip(shown, panels, strict=False)):
             write_below(axes, each.times[frame])
             if cell == 0:
-                axes.set_title(title, loc="left", fontsize=theme.TITLE, color=theme.INK, parse_math=False)
+                style: dict[str, Any] = {"fontsize": theme.TITLE, "color": theme.INK, "parse_math": False}
+                axes.set_title(title, loc="left", **style).set_in_layout(False)
             if not seen[:, cell].any():
-                style: dict[str, Any] = {"fontsize": theme.TEXT, "ha": "center", "va": "center"}
-                axes.text(0, 0, "nobody\nseen", color=theme.GREY, **style)
+                middle: dict[str, Any] = {"fontsize": theme.TEXT, "ha": "center", "va": "center"}
+                axes.text(0, 0, "nobody\nseen", color=theme.GREY, **middle)
             SceneArtist(axes, each, height).show(places[:, cell], seen[:, cell])
     add_keys(figure, scene.keys)
     return figure

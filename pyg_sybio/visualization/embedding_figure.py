@@ -11,7 +11,6 @@ from pyg_sybio.visualization.plots import WIDTH, frame_plot, looks_of, name_poin
 
 _PERPLEXITY = 30.0
 _FEWEST = 5  # graphs that make a map
-_NAMED = 12  # largest number of classes without a legend
 _KEYS = 20  # classes per column of the legend
 
 
@@ -64,7 +63,7 @@ def nearest_agreement(graphs: Array, labels: Array) -> float:
 def draw_embedding(
     places: Array, labels: Array, class_names: Sequence[str], path: str | Path, *, title: str
 ) -> Figure:
-    """Draw a map with a colour and a marker per class, and each name at the median of its points.
+    """Draw a map with a colour and a marker per class, and each name at the point closest to their median.
 
     Args:
         places: Places of the points.
@@ -92,8 +91,7 @@ def draw_embedding(
     shown = [label for label in range(len(class_names)) if (y == label).any()]
     looks = looks_of(class_names[label] for label in shown)
 
-    with_legend = len(shown) > _NAMED
-    columns = -(-len(shown) // _KEYS) if with_legend else 0
+    columns = -(-len(shown) // _KEYS)
     figure = new_figure(WIDTH + 1.6 * columns, 5.0, title)
     axes = figure.subplots()
     size = 34 if len(points) <= 500 else 14
@@ -106,15 +104,17 @@ def draw_embedding(
     axes.margins(0.1)
     frame_plot(axes, "t-SNE, first direction", "t-SNE, second direction", grid="both")
     axes.tick_params(labelleft=False, labelbottom=False, length=0)
-    if with_legend:
-        style = {"linestyle": "none", "markersize": 5}
-        entries = [
-            (wrapped(name), {"color": look.color, "marker": look.marker, **style})
-            for name, look in looks.items()
-        ]
-        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "ncols": columns, "handletextpad": 0.2}
-        add_legend(axes, entries, **place)
-    medians = {class_names[label]: np.median(points[y == label], axis=0) for label in shown}
-    name_points(figure, axes, medians, others=points)
+    style = {"linestyle": "none", "markersize": 5}
+    entries = [
+        (wrapped(name), {"color": look.color, "marker": look.marker, **style}) for name, look in looks.items()
+    ]
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "ncols": columns, "handletextpad": 0.2}
+    add_legend(axes, entries, **place)
+    named = {}
+    for label in shown:
+        own = points[y == label]
+        away = np.linalg.norm(own - np.median(own, axis=0), axis=1)
+        named[class_names[label]] = own[away.argmin()]
+    name_points(figure, axes, named, others=points)
     save_figure(figure, path)
     return figure

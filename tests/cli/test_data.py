@@ -195,7 +195,7 @@ def test_show_rotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     line = error_of(capsys, "data", "show", str(path), "--output", str(tmp_path / "a.gif"), "--angles")
     assert "a picture of the angles" in line
     assert main(["data", "show", str(path), "--output", str(tmp_path / "a.gif")]) == 0
-    assert "up is y" in capsys.readouterr().out
+    assert "(where the head points)" in capsys.readouterr().out
 
 
 def test_show_errors(

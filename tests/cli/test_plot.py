@@ -186,9 +186,32 @@ def test_the_map_contains_the_graphs_of_all_clips(
     assert "(perplexity 3, seed 4)" in calls[2][1]["title"]
     assert "9 of 20 clips" in calls[2][1]["title"]
     assert "nearest other graph of the same class: " in capsys.readouterr().out
+    chosen = [names[label] for label in sorted(set(labels.tolist()))[:4]]
+    plot("embedding", trained.checkpoint, "--classes", *chosen, "--output", tmp_path / "d.png")
+    (_, labels, names, _), options = calls[3]
+    assert {names[label] for label in labels.tolist()} == set(chosen)
+    assert "4 of 12 classes in all 20 clips" in options["title"]
 
 
 # Predictions ----------------------------------------------------------------------------------------------
+
+
+def test_forecasts_are_compared_in_rows(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = spied(monkeypatch, motion_figure, "strip_figure")
+    argv = ["prediction", trained.checkpoint, 2, "--times", 80, 320]
+    plot(*argv, "--compare", "zero_velocity", trained.checkpoint, "--output", tmp_path / "a.png")
+    plot(*argv, "--output", tmp_path / "b.png")
+    ((scene, _, shown, rows), _), ((_, _, _, none), _) = calls
+    assert none is None
+    own, still, again = rows.values()
+    assert list(rows)[:2] == ["prediction", "zero velocity"] and own is scene
+    np.testing.assert_array_equal(again.points, own.points)
+    observed, _, predicted = still.points  # one person each
+    for frame in shown[-2:]:
+        np.testing.assert_allclose(predicted[frame], observed[8])
+    assert imread(tmp_path / "a.png").shape[0] > imread(tmp_path / "b.png").shape[0]
 
 
 def test_predictions_are_drawn_in_every_file_type(
@@ -330,7 +353,10 @@ def test_errors_are_a_single_line(
 
     assert "there is no clip 20, expected 0 to 19" in error("actional", path, "--clip", 20, *out)
     assert "'--class' is 'flying', expected one of" in error("actional", path, "--class", "flying", *out)
-    assert "'threshold' is 1, but the heaviest edge is" in error("actional", path, "--threshold", 1, *out)
+    assert "'--classes' is 'flying'" in error("embedding", path, "--classes", "walking", "flying", *out)
+    film = ["--output", tmp_path / "a.gif"]
+    compared = "forecasts are compared in a strip of bodies"
+    assert compared in error("prediction", path, 1, "--compare", "zero_velocity", *film)
     assert "'perplexity' is 20, expected above 0 and below the 20 graphs" in error(
         "embedding", path, "--perplexity", 20, *out
     )

@@ -20,7 +20,7 @@ from pyg_sybio.experiments.layouts import ArmTable, Column
 from pyg_sybio.experiments.report import BEGIN, END, current, write_page
 from pyg_sybio.experiments.reproduce import RefusedError, plan_runs, report, reproduce
 from pyg_sybio.experiments.results import Measured, Record, Results
-from pyg_sybio.experiments.rows import MOTION_ERROR, OF_ZERO_VELOCITY, Row
+from pyg_sybio.experiments.rows import MEAN_OF_CLASSES, MOTION_ERROR, OF_ZERO_VELOCITY, Row
 from pyg_sybio.experiments.runs import Run
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
@@ -184,6 +184,18 @@ def test_an_interruption_writes_the_table_of_finished_runs(
     assert "1 of 2 runs are finished" in (tmp_path / "numbers-synthetic.md").read_text()
 
 
+def test_only_whole_clips_reserve_frames() -> None:
+    experiment = EXPERIMENTS["observation"]
+    for recipe, reserved, num_future in (
+        ("synthetic", True, "25"),
+        ("nw_ucla_slim", True, "27"),
+        ("cmu_mocap", False, "25"),
+    ):
+        words = plan_runs(experiment, recipe, (), (0,))[-1].overrides
+        assert ("--data.settings.reserved" in words) == reserved
+        assert words[words.index("--data.settings.num_future") + 1] == num_future
+
+
 def test_a_run_trained_by_another_process_is_skipped(tmp_path: Path, trained_runs: list[str]) -> None:
     first = plan_runs(experiment_of(), "synthetic", TINY, (0,))[0]
     other = Run("synthetic", first.overrides, first.run, tmp_path / "runs" / "synthetic" / first.run)
@@ -293,6 +305,48 @@ def test_the_command_updates_the_page(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (output / "networks-synthetic.png").read_bytes()[:4] == b"\x89PNG"
     assert cli.main(["reproduce", "page", "--output", str(output)]) == 0
     assert "![" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_arms_without_a_place_are_horizontal_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(
+        "pyg_sybio.experiments.layouts.line_figure", lambda lines, *_, **k: drawn.append((lines, k))
+    )
+    experiment = EXPERIMENTS["hops"]
+    arms = [arm.name for arm in experiment.arms]
+    records = [
+        Record("r", str(n), arm, 0, "test", Row("top1", "", None, n / 10)) for n, arm in enumerate(arms)
+    ]
+    experiment.layout.draw(Measured(arms, records), tmp_path / "a.png", "Hops")
+    ((lines, options),) = drawn
+    assert set(lines) == {"only structural", "only actional", "only parts", "full"}
+    assert list(lines["full"].x) == list(lines["only parts"].x) == [1, 2, 3, 4]
+    assert list(lines["only parts"].mean) == [100 * arms.index("only parts") / 10] * 4
+    assert list(lines["full"].mean) == pytest.approx([60, 70, 80, 90])
+    assert options["reference"]["only parts"].mean == [87.3] * 4
+
+
+def test_errors_have_a_table_each_and_the_paper_s_in_the_first(tmp_path: Path) -> None:
+    records = [
+        Record("r", "run", "full", 0, "test", Row(metric + suffix, group, 80.0, value))
+        for metric, value in (("angle_mae", 0.25), ("mpjpe_mm", 20.0))
+        for suffix in ("", OF_ZERO_VELOCITY)
+        for group in ("walking", MEAN_OF_CLASSES)
+    ]
+    measured = Measured(["full"], records, "CMUMocap")
+    text = "\n".join(EXPERIMENTS["errors"].layout.table(measured))
+    angles, positions = text.split("\n\n")
+    assert angles.startswith("| angle_mae |") and "| paper: " in angles and "| full | 0.250 |" in angles
+    assert (
+        positions.startswith("| mpjpe_mm |")
+        and "| paper: " not in positions
+        and "| full | 20.0 |" in positions
+    )
+    assert len(EXPERIMENTS["errors"].layout.draw(measured, tmp_path / "a.png", "Errors")) == 2
+    positions_alone = Measured(
+        ["full"], [r for r in records if r.row.metric.startswith("mpjpe_mm")], "NWUCLA"
+    )
+    assert sum("mpjpe_mm" in line for line in EXPERIMENTS["errors"].layout.table(positions_alone)) == 1
 
 
 def test_axes_name_the_error() -> None:

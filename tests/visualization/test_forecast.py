@@ -98,7 +98,8 @@ def test_times_and_mean_errors_are_labelled(tmp_path: Path) -> None:
 def test_a_strip_shows_the_requested_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[list[int]] = []
 
-    def spy(scene: Any, view: Any, frames: np.ndarray) -> Any:
+    def spy(scene: Any, view: Any, frames: np.ndarray, rows: Any) -> Any:
+        assert rows is None
         shown.append(frames.tolist())
         return strip_figure(scene, view, frames)
 

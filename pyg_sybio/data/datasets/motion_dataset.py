@@ -175,7 +175,7 @@ class MotionDataset(PositionDataset):
             num_observed=self.num_observed,
             num_future=self.num_future,
             reserved=self.sampling.reserved,
-            observation_ratio=self._ratio(),
+            observation_ratio=self.sampling.draw_ratio(),
             padding=self.sampling.padding,
             split=None if span.split is None else span.split - span.start,
             part=self._part,
@@ -203,11 +203,6 @@ class MotionDataset(PositionDataset):
         frames = self.store.motion(span.clip, slice(first, beyond))
         times = start - first + speed * torch.arange(steps + 1, dtype=torch.float64)
         return at_times(frames, times.clamp(max=frames.num_frames - 1))
-
-    def _ratio(self) -> float:
-        """The observation ratio of a sample."""
-        low, high = self.sampling.ratios
-        return low if low == high else low + (high - low) * torch.rand(()).item()
 
     def _seen(self, observed: Motion) -> Motion:
         """The observed frames as the model sees them."""

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
+
 from pyg_sybio.data.datasets.two_tasks import ObservationRatio, check_split, ratio_range
 from pyg_sybio.data.store.store import MotionStore
 from pyg_sybio.data.transforms.base import check_count
@@ -59,6 +61,11 @@ class Sampling:
     def ratios(self) -> tuple[float, float]:
         """The lowest and the highest observation ratio."""
         return ratio_range(self.observation_ratio)
+
+    def draw_ratio(self) -> float:
+        """An observation ratio of the range, by torch's generator."""
+        low, high = self.ratios
+        return low if low == high else low + (high - low) * torch.rand(()).item()
 
     @property
     def length(self) -> int:

@@ -10,7 +10,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from pyg_sybio.data.datasets.positions import PositionDataset
-from pyg_sybio.data.motion import MAX_RATE, MIN_RATE
+from pyg_sybio.data.datasets.sampling import Sampling
+from pyg_sybio.data.datasets.two_tasks import ObservationRatio, split_tasks
+from pyg_sybio.data.motion import MAX_RATE, MIN_RATE, Motion
 from pyg_sybio.data.synthetic.actions import ACTIONS, NUM_HARMONICS
 from pyg_sybio.data.synthetic.body import (
     CONTACTS,
@@ -221,6 +223,9 @@ class SyntheticMotions(PositionDataset):
         num_clips: Number of clips. Every run of twelve clips has each class once.
         num_observed: Number of observed frames.
         num_future: Number of future frames.
+        reserved: Number of frames of a clip after the observed ones, at least 1. (default: `num_future`)
+        observation_ratio: The share of the `num_observed` frames that the model sees, or a range of shares
+            (:class:`~pyg_sybio.data.datasets.sampling.Sampling`). The future begins after them.
         frame_rate: In Hz.
         noise: Standard deviation of the sensor's noise in each coordinate, in metres, in observed and future
             frames.
@@ -228,7 +233,9 @@ class SyntheticMotions(PositionDataset):
 
     Shapes:
         - **x:** `[M, T, D]`
-        - **future:** `[M, T_future, D]`
+        - **future:** `[M, T_future, D]`, zero after the end of the clip
+        - **future_mask:** `[M, T_future, 1]`, False after the end of the clip; only with `reserved` or an
+          `observation_ratio`
         - **y:** `[1]`
 
     Raises:
@@ -247,6 +254,8 @@ class SyntheticMotions(PositionDataset):
         num_clips: int = 2000,
         num_observed: int = 40,
         num_future: int = 15,
+        reserved: int | None = None,
+        observation_ratio: ObservationRatio = 1.0,
         frame_rate: float = 25.0,
         noise: float = 0.002,
         seed: int = 0,
@@ -259,9 +268,14 @@ class SyntheticMotions(PositionDataset):
         self.seed = check_count("seed", seed, least=0)
         self.skeleton = skeleton if isinstance(skeleton, Skeleton) else load_skeleton(skeleton)
         check_landmarks(self.skeleton)
-        numbers = (
-            check_count("num_clips", num_clips) * (num_observed + num_future) * self.skeleton.num_joints * 3
+        self.sampling = Sampling(
+            num_observed=num_observed,
+            num_future=num_future,
+            reserved=reserved,
+            observation_ratio=observation_ratio,
         )
+        self.num_frames = num_observed + check_count("reserved", num_future if reserved is None else reserved)
+        numbers = check_count("num_clips", num_clips) * self.num_frames * self.skeleton.num_joints * 3
         if numbers > _MAX_NUMBERS:
             raise ValueError(f"the clips have {numbers} numbers in all, expected at most {_MAX_NUMBERS}")
         self.class_names = tuple(action.name for action in ACTIONS)
@@ -273,9 +287,21 @@ class SyntheticMotions(PositionDataset):
         return self.clips.size(0)
 
     def get(self, idx: int) -> Data:
-        clip = self.clips[idx]
+        clip, y = self.clips[idx], self.labels[idx : idx + 1]
+        if self.num_frames == self.num_observed + self.num_future and self.sampling.ratios == (1.0, 1.0):
+            return Data(x=clip[:, : self.num_observed], future=clip[:, self.num_observed :], y=y)
+        sample = split_tasks(
+            Motion(poses=clip.transpose(0, 1)[None], skeleton=self.skeleton),
+            num_observed=self.num_observed,
+            num_future=self.num_future,
+            observation_ratio=self.sampling.draw_ratio(),
+            split=self.num_observed,
+        )
         return Data(
-            x=clip[:, : self.num_observed], future=clip[:, self.num_observed :], y=self.labels[idx : idx + 1]
+            x=sample.observed.poses[0].transpose(0, 1),
+            future=sample.future.poses[0].transpose(0, 1),
+            future_mask=sample.future.present[0].transpose(0, 1).unsqueeze(-1),
+            y=y,
         )
 
     @property
@@ -286,8 +312,7 @@ class SyntheticMotions(PositionDataset):
         """The clips of the given indices, `[N, M, T, D]`."""
         rngs = [np.random.default_rng((self.seed, i)) for i in index.tolist()]
         performance = Performance.stack([Performance.draw(rng) for rng in rngs])
-        num_frames = self.num_observed + self.num_future
-        time = torch.arange(num_frames, dtype=torch.float64) / self.frame_rate
+        time = torch.arange(self.num_frames, dtype=torch.float64) / self.frame_rate
         places = perform(self.labels[index], performance, time, self.skeleton.joints)
         center = self.skeleton.joint_index(self.skeleton.center)
         places = places - places[:, self.num_observed - 1, center, None, None]

@@ -15,9 +15,10 @@ from tiny_recipe import TINY_TRAINER, two_steps
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.cli.main import main
-from pyg_sybio.data.datasets.cmu_mocap import ACTIONS, BENCHMARK, CMUMocap
+from pyg_sybio.data.datasets.cmu_mocap import ACTIONS, BENCHMARK, SKELETON, CMUMocap
 from pyg_sybio.data.datasets.standardize import frames_of, used_columns
 from pyg_sybio.data.transforms import Mirror
+from pyg_sybio.kinematics import bone_offsets, expmap_positions
 from pyg_sybio.metrics import angle_error
 from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.trained.evaluation import evaluate
@@ -219,6 +220,13 @@ def test_motion_errors_equal_those_of_the_raw_files(published_clips: CMUMocap) -
         columns = [column for column in used if angles[1:, column].std() > 1e-4]
         expected = np.linalg.norm(angles[1:, columns] - angles[:1, columns], axis=1)
         np.testing.assert_allclose(errors["angle_mae"][n], expected, atol=1e-5)
+        rotations = raw[n, 49:, 3:].unflatten(-1, (-1, 3)).clone()
+        rotations[:, 0] = 0  # the root does not move
+        offsets = bone_offsets(SKELETON)
+        assert offsets is not None
+        places = expmap_positions(rotations, SKELETON, offsets)
+        millimetres = (places[1:] - places[:1]).norm(dim=-1).mean(-1)
+        np.testing.assert_allclose(errors["mpjpe_mm"][n], millimetres, atol=1e-2)
     assert published_clips.motion_errors(future, future)["angle_mae"].max() < 1e-6
 
 

@@ -259,3 +259,22 @@ def test_frame_rate_samples_the_same_motion() -> None:
 def test_wrong_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SyntheticMotions(**settings)
+
+
+def test_a_part_is_observed_and_the_future_begins_after_it() -> None:
+    sizes = {"num_clips": 4, "num_observed": 10, "noise": 0.0}
+    whole = SyntheticMotions(**sizes, num_future=6)
+    part = SyntheticMotions(**sizes, num_future=10, reserved=6, observation_ratio=0.4)
+    for clip, early in zip(whole, part, strict=True):
+        frames = torch.cat([clip.x, clip.future], dim=1)
+        # Four frames are seen; the front is filled with them.
+        torch.testing.assert_close(early.x, frames[:, [2, 3, 0, 1, 2, 3, 0, 1, 2, 3]])
+        torch.testing.assert_close(early.future, frames[:, 4:14])
+        assert early.future_mask.all() and early.future_mask.shape == (25, 10, 1)
+    late = SyntheticMotions(**sizes, num_future=10, reserved=6)[0]
+    assert late.future_mask[0, :, 0].tolist() == [True] * 6 + [False] * 4
+    torch.testing.assert_close(late.future[:, :6], whole[0].future)
+    drawn = SyntheticMotions(**sizes, num_future=6, observation_ratio=(0.1, 1.0))
+    assert len({float(drawn[0].x[0, 0, 0]) for _ in range(8)}) > 1
+    with pytest.raises(ValueError, match="'reserved'"):
+        SyntheticMotions(**sizes, reserved=0)
