@@ -87,8 +87,8 @@ def draw_forecast(
         A remark for the user: which way is up.
 
     Raises:
-        ValueError: If a video of angles is requested, `others` are given for anything but a strip of bodies, a
-            time is not within the future, or a forecast is of another motion.
+        ValueError: If a video of angles is requested, `others` are given for a figure other than a strip of
+            bodies, a time is not within the future, or a forecast has another shape.
     """
     for name, other in (others or {}).items():
         if other.future.poses.shape != forecast.future.poses.shape:
