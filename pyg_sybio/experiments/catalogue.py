@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pyg_sybio.experiments import measures
+from pyg_sybio.experiments import graph_measures, measures
 from pyg_sybio.experiments.experiment import Arm, Experiment, Measure
 from pyg_sybio.experiments.layouts import (
     ActionTable,
@@ -123,12 +123,13 @@ _ALL = (
         title="Multi-task training compared with single tasks",
         needs=("classes",),
         arms=(FULL, NO_PREDICTION, NO_RECOGNITION),
-        measures=(measures.recognition, measures.motion),
+        measures=(measures.recognition, measures.motion, graph_measures.task_gradients),
         layout=ArmTable(
             (
                 _top1(
                     {name: top1 for name, top1 in PAPER["variants_top1"].items() if name.startswith("NTU")}
                 ),
+                _percent("gradient of prediction / recognition in the backbone, %", "prediction_gradient"),
                 *(
                     Column(f"error at {ms} ms", MOTION_ERROR, MEAN_OF_CLASSES, at=ms, paper=published)
                     for ms, published in PAPER["average_errors"].items()
@@ -253,6 +254,40 @@ _ALL = (
         "frame rate, relative to training",
         "as it comes",
         "resampled",
+    ),
+    Experiment(
+        name="actional_graph",
+        title="What infers the actional graphs",
+        paper="",
+        arms=(
+            FULL,
+            _variant("AGIM, affinities not scaled", actional_scale=1.0),
+            _variant("AGIM, K = 0", actional_iterations=0),
+            _variant("one learned graph for all clips", actional_graphs="shared"),
+            _variant("1/M", actional_graphs="uniform"),
+            _variant("no actional graphs", actional=False),
+        ),
+        measures=(measures.recognition, measures.motion, graph_measures.graphs),
+        layout=ArmTable(
+            (
+                _top1(),
+                _percent("top-1 with 1/M, %", "top1" + graph_measures.WITH_UNIFORM_GRAPHS),
+                SHORT_ERROR,
+                replace(
+                    SHORT_ERROR,
+                    title=SHORT_ERROR.title + graph_measures.WITH_UNIFORM_GRAPHS,
+                    metric=MOTION_ERROR + graph_measures.WITH_UNIFORM_GRAPHS,
+                ),
+                *(
+                    Column(f"rows apart, {network}", "row_distance", network, digits=3)
+                    for network in ("joints", "bones")
+                ),
+                _percent("class of the nearest graph, %", "nearest_graph"),
+            )
+        ),
+        note="'with 1/M': the same trained model, whose actional graphs are replaced by 1/M. 'rows apart': "
+        "mean total variation between the rows of two joints. 'class of the nearest graph': the class of the "
+        "clip with the nearest actional graph is that of the clip.",
     ),
     Experiment(
         name="calibration",

@@ -11,6 +11,7 @@ from torch_geometric.data import Dataset
 from pyg_sybio.data.splits import Splits
 from pyg_sybio.experiments.layouts import Layout
 from pyg_sybio.experiments.rows import Row
+from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained.evaluation import Answers, Report, answers, summary
 from pyg_sybio.trained.trained import Trained
@@ -44,6 +45,7 @@ class MeasuredModel:
         split: The split to measure on: ``"test"`` or ``"val"``.
         views: Test-time augmentation.
         batch_size: Number of clips per batch.
+        loss: The loss of its training. (default: unknown)
     """
 
     model: SybioGNN
@@ -52,6 +54,7 @@ class MeasuredModel:
     split: str
     views: Views = ONE_VIEW
     batch_size: int = 32
+    loss: SymbioticLoss | None = None
 
     @cached_property
     def clips(self) -> Dataset:
@@ -72,7 +75,9 @@ class MeasuredModel:
         return answers(self.model, clips, batch_size=self.batch_size, views=self.views)
 
     @classmethod
-    def of(cls, trained: Trained, data: Splits, split: str) -> "MeasuredModel":
+    def of(
+        cls, trained: Trained, data: Splits, split: str, loss: SymbioticLoss | None = None
+    ) -> "MeasuredModel":
         """A trained model on the GPU, if there is one, and its data."""
         return cls(
             trained.model.to("cuda" if torch.cuda.is_available() else "cpu"),
@@ -81,6 +86,7 @@ class MeasuredModel:
             split,
             trained.views,
             trained.training["batch_size"],
+            loss,
         )
 
 

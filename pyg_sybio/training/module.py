@@ -30,6 +30,26 @@ from pyg_sybio.training.decay import parameter_groups
 from pyg_sybio.training.schedule import WarmupCosine
 
 
+def new_loss(
+    skeleton: Skeleton,
+    feature_scale: Tensor,
+    alpha: float = 0.9,
+    label_smoothing: float = 0.0,
+    distance: Literal["l1", "joint"] = "l1",
+    time_exponent: float = 0.0,
+    separate_networks: bool = False,
+) -> SymbioticLoss:
+    """The loss of a recipe; see :class:`SybioModule` for the arguments."""
+    return SymbioticLoss(
+        skeleton,
+        alpha=alpha,
+        label_smoothing=label_smoothing,
+        feature_scale=feature_scale if distance == "joint" else None,
+        time_exponent=time_exponent,
+        separate_networks=separate_networks,
+    )
+
+
 class SybioModule(L.LightningModule):
     r"""Model, loss (Eq. 11) and optimiser as a Lightning module.
 
@@ -97,13 +117,8 @@ class SybioModule(L.LightningModule):
         if compile:
             # In place, which keeps the names of the weights.
             self.model.compile(fullgraph=True)
-        self.loss = SymbioticLoss(
-            skeleton,
-            alpha=alpha,
-            label_smoothing=label_smoothing,
-            feature_scale=feature_scale if distance == "joint" else None,
-            time_exponent=time_exponent,
-            separate_networks=separate_networks,
+        self.loss = new_loss(
+            skeleton, feature_scale, alpha, label_smoothing, distance, time_exponent, separate_networks
         )
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler

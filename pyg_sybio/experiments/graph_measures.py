@@ -1,0 +1,98 @@
+r"""Measures of what a model has learned inside: its actional graphs, and the gradients of its two tasks."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pyg_sybio.experiments.experiment import MeasuredModel
+from pyg_sybio.experiments.measures import motion, recognition
+from pyg_sybio.experiments.rows import Row
+from pyg_sybio.losses import LossTerms
+from pyg_sybio.trained.actional import actional_graphs
+from pyg_sybio.trained.evaluation import dense, future_mask, numbered_clip
+from pyg_sybio.trained.liveness import with_uniform_graphs
+
+WITH_UNIFORM_GRAPHS = " with 1/M"
+"""Suffix of a metric of the model whose actional graphs are replaced by 1/M."""
+
+GRADIENT_CLIPS = 128
+"""Clips whose gradients are measured."""
+
+
+def graphs(trained: MeasuredModel) -> list[Row]:
+    """What the actional graphs say, and what they are worth; no rows for a model without them.
+
+    ``row_distance`` and ``row_entropy`` by network (:class:`~pyg_sybio.trained.liveness.Liveness`);
+    ``nearest_graph``, the fraction of persons whose class is that of the person of another clip with the
+    nearest actional graph (in the sum of absolute differences); and all metrics of
+    :func:`~pyg_sybio.experiments.measures.recognition` and :func:`~pyg_sybio.experiments.measures.motion` of
+    the same model with 1/M in place of its actional graphs.
+    """
+    rows = []
+    for network, alive in trained.answers.liveness.items():
+        rows.append(Row("row_distance", network, None, alive.row_distance))
+        rows.append(Row("row_entropy", network, None, alive.entropy))
+    if not rows:
+        return []
+    if trained.model.joint_network is not None:
+        found = actional_graphs(trained.model, trained.clips, batch_size=trained.batch_size)
+        rows.append(Row("nearest_graph", "", None, nearest_graph(found.graphs, found.y, found.clip)))
+    uniform = replace(trained, model=with_uniform_graphs(trained.model))
+    replaced = [*recognition(uniform), *motion(uniform)]
+    return rows + [row._replace(metric=row.metric + WITH_UNIFORM_GRAPHS) for row in replaced]
+
+
+def nearest_graph(graphs: Tensor, y: Tensor, clip: Tensor) -> float:
+    r"""The accuracy of the class of the nearest graph of another clip.
+
+    Args:
+        graphs: Actional graphs of persons.
+        y: The classes of their clips.
+        clip: The numbers of their clips.
+
+    Shapes:
+        - **graphs:** :math:`(n, M, M)`
+        - **y, clip:** :math:`(n)`
+    """
+    distances = torch.cdist(graphs.flatten(1), graphs.flatten(1), p=1)
+    nearest = distances.masked_fill(clip[:, None] == clip, torch.inf).argmin(dim=1)
+    return float((y[nearest] == y).double().mean())
+
+
+def task_gradients(trained: MeasuredModel) -> list[Row]:
+    r"""The gradient of the prediction's term of the loss as a fraction of the recognition's.
+
+    ``prediction_gradient`` is :math:`\|\nabla (1 - \alpha) \mathcal{L}_{pred}\| / \|\nabla \alpha
+    \mathcal{L}_{recg}\|` for the weights of the backbones, the mean over batches of clips of the split, in
+    training mode. No rows for a model with one task.
+    """
+    if trained.loss is None or not trained.model.num_classes or not trained.answers.errors:
+        return []
+    model = copy.deepcopy(trained.model).train()
+    networks = (model.joint_network, model.bone_network)
+    weights = [w for network in networks if network is not None for w in network.backbone.parameters()]
+    loss = trained.loss.to(weights[0].device)
+    step = max(1, len(trained.clips) // GRADIENT_CLIPS)
+    shares = []
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of the dropout
+        for numbers in torch.arange(0, len(trained.clips), step).split(trained.batch_size):
+            clips = [numbered_clip(trained.clips, number) for number in numbers.tolist()]
+            batch = Batch.from_data_list(clips).to(weights[0].device)
+            num_joints = model.skeleton.num_joints
+            future, mask = dense(batch, "future", num_joints), future_mask(batch, num_joints)
+            terms: LossTerms = loss(model(batch), y=batch.y, future=future, future_mask=mask)
+            assert terms.recognition is not None and terms.prediction is not None
+            of_recognition = _norm(loss.alpha * terms.recognition, weights)
+            of_prediction = _norm((1 - loss.alpha) * terms.prediction, weights)
+            shares.append(of_prediction / of_recognition)
+    return [Row("prediction_gradient", "", None, float(torch.stack(shares).mean()))]
+
+
+def _norm(term: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    gradients = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True)
+    return torch.nn.utils.get_total_norm([each for each in gradients if each is not None])
