@@ -2,7 +2,7 @@ r"""Whether a model's actional graphs (Eq. 1 and 2) say anything: dead graphs ar
 
 import copy
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from torch_geometric.data import Data
 from pyg_sybio.models.network import SymbioticNetwork
 from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.nn.shared_graph import SharedGraph
+
+_Model = TypeVar("_Model", bound=nn.Module)
 
 DEAD = 0.01
 """Distance between the rows below which a network's actional graphs count as dead."""
@@ -75,7 +77,7 @@ def actional_of(out: SybioOutput) -> dict[str, Tensor]:
     return {network: graphs for network, graphs in found.items() if graphs is not None}
 
 
-def with_uniform_graphs(model: nn.Module) -> nn.Module:
+def with_uniform_graphs(model: _Model) -> _Model:
     """A copy of a model whose actional graphs are :math:`1/M`, which shows what inferring them is worth."""
     model = copy.deepcopy(model)
     for network in model.modules():
