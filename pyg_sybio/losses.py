@@ -56,9 +56,10 @@ class SymbioticLoss(nn.Module):
             which prevents overconfident probabilities (Szegedy et al., 2016). The paper does not use it.
             (default: :obj:`0.0`)
         feature_scale: If given, replaces the :math:`\ell_1` norm by the **mean** distance per joint and
-            frame in the unit of the recording, :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, and that of the
-            bones by the mean absolute difference of a feature. The scale :math:`s` converts features to that
-            unit: 1 for positions, the standard deviations for z-scores. (default: :obj:`None`)
+            frame, :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, and that of the bones by the mean absolute
+            difference of a feature, in the same unit as far as it is the same for all joints. The scale
+            :math:`s` gives the unit: the standard deviations for z-scores, one over the size of the body for
+            positions. (default: :obj:`None`)
         time_exponent: Exponent :math:`p` of the weight :math:`t^{-p}` of future frame :math:`t = 1, 2, \dots`
             in the prediction loss. Errors grow with time, so without weights, as in the paper, the last
             frames dominate the loss. (default: :obj:`0.0`)
@@ -86,6 +87,7 @@ class SymbioticLoss(nn.Module):
     """
 
     feature_scale: Tensor | None
+    bone_scale: Tensor | None
 
     def __init__(
         self,
@@ -107,6 +109,12 @@ class SymbioticLoss(nn.Module):
         self.time_exponent = time_exponent
         self.separate_networks = separate_networks
         self.register_buffer("feature_scale", feature_scale, persistent=False)
+        bone_scale = None
+        if feature_scale is not None:
+            rows = torch.atleast_2d(feature_scale)
+            # Differences of z-scores have no common unit.
+            bone_scale = rows[:1] if (rows == rows[0]).all() else rows.new_ones(1, 1)
+        self.register_buffer("bone_scale", bone_scale, persistent=False)
         self.bone_vectors = BoneVectors(skeleton)
 
     def forward(
@@ -120,11 +128,11 @@ class SymbioticLoss(nn.Module):
             mask = self._counted(future, future_mask, output.present)
             distances = []
             if output.future is not None:
-                distances.append(self._distance(output.future, future, mask, self.feature_scale))
+                distances.append(self._distance(output.future, future, mask, joints=True))
             if output.bone_future is not None:
                 bone_mask = mask[..., self.bone_vectors.inner] & mask[..., self.bone_vectors.outer]
                 bones = self.bone_vectors(future)
-                distances.append(self._distance(output.bone_future, bones, bone_mask, None))
+                distances.append(self._distance(output.bone_future, bones, bone_mask, joints=False))
             prediction = torch.stack(distances).sum()
         if recognition is None or prediction is None:
             total = recognition if recognition is not None else prediction
@@ -150,7 +158,7 @@ class SymbioticLoss(nn.Module):
             )
         return future_mask & present[:, :, None, None] if future_mask.dim() == 4 else future_mask
 
-    def _distance(self, prediction: Tensor, target: Tensor, mask: Tensor, scale: Tensor | None) -> Tensor:
+    def _distance(self, prediction: Tensor, target: Tensor, mask: Tensor, *, joints: bool) -> Tensor:
         """Return the distance where the mask `[N, (P,) T, M]` is true, in at least float32.
 
         Each frame is weighted by the time exponent.
@@ -164,12 +172,11 @@ class SymbioticLoss(nn.Module):
         counted = torch.where(mask[..., None], difference, 0.0)
         frames = torch.arange(1, mask.size(-2) + 1, device=mask.device, dtype=counted.dtype)
         weights = mask * frames.pow(-self.time_exponent)[:, None]
-        if self.feature_scale is None:
-            return (weights * counted.abs().sum(-1)).sum() / len(counted)  # Eq. 12
+        scale = self.feature_scale if joints else self.bone_scale
         if scale is None:
-            distances = counted.abs().mean(-1)
-        else:
-            distances = torch.linalg.vector_norm(scale * counted, dim=-1)
+            return (weights * counted.abs().sum(-1)).sum() / len(counted)  # Eq. 12
+        counted = scale * counted
+        distances = torch.linalg.vector_norm(counted, dim=-1) if joints else counted.abs().mean(-1)
         total = weights.sum()
         return (weights * distances).sum() / torch.where(total > 0, total, 1)
 

@@ -18,9 +18,13 @@ from pyg_sybio.data.datasets.standardize import Standardize
 from pyg_sybio.data.splits import Splits
 from pyg_sybio.data.transforms.from_settings import steps_of
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.trained.evaluation import numbered_clip
 from pyg_sybio.trained.preparation import Preparation
 from pyg_sybio.trained.views import Views
 from pyg_sybio.training.named_class import recipe_dataset, recipe_transform
+
+# Clips that the size of the body is taken from.
+_SIZED_CLIPS = 200
 
 
 class ClipDataModule(L.LightningDataModule):
@@ -112,13 +116,19 @@ class ClipDataModule(L.LightningDataModule):
 
     @property
     def feature_scale(self) -> Tensor:
-        """The value of 1 in a feature of the poses, in the unit of the recordings [M, D].
+        """Factors that turn differences of poses into the unit of the loss of distances [M, D].
 
-        It is 1 unless the data set class defines another scale, as for z-scores.
+        Rotations are in radians: data sets of rotations give the standard deviations of their z-scores.
+        Positions are in body sizes: the root mean square distance of the joints from their mean, over a
+        sample of the training clips. The weight of the loss then does not depend on the unit of the data.
         """
         clips = self.clips("train")
-        scale = getattr(clips, "feature_scale", None)
-        return torch.ones(clips.skeleton.num_joints, clips.skeleton.num_features) if scale is None else scale
+        if (scale := getattr(clips, "feature_scale", None)) is not None:
+            return scale
+        skeleton = clips.skeleton
+        factors = torch.ones(skeleton.num_joints, skeleton.num_features)  # a score has no unit
+        factors[:, : skeleton.num_spatial] /= _body_size(clips)
+        return factors
 
     @property
     def preparation(self) -> Preparation:
@@ -162,6 +172,17 @@ class ClipDataModule(L.LightningDataModule):
     def _loader(self, dataset: Dataset, **order: Any) -> DataLoader:
         workers = {"num_workers": self.num_workers, "persistent_workers": self.num_workers > 0}
         return DataLoader(dataset, batch_size=self.batch_size, **workers, **order)
+
+
+def _body_size(clips: Dataset) -> float:
+    """The root mean square distance of the joints from their mean, over a sample of clips."""
+    skeleton, squares = clips.skeleton, []
+    for number in torch.linspace(0, len(clips) - 1, min(len(clips), _SIZED_CLIPS)).long().tolist():
+        poses = numbered_clip(clips, number).x[..., : skeleton.num_spatial].double()  # [P * M, T, S]
+        persons = poses.unflatten(0, (-1, skeleton.num_joints))
+        squares.append((persons - persons.mean(1, keepdim=True)).square().sum(-1).mean())
+    size = float(torch.stack(squares).mean().sqrt())
+    return size if size > 0 else 1.0
 
 
 def _plain(value: Any) -> Any:

@@ -57,8 +57,8 @@ class SybioModule(L.LightningModule):
         skeleton: Skeleton of the clips (from the data).
         num_classes: Number of classes C (from the data).
         num_future: Number of frames to predict (from the data).
-        feature_scale: The value of 1 in a feature of the poses, in the unit of the recordings [M, D] (from
-            the data): 1 for positions, the standard deviations for z-scores.
+        feature_scale: Factors that turn differences of poses into radians or body sizes [M, D] (from the
+            data).
         preset: Size of the model: ``ntu``, ``mocap``, ``demo`` or ``realtime``.
         variant: Constructor arguments of the model that differ from the preset, such as
             ``{"actional": False}`` for a row of the paper's Table 1.
@@ -66,9 +66,9 @@ class SybioModule(L.LightningModule):
         label_smoothing: Fraction of each label that is spread over all classes. (default: ``0.0``, as in the
             paper)
         distance: Loss of the prediction: ``l1``, the sum over frames, joints and coordinates as in the paper
-            (Eq. 12), or ``joint``, the mean distance of a joint in the unit of the recordings, which gave
-            better results on CMU Mocap. They differ by orders of magnitude, and so do the values of ``alpha``
-            that balance the tasks. (default: ``l1``)
+            (Eq. 12), or ``joint``, the mean distance of a joint in radians or body sizes, which gave better
+            results on CMU Mocap. They differ by orders of magnitude, and so do the values of ``alpha`` that
+            balance the tasks. (default: ``l1``)
         time_exponent: Future frames are weighted by this power of their inverse distance in time. (default:
             ``0.0``, equal weights as in the paper)
         separate_networks: Train the class probabilities of each network instead of their mean, which the
