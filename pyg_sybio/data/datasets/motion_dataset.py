@@ -28,7 +28,9 @@ from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.records import Read
 from pyg_sybio.data.store.storage import Storage
 from pyg_sybio.data.store.store import MotionStore, prepare
+from pyg_sybio.data.transforms.from_settings import steps_of
 from pyg_sybio.data.transforms.resample import at_times
+from pyg_sybio.data.transforms.resample_length import ResampleLength
 
 
 class MotionDataset(PositionDataset):
@@ -107,7 +109,8 @@ class MotionDataset(PositionDataset):
         self.spans = tuple(spans)
         used = sorted({span.clip for span in self.spans})
         self._labels = _labels(store, used, self.class_names)
-        self.frame_rate = _frame_rate(store, used, frame_rate)
+        own_tempo = any(isinstance(step, ResampleLength) for step in steps_of(transforms.preprocess))
+        self.frame_rate = _frame_rate(store, used, frame_rate, own_tempo=own_tempo)
         if store.skipped:
             first = few(f"{source} ({reason})" for source, reason in store.skipped)
             warnings.warn(f"{len(store.skipped)} clips are left out: {first}", stacklevel=2)
@@ -274,8 +277,16 @@ def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]
     return result
 
 
-def _frame_rate(store: MotionStore, clips: Sequence[int], expected: float | None) -> float:
-    for clip in clips:
+def _frame_rate(
+    store: MotionStore, clips: Sequence[int], expected: float | None, *, own_tempo: bool
+) -> float:
+    """The frame rate, with a check of the clips unless preprocessing gave each its own tempo."""
+    if own_tempo and expected is None:
+        raise ValueError(
+            "'frame_rate' is None, and preprocessing resamples each clip to a number of frames: "
+            "expected the frame rate of the recordings"
+        )
+    for clip in () if own_tempo else clips:
         info = store.clips[clip]
         if expected is None:
             expected = info.frame_rate

@@ -14,7 +14,7 @@ from torch_geometric.loader import DataLoader
 from pyg_sybio.data.datasets.motion_folder import MotionFolder, find_motion_files
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
-from pyg_sybio.data.transforms import Center
+from pyg_sybio.data.transforms import Center, LimitLength
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 COCO = load_skeleton("coco17")
@@ -225,6 +225,16 @@ def test_frame_rates(folder: Path) -> None:
     assert torch.equal(
         centred.store.motion(index).poses, Center(joint="nose")(clips.store.motion(index)).poses
     )
+
+
+def test_preprocessing_may_give_each_clip_its_own_tempo(folder: Path) -> None:
+    write_motion(_clip(poses=torch.randn(1, 100, 17, 3)), folder / "old" / "wave_1.npz")
+    limit = LimitLength(num_frames=50)
+    clips = _make(folder, hold_out=0.3, frame_rate=30.0, preprocess=limit)
+    assert clips.frame_rate == 30.0
+    assert {info.num_frames for info in clips.store.clips} == {40, 50}
+    with pytest.raises(ValueError, match="'frame_rate' is None, and preprocessing resamples each clip"):
+        _make(folder, hold_out=0.3, preprocess=limit)
 
 
 def test_preprocessing_and_precision(folder: Path) -> None:
