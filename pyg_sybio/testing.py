@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.nn.input_norm import InputNorm
 from pyg_sybio.nn.joint_conv import StructuralConv
 from pyg_sybio.skeleton import Skeleton
@@ -45,6 +46,8 @@ def copy_permuted(source: nn.Module, target: nn.Module, permutation: Sequence[in
         for module in target.modules():
             if isinstance(module, StructuralConv):
                 module.edge_weight.copy_(module.edge_weight[:, order][:, :, order])
+            elif isinstance(module, ActionalGraphInference):
+                module.node_embedding.copy_(module.node_embedding[order])
             elif isinstance(module, InputNorm):
                 module.mean.copy_(module.mean[:, order])
                 module.var.copy_(module.var[:, order])

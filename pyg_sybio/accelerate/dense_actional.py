@@ -29,7 +29,7 @@ class DenseActionalGraph(nn.Module):
 
     def __init__(self, module: ActionalGraphInference) -> None:
         super().__init__()
-        self.trajectories = module.trajectories
+        self.inputs, self.node_embedding = module.inputs, module.node_embedding
         self.joint_embedding = module.joint_embedding
         self.edge_mlps, self.joint_mlps = module.edge_mlps, module.joint_mlps
         self.f_embedding, self.g_embedding = module.f_embedding, module.g_embedding
@@ -38,7 +38,7 @@ class DenseActionalGraph(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Infer the actional graphs ``[G, M, M]`` of the motions ``x``."""
-        p = self.joint_embedding(self.trajectories(x))  # [G, M, D_v]
+        p = self.joint_embedding(self.inputs(x))  # [G, M, D_v]
         for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
             assert isinstance(edge_mlp, ActionalMLP)
             weight_i, weight_j = edge_mlp.first.weight.chunk(2, dim=1)

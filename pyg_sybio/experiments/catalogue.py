@@ -262,7 +262,7 @@ _ALL = (
         arms=(
             FULL,
             _variant("AGIM, affinities not scaled", actional_scale=1.0),
-            _variant("AGIM, K = 0", actional_iterations=0),
+            *(_variant(f"AGIM, K = {k}", actional_iterations=k) for k in (0, 2)),
             _variant("one learned graph for all clips", actional_graphs="shared"),
             _variant("1/M", actional_graphs="uniform"),
             _variant("no actional graphs", actional=False),

@@ -264,7 +264,8 @@ def _sizes(config: Mapping[str, Any], skeleton: Skeleton) -> tuple[int, int, int
         if actional and graphs == "shared":
             weights += num_nodes**2
         if actional and graphs == "inferred":
-            weights += hidden * (config["actional_frames"] * features + 5 * (1 + iterations) * hidden)
+            trajectory = config["actional_frames"] * features
+            weights += (num_nodes + hidden) * trajectory + 5 * (1 + iterations) * hidden**2
             pairs = max(pairs, num_nodes**2 * (4 + 2 * hidden))
         if config["recognition"]:
             weights += width * (width_in + width + classes)

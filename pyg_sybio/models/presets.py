@@ -41,8 +41,8 @@ DEMO: Mapping[str, Any] = {
 }
 
 # Not in the paper: for live use, 64 observed frames of one person. With small features, a CPU spends most of
-# the time on operator overhead, so this preset has few operators: two blocks with large strides, one
-# propagation, and only the joint network. The bone network doubles the time ('bones=True' enables it).
+# the time on operator overhead, so this preset has few operators: two blocks with large strides, and
+# only the joint network. The bone network doubles the time ('bones=True' enables it).
 REALTIME: Mapping[str, Any] = {
     **MOCAP,
     "channels": (32, 64),
@@ -51,7 +51,6 @@ REALTIME: Mapping[str, Any] = {
     "hops": 2,
     "head_channels": 64,
     "actional_channels": 48,
-    "actional_iterations": 1,
     "bones": False,
 }
 

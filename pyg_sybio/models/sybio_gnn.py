@@ -64,7 +64,7 @@ class SybioGNN(nn.Module):
         actional_graphs: ``"inferred"`` from the motion by AGIM, as in the paper; ``"shared"``, one learned
             graph for all motions; or ``"uniform"``, all weights the same. (default: ``"inferred"``)
         actional_channels: Width of AGIM.
-        actional_iterations: Number of propagations :math:`K` in AGIM. (default: :obj:`2`)
+        actional_iterations: Number of propagations :math:`K` in AGIM. (default: :obj:`1`)
         actional_frames: Number of frames to which AGIM resamples trajectories. (default: :obj:`50`)
         actional_scale: Scale of the affinities in AGIM. (default: one over the root of its width)
         dropout: Dropout probability in blocks and AGIM. (default: :obj:`0.0`)
@@ -112,7 +112,7 @@ class SybioGNN(nn.Module):
         head_channels: int,
         actional_graphs: ActionalGraphs = "inferred",
         actional_channels: int,
-        actional_iterations: int = 2,
+        actional_iterations: int = 1,
         actional_frames: int = 50,
         actional_scale: float | None = None,
         dropout: float = 0.0,

@@ -35,13 +35,14 @@ class OldActionalGraph(ActionalGraphInference):
         self.g_embedding: nn.Module = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
         )
+        self.register_parameter("node_embedding", None)
         self._norm = (input_norm,)  # in a tuple, because it is the network's submodule
         self.to(module.joint_embedding.first.weight).train(module.training)
 
-    def trajectories(self, x: Tensor) -> Tensor:
+    def inputs(self, x: Tensor) -> Tensor:
         """Standardise each joint separately, and flatten its motion over the resampled frames."""
         [norm] = self._norm
-        return super().trajectories(norm.by_joint(x))
+        return self.trajectories(norm.by_joint(x))
 
 
 def use_old_actional_graphs(model: nn.Module, names: Container[str]) -> None:

@@ -13,6 +13,8 @@ from torch_geometric.nn import MessagePassing
 from pyg_sybio import graphs
 from pyg_sybio.skeleton import Skeleton
 
+_EMBEDDING_STD = 0.5  # at the start, relative to the standardised trajectories
+
 
 class ActionalMLP(nn.Module):
     r"""The two-layer perceptron of AGIM: linear, ReLU, dropout, linear, ReLU, batch norm (section 6.1.2).
@@ -48,8 +50,8 @@ class ActionalGraphInference(MessagePassing):
     r"""Actional graph inference module, AGIM: infer from the motion which joints interact (Eq. 1 and 2).
 
     Starting from an embedding of each joint's trajectory :math:`p_i^{\langle 0 \rangle} = f_v^{\langle 0
-    \rangle}(x_i)`, features are passed between joints and edges of the complete directed graph :math:`K`
-    times,
+    \rangle}(x_i + e_i)`, where :math:`e_i` is learned for each joint, features are passed between joints and
+    edges of the complete directed graph :math:`K` times,
 
     .. math::
         q_{i,j}^{\langle k \rangle} &= f_e^{\langle k \rangle}\big(
@@ -75,7 +77,7 @@ class ActionalGraphInference(MessagePassing):
             :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton. Its edges are not used.
         hidden_channels: Width of all perceptrons. (default: :obj:`128`)
         iterations: Number of propagations :math:`K`; with 0, each joint is embedded independently of the
-            others. (default: :obj:`2`)
+            others. (default: :obj:`1`)
         num_frames: Number of frames that trajectories are resampled to. (default: :obj:`50`)
         dropout: Dropout probability in the perceptrons. (default: :obj:`0.0`)
         scale: Scale :math:`s` of the affinities. (default: one over the square root of ``hidden_channels``)
@@ -91,7 +93,12 @@ class ActionalGraphInference(MessagePassing):
 
     Note:
         The paper assumes a fixed clip length. Here trajectories are resampled (linearly in time, with aligned
-        ends), so that clips may have any length. The paper does not give :math:`K`; Fig. 9 shows 0 to 4.
+        ends), so that clips may have any length. The paper does not give :math:`K`; Fig. 9 shows 0 to 4. Each
+        propagation averages over the senders, which makes the joints alike: with :math:`K = 2`, the rows of
+        trained graphs hardly differed.
+
+        The paper has no :math:`e_i`. All weights are shared by the joints, so without it, two joints with the
+        same standardised trajectory have the same row, whatever they are.
 
         All perceptrons are the same (section 6.1.2), including :math:`f_{emb}` and :math:`g_{emb}`, whose
         batch norms keep their outputs, and so the gradients of the affinities, from vanishing. The batch norm
@@ -107,7 +114,7 @@ class ActionalGraphInference(MessagePassing):
         graph: Skeleton | Data,
         *,
         hidden_channels: int = 128,
-        iterations: int = 2,
+        iterations: int = 1,
         num_frames: int = 50,
         dropout: float = 0.0,
         scale: float | None = None,
@@ -126,6 +133,7 @@ class ActionalGraphInference(MessagePassing):
         self.num_joints = num_nodes
         self.scale = hidden_channels**-0.5 if scale is None else scale
         width = hidden_channels
+        self.node_embedding = nn.Parameter(_EMBEDDING_STD * torch.randn(num_nodes, num_frames * in_channels))
         self.joint_embedding = ActionalMLP(num_frames * in_channels, width, dropout=dropout)  # f_v^<0>
         self.edge_mlps = nn.ModuleList(
             ActionalMLP(2 * width, width, dropout=dropout) for _ in range(iterations)
@@ -141,7 +149,7 @@ class ActionalGraphInference(MessagePassing):
     def forward(self, x: Tensor) -> Tensor:
         """Infer the actional graphs ``[G, M, M]`` of the motions ``x``."""
         # The node dimension comes first, so that all motions of the batch share the edges of one graph.
-        p = self.joint_embedding(self.trajectories(x).transpose(0, 1))  # [M, G, D_v]
+        p = self.joint_embedding(self.inputs(x).transpose(0, 1))  # [M, G, D_v]
         for edge_mlp, joint_mlp in zip(self.edge_mlps, self.joint_mlps, strict=True):
             p = joint_mlp(self.propagate(self.edge_index, p=p, edge_mlp=edge_mlp))  # Eq. 1b
         f, g = self.f_embedding(p), self.g_embedding(p)
@@ -155,6 +163,10 @@ class ActionalGraphInference(MessagePassing):
         """Average over the senders, which are segments of the sorted edges."""
         total = self.aggr_module(inputs, ptr=self.receiver_ptr, dim_size=dim_size, dim=self.node_dim)
         return total / (self.num_joints - 1)
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Return the trajectories with the embeddings of the nodes added, ``[G, M, frames·D]``."""
+        return self.trajectories(x) + self.node_embedding
 
     def trajectories(self, x: Tensor) -> Tensor:
         """Flatten each joint's motion over the resampled frames: ``[G, T, M, D]`` to ``[G, M, frames·D]``."""

@@ -25,7 +25,8 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
 
 def _without_decay(module: nn.Module) -> list[nn.Parameter]:
     if isinstance(module, ActionalGraphInference | DenseActionalGraph):
-        return [*module.f_embedding.parameters(), *module.g_embedding.parameters()]
+        embeddings = [*module.f_embedding.parameters(), *module.g_embedding.parameters()]
+        return embeddings if module.node_embedding is None else [module.node_embedding, *embeddings]
     if isinstance(module, SharedGraph | nn.BatchNorm1d | nn.BatchNorm2d):
         return list(module.parameters())
     return [parameter for name, parameter in module.named_parameters(recurse=False) if "bias" in name]

@@ -23,7 +23,7 @@ FIELDS = ("logits", "future", "actional", "bone_actional")
 
 def old_weights(model: SybioGNN) -> dict[str, Tensor]:
     """Random weights with the names and shapes of version 0.1 for a model with eight actional channels."""
-    weights = {key: value for key, value in model.state_dict().items() if "bedding." not in key}
+    weights = {key: value for key, value in model.state_dict().items() if "bedding" not in key}
     weights |= {key: value for key, value in model.state_dict().items() if ".joint_embedding." in key}
     for network in ("joint_network", "bone_network"):
         for name, biased in (("f_embedding", (0, 2)), ("g_embedding", (0,))):
@@ -60,7 +60,7 @@ def test_it_equals_the_formula_of_version_0_1() -> None:
     for clip, adjacency in zip(x.numpy(), model(x).actional, strict=True):
         standardised = (clip - mean) / deviation  # each joint separately
         p = perceptron(np.stack([standardised[:, i].T.flatten() for i in range(M)]), "joint_embedding")
-        for k in range(2):
+        for k in range(network.actional_graph.iterations):
             means = np.zeros_like(p)
             for i in range(M):
                 pairs = np.stack([np.concatenate([p[i], p[j]]) for j in range(M) if j != i])

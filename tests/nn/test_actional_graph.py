@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch_geometric.typing
 from small_skeletons import make
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyg_sybio.nn.actional_graph import ActionalGraphInference, ActionalMLP
 from pyg_sybio.skeleton import Skeleton, load_skeleton
@@ -63,7 +63,7 @@ def joint_by_joint(module: ActionalGraphInference, x: Tensor, num_joints: int, t
     """Eq. 1 and 2 for one motion ``[T, M, D]`` with the length to which the module resamples."""
     # vec(X[:, i, :]) stacks columns: all frames of the first feature, then of the next.
     trajectories = torch.stack([x[:, i].T.flatten() for i in range(num_joints)])
-    p = perceptron(module.joint_embedding, trajectories, training)
+    p = perceptron(module.joint_embedding, trajectories + module.node_embedding, training)
     for edge_mlp, joint_mlp in zip(module.edge_mlps, module.joint_mlps, strict=True):
         assert isinstance(edge_mlp, ActionalMLP)
         assert isinstance(joint_mlp, ActionalMLP)
@@ -211,6 +211,17 @@ def test_equivariant(iterations: int) -> None:
     )
 
 
+def test_node_embeddings_tell_joints_with_the_same_motion_apart() -> None:
+    module, x = build(iterations=1).train(), motion(1)  # in training, batch norms keep differences large
+    x[:, :, 1] = x[:, :, 0]
+    nn.init.normal_(module.node_embedding)
+    adj = module(x)[0]
+    assert (adj[0] - adj[1]).abs().sum() > 0.01
+    nn.init.zeros_(module.node_embedding)
+    adj = module(x)[0]
+    torch.testing.assert_close(adj[0], adj[1], atol=1e-9, rtol=0)
+
+
 @pytest.mark.parametrize("iterations", [0, 1, 2, 3])
 def test_gradients_reach_every_parameter(iterations: int) -> None:
     module = build(iterations=iterations)
@@ -232,4 +243,4 @@ def test_a_single_node_is_an_error() -> None:
 
 def test_repr() -> None:
     module = ActionalGraphInference(3, load_skeleton("ntu25"))
-    assert repr(module) == "ActionalGraphInference(3 -> 25x25, hidden=128, iterations=2, frames=50)"
+    assert repr(module) == "ActionalGraphInference(3 -> 25x25, hidden=128, iterations=1, frames=50)"

@@ -28,7 +28,8 @@ def names_by_decay(model: nn.Module) -> tuple[set[str], set[str]]:
 
 def expected_without(name: str, size: torch.Size) -> bool:
     """By name and shape only: vectors are biases and norms."""
-    return len(size) == 1 or ".f_embedding." in name or ".g_embedding." in name or "graph.logits" in name
+    parts = ("node_embedding", ".f_embedding.", ".g_embedding.", "graph.logits")
+    return len(size) == 1 or any(part in name for part in parts)
 
 
 def changed(kind: str) -> nn.Module:
