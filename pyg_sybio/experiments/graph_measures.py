@@ -74,6 +74,9 @@ def task_gradients(trained: MeasuredModel) -> list[Row]:
         return []
     model = copy.deepcopy(trained.model).train()
     networks = (model.joint_network, model.bone_network)
+    for network in networks:
+        if network is not None:
+            network.input_norm.eval()  # keeps the statistics of the training
     weights = [w for network in networks if network is not None for w in network.backbone.parameters()]
     loss = trained.loss.to(weights[0].device)
     step = max(1, len(trained.clips) // GRADIENT_CLIPS)

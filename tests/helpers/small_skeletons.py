@@ -18,6 +18,8 @@ SHIPPED = {
     "jhmdb15": 15,
     "hand21": 21,
     "ucla20": 20,
+    "utd20": 20,
+    "sbu15": 15,
 }
 SHIPPED_AND_USED = [*SHIPPED, "h36m32:used", "cmu38:used"]
 

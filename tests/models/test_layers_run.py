@@ -55,7 +55,7 @@ def test_every_module_with_parameters_is_called(preset: str, variant: dict[str, 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_agim_passes_messages(training: bool) -> None:
-    model, calls = build().train(training), 0
+    model, calls = build(actional_iterations=2).train(training), 0
 
     def count(module: nn.Module, inputs: tuple[Any, ...], out: Tensor) -> None:
         nonlocal calls

@@ -191,7 +191,7 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
 
 def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"unknown skeleton 'ntu26', expected azure32, .*ucla20, or the path of a"
+        ValueError, match=r"unknown skeleton 'ntu26', expected azure32, .*utd20, or the path of a"
     ):
         load_skeleton("ntu26")
     with pytest.raises(ValueError, match=r"skeleton 'cmu38' has no subset 'all'; its subsets: used"):

@@ -131,3 +131,12 @@ def test_a_run_with_shuffled_futures_trains(tmp_path: Path) -> None:
     loader = cli.datamodule.train_dataloader()
     assert sum(index != source for index, source in enumerate(loader.dataset.sources)) == 12
     assert cli.trainer.global_step == 2
+
+
+def test_distances_of_positions_are_in_body_sizes(folder: Path) -> None:
+    data = data_of(folder)
+    clips = data.clips("train")
+    frames = [frame for clip in clips for person in clip.x.view(2, 25, 10, 3) for frame in person.unbind(1)]
+    squares = [float((frame - frame.mean(0)).square().sum(-1).mean()) for frame in frames]
+    expected = (sum(squares) / len(squares)) ** -0.5
+    torch.testing.assert_close(data.feature_scale, torch.full((25, 3), expected), rtol=1e-4, atol=0)
