@@ -84,8 +84,13 @@ def test_observation_ratios_out_of_range(checkpoint: Path, capsys: pytest.Captur
             main(["evaluate", str(checkpoint), "--observation-ratio", share])
         assert end.value.code == 2
         assert f"expected a number above 0 and at most 1, got '{share}'" in capsys.readouterr().err
-    line = error_of(capsys, "evaluate", str(checkpoint), "--observation-ratio", "0.5")
-    assert "unknown key 'observation_ratio': SyntheticMotions accepts" in line
+
+
+def test_synthetic_clips_are_observed_in_part(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(checkpoint), "--observation-ratio", "0.5"]) == 0
+    report = json.loads(checkpoint.with_name(f"{checkpoint.stem}.test-0.5.json").read_text())
+    assert report["observation_ratio"] == 0.5
+    assert "report: " in capsys.readouterr().out
 
 
 def test_mirroring_requires_a_model_trained_with_mirror_images(

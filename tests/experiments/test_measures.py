@@ -547,8 +547,8 @@ def test_samples_without_motions() -> None:
     assert found["top1", "missing joints", 0.3] == pytest.approx(np.mean(hits))
     for measure in (measures.noise, measures.dropped_frames, measures.frame_rates):
         assert measure(trained)
-    with pytest.raises(ValueError, match="unknown key 'observation_ratio': SyntheticMotions accepts"):
-        measures.observation_ratios(trained)
+    ratios = {row.at: row.value for row in measures.observation_ratios(trained)}
+    assert len(ratios) == 10 and ratios[1.0] == numbers(measures.recognition(trained))["top1", "", None]
 
 
 @pytest.fixture(scope="module")
