@@ -461,3 +461,9 @@ def test_z_scores_are_converted_back_to_rotations(data_root: Path) -> None:
         -1, (-1, 3)
     )
     torch.testing.assert_close(forecast.prediction.poses[0], predicted, atol=1e-5, rtol=0, check_dtype=False)
+    # As a body, its errors are those that the data set reports.
+    body = forecast_clip(rotations, clips, 11)
+    assert (body.prediction.skeleton.coordinates, body.prediction.skeleton.units) == ("xyz", "mm")
+    errors = clips.motion_errors(scores, clips[11].future.transpose(0, 1)[None])["mpjpe_mm"]
+    np.testing.assert_allclose(body.errors.mean(axis=(0, 2)), errors[0], rtol=1e-6)
+    assert body.zero_velocity().errors[0, 0].mean() < body.zero_velocity().errors[0, -1].mean()

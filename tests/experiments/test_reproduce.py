@@ -190,6 +190,7 @@ def test_only_whole_clips_reserve_frames() -> None:
         ("synthetic", True, "25"),
         ("nw_ucla_slim", True, "27"),
         ("cmu_mocap", False, "25"),
+        ("human36m", False, "25"),
     ):
         words = plan_runs(experiment, recipe, (), (0,))[-1].overrides
         assert ("--data.settings.reserved" in words) == reserved
