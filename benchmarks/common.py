@@ -114,7 +114,7 @@ def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpa
             left_out += [value for value in values if value.endswith("bf16")]
             setattr(arguments, name, [value for value in values if not value.endswith("bf16")])
     if left_out:
-        print(f"This {device.type} emulates bfloat16: {', '.join(left_out)} left out unless asked for")
+        print(f"This {device.type} emulates bfloat16: {', '.join(left_out)} skipped unless requested")
     return arguments
 
 

@@ -28,7 +28,7 @@ def add_command(commands: options.Commands) -> None:
     options.add(labels, "--pattern", str, pattern, metavar="REGEX")
     options.add(parser, "--json", Path, "also write the summary as JSON")
 
-    summary = "Draw a motion: a strip of frames, a GIF, a film, or a page with a player."
+    summary = "Draw a motion: a strip of frames, a GIF, a video, or a page with a player."
     parser = options.new_command(actions, "show", summary, show)
     options.add(parser, "file", Path, "a motion file")
     options.add_skeleton(parser, _SKELETON)

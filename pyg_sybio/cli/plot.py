@@ -44,7 +44,7 @@ def add_command(commands: options.Commands) -> None:
 
     summary = (
         "The forecast drawn over the true motion, with each joint's error as a line: a strip of poses, a "
-        "GIF, a film, or a page with a player."
+        "GIF, a video, or a page with a player."
     )
     parser = _new_picture(actions, "prediction", summary, prediction, options.PICTURES_AND_FILMS)
     options.add_model(parser, clips=True)
@@ -286,7 +286,7 @@ def _of_classes(trained: Any, dataset: Any, class_name: str | None) -> Any:
         return found
     chosen = found.of_class(label)
     if not len(chosen.y):
-        raise ValueError(f"no clip is of the class {class_name!r}")
+        raise ValueError(f"no clip has the class {class_name!r}")
     return chosen
 
 

@@ -110,7 +110,7 @@ def reproduce(
             except Timeout:
                 say("  another process is training it")
     except OutOfTimeError:
-        say(f"the time is over: {len(missing) - number + 1} runs are left; the same command continues")
+        say(f"time limit reached: {len(missing) - number + 1} runs are left; repeat the command to continue")
     finally:
         # Also after Ctrl+C.
         text = write_report(experiment, results, plan, asked, say=say)

@@ -111,7 +111,9 @@ def check_plain(document: Any, where: str) -> None:
                 for key, each in value.items():
                     items += [(key, place), (each, f"{where}: '{key:.60}'")]
             case str():
-                raise ValueError(f"{place}: a text of {len(value)} characters, expected at most {_MAX_TEXT}")
+                raise ValueError(
+                    f"{place}: a string of {len(value)} characters, expected at most {_MAX_TEXT}"
+                )
             case int() | float():
                 raise ValueError(f"{place}: a number that is not finite or too large, expected below 2^63")
             case _:

@@ -235,7 +235,7 @@ def summary(
     seen = torch.ones(len(class_names), dtype=torch.bool) if seen_classes is None else seen_classes.cpu()
     report: Report = {"dataset": type(dataset).__name__, "clips": int(chosen[found.y].sum())}
     if not report["clips"]:
-        raise ValueError(f"no clip is of the actions {', '.join(actions or class_names)}")
+        raise ValueError(f"no clip has one of the actions {', '.join(actions or class_names)}")
     if found.logits is not None:
         report["recognition"] = _recognition(found.logits, found.y, chosen & seen, class_names)
     if found.errors:

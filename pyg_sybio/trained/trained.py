@@ -175,8 +175,8 @@ class Trained:
         prepared = preparation(recorded)
         if not prepared.observed.present.any():
             raise ValueError(
-                f"{recorded.source or 'the recording'} shows nobody in its last "
-                f"{prepared.observed.num_frames} frames, expected somebody"
+                f"{recorded.source or 'the recording'} contains no person in its last "
+                f"{prepared.observed.num_frames} frames, expected at least one"
             )
         prepared = replace(prepared, observed=_seen(prepared.observed))
         parts = [_seen(preparation(recorded, part=part).observed) for part in views.parts]

@@ -38,8 +38,8 @@ def draw_motion(
         path: File to write: .png, .svg or .pdf for a strip, or .gif, .mp4 or .html.
         num_frames: Maximum number of frames of a strip, evenly spaced from the first to the last.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
-        progress: Show a progress bar for films.
-        angles: Draw rotations as angles in any case.
+        progress: Show a progress bar for videos.
+        angles: Always draw rotations as angles.
 
     Returns:
         A remark for the user: which way is up.
@@ -80,8 +80,8 @@ def draw_forecast(
         times: Times of the future frames of a strip, in ms after the last observed frame. (default: six,
             evenly spaced back from the last)
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
-        progress: Show a progress bar for films.
-        others: Names and forecasts of the same motion by others, in rows below. (default: none)
+        progress: Show a progress bar for videos.
+        others: Names and other forecasts of the same motion, drawn in rows below. (default: none)
 
     Returns:
         A remark for the user: which way is up.

@@ -299,7 +299,7 @@ def test_emulated_bf16_is_skipped_unless_requested(
     monkeypatch.setattr(scripts["timing"], "has_native_bf16", lambda device: False)
     arguments = parsed()
     assert (arguments.modes, arguments.precisions) == (["folded"], ["fp32"])
-    printed = "This cpu emulates bfloat16: folded-bf16, bf16 left out unless asked for\n"
+    printed = "This cpu emulates bfloat16: folded-bf16, bf16 skipped unless requested\n"
     assert capsys.readouterr().out == printed
     assert not any("bf16" in key for key in common.environment(CPU))
     arguments = parsed("--modes", "bf16", "--precisions", "bf16")

@@ -148,7 +148,7 @@ def test_the_caption_gives_the_range_of_counts(
 
 def test_a_time_limit_of_zero_shows_existing_results(tmp_path: Path, trained_runs: list[str]) -> None:
     text, said = go(experiment_of(), tmp_path, minutes=0)
-    assert said[-1] == "the time is over: 2 runs are left; the same command continues"
+    assert said[-1] == "time limit reached: 2 runs are left; repeat the command to continue"
     assert "0 of 2 runs are finished" in text
     go(experiment_of(), tmp_path)
     assert "2 of 4 runs are finished" in go(experiment_of(), tmp_path, seeds=(0, 1), minutes=0)[0]
@@ -180,7 +180,7 @@ def test_an_interruption_writes_the_table_of_finished_runs(
             go(experiment_of(), tmp_path)
     else:
         _, said = go(experiment_of(), tmp_path, minutes=1)
-        assert said[-1] == "the time is over: 1 runs are left; the same command continues"
+        assert said[-1] == "time limit reached: 1 runs are left; repeat the command to continue"
     assert "1 of 2 runs are finished" in (tmp_path / "numbers-synthetic.md").read_text()
 
 

@@ -119,7 +119,7 @@ def body(num_joints: int, bones: list[list[str]] | None = None) -> dict[str, Any
         (body(5, [["joint 0", "joint 1"]] * 2000), "'bones' of the skeleton has 2000 entries"),
         (body(200, [["joint 0", f"joint {number}"] for number in range(1, 200)]), "19701 pairs of bones"),
         ({**body(3), "mirror": [["a", "b"]] * 1000}, "'mirror' of the skeleton has 1000 entries"),
-        ({**body(3), "name": "x" * 10**6}, "a text of 1000000 characters"),
+        ({**body(3), "name": "x" * 10**6}, "a string of 1000000 characters"),
         ("ntu25", "expected a skeleton"),
         ({**body(3), "center": 3}, "3 is not of type 'string'"),
     ],
@@ -210,7 +210,7 @@ def circle() -> list[Any]:
         ({1: 2}, "a value of type dict"),
         ([float("inf")], "a number that is not finite"),
         ([2**63], "a number that is not finite or too large"),
-        ({"x" * 2000: 1}, "a text of 2000 characters, expected at most 1000"),
+        ({"x" * 2000: 1}, "a string of 2000 characters, expected at most 1000"),
         (b"bytes", "a value of type bytes"),
     ],
 )

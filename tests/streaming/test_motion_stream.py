@@ -191,7 +191,7 @@ def test_invalid_confidence() -> None:
         ({"max_gap": math.inf}, "'max_gap' is inf, expected a positive number"),
         ({"forget_after": -1}, "'forget_after' is -1"),
         ({"enough": 1.5}, "'enough' is 1.5, expected a number from 0 to 1"),
-        ({"max_tracks": 0}, "'max_tracks' is 0, expected a whole number of at least 1"),
+        ({"max_tracks": 0}, "'max_tracks' is 0, expected an integer of at least 1"),
         ({"fps": 0.5}, "'max_gap' is 1 s, expected at least 2 s, the time between two poses"),
     ],
 )

@@ -202,7 +202,7 @@ def test_absent_persons_are_left_out(tmp_path: Path) -> None:
     assert (future.num_persons, future.num_frames, future.tracks) == (2, 5, (4, 6))
     nobody = motion.persons([1])
     write_motion(nobody, tmp_path / "a.npz")
-    with pytest.raises(ValueError, match="shows nobody in its last 20 frames"):
+    with pytest.raises(ValueError, match="contains no person in its last 20 frames"):
         _trained().predict(tmp_path / "a.npz")
 
 
@@ -238,7 +238,7 @@ def test_poses_are_treated_as_a_recording_at_the_model_rate() -> None:
     for wrong in (motion.poses[..., :2], motion.poses[:, :, :20], motion.poses[0, 0], motion.poses[:, :0]):
         with pytest.raises(ValueError, match=r"'recording' has shape \[.*\], expected \[T, 25, 3\] or"):
             trained.predict(wrong)
-    with pytest.raises(ValueError, match="the recording shows nobody in its last 20 frames"):
+    with pytest.raises(ValueError, match="the recording contains no person in its last 20 frames"):
         trained.predict(motion.poses * torch.nan)
     with pytest.raises(ValueError, match="not a finite number"):
         trained.predict(motion.poses + torch.inf)

@@ -58,7 +58,7 @@ def test_recognition_averages_all_views_and_the_forecast_only_views_of_whole_cli
     means, errors = [], []
     for clip in poses:
         observed = clip[:, :-4]
-        count = observed.size(1)  # 8, 16 and 12: quarters are whole numbers of frames
+        count = observed.size(1)  # 8, 16 and 12: all divisible by four
         shown = [observed, observed[:, : 3 * count // 4], observed[:, count // 4 :]]
         shown += [each[:, :, other_side] * signs for each in shown]
         outs = [said_of(model, each) for each in shown]

@@ -85,7 +85,7 @@ def match_clip_pattern(pattern: str, files: Sequence[str]) -> dict[str, ClipEntr
     except re.error as error:
         raise ValueError(f"'pattern' {pattern!r} is not a regular expression: {error}") from None
     if not expression.groupindex:
-        raise ValueError(f"'pattern' {pattern!r} has no named group, expected such as (?P<label>[^/]+)")
+        raise ValueError(f"'pattern' {pattern!r} has no named group, expected one such as (?P<label>[^/]+)")
     matches = {name: expression.fullmatch(name) for name in files}
     if strange := [name for name, match in matches.items() if match is None]:
         raise ValueError(

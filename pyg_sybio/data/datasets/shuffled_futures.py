@@ -19,7 +19,7 @@ class ShuffledFutures(Dataset):
     Args:
         dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, if not all of it was
             recorded, `future_mask`, person after person.
-        share: The share of the samples that exchange futures, rounded to a whole number of samples.
+        share: The share of the samples that exchange futures, rounded to an integer.
         seed: Seed of the choice and of the order.
 
     Shapes:

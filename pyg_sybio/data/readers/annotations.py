@@ -226,7 +226,7 @@ def _numbers(annotation: Mapping[str, Any], key: str, dimensions: int) -> np.nda
 def _integer(annotation: Mapping[str, Any], key: str, *, least: int) -> int:
     value = entry_of(annotation, key, int, "it")
     if value < least:
-        raise ValueError(f"'{key}' is {value}, expected a whole number of at least {least}")
+        raise ValueError(f"'{key}' is {value}, expected an integer of at least {least}")
     return value
 
 
@@ -252,5 +252,5 @@ def _split(ids: Any, annotations: Mapping[str, Any], where: str) -> tuple[str, .
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{where} is {shown(value)}, expected a text")
+        raise ValueError(f"{where} is {shown(value)}, expected a string")
     return value

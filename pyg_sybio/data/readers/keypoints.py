@@ -99,7 +99,7 @@ def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None) -> Moti
     elif skeleton is not None:
         values = np.zeros((0, skeleton.num_joints, 3))
     else:
-        raise ValueError(f"{path} shows nobody, expected 'skeleton', since no keypoint tells it")
+        raise ValueError(f"{path} contains no person, so 'skeleton' must be given")
     check_coordinates(skeleton, ("xy", "xy+score"), str(path))
     first = min(frames)
     return listed_motion(

@@ -15,14 +15,14 @@ field           shape or type               meaning
 ``label``       text                        the class
 ``ids``         text (JSON: an object)      other properties of the recording, such as ``{"subject": "3"}``;
                                             in an ``.npz``, this JSON as text
-``tracks``      whole numbers `[P]`         the tracker's number of each person
+``tracks``      integers `[P]`              the tracker's number of each person
 ``source``      text                        the origin of the motion (default: the file)
 ``precision``   text, only in JSON          ``"double"`` or ``"single"`` (default) precision of the numbers
 =============== =========================== ===========================================================
 
 `P` persons, `T` frames, `M` joints, `D` features per joint: 3 with ``xyz``, ``xy+score`` and ``expmap``, 2
-with ``xy``. A label or an id may be a whole number instead of text. Single and double precision are kept;
-half precision and whole numbers become single. In JSON, ``null`` means that a field is absent. Other fields
+with ``xy``. A label or an id may be an integer instead of text. Single and double precision are kept;
+half precision and integers become single. In JSON, ``null`` means that a field is absent. Other fields
 are ignored, unless their names look like a misspelt field of this list.
 
 In Python::
@@ -207,13 +207,13 @@ def _checked_skeleton(text: str) -> Skeleton:
 
 def _ids(value: Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise ValueError(f"{where} is {shown(value)}, expected an object of texts")
+        raise ValueError(f"{where} is {shown(value)}, expected an object of strings")
     return {name: _text(item, f"{where}, {name[:40]!r}") for name, item in value.items()}
 
 
 def _tracks(value: Any, where: str) -> tuple[int, ...]:
     if not isinstance(value, list) or not value or not all(type(item) is int for item in value):
-        raise ValueError(f"{where} is {shown(value)}, expected a list of whole numbers, one per person")
+        raise ValueError(f"{where} is {shown(value)}, expected a list of integers, one per person")
     return tuple(value)
 
 
@@ -221,7 +221,7 @@ def _text(value: Any, where: str) -> str:
     if type(value) is int:
         return str(value)
     if not isinstance(value, str):
-        raise ValueError(f"{where} is {shown(value)}, expected a text")
+        raise ValueError(f"{where} is {shown(value)}, expected a string")
     return value
 
 
@@ -276,7 +276,7 @@ def _value(file: NpzFile, name: str) -> Any:
     try:
         value = array.item()
     except ValueError as error:  # an invalid Unicode character
-        raise ValueError(f"{where}: {error}, expected a text") from None
+        raise ValueError(f"{where}: {error}, expected a string") from None
     if isinstance(value, str) and (name == "ids" or (name == "skeleton" and value.startswith("{"))):
         return parse_json(value, where)
     return value

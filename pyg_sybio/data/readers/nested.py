@@ -11,7 +11,7 @@ T = TypeVar("T")
 NUMBERS = frozenset({int, float})
 
 _KINDS: dict[Any, str] = {
-    str: "a text",
+    str: "a string",
     int: "an integer",
     list: "a list",
     dict: "an object",

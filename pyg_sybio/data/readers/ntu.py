@@ -56,7 +56,7 @@ def read_ntu(path: str | Path) -> Motion:
             and no label.
 
     Raises:
-        ValueError: If the file is not in the format, is truncated, goes on after its last frame, or lists a
+        ValueError: If the file is not in the format, is truncated, continues after its last frame, or lists a
             body twice in a frame (the message names the file and the line), or its name has an action beyond
             A120.
         FileNotFoundError: If there is no such file.
@@ -139,7 +139,7 @@ def _parse(path: Path, lines: Sequence[bytes]) -> tuple[int, list[_Body]]:
             bodies.append(_Body(number, frame, at + 2, _joints(path, lines, at + 2)))
             at += 2 + SKELETON.num_joints
     if at < len(lines):
-        raise ValueError(f"{path}, line {at + 1} goes on after the last of {num_frames} frames")
+        raise ValueError(f"{path}, line {at + 1} continues after the last of {num_frames} frames")
     return num_frames, bodies
 
 
@@ -163,7 +163,7 @@ def _body_number(path: Path, lines: Sequence[bytes], at: int) -> int:
         raise ValueError(f"{where} has {len(fields)} fields of a body, expected {BODY_FIELDS}")
     number, *others = fields
     if not (number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS):
-        raise ValueError(f"{where} has body {number[:40]!r}, expected a whole number")
+        raise ValueError(f"{where} has body {number[:40]!r}, expected an integer")
     to_floats(others, where, finite=False)
     return int(number)
 

@@ -51,7 +51,7 @@ def spread(
     if size > max(MAX_VALUES, 32 * values.size):
         raise ValueError(
             f"{where} lists people {len(values)} times, but has {num_persons} in {num_frames} frames: "
-            "expected somebody in most of them"
+            "expected a person in most of them"
         )
     placed = torch.zeros(shape)
     placed[list(persons), list(frames)] = torch.from_numpy(values.astype(np.float32))

@@ -109,7 +109,7 @@ def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list
 
 
 def to_count(field: str, where: str, *, least: int = 0) -> int:
-    """A text as a whole number of at least `least`, in decimal digits only.
+    """A text as an integer of at least `least`, in decimal digits only.
 
     Raises:
         ValueError: If it is something else.
@@ -117,7 +117,7 @@ def to_count(field: str, where: str, *, least: int = 0) -> int:
     text = field.strip()
     # More digits cannot be a count, and int() itself refuses thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) >= least):
-        raise ValueError(f"{where} has {shown(text)}, expected a whole number of at least {least}")
+        raise ValueError(f"{where} has {shown(text)}, expected an integer of at least {least}")
     return int(text)
 
 

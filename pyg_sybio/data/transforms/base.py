@@ -132,9 +132,9 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
 
 
 def check_count(name: str, value: int, least: int = 1) -> int:
-    """The value, if it is a whole number of at least `least`; otherwise a :class:`ValueError`."""
+    """The value, if it is an integer of at least `least`; otherwise a :class:`ValueError`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"'{name}' is {value!r}, expected a whole number of at least {least}")
+        raise ValueError(f"'{name}' is {value!r}, expected an integer of at least {least}")
     return value
 
 

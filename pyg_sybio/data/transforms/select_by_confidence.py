@@ -28,7 +28,7 @@ class SelectByConfidence(MotionTransform):
         if confidence is None:
             if motion.skeleton.coordinates != "xy+score":
                 raise ValueError(
-                    f"SelectByConfidence needs 'confidence', which {motion.source or 'the motion'} lacks"
+                    f"SelectByConfidence needs 'confidence', but {motion.source or 'the motion'} has none"
                 )
             confidence = motion.poses[..., 2]
         mean = (confidence * motion.present).mean((1, 2))

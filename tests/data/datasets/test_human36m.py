@@ -322,7 +322,7 @@ def test_a_wrong_folder_is_named_with_the_expected_layout(tmp_path: Path) -> Non
         ({"split": "dev"}, "'split' is 'dev', expected 'train', 'val' or 'test'"),
         ({"validation_subject": 5}, "'validation_subject' is 5, expected one of"),
         ({"split": "val", "validation_subject": None}, "'validation_subject' is None, expected a number"),
-        ({"num_observed": 0}, "'num_observed' is 0, expected a whole number of at least 1"),
+        ({"num_observed": 0}, "'num_observed' is 0, expected an integer of at least 1"),
         ({"actions": ["soccer"]}, "'actions' has 'soccer', expected some of walking, eating"),
     ],
 )

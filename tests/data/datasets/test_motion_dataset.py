@@ -315,7 +315,7 @@ def test_frame_rates_agree() -> None:
     [
         ({"num_observed": 0}, "'num_observed' is 0"),
         ({"num_future": 0}, "'num_future' is 0"),
-        ({"reserved": -1}, "'reserved' is -1, expected a whole number of at least 0"),
+        ({"reserved": -1}, "'reserved' is -1, expected an integer of at least 0"),
         (
             {"reserved": 2, "window_stride": 1, "num_observed": 4},
             "'reserved' is 2, expected none: the future of a window begins at a fixed frame",
@@ -323,7 +323,7 @@ def test_frame_rates_agree() -> None:
         ({"observation_ratio": 2.0}, "'observation_ratio' is 2.0"),
         ({"observation_ratio": [0.5, 0.1]}, r"'observation_ratio' is \[0.5, 0.1\]"),
         ({"padding": "zero"}, "'padding' is 'zero'"),
-        ({"window_stride": 0}, "'window_stride' is 0, expected a whole number of at least 1"),
+        ({"window_stride": 0}, "'window_stride' is 0, expected an integer of at least 1"),
         ({"window_tempo": 0.9, "window_stride": 1}, "'window_tempo' is 0.9, expected a factor of at least 1"),
         ({"window_tempo": 1.2}, "'window_tempo' is 1.2, expected 1 for whole clips"),
         ({"clips": []}, "there is no clip to take samples from"),

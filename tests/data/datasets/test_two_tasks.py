@@ -182,9 +182,9 @@ def test_rotations_keep_their_path() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_observed": 0}, "'num_observed' is 0, expected a whole number of at least 1"),
-        ({"num_future": 0}, "'num_future' is 0, expected a whole number of at least 1"),
-        ({"reserved": -1}, "'reserved' is -1, expected a whole number of at least 0"),
+        ({"num_observed": 0}, "'num_observed' is 0, expected an integer of at least 1"),
+        ({"num_future": 0}, "'num_future' is 0, expected an integer of at least 1"),
+        ({"reserved": -1}, "'reserved' is -1, expected an integer of at least 0"),
         ({"observation_ratio": 0.0}, "'observation_ratio' is 0.0, expected above 0 and at most 1"),
         ({"observation_ratio": 1.1}, "'observation_ratio' is 1.1"),
         ({"padding": "zeros"}, "'padding' is 'zeros', expected one of 'repeat', 'hold'"),

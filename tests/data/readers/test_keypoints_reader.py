@@ -233,7 +233,7 @@ def test_openpose_folder_without_persons(given: str | None, tmp_path: Path) -> N
     for number in range(3):
         write_json(tmp_path / f"clip_{number:012}_keypoints.json", {"people": []})
     if given is None:
-        with pytest.raises(ValueError, match="shows nobody, expected 'skeleton', since no key"):
+        with pytest.raises(ValueError, match="contains no person, so 'skeleton' must be given"):
             read_keypoints(tmp_path)
     else:
         motion = read_keypoints(tmp_path, skeleton=load_skeleton(given))

@@ -149,7 +149,7 @@ SCORE = ("data", 1, "skeleton", 1, "score")
         ({"label": "yoga", "label_index": 3}, "has no 'data', expected a list"),
         (_changed([], "data"), "has no frame in 'data', expected at least one"),
         (_changed({}, "data"), "has 'data' an object of 0, expected a list"),
-        (_changed(None, "label"), "has 'label' null, expected a text"),
+        (_changed(None, "label"), "has 'label' null, expected a string"),
         (_changed(3.0, "label_index"), "has 'label_index' 3.0, expected an integer"),
         (_changed(True, "label_index"), "has 'label_index' true, expected an integer"),
         (_changed(3, "data", 1), r"'data'\[1\] is 3, expected an object"),

@@ -157,13 +157,13 @@ def _replaced(line: int, field: int, text: str) -> Callable[[list[str]], None]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_replaced(1, 0, "0"), "line 1 has '0', expected a whole number of at least 1"),
-        (_replaced(1, 0, "1"), "line 57 goes on after the last of 1 frames"),
+        (_replaced(1, 0, "0"), "line 1 has '0', expected an integer of at least 1"),
+        (_replaced(1, 0, "1"), "line 57 continues after the last of 1 frames"),
         (_replaced(1, 0, "4"), "line 139 is the last, expected more frames"),
-        (_replaced(2, 0, "1.0"), "line 2 has '1.0', expected a whole number"),
+        (_replaced(2, 0, "1.0"), "line 2 has '1.0', expected an integer"),
         (_replaced(4, 0, "24"), "line 4 has 24 joints, expected 25"),
-        (_replaced(3, 0, "7.2e16"), "line 3 has body '7.2e16', expected a whole number"),
-        (_replaced(3, 0, "-1"), "line 3 has body '-1', expected a whole number"),
+        (_replaced(3, 0, "7.2e16"), "line 3 has body '7.2e16', expected an integer"),
+        (_replaced(3, 0, "-1"), "line 3 has body '-1', expected an integer"),
         (_replaced(3, 0, "9" * 5000), "line 3 has body '99999"),
         (_replaced(30, 0, str(BODY)), f"line 30 has body {BODY} twice in frame 1"),
         (_replaced(3, 9, ""), "line 3 has 9 fields of a body, expected 10"),
@@ -177,7 +177,7 @@ def _replaced(line: int, field: int, text: str) -> Callable[[list[str]], None]:
         (_replaced(SOUND, 2, "1e39"), rf"line {SOUND} .* 1e\+39, .* expected finite numbers"),
         (_replaced(SOUND, 11, "3"), f"line {SOUND} .* 3, expected tracking state 0, 1 or 2"),
         (_replaced(SOUND, 11, "1.5"), f"line {SOUND} .* 1.5, expected tracking state 0, 1 or 2"),
-        (lambda lines: lines.append("0"), "line 140 goes on after the last of 3 frames"),
+        (lambda lines: lines.append("0"), "line 140 continues after the last of 3 frames"),
         (lambda lines: lines.pop(), "line 138 is the last, expected more frames, bodies or joints"),
     ],
 )

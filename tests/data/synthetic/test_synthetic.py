@@ -246,11 +246,11 @@ def test_frame_rate_samples_the_same_motion() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_clips": 0}, "'num_clips' is 0, expected a whole number of at least 1"),
-        ({"num_observed": 1}, "'num_observed' is 1, expected a whole number of at least 2"),
-        ({"num_future": 0}, "'num_future' is 0, expected a whole number of at least 1"),
+        ({"num_clips": 0}, "'num_clips' is 0, expected an integer of at least 1"),
+        ({"num_observed": 1}, "'num_observed' is 1, expected an integer of at least 2"),
+        ({"num_future": 0}, "'num_future' is 0, expected an integer of at least 1"),
         ({"noise": -0.1}, "'noise' is -0.1, expected a number from 0 to inf"),
-        ({"seed": -1}, "'seed' is -1, expected a whole number of at least 0"),
+        ({"seed": -1}, "'seed' is -1, expected an integer of at least 0"),
         ({"frame_rate": 0.0}, "'frame_rate' is 0.0, expected a number from 0.001"),
         ({"skeleton": "hand21"}, "'hand21' has joints that the synthetic body lacks: wrist"),
         ({"skeleton": "cmu38"}, "'cmu38' has rotations"),

@@ -94,7 +94,7 @@ def test_short_motions_keep_their_tempo_if_the_length_is_limited() -> None:
 
 
 def test_a_frame_rate_is_needed() -> None:
-    with pytest.raises(ValueError, match="Resample needs 'frame_rate', which a test has not"):
+    with pytest.raises(ValueError, match="Resample needs 'frame_rate', but a test has none"):
         Resample(frame_rate=25.0)(random_motion().replace(frame_rate=None))
     for rate in (0.0, 1e-4, 2e6, float("nan")):
         with pytest.raises(ValueError, match=r"'frame_rate' is .*, expected a number from 0\.001 to 1e\+06"):

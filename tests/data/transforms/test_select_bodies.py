@@ -103,7 +103,7 @@ def test_a_body_that_stands_still_far_away_does_not_move() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_bodies": 0}, "'num_bodies' is 0, expected a whole number of at least 1"),
+        ({"num_bodies": 0}, "'num_bodies' is 0, expected an integer of at least 1"),
         ({"num_bodies": 1.5}, "'num_bodies' is 1.5"),
         ({"min_frames": -1}, "'min_frames' is -1"),
         ({"max_spread_ratio": -0.1}, "'max_spread_ratio' is -0.1"),

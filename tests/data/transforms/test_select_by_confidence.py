@@ -34,7 +34,7 @@ def test_briefly_seen_persons_are_not_preferred() -> None:
 
 
 def test_missing_confidence_is_an_error() -> None:
-    with pytest.raises(ValueError, match="needs 'confidence', which a test lacks"):
+    with pytest.raises(ValueError, match="needs 'confidence', but a test has none"):
         SelectByConfidence()(random_motion().replace(confidence=None))
     with pytest.raises(ValueError, match="'num_bodies' is True"):
         SelectByConfidence(num_bodies=True)
