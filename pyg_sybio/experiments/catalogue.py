@@ -258,7 +258,6 @@ _ALL = (
     Experiment(
         name="actional_graph",
         title="What infers the actional graphs",
-        paper="",
         arms=(
             FULL,
             _variant("AGIM, affinities not scaled", actional_scale=1.0),
@@ -285,9 +284,6 @@ _ALL = (
                 _percent("class of the nearest graph, %", "nearest_graph"),
             )
         ),
-        note="'with 1/M': the same trained model, whose actional graphs are replaced by 1/M. 'rows apart': "
-        "mean total variation between the rows of two joints. 'class of the nearest graph': the class of the "
-        "clip with the nearest actional graph is that of the clip.",
     ),
     Experiment(
         name="calibration",
