@@ -160,7 +160,7 @@ def run_parts(
         parts: The parts, the most important ones first.
         environment: What is known about the environment; parts add to it.
         write: Receives the report whenever it changes.
-        seconds: Time limit of all parts together: a part has at most what is left of it.
+        seconds: Time limit of all parts together; each part gets at most the remaining time.
         variables: Environment variables of the parts. (default: those of this process)
 
     Returns:

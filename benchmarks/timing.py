@@ -189,7 +189,7 @@ def _resident_growth(prepare: Callable[[], Run], threads: int) -> float:
     run = prepare()
     run()
     gc.collect()
-    # Memory that was freed but not returned would hide the same amount of the run's need.
+    # Return freed memory to the system first: its reuse would hide a part of the memory of the run.
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     # Reset this process's own high-water mark; the one of getrusage is inherited from the parent.
     Path("/proc/self/clear_refs").write_text("5")

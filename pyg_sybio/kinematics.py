@@ -1,4 +1,4 @@
-r"""Joint positions of poses that are known as rotations, by the bone offsets of the body."""
+r"""Joint positions computed from rotations and bone offsets."""
 
 import csv
 from functools import cache
@@ -46,7 +46,7 @@ def expmap_positions(expmaps: Tensor, skeleton: Skeleton, offsets: Tensor) -> Te
 
 @cache
 def _from_center(skeleton: Skeleton) -> tuple[list[int], list[int]]:
-    """Joints in an order in which parents come first, and the place of each joint's parent in it."""
+    """The joints ordered with parents first, and the index of each joint's parent in that order."""
     graph, center = nx.Graph(skeleton.bone_pairs), skeleton.joint_index(skeleton.center)
     if not nx.is_tree(graph) or len(graph) != skeleton.num_joints:
         raise ValueError(f"the bones of skeleton '{skeleton.name}' are not a tree that connects all joints")

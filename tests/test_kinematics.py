@@ -1,4 +1,4 @@
-"""Positions of rotations: by a second route, by bone lengths, and by the way a knee bends."""
+"""Positions from rotations: an independent computation, bone lengths, and the direction of the knees."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ NAMES = ("cmu38", "h36m32")
 
 
 def by_scipy(expmaps: np.ndarray, skeleton: Skeleton, offsets: np.ndarray) -> np.ndarray:
-    """Row vectors times rotations, as the benchmarks' files are defined: one pose, joint by joint."""
+    """Compute one pose joint by joint with row vectors, as in the definition of the files."""
     parent = {outer: inner for inner, outer in skeleton.bone_pairs}
     places: dict[int, np.ndarray] = {skeleton.joint_index(skeleton.center): np.zeros(3)}
     turns = {joint: Rotation.from_rotvec(v).as_matrix() for joint, v in enumerate(expmaps)}
@@ -33,7 +33,7 @@ def by_scipy(expmaps: np.ndarray, skeleton: Skeleton, offsets: np.ndarray) -> np
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_positions_are_those_of_row_vectors_times_rotations(name: str) -> None:
+def test_positions_equal_row_vectors_times_rotations(name: str) -> None:
     skeleton, offsets = load_skeleton(name), bone_offsets(load_skeleton(name))
     assert offsets is not None
     expmaps = torch.randn(2, 3, skeleton.num_joints, 3, dtype=torch.float64)
@@ -44,7 +44,7 @@ def test_positions_are_those_of_row_vectors_times_rotations(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bones_keep_their_lengths_and_rest_is_the_sum_of_offsets(name: str) -> None:
+def test_bone_lengths_are_constant_and_the_rest_pose_is_the_sum_of_offsets(name: str) -> None:
     skeleton, offsets = load_skeleton(name), bone_offsets(load_skeleton(name))
     assert offsets is not None
     poses = expmap_positions(torch.randn(5, skeleton.num_joints, 3, dtype=torch.float64), skeleton, offsets)
@@ -73,7 +73,7 @@ def test_the_order_of_joints_does_not_matter() -> None:
     torch.testing.assert_close(found, expmap_positions(expmaps, skeleton, offsets)[order])
 
 
-def test_what_has_no_offsets() -> None:
+def test_skeletons_without_offsets() -> None:
     for name in set(available_skeletons()) - set(NAMES):
         assert bone_offsets(load_skeleton(name)) is None
     assert bone_offsets(load_skeleton("cmu38:used")) is None

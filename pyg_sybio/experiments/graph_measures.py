@@ -1,4 +1,4 @@
-r"""Measures of what a model has learned inside: its actional graphs, and the gradients of its two tasks."""
+r"""Measures of the actional graphs of a model and of the gradients of its two tasks."""
 
 import copy
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ GRADIENT_CLIPS = 128
 
 
 def graphs(trained: MeasuredModel) -> list[Row]:
-    """What the actional graphs say, and what they are worth; no rows for a model without them.
+    """Statistics of the actional graphs, and their effect on the results; no rows for a model without them.
 
     ``row_distance`` and ``row_entropy`` by network (:class:`~pyg_sybio.trained.liveness.Liveness`);
     ``nearest_graph``, the fraction of persons whose class is that of the person of another clip with the
@@ -47,12 +47,12 @@ def graphs(trained: MeasuredModel) -> list[Row]:
 
 
 def nearest_graph(graphs: Tensor, y: Tensor, clip: Tensor) -> float:
-    r"""The accuracy of the class of the nearest graph of another clip.
+    r"""Accuracy of classifying each graph by its nearest neighbour from another clip.
 
     Args:
         graphs: Actional graphs of persons.
         y: The classes of their clips.
-        clip: The numbers of their clips.
+        clip: The indices of their clips.
 
     Shapes:
         - **graphs:** :math:`(n, M, M)`
@@ -64,7 +64,7 @@ def nearest_graph(graphs: Tensor, y: Tensor, clip: Tensor) -> float:
 
 
 def task_gradients(trained: MeasuredModel) -> list[Row]:
-    r"""The gradient of the prediction's term of the loss as a fraction of the recognition's.
+    r"""Norm of the gradient of the prediction loss, relative to that of the recognition loss.
 
     ``prediction_gradient`` is :math:`\|\nabla (1 - \alpha) \mathcal{L}_{pred}\| / \|\nabla \alpha
     \mathcal{L}_{recg}\|` for the weights of the backbones, the mean over batches of clips of the split, in

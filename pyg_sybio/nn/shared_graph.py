@@ -9,12 +9,13 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class SharedGraph(nn.Module):
-    r"""One graph for all motions, to compare the actional graphs with.
+    r"""One graph for all motions, as a baseline for actional graphs.
 
     .. math::
         A_{i,j} = \frac{\exp(a_{i,j})}{\sum_k \exp(a_{i,k})}
 
-    where :math:`a` is learned from zero, or stays zero: then each joint receives the mean of all joints.
+    where :math:`a` is initialised to zero and learned, or stays zero, so that each joint receives the mean of
+    all joints.
 
     Args:
         graph: Graph that gives the number of nodes; its edges are not used.

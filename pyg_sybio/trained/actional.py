@@ -37,7 +37,7 @@ class ActionalGraphs(NamedTuple):
         return ActionalGraphs(*(values[chosen] for values in self))
 
     def class_means(self) -> dict[int, Tensor]:
-        """The mean graph `[M, M]` of each class that occurs, over all persons."""
+        """The mean graph `[M, M]` of each class with clips, over all persons."""
         return {label: self.of_class(label).graphs.mean(0) for label in self.y.unique().tolist()}
 
 

@@ -1,4 +1,4 @@
-r"""Whether a model's actional graphs (Eq. 1 and 2) say anything: dead graphs are the same for all joints."""
+r"""Statistics that detect dead actional graphs (Eq. 1 and 2), whose rows are the same for all joints."""
 
 import copy
 import math
@@ -72,13 +72,13 @@ class MeanLiveness:
 
 
 def actional_of(out: SybioOutput) -> dict[str, Tensor]:
-    """The actional graphs of the networks, ``"joints"`` and ``"bones"``, as far as the model has them."""
+    """Return the actional graphs of each network that has them, by name: ``"joints"`` and ``"bones"``."""
     found = {"joints": out.actional, "bones": out.bone_actional}
     return {network: graphs for network, graphs in found.items() if graphs is not None}
 
 
 def with_uniform_graphs(model: _Model) -> _Model:
-    """A copy of a model whose actional graphs are :math:`1/M`, which shows what inferring them is worth."""
+    """Return a copy of a model with uniform graphs, :math:`1/M`, as a baseline for inferred graphs."""
     model = copy.deepcopy(model)
     for network in model.modules():
         if isinstance(network, SymbioticNetwork) and network.actional_graph is not None:

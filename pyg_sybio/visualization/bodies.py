@@ -1,4 +1,4 @@
-"""Bodies of motions that are known as rotations."""
+"""Bodies from motions that consist of rotations."""
 
 from dataclasses import replace
 
@@ -11,7 +11,8 @@ from pyg_sybio.kinematics import bone_offsets, expmap_positions
 def body_of(motion: Motion) -> Motion | None:
     """Positions in millimetres of a motion of rotations; None if its skeleton has no bone offsets.
 
-    The root stays in place as at rest: the benchmarks of joint angles predict neither its turn nor its path.
+    The root keeps its rest pose, because the benchmarks of joint angles predict neither its rotation nor its
+    path.
 
     Args:
         motion: Rotations (coordinates `expmap`) of all joints of a skeleton.

@@ -26,7 +26,7 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int, *, angles: bo
         trained: The model.
         dataset: Clips as the model was trained on.
         number: The number of the clip, from 0.
-        angles: Keep rotations, also of a skeleton with bone offsets, which would become positions.
+        angles: Keep rotations even if the skeleton has bone offsets, instead of converting them to positions.
 
     Raises:
         ValueError: If there is no such clip, the model does not predict, or the clip's future was not
@@ -132,7 +132,7 @@ def _recognised(name: str, probability: float) -> str:
 
 
 def _restored(motion: Motion, dataset: ExpmapDataset, angles: bool, *, keep_constant: bool) -> Motion:
-    """z-scores as positions or exponential maps; what a model cannot predict takes its mean in training."""
+    """Convert z-scores to positions or exponential maps; unpredicted columns have their training mean."""
     normalisation = dataset.normalisation
     frames = normalisation.restore(motion.poses, keep_constant=keep_constant)
     rotations = frames[..., 3:].unflatten(-1, (-1, 3))

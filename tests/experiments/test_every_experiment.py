@@ -1,4 +1,4 @@
-"""Every experiment, from training to its picture, with four steps: on each kind of data that recipes have."""
+"""Every experiment, from training to its figure, with four steps, on each kind of data in the recipes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from pyg_sybio.training.recipes import RecipeError
 
 STEPS = ["--trainer.max_steps=4", "--trainer.limit_val_batches=2", "--trainer.precision=32-true"]
 REAL = [*TINY_MODEL, *TINY_TRAINER, *STEPS, "--data.batch_size=8", "--data.num_workers=0"]
-# What an experiment cannot show on some data is refused before anything is trained.
+# Experiments that do not support some data are refused before training.
 REFUSED = {("cmu_mocap", "pck"): RefusedError} | {
     (recipe, "folds"): (RecipeError, ValueError) for recipe in ("synthetic", "cmu_mocap", "motion_folder")
 }
@@ -76,7 +76,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=lambda function: function.__name__,
 )
-def test_an_experiment_runs_to_its_picture(
+def test_an_experiment_runs_from_training_to_its_figure(
     overrides: Overrides,
     name: str,
     folders: Path,

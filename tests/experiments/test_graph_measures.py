@@ -78,7 +78,7 @@ def test_graphs_equal_loops_over_clips() -> None:
     assert rows["top1 with 1/M", ""] == pytest.approx(hits / len(clips))
 
 
-def test_persons_of_one_clip_are_not_each_other_s_nearest() -> None:
+def test_nearest_neighbours_are_from_other_clips() -> None:
     graphs = torch.tensor([0.0, 0.1, 1.0, 1.2])[:, None, None].expand(4, 2, 2)
     y, clip = torch.tensor([0, 0, 1, 0]), torch.tensor([0, 0, 1, 2])
     # Nearest of another clip: 1.0 (class 1), 1.0 (1), 1.2 (0), 1.0 (1).

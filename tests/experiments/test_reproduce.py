@@ -327,7 +327,7 @@ def test_arms_without_a_place_are_horizontal_lines(tmp_path: Path, monkeypatch: 
     assert options["reference"]["only parts"].mean == [87.3] * 4
 
 
-def test_errors_have_a_table_each_and_the_paper_s_in_the_first(tmp_path: Path) -> None:
+def test_each_error_has_a_table_and_the_first_has_the_papers(tmp_path: Path) -> None:
     records = [
         Record("r", "run", "full", 0, "test", Row(metric + suffix, group, 80.0, value))
         for metric, value in (("angle_mae", 0.25), ("mpjpe_mm", 20.0))

@@ -211,7 +211,7 @@ def test_equivariant(iterations: int) -> None:
     )
 
 
-def test_node_embeddings_tell_joints_with_the_same_motion_apart() -> None:
+def test_node_embeddings_distinguish_joints_with_the_same_motion() -> None:
     module, x = build(iterations=1).train(), motion(1)  # in training, batch norms keep differences large
     x[:, :, 1] = x[:, :, 0]
     nn.init.normal_(module.node_embedding)

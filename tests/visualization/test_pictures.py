@@ -169,7 +169,7 @@ def test_draw_actional_errors(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_cut_above_every_edge_becomes_one_relative_to_equal_weights(tmp_path: Path) -> None:
+def test_a_threshold_above_every_edge_becomes_relative_to_equal_weights(tmp_path: Path) -> None:
     graph = np.full((25, 25), 0.9 / 25)
     graph[3, 7], graph[4, 7] = 0.1, 0.05
     said = []

@@ -70,7 +70,7 @@ class AsfRig(Rig):
         joints: Root and bones.
         metres: Length of the file's unit.
         degrees: Whether its angles are degrees.
-        source: The file, for errors of motions that do not fit it.
+        source: The file, for error messages about motions that do not match it.
     """
 
     joints: tuple[AsfBone, ...]

@@ -103,7 +103,7 @@ FREEDOM_REGIONS = tuple(
 
 
 def mirrored(name: str) -> tuple[str, float]:
-    """The freedom that a reflection in the sagittal plane exchanges with `name`, and its sign."""
+    """The mirror image of a degree of freedom (reflection in the sagittal plane), and its sign."""
     for side, other in (("left_", "right_"), ("right_", "left_")):
         if name.startswith(side):
             return other + name.removeprefix(side), 1.0

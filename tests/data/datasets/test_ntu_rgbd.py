@@ -160,7 +160,7 @@ def test_a_body_that_reappears_with_another_id_is_one_person(tmp_path: Path) -> 
     assert motion.seen[0].tolist() == [True] * 20 + [False] * 2 + [True] * 18
 
 
-def test_three_bodies_at_once_are_two_persons_in_the_frames_that_show_somebody(tmp_path: Path) -> None:
+def test_of_three_simultaneous_bodies_two_are_kept_without_empty_frames(tmp_path: Path) -> None:
     bodies = [Body(number, start=5, stop=35) for number in (11, 22, 33)]
     path = tmp_path / f"{name(1, 1, 1, 1, 1)}.skeleton"
     write_ntu_file(path, np.random.default_rng(3), num_frames=40, bodies=bodies)
