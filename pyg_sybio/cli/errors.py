@@ -2,7 +2,7 @@
 
 _EXTRAS = {
     "train": ("lightning", "jsonargparse", "torchmetrics", "tensorboard"),
-    "viz": ("matplotlib", "plotly", "sklearn"),
+    "viz": ("matplotlib", "scipy", "sklearn"),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "hub": ("huggingface_hub",),
     "serve": ("starlette", "uvicorn", "websockets"),
