@@ -1,10 +1,10 @@
-"""What only a GPU can tell, in one command of at most eight minutes.
+"""All tests and measurements that need a GPU, in one command of at most eight minutes.
 
     make gpu                                    on CUDA: benchmarks/gpu.json and gpu.md
     python benchmarks/gpu.py --rehearse         on the CPU, with tiny sizes: gpu_rehearsal.json and .md
     python benchmarks/gpu.py --parts device latency --output results
 
-Each part has a process of its own and a time limit, and the next part runs whatever happened to it. Both
+Each part runs in a separate process with a time limit; if it fails, the next part still runs. Both
 files are rewritten as results come in, so they are complete whenever the run is stopped:
 
 - device: versions, and the rates of a matrix product and of a convolution, the ceilings of what follows

@@ -16,7 +16,7 @@ FLOPs include products and convolutions, two per multiply-add, as torch.utils.fl
 executed FLOPs are counted: minimal filtering needs fewer than the equations in wide temporal convolutions of
 long clips. `share` is the rate over the ceiling of a convolution in the mode's precision.
 Hooks of modules attribute time and FLOPs; in the backward pass, hooks of the autograd graph, to the module
-whose gradient is computed. What runs outside of all modules is in a row of its own. Recording takes time
+whose gradient is computed. Operations outside of all modules have a separate row. Recording takes time
 itself: the sum of the recorded times is printed next to the time of a run without recording.
 """
 

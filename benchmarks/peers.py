@@ -16,7 +16,7 @@ every call, and `ours` for what it is compared with (`preset`, `skeleton`, `pers
 openpose18; 20: mocap on h36m32:used; 26: mocap on cmu38:used; the same clips, persons and frames), and
 otherwise from the preset.
 
-Each peer runs in a process of its own, in which its folders come first on the path. A peer that cannot be
+Each peer runs in a separate process, in which its folders come first on the path. A peer that cannot be
 imported, constructed or run is left out, with the reason. It is measured as it is: a model that needs CUDA in
 its constructor does not run on a CPU unless you adapt your checkout (for example with a wrapper class in a
 folder listed before theirs in `folder`). If torch cannot count the FLOPs of a peer, they are missing, with

@@ -182,7 +182,7 @@ class Number:
         try:
             value = self.read(text)
         except ValueError:
-            value = math.nan  # lies within no bounds
+            value = math.nan  # NaN is not within any bounds
         if not self.is_valid(value):
             raise argparse.ArgumentTypeError(f"expected {self.expected}, got {text!r}")
         return value

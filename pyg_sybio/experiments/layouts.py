@@ -81,7 +81,7 @@ class ArmTable:
     Args:
         columns: Our columns; the first is drawn as bars unless `lines` or `scatter` is given.
         lines: Label of the axis and lines through arms: for each line its arms and their places on the axis.
-            Each arm that is in no line is a horizontal line of its own.
+            Arms that are not in a line are drawn as horizontal lines.
         scatter: Indices of two columns to draw against each other.
     """
 

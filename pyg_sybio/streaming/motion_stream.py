@@ -99,7 +99,7 @@ class MotionStream:
             ends; `"mask"` leaves it zero in the prepared frames. (default: as in training)
         min_confidence: A joint counts as observed if its confidence is greater than this.
         enough: Fraction of the window that must be observed for :attr:`StreamOutput.enough`.
-        max_gap: A track starts anew after this many seconds without a pose.
+        max_gap: A track restarts after this many seconds without a pose.
         max_tracks: Maximum number of tracks; a new track replaces the one that has had no pose for longest.
         forget_after: A track is forgotten after this many seconds without a pose.
 
@@ -252,7 +252,7 @@ class MotionStream:
         return self._update(poses, confidences or {}, timestamp)
 
     def reset(self, track_id: int | None = None) -> None:
-        """Forget a track, or all tracks; the next pose starts anew."""
+        """Forget a track, or all tracks; the next pose starts a new window."""
         with self.lock:
             if track_id is None:
                 self._tracks.clear()

@@ -214,7 +214,7 @@ def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
     r"""Resample a motion; its last frame stays, because a prediction continues from there.
 
     Args:
-        motion: The motion. Without a frame rate of its own, it is taken to have this one.
+        motion: The motion. If it has no frame rate, this one is assumed.
         frame_rate: In Hz.
         least: Minimum number of last frames to keep of a motion that would become too long
             (:func:`~pyg_sybio.data.transforms.resample.most_frames`).

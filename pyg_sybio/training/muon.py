@@ -40,7 +40,7 @@ class Muon(Optimizer):
     two-dimensional parameters, and processes one matrix after the other.
 
     Args:
-        params: The parameters, or groups of them with settings of their own. Matrices and convolutions whose
+        params: The parameters, or parameter groups with separate settings. Matrices and convolutions whose
             smaller side has at least ``min_side`` entries get orthogonal steps; biases, norms, stacks of edge
             weights, and first and last layers with few coordinates or classes get AdamW steps.
         lr: Learning rate. (default: ``1e-3``)

@@ -82,7 +82,7 @@ class RecipeCLI(LightningCLI):
             raise RecipeError(_one_line(str(error), parser)) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """A trainer that logs for TensorBoard and as CSV, unless the recipe has loggers of its own."""
+        """Create a trainer that logs to TensorBoard and CSV files, unless the recipe defines loggers."""
         if self.config_init["trainer"]["logger"] is None:
             root = self.config_init["trainer"]["default_root_dir"] or "runs"
             tensorboard = TensorBoardLogger(root, name="")

@@ -176,7 +176,7 @@ def _draw_arrows(
     bare(axes)
     draw_segments(axes, pose, skeleton.edges, **_BONE)
     axes.scatter(pose[:, 0], pose[:, 1], s=14, c=theme.BLUE, zorder=2)
-    # The heaviest comes last and lies on top.
+    # The heaviest edge is drawn last, on top.
     for (receiver, sender), weight in reversed(edges.items()):
         arrow = FancyArrowPatch(
             tuple(pose[sender]),

@@ -66,7 +66,7 @@ class PoseArtist:
     def __init__(self, axes: Axes, skeleton: Skeleton, colors: Colors, *, width: float = 2.0) -> None:
         bones = np.array(skeleton.bone_pairs, dtype=int).reshape(-1, 2)
         sides = bone_sides(skeleton)
-        # The right lies on the left, and the left on the middle. Side -1 is the last colour.
+        # The right side is drawn over the left, and the left over the middle. Side -1 is the last colour.
         order = np.argsort(sides % len(colors), kind="stable")
         self._bones, self._bone_colors = bones[order], np.array(colors)[sides[order]]
         self._joint_colors = np.array(colors)[joint_sides(skeleton)]

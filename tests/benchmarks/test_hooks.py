@@ -24,7 +24,7 @@ class Out(NamedTuple):
 
 
 class Inner(nn.Module):
-    """A module with a product of its own and two layers, one of which runs twice."""
+    """A module with one product and two layers, one of which runs twice."""
 
     def __init__(self) -> None:
         super().__init__()

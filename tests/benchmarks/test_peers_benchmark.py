@@ -106,7 +106,7 @@ def _net(folder: Path, text: str) -> dict[str, Any]:
     return {"module": "net", "class": "Net"}
 
 
-# In processes of their own --------------------------------------------------------------------------------
+# In separate processes ------------------------------------------------------------------------------------
 
 
 def test_two_checkouts_with_the_same_package_names_do_not_mix(

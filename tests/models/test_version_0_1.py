@@ -98,7 +98,7 @@ def test_the_statistics_stay_those_of_the_network_after_a_copy_and_a_conversion(
     model, x = old_model(), motion(2, T)
     folded = model.folded()
     expected = folded(x.double()).actional
-    randomize(model)  # the copy has statistics of its own
+    randomize(model)  # the copy has separate statistics
     close(folded(x.double()).actional, expected, 0)
     close(folded.float()(x).actional.double(), expected, 1e-4)
 

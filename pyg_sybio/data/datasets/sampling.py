@@ -63,7 +63,7 @@ class Sampling:
         return ratio_range(self.observation_ratio)
 
     def draw_ratio(self) -> float:
-        """An observation ratio of the range, by torch's generator."""
+        """Draw an observation ratio from the range with torch's generator."""
         low, high = self.ratios
         return low if low == high else low + (high - low) * torch.rand(()).item()
 

@@ -9,7 +9,7 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_range, hide
 class DropFrames(MotionTransform):
     r"""Hide each frame with probability `p`: nobody is present in it. The motion keeps its length.
 
-    At least one frame in which somebody is seen is kept.
+    At least one frame with a person is kept.
 
     Args:
         p: Probability that a frame is hidden, from 0 to 1.
