@@ -362,12 +362,14 @@ def test_axes_name_the_error() -> None:
     assert Column("top-1, %", "top1").label(measured) == "top-1, %"
 
 
-@pytest.mark.parametrize(
-    ("name", "recipe"), [("networks", "nw_ucla_slim"), ("errors", "cmu_mocap"), ("folds", "nw_ucla")]
-)
-def test_committed_results_match_the_recipes(name: str, recipe: str) -> None:
-    results = Results(Path(__file__).parents[2] / "benchmarks" / "results", name, recipe)
+COMMITTED = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_committed_results_match_the_recipes(path: Path) -> None:
+    name, recipe = path.stem.split("-", 1)
+    results = Results(path.parent, name, recipe)
     asked = results.facts()["asked"]
-    plan = plan_runs(EXPERIMENTS[name], recipe, asked["overrides"], [0])
+    plan = plan_runs(EXPERIMENTS[name], recipe, asked["overrides"], asked["seeds"])
     shown = current(results.records(), plan, asked["split"])
     assert {record.run for record in shown} == {planned.run for planned in plan}

@@ -64,7 +64,6 @@ def write_array(path: Path, values: np.ndarray) -> Path:
         ((2, 5, 33, 3), "mediapipe33"),
         ((5, 25, 4), "ntu25"),  # a confidence after x, y, z, which OpenPose does not have
         ((5, 15, 2), "jhmdb15"),
-        ((5, 15, 3), "jhmdb15"),
         ((5, 21, 3), "hand21"),
     ],
 )
@@ -106,6 +105,8 @@ def test_any_numeric_type_in_npy(dtype: str, order: Any, tmp_path: Path) -> None
             None,
             "25 keypoints of 2 values, which no shipped skeleton would fit",
         ),
+        ((5, 15, 3), None, "15 keypoints of 3 values, which jhmdb15 and sbu15 would fit: expected"),
+        ((5, 20, 3), None, "20 keypoints of 3 values, which ucla20 and utd20 would fit: expected"),
         ((5, 26, 3), None, "26 keypoints of 3 values, which no shipped skeleton would fit"),
         ((5, 38, 3), None, "38 keypoints of 3 values, which no shipped skeleton would fit"),
         (
