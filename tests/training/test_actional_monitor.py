@@ -90,7 +90,9 @@ def test_absent_persons_do_not_count() -> None:
     ],
     ids=str,
 )
-def test_the_gradient_is_a_fraction_of_the_network_s(overrides: dict[str, Any], expected: tuple[str, ...]) -> None:
+def test_the_gradient_is_a_fraction_of_the_network_s(
+    overrides: dict[str, Any], expected: tuple[str, ...]
+) -> None:
     model: Any = with_gradients(build(**overrides))
     run = Run(model)
     run.step()
