@@ -1,5 +1,7 @@
 r"""Dense AGIM: all pairs of nodes at once, in training and in evaluation (Eq. 1 and 2)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,9 +29,11 @@ class DenseActionalGraph(nn.Module):
         See :class:`~pyg_sybio.nn.actional_graph.ActionalGraphInference`.
     """
 
+    inputs: Any = ActionalGraphInference.inputs  # with this module's own embeddings
+
     def __init__(self, module: ActionalGraphInference) -> None:
         super().__init__()
-        self.inputs, self.node_embedding = module.inputs, module.node_embedding
+        self.trajectories, self.node_embedding = module.trajectories, module.node_embedding
         self.joint_embedding = module.joint_embedding
         self.edge_mlps, self.joint_mlps = module.edge_mlps, module.joint_mlps
         self.f_embedding, self.g_embedding = module.f_embedding, module.g_embedding

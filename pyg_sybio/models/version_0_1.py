@@ -39,10 +39,10 @@ class OldActionalGraph(ActionalGraphInference):
         self._norm = (input_norm,)  # in a tuple, because it is the network's submodule
         self.to(module.joint_embedding.first.weight).train(module.training)
 
-    def inputs(self, x: Tensor) -> Tensor:
+    def trajectories(self, x: Tensor) -> Tensor:
         """Standardise each joint separately, and flatten its motion over the resampled frames."""
         [norm] = self._norm
-        return self.trajectories(norm.by_joint(x))
+        return super().trajectories(norm.by_joint(x))
 
 
 def use_old_actional_graphs(model: nn.Module, names: Container[str]) -> None:

@@ -166,7 +166,8 @@ class ActionalGraphInference(MessagePassing):
 
     def inputs(self, x: Tensor) -> Tensor:
         """Return the trajectories with the embeddings of the nodes added, ``[G, M, frames·D]``."""
-        return self.trajectories(x) + self.node_embedding
+        trajectories = self.trajectories(x)
+        return trajectories if self.node_embedding is None else trajectories + self.node_embedding
 
     def trajectories(self, x: Tensor) -> Tensor:
         """Flatten each joint's motion over the resampled frames: ``[G, T, M, D]`` to ``[G, M, frames·D]``."""

@@ -50,7 +50,7 @@ def test_equivalent_settings_are_the_same_run(overrides: list[str]) -> None:
     [
         ["--model.variant.hops", "1"],
         ["--model.preset", "mocap"],
-        ["--model.alpha", "0.2"],
+        ["--model.alpha", "0.3"],
         ["--trainer.max_steps", "7"],
         ["--data.settings.num_future", "9"],
         ["--data.test.num_clips", "9"],

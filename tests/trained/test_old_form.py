@@ -106,7 +106,7 @@ Edit = Callable[[dict[str, Any]], Any]
         ),
         (
             lambda d: d["settings"].update(url="http://example.org/x"),
-            "'training.settings.url': .*texts have no slashes",
+            "'training.settings.url': .*strings have no slashes",
         ),
         (lambda d: d.update(looks={"parts": [[0.5, 0.1]]}), "'part' is .*expected two shares"),
     ],
