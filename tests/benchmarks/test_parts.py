@@ -147,7 +147,8 @@ def test_parts_are_skipped_if_a_required_part_fails(parts: ModuleType) -> None:
 
 
 SCRIPT = f"""
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a shell
 from pathlib import Path
 sys.path.insert(0, {str(BENCHMARKS)!r})
 import parts
