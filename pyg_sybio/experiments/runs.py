@@ -29,10 +29,11 @@ from pyg_sybio.files import write_whole
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained.load import load_trained
+from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.keep_checkpoint import SECONDS_BETWEEN_CHECKPOINTS, KeepCheckpoint, Say
 from pyg_sybio.training.module import SybioModule, new_loss
 from pyg_sybio.training.named_class import recipe_dataset
-from pyg_sybio.training.recipes import RecipeCLI, data_of, prepare, settings, train
+from pyg_sybio.training.recipes import RecipeCLI, prepare, settings, train
 
 # Settings that do not affect the trained model.
 _INCIDENTAL = {
@@ -83,8 +84,8 @@ class Run:
 
     def trained(self, *, split: str) -> MeasuredModel:
         """The model of the last checkpoint, with averaged weights if the recipe averages them."""
-        data = data_of(self.recipe, self.overrides)
-        chosen = settings(self.recipe, self.overrides)["model"]
+        given = settings(self.recipe, self.overrides)
+        data, chosen = ClipDataModule(**given["data"]), given["model"]
         arguments = {key: chosen[key] for key in inspect.signature(new_loss).parameters if key in chosen}
         loss = new_loss(data.skeleton, data.feature_scale, **arguments)
         return MeasuredModel.of(load_trained(self.checkpoint), data.splits, split, loss)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from tiny_recipe import TINY
 
-from pyg_sybio.experiments.runs import Run, data_of, finish, identify, identity, that_matter
+from pyg_sybio.experiments.runs import Run, finish, identify, identity, that_matter
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
-from pyg_sybio.training.recipes import recipe_names
+from pyg_sybio.training.recipes import data_of, recipe_names
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:You're resuming from a checkpoint that ended before the epoch"

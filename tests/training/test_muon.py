@@ -105,6 +105,18 @@ def test_matrices_of_one_shape_do_not_mix() -> None:
         assert torch.allclose(weight, stepped(Muon([alone]), alone, [gradient]), atol=1e-6)
 
 
+def train_in_parallel(models: tuple[nn.Module, ...], optimizers: tuple[torch.optim.Optimizer, ...]) -> None:
+    """Four steps of several models on the same clips."""
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        clips = torch.randn(8, 20, 10, 1, generator=generator, dtype=torch.double)
+        for model in models:
+            model.zero_grad()
+            model(clips).square().mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+
+
 def test_other_parameters_step_as_with_adamw() -> None:
     model = network()
     adamws = [model[0].bias, model[3].bias, model[5].weight, model[5].bias]
@@ -114,14 +126,7 @@ def test_other_parameters_step_as_with_adamw() -> None:
     settings = {"lr": 0.01, "weight_decay": 0.2, "betas": (0.8, 0.9)}
     ours = Muon(model.parameters(), **settings)
     both = (Muon(matrices, **settings), AdamW(twins, **settings))
-    generator = torch.Generator().manual_seed(1)
-    for _ in range(4):
-        clips = torch.randn(8, 20, 10, 1, generator=generator, dtype=torch.double)
-        for it in (model, twin):
-            it.zero_grad()
-            it(clips).square().mean().backward()
-        for optimizer in (ours, *both):
-            optimizer.step()
+    train_in_parallel((model, twin), (ours, *both))
     for weight, other in zip(adamws, twins, strict=True):
         assert torch.equal(weight, other)
 
@@ -185,14 +190,7 @@ def test_a_group_steps_as_with_an_optimizer_of_its_own() -> None:
     together = Muon(groups_of(model), lr=0.1)
     first, second = groups_of(twin)
     apart = (Muon(first["params"], lr=0.1, weight_decay=0.5), Muon(second["params"], 0.02, 0.0))
-    generator = torch.Generator().manual_seed(1)
-    for _ in range(4):
-        clips = torch.randn(8, 20, 10, 1, generator=generator, dtype=torch.double)
-        for it in (model, twin):
-            it.zero_grad()
-            it(clips).square().mean().backward()
-        for optimizer in (together, *apart):
-            optimizer.step()
+    train_in_parallel((model, twin), (together, *apart))
     for weight, other in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(weight, other, atol=1e-12, rtol=1e-9)
 
