@@ -24,12 +24,12 @@ def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text in UTF-8, by the rules of :func:`write_whole`."""
+    """Write a text in UTF-8, atomically (:func:`write_whole`)."""
     write_whole(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a value as strict JSON, by the rules of :func:`write_whole`."""
+    """Write a value as strict JSON, atomically (:func:`write_whole`)."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
@@ -55,7 +55,7 @@ def read_json(path: Path, *, expected: str = "JSON") -> Any:
 
 
 def parse_json(text: str, where: str, *, expected: str = "JSON") -> Any:
-    """The document in a text, by the rules of :func:`read_json`; errors begin with `where`."""
+    """The document in a JSON text, with the checks of :func:`read_json`; errors begin with `where`."""
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
@@ -78,7 +78,7 @@ def check_schema(document: Any, schema: Path, where: str = "") -> None:
     Raises:
         ValueError: If the document does not follow the schema.
     """
-    import jsonschema  # takes a third of a second, and files of the package are not checked
+    import jsonschema  # takes a third of a second, and is not needed for files of the package
 
     errors = jsonschema.Draft202012Validator(_schema(schema)).iter_errors(document)
     if (error := jsonschema.exceptions.best_match(errors)) is not None:
@@ -97,7 +97,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {twice!r} twice in one object, expected it once")
+        raise ValueError(f"the key {twice!r} is repeated in one object, expected it once")
     return document
 
 

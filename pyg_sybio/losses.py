@@ -56,10 +56,10 @@ class SymbioticLoss(nn.Module):
             which prevents overconfident probabilities (Szegedy et al., 2016). The paper does not use it.
             (default: :obj:`0.0`)
         feature_scale: If given, replaces the :math:`\ell_1` norm by the **mean** distance per joint and
-            frame, :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, and that of the bones by the mean absolute
-            difference of a feature, in the same unit as far as it is the same for all joints. The scale
-            :math:`s` gives the unit: the standard deviations for z-scores, one over the size of the body for
-            positions. (default: :obj:`None`)
+            frame, :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, and for bones by the mean absolute difference
+            of a feature, multiplied by :math:`s` if it is the same for all joints. The scale :math:`s` gives
+            the unit: the standard deviations for z-scores, one over the size of the body for positions.
+            (default: :obj:`None`)
         time_exponent: Exponent :math:`p` of the weight :math:`t^{-p}` of future frame :math:`t = 1, 2, \dots`
             in the prediction loss. Errors grow with time, so without weights, as in the paper, the last
             frames dominate the loss. (default: :obj:`0.0`)

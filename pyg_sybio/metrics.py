@@ -267,7 +267,7 @@ def percentage_of_correct_keypoints(
         prediction: Predicted joint positions.
         target: Recorded joint positions.
         threshold: Largest error of a correct joint, relative to the size of the body.
-        mask: Mask of the recorded joints; the others do not count, neither for the size. (default: all)
+        mask: Mask of the recorded joints; the others count neither as joints nor for the size. (default: all)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
@@ -313,7 +313,7 @@ def position_errors(
     Returns:
         `[N, T]` each, NaN in a frame without a recorded joint: the mean distance of the joints (`mpjpe_mm` in
         millimetres if the unit is `m`, `cm` or `mm`, else `mpjpe` in the given unit), and `pck@0.05`, the
-        fraction of joints whose error is below 0.05 of the larger side of the recorded clip.
+        fraction of joints whose error is below 0.05 of the largest side of the box around the recorded clip.
 
     Raises:
         ValueError: If the shapes do not fit.

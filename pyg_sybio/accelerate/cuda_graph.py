@@ -57,9 +57,9 @@ class Graphed:
         if example.device.type != "cuda":
             raise ValueError(f"'example' is on {example.device}, expected a CUDA device")
         self.clone = clone
-        self._model = model  # kept, because the graph reads its weights wherever they are
+        self._model = model  # kept alive, because the graph reads the memory of its weights
         self._input = example.clone(memory_format=torch.contiguous_format)
-        # On the device, because with a mask on the host, absent persons would be removed on the host.
+        # With a mask on the host, the model would remove absent persons on the host, outside of the graph.
         self._present = None if present is None else present.to(example.device)
         self._graph = torch.cuda.CUDAGraph()
 

@@ -35,7 +35,7 @@ class FoldedBlock(nn.Module):
         block: The block (:class:`~pyg_sybio.nn.blocks.GraphTemporalBlock`); later changes of its weights do
             not affect this copy.
         assignment: Matrix :math:`S` that maps features of the other scale to the nodes of the block; None for
-            a block without fusion. (default: :obj:`None`)
+            a block without fusion. (default: none)
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`; in a fused block, a tuple with the features of the other scale
@@ -91,7 +91,7 @@ class FoldedBlock(nn.Module):
         chunks = num_chunks(x, x.size(1) * x.size(2) * self.own.size(1) * x.element_size())
         hidden = apply_in_chunks(self._graph_product, chunks, x, actional, other).relu_()
         here = hidden.device.type == "cpu" and not torch.compiler.is_compiling()
-        exact = self.temporal.dtype != torch.bfloat16  # the block may have been lowered since
+        exact = self.temporal.dtype != torch.bfloat16  # the block may have been cast after its construction
         if self.tiles is not None and here and exact and hidden[..., 0].numel() >= _MANY:
             out = convolve_in_tiles(hidden, self.tiles, self.temporal_bias)
         else:

@@ -20,7 +20,7 @@ MAX_FUTURE = 1000
 """Maximum number of frames that a model predicts."""
 
 _MAX_GRAPH_ENTRIES = 2**23  # of the structural graphs of all layers
-_MAX_FEATURES = 2**25  # between two blocks, of one person
+_MAX_FEATURES = 2**25  # values between two blocks, for one person
 _MAX_JOINTS = 512
 _MAX_EDGES = 1024  # of the skeleton
 _MAX_BONE_LINKS = 4096  # pairs of bones with a common joint
@@ -84,7 +84,7 @@ def check_plain(document: Any, where: str) -> None:
 
     Args:
         document: The document.
-        where: What error messages call it.
+        where: Name of the document in error messages.
 
     Raises:
         ValueError: If a value has another type, is not finite or is too large, or if there are too many
@@ -132,9 +132,9 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
 
     Args:
         config: The complete :attr:`SybioGNN.config <pyg_sybio.models.sybio_gnn.SybioGNN>`.
-        where: What error messages call it.
-        weights_file: The file that contains the weights; its size bounds the size of the model. (default: not
-            compared)
+        where: Name of the file in error messages.
+        weights_file: The file that contains the weights; its size bounds the size of the model. (default: no
+            such bound)
 
     Raises:
         ValueError: If a value is missing, of another type, or out of its range; if the model would need too
@@ -161,7 +161,7 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
     if not len(config["strides"]) == len(config["channels"]) > 0:
         raise ValueError(
             f"{where}: 'strides' has {len(config['strides'])} entries, but 'channels' has "
-            f"{len(config['channels'])}, expected as many, at least one"
+            f"{len(config['channels'])}, expected the same number, at least one"
         )
     for name in _CHOICES:
         if not isinstance(config[name], bool):
@@ -181,8 +181,8 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
             f"{where}: the config describes a model of about {weights:.3g} weights and {graph_entries:.3g} "
             f"entries of graphs, expected at most {MAX_NUMBERS:.3g} and {_MAX_GRAPH_ENTRIES:.3g}"
         )
-    # A weight takes at least two bytes. Small models are not checked, because loading names the first tensor
-    # that # differs.
+    # A weight takes at least two bytes. Small models are not checked, because the error of loading their
+    # weights names the first tensor that differs.
     if weights_file is not None and weights > (size := weights_file.stat().st_size) // 2 + 2**20:
         raise ValueError(
             f"{where}: the config describes a model of about {weights:.3g} weights, "
@@ -194,7 +194,7 @@ def check_window(config: Mapping[str, Any], num_frames: int, where: str) -> None
     """Raise an error if a window of frames needs too much memory in a model with a valid config.
 
     Raises:
-        ValueError: If the widest features of one person in all frames have too many numbers.
+        ValueError: If the largest features between two blocks have too many values per person.
     """
     widest = 0
     length, num_joints = num_frames, len(config["skeleton"]["joints"])
@@ -209,7 +209,7 @@ def check_window(config: Mapping[str, Any], num_frames: int, where: str) -> None
 
 
 def bounded_skeleton(document: Any, where: str) -> Skeleton:
-    """Build the skeleton described by a file, unless it is larger than any body.
+    """Build the skeleton described by a file, with limits on its size.
 
     Raises:
         ValueError: If it is too large, or is not a skeleton.

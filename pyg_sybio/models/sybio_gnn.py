@@ -24,7 +24,7 @@ from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.skeleton import Skeleton
 
-# Arguments of the model that each network takes as they are.
+# Arguments of the model that are passed unchanged to each network.
 _OF_EACH_NETWORK = (
     *("channels", "strides", "fusions", "kernel_size", "parts", "shared_branches", "head_channels"),
     *("actional_graphs", "actional_channels", "actional_iterations", "actional_frames", "actional_scale"),
@@ -251,7 +251,7 @@ class SybioGNN(nn.Module):
         network_logits = self._recognize(
             [each.features for each in (joints, bones) if each is not None], persons
         )
-        logits = None  # of the mean of the networks' probabilities
+        logits = None  # log of the mean probabilities of the networks
         if network_logits is not None:
             logits = network_logits.logsumexp(dim=0) - math.log(len(network_logits))
         probabilities = None if logits is None else persons.from_clips(logits.softmax(dim=-1))  # [G, C]
@@ -355,7 +355,8 @@ class SybioGNN(nn.Module):
         return persons.dense(persons.x)
 
     def _persons(self, batch: Data | Tensor | np.ndarray, present: Tensor | None) -> Persons:
-        like = next(each for each in self.buffers() if each.is_floating_point())  # weights may be rounded
+        # Not a parameter, because the parameters of a folded model may be in bfloat16.
+        like = next(each for each in self.buffers() if each.is_floating_point())
         if isinstance(batch, np.ndarray):
             batch = torch.from_numpy(batch).to(like.device)
         # Batch norms mix persons in training, so absent persons must not be included.

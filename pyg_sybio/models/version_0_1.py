@@ -14,7 +14,7 @@ class OldActionalGraph(ActionalGraphInference):
     r"""AGIM as in version 0.1: each joint is standardised separately, and embeddings have no batch norm.
 
     Args:
-        module: The present module, whose arguments are taken.
+        module: The current module, whose arguments and type are copied.
         input_norm: The input normalisation of its network.
     """
 
@@ -36,7 +36,7 @@ class OldActionalGraph(ActionalGraphInference):
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
         )
         self.register_parameter("node_embedding", None)
-        self._norm = (input_norm,)  # in a tuple, because it is the network's submodule
+        self._norm = (input_norm,)  # in a tuple, because it must not become a submodule a second time
         self.to(module.joint_embedding.first.weight).train(module.training)
 
     def trajectories(self, x: Tensor) -> Tensor:
@@ -46,11 +46,11 @@ class OldActionalGraph(ActionalGraphInference):
 
 
 def use_old_actional_graphs(model: nn.Module, names: Container[str]) -> None:
-    """Replace every AGIM in a model by that of version 0.1 if the names of the weights are its.
+    """Replace every AGIM in a model by the AGIM of version 0.1 if the weights are from that version.
 
     Args:
         model: The model, which is changed in place.
-        names: Names of the weights to be loaded.
+        names: Names of the weights, which show their version.
     """
     for name, network in model.named_modules():
         if isinstance(network, SymbioticNetwork) and f"{name}.actional_graph.f_embedding.0.weight" in names:

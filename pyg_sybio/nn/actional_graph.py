@@ -13,7 +13,7 @@ from torch_geometric.nn import MessagePassing
 from pyg_sybio import graphs
 from pyg_sybio.skeleton import Skeleton
 
-_EMBEDDING_STD = 0.5  # at the start, relative to the standardised trajectories
+_EMBEDDING_STD = 0.5  # standard deviation of new node embeddings; standardised trajectories have 1
 
 
 class ActionalMLP(nn.Module):
@@ -94,14 +94,14 @@ class ActionalGraphInference(MessagePassing):
     Note:
         The paper assumes a fixed clip length. Here trajectories are resampled (linearly in time, with aligned
         ends), so that clips may have any length. The paper does not give :math:`K`; Fig. 9 shows 0 to 4. Each
-        propagation averages over the senders, which makes the joints alike: with :math:`K = 2`, the rows of
-        trained graphs hardly differed.
+        propagation averages over the senders, which makes the features of the joints similar: with
+        :math:`K = 2`, the rows of trained graphs hardly differed.
 
-        The paper has no :math:`e_i`. All weights are shared by the joints, so without it, two joints with the
-        same standardised trajectory have the same row, whatever they are.
+        The paper has no :math:`e_i`. All weights are shared by the joints, so without :math:`e_i`, any two
+        joints with the same standardised trajectory have the same row.
 
-        All perceptrons are the same (section 6.1.2), including :math:`f_{emb}` and :math:`g_{emb}`, whose
-        batch norms keep their outputs, and so the gradients of the affinities, from vanishing. The batch norm
+        All perceptrons have the same layers (section 6.1.2), including :math:`f_{emb}` and :math:`g_{emb}`.
+        Their batch norms keep the outputs, and so the gradients of the affinities, from vanishing. The norm
         of :math:`g_{emb}` has no bias, because a bias would add the same value to a whole row, which cancels
         in the softmax. The paper has :math:`s = 1`. The sum of :math:`d` products of normalised features has
         a standard deviation of about :math:`\sqrt{d}`; with the default, an untrained softmax is neither

@@ -166,8 +166,8 @@ class Backbone(nn.Module):
 
     Note:
         The paper describes three individual networks with the same architecture. With a single set of
-        weights, the parameter counts of the whole model and of the joint network are near the paper's; the
-        counts of its other variants match neither (``docs/equations.md``).
+        weights, the parameter counts of the whole model and of the joint network are near the paper's. The
+        paper's other variants match neither a single set nor three sets (``docs/equations.md``).
     """
 
     def __init__(self, branches: Sequence[MultiscaleGCN], num_orders: int) -> None:

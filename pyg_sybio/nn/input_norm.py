@@ -15,8 +15,8 @@ class InputNorm(nn.Module):
     :math:`\sigma` over the joints and features of order :math:`\beta`. This lower bound prevents joints that
     hardly move in training from being amplified in evaluation.
 
-    AGIM takes the poses with one mean and one standard deviation per feature for all joints
-    (:meth:`whole_body`), which keep where a joint is relative to the others.
+    AGIM takes poses that are standardised with one mean and one standard deviation per feature for all joints
+    (:meth:`whole_body`), which preserves the relative positions of the joints.
 
     Args:
         num_orders: Number of orders of difference in the input.

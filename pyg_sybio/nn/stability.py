@@ -82,7 +82,7 @@ def inferred_graph_distortion(x: Tensor, *, epsilon: float) -> float:
         x: The unperturbed motion of one person, :math:`(T, M, D)`.
         epsilon: Radius of the perturbation.
     """
-    # Not by |a|² + |b|² - 2ab: far from the origin it underestimates distances, which would break the bound.
+    # The formula |a|² + |b|² - 2ab would underestimate distances far from the origin and break the bound.
     distances = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
     diameters = distances.flatten(1).amax(dim=1)  # [T]
     num_joints = x.size(1)

@@ -45,7 +45,7 @@ _PAGE_HEADERS = {
 }
 _VIEWER_RATE = 20.0  # messages per second
 _VIEWER_BYTES = 4096
-_WISH = "{'type': 'watch' or 'pause', 'source': ...}"
+_REQUEST = "{'type': 'watch' or 'pause', 'source': ...}"
 
 
 def create_app(
@@ -75,7 +75,7 @@ def create_app(
     Note:
         The model answers all waiting frames in one call (:class:`~pyg_sybio.serving.turns.Turns`). It leaves
         half of the processors to messages and to the programs that send poses: if one thread of the model had
-            to wait for a busy processor, all of its threads would wait in every operation.
+        to wait for a busy processor, all of its threads would wait in every operation.
     """
     limits = limits or Limits()
     first = start_stream(None)
@@ -219,19 +219,19 @@ class _Routes:
         Raises:
             ValueError: If the message is invalid.
         """
-        wish = parse_json(text, "not JSON", expected=_WISH)
-        if not isinstance(wish, dict) or wish.get("type") not in ("watch", "pause"):
-            raise ValueError(f"expected {_WISH}")
+        request = parse_json(text, "not JSON", expected=_REQUEST)
+        if not isinstance(request, dict) or request.get("type") not in ("watch", "pause"):
+            raise ValueError(f"expected {_REQUEST}")
         audience = self._service.audience
-        channel = audience.channels.get(str(wish.get("source")))
+        channel = audience.channels.get(str(request.get("source")))
         if channel is None:
-            raise ValueError(f"source {str(wish.get('source'))[:40]!r} does not exist or has left")
-        if wish["type"] == "watch":
+            raise ValueError(f"source {str(request.get('source'))[:40]!r} does not exist or has left")
+        if request["type"] == "watch":
             audience.watch(viewer, channel)
-        elif not isinstance(wish.get("paused"), bool):
+        elif not isinstance(request.get("paused"), bool):
             raise ValueError("'paused' is missing, expected true or false")
         else:
-            audience.pause(channel, wish["paused"])
+            audience.pause(channel, request["paused"])
 
 
 async def _first_to_end(*parts: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -1,4 +1,4 @@
-"""One WebSocket connection: limits for incoming messages, error messages, and the reason of its close."""
+"""One WebSocket connection: limits for incoming messages, error messages, and the reason for closing it."""
 
 import asyncio
 import contextlib

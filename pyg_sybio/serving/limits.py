@@ -9,7 +9,7 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class CloseCode(IntEnum):
-    """Close codes of WebSockets. Those from 4000 are for applications; these resemble HTTP status codes."""
+    """Close codes of WebSockets. Codes from 4000 are for applications; these resemble HTTP status codes."""
 
     UNSUPPORTED = 1003
     TOO_BIG = 1009

@@ -42,7 +42,7 @@ class Windows:
         observed_ratios: Fraction of each window's joints that were observed.
         prepared: The windows, one person per track.
         probabilities: Class probabilities, filled in by :func:`answer`.
-        future: Forecasts in the space and with the joints of the incoming poses, filled in likewise.
+        future: Forecasts in the space and with the joints of the incoming poses, also filled in by it.
 
     Shapes:
         - **probabilities:** `[P, C]`

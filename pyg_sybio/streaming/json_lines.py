@@ -28,7 +28,7 @@ MAX_LINE = 2**20
 
 @dataclass(frozen=True)
 class Item:
-    """One input: the number of its line or frame, from 1, and a frame, a reset, or an error in it."""
+    """A frame, a reset, or an error, with the number of its line or frame, counted from 1."""
 
     number: int
     content: Frame | Reset | ValueError
@@ -100,7 +100,7 @@ class Summary:
         frames: Number of frames.
         dropped: Number of frames that were too late to be answered.
         refused: Number of invalid lines or frames.
-        first_error: Error of the first of them.
+        first_error: Error of the first invalid line or frame.
         latencies: Durations of the updates.
         seconds: Time from the start to the end.
     """
@@ -127,7 +127,7 @@ class Summary:
 class Pace:
     r"""Waits until frames are due, in real time or faster.
 
-    The interval between two frames is that of their timestamps, divided by the speed.
+    The interval between two frames is the difference of their timestamps, divided by the speed.
 
     Args:
         speed: Multiple of real time.

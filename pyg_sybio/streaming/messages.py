@@ -8,7 +8,7 @@ Input is frames, and resets of one track or of all:
      "people": [{"track": 0, "joints": [[0.1, 1.2, 3.0], null], "confidence": [0.9, 0.0]}]}
     {"type": "reset", "track": 0}
 
-A joint that was not observed is null, or one of its numbers is. ``timestamp`` (in seconds), ``confidence``
+A joint that was not observed is null or contains null. ``timestamp`` (in seconds), ``confidence``
 and ``track`` (default 0) are optional. Output is a greeting, results and errors:
 
 .. code-block:: json

@@ -259,7 +259,7 @@ class MotionStream:
             else:
                 self._tracks.pop(track_id, None)
 
-    # The parts of an update; `update_together` runs those of several streams -----------------------------
+    # Steps of an update; `update_together` runs each step for several streams ----------------------------
 
     def _update(
         self, poses: Mapping[int, Pose], confidences: Mapping[int, Confidence], timestamp: float | None
@@ -294,7 +294,7 @@ class MotionStream:
             if track is not None and timestamp <= track.newest:
                 raise ValueError(
                     f"'timestamp' is {timestamp:g} s, but the newest pose of track {track_id} is at "
-                    f"{track.newest:g} s: expected a later time (a reset starts the track anew)"
+                    f"{track.newest:g} s: expected a later time (a reset restarts the track)"
                 )
         for track_id, (pose, present) in read.items():
             track = self._tracks.pop(track_id, None)
@@ -336,7 +336,7 @@ class MotionStream:
                 return
 
     def windows(self, track_ids: Iterable[int]) -> list[Windows]:
-        """Return the prepared windows of tracks, those of the same length together if possible."""
+        """Prepare the windows of tracks, windows of the same length together if possible."""
         together = self.preparation.can_apart
         groups: dict[int, dict[int, np.ndarray]] = {}
         for track_id in track_ids:

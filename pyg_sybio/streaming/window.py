@@ -20,8 +20,8 @@ _MIN_POSES = 32
 class Track:
     r"""The recent poses of one person, as they arrived.
 
-    The window bounds the memory, whatever the rate of the poses: if they arrive faster than `max_rate`,
-    intermediate poses are dropped, but never the newest one.
+    The memory is bounded for any rate of the poses: if they arrive faster than `max_rate`, intermediate poses
+    are dropped, but never the newest one.
 
     Args:
         skeleton: The skeleton of the poses.
@@ -90,7 +90,7 @@ class Track:
         r"""Positions of the window's frames among the stored poses, `[T]`.
 
         The last position is the newest pose. The position of a frame between two poses is fractional. The
-        window reaches back no further than the poses do.
+        window does not start before the oldest stored pose.
         """
         times = self.times
         span = (times[-1] - times[0]) * self.frame_rate + _SAME_FRAME

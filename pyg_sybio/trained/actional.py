@@ -17,7 +17,7 @@ class ActionalGraphs(NamedTuple):
     Args:
         graphs: The weight with which joint `i` receives from joint `j`.
         poses: The last observed pose, in the space of the training clips.
-        clip: The number of each graph's clip.
+        clip: The index of each graph's clip.
         y: The class of each graph's clip.
 
     Shapes:
@@ -54,8 +54,8 @@ def actional_graphs(
 
     Args:
         model: The model on the device to use; it is left in evaluation mode.
-        dataset: Clips as the model was trained on.
-        numbers: The numbers of the clips. (default: all)
+        dataset: Clips, prepared as in training.
+        numbers: Indices of the clips. (default: all)
         batch_size: The number of clips in a batch; it does not change the result.
         progress: Show a progress bar on stderr.
 
@@ -66,7 +66,7 @@ def actional_graphs(
     chosen = None if numbers is None else torch.tensor(numbers)
     for part, batch, out in batches(model, dataset, chosen, batch_size=batch_size, progress=progress):
         graphs, poses = _actional(out), dense(batch, "x", model.skeleton.num_joints)[..., -1, :, :]
-        # [N, P, M, M], or [N, M, M] of clips with one person each.
+        # [N, P, M, M], or [N, M, M] if each clip has one person.
         persons = graphs.shape[1] if graphs.dim() == 4 else 1
         y = batch.y.cpu().repeat_interleave(persons)
         found.append(
@@ -94,7 +94,7 @@ def actional_graphs_of(model: Any, x: Tensor) -> Tensor:
 def _actional(out: SybioOutput) -> Tensor:
     if out.actional is None:
         raise ValueError(
-            "the model has no actional graphs: it was made without them ('actional' or 'joints' is False), "
+            "the model has no actional graphs: it was built without them ('actional' or 'joints' is False), "
             "or is an export that leaves them out"
         )
     return out.actional

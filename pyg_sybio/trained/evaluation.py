@@ -1,4 +1,4 @@
-r"""Accuracy and motion errors of a model over a data set, next to zero velocity, from one pass."""
+r"""Accuracy and motion errors of a model and of the zero-velocity baseline, from one pass over a data set."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ def motion_errors(
 ) -> dict[str, Tensor]:
     """The errors `[n, T]` of predictions as defined by a data set, NaN in a frame without a recorded joint.
 
-    The error of a prediction that is NaN is infinite, to distinguish it from a frame without a recording.
+    If a prediction is NaN, its error is infinite, which distinguishes it from a frame without a recording.
     """
     if recorded is None:  # data sets whose clips are complete need not handle masks
         measured = torch.ones(target.shape[:2], dtype=torch.bool, device=target.device)
@@ -130,8 +130,8 @@ def answers(
         views: Test-time augmentation. (default: none)
 
     Raises:
-        ValueError: If skeleton or classes of the data are not those of the model, or the data set lacks a
-            view (:meth:`~pyg_sybio.trained.views.Views.versions`).
+        ValueError: If the skeleton or the classes of the data differ from the model's, or the data set lacks
+            a view (:meth:`~pyg_sybio.trained.views.Views.versions`).
     """
     _check_fit(model, dataset)
     errors: dict[str, dict[str, ErrorByHorizon]] = {}
@@ -154,7 +154,7 @@ def answers(
 
 
 def numbered_clip(dataset: Dataset, number: int) -> Data:
-    """Get a clip with random numbers that only depend on its index; restores the state of torch's generator.
+    """Return a clip whose random transforms only depend on its index; torch's generator is not affected.
 
     Raises:
         ValueError: If there is no such clip.
@@ -199,7 +199,7 @@ def evaluate(
         are ``mirrored``.
 
     Raises:
-        ValueError: If skeleton or classes of the data are not those of the model, or no class has a name
+        ValueError: If the skeleton or the classes of the data differ from the model's, or no class has a name
             in `actions`.
     """
     _chosen_classes(list(dataset.class_names), actions)  # a wrong name is reported before the pass
@@ -215,7 +215,7 @@ def summary(
     seen_classes: Tensor | None = None,
     actions: Sequence[str] | None = None,
 ) -> Report:
-    r"""Accuracy and motion errors from a model's answers; the other arguments are those of :func:`evaluate`.
+    r"""Accuracy and motion errors from a model's answers; see :func:`evaluate` for the other arguments.
 
     Returns:
         Plain values, ready for JSON. ``recognition`` has the number of clips and their classes, and, if there
@@ -263,7 +263,7 @@ def batches(
     progress: bool,
     views: Views = ONE_VIEW,
 ) -> Iterator[tuple[Tensor, Batch, SybioOutput]]:
-    """The numbers of some clips (by default all), their batch, and the output of the model."""
+    """The indices of some clips (by default all), their batch, and the output of the model."""
     model.eval()
     # An exported model has no torch parameters, and its inputs are on the CPU.
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
@@ -284,7 +284,7 @@ def _check_fit(model: Any, dataset: Dataset) -> None:
         raise ValueError(
             f"the model has skeleton '{model.skeleton.name}', but the data has '{dataset.skeleton.name}'"
         )
-    # It is 0 for a model without recognition.
+    # A model without recognition has 0 classes.
     if model.num_classes not in (0, len(dataset.class_names)):
         raise ValueError(
             f"the model has {model.num_classes} classes, but the data has {len(dataset.class_names)}"

@@ -46,8 +46,8 @@ def push_to_hub(
         The URL of the commit.
 
     Raises:
-        ValueError: If the name is not valid for a repository. FileNotFoundError: If the folder lacks one of
-            :data:`FILES`.
+        ValueError: If the name is not valid for a repository.
+        FileNotFoundError: If the folder lacks one of :data:`FILES`.
         ModuleNotFoundError: Without ``huggingface_hub``.
     """
     _check_name(name)
@@ -79,8 +79,8 @@ def pull(name: str, *, revision: str | None = None, token: str | None = None) ->
         <pyg_sybio.models.sybio_gnn.SybioGNN.from_pretrained>`.
 
     Raises:
-        ValueError: If the name is not valid for a repository. FileNotFoundError: If the hub does not have the
-            model, denies access to it, or cannot be reached.
+        ValueError: If the name is not valid for a repository.
+        FileNotFoundError: If the hub does not have the model, denies access to it, or cannot be reached.
         ModuleNotFoundError: Without ``huggingface_hub``.
     """
     _check_name(name)
@@ -92,7 +92,7 @@ def pull(name: str, *, revision: str | None = None, token: str | None = None) ->
         return Path(snapshot_download(name, allow_patterns=list(FILES), **arguments))
     except (HfHubHTTPError, OSError) as error:
         raise FileNotFoundError(
-            f"'{name}' is not a local folder, and the hub does not give a model of that name: {error}"
+            f"'{name}' is not a local folder, and cannot be downloaded from the hub: {error}"
         ) from error
 
 

@@ -24,7 +24,7 @@ class Liveness(NamedTuple):
     Args:
         row_distance: Total variation :math:`\frac{1}{2} \sum_k |A_{ik} - A_{jk}|` between the rows of two
             joints, averaged over all pairs: 0 if all joints receive the same, at most 1.
-        entropy: Entropy of a row, as a fraction of that of a uniform row, :math:`\log M`.
+        entropy: Entropy of a row, as a fraction of the entropy of a uniform row, :math:`\log M`.
     """
 
     row_distance: float

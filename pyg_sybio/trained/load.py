@@ -17,7 +17,7 @@ from pyg_sybio.trained.torch_file import read_torch_file
 from pyg_sybio.trained.trained import Trained
 
 _PREFIX = "model."  # of the network's weights in a checkpoint
-_DAMAGED = "the weights are damaged: they are not those that were written"
+_DAMAGED = "the weights are damaged: their digest differs from the digest in the document"
 
 
 def load_trained(path: str | Path, *, root: str | Path | None = None) -> Trained:
@@ -35,7 +35,8 @@ def load_trained(path: str | Path, *, root: str | Path | None = None) -> Trained
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If it is not a trained model, is damaged, or contains what a model file may not contain.
+        ValueError: If it is not a trained model, is damaged, or has a content that is not allowed in model
+            files.
     """
     path = Path(path)
     try:
@@ -87,7 +88,7 @@ def _from_onnx(path: Path) -> Trained:
 
 
 def _trained(config: Any, weights: Mapping[str, Tensor], document: Any, digest: str, file: Path) -> Trained:
-    """Check everything before anything is built."""
+    """Check all contents of a model file, then build the model."""
     check_document(document)
     check_config_bounds(config, "the model's config", weights_file=file)
     check_window(config, document["preparation"]["num_observed"], "the model's config")

@@ -1,4 +1,4 @@
-"""Metrics with state, for loops over a data set."""
+"""Metrics that accumulate over the batches of a data set."""
 
 import torch
 from torch import Tensor
@@ -7,8 +7,8 @@ from torch import Tensor
 class ErrorByHorizon:
     r"""Mean motion error at each predicted frame, per class and overall.
 
-    An error of NaN was not measured, because nothing was recorded in that frame: the clip does not count
-    there. Sums are in double precision, so the result does not depend on the batch size or the order.
+    An error of NaN means that nothing was recorded in that frame: the clip does not count there. Sums are in
+    double precision, so the result does not depend on the batch size or the order.
 
     Args:
         num_frames: The number `T` of predicted frames.
@@ -16,7 +16,7 @@ class ErrorByHorizon:
         device: Where the sums are kept. (default: the CPU, as not all devices have double precision)
 
     Attributes:
-        sums: The tensors that processes have to add up to get the means over all of them.
+        sums: The tensors to add over all processes, in place, to get the means over all processes.
         count: The number of clips per class [C] that were recorded in any frame.
     """
 
@@ -63,9 +63,10 @@ class ErrorByHorizon:
         r"""The means so far.
 
         Returns:
-            * `mean_of_clips` `[T]`: over all clips that were recorded there;
-            * `mean_of_classes` `[T]`: over the means of all classes with such clips, the usual average over
-            actions; * `by_class` `[C, T]`: over such clips of a class, NaN if it has none; * `count` `[C]`.
+            * `mean_of_clips` `[T]`: over all clips that were recorded in the frame;
+            * `mean_of_classes` `[T]`: over the classes in `by_class`, the usual average over actions;
+            * `by_class` `[C, T]`: over the recorded clips of a class, NaN if it has none;
+            * `count` `[C]`.
         """
         by_class = self._total / self._recorded  # 0 / 0 is NaN: a class without clips has no error
         return {

@@ -26,16 +26,16 @@ def model_card(
 
     Args:
         model: The model.
-        document: Its document; the settings of its data are shown as they are.
+        document: Its document; the settings of its data are copied unchanged.
         report: A report of ``sybio evaluate``. Without one the card says that the model was not evaluated.
         title: The name of the model.
 
     Returns:
-        Markdown with a YAML header (between two lines ``---``), in which ``model-index`` holds the figures of
-        the report.
+        Markdown with a YAML header (between two lines ``---``), in which ``model-index`` contains the values
+        of the report.
 
     Raises:
-        ValueError: If the report is of another data set or of other classes.
+        ValueError: If the report is for another data set or for other classes.
     """
     if report is not None:
         _check_report(report, document)
@@ -125,7 +125,7 @@ def _check_report(report: Mapping[str, Any], document: Mapping[str, Any]) -> Non
 
 
 def _index(name: str, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The results on the data of a name, in the form of the hub."""
+    """Yield the results of a report as entries of the hub's ``model-index``; `name` is the data set's."""
     dataset = {"name": name, "type": name.lower().replace(" ", "-"), "split": report["split"]}
     recognition = report.get("recognition", {})
     accuracies = {
@@ -158,8 +158,8 @@ def _results(report: Mapping[str, Any] | None, data: str) -> str:
         return "The model was not evaluated."
     parts = [
         f"On the split `{report['split']}` of {data}. Zero velocity keeps the last observed pose. The ratio "
-        "is the model's figure divided by zero velocity's figure: below 1 is better for errors, above 1 for "
-        "the share of correct joints (pck).",
+        "is the value of the model divided by the value of zero velocity: below 1 is better for errors, "
+        "above 1 for the fraction of correct joints (pck).",
         format_report(report, by_class=False),
     ]
     if recall := report.get("recognition", {}).get("recall"):
@@ -186,8 +186,8 @@ def _limits(
         yield f"It predicts one future of {future}, without alternatives."
     if report is not None:
         yield (
-            "The results are of recordings of the same data set as in training: they do not show how the "
-            "model works for other people, cameras or trackers."
+            "The results are for recordings of the same data set as in training: they do not show how well "
+            "the model works for other people, cameras or trackers."
         )
 
 
@@ -201,7 +201,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A name as text of a table cell."""
+    """Format a name for a table cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
 

@@ -1,6 +1,6 @@
-r"""Model files of version 0.1, in which the document had format 1, turned into the present document.
+r"""Conversion of the documents in model files of version 0.1 (format 1) to the current format.
 
-Only this module supports the old form; a later release will remove it.
+Only this module supports the old format; a later release will remove it.
 """
 
 import json
@@ -27,15 +27,15 @@ _NESTED_REPETITION = re.compile(r"[*+}]\??\)+[*+{]")
 
 
 def is_old(document: Any) -> bool:
-    """Whether a document has the old form."""
+    """Whether a document has the old format."""
     return isinstance(document, Mapping) and document.get("format") == 1
 
 
 def document_of_checkpoint(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The old document of a checkpoint in the old form, which lacks the statistics of z-scores.
+    """The document of a checkpoint of version 0.1, which lacks the statistics of z-scores.
 
     Raises:
-        ValueError: If the checkpoint has another form.
+        ValueError: If the checkpoint has another format.
     """
     check_plain(content.get("data"), "the data")
     try:
@@ -59,12 +59,12 @@ def upgrade(
     *,
     root: str | Path | None = None,
 ) -> dict[str, Any]:
-    r"""The present document of one in the old form.
+    r"""Convert a document to the current format.
 
     Args:
         document: The old document.
         config: The model's config.
-        digest: The digest of the weights, which the old form does not have.
+        digest: The digest of the weights, which the old document does not have.
         root: The folder of the training recordings, from which missing statistics are taken.
 
     Raises:
@@ -153,11 +153,11 @@ def _check(settings: Mapping[str, Any]) -> None:
             raise ValueError(f"the settings have {name!r}, expected no paths in a model file")
     pattern = settings.get("pattern")
     if pattern is not None and (not isinstance(pattern, str) or _NESTED_REPETITION.search(pattern)):
-        raise ValueError(f"the pattern {pattern!r:.60} repeats a repetition, expected a plain one")
+        raise ValueError(f"the pattern {pattern!r:.60} repeats a repetition, expected no nested repetitions")
 
 
 def _described(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings in the present form: transforms by name, and without what no model file holds."""
+    """Convert settings: transforms by name, without the settings that are not allowed in model files."""
     return {
         key: _transforms(value) if key in TRANSFORMS else value
         for key, value in settings.items()
@@ -176,5 +176,5 @@ def _transforms(plain: Any) -> Any:
 
 
 def _last(path: str) -> str:
-    """Return the last part of a path in the old form, which is the registered name; nothing is imported."""
+    """Return the last part of the path of a class, which is its registered name; nothing is imported."""
     return path.rpartition(".")[2]

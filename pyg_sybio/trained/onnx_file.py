@@ -32,7 +32,7 @@ def parse_onnx(content: bytes, where: str) -> onnx.ModelProto:
     graph = model.graph
     domains = {each.domain for each in graph.node}
     if model.functions or model.training_info or not domains <= {"", "ai.onnx"}:
-        raise ValueError(f"{where}: the graph has functions of its own, expected standard operators")
+        raise ValueError(f"{where}: the graph defines functions, expected only standard operators")
     if len(graph.node) > _MAX_NODES:
         raise ValueError(f"{where}: the graph has {len(graph.node)} nodes, expected at most {_MAX_NODES}")
     for node in graph.node:

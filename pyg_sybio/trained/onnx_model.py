@@ -67,7 +67,7 @@ class OnnxModel(nn.Module):
         digest: The digest of the graph (:func:`~pyg_sybio.trained.digest.graph_digest`).
 
     Shapes:
-        As :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`'s; one person per clip unless :attr:`persons`.
+        As in :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`; one person per clip unless :attr:`persons`.
 
     Raises:
         ValueError: If the file is not what :func:`~pyg_sybio.export.export_onnx` wrote, is damaged, or needs
@@ -176,11 +176,11 @@ class OnnxModel(nn.Module):
         try:
             values = self._session.run(self._outputs, arrays, options)
         except _UNREADABLE as error:
-            raise ValueError(f"{self._where} does not answer: {_one_line(error)}") from None
+            raise ValueError(f"{self._where} cannot be evaluated: {_one_line(error)}") from None
         return dict(zip(self._outputs, values, strict=True))
 
     def _try(self) -> None:
-        """Check that the graph evaluates one clip in time, with outputs of the shapes in the config."""
+        """Check that the graph evaluates one clip within :data:`MAX_SECONDS`, with the expected shapes."""
         joints, bones = self.skeleton.num_joints, self.skeleton.num_bones
         clip = (1,) * (1 + self.persons)
         arrays = {
@@ -215,7 +215,7 @@ class OnnxModel(nn.Module):
         return super().train(mode)
 
     def extra_repr(self) -> str:
-        """Describe the model in its repr."""
+        """Return the extra representation of the module."""
         return f"{self.skeleton.name!r}, outputs={self._outputs}, persons={self.persons}"
 
 

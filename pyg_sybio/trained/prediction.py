@@ -107,8 +107,8 @@ class PredictedClip:
     """A clip of a folder with its prediction.
 
     Args:
-        name: Its file, relative to the folder, and its number in the file if the file has several.
-        label: Its class, if that is known.
+        name: Its file, relative to the folder, and its index in the file if that is not 0.
+        label: Its class, if known.
         prediction: The prediction.
     """
 

@@ -130,7 +130,7 @@ class Preparation:
 
     @property
     def can_apart(self) -> bool:
-        """Whether persons can be prepared together as separate clips, in a third of the time for ten."""
+        """Whether persons can be prepared together as separate clips: ten take a third of the time."""
         return all(isinstance(step, (*_EACH_ALONE, *_APART)) for step in (*self.preprocess, *self.fill))
 
     @property
@@ -160,7 +160,7 @@ class Preparation:
             "fill": [settings_of(step) for step in self.fill],
             "padding": self.padding,
         }
-        # Otherwise the skeleton is that of the model, which is in its config.
+        # Otherwise it is the model's skeleton, which is in the model's config.
         if self.model_skeleton != self.skeleton:
             document["skeleton"] = self.skeleton.to_dict()
         return document
@@ -198,7 +198,7 @@ class Preparation:
         return preparation
 
     def _check_statistics(self) -> None:
-        """Raise unless the columns of the z-scores are those of the joints that the model sees."""
+        """Raise an error unless the columns of the z-scores belong to the joints that the model sees."""
         for step in self.preprocess:
             if isinstance(step, Standardize):
                 used, columns = used_columns(self.skeleton, step.skeleton), 3 + 3 * self.skeleton.num_joints
@@ -206,7 +206,7 @@ class Preparation:
                 if normalisation.used != used or len(normalisation.mean) != columns:
                     raise ValueError(
                         f"the statistics have {len(normalisation.used)} of {len(normalisation.mean)} "
-                        f"columns, expected {len(used)} of {columns}, those of the joints that the model sees"
+                        f"columns, expected {len(used)} of {columns}, the columns of the model's joints"
                     )
 
 

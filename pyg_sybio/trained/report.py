@@ -34,11 +34,11 @@ def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[
     r"""The confusion matrix `[C, C]` of a report, true classes in rows, and the classes.
 
     Args:
-        report: A report of :func:`summary`, perhaps read back from its file.
+        report: A report of :func:`summary`, which may have been read from a file.
         where: Name of the report in error messages.
 
     Raises:
-        ValueError: If it has no confusion: the model does not recognise, no clip is of a class seen in
+        ValueError: If it has no confusion: the model does not recognise, no clip has a class that occurred in
             training, or it is not such a report.
     """
     recognition = report.get("recognition") if isinstance(report, Mapping) else None

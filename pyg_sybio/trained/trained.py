@@ -199,7 +199,7 @@ class Trained:
         )
 
     def _check_length(self, recorded: Motion) -> None:
-        """Raise an error if a recording of rotations is too short, since these cannot be repeated."""
+        """Raise an error if a recording of rotations is too short, because its frames cannot be repeated."""
         if self.preparation.standardize is None:
             return
         needed, rate = self.preparation.num_observed, self.preparation.frame_rate
@@ -244,7 +244,7 @@ class Trained:
         views: Views | None = None,
         **settings: Any,
     ) -> Report:
-        r"""Accuracy and motion errors over a data set, next to zero velocity.
+        r"""Accuracy and motion errors over a data set, with zero velocity as the baseline of the errors.
 
         Args:
             dataset: Clips with labels and futures. (default: a split of the data that the model was trained
@@ -255,8 +255,7 @@ class Trained:
             **settings: Further arguments of :func:`~pyg_sybio.trained.evaluation.evaluate`.
 
         Raises:
-            ValueError: If the data do not fit the model, or have other statistics than the data of the
-                training.
+            ValueError: If the data do not fit the model, or their statistics differ from the training data.
         """
         clips = self.splits(root).clips(split) if dataset is None else dataset
         self._check_statistics(clips)
@@ -270,7 +269,7 @@ class Trained:
         )
 
     def _check_statistics(self, dataset: Dataset) -> None:
-        """Raise an error if the statistics of a data set differ from those of the training data."""
+        """Raise an error if the statistics of a data set differ from the statistics of the training data."""
         step, other = self.preparation.standardize, getattr(dataset, "normalisation", None)
         if step is None or other is None:
             return
@@ -278,8 +277,8 @@ class Trained:
             ours, theirs = getattr(step.normalisation, name), getattr(other, name)
             if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6):
                 raise ValueError(
-                    f"the {name}s of the data's training files are not those that the model was trained "
-                    "with: expected the same recordings"
+                    f"the {name}s of the data's training files differ from the {name}s with which the model "
+                    "was trained: expected the same recordings"
                 )
 
     # Files ------------------------------------------------------------------------------------------------
@@ -304,7 +303,7 @@ class Trained:
 
     @classmethod
     def from_document(cls, model: Any, document: Mapping[str, Any]) -> Self:
-        """A model with its document.
+        """Create a trained model from a network and a document.
 
         Raises:
             ValueError: If the document does not fit the schema, or does not fit the model.
@@ -367,7 +366,7 @@ class Trained:
 
     def _trainable(self) -> SybioGNN:
         if not isinstance(self.model, SybioGNN):
-            raise ValueError("the model was exported already: expected the model file that it was made from")
+            raise ValueError("the model was exported already: expected the model file that was exported")
         return self.model
 
 

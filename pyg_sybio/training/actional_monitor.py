@@ -1,4 +1,4 @@
-"""A guard of the actional graphs during training."""
+"""Logging of the actional graphs during training, with a warning about dead graphs."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from pyg_sybio.trained.liveness import DEAD, row_distances, row_entropies
 
 
 class ActionalGraphMonitor(L.Callback):
-    r"""Log how much the actional graphs of each network say, and warn once when a network's are dead.
+    r"""Log statistics of the actional graphs of each network, and warn once if they are dead.
 
     Every ``log_every_n_steps`` steps, with ``joints`` or ``bones`` in place of ``*``:
 
     * ``actional_distance_*``: mean total variation between the rows of two joints;
-    * ``actional_entropy_*``: mean entropy of a row, as a fraction of that of a uniform row;
-    * ``actional_gradient_*``: norm of the gradient of AGIM, as a fraction of that of the network.
+    * ``actional_entropy_*``: mean entropy of a row, as a fraction of the entropy of a uniform row;
+    * ``actional_gradient_*``: norm of AGIM's gradient, as a fraction of the norm of the network's gradient.
 
     Inferred graphs are dead when, at the end of an epoch, the rows of the last logged batch differ by less
     than :data:`~pyg_sybio.trained.liveness.DEAD`. Graphs that all motions share are logged, but may be dead.
@@ -34,7 +34,7 @@ class ActionalGraphMonitor(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer
     ) -> None:
         """Log AGIM's share of the gradient."""
-        # Lightning logs this step after it has counted it.
+        # Lightning increments the step before it logs the values.
         if _is_due(trainer, trainer.global_step + 1):
             for name in ("joints", "bones"):
                 if (share := _gradient_share(_network(pl_module, name))) is not None:
@@ -78,7 +78,7 @@ def _network(pl_module: L.LightningModule, name: str) -> Any:
 
 
 def _gradient_share(network: SymbioticNetwork | None) -> Tensor | None:
-    """Norm of the gradient of AGIM as a fraction of that of the network."""
+    """Norm of the gradient of AGIM as a fraction of the norm of the network's gradient."""
     if network is None or network.actional_graph is None:
         return None
     of_agim, of_all = _gradients(network.actional_graph), _gradients(network)

@@ -23,7 +23,7 @@ from pyg_sybio.trained.preparation import Preparation
 from pyg_sybio.trained.views import Views
 from pyg_sybio.training.named_class import recipe_dataset, recipe_transform
 
-# Clips that the size of the body is taken from.
+# Number of clips from which the size of the body is estimated.
 _SIZED_CLIPS = 200
 
 
@@ -50,10 +50,10 @@ class ClipDataModule(L.LightningDataModule):
         batch_size: The number of clips in a batch.
         num_workers: The number of processes that prepare batches.
         weighted_sampling: Draw training clips with the weights of the data set's attribute ``sample_weights``
-            (with replacement, as many clips per epoch as there are) instead of shuffling them.
+            (with replacement, one epoch has the usual number of clips) instead of shuffling them.
         shuffled_futures: The fraction of the training clips that exchange their futures, the same clips in
             every run (:class:`~pyg_sybio.data.datasets.shuffled_futures.ShuffledFutures`): noise in the
-                prediction targets, as in Table 8 of the paper. :meth:`clips` is not affected.
+            prediction targets, as in Table 8 of the paper. :meth:`clips` is not affected.
         views: Test-time augmentation of the trained model, ``{mirror: x, parts: [[0.2, 1.0]]}``
             (:class:`~pyg_sybio.trained.views.Views`). (default: none)
 
@@ -116,7 +116,7 @@ class ClipDataModule(L.LightningDataModule):
 
     @property
     def feature_scale(self) -> Tensor:
-        """Factors that turn differences of poses into the unit of the loss of distances [M, D].
+        """Factors `[M, D]` that convert differences of poses to the unit of the loss ``joint``.
 
         Rotations are in radians: data sets of rotations give the standard deviations of their z-scores.
         Positions are in body sizes: the root mean square distance of the joints from their mean, over a

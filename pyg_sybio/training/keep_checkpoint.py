@@ -33,7 +33,7 @@ class KeepCheckpoint(Checkpoint):
         say: Receives a message about the progress at every checkpoint. (default: none)
 
     Note:
-        After an interruption within an epoch, the rest of the epoch draws its clips again from all clips.
+        After an interruption within an epoch, the remaining steps of the epoch draw from all clips again.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class KeepCheckpoint(Checkpoint):
         self.deadline = deadline
         self.say = say
         self.every_seconds = every_seconds
-        self._seconds = 0.0  # before this process
+        self._seconds = 0.0  # training time of earlier processes
         self._started: float | None = None
         self._saved = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Training time over all interruptions, up to the checkpoint that each continued from."""
+        """Training time of this process and, up to their last checkpoints, of the interrupted ones."""
         return self._seconds + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def state_dict(self) -> dict[str, Any]:

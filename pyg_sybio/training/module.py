@@ -57,7 +57,7 @@ class SybioModule(L.LightningModule):
         skeleton: Skeleton of the clips (from the data).
         num_classes: Number of classes C (from the data).
         num_future: Number of frames to predict (from the data).
-        feature_scale: Factors that turn differences of poses into radians or body sizes [M, D] (from the
+        feature_scale: Factors [M, D] that convert differences of poses to radians or body sizes (from the
             data).
         preset: Size of the model: ``ntu``, ``mocap``, ``demo`` or ``realtime``.
         variant: Constructor arguments of the model that differ from the preset, such as
@@ -78,7 +78,7 @@ class SybioModule(L.LightningModule):
             (``Trainer.estimated_stepping_batches``); it is stepped once per optimiser step. Any scheduler
             whose second argument is its length can be used, such as ``CosineAnnealingLR``.
         compile: Compile the model's forward pass: the first steps take minutes, later ones less time.
-            Checkpoints are those of an uncompiled model. (default: :obj:`False`)
+            Checkpoints are the same as without compilation. (default: :obj:`False`)
         dense_actional: Infer the actional graphs by dense products instead of message passing. The numbers
             are the same; a step of a small model takes less time. (default: :obj:`False`)
         checkpoint_activations: Recompute the blocks' inner features in the backward pass instead of storing
@@ -135,14 +135,14 @@ class SybioModule(L.LightningModule):
         return {"loss": terms.total, "actional": graphs}
 
     def configure_callbacks(self) -> list[L.Callback]:
-        """Log how much the actional graphs say, and warn when they are dead."""
+        """Log statistics of the actional graphs, and warn if they are dead."""
         return [ActionalGraphMonitor()]
 
     def on_validation_epoch_start(self) -> None:
         """Reset the motion errors; with several processes, use the buffers of the first."""
         self._val_errors = {}
         if self.trainer.world_size > 1:
-            # Each process has its own running statistics, and the checkpoint those of the first.
+            # Each process has its own running statistics; the checkpoint gets them from the first process.
             for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
@@ -191,7 +191,7 @@ class SybioModule(L.LightningModule):
         """Check that the checkpoint belongs to this model, to resume its training.
 
         Raises:
-            ValueError: If not, as with a checkpoint of version 0.1, whose model can still be used.
+            ValueError: If it does not, as a checkpoint of version 0.1, which can only be used for inference.
         """
         check_weights(
             self.model.state_dict(),
@@ -259,6 +259,6 @@ class SybioModule(L.LightningModule):
 
 
 def _model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights of the model in a checkpoint: averaged ones, if the recipe averages them."""
+    """The weights of the model in a checkpoint, which are averages if the recipe averages weights."""
     state, prefix = checkpoint["state_dict"], "model."
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 
-# Coefficients of the odd polynomial of degree five that maps singular values to about one (Jordan et al.):
-# the larger the first, the faster small values grow.
+# Coefficients of the odd polynomial of degree five that maps singular values to about one (Jordan et al.). A
+# larger first coefficient lets small values grow faster.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 # Norm below which a direction fades out. The momentum of a weight without gradients halves every fourteen
@@ -23,8 +23,8 @@ _ADAMW_RMS = 0.2
 class Muon(Optimizer):
     r"""Orthogonalised momentum for matrices; AdamW for the other parameters.
 
-    A weight :math:`W` of :math:`m` outputs and :math:`n` inputs (of a convolution, channels times taps)
-    takes, with the gradient :math:`G_t`, the step
+    For a weight :math:`W` with :math:`m` outputs, :math:`n` inputs (in a convolution, channels times taps)
+    and the gradient :math:`G_t`, a step is
 
     .. math::
         M_t &= \mu M_{t-1} + (1 - \mu) G_t \\
@@ -76,7 +76,7 @@ class Muon(Optimizer):
                 (orthogonal_steps if is_matrix else others).append(weight)
             if orthogonal_steps:
                 matrices.append({"momentum": momentum, **group, "params": orthogonal_steps})
-            if others:  # without a momentum, which tells the matrices' groups from these
+            if others:  # the key 'momentum' distinguishes the groups of matrices from these groups
                 rest.append({**{key: group[key] for key in group if key != "momentum"}, "params": others})
         if not matrices:
             raise ValueError(f"no parameter is a matrix of at least {min_side} by {min_side} entries")
@@ -93,7 +93,7 @@ class Muon(Optimizer):
         for group in self.param_groups:
             if "momentum" in group:
                 self._step_matrices(group)
-        # load_state_dict replaces them.
+        # load_state_dict replaces the groups and the state.
         self._adamw.param_groups = [group for group in self.param_groups if "momentum" not in group]
         self._adamw.state = self.state
         self._adamw.step()
@@ -125,8 +125,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
     .. math::
         X \leftarrow a X + b \, (X X^\top) X + c \, (X X^\top)^2 X
 
-    with :math:`a = 3.4445`, :math:`b = -4.7750`, :math:`c = 2.0315`: only by matrix products, singular values
-    above a hundredth of the norm are mapped to values between 0.68 and 1.14.
+    with :math:`a = 3.4445`, :math:`b = -4.7750`, :math:`c = 2.0315`. These matrix products map singular
+    values above a hundredth of the norm to values between 0.68 and 1.14.
 
     Args:
         matrices: Matrices of one size. Shape: :math:`(..., m, n)`.

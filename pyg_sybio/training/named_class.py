@@ -19,7 +19,7 @@ def recipe_dataset(path: Any, *, where: str = "the recipe") -> type[Dataset]:
 
 
 def recipe_transform(path: Any, *, where: str = "the recipe") -> type[BaseTransform]:
-    """The transform class of a registered name or at a path; errors of :func:`recipe_dataset`."""
+    """The transform class of a registered name or at a path; raises errors as :func:`recipe_dataset`."""
     if _is_ours(path):
         return transform_named(path, where=where)
     return _imported(path, BaseTransform, where, "transform")

@@ -9,11 +9,11 @@ def resolve_precision(precision: str | int | None, accelerator: str = "auto") ->
     r"""The precision to train in, and why.
 
     ``"auto"`` is ``"bf16-mixed"`` on a CUDA device with native bfloat16 and on a processor with AMX, and
-    ``"32-true"`` elsewhere: with only the bfloat16 of AVX-512, the recipes train more slowly than in single
-    precision, and with an emulated one far more slowly.
+    ``"32-true"`` elsewhere: with the bfloat16 of AVX-512, the recipes train more slowly than in single
+    precision, and with emulated bfloat16 far more slowly.
 
     Args:
-        precision: ``"auto"``, or a precision of Lightning's trainer, which is returned as it is.
+        precision: ``"auto"``, or a precision of Lightning's trainer, which is returned unchanged.
         accelerator: Name of one of Lightning's accelerators. (default: ``"auto"``)
 
     Returns:

@@ -25,7 +25,7 @@ class WarmupCosine(LambdaLR):
     Note:
         The length is not part of the saved state: a run that is resumed with more steps follows the longer
         schedule. (``CosineAnnealingLR`` and ``MultiStepLR`` restore the length of the checkpoint, and
-        ``OneCycleLR`` refuses further steps.)
+        ``OneCycleLR`` raises an error for further steps.)
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, warmup: float = 0.1) -> None:
@@ -48,8 +48,8 @@ class StepDecay(LambdaLR):
     .. math::
         \eta_s = \eta \, f^{\,|\{i : \, s \ge m_i S\}|}
 
-    with the milestones :math:`m_i`, the factor :math:`f` and :math:`S` steps in total. The defaults are those
-    of the paper for NTU RGB+D and Kinetics (section 6.1.2): a tenth every 30 of 100 epochs.
+    with the milestones :math:`m_i`, the factor :math:`f` and :math:`S` steps in total. The defaults are the
+    paper's for NTU RGB+D and Kinetics (section 6.1.2): a tenth every 30 of 100 epochs.
 
     Args:
         optimizer: The optimiser, with the learning rate of the first steps.

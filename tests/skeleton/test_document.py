@@ -173,7 +173,7 @@ def test_constructor_checks_too() -> None:
         (b"", r"f\.json, line 1, column 1: Expecting value, expected a skeleton's JSON"),
         (b'{"name": "\xff"}', r"f\.json, byte 10: not UTF-8 text"),
         (b"[" * 10**5, r"f\.json: nested too deeply, expected a skeleton's JSON file"),
-        (b'{"name": "x", "name": "y"}', r"f\.json: the key 'name' twice in one object, expected it once"),
+        (b'{"name": "x", "name": "y"}', r"f\.json: the key 'name' is repeated in one object, expected"),
     ],
 )
 def test_file_that_is_not_json(content: bytes, message: str, tmp_path: Path) -> None:

@@ -87,9 +87,7 @@ def test_a_local_folder_takes_precedence_over_the_hub(server: Hub, folder: Path)
 
 
 def test_missing_files_on_the_hub(server: Hub) -> None:
-    message = (
-        "'anna/walks' is not a local folder, and the hub does not give a model of that name: cannot find"
-    )
+    message = "'anna/walks' is not a local folder, and cannot be downloaded from the hub: cannot find"
     for read in (SybioGNN.from_pretrained, load_trained, hub.pull):
         with pytest.raises(FileNotFoundError, match=message):
             read("anna/walks")

@@ -91,7 +91,7 @@ Edit = Callable[[dict[str, Any]], Any]
         (lambda d: d["settings"].update(cache="/tmp/x"), "the settings have 'cache', expected no paths"),
         (lambda d: d["train"].update(root="/etc"), "the settings have 'root', expected no paths"),
         (lambda d: d["settings"].update(pattern="(a+)+b"), r"the pattern '\(a\+\)\+b' repeats a repetition"),
-        (lambda d: d["settings"].update(pattern=["x"]), "repeats a repetition, expected a plain one"),
+        (lambda d: d["settings"].update(pattern=["x"]), "repeats a repetition, expected no nested"),
         (lambda d: d.update(dataset="torch_geometric.datasets.TUDataset"), "'TUDataset', which is not a reg"),
         (lambda d: d.update(dataset=3), "not a model file of version 0.1: AttributeError"),
         (lambda d: d.pop("settings"), "not a model file of version 0.1: KeyError 'settings'"),

@@ -278,7 +278,7 @@ def test_data_with_other_statistics_are_refused() -> None:
         normalisation = other.preparation.preprocess[0].normalisation  # type: ignore[attr-defined]
 
     with pytest.raises(
-        ValueError, match="the means of the data's training files are not those that the model"
+        ValueError, match="the means of the data's training files differ from the means with which"
     ):
         one.evaluate(Clips())  # type: ignore[arg-type]
 
