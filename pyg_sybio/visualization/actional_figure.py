@@ -117,8 +117,7 @@ def draw_actional(
     if with_matrices:
         _draw_matrices(figure, list(panels[1]), skeleton, graphs)
     _write_scale(figure, [weight for drawn in edges.values() for weight in drawn.values()], pen)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> dict[tuple[int, int], float]:

@@ -1,4 +1,4 @@
-"""Named values: as bars, or as points in a plane."""
+"""Bar charts and scatter plots of named values."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -23,15 +23,15 @@ def bar_figure(
     title: str,
     reference: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Draw named values as horizontal bars from zero, with their spread, and write the values next to them.
+    """Draw named values as labelled horizontal bars from zero, with error bars.
 
     Args:
-        values: Names, values and deviations, from top to bottom; a NaN has no bar.
+        values: Names, values and deviations, from top to bottom; a value that is NaN has no bar.
         path: File to write: .png, .svg or .pdf.
         label: Name of the values, with their unit.
         title: Title of the picture.
-        reference: Names and published values, which are dashed hollow bars below ours; names that are not
-            among `values` come last. (default: none)
+        reference: Names and published values, drawn as dashed hollow bars below the measured ones. Names that
+            are not in `values` come last. (default: none)
 
     Returns:
         The figure as written.
@@ -68,20 +68,19 @@ def bar_figure(
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.spines["left"].set_visible(False)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def scatter_figure(
     points: Mapping[str, tuple[float, float]], path: str | Path, *, x_label: str, y_label: str, title: str
 ) -> Figure:
-    """Draw named points with their names next to them.
+    """Draw points with their names next to them.
 
     Args:
-        points: Names and places `(x, y)`; a name whose place has a NaN is listed below the plot.
+        points: Names and coordinates `(x, y)`; names with a NaN are listed below the plot.
         path: File to write: .png, .svg or .pdf.
-        x_label: Name of the axis, with its unit.
-        y_label: Name of the axis, with its unit.
+        x_label: Name of the x axis, with its unit.
+        y_label: Name of the y axis, with its unit.
         title: Title of the picture.
 
     Returns:
@@ -106,12 +105,11 @@ def scatter_figure(
     note = wrapped(f"\nwithout a value: {missing}", 80) if missing else ""
     frame_plot(axes, x_label + note, y_label, grid="both")
     name_points(figure, axes, known)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def _numbers(argument: str, values: Mapping[str, float | None], low: float = -math.inf) -> dict[str, float]:
-    """Numbers, NaN where they are unknown."""
+    """Check named numbers, and replace None by NaN."""
     known = {name: math.nan if value is None else value for name, value in values.items()}
     return {n: float(checked(f"{argument}[{n}]", [v], [1], low=low, gaps=True)[0]) for n, v in known.items()}
 
@@ -130,6 +128,6 @@ def _draw_bar(
 
 
 def _write_at(axes: Axes, value: float, place: float, text: str) -> None:
-    """Write to the right of a bar, or of zero if the bar goes to the left."""
+    """Write a label to the right of the bar, or of zero if the bar is negative."""
     beside: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "annotation_clip": False}
     axes.annotate(text, (max(value, 0.0), place), va="center", fontsize=theme.TEXT, color=theme.INK, **beside)

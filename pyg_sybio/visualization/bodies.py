@@ -1,4 +1,4 @@
-"""Bodies from motions that consist of rotations."""
+"""Conversion of rotations to bodies that can be drawn."""
 
 from dataclasses import replace
 
@@ -9,9 +9,9 @@ from pyg_sybio.kinematics import bone_offsets, expmap_positions
 
 
 def body_of(motion: Motion) -> Motion | None:
-    """Positions in millimetres of a motion of rotations; None if its skeleton has no bone offsets.
+    """Convert rotations to positions in millimetres; returns None if the skeleton has no bone offsets.
 
-    The root keeps its rest pose, because the benchmarks of joint angles predict neither its rotation nor its
+    The root keeps its rest pose, because benchmarks of joint angles predict neither its rotation nor its
     path.
 
     Args:

@@ -17,9 +17,10 @@ def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list
     - ``data``: the given order;
     - ``name``: alphabetical;
     - ``recall``: by decreasing recall, classes without clips last;
-    - ``similar``: classes that are confused next to each other, by the Fiedler vector (Fiedler, "A property
-      of eigenvectors of nonnegative symmetric matrices", 1975) of the graph whose edges are the rates of both
-      confusions: the second eigenvector of its Laplacian. Without confusions, the given order.
+    - ``similar``: classes that are confused with each other are neighbours. The order is given by the Fiedler
+      vector (Fiedler, "A property of eigenvectors of nonnegative symmetric matrices", 1975), the second
+      eigenvector of the Laplacian of a graph between classes. The weight of an edge is the sum of the rates
+      of both confusions. Without confusions, it is the given order.
 
     Args:
         counts: Number of clips, true class by predicted class.

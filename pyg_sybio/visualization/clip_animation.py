@@ -1,4 +1,4 @@
-"""A scene as a GIF, a video, or a page with a player."""
+"""Writing of a scene as a GIF, a video, or an HTML page with a player."""
 
 import json
 import math
@@ -20,13 +20,13 @@ from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.clip_figure import (
     SceneArtist,
     add_keys,
+    body_caption,
     box,
-    caption,
     height_of,
     reach,
     write_below,
 )
-from pyg_sybio.visualization.figures import bare, new_figure, number_format
+from pyg_sybio.visualization.figures import bare, new_figure
 from pyg_sybio.visualization.pose import ERROR, bone_sides, joint_sides
 from pyg_sybio.visualization.scene import Scene
 from pyg_sybio.visualization.view import View
@@ -34,10 +34,10 @@ from pyg_sybio.visualization.view import View
 # Viewers slow down GIFs with higher frame rates, and videos do not need them.
 _MAX_RATE = 30.0
 _UNKNOWN_RATE = 25.0
-_SIZE = (9.0, 4.2)  # inches, of the largest scene
+_SIZE = (9.0, 4.2)  # largest width and height of a scene in inches
 _DPI = 100
-_LONGEST = 655_350  # ms, the limit for a frame of a GIF
-_DIGITS = 4
+_LONGEST = 655_350  # longest time of a GIF frame in ms
+_DIGITS = 4  # decimal digits of coordinates relative to the extent of the motion
 
 
 def write_gif(scene: Scene, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
@@ -57,7 +57,7 @@ def write_gif(scene: Scene, path: str | Path, *, up: str | None = None, progress
     """
     view = scene.view(up)
     step, rate = _sampling(scene)
-    # Times in a GIF are hundredths of a second: rounding end times instead of durations prevents drift.
+    # The unit of time in a GIF is 10 ms. End times are rounded instead of durations, which prevents drift.
     count = len(range(0, scene.motion.num_frames, step))
     ends = [round(100 * (number + 1) / rate) * 10 for number in range(count)]
     lengths = [min(end - start, _LONGEST) for start, end in zip([0, *ends], ends, strict=False)]
@@ -125,15 +125,15 @@ def find_ffmpeg(path: str | Path) -> str:
 
 
 def write_html(scene: Scene, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
-    """Write a scene as a page with a player, in one file that loads nothing from elsewhere.
+    """Write a scene as an HTML page with a player; the file loads nothing from elsewhere.
 
-    The page contains all frames, rounded to four digits of the motion's extent. It plays in real time, shows
-    any frame, and rotates motions in space. See :func:`write_gif` for the arguments; a page needs no progress
-    bar.
+    The page contains all frames, with coordinates rounded to 1/10,000 of the motion's extent. It plays in
+    real time, has a slider to select a frame, and can rotate 3D motions. See :func:`write_gif` for the
+    arguments; `progress` has no effect.
     """
     view = scene.view(up)
     player = files("pyg_sybio.visualization").joinpath("player.html").read_text(encoding="utf-8")
-    # "</" would end the script that contains the data.
+    # "</script>" in the data would end the script.
     data = json.dumps(_player_data(scene, view), separators=(",", ":")).replace("</", "<\\/")
     page = player.replace('"MOTION"', data)
     write_whole(path, lambda file: file.write(page.encode()))
@@ -142,13 +142,12 @@ def write_html(scene: Scene, path: str | Path, *, up: str | None = None, progres
 
 def _player_data(scene: Scene, view: View) -> dict[str, Any]:
     """Data of the player: coordinates to the right, up and towards the viewer; null for missing joints."""
-    motion, present = scene.motion, scene.present
+    motion = scene.motion
     points = scene.points[..., : len(view.axes)] @ view.axes.T
-    low, high = box(points, present, axis=(0, 1, 2))
+    low, high = box(points, axis=(0, 1, 2))
     low, high = np.nan_to_num(low), np.nan_to_num(high, nan=1.0)
     extent = float((high - low).max()) or 1.0
-    decimals = _DIGITS - math.ceil(math.log10(extent))
-    rounded = np.round(points, decimals)
+    frames = points.round(_DIGITS - math.ceil(math.log10(extent))).swapaxes(0, 1).tolist()
     return {
         "title": scene.title,
         "facts": [*scene.facts, view.note],
@@ -165,17 +164,14 @@ def _player_data(scene: Scene, view: View) -> dict[str, Any]:
         "keys": [key._asdict() for key in scene.keys],
         # [T][P][M]
         "frames": [
-            [
-                [joint if seen else None for joint, seen in zip(pose.tolist(), seen_joints, strict=True)]
-                for pose, seen_joints in zip(rounded[:, frame], present[:, frame], strict=True)
-            ]
-            for frame in range(motion.num_frames)
+            [[None if math.isnan(joint[0]) else joint for joint in pose] for pose in frame]
+            for frame in frames
         ],
     }
 
 
 def _palette(scene: Scene) -> Image.Image:
-    """White and the colours of the picture, each in steps towards white for smooth edges."""
+    """White and all colours of the scene, each with lighter shades for smooth edges."""
     colors = dict.fromkeys([theme.INK, *(color for body in scene.colors for color in body)])
     colors |= dict.fromkeys(key.color for key in scene.keys)
     steps = np.linspace(0, 0.8, 6)[:, None]
@@ -187,37 +183,35 @@ def _palette(scene: Scene) -> Image.Image:
 
 
 def _sampling(scene: Scene) -> tuple[int, float]:
-    """The step between shown frames, and their rate."""
+    """Step between the shown frames, and the frame rate after skipping."""
     rate = scene.motion.frame_rate or _UNKNOWN_RATE
     step = math.ceil(rate / _MAX_RATE)
     return step, rate / step
 
 
 def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.ndarray]:
-    """Pictures `[H, W, 3]` of every `step`-th frame, with even numbers of pixels, as H.264 requires."""
-    points, present = view.project(scene.points), scene.present
-    low, high = box(points, present, axis=(0, 1, 2))
+    """Images `[H, W, 3]` of every `step`-th frame; H and W are even, as H.264 requires."""
+    points = view.project(scene.points)
+    low, high = box(points, axis=(0, 1, 2))
     points = points - np.nan_to_num((low + high) / 2)
-    limits, height = reach(points, present), height_of(points, present)
+    limits, height = reach(points), height_of(points)
     inches = np.maximum(2 * limits * min(_SIZE / (2 * limits)), (5.6, 1.0))
-    lines = caption(
-        scene, view.note, f"height {number_format([height])(height)} ({scene.motion.skeleton.units})"
-    )
+    lines = body_caption(scene, view, height)
     figure = new_figure(inches[0] + 0.2, inches[1] + 0.85, lines, size=theme.TEXT)
     figure.set_dpi(_DPI)
     axes = figure.subplots()
     bare(axes, limits)
     add_keys(figure, scene.keys)
     artist = SceneArtist(axes, scene, height, width=2.5)
-    time = write_below(axes, max(scene.times, key=lambda text: text.count("\n")))  # needs the most room
+    # The layout is computed once, with the text that has the most lines; then only the bodies move.
+    time = write_below(axes, max(scene.times, key=lambda text: text.count("\n")))
     canvas = FigureCanvasAgg(figure)
-    # Only the bodies move, so the layout is computed once.
     canvas.draw()
     figure.set_layout_engine("none")
     hidden = None if progress else True  # None: shown only on a terminal
     for frame in tqdm(range(0, scene.motion.num_frames, step), unit="frame", disable=hidden, leave=False):
         time.set_text(scene.when(frame))
-        artist.show(points[:, frame], present[:, frame])
+        artist.show(points[:, frame])
         canvas.draw()
         image = np.asarray(canvas.buffer_rgba())[..., :3]
         yield image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2].copy()

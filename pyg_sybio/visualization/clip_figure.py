@@ -22,53 +22,48 @@ _KEY_WIDTH = 1.45
 def strip_figure(
     scene: Scene, view: View, shown: np.ndarray, rows: Mapping[str, Scene] | None = None
 ) -> Figure:
-    """Draw frames of a scene side by side, in rows if they are many, on one scale.
+    """Draw frames of a scene side by side on one scale, in several rows if they do not fit in one.
 
-    Every frame is centred between its recorded bodies, if there are any, so travel over the ground is not
-    shown; heights are as recorded, above a line at the lowest joint. Joints that were not recorded
-    are left out.
+    Each frame is centred horizontally on its recorded bodies, so travel over the ground is not shown. Heights
+    are as recorded, above a line at the lowest joint. Joints that were not recorded are left out.
 
     Args:
         scene: The scene.
-        view: Direction of the view.
+        view: The view.
         shown: Indices of the frames `[n]`, at least one.
-        rows: Titles and scenes of one row each, which only differ from `scene` in bodies that were not
-            recorded. (default: only `scene`)
+        rows: Titles and scenes, drawn in one row each; they may differ from `scene` only in bodies that were
+            not recorded. (default: only `scene`)
     """
     scenes = rows or {"": scene}
-    present = [scene.present[:, shown] for scene in scenes.values()]
-    anchored = scene.anchored[:, shown]
-    points = [centred(view.project(s.points[:, shown]), s.anchored[:, shown]) for s in scenes.values()]
-    limits = np.max([reach(*of_scene) for of_scene in zip(points, present, strict=True)], axis=0)
+    points = [centred(view.project(each.points[:, shown]), scene.recorded) for each in scenes.values()]
+    limits = np.max([reach(places) for places in points], axis=0)
 
     cell_width = max(_CELL_HEIGHT * limits[0] / limits[1], _CELL_GAP)
     wide = int(np.ceil(len(shown) * (cell_width + _CELL_GAP) / _MAX_WIDTH))  # rows of the shown frames
     columns = len(shown) if rows else int(np.ceil(len(shown) / wide))
-    # Wide cells may exceed the width, and shrink.
+    # Cells that exceed the largest width together are made smaller.
     width = min(max(columns * (cell_width + _CELL_GAP), 6.0), _MAX_WIDTH)
     cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (columns * (cell_width + _CELL_GAP)))
-    height = height_of(points[0], anchored)
-    lines = caption(
-        scene, view.note, f"height {number_format([height])(height)} ({scene.motion.skeleton.units})"
-    )
+    height = height_of(points[0][scene.recorded])
+    lines = body_caption(scene, view, height)
     below = 1 + max(scene.times[frame].count("\n") for frame in shown) + bool(rows)
     count = len(rows) if rows else wide
     figure = new_figure(width, count * (cell_height + 0.15 + 0.15 * below) + 0.5, lines, size=theme.TEXT)
-    h_pad = 0.14 if rows else 0.04  # the titles of rows are not part of the layout, which they would widen
+    h_pad = 0.14 if rows else 0.04  # the layout ignores the titles of rows, which would widen the cells
     figure.set_layout_engine("constrained", w_pad=_CELL_GAP / 2, h_pad=h_pad, wspace=0, hspace=0)
     for axes in figure.subplots(count, columns, squeeze=False).flat:
         bare(axes, limits)
     panels = iter(figure.axes)
-    for (title, each), places, seen in zip(scenes.items(), points, present, strict=True):
+    for (title, each), places in zip(scenes.items(), points, strict=True):
         for cell, (frame, axes) in enumerate(zip(shown, panels, strict=False)):
             write_below(axes, each.times[frame])
             if cell == 0:
                 style: dict[str, Any] = {"fontsize": theme.TITLE, "color": theme.INK, "parse_math": False}
                 axes.set_title(title, loc="left", **style).set_in_layout(False)
-            if not seen[:, cell].any():
+            if np.isnan(places[:, cell]).all():
                 middle: dict[str, Any] = {"fontsize": theme.TEXT, "ha": "center", "va": "center"}
                 axes.text(0, 0, "nobody\nseen", color=theme.GREY, **middle)
-            SceneArtist(axes, each, height).show(places[:, cell], seen[:, cell])
+            SceneArtist(axes, each, height).show(places[:, cell])
     add_keys(figure, scene.keys)
     return figure
 
@@ -77,9 +72,9 @@ class SceneArtist:
     """The bodies of a scene and their links, drawn on axes and updated for each frame.
 
     Args:
-        axes: Where to draw.
+        axes: Axes to draw on.
         scene: The scene.
-        height: Height of all bodies, whose middle is the origin, for the ground.
+        height: Height of all bodies; the ground is drawn half of it below the origin.
         width: Width of the bones in points.
     """
 
@@ -90,16 +85,16 @@ class SceneArtist:
             PoseArtist(axes, scene.motion.skeleton, colors, width=width) for colors in scene.colors
         ]
         self._pairs = np.array(scene.links, dtype=int).reshape(-1, 2)
-        # Above the bodies, which would hide small errors.
+        # Drawn above the bodies, which would hide small errors.
         self._links = LineCollection([], colors=ERROR, linewidths=1.0, capstyle="round", zorder=6)
         axes.add_collection(self._links, autolim=False)
 
-    def show(self, points: np.ndarray, present: np.ndarray) -> None:
-        """Draw the poses `[P, M, 2]`, without the joints that are not `present` `[P, M]`."""
-        for body, artist in enumerate(self._bodies):
-            artist.show(points[body], present[body])
-        joined = present[self._pairs].all(axis=1)
-        self._links.set_segments(points[self._pairs].swapaxes(1, 2)[joined])
+    def show(self, points: np.ndarray) -> None:
+        """Draw the poses `[P, M, 2]` without the joints that are NaN."""
+        for artist, pose in zip(self._bodies, points, strict=True):
+            artist.show(pose)
+        ends = points[self._pairs].swapaxes(1, 2)
+        self._links.set_segments(ends[~np.isnan(ends).any(axis=(2, 3))])
 
 
 def add_keys(figure: Figure, keys: Sequence[Key]) -> None:
@@ -110,43 +105,49 @@ def add_keys(figure: Figure, keys: Sequence[Key]) -> None:
         add_legend(figure, entries, loc="outside lower center", ncols=columns, columnspacing=1.5)
 
 
-def centred(points: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Poses `[P, T, M, 2]` centred horizontally in every frame, and vertically over all frames."""
-    if not present.any():
-        return points
-    low, high = box(points, present, axis=(0, 2))  # [T, 2]
-    low[:, 1], high[:, 1] = np.nanmin(low[:, 1]), np.nanmax(high[:, 1])
+def centred(points: np.ndarray, recorded: np.ndarray) -> np.ndarray:
+    """Centre poses `[P, T, M, 2]` on the recorded ones: horizontally per frame, vertically over all frames.
+
+    Args:
+        points: The poses, NaN for missing joints.
+        recorded: Which bodies were recorded `[P]`.
+    """
+    low, high = box(points[recorded], axis=(0, 2))  # [T, 2]
+    low[:, 1], high[:, 1] = np.fmin.reduce(low[:, 1]), np.fmax.reduce(high[:, 1])
     # A frame without persons has no center and nothing to move.
     return points - np.nan_to_num((low + high) / 2)[:, None]
 
 
-def box(points: np.ndarray, present: np.ndarray, axis: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest coordinates of the joints that are present, NaN where none is."""
-    low = np.where(present[..., None], points, np.inf).min(axis=axis)
-    high = np.where(present[..., None], points, -np.inf).max(axis=axis)
-    return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
+def box(points: np.ndarray, axis: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest coordinates of the joints that are not NaN; NaN if all are."""
+    return np.fmin.reduce(points, axis=axis), np.fmax.reduce(points, axis=axis)
 
 
-def reach(points: np.ndarray, present: np.ndarray) -> np.ndarray:
+def reach(points: np.ndarray) -> np.ndarray:
     """Half the width and height of a box around the origin that contains all poses, with a margin."""
-    extent = np.abs(points[present]).max(axis=0) * 1.05 if present.any() else np.zeros(2)
-    if not extent.any():
-        return np.ones(2)
-    return np.maximum(extent, 0.2 * extent.max())
+    extent = np.nan_to_num(np.fmax.reduce(np.abs(points), axis=(0, 1, 2))) * 1.05
+    return np.maximum(extent, 0.2 * extent.max()) if extent.any() else np.ones(2)
 
 
-def height_of(points: np.ndarray, present: np.ndarray) -> float:
-    """Distance from the lowest to the highest joint of all poses `[P, T, M, 2]`."""
-    return float(np.ptp(points[present][:, 1])) if present.any() else 0.0
+def height_of(points: np.ndarray) -> float:
+    """Distance from the lowest to the highest joint of all poses `[P, T, M, 2]`; 0 if all are NaN."""
+    low, high = box(points, axis=(0, 1, 2))
+    return float(np.nan_to_num(high - low)[1])
 
 
 def write_below(axes: Axes, text: str) -> Text:
-    """A line of text below a drawing."""
+    """Write a text below a drawing."""
     below: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (0, -3), "textcoords": "offset points"}
     return axes.annotate(text, (0.5, 0), ha="center", va="top", fontsize=theme.TEXT, color=theme.INK, **below)
 
 
+def body_caption(scene: Scene, view: View, height: float) -> str:
+    """The caption of drawn bodies, which states the up axis and the height of the bodies."""
+    height_text = f"height {number_format([height])(height)} ({scene.motion.skeleton.units})"
+    return caption(scene, view.note, height_text)
+
+
 def caption(scene: Scene, *notes: str) -> str:
-    """The title and the facts of a scene, with notes on its figure, to be wrapped between the facts."""
+    """The title of a scene, and a line of its facts and of notes, which can be wrapped between the facts."""
     facts = [fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*scene.facts, *notes]]
     return f"{scene.title}\n" + "\N{NO-BREAK SPACE}· ".join(facts)

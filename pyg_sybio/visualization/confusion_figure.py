@@ -85,8 +85,7 @@ def confusion_figure(
         _write_cells(axes, percent, table if written == "clips" else None, min(theme.TEXT, 30 * cell))
     length = min(5.0 / (cell * number), 1.0)
     add_colorbar(figure, image, "% of the true class", scale=scale, ax=axes, shrink=length, aspect=30)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def _name_classes(

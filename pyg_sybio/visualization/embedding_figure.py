@@ -116,5 +116,4 @@ def draw_embedding(
         away = np.linalg.norm(own - np.median(own, axis=0), axis=1)
         named[class_names[label]] = own[away.argmin()]
     name_points(figure, axes, named, others=points)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)

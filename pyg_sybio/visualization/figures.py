@@ -35,10 +35,10 @@ def new_figure(width: float, height: float, title: str = "", *, size: float = th
     """An empty figure on the Agg canvas, with a title above it.
 
     Args:
-        width: In inches.
-        height: In inches, without the title.
-        title: The title, whose lines are wrapped at the width. (default: none)
-        size: Size of the title's letters in points.
+        width: Width in inches.
+        height: Height in inches, without the title.
+        title: The title; its lines are wrapped to the width. (default: none)
+        size: Font size of the title in points.
     """
     lines = [
         textwrap.fill(line, int(115 * width / size), break_on_hyphens=False) for line in title.split("\n")
@@ -53,16 +53,16 @@ def new_figure(width: float, height: float, title: str = "", *, size: float = th
     return figure
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a picture, replacing an existing file as a whole.
+def save_figure(figure: Figure, path: str | Path) -> Figure:
+    """Write a picture atomically, and return the figure.
 
     Args:
-        figure: From :func:`new_figure`.
+        figure: A figure from :func:`new_figure`.
         path: File to write, in an existing folder: .png, .svg or .pdf.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If the name ends in anything else.
+        ValueError: If the name has another suffix.
     """
     path = Path(path)
     kind = picture_kind(path)
@@ -72,13 +72,14 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     with rc_context({"svg.hashsalt": "pyg_sybio"}):
         write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=theme.DPI, metadata=undated))
+    return figure
 
 
 def picture_kind(path: str | Path) -> str:
-    """The kind of picture by the ending of a file name: ``png`` (also without an ending), ``svg`` or ``pdf``.
+    """The file type for the suffix of a name: ``svg``, ``pdf`` or ``png``, which is also the default.
 
     Raises:
-        ValueError: If it ends in anything else.
+        ValueError: If the name has another suffix.
     """
     kind = Path(path).suffix.lower().removeprefix(".") or "png"
     if kind not in PICTURE_KINDS:
@@ -87,7 +88,7 @@ def picture_kind(path: str | Path) -> str:
 
 
 def to_numpy(values: Numbers) -> np.ndarray:
-    """Numbers, also of a tensor on any device, as an array in double precision."""
+    """Convert numbers, or a tensor on any device, to a float64 array."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
     return np.asarray(values, dtype=np.float64)
@@ -102,18 +103,18 @@ def checked(
     high: float = math.inf,
     gaps: bool = False,
 ) -> np.ndarray:
-    """Numbers as an array of the expected shape, checked to be finite and within bounds.
+    """Convert numbers to an array, after a check of its shape and of its values.
 
     Args:
-        name: Name of the argument.
+        name: Name of the argument for the message.
         values: The numbers.
-        shape: One entry per axis: a number, or a letter for any size.
+        shape: Expected shape: for each axis a number, or a letter for any size.
         low: Lower bound. (default: none)
         high: Upper bound. (default: none)
         gaps: Allow NaN.
 
     Raises:
-        ValueError: If the shape or a number is wrong.
+        ValueError: If the shape is wrong, or a number is infinite, NaN or out of bounds.
     """
     array = to_numpy(values)
     fits = (isinstance(want, str) or want == size for want, size in zip(shape, array.shape, strict=False))
@@ -130,10 +131,10 @@ def checked(
 
 
 def draw_segments(axes: Axes, points: np.ndarray, edges: Iterable[tuple[int, int]], **style: Any) -> None:
-    """Straight lines between points.
+    """Draw straight lines between points.
 
     Args:
-        axes: Where to draw.
+        axes: Axes to draw on.
         points: ``[M, 2]``.
         edges: Pairs of indices into ``points``.
         **style: Further arguments of :class:`matplotlib.collections.LineCollection`.
@@ -155,7 +156,8 @@ def bare(axes: Axes, limits: np.ndarray | None = None) -> None:
 
     Args:
         axes: Axes that show a drawing, not a plot.
-        limits: Half the width and height of the view around the origin. (default: all of the drawing)
+        limits: Half the width and height of the visible area, which is centred at the origin. (default: the
+            extent of the drawing)
     """
     axes.set_axis_off()
     if limits is None:
@@ -166,7 +168,7 @@ def bare(axes: Axes, limits: np.ndarray | None = None) -> None:
 
 
 def number_format(values: Iterable[float]) -> Callable[[float], str]:
-    """A format for numbers with three digits of the largest, and all digits before the decimal point."""
+    """A format with as many decimals as give the largest number three significant digits."""
     largest = max(abs(value) for value in values if not math.isnan(value))
     decimals = max(2 - math.floor(math.log10(largest)), 0) if largest else 0
     pattern = f"{{:,.{decimals}f}}" if decimals <= 6 else "{:.2e}"
@@ -179,8 +181,8 @@ def add_legend(
     """Add a legend without a frame.
 
     Args:
-        place: Where to add it.
-        entries: Names, each with its line or the style of its line.
+        place: Figure or axes to add it to.
+        entries: Pairs of a name and its line, or the style of its line.
         **options: Further arguments of :meth:`matplotlib.figure.Figure.legend`.
     """
     handles = [style if isinstance(style, Line2D) else Line2D([], [], **style) for _, style in entries]
@@ -192,13 +194,13 @@ def add_legend(
 def add_colorbar(
     figure: Figure, image: ScalarMappable, label: str, *, scale: float = 1.0, **options: Any
 ) -> None:
-    """Add the scale of the colours of an image.
+    """Add the colour bar of an image.
 
     Args:
         figure: The figure.
         image: The image.
         label: Name of the values, with their unit.
-        scale: Factor of the usual size of letters.
+        scale: Factor on the usual font size.
         **options: Further arguments of :meth:`matplotlib.figure.Figure.colorbar`.
     """
     bar = figure.colorbar(image, **options)

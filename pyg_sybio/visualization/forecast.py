@@ -1,11 +1,11 @@
-r"""A forecast with the motion that followed (Fig. 14)."""
+r"""A forecast and the true future of the motion (Fig. 14)."""
 
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch.nn.functional import pad
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.models.baselines import ZeroVelocity
@@ -16,18 +16,18 @@ from pyg_sybio.visualization.scene import Key, Scene
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    r"""The observed motion of some persons, the motion that followed, and its prediction.
+    r"""The observed motion of some persons, its true future, and the predicted future.
 
     Args:
         observed: The observed frames.
-        future: The frames that followed; a joint that was not recorded is not `present`.
-        prediction: The predicted frames, in the same space.
+        future: The frames after the observed ones; joints that were not recorded are not `present`.
+        prediction: The predicted frames, in the same coordinates.
         title: Name of the file or clip.
         remarks: Further facts in a few words each, such as the recognised class.
 
     Raises:
-        ValueError: If the three differ in skeleton, persons or frame rate, if future and prediction differ in
-            length, or if nothing of the future was recorded.
+        ValueError: If the three motions differ in skeleton, number of persons or frame rate, if `future` and
+            `prediction` differ in length, or if no joint of `future` was recorded.
     """
 
     observed: Motion
@@ -53,18 +53,18 @@ class Forecast:
 
     @property
     def frame_rate(self) -> float:
-        """Frames per second; 25 if it is unknown."""
+        """Frames per second; 25 if the frame rate is unknown."""
         return self.observed.frame_rate or 25.0
 
     def milliseconds(self, frame: int) -> float:
-        """Time of a future frame after the last observed one."""
+        """Time of a future frame in ms after the last observed frame."""
         return 1000 * (frame + 1) / self.frame_rate
 
     def frame_at(self, milliseconds: float) -> int:
-        """The future frame that is closest to a time after the last observed one.
+        """Index of the future frame that is closest to a time in ms after the last observed frame.
 
         Raises:
-            ValueError: If the time is not within the future.
+            ValueError: If the time is before the first or after the last future frame.
         """
         frame = round(milliseconds / 1000 * self.frame_rate) - 1
         if not 0 <= frame < self.future.num_frames:
@@ -76,7 +76,7 @@ class Forecast:
 
     @property
     def errors(self) -> np.ndarray:
-        r"""Distance of every predicted joint from the true one `[P, T, M]`, NaN where none was recorded.
+        r"""Distance of every predicted joint from the true joint `[P, T, M]`, NaN for unrecorded joints.
 
         Distances are in the unit of the skeleton. For exponential maps see
         :func:`~pyg_sybio.visualization.rotation_figure.rotation_errors`.
@@ -86,24 +86,25 @@ class Forecast:
         return np.where(self.future.present.numpy(), np.linalg.norm(away, axis=-1), np.nan)
 
     def zero_velocity(self) -> "Forecast":
-        """The forecast of the baseline, which repeats the last observed pose."""
+        """The same forecast with the prediction of the baseline that repeats the last observed pose."""
         still = ZeroVelocity()(self.observed.poses, self.future.num_frames)
         return replace(self, prediction=self.future.replace(poses=still, present=None))
 
     def scene(self) -> Scene:
-        """The last observed frames, as many as are predicted, and then truth and prediction over each other.
+        """The scene of the forecast: the last observed frames, and then the overlaid true and predicted ones.
 
-        The bodies are the observed persons, then the true ones, then the predicted ones. The observed frames
-        are the model's input: a short clip is filled at the front.
+        It shows as many observed frames as predicted ones, if there are so many. The bodies are the observed
+        persons, then the true ones, then the predicted ones. The observed frames are the model's input, in
+        which short clips are padded at the front.
         """
         count, persons = self.future.num_frames, self.observed.num_persons
         past = self.observed.frames(slice(-count, None))
-        shown = [_at(past, 0, count), _at(self.future, past.num_frames, 0)]
+        shown = [padded(past, 0, count)]
         # Joints that were not recorded are predicted, too.
-        shown.append(_at(self.prediction, past.num_frames, 0))
+        shown += [padded(motion, past.num_frames, 0) for motion in (self.future, self.prediction)]
         motion = past.replace(
-            poses=torch.cat([poses for poses, _ in shown]),
-            present=torch.cat([present for _, present in shown]),
+            poses=torch.cat([each.poses for each in shown]),
+            present=torch.cat([each.present for each in shown]),
             confidence=None,
             tracks=tuple(range(3 * persons)),
         )
@@ -128,7 +129,7 @@ class Forecast:
         )
 
     def _future_times(self) -> list[str]:
-        """Time of each frame, with the mean error of its joints below."""
+        """Time of each future frame, and the mean error of its joints on a second line."""
         by_frame = [errors[np.isfinite(errors)] for errors in self.errors.swapaxes(0, 1)]
         means = [float(errors.mean()) if len(errors) else math.nan for errors in by_frame]
         show, unit = number_format(means), self.observed.skeleton.units
@@ -136,7 +137,6 @@ class Forecast:
         return [f"+{self.milliseconds(frame):.0f} ms\n{text}" for frame, text in enumerate(said)]
 
 
-def _at(motion: Motion, before: int, after: int) -> tuple[Tensor, Tensor]:
-    """Poses and presence with empty frames before and after them."""
-    poses = torch.nn.functional.pad(motion.poses, (0, 0, 0, 0, before, after))
-    return poses, torch.nn.functional.pad(motion.present, (0, 0, before, after))
+def padded(motion: Motion, before: int, after: int) -> Motion:
+    """The motion with empty frames, in which no joint is present, before and after it."""
+    return motion.mapped(lambda values: pad(values, (0, 0) * (values.dim() - 2) + (before, after)))

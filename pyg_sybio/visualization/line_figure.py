@@ -1,4 +1,4 @@
-"""Lines with bands: values over a common axis."""
+"""Line plots with bands for the spread."""
 
 import math
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from pyg_sybio.visualization.figures import Numbers, add_legend, checked, new_fi
 from pyg_sybio.visualization.plots import DASHED, WIDTH, Look, frame_plot, looks_of, wrapped
 
 ERROR_BAR: dict[str, Any] = {"fmt": "none", "elinewidth": 1.1, "capsize": 2.5}
-_MARKED = 12  # markers per line, about
+_MARKED = 12  # approximate number of markers per line
 
 
 class Series(NamedTuple):
-    """Values over `x`, each with its spread.
+    """The points of a line, with their spread.
 
     Args:
         x: Increasing numbers `[n]`.
-        mean: The values `[n]`; NaN leaves a gap.
-        deviation: Half the height of the band around each value `[n]`; NaN for none. (default: no band)
+        mean: The values `[n]`; a NaN leaves a gap in the line.
+        deviation: Half the height of the band at each value `[n]`; NaN for no band. (default: no band)
     """
 
     x: Numbers
@@ -46,18 +46,18 @@ def line_figure(
     title: str,
     reference: Mapping[str, Series] | None = None,
 ) -> Figure:
-    """Draw lines over a common axis, with bands for their spread.
+    """Draw lines over a common x axis, with bands for their spread.
 
-    The legend lists the lines in the order in which they end. A reference has the colour and the marker of
+    The legend lists the lines by decreasing last value. A published line has the colour and the marker of
     the series of the same name.
 
     Args:
         series: Names and lines.
         path: File to write: .png, .svg or .pdf.
-        x_label: Name of the axis, with its unit.
-        y_label: Name of the axis, with its unit.
+        x_label: Name of the x axis, with its unit.
+        y_label: Name of the y axis, with its unit.
         title: Title of the picture.
-        reference: Names and published lines, which are dashed with hollow markers. (default: none)
+        reference: Names and published lines, drawn dashed with hollow markers. (default: none)
 
     Returns:
         The figure as written.
@@ -77,7 +77,7 @@ def line_figure(
     rows = sum(name.count("\n") + 1 for name, *_ in drawn)
     figure = new_figure(WIDTH, max(3.7, 0.16 * rows + 0.04 * len(drawn) + 0.7), title)
     axes = figure.subplots()
-    # Sorted by the last value, so that the names are next to the ends of the lines.
+    # Sorted by the last value, so that each name is near the end of its line.
     entries: list[tuple[float, str, Line2D]] = []
     for position, (name, look, line, published) in enumerate(drawn):
         handle = _draw_line(axes, line, look, position, published=published)
@@ -90,12 +90,11 @@ def line_figure(
     _tick_values(axes, np.concatenate([line.x for _, _, line, _ in drawn]))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "handlelength": 3.4}
     add_legend(axes, [entry[1:] for entry in entries], **place)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def of_paper(text: str) -> str:
-    """The name of a published value."""
+    """Append "(paper)" to the name of a published value."""
     return text if text == "paper" or text.endswith("(paper)") else f"{text} (paper)"
 
 
@@ -112,7 +111,7 @@ def _draw_line(axes: Axes, line: _Line, look: Look, position: int, *, published:
     """Draw a line with its band; points without neighbours get a marker and an error bar."""
     known, spread = np.isfinite(line.mean), np.isfinite(line.mean + line.deviation)
     step = math.ceil(len(line.x) / _MARKED) or 1
-    # The markers of each line start at another point, so that coinciding lines can be told apart.
+    # Each line starts its markers at a different point, so that coinciding lines can be told apart.
     marked = (np.arange(len(line.x)) % step == position % step) & known | _isolated(known)
     (handle,) = axes.plot(
         line.x,
@@ -137,13 +136,13 @@ def _draw_line(axes: Axes, line: _Line, look: Look, position: int, *, published:
 
 
 def _isolated(known: np.ndarray) -> np.ndarray:
-    """The known points `[n]` without a known neighbour."""
+    """Which known points `[n]` have no known neighbour."""
     fenced = np.concatenate([[False], known, [False]])
     return known & ~fenced[:-2] & ~fenced[2:]
 
 
 def _tick_values(axes: Axes, x: np.ndarray) -> None:
-    """Put ticks at the values themselves if there is room for all of them."""
+    """Put a tick at each value of `x` if there is room for all labels."""
     places = np.unique(x)
     texts = [f"{place:g}" for place in places]
     room = np.diff(places) / max(np.ptp(places), 1e-300) * 3.6  # inches

@@ -1,4 +1,4 @@
-r"""Forecasts of a model compared with the recorded future of a clip or of a recording."""
+r"""Forecasts of a model, compared with the true future of a clip or of a recording."""
 
 import math
 from pathlib import Path
@@ -11,22 +11,23 @@ from pyg_sybio.data.datasets.expmap import ExpmapDataset
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.resample import at_times
-from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.trained.evaluation import numbered_clip
 from pyg_sybio.trained.preparation import CHOOSE_PERSONS, at_rate, rate_notices
 from pyg_sybio.trained.trained import Trained
 from pyg_sybio.visualization.bodies import body_of
-from pyg_sybio.visualization.forecast import Forecast
+from pyg_sybio.visualization.forecast import Forecast, padded
 
 
 def forecast_clip(trained: Trained, dataset: Dataset, number: int, *, angles: bool = False) -> Forecast:
-    r"""The prediction for a clip and its recorded future; z-scores are converted to bodies or rotations.
+    r"""Predict the future of a clip and compare it with the true one.
+
+    Z-scored joint angles are converted to positions if the skeleton has bone offsets, or else to rotations.
 
     Args:
         trained: The model.
-        dataset: Clips as the model was trained on.
-        number: The number of the clip, from 0.
-        angles: Keep rotations even if the skeleton has bone offsets, instead of converting them to positions.
+        dataset: Clips of the same kind as the training clips.
+        number: Index of the clip.
+        angles: Always convert joint angles to rotations.
 
     Raises:
         ValueError: If there is no such clip, the model does not predict, or the clip's future was not
@@ -38,10 +39,9 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int, *, angles: bo
         out = views.answer(trained.fast, dataset, [Batch.from_data_list([clip]) for clip in clips])
     if out.future is None:
         raise ValueError("the model does not predict: it was trained without prediction")
-    clip, skeleton, rate = clips[0], dataset.skeleton, float(dataset.frame_rate)
-    recorded = _persons_first(clip.future_mask, skeleton)[..., 0].bool() if "future_mask" in clip else None
-    observed = _motion(_persons_first(clip.x, skeleton), skeleton, rate)
-    future = _motion(_persons_first(clip.future, skeleton), skeleton, rate, recorded)
+    clip = clips[0]
+    observed = _motion(clip.x, dataset)
+    future = _motion(clip.future, dataset, clip.future_mask if "future_mask" in clip else None)
     # Clips of one person have no person dimension.
     predicted = future.replace(poses=out.future.view_as(future.poses).to(future.poses), present=None)
     if isinstance(dataset, ExpmapDataset):
@@ -62,20 +62,20 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int, *, angles: bo
 def forecast_file(
     trained: Trained, path: str | Path, *, entry: int = 0, angles: bool = False
 ) -> tuple[Forecast, tuple[str, ...]]:
-    r"""The prediction for a recording whose end is hidden from the model, compared with that end.
+    r"""Predict the end of a recording from its start and compare it with the true end.
 
-    The future consists of the last frames, as many as the model predicts, or of the second half of a short
-    recording. All earlier frames are passed to :meth:`Trained.predict
-    <pyg_sybio.trained.trained.Trained.predict>`. Both are in the coordinates of the recording.
+    The end consists of as many frames as the model predicts, but at most of half of the recording. All
+    earlier frames are passed to :meth:`Trained.predict <pyg_sybio.trained.trained.Trained.predict>`. Both
+    are in the coordinates of the recording.
 
     Args:
         trained: The model.
-        path: Any file of motions with the joints of the model.
-        entry: The number of the motion in the file.
-        angles: Keep rotations, as in :func:`forecast_clip`.
+        path: A motion file with the joints of the model.
+        entry: Index of the motion in the file.
+        angles: Keep rotations even if the skeleton has bone offsets, instead of converting them to positions.
 
     Returns:
-        The forecast, and remarks for the user, each beginning with a verb.
+        The forecast, and notices for the user, each of which begins with a verb.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -98,14 +98,14 @@ def forecast_file(
     tracks = [track for track in predicted.tracks if track in motion.tracks]
     predicted = predicted.persons([predicted.tracks.index(track) for track in tracks])
     whole = motion.persons([motion.tracks.index(track) for track in tracks])
-    # A predicted frame may be longer than a recorded one if the preparation limits the number of frames.
+    # Predicted frames may be further apart than recorded ones if the preparation limits their number.
     step_size = (motion.frame_rate or preparation.frame_rate) / prediction.frame_rate
     count = prediction.prepared.observed.num_frames
     past = split - 1 - step_size * torch.arange(count - 1, -1, -1, dtype=torch.float64)
     observed = at_times(whole, past[past >= 0])
     coming = split - 1 + step_size * torch.arange(1, num_future + 1, dtype=torch.float64)
     known = coming[coming < whole.num_frames - 1 + 1e-6].clamp(max=whole.num_frames - 1)
-    future = _lengthened(at_times(whole, known), num_future)
+    future = padded(at_times(whole, known), 0, num_future - len(known))
     observed, future, predicted = (
         ((None if angles else body_of(each)) or each.joints(trained.model.skeleton)).replace(
             translation=None, confidence=None, frame_rate=prediction.frame_rate
@@ -119,20 +119,12 @@ def forecast_file(
     return forecast, rate_notices(recorded.frame_rate, preparation.frame_rate)
 
 
-def _lengthened(motion: Motion, num_frames: int) -> Motion:
-    """The motion with frames at its end in which nothing was recorded."""
-    missing = num_frames - motion.num_frames
-    poses = torch.nn.functional.pad(motion.poses, (0, 0, 0, 0, 0, missing))
-    present = torch.nn.functional.pad(motion.present, (0, 0, 0, missing))
-    return motion.replace(poses=poses, present=present, translation=None, confidence=None)
-
-
 def _recognised(name: str, probability: float) -> str:
     return f"recognised as {name} ({probability:.0%})"
 
 
 def _restored(motion: Motion, dataset: ExpmapDataset, angles: bool, *, keep_constant: bool) -> Motion:
-    """Convert z-scores to positions or exponential maps; unpredicted columns have their training mean."""
+    """Convert z-scores to positions or exponential maps; columns that are not predicted get their mean."""
     normalisation = dataset.normalisation
     frames = normalisation.restore(motion.poses, keep_constant=keep_constant)
     rotations = frames[..., 3:].unflatten(-1, (-1, 3))
@@ -142,13 +134,14 @@ def _restored(motion: Motion, dataset: ExpmapDataset, angles: bool, *, keep_cons
     return whole.joints(motion.skeleton)
 
 
-def _persons_first(nodes: Tensor, skeleton: Skeleton) -> Tensor:
-    """Node values `[P·M, T, D]` as `[P, T, M, D]`."""
-    return nodes.unflatten(0, (-1, skeleton.num_joints)).transpose(1, 2)
-
-
-def _motion(poses: Tensor, skeleton: Skeleton, frame_rate: float, present: Tensor | None = None) -> Motion:
-    if present is None:
+def _motion(nodes: Tensor, dataset: Dataset, mask: Tensor | None = None) -> Motion:
+    """Convert node features `[P·M, T, D]` to a motion; the mask `[P·M, T, 1]` is 0 for unrecorded joints."""
+    skeleton = dataset.skeleton
+    if mask is None:
         scored = skeleton.coordinates == "xy+score"
-        present = poses[..., 2] > 0 if scored else torch.ones(poses.shape[:-1], dtype=torch.bool)
-    return Motion(poses=poses * present[..., None], skeleton=skeleton, present=present, frame_rate=frame_rate)
+        mask = nodes[..., 2:3] > 0 if scored else torch.ones_like(nodes[..., :1])
+    poses, present = (
+        values.unflatten(0, (-1, skeleton.num_joints)).transpose(1, 2) for values in (nodes * mask, mask)
+    )
+    rate = float(dataset.frame_rate)
+    return Motion(poses=poses, skeleton=skeleton, present=present[..., 0].bool(), frame_rate=rate)

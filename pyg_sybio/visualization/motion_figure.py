@@ -1,4 +1,4 @@
-"""Figures, videos and players of a motion or a forecast."""
+"""Drawing of a motion or a forecast as a figure, a video, or a page with a player."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def draw_motion(
 ) -> str:
     """Draw a motion as a strip of frames, a GIF, a video, or a page with a player.
 
-    Rotations are drawn as a body if the skeleton has bone offsets, and otherwise as angles.
+    Rotations are drawn as a body if the skeleton has bone offsets, and otherwise as a map of angles.
 
     Args:
         motion: The motion.
@@ -42,7 +42,7 @@ def draw_motion(
         angles: Always draw rotations as angles.
 
     Returns:
-        A remark for the user: which way is up.
+        A remark for the user: which axis points up, or that angles are shown.
 
     Raises:
         ValueError: If a video of angles is requested, or `num_frames` is not positive.
@@ -68,11 +68,11 @@ def draw_forecast(
     progress: bool = False,
     others: Mapping[str, Forecast] | None = None,
 ) -> str:
-    """Draw a forecast over the true motion: observed frames, then future frames with truth and prediction.
+    """Draw observed frames, then the true future and the prediction on top of each other.
 
-    The truth is grey and the prediction coloured; a thin line joins each true joint to its prediction. Every
-    pose of a strip is centred on the true one, so the path is not shown, but its error is. Rotations
-    are drawn as angles.
+    The true future is grey and the prediction coloured; a thin line connects each true joint with its
+    prediction. A strip is centred on the true pose in each frame: it shows the error of the path, but not the
+    path. Rotations are drawn as a map of angles.
 
     Args:
         forecast: The forecast.
@@ -84,7 +84,7 @@ def draw_forecast(
         others: Names and other forecasts of the same motion, drawn in rows below. (default: none)
 
     Returns:
-        A remark for the user: which way is up.
+        A remark for the user: which axis points up, or that angles are shown.
 
     Raises:
         ValueError: If a video of angles is requested, `others` are given for a figure other than a strip of
@@ -93,8 +93,8 @@ def draw_forecast(
     for name, other in (others or {}).items():
         if other.future.poses.shape != forecast.future.poses.shape:
             raise ValueError(
-                f"{name} predicts {list(other.future.poses.shape)} persons, frames, joints and coordinates, "
-                f"expected {list(forecast.future.poses.shape)} as the model that it is compared with"
+                f"{name} predicts {list(other.future.poses.shape)} (persons, frames, joints, coordinates), "
+                f"expected {list(forecast.future.poses.shape)} like the model that it is compared with"
             )
     if others and (forecast.observed.num_spatial == 0 or Path(path).suffix.lower() in _FILMS):
         raise ValueError(f"{path}: forecasts are compared in a strip of bodies (.png, .svg or .pdf)")
@@ -138,6 +138,6 @@ def _check_kind(path: str | Path) -> None:
 
 
 def _spread(count: int, shown: int) -> list[int]:
-    """At most ``shown`` of ``count`` frames, evenly spaced back from the last."""
+    """Indices of at most `shown` of `count` frames, evenly spaced, including the last frame."""
     step = math.ceil(count / shown)
     return list(range(count - 1, -1, -step))[::-1]

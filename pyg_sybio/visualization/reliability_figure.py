@@ -73,5 +73,4 @@ def reliability_figure(
         ("underconfident", {"color": theme.BLUE, **_GAP}),
     ]
     add_legend(figure, entries, loc="outside lower center", ncols=4)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)

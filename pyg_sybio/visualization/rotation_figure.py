@@ -48,8 +48,7 @@ def draw_rotations(motion: Motion, path: str | Path) -> Figure:
         _name_joints(axes, skeleton)
     panels[-1].set_xlabel("frame" if rate is None else "time (s)", fontsize=theme.TEXT)
     add_colorbar(figure, image, "angle (degrees)", ax=list(panels), fraction=0.03, pad=0.01, aspect=30)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def draw_rotation_forecast(
@@ -107,8 +106,7 @@ def draw_rotation_forecast(
     panels = grid[:, :2].ravel().tolist()
     add_colorbar(figure, angles, "angle from rest (degrees)", ax=panels, fraction=0.03, **place)
     add_colorbar(figure, off, "angle from truth (degrees)", ax=grid[:, 2].tolist(), fraction=0.12, **place)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def rotation_errors(forecast: Forecast) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The content of a picture of motions: bodies over time, their colours, and texts."""
+"""The content of a figure or video of motions: bodies over time, their colours, and texts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from pyg_sybio.visualization.view import View, view_of
 
 
 class Key(NamedTuple):
-    """An entry of the legend, by which a player can hide parts of the scene.
+    """An entry of the legend. In a player, it has a checkbox that hides its bodies and links.
 
     Args:
         color: The colour.
         label: Meaning of the colour.
-        bodies: Bodies that have only this colour.
+        bodies: Indices of the bodies that have only this colour.
         links: Whether links have this colour.
     """
 
@@ -35,13 +35,13 @@ class Scene:
 
     Args:
         motion: All bodies as persons of one motion.
-        recorded: Which of the bodies were recorded `[P]`; these determine the view and its center.
+        recorded: Which of the bodies were recorded `[P]`; only these determine the view and its center.
         colors: Colours of each body.
-        keys: The legend.
-        times: Text of each frame (:meth:`when`).
+        keys: Entries of the legend.
+        times: Text of each frame, usually its time.
         title: Title of the scene.
         facts: Facts about the scene, in a few words each.
-        links: Pairs of bodies whose joints are connected by lines.
+        links: Pairs of bodies whose corresponding joints are connected by lines.
     """
 
     motion: Motion
@@ -58,27 +58,17 @@ class Scene:
         return view_of(self.motion.persons(np.flatnonzero(self.recorded).tolist()), up=up)
 
     def when(self, frame: int) -> str:
-        """Text of a frame."""
-        return self.times[frame] + ("" if self.present[:, frame].any() else " · nobody seen")
+        """Text of a frame, which also says if nobody is seen."""
+        return self.times[frame] + ("" if self.motion.seen[:, frame].any() else " · nobody seen")
 
     @property
     def points(self) -> np.ndarray:
-        """The poses `[P, T, M, D]`."""
-        return to_numpy(self.motion.poses)
-
-    @property
-    def present(self) -> np.ndarray:
-        """Which joints are shown `[P, T, M]`."""
-        return self.motion.present.numpy()
-
-    @property
-    def anchored(self) -> np.ndarray:
-        """Which joints `[P, T, M]` are shown and recorded."""
-        return self.present & self.recorded[:, None, None]
+        """The poses `[P, T, M, D]`, NaN for joints that are not shown."""
+        return np.where(self.motion.present[..., None], to_numpy(self.motion.poses), np.nan)
 
 
 def scene_of(motion: Motion) -> Scene:
-    """A recorded motion as a scene."""
+    """The scene of a recorded motion."""
     return Scene(
         motion=motion,
         recorded=np.ones(motion.num_persons, dtype=bool),
@@ -94,7 +84,7 @@ def scene_of(motion: Motion) -> Scene:
 
 
 def _side_keys(motion: Motion) -> Iterator[Key]:
-    """Colours of persons and sides."""
+    """Legend entries for the colours of persons and sides."""
     for person, colors in enumerate(person_colors(motion.num_persons), 1):
         name = [] if motion.num_persons == 1 else [f"person {person}"]
         if motion.skeleton.mirror:

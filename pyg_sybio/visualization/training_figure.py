@@ -96,8 +96,7 @@ def draw_training(
     for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
         axes.set_xlabel("optimiser step", fontsize=theme.TEXT)
     add_legend(figure, entries, loc="outside lower center", ncols=key_columns)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def smoothed(values: Array, smoothing: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The view of a motion: the up axis, and the side from which the body is seen best."""
+"""The view of a motion: its up axis, and the direction from which the body is seen best."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ _AXES = "xyz"
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Directions of the picture in the coordinates of a motion.
+    """Directions of a figure in the coordinates of a motion.
 
     Args:
-        axes: Right, up and (in space) towards the viewer, unit vectors in rows; `[2, 2]` or `[3, 3]`.
-        note: Which way is up and how it was found, for the user.
-        up: The axis that points up in space, as an argument of :func:`view_of`.
+        axes: Unit vectors to the right, up and (in 3D) towards the viewer, in rows; `[2, 2]` or `[3, 3]`.
+        note: Which axis points up and how it was found, for the user.
+        up: The axis that points up in 3D, as for :func:`view_of`.
     """
 
     axes: np.ndarray
@@ -28,29 +28,29 @@ class View:
     up: str | None = None
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Right and up `[..., 2]` of points `[..., D]`; features after the coordinates are ignored."""
+        """Project points `[..., D]` to the figure `[..., 2]`; features after the coordinates are ignored."""
         return points[..., : len(self.axes)] @ self.axes[:2].T
 
 
 def view_of(motion: Motion, *, up: str | None = None) -> View:
     r"""The view in which a motion is drawn.
 
-    In an image the second coordinate points down. In space up is the coordinate axis closest to the mean
-    direction from the body to its head (the part `head` of the skeleton), or, without a head, the axis of the
-    largest mean extent. The camera looks at the widest side of the body, from half in front of it; if persons
-    face each other, only the widest side counts.
+    In image coordinates, y points down. In 3D, up is the coordinate axis closest to the mean direction from
+    the body to its head (the part `head` of the skeleton), or, without a head, the axis of the largest mean
+    extent. The camera faces the widest side of the body, at 20 to 60 degrees from the direction in which the
+    body faces; if persons face each other, only the widest side counts.
 
     Args:
         motion: Positions.
-        up: The axis that points up in space, `"x"`, `"y"` or `"z"`, with a minus if it points down. (default:
+        up: The axis that points up in 3D, `"x"`, `"y"` or `"z"`, with a minus if it points down. (default:
             estimated from the motion)
 
     Raises:
-        ValueError: If the motion is rotations, `up` is not an axis, or `up` is given for an image.
+        ValueError: If the motion is rotations, `up` is not an axis, or `up` is given for image coordinates.
 
     Note:
-        The coordinates are assumed to be right-handed, as in Kinect, BVH and ASF/AMC files. For a person who
-        lies throughout, pass `up`.
+        The coordinates are assumed to be right-handed, as in Kinect, BVH and ASF/AMC files. The estimate is
+        wrong for a person who lies all the time: pass `up`.
     """
     name = motion.source or "the motion"
     if motion.num_spatial == 0:
@@ -59,43 +59,38 @@ def view_of(motion: Motion, *, up: str | None = None) -> View:
         if up is not None:
             raise ValueError(f"'up' is {up!r}, but {name} is a motion in an image, where y points down")
         return View(np.array([[1.0, 0.0], [0.0, -1.0]]), "image, y down")
-    points, present = motion.poses.double().numpy(), motion.present.numpy()
-    up, how = (up, "as asked") if up is not None else _find_up(motion, points, present)
+    points = np.where(motion.present[..., None], motion.poses.double(), np.nan)
+    up, how = (up, "as asked") if up is not None else _find_up(motion, points)
     if up.removeprefix("-") not in tuple(_AXES):
         raise ValueError(f"'up' is {up!r}, expected x, y or z, or one of them with a minus")
     upwards = np.eye(3)[_AXES.index(up[-1])] * (-1 if up.startswith("-") else 1)
-    towards = _camera(motion, points, present, upwards)
+    towards = _camera(motion, points, upwards)
     return View(np.stack([np.cross(upwards, towards), upwards, towards]), f"up is {up} ({how})", up)
 
 
-def _find_up(motion: Motion, points: np.ndarray, present: np.ndarray) -> tuple[str, str]:
-    skeleton = motion.skeleton
-    in_head = np.isin(skeleton.joints, skeleton.parts.get("head", ()))
-    head, with_head = _mean(points, present & in_head)
-    body, with_body = _mean(points, present & ~in_head)
-    directions = _unit((head - body)[with_head & with_body])
+def _find_up(motion: Motion, points: np.ndarray) -> tuple[str, str]:
+    in_head = np.isin(motion.skeleton.joints, motion.skeleton.parts.get("head", ()))
+    directions = _unit(_known(_mean(points[:, :, in_head]) - _mean(points[:, :, ~in_head])))
     if len(directions) and (mean := directions.mean(axis=0)).any():
         axis = int(np.abs(mean).argmax())
         return ("-" if mean[axis] < 0 else "") + _AXES[axis], "where the head points"
-    if not present.any():
+    extents = _known(np.fmax.reduce(points, axis=2) - np.fmin.reduce(points, axis=2))
+    if not len(extents):
         return "y", "nobody is seen"
-    low = np.where(present[..., None], points, np.inf).min(axis=2)
-    high = np.where(present[..., None], points, -np.inf).max(axis=2)
-    return _AXES[(high - low)[present.any(-1)].mean(axis=0).argmax()], "the largest extent"
+    return _AXES[extents.mean(axis=0).argmax()], "the largest extent"
 
 
-def _camera(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndarray) -> np.ndarray:
+def _camera(motion: Motion, points: np.ndarray, up: np.ndarray) -> np.ndarray:
     """The horizontal direction from the body to the camera."""
     flat = points * (1 - np.abs(up))
-    middle, seen = _mean(flat, present, axis=(0, 2))
-    around = (flat - middle[None, :, None])[present & seen[:, None]]
+    around = _known(flat - _mean(flat, axis=(0, 2))[:, None])
     _, _, directions = np.linalg.svd(around.T @ around)
-    # Without any spread, the first direction may be vertical; then any horizontal direction is used.
+    # If all joints coincide, the first direction may be vertical: use any horizontal direction.
     widest = directions[0] if around.any() else np.roll(np.abs(up), 1)
     opposite = np.cross(widest, up)
     opposite *= np.sign(opposite[np.abs(opposite).argmax()])
 
-    facing = _facing(motion, points, present, up)
+    facing = _facing(motion, points, up)
     if facing is None:
         return opposite
     if opposite @ facing < 0:
@@ -106,22 +101,21 @@ def _camera(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndar
     return np.cos(angle) * facing + np.sin(angle) * aside
 
 
-def _facing(motion: Motion, points: np.ndarray, present: np.ndarray, up: np.ndarray) -> np.ndarray | None:
-    """Mean direction in which the bodies face, by their left and right; None if there is none."""
+def _facing(motion: Motion, points: np.ndarray, up: np.ndarray) -> np.ndarray | None:
+    """Mean direction in which the bodies face, from their left and right joints; None if it is unclear."""
     pairs = _pairs_at_trunk(motion.skeleton)
     if not pairs:
         return None
     left, right = np.array(pairs).T
-    both = present[:, :, left] & present[:, :, right]
-    across, known = _mean(points[:, :, left] - points[:, :, right], both)
-    forward = _unit(np.cross(across[known], up))
+    across = _mean(points[:, :, left] - points[:, :, right])
+    forward = _unit(np.cross(_known(across), up))
     mean = forward.sum(axis=0) / max(len(forward), 1)
     length = np.linalg.norm(mean)
     return mean / length if length > 0.3 else None
 
 
 def _pairs_at_trunk(skeleton: Skeleton) -> list[tuple[int, int]]:
-    """Mirror pairs with a bone to the middle of the body, such as hips and shoulders, or else all pairs."""
+    """Mirror pairs connected to a joint without a mirror image, such as hips and shoulders, or else all."""
     pairs = [(skeleton.joint_index(left), skeleton.joint_index(right)) for left, right in skeleton.mirror]
     middle = set(range(skeleton.num_joints)).difference(*pairs)
     neighbours = {joint: set(skeleton.graph()[joint]) for pair in pairs for joint in pair}
@@ -129,13 +123,16 @@ def _pairs_at_trunk(skeleton: Skeleton) -> list[tuple[int, int]]:
     return at_trunk or pairs
 
 
-def _mean(
-    points: np.ndarray, where: np.ndarray, axis: int | tuple[int, int] = 2
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of the selected points `[P, T, M, 3]` over some axes, and where there was any."""
-    count = where.sum(axis=axis)
-    total = (points * where[..., None]).sum(axis=axis)
-    return total / np.maximum(count, 1)[..., None], count > 0
+def _mean(points: np.ndarray, axis: int | tuple[int, int] = 2) -> np.ndarray:
+    """Mean of the points `[P, T, M, 3]` that are not NaN over some axes; NaN if all are."""
+    total = np.nansum(points, axis=axis)
+    with np.errstate(invalid="ignore"):
+        return total / (~np.isnan(points)).sum(axis=axis)
+
+
+def _known(vectors: np.ndarray) -> np.ndarray:
+    """The vectors `[n, 3]` that are not NaN."""
+    return vectors[~np.isnan(vectors[..., 0])]
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
