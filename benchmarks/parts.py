@@ -158,7 +158,7 @@ def run_parts(
 
     Args:
         parts: The parts, the most important ones first.
-        environment: What is known about the environment; parts add to it.
+        environment: What is known about the environment; parts add what is missing.
         write: Receives the report whenever it changes.
         seconds: Time limit of all parts together; each part gets at most the remaining time.
         variables: Environment variables of the parts. (default: those of this process)
@@ -210,7 +210,8 @@ def _run(
             found: dict[str, Any] = json.loads(figures.read_text()) if figures.exists() else {}
             result.update({key: found[key] for key in ("rows", "summary") if key in found})
             result["seconds"] = round(time.monotonic() - start, 1)
-            report["environment"].update(found.get("environment", {}))
+            for key, value in found.get("environment", {}).items():
+                report["environment"].setdefault(key, value)
             write(report)
             return found
 

@@ -22,7 +22,7 @@ sys.path.insert(0, {str(BENCHMARKS)!r})
 import parts
 figures = parts.Figures(Path(sys.argv[1]))
 """
-GOOD = "figures.describe({'device': 'a toy'})\nfigures.add({'name': 'good', 'ms': 1.25})"
+GOOD = "figures.describe({'commit': 'xyz', 'device': 'a toy'})\nfigures.add({'name': 'good', 'ms': 1.25})"
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pyg_sybio.data.transforms.align_view import AlignView
 from pyg_sybio.data.transforms.base import InvertibleTransform, LinearTransform, MotionTransform
 from pyg_sybio.data.transforms.center import Center
 from pyg_sybio.data.transforms.crop import Crop
+from pyg_sybio.data.transforms.drop_axis import DropAxis
 from pyg_sybio.data.transforms.drop_frames import DropFrames
 from pyg_sybio.data.transforms.drop_joints import DropJoints
 from pyg_sybio.data.transforms.fill_missing import FillMissing
@@ -35,6 +36,7 @@ __all__ = [
     "AlignView",
     "Center",
     "Crop",
+    "DropAxis",
     "DropFrames",
     "DropJoints",
     "FillMissing",

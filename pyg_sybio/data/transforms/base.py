@@ -124,6 +124,14 @@ def hide(motion: Motion, hidden: Tensor) -> Motion:
     )
 
 
+def random_stretch(num_frames: int, share: float, *size: int) -> Tensor:
+    """Mark a share of consecutive frames from a random start, ``[*size, T]``."""
+    length = round(share * num_frames)
+    start = torch.randint(num_frames - length + 1, (*size, 1))
+    frames = torch.arange(num_frames)
+    return (frames >= start) & (frames < start + length)
+
+
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     """The value, if it is one of the choices; otherwise a :class:`ValueError`."""
     if value not in choices:

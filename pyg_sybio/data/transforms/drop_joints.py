@@ -3,7 +3,7 @@ r"""Hide joints at random."""
 import torch
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms.base import MotionTransform, check_range, hide
+from pyg_sybio.data.transforms.base import MotionTransform, check_range, hide, random_stretch
 
 
 class DropJoints(MotionTransform):
@@ -11,18 +11,22 @@ class DropJoints(MotionTransform):
 
     Args:
         p: Probability that a joint is hidden, from 0 to 1.
-        each_frame: Whether to draw for every frame, like a flickering detector; False hides a joint in the
-            whole motion, like behind a table. (default: False)
+        each_frame: Whether to draw for every frame, like a flickering detector; False hides a joint in a
+            stretch of frames, like behind a table. (default: False)
+        share: Share of the frames in that stretch, from 0 to 1. (default: 1, the whole motion)
 
     Raises:
-        ValueError: If `p` is not from 0 to 1.
+        ValueError: If `p` or `share` is not from 0 to 1.
     """
 
-    def __init__(self, *, p: float, each_frame: bool = False) -> None:
+    def __init__(self, *, p: float, each_frame: bool = False, share: float = 1.0) -> None:
         self.p = check_range("p", p, 0, 1)
         self.each_frame = each_frame
+        self.share = check_range("share", share, 0, 1)
 
     def forward(self, motion: Motion) -> Motion:
-        num_draws = motion.num_frames if self.each_frame else 1
-        draws = torch.rand(motion.num_persons, num_draws, motion.skeleton.num_joints)
-        return hide(motion, (draws < self.p).to(motion.poses.device))
+        persons, frames, joints = motion.present.shape
+        hidden = torch.rand(persons, frames if self.each_frame else 1, joints) < self.p
+        if self.share < 1:
+            hidden = hidden & random_stretch(frames, self.share, persons, joints).mT
+        return hide(motion, hidden.to(motion.poses.device))

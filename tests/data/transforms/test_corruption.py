@@ -5,7 +5,7 @@ import torch
 from random_motions import NAMES, random_motion
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms import DropFrames, DropJoints, JitterJoints
+from pyg_sybio.data.transforms import DropAxis, DropFrames, DropJoints, JitterJoints
 
 
 @pytest.mark.parametrize("name", NAMES.values())
@@ -48,6 +48,35 @@ def test_joints_are_hidden_for_the_clip_or_in_each_frame(name: str) -> None:
     assert not DropJoints(p=1)(motion).present.any()
 
 
+def test_joints_are_hidden_in_stretches_of_frames() -> None:
+    motion = random_motion(num_persons=20, num_frames=40, missing=0.0)
+    result = DropJoints(p=0.5, share=0.25)(motion)
+    check_hidden(motion, result, ~result.present)
+    hidden = (~result.present).transpose(1, 2).flatten(0, 1)  # [P * M, T]
+    hidden = hidden[hidden.any(1)]
+    assert len(hidden) / motion.present[:, 0].numel() == pytest.approx(0.5, abs=0.1)
+    assert bool((hidden.sum(1) == 10).all())
+    starts = hidden.float().argmax(1)
+    assert bool(hidden.gather(1, starts[:, None] + torch.arange(10)).all())
+    assert starts.unique().tolist() == list(range(31))
+    assert DropJoints(p=1, share=0)(motion).equal(motion)
+
+
+@pytest.mark.parametrize("name", ["ntu25", "openpose18"])
+def test_one_axis_is_zero_in_a_stretch_of_frames(name: str) -> None:
+    motion = random_motion(name, num_persons=2, num_frames=40, missing=0.0)
+    found = set()
+    for _ in range(100):
+        changed = DropAxis(p=0.5, share=0.25)(motion)
+        zero = (changed.poses == 0).all(2).all(0)  # [T, D]
+        assert changed.equal(motion.replace(poses=motion.poses * ~zero[:, None]))
+        frames, axes = zero.any(1).nonzero().flatten().tolist(), zero.any(0).nonzero().flatten().tolist()
+        if axes:
+            assert frames == list(range(frames[0], frames[0] + 10))
+        found.add(tuple(axes))
+    assert found == {(), *((axis,) for axis in range(motion.num_spatial))}
+
+
 @pytest.mark.parametrize("name", NAMES.values())
 def test_frames_are_hidden_for_all_persons_but_never_all_frames(name: str) -> None:
     motion = random_motion(name, num_frames=400, missing=0.0)
@@ -64,7 +93,7 @@ def test_frames_are_hidden_for_all_persons_but_never_all_frames(name: str) -> No
 
 
 def test_wrong_arguments_are_refused() -> None:
-    for make in (DropJoints, DropFrames):
+    for make in (DropJoints, DropFrames, DropAxis):
         with pytest.raises(ValueError, match=r"'p' is 1.1, expected a number from 0 to 1"):
             make(p=1.1)
     with pytest.raises(ValueError, match=r"'std' is -1"):

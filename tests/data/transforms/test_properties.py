@@ -16,6 +16,7 @@ from pyg_sybio.data.transforms import (
     AlignView,
     Center,
     Crop,
+    DropAxis,
     DropFrames,
     DropJoints,
     FillMissing,
@@ -48,8 +49,9 @@ TRANSFORMS: list[MotionTransform] = [
     AlignView(vertical=("spine", "neck"), horizontal=("right_hip", "left_hip")),
     Center(joint="left_knee", frame="each"),
     Crop(num_frames=11, position="center"),
+    DropAxis(p=1, share=0.7),
     DropFrames(p=0.3),
-    DropJoints(p=0.3, each_frame=True),
+    DropJoints(p=0.3, each_frame=True, share=0.8),
     FillMissing(mode="hold", edges=False),
     FillNullFrames(mode="hold"),
     JitterJoints(std=0.2),
@@ -71,7 +73,9 @@ TRANSFORMS: list[MotionTransform] = [
     Smooth(std=1.3),
     TrimNullFrames(),
 ]
-POSITIONS_ONLY = (AlignView, Center, RandomRotation, RandomScale, RandomShear, SelectBodies, Shift, Smooth)
+POSITIONS_ONLY = (
+    *(AlignView, Center, DropAxis, RandomRotation, RandomScale, RandomShear, SelectBodies, Shift, Smooth),
+)
 FIRST_PERSON = (AlignView, Center)  # the order of persons matters
 NOISE = (DropJoints, JitterJoints)  # each person and joint has independent random values
 SCORES_CHANGE = (
