@@ -355,8 +355,7 @@ class SybioGNN(nn.Module):
         return persons.dense(persons.x)
 
     def _persons(self, batch: Data | Tensor | np.ndarray, present: Tensor | None) -> Persons:
-        # Not a parameter, because the parameters of a folded model may be in bfloat16.
-        like = next(each for each in self.buffers() if each.is_floating_point())
+        like = next(each for each in self.buffers() if each.is_floating_point())  # weights may be bfloat16
         if isinstance(batch, np.ndarray):
             batch = torch.from_numpy(batch).to(like.device)
         # Batch norms mix persons in training, so absent persons must not be included.

@@ -270,9 +270,9 @@ def with_node(operator: str, inputs: list[str] | None = None, **attributes: Any)
         (with_node("If", ["c"], then_branch=EMPTY, else_branch=EMPTY), r"loops or branches \(If\)"),
         (with_node("Loop", ["n", "c"], body=EMPTY), r"loops or branches \(Loop\)"),
         (with_node("Something", graphs=[EMPTY]), r"loops or branches \(Something\)"),
-        (with_node("Something", domain="com.other"), "functions of its own, expected standard operators"),
-        (lambda proto: proto.functions.add(name="f"), "functions of its own"),
-        (lambda proto: proto.training_info.add(), "functions of its own"),
+        (with_node("Something", domain="com.other"), "defines functions, expected only standard"),
+        (lambda proto: proto.functions.add(name="f"), "defines functions"),
+        (lambda proto: proto.training_info.add(), "defines functions"),
         (lambda proto: proto.graph.initializer[0].dims.append(10**12), "has shape .*, but fewer numbers"),
         (lambda proto: proto.graph.initializer[0].dims.append(-1), "has shape .*, but fewer numbers"),
         (
