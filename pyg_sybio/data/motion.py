@@ -24,7 +24,7 @@ class Motion:
     Args:
         poses: Poses, in the units of the skeleton.
         skeleton: The skeleton of the joints.
-        present: Which joint of which person was recorded in which frame. (default: all)
+        present: Whether each joint of each person was recorded in each frame. (default: all were)
         confidence: The detector's confidence in each joint, from 0 (none) upwards, usually to 1; None for
             formats without it. In a skeleton with `xy+score` it is also the third feature.
         translation: Path of the root, for rotations (coordinates `expmap`), which do not contain it.
@@ -91,12 +91,12 @@ class Motion:
 
     @property
     def seen(self) -> Tensor:
-        """Which person has any present joint in which frame, `[P, T]`."""
+        """Whether at least one joint of a person is present in a frame, `[P, T]`."""
         return self.present.any(-1)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """Its tensors by their names, without those that are None."""
+        """The tensors that are not None, by name."""
         values = {name: getattr(self, name) for name in TENSORS}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -120,10 +120,8 @@ class Motion:
 
     def persons(self, index: Sequence[int]) -> "Motion":
         """Some of the persons, at least one, in the given order."""
-        chosen = list(index)
-        return self.mapped(
-            lambda values: values[chosen], tracks=tuple(self.tracks[person] for person in chosen)
-        )
+        tracks = tuple(self.tracks[person] for person in index)
+        return self.mapped(lambda values: values[list(index)], tracks=tracks)
 
     def joints(self, skeleton: Skeleton) -> "Motion":
         """The joints of another skeleton, found by their names.
@@ -145,13 +143,12 @@ class Motion:
     def equal(self, other: "Motion") -> bool:
         """Whether all fields are exactly equal."""
         mine, others = self.tensors, other.tensors
-        fields = ("skeleton", "frame_rate", "label", "tracks", "source")
+        fields = ("skeleton", "frame_rate", "label", "ids", "tracks", "source")
         return (
             mine.keys() == others.keys()
             and all(mine[name].dtype == others[name].dtype for name in mine)
             and all(torch.equal(mine[name], others[name]) for name in mine)
             and all(getattr(self, name) == getattr(other, name) for name in fields)
-            and dict(self.ids) == dict(other.ids)
         )
 
     def _check_shapes(self) -> None:
@@ -163,7 +160,7 @@ class Motion:
                 f"for skeleton '{skeleton.name}' ({skeleton.coordinates})"
             )
         if not poses.numel():
-            raise ValueError(f"'poses' has shape {list(poses.shape)}, expected a person and a frame")
+            raise ValueError(f"'poses' has shape {list(poses.shape)}, expected at least one person and frame")
         if not poses.is_floating_point():
             raise ValueError(f"'poses' is {poses.dtype}, expected floating point numbers")
         for name, value, shape in (
@@ -176,10 +173,8 @@ class Motion:
         if self.present.dtype != torch.bool:
             raise ValueError(f"'present' is {self.present.dtype}, expected booleans")
         if self.translation is not None and skeleton.coordinates != "expmap":
-            raise ValueError(
-                "'translation' goes with rotations (coordinates 'expmap'), "
-                f"but skeleton '{skeleton.name}' has '{skeleton.coordinates}'"
-            )
+            found = f"skeleton '{skeleton.name}' has coordinates '{skeleton.coordinates}'"
+            raise ValueError(f"'translation' is only for rotations ('expmap'), but {found}")
         if self.frame_rate is not None and not MIN_RATE <= self.frame_rate <= MAX_RATE:
             raise ValueError(f"'frame_rate' is {self.frame_rate}, expected {MIN_RATE:g} to {MAX_RATE:g} Hz")
         if len(self.tracks) != self.num_persons:
@@ -187,9 +182,12 @@ class Motion:
 
     def _check_values(self) -> None:
         for name, value in self.tensors.items():
-            _check_finite(name, value)
+            # The sum is fast to compute. Unless it overflows, it is finite if and only if all values are.
+            if not value.sum().isfinite() and not value.isfinite().all():
+                place = (~value.isfinite()).nonzero()[0].tolist()
+                raise ValueError(f"'{name}' has a value that is not a finite number at {place}")
         if self.confidence is not None and (self.confidence < 0).any():
-            raise ValueError(f"'confidence' goes down to {self.confidence.min():g}, expected at least 0")
+            raise ValueError(f"'confidence' has the value {self.confidence.min():g}, expected at least 0")
         if self.present.all():
             return
         hidden = (self.poses != 0).any(-1) & ~self.present
@@ -199,14 +197,3 @@ class Motion:
                 f"'poses' has values for person {person}, frame {frame}, "
                 f"joint '{self.skeleton.joints[joint]}', which is not present: expected zeros there"
             )
-
-
-def _check_finite(name: str, value: Tensor) -> None:
-    # The sum is fast to compute and not finite if any value is not finite; if it overflows, all values are
-    # checked.
-    if value.sum().isfinite():
-        return
-    finite = value.isfinite()
-    if not finite.all():
-        place = (~finite).nonzero()[0].tolist()
-        raise ValueError(f"'{name}' has a value that is not a finite number at {place}")

@@ -24,7 +24,7 @@ Function = Callable[[Path], Iterable[Any]]
 START_UP_SECONDS = 3.0
 """The time that a worker process takes to start, most of it the import of torch."""
 TRIAL_SECONDS = 0.5
-"""Time for which this process reads alone before it decides whether workers save time."""
+"""Time during which only this process reads, before it decides whether to start workers."""
 FILES_IN_FLIGHT = 4
 """Files per worker that are submitted before their results are needed."""
 MAX_RESULT_BYTES = 4 * 2**20
@@ -47,10 +47,10 @@ def results_of(
             system's folder for temporary files)
 
     Returns:
-        The results of each file, which are read before the next file's.
+        An iterable of results per file, which must be exhausted before the next file is requested.
 
     Raises:
-        RuntimeError: If a worker process died, with the files that were being read.
+        RuntimeError: If a worker process died; the message names the files that were being read.
     """
     available = num_processes or os.cpu_count() or 1
     if multiprocessing.current_process().daemon:  # a data loader's worker, for example, cannot have children
@@ -113,7 +113,7 @@ def _unpickled(stream: BinaryIO) -> Iterator[Any]:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    # Workers inherit the mask: Ctrl+C while they import reaches them in _start_worker, and they end silently.
+    # Workers inherit the mask, so Ctrl+C during their imports ends them silently in _start_worker.
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -150,7 +150,7 @@ def _start_worker(pickled: bytes, folder: Path, reading: Any, slot: Any) -> None
 
 
 def _end_with_parent() -> None:
-    # A worker holds both ends of the pipe that it reads, so it must check whether the parent was killed.
+    # The pipe does not tell a worker that its parent was killed, because the worker holds both ends.
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -163,10 +163,8 @@ def _work(number: int, path: Path) -> bytes | Path:
         try:
             _Worker.function = pickle.loads(_Worker.pickled)
         except Exception as error:
-            raise ValueError(
-                f"a worker process cannot load 'read' or 'preprocess' ({error}): expected "
-                "functions of a module"
-            ) from None
+            what = "a worker process cannot load 'read' or 'preprocess'"
+            raise ValueError(f"{what} ({error}): expected functions of a module") from None
     _Worker.reading[_Worker.slot] = number + 1
     spill = _Worker.folder / f"file-{number}"
     stream: Any = io.BytesIO()

@@ -34,12 +34,12 @@ FORMATS = {
 """The formats, by suffix."""
 
 FRAME_FILES = "*_keypoints.json"
-"""The files, one per frame, in a folder that OpenPose has written; the folder is read as one motion."""
+"""The files in a folder written by OpenPose, one per frame; the folder is read as one motion."""
 
 # Values per line -> skeleton.
 _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
 
-Read = Callable[[Path, Skeleton | None], Motion | Iterator[Motion]]
+Read = Callable[..., Motion | Iterator[Motion]]  # of a path and a skeleton
 
 
 def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:
@@ -52,8 +52,8 @@ def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Itera
             the file or of its format)
 
     Raises:
-        ValueError: If the file cannot be read, with its place and what was expected, or does not fit the
-            skeleton. (Errors in later motions are raised when these are reached.)
+        ValueError: If the file cannot be read or does not fit the skeleton; the message names the place and
+            what was expected. (Errors in later motions are raised when these are reached.)
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
@@ -61,7 +61,7 @@ def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Itera
 
 
 def _motions(read: Read, path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
-    found = read(path, skeleton)
+    found = read(path, skeleton=skeleton)
     yield from (found,) if isinstance(found, Motion) else found
 
 
@@ -86,7 +86,7 @@ def _format(path: Path) -> Read:
     if path.is_dir():
         if next(path.glob(FRAME_FILES), None) is None:
             raise ValueError(f"{path} is a folder, expected {FRAME_FILES} in it, or a file")
-        return _bare(read_keypoints)
+        return read_keypoints
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected {_expected()}")
     suffix = path.suffix.lower()
@@ -104,13 +104,13 @@ def _format(path: Path) -> Read:
 def _json_format(path: Path, document: Any) -> Read:
     keys = set(document) if isinstance(document, dict) else set()
     if "poses" in keys:
-        return _named(read_motion_json) if document.get("skeleton") is not None else _bare(read_motion_json)
+        return _named(read_motion_json) if document.get("skeleton") is not None else read_motion_json
     if "skeletons" in keys:
         return _named(read_nw_ucla)
     if "data" in keys:
         return _named(read_kinetics)
     if isinstance(document, list):
-        return _bare(read_keypoints)
+        return read_keypoints
     raise ValueError(f"{path} has {_listed(keys)}, expected {FORMATS['.json']}")
 
 
@@ -118,9 +118,9 @@ def _npz_format(path: Path) -> Read:
     with NpzFile(path) as file:
         names = set(file.names)
     if "poses" in names:
-        return _named(read_motion_npz) if "skeleton" in names else _bare(read_motion_npz)
+        return _named(read_motion_npz) if "skeleton" in names else read_motion_npz
     if "x_train" in names:
-        return _bare(read_feeder_arrays)
+        return read_feeder_arrays
     raise ValueError(f"{path} has {_listed(names)}, expected {FORMATS['.npz']}")
 
 
@@ -130,7 +130,7 @@ def _txt_format(path: Path) -> Read:
     if num_values % 3 or num_values < 6:  # a translation, and a rotation per joint
         raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
 
-    def read(path: Path, skeleton: Skeleton | None) -> Motion:
+    def read(path: Path, *, skeleton: Skeleton | None) -> Motion:
         if skeleton is None:
             if num_values not in _EXPMAP_SKELETONS:
                 raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
@@ -141,28 +141,23 @@ def _txt_format(path: Path) -> Read:
 
 
 def _named(reader: Callable[[Path], Motion]) -> Read:
-    """A format with its own skeleton, whose joints are found by name."""
-    return lambda path, skeleton: _in_skeleton(reader(path), skeleton, path)
+    """A reader that finds the requested joints by name, for a format with its own skeleton."""
 
+    def read(path: Path, *, skeleton: Skeleton | None) -> Motion:
+        motion = reader(path)
+        if skeleton is None:
+            return motion
+        if skeleton.units != motion.skeleton.units:
+            raise ValueError(
+                f"{path}: its skeleton '{motion.skeleton.name}' is in {motion.skeleton.units!r}, "
+                f"but '{skeleton.name}' is in {skeleton.units!r}, expected the same units"
+            )
+        try:
+            return motion.joints(skeleton)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
-def _bare(reader: Callable[..., Motion | Iterator[Motion]]) -> Read:
-    """A format whose reader takes the skeleton."""
-    return lambda path, skeleton: reader(path, skeleton=skeleton)
-
-
-def _in_skeleton(motion: Motion, skeleton: Skeleton | None, path: Path) -> Motion:
-    """The joints of a skeleton, found by their names in a motion of the same units."""
-    if skeleton is None:
-        return motion
-    if skeleton.units != motion.skeleton.units:
-        raise ValueError(
-            f"{path}: its skeleton '{motion.skeleton.name}' is in {motion.skeleton.units!r}, "
-            f"but '{skeleton.name}' is in {skeleton.units!r}, expected the same units"
-        )
-    try:
-        return motion.joints(skeleton)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    return read
 
 
 def _listed(keys: set[str]) -> str:
@@ -174,9 +169,9 @@ def _expected() -> str:
 
 
 _BY_SUFFIX: dict[str, Read] = {
-    ".npy": _bare(read_keypoints),
+    ".npy": read_keypoints,
     ".skeleton": _named(read_ntu),
-    ".bvh": _bare(read_bvh),
-    ".amc": _bare(read_amc),
-    ".pkl": _bare(read_annotations),
+    ".bvh": read_bvh,
+    ".amc": read_amc,
+    ".pkl": read_annotations,
 }

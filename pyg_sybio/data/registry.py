@@ -13,7 +13,7 @@ registered:
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from inspect import isabstract
+from inspect import isabstract, isclass
 from typing import Any, TypeVar
 
 from torch_geometric.data import Dataset
@@ -36,7 +36,7 @@ _DATASETS = {
     "SyntheticMotions": "synthetic.synthetic",
 }
 _TRANSFORMS: dict[str, type[BaseTransform]] = {
-    name: cls for name in transforms.__all__ if not isabstract(cls := getattr(transforms, name))
+    name: cls for name, cls in vars(transforms).items() if isclass(cls) and not isabstract(cls)
 }
 _TRANSFORMS["Standardize"] = Standardize
 _registered: dict[str, type] = {}

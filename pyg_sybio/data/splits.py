@@ -24,7 +24,7 @@ NOT_SHARED = ("cache", "labels", "num_processes", "pattern", "progress", "root",
 
 # Arguments that change clips at random.
 _RANDOM = ("augment", "corrupt", "window_tempo")
-# Arguments that are needed to find the clips of a model again, so a recipe has to give them.
+# Arguments that model files do not store, although they are needed to find the same clips again.
 _ONLY_IN_RECIPES = ("labels", "pattern")
 _FOLDER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -32,7 +32,8 @@ _FOLDER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class Splits:
     r"""The clips for training, validation and test, each built when it is first used.
 
-    A split is ``dataset(**settings, **split)``: arguments that all splits share are given once.
+    A split is ``dataset(**settings, **split)``, with the settings that all splits share and its own
+    arguments.
 
     Args:
         dataset: Dataset class with keyword arguments.
@@ -47,8 +48,7 @@ class Splits:
         resolve: Function that finds the class of a transform. (default: only registered ones)
 
     Raises:
-        ValueError: If an argument is unknown or wrong, or clips other than training clips are to be
-            augmented, corrupted, or observed to a random share.
+        ValueError: If an argument is unknown or wrong, or would change validation or test clips at random.
     """
 
     def __init__(
@@ -64,12 +64,8 @@ class Splits:
         resolve: Resolver = transform_named,
     ) -> None:
         self.dataset, self.root, self.folder = dataset, root, folder
-        self._places = {
-            "settings": settings or {},
-            "train": train or {},
-            "val": val or {},
-            "test": test or {},
-        }
+        given = {"settings": settings, "train": train, "val": val, "test": test}
+        self._places = {place: arguments or {} for place, arguments in given.items()}
         self._resolve = resolve
         self._arguments = {split: self._dataset_arguments(split) for split in SPLITS}
         self._built: dict[str, Dataset] = {}
@@ -116,9 +112,8 @@ class Splits:
                     lacks |= {key} if key in _ONLY_IN_RECIPES and value is not None and not default else set()
                 elif key in TRANSFORMS and value is not None:
                     made = build_transforms(value, f"data.{place}.{key}", self._resolve)
-                    described[place][key] = (
-                        list(map(settings_of, made)) if isinstance(made, list) else settings_of(made)
-                    )
+                    several = isinstance(made, list)
+                    described[place][key] = [*map(settings_of, made)] if several else settings_of(made)
                 elif _is_plain(value):
                     described[place][key] = value
                 else:

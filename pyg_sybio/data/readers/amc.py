@@ -22,9 +22,9 @@ def read_amc(path: str | Path, *, asf: str | Path | None = None, skeleton: Skele
     Args:
         path: The file.
         asf: The file of its skeleton. (default: in the same folder, `02.asf` for `02_01.amc`, or the only
-            one)
-        skeleton: Its joints are found by their names among root and bones. (default: all of them,
-            :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)
+            `.asf` file)
+        skeleton: Its joints are found by their names among root and bones. (default: root and all bones, as
+            :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig` proposes)
 
     Returns:
         One person, `[1, T, M, 3]`, in metres, at 120 Hz as in the CMU library, because the format does not
@@ -32,7 +32,7 @@ def read_amc(path: str | Path, *, asf: str | Path | None = None, skeleton: Skele
 
     Raises:
         ValueError: If a file is damaged, naming the line, or lacks a joint of the skeleton.
-        FileNotFoundError: If there is no such file, or none or several skeletons are next to it.
+        FileNotFoundError: If there is no such file, or its skeleton is not found in the same folder.
     """
     path = Path(path)
     rig = load_asf(asf if asf is not None else find_asf(path))
@@ -40,16 +40,15 @@ def read_amc(path: str | Path, *, asf: str | Path | None = None, skeleton: Skele
 
 
 def find_asf(path: Path) -> Path:
-    """The skeleton next to an AMC file: `02.asf` or `02_01.asf` for `02_01.amc`, or the only one.
+    """The skeleton in the folder of an AMC file: `02.asf` or `02_01.asf` for `02_01.amc`, or the only one.
 
     Raises:
-        FileNotFoundError: If there is none, or several of other names.
+        FileNotFoundError: If there is no `.asf` file, or there are several with other names.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    skeletons = sorted(
-        other for other in path.parent.iterdir() if other.suffix.lower() == ".asf" and other.is_file()
-    )
+    others = path.parent.iterdir()
+    skeletons = sorted(other for other in others if other.suffix.lower() == ".asf" and other.is_file())
     for stem in (path.stem.split("_")[0], path.stem):
         if named := [other for other in skeletons if other.stem.lower() == stem.lower()]:
             return named[0]
@@ -65,8 +64,8 @@ def find_asf(path: Path) -> Path:
 def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
     """The values of all frames of an AMC file, `[T, C]`, double precision: metres and radians.
 
-    Its frames are numbered without gaps from any number, and each has the root and all bones with degrees of
-    freedom, in any order.
+    Frames are numbered without gaps, starting from any number. Each has the root and all bones with degrees
+    of freedom, in any order.
 
     Raises:
         ValueError: If the file contains anything else; the message names the line.
@@ -119,9 +118,7 @@ def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
         else:
             lines.fail(shown(first), f"a frame number, the root or a bone that moves in {rig.source}")
     if number is None:
-        raise ValueError(
-            f"{path} has no frames, expected frame numbers, each with the root and bones after it"
-        )
+        raise ValueError(f"{path} has no frames, expected frame numbers, each followed by the root and bones")
     finish()
     turn = radians(1) if degrees else 1.0
     channels = (channel for bone in rig.joints for channel in bone.channels)

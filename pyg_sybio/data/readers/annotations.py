@@ -38,7 +38,7 @@ class AnnotationFile:
 
     Args:
         path: The file.
-        splits: Ids of the clips of each split, such as ``xsub_train``; none in a mere list of annotations.
+        splits: Ids of the clips of each split, such as ``xsub_train``; empty for a list of annotations.
         annotations: The annotations by id, in the order of the file.
     """
 
@@ -72,8 +72,8 @@ class AnnotationFile:
                 other = parts.setdefault(name, {}).setdefault(protocol, found["part"])
                 if other != found["part"]:
                     raise ValueError(
-                        f"{self.path}, split {shown(split)} has the id {shown(name)}, which is in {other} "
-                        "as well: expected it once"
+                        f"{self.path}, split {shown(split)} has the id {shown(name)}, which is also in "
+                        f"{other}: expected it once"
                     )
         return parts
 
@@ -89,8 +89,8 @@ def load_annotations(path: str | Path) -> AnnotationFile:
         FileNotFoundError: If there is no such file.
 
     Note:
-        Published splits name clips in which no skeleton was found: ids without an annotation are left out of
-        the splits, with a warning that counts them.
+        Published splits name clips in which no skeleton was found. Ids without an annotation are therefore
+        left out of the splits, and a warning gives their number.
     """
     path = Path(path)
     document = load_plain_pickle(path)
@@ -169,9 +169,8 @@ def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: st
     if annotation.get("keypoint_score") is not None:
         scores = _numbers(annotation, "keypoint_score", 3)
         if scores.shape != keypoints.shape[:3]:
-            raise ValueError(
-                f"'keypoint_score' has shape {list(scores.shape)}, expected {list(keypoints.shape[:3])}"
-            )
+            shape = list(keypoints.shape[:3])
+            raise ValueError(f"'keypoint_score' has shape {list(scores.shape)}, expected {shape}")
         # A score from the peak of a heat map may be slightly negative, which means that nothing was seen.
         scores = scores.clip(min=0)
     if not persons:
@@ -212,12 +211,11 @@ def _num_coordinates(skeleton: Skeleton) -> int:
 
 
 def _numbers(annotation: Mapping[str, Any], key: str, dimensions: int) -> np.ndarray:
-    """A finite array in single precision, a copy of what the file has."""
+    """A copy of an array of finite numbers, in single precision."""
     array = entry_of(annotation, key, PickledArray, "it").values
     if array is None or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"'{key}' is an array of {'nothing' if array is None else array.dtype}, expected numbers"
-        )
+        found = "nothing" if array is None else array.dtype
+        raise ValueError(f"'{key}' is an array of {found}, expected numbers")
     if array.ndim != dimensions:
         raise ValueError(f"'{key}' has shape {list(array.shape)}, expected {dimensions} dimensions")
     return single_precision(array, f"'{key}'")
@@ -243,8 +241,8 @@ def _split(ids: Any, annotations: Mapping[str, Any], where: str) -> tuple[str, .
     without = [name for name in ids if name not in annotations]
     if without:
         warnings.warn(
-            f"{where} names {len(without)} of {len(named)} ids without an annotation, "
-            f"such as {shown(without[0])}: they are left out",
+            f"{where}: {len(without)} of {len(named)} ids have no annotation and are left out, "
+            f"such as {shown(without[0])}",
             stacklevel=4,
         )
     return tuple(name for name in ids if name in annotations)

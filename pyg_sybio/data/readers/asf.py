@@ -7,13 +7,13 @@ those axes. With a parent's global rotation :math:`G_p` and end :math:`x_p`,
 .. math::
     G = G_p\, C M C^{-1}, \qquad x = x_p + l\, G d .
 
-The rotations about the axes are about fixed axes, in the order in which `dof` (or the root's `order`) names
-them, and so are those of `axis`: `rx ry rz` is `R_z R_y R_x`.
+All rotations (the channels in `dof` or the root's `order`, and the angles of `axis`) are about fixed axes, in
+the order in which the file lists them: `rx ry rz` is `R_z R_y R_x`.
 
 Lengths become metres: the file's `length` is the number of its units per inch (CMU: 0.45).
 
-Limits: bones rotate but neither shift nor stretch (`tx`, `ty`, `tz` and `l` in a bone's `dof` are refused,
-and so is `l` in the root's `order`). The root's preset `orientation` must be zero, because programs disagree
+Limits: bones rotate but neither shift nor stretch (`tx`, `ty`, `tz` and `l` in a bone's `dof`, and `l` in the
+root's `order`, are errors). The root's preset `orientation` must be zero, because programs disagree
 about the axes that it refers to. Masses, limits of rotations and the section `:skin` are ignored.
 
 Source: "Acclaim Skeleton File Definition V1.10" (M. Schafer, 1994), and the notes on its lines that come with
@@ -48,10 +48,10 @@ _DIRECTION_TOLERANCE = 1e-2
 
 @dataclass(frozen=True)
 class AsfBone(RigJoint):
-    """A bone, or the root, which has no length; the joint of its name is the bone's end.
+    """A bone, represented by the joint at its end; or the root, which has no length.
 
-    Its parent is the bone from whose end it starts, and its `offset` its end relative to its start at rest,
-    in metres and global axes; for the root it is the preset position.
+    A bone starts at the end of its parent. Its `offset` is the vector from its start to its end at rest, in
+    metres and global axes; the root's `offset` is the preset position.
 
     Args:
         axis: Angles of the axes about which it rotates, in radians, in the order of `axis_order`.
@@ -84,15 +84,14 @@ class AsfRig(Rig):
     @cached_property
     def axes(self) -> Tensor:
         """The matrices `C` of the axes about which the bones rotate, `[J, 3, 3]`, double precision."""
-        # Rotations about fixed axes are those about moving axes in the opposite order.
+        # Rotations about fixed axes equal rotations about moving axes in the opposite order.
         angles = torch.tensor([bone.axis[::-1] for bone in self.joints], dtype=torch.float64)
         orders = [bone.axis_order[::-1] for bone in self.joints]
         return torch.stack([euler_to_matrix(*turn) for turn in zip(angles, orders, strict=True)])
 
     def pose(self, values: Tensor) -> tuple[Tensor, Tensor]:
         rotations = self.axes @ self.rotations(values, about_fixed_axes=True) @ self.axes.mT
-        # A bone rotates at its start and ends at its joint: the joint is already rotated in its parent's
-        # frame.
+        # A bone rotates about its start, so its own rotation also moves the joint at its end.
         steps = (rotations @ self.offsets[..., None]).squeeze(-1)
         steps[:, 0] = self.offsets[0]
         for joint, coordinate, column in self.position_columns:
@@ -118,7 +117,7 @@ class AcclaimLines(Lines):
 
 
 class _Block:
-    """The fields of a block (the units, the root, a bone), checked when they are asked for."""
+    """The fields of a block (the units, the root, or a bone), checked when they are requested."""
 
     def __init__(self, path: Path, title: str, known: Sequence[str], line: int = 0) -> None:
         self.path, self.title, self.known, self.line = path, title, known, line
@@ -179,10 +178,8 @@ def load_asf(path: str | Path) -> AsfRig:
     path = Path(path)
     lines = AcclaimLines(path)
     sections: dict[str, int] = {}
-    blocks = {
-        ":units": _Block(path, "':units'", _UNIT_FIELDS),
-        ":root": _Block(path, "':root'", _ROOT_FIELDS),
-    }
+    units, root = _Block(path, "':units'", _UNIT_FIELDS), _Block(path, "':root'", _ROOT_FIELDS)
+    blocks = {":units": units, ":root": root}
     bones: list[_Block] = []
     links: list[tuple[int, list[str]]] = []
     section, inside = "", False
@@ -221,7 +218,7 @@ def load_asf(path: str | Path) -> AsfRig:
             raise ValueError(f"{path} has no section '{needed}', expected one")
     for name, block in blocks.items():
         block.line = sections[name]
-    return _rig(path, blocks[":units"], blocks[":root"], bones, links)
+    return _rig(path, units, root, bones, links)
 
 
 def _rig(
@@ -251,10 +248,8 @@ def _rig(
         ordered.append(replace(bones.pop(name), parent=parent))
     if bones:
         name = next(iter(bones))
-        raise ValueError(
-            f"{path}, line {lines[name]}: the hierarchy does not lead from the root to bone '{name}', "
-            "expected it to reach every bone"
-        )
+        where = f"{path}, line {lines[name]}"
+        raise ValueError(f"{where}: bone '{name}' is not below the root in ':hierarchy', expected it there")
     return AsfRig(tuple(ordered), metres, degrees, str(path))
 
 
@@ -298,9 +293,8 @@ def _children(
     for line, (parent, *own) in links:
         for name in (parent, *own):
             if name not in bones:
-                raise ValueError(
-                    f"{path}, line {line} has {shown(name)}, expected the root or a bone of ':bonedata'"
-                )
+                expected = "expected the root or a bone of ':bonedata'"
+                raise ValueError(f"{path}, line {line} has {shown(name)}, {expected}")
         for name in own:
             if name in seen or name == "root":
                 at = f"it once, on line {seen[name]}" if name in seen else "it only as a parent"

@@ -1,8 +1,8 @@
 r"""BVH files (Biovision hierarchy): a rig, and the channels of its joints in every frame.
 
 Hierarchies with one root are read, with any channels in any order on any joint. Angles are degrees. A joint's
-rotation is the product of its rotation channels in their order, `R = R_first R_second R_third`, and acts
-before its parent's. A position channel replaces that coordinate of the joint's `OFFSET`.
+rotation is the product of its rotation channels in their order, `R = R_first R_second R_third`, relative to
+its parent. A position channel replaces that coordinate of the joint's `OFFSET`.
 
 Limits: at most :data:`~pyg_sybio.data.readers.kinematic_chain.MAX_JOINTS` joints and end sites, and one line
 per frame. Lengths are in the file's own unit, which the format does not name (usually centimetres).
@@ -11,6 +11,7 @@ per frame. Lengths are in the file's own unit, which the format does not name (u
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 from math import isfinite
 from pathlib import Path
 
@@ -70,16 +71,12 @@ class BvhRig(Rig):
         Raises:
             ValueError: If an end site has the name of a joint.
         """
-        kept = [
-            index
-            for index, joint in enumerate(self.joints)
-            if not joint.is_end_site or (end_sites and any(joint.offset))
-        ]
-        names = [self.joints[index].name for index in kept]
+        kept = [not joint.is_end_site or (end_sites and any(joint.offset)) for joint in self.joints]
+        names = [*compress(self.names, kept)]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"'end_sites' would give a second joint '{twice}', expected different names")
-        return self.skeleton_of(kept, name=name, units=units)
+        return self.skeleton_of([*compress(range(len(kept)), kept)], name=name, units=units)
 
 
 def read_bvh(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
@@ -124,19 +121,17 @@ def load_bvh(path: str | Path) -> tuple[BvhRig, Tensor, float]:
 
     # The list grows with the lines of the file: the frame count in the file is not trusted.
     values = array("d")
-    num_read = 0
+    num_read, expected = 0, f"the {num_frames} of line {counted_on}"
     for line in words.not_blank():
         fields = line.split()
         if num_read == num_frames:
-            words.fail("one more frame", f"the {num_frames} of line {counted_on}")
+            words.fail("one more frame", expected)
         if len(fields) != rig.num_channels:
             words.fail(f"{len(fields)} values", f"{rig.num_channels}, one for each channel")
         values.extend(to_floats(fields, words.where))
         num_read += 1
     if num_read < num_frames:
-        raise ValueError(
-            f"{words.path} ends after {num_read} frames, expected the {num_frames} of line {counted_on}"
-        )
+        raise ValueError(f"{words.path} ends after {num_read} frames, expected {expected}")
     frames = torch.from_numpy(np.array(values)).view(num_frames, rig.num_channels)
     return rig, frames, frame_rate_of(frame_time)
 
@@ -166,7 +161,7 @@ def frame_rate_of(frame_time: float) -> float:
 
 
 class _Words(Lines):
-    """A file word by word, then line by line."""
+    """A file that is read word by word (the hierarchy), then line by line (the frames)."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -182,7 +177,7 @@ class _Words(Lines):
         return self._words.pop()
 
     def name(self) -> str:
-        """The rest of the line up to a brace: names may contain spaces."""
+        """A name, which may contain spaces: the rest of the line up to a brace."""
         words = []
         while self._words and self._words[-1] not in ("{", "}"):
             words.append(self._words.pop())
@@ -201,7 +196,7 @@ class _Words(Lines):
 
 @dataclass
 class _Open:
-    """A joint whose braces are open."""
+    """A joint whose closing brace has not been read."""
 
     name: str
     parent: int
@@ -209,6 +204,11 @@ class _Open:
     line: int
     offset: tuple[float, float, float] | None = None
     channels: tuple[str, ...] | None = None
+
+    def closed(self) -> BvhJoint:
+        return BvhJoint(
+            self.name, self.parent, self.offset or (0, 0, 0), self.channels or (), self.is_end_site
+        )
 
 
 def _parse_hierarchy(words: _Words) -> BvhRig:
@@ -249,9 +249,8 @@ def _parse_hierarchy(words: _Words) -> BvhRig:
 def _open(words: _Words, kind: str, joints: list[_Open], stack: list[int]) -> None:
     """A new joint, up to its opening brace."""
     if kind == "ROOT" and joints:
-        words.fail(
-            f"a second ROOT '{words.name()}'", f"only one, '{joints[0].name}' of line {joints[0].line}"
-        )
+        first = joints[0]
+        words.fail(f"a second ROOT '{words.name()}'", f"only one, '{first.name}' of line {first.line}")
     if kind != "ROOT" and (not stack or joints[stack[-1]].is_end_site):
         words.fail(kind, "it inside of a ROOT or JOINT")
     if len(joints) == MAX_JOINTS:
@@ -296,7 +295,7 @@ def _check_complete(words: _Words, joint: _Open) -> None:
     if joint.offset is None:
         words.fail(f"the end of '{joint.name}' without an OFFSET", "one")
     if joint.channels is None and not joint.is_end_site:
-        words.fail(f"the end of '{joint.name}' without CHANNELS", "them, if only CHANNELS 0")
+        words.fail(f"the end of '{joint.name}' without CHANNELS", "CHANNELS 0 if it has none")
 
 
 def _header(words: _Words, key: str) -> str:

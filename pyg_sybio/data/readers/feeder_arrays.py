@@ -21,7 +21,7 @@ from pyg_sybio.skeleton import Skeleton, load_skeleton
 SPLITS = ("train", "test")
 NUM_PERSONS = 2
 MAX_CLIP_BYTES = 2**24
-"""Largest size of one clip, which is completely in memory: 27,000 frames in single precision."""
+"""Largest size of one clip, which is read as a whole: 27,000 frames in single precision."""
 
 
 def read_feeder_arrays(path: str | Path, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:
@@ -37,15 +37,15 @@ def read_feeder_arrays(path: str | Path, *, skeleton: Skeleton | None = None) ->
 
     Raises:
         ValueError: If the file is damaged, an array is missing or has another shape, type or order, or a clip
-            is wrong; the message names the file, the array, and the clip by its number from 0. Damage to the
-            values themselves is found by the archive's checksum, and therefore at the last clip of an array.
+            is wrong; the message names the file, the array, and the clip by its number from 0. Damaged
+            values are detected by the archive's checksum, and therefore only at the last clip of an array.
         FileNotFoundError: If there is no such file.
 
     Note:
         Frames of zeros at the end of a clip are padding and are left out; a clip of zeros becomes one frame
         in which nobody is seen. A person is present in a frame, with all joints, unless all of them are zero:
         clips are usually centred on a joint, so a single joint at the origin is not a missing one. A person
-        who is present nowhere is left out; the tracks are the persons' indices in the file.
+        who is never present is left out; the tracks are the indices of the persons in the file.
     """
     skeleton = skeleton or load_skeleton("ntu25")
     check_coordinates(skeleton, ("xyz",), str(path))
@@ -118,10 +118,5 @@ def _motion(frames: np.ndarray, **fields: Any) -> Motion:
     length = int(present.any(1).nonzero()[0].max(initial=0)) + 1
     seen = np.flatnonzero(present.any(0)).tolist() or [0]
     poses = torch.from_numpy(frames[:length, seen].swapaxes(0, 1).copy())
-    shown = torch.from_numpy(present[:length, seen].T.copy())
-    return Motion(
-        poses=poses,
-        present=shown[..., None].expand(poses.shape[:-1]).contiguous(),
-        tracks=tuple(seen),
-        **fields,
-    )
+    shown = torch.from_numpy(present[:length, seen].T)[..., None].expand(poses.shape[:-1]).contiguous()
+    return Motion(poses=poses, present=shown, tracks=tuple(seen), **fields)

@@ -1,7 +1,7 @@
 r"""Keypoints in the formats of detectors: arrays in `.npy` and JSON, COCO results, OpenPose folders."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -87,35 +87,25 @@ def _json_array(path: Path, document: Any) -> np.ndarray:
     return to_array(document, [None] * depth, str(path), null=True)
 
 
-# People listed frame by frame: number of the frame -> place in the file -> x0, y0, c0, x1, ...
+# The people of each frame: number of the frame -> place in the file, for errors -> x0, y0, c0, x1, ...
 _Frames = dict[int, dict[str, list[Any]]]
 
 
 def _from_frames(path: Path, frames: _Frames, skeleton: Skeleton | None) -> Motion:
     people = {where: keypoints for number in sorted(frames) for where, keypoints in frames[number].items()}
     if people:
-        values = _triples(people)
+        flat = to_array([*people.values()], (None, None), "", entries=[*people])
+        if flat.shape[1] % 3:
+            raise ValueError(f"{next(iter(people))} has {flat.shape[1]} numbers, expected three per keypoint")
+        values = flat.reshape(len(flat), -1, 3)
         skeleton = skeleton or _skeleton_of(path, values.shape[1], 3, ("xy+score",))
     elif skeleton is not None:
         values = np.zeros((0, skeleton.num_joints, 3))
     else:
         raise ValueError(f"{path} contains no person, so 'skeleton' must be given")
     check_coordinates(skeleton, ("xy", "xy+score"), str(path))
-    first = min(frames)
-    return listed_motion(
-        values,
-        [(number - first, len(frames[number])) for number in sorted(frames)],
-        skeleton=skeleton,
-        where=str(path),
-    )
-
-
-def _triples(people: Mapping[str, list[Any]]) -> np.ndarray:
-    """The `[people, M, 3]` of lists `x0, y0, c0, x1, ...`."""
-    flat = to_array([*people.values()], (None, None), "", entries=[*people])
-    if flat.shape[1] % 3:
-        raise ValueError(f"{next(iter(people))} has {flat.shape[1]} numbers, expected three per keypoint")
-    return flat.reshape(len(flat), -1, 3)
+    counts = [(number - min(frames), len(frames[number])) for number in sorted(frames)]
+    return listed_motion(values, counts, skeleton=skeleton, where=str(path))
 
 
 def _coco_frames(path: Path, document: list[Any]) -> _Frames:
@@ -164,7 +154,7 @@ def _frame_number(image: Any, where: str, series: set[str]) -> int:
 
 
 def _skeleton_of(path: Path, num_joints: int, width: int, coordinates: Collection[str]) -> Skeleton:
-    """The only shipped skeleton with some kind of coordinates and a number of joints of `width` values."""
+    """The only shipped skeleton with this number of joints, of `width` values in one of these coordinates."""
     fitting = [
         skeleton
         for skeleton in map(load_skeleton, available_skeletons())
@@ -174,8 +164,6 @@ def _skeleton_of(path: Path, num_joints: int, width: int, coordinates: Collectio
     ]
     if len(fitting) != 1:
         names = " and ".join(skeleton.name for skeleton in fitting) or "no shipped skeleton"
-        raise ValueError(
-            f"{path} has {num_joints} keypoints of {width} values, which {names} would fit: "
-            "expected 'skeleton' to tell which it is"
-        )
+        found = f"{num_joints} keypoints of {width} values, which fit {names}"
+        raise ValueError(f"{path} has {found}: expected a skeleton as the argument 'skeleton'")
     return fitting[0]

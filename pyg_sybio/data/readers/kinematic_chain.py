@@ -84,12 +84,8 @@ class Rig(ABC):
     @cached_property
     def position_columns(self) -> list[tuple[int, int, int]]:
         """Joint, coordinate and column of each position channel."""
-        return [
-            (joint, "XYZ".index(channel[0]), column)
-            for joint, columns in enumerate(self._columns)
-            for channel, column in columns
-            if channel.endswith("position")
-        ]
+        columns = [(joint, *each) for joint, channels in enumerate(self._columns) for each in channels]
+        return [(joint, "XYZ".index(name[0]), place) for joint, name, place in columns if "pos" in name]
 
     @cached_property
     def _columns(self) -> list[list[tuple[str, int]]]:
@@ -102,7 +98,7 @@ class Rig(ABC):
 
         Args:
             values: The columns of some frames, angles in radians.
-            about_fixed_axes: Whether the order is the opposite one.
+            about_fixed_axes: Whether the channels are rotations about fixed axes, which reverses the product.
 
         Shapes:
             - **values:** `[T, C]`
@@ -176,20 +172,13 @@ class Rig(ABC):
         poses = self.positions(values)[:, [index[name] for name in skeleton.joints]].float()
         if not poses.isfinite().all():
             frame, joint, _ = (~poses.isfinite()).nonzero()[0].tolist()
-            raise ValueError(
-                f"{path}, frame {frame + 1}: joint '{skeleton.joints[joint]}' has no finite position, "
-                "expected positions within single precision"
-            )
+            found = f"joint '{skeleton.joints[joint]}' has no finite position"
+            raise ValueError(f"{path}, frame {frame + 1}: {found}, expected one within single precision")
         return Motion(poses=poses[None], skeleton=skeleton, frame_rate=frame_rate, source=str(path))
 
     def skeleton_of(self, joints: Sequence[int], *, name: str | None, units: str) -> Skeleton:
         """A skeleton of some joints (:func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)."""
-        chosen = [self.joints[joint] for joint in joints]
         place = {joint: index for index, joint in enumerate(joints)} | {-1: -1}
-        return skeleton_of_rig(
-            [joint.name for joint in chosen],
-            [place[joint.parent] for joint in chosen],
-            self.rest_positions[list(joints)],
-            name=name,
-            units=units,
-        )
+        names = [self.joints[joint].name for joint in joints]
+        parents = [place[self.joints[joint].parent] for joint in joints]
+        return skeleton_of_rig(names, parents, self.rest_positions[list(joints)], name=name, units=units)

@@ -29,7 +29,7 @@ def read_kinetics(path: str | Path) -> Motion:
     The people of a frame have no identity from one frame to the next (:func:`listed_motion`). Frames are
     counted from 1, or from 0 in a file with a frame 0, to the last one that is listed.
 
-    The label is None if its index is negative, which means an unknown class.
+    The label is None if its index is negative, which stands for an unknown class.
 
     Args:
         path: The file.

@@ -47,7 +47,7 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import TENSORS, Motion
-from pyg_sybio.data.readers.nested import NUMBERS, shown, to_array
+from pyg_sybio.data.readers.nested import shown, to_array
 from pyg_sybio.data.readers.npz_file import NpzFile
 from pyg_sybio.files import parse_json, read_json, write_whole
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
@@ -57,7 +57,7 @@ FIELDS = (*TENSORS, *OTHERS, "precision")
 MAX_TEXT_BYTES = 2**24
 """Largest size of a text in an ``.npz``."""
 MAX_ENTRIES = 1000
-"""Largest number of joints, bones or parts of a skeleton in a file: checking more could take forever."""
+"""Largest number of joints, bones or parts of a skeleton in a file, which limits the time of its checks."""
 
 # With this threshold, "framerate" and "joint_confidence" count as misspelt, but "probabilities" does not.
 _SIMILARITY = 0.75
@@ -81,11 +81,7 @@ def read_motion_npz(path: str | Path, *, skeleton: Skeleton | None = None) -> Mo
         _check_names(file.names, path)
         if "precision" in file.names:
             raise ValueError(f"{path} has 'precision', expected it only in JSON: arrays have a type")
-        arrays = {
-            name: _floating(file.array(name), name, f"{path}, array '{name}'")
-            for name in TENSORS
-            if name in file.names
-        }
+        arrays = {name: _floating(file, name) for name in TENSORS if name in file.names}
         others = {name: _value(file, name) for name in OTHERS if name in file.names}
     return _motion(arrays, others, _skeleton(others.get("skeleton"), skeleton, path), path)
 
@@ -102,13 +98,12 @@ def read_motion_json(path: str | Path, *, skeleton: Skeleton | None = None) -> M
     precision = fields.get("precision", "single")
     if precision not in ("single", "double"):
         raise ValueError(f"{path}, 'precision' is {shown(precision)}, expected 'single' or 'double'")
-    dtype = np.float32 if precision == "single" else np.float64
     arrays = {
-        name: _from_lists(fields[name], name, f"{path}, '{name}'", dtype, skeleton)
-        for name in TENSORS
-        if name in fields
+        name: _from_lists(value, name, f"{path}, '{name}'", precision, skeleton)
+        for name, value in fields.items()
+        if name in TENSORS
     }
-    return _motion(arrays, {name: fields[name] for name in OTHERS if name in fields}, skeleton, path)
+    return _motion(arrays, fields, skeleton, path)
 
 
 # From fields to a motion ----------------------------------------------------------------------------------
@@ -117,7 +112,7 @@ def read_motion_json(path: str | Path, *, skeleton: Skeleton | None = None) -> M
 def _motion(
     arrays: dict[str, np.ndarray], others: Mapping[str, Any], skeleton: Skeleton, path: Path
 ) -> Motion:
-    """The motion of the arrays of a file, and of its other fields as JSON has them."""
+    """The motion from the arrays of a file and its other fields, which are JSON values."""
     poses = arrays["poses"]
     expected = [skeleton.num_joints, skeleton.num_features]
     if poses.ndim not in (3, 4) or list(poses.shape[-2:]) != expected:
@@ -150,11 +145,11 @@ def _missing(
     if (nan.any(-1) != lost).any():
         person, frame, joint = np.argwhere(nan.any(-1) != lost)[0].tolist()
         raise ValueError(
-            f"{path}, 'poses' is NaN in a part of person {person}, frame {frame}, "
-            f"joint '{skeleton.joints[joint]}', expected numbers or NaN throughout"
+            f"{path}, 'poses' is partly NaN for person {person}, frame {frame}, "
+            f"joint '{skeleton.joints[joint]}', expected only numbers or only NaN"
         )
     if present is None:
-        return np.where(nan, poses.dtype.type(0), poses), ~lost
+        present = ~lost
     if present.shape != lost.shape:
         raise ValueError(f"{path}, 'present' has shape {list(present.shape)}, expected {list(lost.shape)}")
     if (present & lost).any():
@@ -176,21 +171,14 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
             if isinstance(value, (list, dict)) and len(value) > MAX_ENTRIES:
                 where = f"{path}, 'skeleton', '{name[:40]}'"
                 raise ValueError(f"{where} has {len(value)} entries, expected at most {MAX_ENTRIES}")
-        try:
-            skeleton = _checked_skeleton(json.dumps(found))
-        except ValueError as error:
-            raise ValueError(f"{path}, {error}") from None
     # Only shipped names, because an untrusted file must not cause other files to be opened.
-    elif isinstance(found, str) and found.partition(":")[0] in available_skeletons():
-        try:
-            skeleton = load_skeleton(found)
-        except ValueError as error:
-            raise ValueError(f"{path}, 'skeleton': {error}") from None
-    else:
-        known = ", ".join(available_skeletons())
-        raise ValueError(
-            f"{path}, 'skeleton' is {shown(found)}, expected a skeleton's JSON or one of {known}"
-        )
+    elif not isinstance(found, str) or found.partition(":")[0] not in available_skeletons():
+        expected = f"the JSON of a skeleton or one of {', '.join(available_skeletons())}"
+        raise ValueError(f"{path}, 'skeleton' is {shown(found)}, expected {expected}")
+    try:
+        skeleton = load_skeleton(found) if isinstance(found, str) else _checked_skeleton(json.dumps(found))
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from None
     if given is not None and given != skeleton:
         raise ValueError(
             f"{path}, 'skeleton' is '{skeleton.name}', but the given one is '{given.name}'"
@@ -253,12 +241,13 @@ def _check_names(names: Iterable[str], path: Path) -> None:
 # NumPy ----------------------------------------------------------------------------------------------------
 
 
-def _floating(array: np.ndarray, name: str, where: str) -> np.ndarray:
-    """The array of a field, in single or double precision."""
+def _floating(file: NpzFile, name: str) -> np.ndarray:
+    """The array of a field, in single or double precision; `present` as booleans."""
+    array = file.array(name)
     kind = array.dtype.kind
     if (kind != "b") if name == "present" else (kind not in "fiu" or array.dtype.itemsize > 8):
         expected = "booleans" if name == "present" else "numbers of at most double precision"
-        raise ValueError(f"{where} holds {array.dtype}, expected {expected}")
+        raise ValueError(f"{file.path}, array '{name}' holds {array.dtype}, expected {expected}")
     if name == "present":
         return np.ascontiguousarray(array)
     double = kind == "f" and array.dtype.itemsize == 8
@@ -266,7 +255,7 @@ def _floating(array: np.ndarray, name: str, where: str) -> np.ndarray:
 
 
 def _value(file: NpzFile, name: str) -> Any:
-    """A field that is not an array of floating point numbers, as JSON would have it."""
+    """A field that is not a tensor, as the JSON value."""
     where = f"{file.path}, array '{name}'"
     array = file.array(name, max_bytes=MAX_TEXT_BYTES)
     if name == "tracks":
@@ -285,8 +274,8 @@ def _value(file: NpzFile, name: str) -> Any:
 # JSON -----------------------------------------------------------------------------------------------------
 
 
-def _from_lists(value: Any, name: str, where: str, dtype: type, skeleton: Skeleton) -> np.ndarray:
-    r"""Nested lists as an array; each joint of `poses` may be null."""
+def _from_lists(value: Any, name: str, where: str, precision: str, skeleton: Skeleton) -> np.ndarray:
+    r"""An array from nested lists; each joint of `poses` may be null."""
     depth, items = 0, [value]
     while isinstance(first := next((item for item in items if item is not None), None), list):
         depth += 1
@@ -294,18 +283,18 @@ def _from_lists(value: Any, name: str, where: str, dtype: type, skeleton: Skelet
     if not 1 <= depth <= 4:
         found = shown(value) if depth < 1 else f"{depth} levels of lists"
         raise ValueError(f"{where} is {found}, expected lists of persons, frames, joints, features")
+    if name == "present":
+        return to_array(value, [None] * depth, where, kinds=frozenset({bool}), dtype=np.bool_)
     if name != "poses":
-        present = name == "present"
-        kinds, kept = (frozenset({bool}), np.bool_) if present else (NUMBERS, dtype)
-        return to_array(value, [None] * depth, where, kinds=kinds, dtype=kept)
+        return to_array(value, [None] * depth, where, dtype=precision)
     if first is None and len(items) % skeleton.num_joints == 0:
         depth += 1  # Without any number the depth is unknown: assume that a null is a joint.
     value = _with_features(value, depth - 2, skeleton.num_features)
-    return to_array(value, [None] * depth, where, null=True, dtype=dtype)
+    return to_array(value, [None] * depth, where, null=True, dtype=precision)
 
 
 def _with_features(value: Any, levels: int, num_features: int) -> Any:
-    """Nested lists whose joints are `levels` deep, with a null per feature for each null joint."""
+    """Replace each null joint, below `levels` lists, by a list with one null per feature."""
     if not isinstance(value, list):
         return value
     if levels > 0:
@@ -327,8 +316,8 @@ def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
         extra_arrays: Further arrays for the file, which the readers ignore.
 
     Raises:
-        ValueError: If the suffix is another, a tensor has another precision (JSON: if the precisions differ),
-            or an extra array has a name that is, or looks like, a field's.
+        ValueError: If the suffix is unknown, a tensor has another precision (JSON: if the precisions differ),
+            or the name of an extra array equals, or resembles, the name of a field.
     """
     path = Path(path)
     for name in extra_arrays:
@@ -343,15 +332,8 @@ def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
         if tensor.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"'{name}' is {tensor.dtype}, expected single or double precision")
     arrays = {name: tensor.numpy(force=True) for name, tensor in tensors.items()}
-    values = {
-        "skeleton": motion.skeleton.to_dict(),
-        "frame_rate": motion.frame_rate,
-        "label": motion.label,
-        "ids": dict(motion.ids),
-        "tracks": list(motion.tracks),
-        "source": motion.source,
-    }
-    values = {name: value for name, value in values.items() if value is not None}
+    values = {name: value for name in OTHERS if (value := getattr(motion, name)) is not None}
+    values |= {"skeleton": motion.skeleton.to_dict(), "ids": dict(motion.ids), "tracks": list(motion.tracks)}
     if path.suffix.lower() == ".json":
         text = _json(motion, values, arrays, extra_arrays)
         write_whole(path, lambda file: file.write(text.encode()))
@@ -362,7 +344,7 @@ def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
 
 
 def _json(
-    motion: Motion, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]
+    motion: Motion, values: Mapping[str, Any], arrays: dict[str, np.ndarray], extra: Mapping[str, Any]
 ) -> str:
     kinds = {name: str(array.dtype) for name, array in arrays.items()}
     if len(set(kinds.values())) > 1:
@@ -374,12 +356,6 @@ def _json(
         ]
         for person in zip(motion.poses.tolist(), motion.present.tolist(), strict=True)
     ]
-    document = {
-        **values,
-        "precision": "double" if arrays["poses"].dtype == np.float64 else "single",
-        **{
-            name: np.asarray(array).tolist() for name, array in {**arrays, **extra}.items() if name != "poses"
-        },
-        "poses": poses,
-    }
-    return json.dumps(document, allow_nan=False)
+    precision = "double" if arrays.pop("poses").dtype == np.float64 else "single"
+    lists = {name: np.asarray(array).tolist() for name, array in {**arrays, **extra}.items()}
+    return json.dumps({**values, "precision": precision, **lists, "poses": poses}, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Values from JSON and pickles: entries of objects with their type, and nested lists as arrays."""
+"""Values from JSON and pickles: type-checked entries of objects, and arrays from nested lists."""
 
 from collections.abc import Sequence, Set
 from itertools import chain
@@ -71,7 +71,7 @@ def to_array(
     sizes: list[int] = []
 
     def place(index: int) -> str:
-        """Where an item of this level is, such as `"[3][14]"`."""
+        """The place of an item of this level, such as `"[3][14]"`."""
         indices = [int(size) for size in np.unravel_index(index, sizes)] if sizes else []
         named = [entries[first] for first in indices[:1]] if entries else []
         return "".join([*named, *(f"[{index}]" for index in indices[len(named) :])])
@@ -97,9 +97,8 @@ def to_array(
             array = np.array(items, dtype=np.float64).astype(dtype)  # null becomes nan
     except OverflowError:
         index = next(index for index, item in enumerate(items) if type(item) is int and abs(item) > 1e300)
-        raise ValueError(
-            f"{where}{place(index)} is {shown(items[index])}, expected a finite number"
-        ) from None
+        found = f"{where}{place(index)} is {shown(items[index])}"
+        raise ValueError(f"{found}, expected a finite number") from None
     infinite = np.isinf(array)  # JSON has no nan, so every nan was null
     if infinite.any():
         index = int(infinite.argmax())

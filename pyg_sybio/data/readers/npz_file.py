@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 MAX_BYTES = 2**28
-"""Largest size of an array: an archive of a few kilobytes can claim, and even contain, terabytes."""
+"""Largest size of an array: a compressed archive of a few kilobytes can claim or contain terabytes."""
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -60,7 +60,7 @@ class NpzFile(AbstractContextManager):
 
     @contextmanager
     def open(self, name: str) -> Iterator[tuple[ArrayHeader, IO[bytes]]]:
-        r"""The header of an array, and the stream of its values, of the size that the header says.
+        r"""The header of an array, and a stream of its values, whose size agrees with the header.
 
         Raises:
             ValueError: If the array is damaged or a pickle, or its header contradicts its size.
@@ -96,9 +96,7 @@ class NpzFile(AbstractContextManager):
             name = member.removesuffix(".npy")
             info = self._zip.getinfo(member)
             if info.flag_bits & _ENCRYPTED or info.compress_type not in _PACKINGS:
-                raise ValueError(
-                    f"{self._where(name)} is packed in a way that numpy.savez never uses, expected its way"
-                )
+                raise ValueError(f"{self._where(name)} is encrypted or not compressed as by numpy.savez")
             with _named(self._where(name)):
                 # Opening compares both copies of the name in the archive, which detects changes.
                 self._zip.open(member).close()

@@ -29,7 +29,7 @@ FRAME_RATE = 30.0
 BODY_FIELDS = 10
 JOINT_NUMBERS = 12
 MAX_DIGITS = 1000
-"""Largest number of digits of a body's number: Python refuses to read thousands."""
+"""Largest number of digits of a body's number, because Python does not convert thousands of digits."""
 SKELETON = load_skeleton("ntu25")
 
 _USED = [0, 1, 2, 11]  # x, y, z, tracking state
@@ -133,9 +133,7 @@ def _parse(path: Path, lines: Sequence[bytes]) -> tuple[int, list[_Body]]:
             numbers.add(number)
             num_joints = _count(path, lines, at + 1)
             if num_joints != SKELETON.num_joints:
-                raise ValueError(
-                    f"{path}, line {at + 2} has {num_joints} joints, expected {SKELETON.num_joints}"
-                )
+                raise ValueError(f"{path}, line {at + 2} has {num_joints} joints, expected 25")
             bodies.append(_Body(number, frame, at + 2, _joints(path, lines, at + 2)))
             at += 2 + SKELETON.num_joints
     if at < len(lines):

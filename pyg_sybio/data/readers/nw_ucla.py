@@ -50,12 +50,10 @@ def read_nw_ucla(path: str | Path) -> Motion:
     if not isinstance(document, dict) or sorted(document) != sorted(_KEYS):
         raise ValueError(f"{path} has {shown(document)}, expected an object of {', '.join(_KEYS)}")
     ids, label = _who_and_what(path, document)
-    poses = torch.from_numpy(
-        to_array(document["skeletons"], (None, SKELETON.num_joints, 3), f"{path}, 'skeletons'")
-    )[None]
-    return Motion(
-        poses=poses, present=(poses != 0).any(-1), skeleton=SKELETON, label=label, ids=ids, source=str(path)
-    )
+    array = to_array(document["skeletons"], (None, SKELETON.num_joints, 3), f"{path}, 'skeletons'")
+    poses = torch.from_numpy(array)[None]
+    present = (poses != 0).any(-1)
+    return Motion(poses=poses, present=present, skeleton=SKELETON, label=label, ids=ids, source=str(path))
 
 
 def _who_and_what(path: Path, document: dict[str, Any]) -> tuple[dict[str, str], str]:

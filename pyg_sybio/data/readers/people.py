@@ -28,7 +28,7 @@ def spread(
     num_frames: int,
     where: str,
 ) -> Tensor:
-    r"""Array of the listed persons, with zeros where no person is listed.
+    r"""An array with the values of the listed persons, and zeros where no person is listed.
 
     Args:
         values: The values of the joints of each listed person.
@@ -43,28 +43,24 @@ def spread(
         - **output:** `[P, T, M, K]`, single precision
 
     Raises:
-        ValueError: If the array would have more than :data:`MAX_VALUES` values, nearly all of them zeros,
-            because in a small file the next person may appear after a billion frames.
+        ValueError: If the array would have more than :data:`MAX_VALUES` values, nearly all of them zeros. (In
+            a small file, the next person may appear after a billion frames.)
     """
     shape = (num_persons, num_frames, *values.shape[1:])
     size = math.prod(shape)
     if size > max(MAX_VALUES, 32 * values.size):
-        raise ValueError(
-            f"{where} lists people {len(values)} times, but has {num_persons} in {num_frames} frames: "
-            "expected a person in most of them"
-        )
+        found = f"{len(values)} poses for {num_persons} persons in {num_frames} frames"
+        raise ValueError(f"{where} has {found}, expected a person in most frames")
     placed = torch.zeros(shape)
     placed[list(persons), list(frames)] = torch.from_numpy(values.astype(np.float32))
     return placed
 
 
 def check_coordinates(skeleton: Skeleton, expected: Sequence[str], where: str) -> None:
-    """Raise a :class:`ValueError` unless the coordinates of a given skeleton are those of a file."""
+    """Raise a :class:`ValueError` unless the skeleton has one of the expected kinds of coordinates."""
     if skeleton.coordinates not in expected:
-        raise ValueError(
-            f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
-            f"expected {' or '.join(map(repr, expected))} for {where}"
-        )
+        found = f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}'"
+        raise ValueError(f"{found}, expected {' or '.join(map(repr, expected))} for {where}")
 
 
 def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields: Any) -> Motion:
@@ -113,15 +109,14 @@ def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields:
     poses = values[..., : skeleton.num_features].masked_fill(~present[..., None], 0.0)
     if confidence is not None:
         confidence = confidence.masked_fill(~present, 0.0)
-    return Motion(
-        poses=poses, present=present, confidence=confidence, skeleton=skeleton, source=where, **fields
-    )
+    fields |= {"present": present, "confidence": confidence, "source": where}
+    return Motion(poses=poses, skeleton=skeleton, **fields)
 
 
 def listed_motion(
     values: np.ndarray, counts: Sequence[tuple[int, int]], *, skeleton: Skeleton, where: str, **fields: Any
 ) -> Motion:
-    r"""A motion from the people of each frame, if they have no identity from one frame to the next.
+    r"""A motion from the people of each frame, for formats in which people have no identity across frames.
 
     Person `k` of the motion is the person at index `k` in each frame. The number of persons is the largest
     number in a frame, and at least one. A frame that is not listed contains no person.

@@ -6,9 +6,9 @@ Nothing is imported: :meth:`PlainUnpickler.call` replaces the few functions that
 
 Note:
     ``pickle.Unpickler`` with a restricted ``find_class`` would still allocate whatever sizes the file
-    announces, and hash keys so deep that the stack overflows. The class here therefore extends the standard
-    library's version in Python, reads the memory-mapped file, and checks each size and each key. Arrays are
-    views of the file, so that a file larger than the memory can be read.
+    announces, and hash keys that are nested so deeply that the stack overflows. The class here therefore
+    extends the standard library's version in Python, reads the memory-mapped file, and checks each size and
+    each key. Arrays are views of the file, so that a file larger than the memory can be read.
 """
 
 import math
@@ -46,7 +46,7 @@ def load_plain_pickle(path: str | Path) -> Any:
 
     Returns:
         Numbers, text, bytes (some as `memoryview`), lists, tuples, dictionaries, sets and
-        :class:`PickledArray`; numpy's scalars as Python's.
+        :class:`PickledArray`; numpy scalars become Python values.
 
     Raises:
         ValueError: If the file is damaged, or names anything other than plain values and arrays; the message
@@ -76,10 +76,8 @@ def _array(data: Any, dtype: _DType, shape: tuple[Any, ...], order: Any) -> np.n
     values = np.dtype(dtype.code).newbyteorder(dtype.byte_order)
     num_bytes = math.prod(shape) * values.itemsize
     if num_bytes != len(data):
-        raise ValueError(
-            f"an array of shape {list(shape)} and type {dtype.code} with {len(data)} bytes, "
-            f"expected {num_bytes}"
-        )
+        found = f"an array of shape {list(shape)} and type {dtype.code} with {len(data)} bytes"
+        raise ValueError(f"{found}, expected {num_bytes}")
     flat = np.frombuffer(data, values) if num_bytes else np.empty(0, values)
     if values.kind == "U" and (flat.view(flat.dtype.str[0] + "u4") > sys.maxunicode).any():
         raise ValueError("text with characters that do not exist")  # numpy fails for these
@@ -113,7 +111,7 @@ class PlainUnpickler(pickle._Unpickler):
         SHORT_BINUNICODE BINUNICODE BINUNICODE8 EMPTY_TUPLE TUPLE LIST APPEND APPENDS DICT SETITEM SETITEMS
         ADDITEMS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD
     """
-    # Instructions for containers and views of the file, which take much more memory than bytes in the file.
+    # Instructions for containers and views of the file, which take much more memory than space in the file.
     large_instructions = """
         MARK TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST EMPTY_DICT EMPTY_SET SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8
     """

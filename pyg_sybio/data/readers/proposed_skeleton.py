@@ -18,13 +18,13 @@ from torch import Tensor
 from pyg_sybio.rotations import check_parents
 from pyg_sybio.skeleton import Skeleton
 
-# A side branch becomes a limb if its length is at least this fraction of the distance from the centre to
-# where # it branches off (true for a head, false for a finger at the end of an arm) ...
+# A side branch becomes a limb if its length is at least this share of the distance from the centre to the
+# joint where it branches off (true for a head, false for a finger at the end of an arm) ...
 _MIN_LIMB_OF_DISTANCE = 0.5
 # ... and at least this share of the longest limb (false for a stump on the trunk).
 _MIN_LIMB_OF_LONGEST = 0.1
 # The limbs of a body with a trunk are halved (upper arm and forearm) if they are at least this share of the
-# longest one: arms and legs are. Heads and tails, by their names, are never halved.
+# longest one, as arms and legs are. Limbs whose names say head or tail are never halved.
 _MIN_HALVED_OF_LONGEST = 0.5
 # Any chain of at least this number of joints is halved.
 _MIN_HALVED_JOINTS = 6
@@ -45,11 +45,7 @@ _HALVES = {
     "tail": ("tail", "tail_tip"),
 }
 # "Left" in a name: the word anywhere, the letter at the beginning of a word, the letter at the end of one.
-_LEFT = (
-    re.compile("left", re.IGNORECASE),
-    re.compile("(?<![A-Za-z])[Ll]"),
-    re.compile("(?<=[a-z0-9])L(?![A-Za-z])"),
-)
+_LEFT = [*map(re.compile, ("(?i:left)", "(?<![A-Za-z])[Ll]", "(?<=[a-z0-9])L(?![A-Za-z])"))]
 _RIGHT_OF = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"}
 
 
@@ -211,7 +207,7 @@ class _Tree:
         self.graph.add_nodes_from(range(len(names)))
         self.graph.add_weighted_edges_from([(*bone, even[bone[0]]) for bone in self.bones], weight="length")
         self.neighbours = [
-            {other: edge["length"] for other, edge in self.graph[j].items()} for j in self.graph
+            {j: edge["length"] for j, edge in near.items()} for near in self.graph.adj.values()
         ]
         self.center = self._find_center()
 
@@ -228,9 +224,8 @@ class _Tree:
         from_other = hops(max(joints, key=from_end.__getitem__))
         single = [joint for joint in joints if joint not in self.image]
         trunk = [joint for joint in single if _TRUNK.search(self.names[joint])]
-        return min(
-            trunk or joints, key=lambda j: (max(from_end[j], from_other[j]), j in self.image, from_root[j], j)
-        )
+        farthest = [max(from_end[j], from_other[j]) for j in joints]
+        return min(trunk or joints, key=lambda j: (farthest[j], j in self.image, from_root[j], j))
 
 
 # Parts ----------------------------------------------------------------------------------------------------
@@ -258,10 +253,8 @@ def _parts(tree: _Tree) -> list[_Part]:
     if not trunk and len({tree.rank(joint) for joint in near[tree.center]}) < len(near[tree.center]):
         trunk = {tree.center}  # only a left and a right limb
     if trunk:
-        # Each limb with its length from the trunk.
-        limbs = [
-            _limb(tree, near, joint, start) for joint in trunk for start in near[joint] if start not in trunk
-        ]
+        starts = [(joint, start) for joint in trunk for start in near[joint] if start not in trunk]
+        limbs = [_limb(tree, near, joint, start) for joint, start in starts]  # with lengths from the trunk
     else:
         tip = min((joint for joint in kept if len(near[joint]) < 2), default=tree.center)
         limbs = [_limb(tree, near, -1, tip)]
@@ -331,7 +324,7 @@ def _middle(tree: _Tree, chain: list[int]) -> int:
 
 
 def _titles(tree: _Tree, parts: Sequence[_Part]) -> list[str]:
-    """A name for each part: the paper's if the joints tell it, else the name of one of its joints."""
+    """A name for each part: the paper's name if the joint names indicate it, else one of the joint names."""
     titles = [_title(tree, part) for part in parts]
     counts = Counter(titles)
     found: list[str] = []
@@ -358,11 +351,9 @@ def _title(tree: _Tree, part: _Part) -> str:
 
 
 def _kind(tree: _Tree, limb: Sequence[int]) -> str:
-    """Arm, leg, head or tail by the majority of the names; empty if no name tells it."""
-    votes = {
-        kind: sum(bool(pattern.search(tree.names[joint])) for joint in limb)
-        for kind, pattern in _KINDS.items()
-    }
+    """Arm, leg, head or tail by the majority of the joint names; empty if no name indicates one."""
+    names = [tree.names[joint] for joint in limb]
+    votes = {kind: len([*filter(pattern.search, names)]) for kind, pattern in _KINDS.items()}
     kind = max(votes, key=votes.__getitem__)
     return kind if votes[kind] else ""
 

@@ -255,7 +255,9 @@ def test_errors_name_the_file(path: Path, content: Any, message: str) -> None:
 
 def test_ids_without_an_annotation_are_left_out_of_a_split_with_a_warning(path: Path) -> None:
     content = document(annotation("one"), split={"a": ["gone", "one", "lost"], "b": ["one"]})
-    with pytest.warns(UserWarning, match="split 'a' names 2 of 3 ids without an annotation, such as 'gone'"):
+    with pytest.warns(
+        UserWarning, match="split 'a': 2 of 3 ids have no annotation and are left out"
+    ):
         splits = load_annotations(written(path, content)).splits
     assert splits == {"a": ("one",), "b": ("one",)}
 
@@ -283,7 +285,7 @@ def test_split_names_give_the_split_of_a_clip_in_each_protocol(path: Path) -> No
         "xsub": "train",
     }
     content["split"]["xsub_test"] = names[1:2]
-    with pytest.raises(ValueError, match=r"split 'xsub_test' has the id 'two', which is in train as well"):
+    with pytest.raises(ValueError, match=r"split 'xsub_test' has the id 'two', which is also in train"):
         list(read_annotations(written(path, content)))
 
 

@@ -98,17 +98,17 @@ def test_any_numeric_type_in_npy(dtype: str, order: Any, tmp_path: Path) -> None
         (
             (5, 25, 3),
             None,
-            "25 keypoints of 3 values, which ntu25 and openpose25 would fit: expected",
+            "25 keypoints of 3 values, which fit ntu25 and openpose25: expected",
         ),
         (
             (5, 25, 2),
             None,
-            "25 keypoints of 2 values, which no shipped skeleton would fit",
+            "25 keypoints of 2 values, which fit no shipped skeleton",
         ),
-        ((5, 15, 3), None, "15 keypoints of 3 values, which jhmdb15 and sbu15 would fit: expected"),
-        ((5, 20, 3), None, "20 keypoints of 3 values, which ucla20 and utd20 would fit: expected"),
-        ((5, 26, 3), None, "26 keypoints of 3 values, which no shipped skeleton would fit"),
-        ((5, 38, 3), None, "38 keypoints of 3 values, which no shipped skeleton would fit"),
+        ((5, 15, 3), None, "15 keypoints of 3 values, which fit jhmdb15 and sbu15: expected"),
+        ((5, 20, 3), None, "20 keypoints of 3 values, which fit ucla20 and utd20: expected"),
+        ((5, 26, 3), None, "26 keypoints of 3 values, which fit no shipped skeleton"),
+        ((5, 38, 3), None, "38 keypoints of 3 values, which fit no shipped skeleton"),
         (
             (5, 17, 3),
             "ntu25",
@@ -252,8 +252,8 @@ def test_openpose_folder_without_persons(given: str | None, tmp_path: Path) -> N
         (coco(["a_1", "b_2"]), r"\[1\] has 'image_id' 'b_2', expected all frames to belong to 'a_'"),
         (coco([1]) + coco([2], 18), r"\[1\]\['keypoints'\] has 54 entries, expected 51"),
         ([{"image_id": 1, "keypoints": [1.0] * 50}], r"\[0\]\['keypoints'\] has 50 numbers, expected three"),
-        (coco([1, 10**12]), "lists people 2 times, but has 1 in 10{12} frames"),
-        (coco([1], 26), "has 26 keypoints of 3 values, which no shipped skeleton would fit"),
+        (coco([1, 10**12]), "has 2 poses for 1 persons in 10{12} frames"),
+        (coco([1], 26), "has 26 keypoints of 3 values, which fit no shipped skeleton"),
     ],
 )
 def test_wrong_coco_results_are_refused(content: Any, message: str, tmp_path: Path) -> None:

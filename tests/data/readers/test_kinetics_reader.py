@@ -157,7 +157,7 @@ SCORE = ("data", 1, "skeleton", 1, "score")
         (_changed(-1, "data", 0, "frame_index"), r"'data'\[0\] has 'frame_index' -1, expected at least 0"),
         (
             _changed(10**9, "data", 1, "frame_index"),
-            "lists people 3 times, but has 2 in 10{9} frames",
+            "has 3 poses for 2 persons in 10{9} frames",
         ),
         (_changed(3, "data", 1, "skeleton"), r"'data'\[1\] has 'skeleton' 3, expected a list"),
         (

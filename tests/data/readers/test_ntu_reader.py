@@ -219,7 +219,7 @@ def test_small_files_do_not_create_huge_arrays(tmp_path: Path) -> None:
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 1)
     path.write_bytes(b"100001" + path.read_bytes()[1:] + b"0\n" * 100_000)
-    with pytest.raises(ValueError, match=r"walk.skeleton lists people 1 times, but has 1 in 100001 frames"):
+    with pytest.raises(ValueError, match=r"walk.skeleton has 1 poses for 1 persons in 100001 frames"):
         read_ntu(path)
 
 
