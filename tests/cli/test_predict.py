@@ -62,7 +62,7 @@ def test_predict_takes_fewer_frames_and_persons(
     [
         (lambda x: x[:, :20], "'poses' has shape [8, 20, 3], expected [T, 25, 3] or [P, T, 25, 3]"),
         (lambda x: x[..., :2], "'poses' has shape [8, 25, 2], expected [T, 25, 3] or [P, T, 25, 3]"),
-        (lambda x: np.where(x == x.max(), np.nan, x), "'poses' is NaN in a part of person 0, frame"),
+        (lambda x: np.where(x == x.max(), np.nan, x), "'poses' is partly NaN for person 0, frame"),
         (lambda x: x * np.nan, "clip.npz contains no person in its last 8 frames"),
         (lambda x: x[:0], "expected at least one person and frame"),
         (lambda x: x[0], "'poses' has shape [25, 3]"),

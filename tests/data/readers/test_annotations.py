@@ -255,9 +255,7 @@ def test_errors_name_the_file(path: Path, content: Any, message: str) -> None:
 
 def test_ids_without_an_annotation_are_left_out_of_a_split_with_a_warning(path: Path) -> None:
     content = document(annotation("one"), split={"a": ["gone", "one", "lost"], "b": ["one"]})
-    with pytest.warns(
-        UserWarning, match="split 'a': 2 of 3 ids have no annotation and are left out"
-    ):
+    with pytest.warns(UserWarning, match="split 'a': 2 of 3 ids have no annotation and are left out"):
         splits = load_annotations(written(path, content)).splits
     assert splits == {"a": ("one",), "b": ("one",)}
 
