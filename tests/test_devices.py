@@ -58,7 +58,7 @@ def clips_of(kind: str) -> tuple[Any, ...]:
 
 
 def moved(arguments: tuple[Any, ...], device: str) -> tuple[Any, ...]:
-    """The arguments with the motions on a device; a mask stays on the host."""
+    """Move the motions among the arguments to a device; a mask stays on the host."""
     return (arguments[0].to(device), *arguments[1:])
 
 
@@ -89,7 +89,7 @@ def loss_of(model: SybioGNN, arguments: tuple[Any, ...]) -> Tensor:
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("device", DEVICES)
-def test_forward(device: str, training: bool, kind: str) -> None:
+def test_the_forward_pass_equals_the_cpu(device: str, training: bool, kind: str) -> None:
     model, arguments = build().train(training), clips_of(kind)
     on_device = copy.deepcopy(model).to(device)
     out = on_device(*moved(arguments, device))
@@ -101,7 +101,7 @@ def test_forward(device: str, training: bool, kind: str) -> None:
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 @pytest.mark.parametrize("device", DEVICES)
-def test_folded(device: str, dtype: torch.dtype | None) -> None:
+def test_a_folded_model_equals_the_cpu(device: str, dtype: torch.dtype | None) -> None:
     torch.set_default_dtype(torch.float32)
     model, (x,) = build(), clips_of("several persons")
     expected = model(x)
@@ -117,7 +117,7 @@ def test_folded(device: str, dtype: torch.dtype | None) -> None:
 @pytest.mark.parametrize("optimizer", [Muon, partial(torch.optim.AdamW, fused=True)], ids=["Muon", "AdamW"])
 @pytest.mark.parametrize("way", ALL_TRAIN)
 @pytest.mark.parametrize("device", DEVICES)
-def test_training_steps(device: str, way: str, optimizer: Any) -> None:
+def test_training_steps_equal_the_cpu(device: str, way: str, optimizer: Any) -> None:
     model, arguments = build(channels=(16, 16), head_channels=16).train(), clips_of("mask")
     model = ALL_TRAIN[way](model)
     on_device = copy.deepcopy(model).to(device)
@@ -133,7 +133,7 @@ def test_training_steps(device: str, way: str, optimizer: Any) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 16, 40), (40, 16)])
 @pytest.mark.parametrize("device", DEVICES)
-def test_orthogonal_directions(device: str, shape: tuple[int, ...]) -> None:
+def test_orthogonal_directions_equal_the_cpu(device: str, shape: tuple[int, ...]) -> None:
     matrices = torch.randn(shape)
     close(orthogonal(matrices.to(device)).cpu(), orthogonal(matrices), 1e-8)
 
@@ -147,7 +147,7 @@ BACKENDS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", INPUTS[:2])
 @pytest.mark.parametrize(("device", "backend"), BACKENDS)
-def test_compiled_evaluation(device: str, backend: str, kind: str) -> None:
+def test_compiled_evaluation_equals_the_cpu(device: str, backend: str, kind: str) -> None:
     model, arguments = build(), clips_of(kind)
     compiled = torch.compile(copy.deepcopy(model).to(device).folded(), fullgraph=True, backend=backend)
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_compiled_evaluation(device: str, backend: str, kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("device", "backend"), BACKENDS)
-def test_compiled_training(device: str, backend: str) -> None:
+def test_compiled_training_equals_the_cpu(device: str, backend: str) -> None:
     model, arguments = build().train(), clips_of("one person")
     compiled = copy.deepcopy(model).to(device)
     compiled.compile(fullgraph=True, backend=backend)
@@ -171,7 +171,7 @@ def test_compiled_training(device: str, backend: str) -> None:
 
 @pytest.mark.parametrize("make", [lambda model: model, SybioGNN.folded], ids=["reference", "folded"])
 @pytest.mark.parametrize("device", DEVICES)
-def test_stream(device: str, make: Callable[[SybioGNN], Any]) -> None:
+def test_a_stream_equals_the_cpu(device: str, make: Callable[[SybioGNN], Any]) -> None:
     model, poses = build(), motion(12)
     on_device = make(copy.deepcopy(model).to(device))
     stream = SybioGNN.stream(on_device, num_observed=T)
@@ -206,7 +206,7 @@ class Halves(SyntheticMotions):
     "views", [Views(), Views(mirror="x", parts=((0.0, 0.5), (0.5, 1.0)))], ids=["one", "six"]
 )
 @pytest.mark.parametrize("device", DEVICES)
-def test_evaluation_over_views(device: str, views: Views) -> None:
+def test_evaluation_over_views_equals_the_cpu(device: str, views: Views) -> None:
     torch.set_default_dtype(torch.float32)
     clips = Halves(num_clips=12, num_observed=8, num_future=9)
     model = build(clips.skeleton, num_classes=len(clips.class_names), num_future=9)
@@ -228,10 +228,11 @@ READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "bincount"
 class NoWaits(TorchDispatchMode):
     """Raise an error where an accelerator, replaced by the meta device, would make the host wait.
 
-    Tensors on the meta device have a shape but no values, so that an operator which needs values on the host
-    fails, as it would wait on CUDA. Copies between host and device, and tensors on the host among those on
-    the device (which CUDA copies, or refuses), would pass. Indices in a list, and ``torch.tensor`` on the
-    device, are copied below this mode, which does not see them.
+    Tensors on the meta device have a shape but no values: an operator that needs values on the host fails
+    here,
+    where it would wait on CUDA. This mode also checks what would succeed on the meta device: copies between
+    host and device, and operators with tensors of both. It does not detect indices in a list and
+    ``torch.tensor`` on the device.
     """
 
     def __torch_dispatch__(

@@ -82,7 +82,7 @@ def test_any_number_of_frames() -> None:
 
 
 @pytest.mark.parametrize(("num_clips", "num_persons", "num_frames"), [(1, 1, 30), (7, 2, 100), (3, 4, 41)])
-def test_persons(num_clips: int, num_persons: int, num_frames: int) -> None:
+def test_clips_with_several_persons_equal_pytorch(num_clips: int, num_persons: int, num_frames: int) -> None:
     model, content, _ = onnx_file("persons")
     x = motions(model, num_clips, num_persons, num_frames)
     present = torch.rand(num_clips, num_persons) < 0.5
@@ -96,7 +96,7 @@ def test_persons(num_clips: int, num_persons: int, num_frames: int) -> None:
     assert not came["future"][~present].any()
 
 
-def test_only_recognition() -> None:
+def test_a_file_for_recognition_has_no_prediction_head() -> None:
     model, content, exported = onnx_file("recognition")
     assert exported.outputs == ("probabilities", "logits")
     x = motions(model, 2, 40)
@@ -110,7 +110,7 @@ def test_only_recognition() -> None:
     assert not any("gru" in each.name for each in onnx.load_model_from_string(content).graph.initializer)
 
 
-def test_only_prediction() -> None:
+def test_a_file_for_prediction_only_has_the_future() -> None:
     model, content, exported = onnx_file("prediction")
     assert exported.outputs == ("future",)
     x = motions(model, 2, 40)
@@ -231,7 +231,7 @@ def test_a_model_with_constant_outputs_is_refused(tmp_path: Path, monkeypatch: p
         ({}, {"about": {"frame_rate": float("nan")}}, "not JSON compliant"),
     ],
 )
-def test_errors_of_export(
+def test_invalid_arguments_of_an_export_are_refused(
     variant: dict[str, Any], settings: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message):

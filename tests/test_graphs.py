@@ -183,7 +183,7 @@ def test_dense_adjacency_of_given_weights() -> None:
         dense_adjacency(graph, torch.ones(3))
 
 
-def test_graphs_batch() -> None:
+def test_graphs_can_be_batched() -> None:
     graph = skeleton_graph(load_skeleton("ntu25"))
     batch = Batch.from_data_list([graph, graph])
     adj = dense_adjacency(batch)

@@ -53,7 +53,7 @@ def test_bone_lengths_are_constant_and_the_rest_pose_is_the_sum_of_offsets(name:
     torch.testing.assert_close(lengths, offsets[outer].norm(dim=-1).expand_as(lengths))
     rest = expmap_positions(torch.zeros(skeleton.num_joints, 3, dtype=torch.float64), skeleton, offsets)
     torch.testing.assert_close(rest[outer] - rest[inner], offsets[outer])
-    # Left and right are about as long, and a person of some size stands upright along y.
+    # Left and right bones have about the same length, and the person stands upright along y.
     left, right = (
         torch.tensor([skeleton.joint_index(joint) for joint in side])
         for side in zip(*skeleton.mirror, strict=True)
@@ -77,7 +77,7 @@ def test_skeletons_without_offsets() -> None:
     for name in set(available_skeletons()) - set(NAMES):
         assert bone_offsets(load_skeleton(name)) is None
     assert bone_offsets(load_skeleton("cmu38:used")) is None
-    assert bone_offsets(replace(load_skeleton("cmu38"), units="degrees")) is None  # another of the same name
+    assert bone_offsets(replace(load_skeleton("cmu38"), units="degrees")) is None  # only the same name
     ring = replace(
         load_skeleton("cmu38"), bones=(*load_skeleton("cmu38").bones, ("left_wrist", "right_wrist"))
     )

@@ -69,7 +69,7 @@ def bones(joints: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("persons", [None, 1, 2])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 1.0])
-def test_equals_the_loop(alpha: float, persons: int | None) -> None:
+def test_the_loss_equals_the_loop(alpha: float, persons: int | None) -> None:
     out = output(persons=persons)
     y, future = target(out)
     assert out.logits is not None
@@ -120,7 +120,7 @@ def test_absent_persons_do_not_count() -> None:
     assert loss(out, y=y, future=future).total > before.total + 1
 
 
-def test_a_single_task_has_its_loss_unweighted() -> None:
+def test_the_loss_of_a_single_task_is_not_weighted() -> None:
     loss, out = SymbioticLoss(SKELETON, 0.9), output()
     y, future = target(out)
     both = loss(out, y=y, future=future)
@@ -135,7 +135,7 @@ def test_a_single_task_has_its_loss_unweighted() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.1, 1.0])
-def test_smoothed_labels_are_shared_with_all_classes(smoothing: float) -> None:
+def test_label_smoothing_gives_every_class_a_share_of_the_label(smoothing: float) -> None:
     out = output()
     y, future = target(out)
     assert out.logits is not None
@@ -178,7 +178,7 @@ def test_joint_distances_are_in_units_of_the_recording() -> None:
 
 
 @pytest.mark.parametrize("mean", [False, True])
-def test_a_frame_counts_by_the_power_of_its_time(mean: bool) -> None:
+def test_frames_are_weighted_by_a_power_of_their_time(mean: bool) -> None:
     out = output()
     y, future = target(out)
     assert out.future is not None and out.bone_future is not None

@@ -51,7 +51,7 @@ def test_matrix_to_expmap_keeps_leading_dimensions_and_inverts_edge_cases() -> N
     back = rotations.matrix_to_expmap(matrix)
     assert back.shape == expmap.shape
     torch.testing.assert_close(rotations.expmap_to_matrix(back), matrix, rtol=0, atol=1e-9)
-    # Half a turn may come back about the opposite axis.
+    # The result for half a turn may be about the opposite axis.
     torch.testing.assert_close(back[:-2], expmap[:-2], rtol=0, atol=1e-9)
     small = expmap[:6]
     torch.testing.assert_close(back[:6], small, rtol=0, atol=1e-14)

@@ -53,7 +53,7 @@ def values_and_gradients(module: nn.Module, x: Tensor, cotangent: Tensor) -> dic
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 @pytest.mark.parametrize("iterations", [0, 1, 2, 3])
 @pytest.mark.parametrize(("num_graphs", "num_frames"), [(1, FRAMES), (2, 3), (5, 11), (3, 1)])
-def test_equals_message_passing(
+def test_the_dense_graph_equals_message_passing(
     library: str, num_graphs: int, num_frames: int, iterations: int, training: bool
 ) -> None:
     module = build(iterations=iterations).train(training)
@@ -72,7 +72,7 @@ def test_equals_message_passing(
         assert torch.equal(value, statistics[key]) is not training
 
 
-def test_a_model_trains_with_it_and_parameters_keep_their_names() -> None:
+def test_a_model_trains_with_dense_graphs_and_parameters_keep_their_names() -> None:
     model = SybioGNN.from_preset("demo", skeleton=SKELETON, num_classes=3, num_future=2)
     before = model.state_dict().keys()
     assert use_dense_actional(model) is model

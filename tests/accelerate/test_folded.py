@@ -130,7 +130,7 @@ def test_the_prediction_head_also_equals_the_reference_in_training(num_future: i
 
 
 @torch.no_grad()
-def test_long_clips_of_the_large_preset_are_the_same() -> None:
+def test_long_clips_of_the_large_preset_give_the_same_outputs() -> None:
     # Long enough for tiled temporal convolutions and for chunks, and narrow where the width has no effect.
     widths = {"channels": (8, 128, 128), "strides": (1, 1, 1), "fusions": (2,), "head_channels": 8}
     model = build("ntu", actional_channels=8, **widths)
@@ -189,7 +189,7 @@ def test_the_model_and_its_folded_copy_are_independent() -> None:
     assert_same(model(x), before, 1e-5)
 
 
-def test_it_contains_no_modules_only_used_in_training() -> None:
+def test_modules_only_used_in_training_are_removed() -> None:
     folded = build().folded()
     assert folded.model.bone_network is not None
     assert folded.model.bone_network.prediction_head is None
@@ -213,7 +213,7 @@ def test_folding_leaves_the_model_trainable() -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_errors() -> None:
+def test_invalid_types_and_training_are_refused() -> None:
     model = build()
     with pytest.raises(
         ValueError, match=r"'dtype' is torch\..*, expected the model's torch\.float32 or torch\.bfloat16"

@@ -9,7 +9,7 @@ from pyg_sybio.accelerate.minimal_filtering import can_be_tiled, convolve_in_til
 
 @pytest.mark.parametrize("kernel_size", [3, 9, 15])
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 4, 10, 73])
-def test_equals_the_direct_convolution(kernel_size: int, num_frames: int) -> None:
+def test_tiled_convolution_equals_the_direct_convolution(kernel_size: int, num_frames: int) -> None:
     x = torch.randn(2, num_frames, 3, 4, dtype=torch.float64)
     weight, bias = torch.randn(5, 4, kernel_size, 1, dtype=torch.float64), torch.randn(5, dtype=torch.float64)
     out = convolve_in_tiles(x, tile_kernels(weight), bias)
@@ -17,7 +17,7 @@ def test_equals_the_direct_convolution(kernel_size: int, num_frames: int) -> Non
     assert out.is_contiguous()
 
 
-def test_in_single_precision_it_is_about_as_accurate_as_the_direct_convolution() -> None:
+def test_in_single_precision_tiles_are_about_as_accurate_as_the_direct_convolution() -> None:
     x, weight = (
         torch.randn(1, 60, 4, 256),
         torch.randn(256, 256, 9, 1) / 48,

@@ -54,7 +54,7 @@ def test_every_parameter_gets_a_gradient(graphs: str, persons: int) -> None:
 @pytest.mark.parametrize("graphs", SHARED)
 @pytest.mark.parametrize("variant", [{}, {"bones": False}, {"joints": False}, {"bone_weight": 0.5}], ids=str)
 @torch.no_grad()
-def test_folded_and_compiled_models_give_the_same(graphs: str, variant: dict[str, Any]) -> None:
+def test_folded_and_compiled_models_give_the_same_outputs(graphs: str, variant: dict[str, Any]) -> None:
     model, x = build(actional_graphs=graphs, **variant).double(), motion(3, 2, T).double()
     x[0, 1] = 0
     expected = model(x)
@@ -88,7 +88,7 @@ def test_the_graph_of_a_folded_model_may_be_replaced() -> None:
 
 
 @pytest.mark.parametrize("graphs", SHARED)
-def test_saved_and_loaded_it_gives_the_same(graphs: str, tmp_path: Path) -> None:
+def test_a_saved_and_loaded_model_gives_the_same_outputs(graphs: str, tmp_path: Path) -> None:
     model, x = build(actional_graphs=graphs), motion(2, T)
     model.save_pretrained(tmp_path)
     loaded = SybioGNN.from_pretrained(tmp_path)
@@ -98,7 +98,7 @@ def test_saved_and_loaded_it_gives_the_same(graphs: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("graphs", SHARED)
-def test_it_is_exported(graphs: str, tmp_path: Path) -> None:
+def test_a_model_with_shared_graphs_is_exported(graphs: str, tmp_path: Path) -> None:
     model, x = build(actional_graphs=graphs, bones=False), motion(2, T)
     export_onnx(model, tmp_path / "model.onnx", num_future=2)
     out = OnnxModel.load(tmp_path / "model.onnx")(x)
@@ -172,7 +172,7 @@ def test_a_config_within_bounds_passes(changes: dict[str, Any], scale: float | N
     check_config_bounds({**build().config, **changes, "actional_scale": scale}, "the file")
 
 
-def test_a_config_of_version_0_1_lacks_both() -> None:
+def test_a_config_of_version_0_1_gets_the_defaults_of_both_arguments() -> None:
     config = build().config
     del config["actional_graphs"], config["actional_scale"]
     check_config_bounds(config, "the file")

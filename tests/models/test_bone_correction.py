@@ -10,7 +10,7 @@ from pyg_sybio.skeleton import available_skeletons, load_skeleton
 
 @pytest.mark.parametrize("name", available_skeletons())
 @pytest.mark.parametrize("weight", [0.3, 20.0])
-def test_it_is_the_least_squares_solution(name: str, weight: float) -> None:
+def test_corrected_joints_are_the_least_squares_solution(name: str, weight: float) -> None:
     skeleton = load_skeleton(name)
     joints = torch.randn(2, 4, skeleton.num_joints, 3, dtype=torch.float64)
     bones = torch.randn(2, 4, skeleton.num_bones, 3, dtype=torch.float64)

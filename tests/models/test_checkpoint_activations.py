@@ -52,7 +52,7 @@ def test_training_is_the_same_and_stores_less(overrides: dict[str, bool]) -> Non
     assert twin_kept < 0.7 * kept
 
 
-def test_it_is_off_until_set_and_reaches_every_branch() -> None:
+def test_checkpointing_is_off_by_default_and_is_set_in_every_branch() -> None:
     model = build(shared_branches=False)
     assert not model.checkpoint_activations
     model.checkpoint_activations = True

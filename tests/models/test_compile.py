@@ -124,7 +124,7 @@ def test_compiled_evaluation_gives_the_same_numbers(kind: str) -> None:
 
 
 @pytest.mark.parametrize("training", [False, slow(True)])
-def test_only_the_bone_network_compiles_to_one_graph(training: bool) -> None:
+def test_a_model_with_only_the_bone_network_compiles_to_one_graph(training: bool) -> None:
     model, x = build(joints=False, training=training).double(), clips("clips")
     twin = copy.deepcopy(model)
     out = compiled(model)(x.double())

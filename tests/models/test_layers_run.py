@@ -27,7 +27,7 @@ def motion() -> Tensor:
 
 
 def left_out(model: SybioGNN) -> tuple[str, ...]:
-    """Modules not used in evaluation: with a joint network, the bone network predicts only in training."""
+    """Modules not used in evaluation, where the bone network does not predict if there is a joint network."""
     if model.training or model.joint_network is None or model.bone_correction is not None:
         return ()
     # Without recognition, the bone network is only needed for its own prediction.

@@ -148,7 +148,7 @@ def test_no_value_of_a_collated_batch_is_read_from_its_device(counts: list[int])
         persons_of_data(wrong, M)
 
 
-def test_a_batch_made_by_hand() -> None:
+def test_a_batch_made_by_hand_is_split_into_persons() -> None:
     x, present = torch.randn(3, 2, T, M, D), torch.tensor([[True, True], [True, False], [True, True]])
     nodes = torch.cat([clip_of(x[0]).x, clip_of(x[1, :1]).x, clip_of(x[2]).x])
     vector = torch.tensor([0, 0, 1, 2, 2]).repeat_interleave(M)
@@ -166,7 +166,7 @@ def test_a_single_graph_is_a_batch_of_one() -> None:
     assert torch.equal(persons.dense(persons.x), x[None])
 
 
-def test_another_attribute() -> None:
+def test_another_node_attribute_is_converted() -> None:
     x, future = torch.randn(2, 1, 1, T, M, D).unbind()
     data = clip_of(x[0])
     data.future = clip_of(future[0]).x

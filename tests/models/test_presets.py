@@ -37,8 +37,8 @@ def blocks(network: SymbioticNetwork, scale: str) -> list[GraphTemporalBlock]:
 @pytest.mark.parametrize(
     ("preset", "widths", "strides", "fusions", "kernel_size", "actional_weight"),
     [
-        # 9 J-GTC and 8 P-GTC blocks, 64, 128 and 256 in each three; kernel size 9; stride 2 and bidirectional
-        # fusion after the 3rd and the 6th; λ = 0.5.
+        # 9 J-GTC and 8 P-GTC blocks, three of each width 64, 128 and 256; kernel size 9; stride 2 and
+        # bidirectional fusion after the 3rd and the 6th; λ = 0.5.
         (
             "ntu",
             [64] * 3 + [128] * 3 + [256] * 3,
@@ -47,8 +47,8 @@ def blocks(network: SymbioticNetwork, scale: str) -> list[GraphTemporalBlock]:
             9,
             0.5,
         ),
-        # 4 J-GTC and 3 P-GTC blocks of 32, 64, 128 and 256; strides 1, 2, 2, 2; fusion at the last three;
-        # λ = 1.0. The kernel is not given.
+        # 4 J-GTC and 3 P-GTC blocks with widths 32, 64, 128 and 256; strides 1, 2, 2, 2; fusion at the
+        # last three; λ = 1.0. The paper does not give the kernel size.
         ("mocap", [32, 64, 128, 256], [1, 2, 2, 2], {1: 64, 2: 128, 3: 256}, None, 1.0),
     ],
 )
@@ -143,7 +143,7 @@ def test_only_parts_keeps_the_structural_graph_only_in_the_prediction_head() -> 
     assert StructuralConv in kinds(model.joint_network.prediction_head)
 
 
-def test_the_variants_are_those_of_tables_1_and_10() -> None:
+def test_the_variants_are_the_rows_of_tables_1_and_10() -> None:
     assert VARIANTS.keys() == LEFT_OUT.keys()
 
 

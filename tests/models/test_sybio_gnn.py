@@ -78,7 +78,7 @@ def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardi
     close(orders, torch.stack([x, velocities, accelerations]), 1e-9)
     mean, scale = network.input_norm.mean[:, None, None], network.input_norm.scale[:, None, None]
     standardised = (orders - mean) / scale
-    # AGIM takes one mean and one deviation for all joints: of their mixture.
+    # AGIM's input is standardised by the mean and the deviation of all joints together.
     means, variances = network.input_norm.mean[0].numpy(), network.input_norm.var[0].numpy()
     body_mean = means.mean(axis=0)
     body_variance = (variances + means**2).mean(axis=0) - body_mean**2
@@ -341,6 +341,6 @@ def test_every_shipped_skeleton_runs(name: str) -> None:
     assert out.logits.isfinite().all()
 
 
-def test_other_features_than_the_skeletons() -> None:
+def test_the_number_of_features_may_differ_from_the_skeletons() -> None:
     model = build(in_channels=5)
     assert model(torch.randn(2, T, M, 5)).future.shape == (2, 3, M, 5)

@@ -41,7 +41,7 @@ def old_model() -> SybioGNN:
     return model
 
 
-def test_it_equals_the_formula_of_version_0_1() -> None:
+def test_the_old_graph_equals_the_formula_of_version_0_1() -> None:
     model, x = old_model(), motion(2, 6).double()  # six frames are not resampled
     network = model.joint_network
     state = {key: value.numpy() for key, value in network.state_dict().items()}
@@ -88,13 +88,13 @@ def test_the_replacement_has_dropout_type_and_mode_of_the_model(training: bool, 
         assert rates == {0.3}
 
 
-def test_weights_of_the_present_version_change_nothing() -> None:
+def test_weights_of_the_current_version_keep_the_current_graph() -> None:
     model = build()
     model.load_weights(build().state_dict(), where="here")
     assert type(model.joint_network.actional_graph) is ActionalGraphInference
 
 
-def test_the_statistics_stay_those_of_the_network_after_a_copy_and_a_conversion() -> None:
+def test_a_copied_or_converted_graph_uses_the_statistics_of_its_network() -> None:
     model, x = old_model(), motion(2, T)
     folded = model.folded()
     expected = folded(x.double()).actional
@@ -104,7 +104,7 @@ def test_the_statistics_stay_those_of_the_network_after_a_copy_and_a_conversion(
 
 
 @torch.no_grad()
-def test_folded_it_gives_the_same() -> None:
+def test_a_folded_old_model_gives_the_same_outputs() -> None:
     model, x = old_model(), motion(3, 2, T).double()
     x[1, 1] = 0
     folded, out = model.folded()(x), model(x)
@@ -112,7 +112,7 @@ def test_folded_it_gives_the_same() -> None:
         close(getattr(folded, name), getattr(out, name), 1e-9)
 
 
-def test_saved_and_loaded_again_it_gives_the_same(tmp_path: Path) -> None:
+def test_a_saved_and_reloaded_old_model_gives_the_same_outputs(tmp_path: Path) -> None:
     model, x = old_model().float(), motion(2, T)
     model.save_pretrained(tmp_path)
     loaded = SybioGNN.from_pretrained(tmp_path)
@@ -120,7 +120,7 @@ def test_saved_and_loaded_again_it_gives_the_same(tmp_path: Path) -> None:
         assert torch.equal(getattr(loaded(x), name), getattr(model(x), name))
 
 
-def test_exported_it_gives_the_same(tmp_path: Path) -> None:
+def test_an_exported_old_model_gives_the_same_outputs(tmp_path: Path) -> None:
     model, x = old_model().float(), motion(2, T)
     export_onnx(model, tmp_path / "model.onnx", num_future=2)
     out, expected = OnnxModel.load(tmp_path / "model.onnx")(x), model(x, num_future=2)
@@ -129,7 +129,7 @@ def test_exported_it_gives_the_same(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_its_graphs_may_be_made_uniform() -> None:
+def test_old_graphs_can_be_replaced_by_uniform_graphs() -> None:
     close(with_uniform_graphs(old_model())(motion(2, T)).actional.float(), torch.full((2, M, M), 1 / M))
 
 
@@ -146,7 +146,7 @@ def test_a_trained_model_of_version_0_1_is_folded_and_saved_again(tmp_path: Path
         close(other(x).actional, expected.actional)
 
 
-def test_only_old_weights_complete_are_loaded() -> None:
+def test_incomplete_old_weights_are_refused() -> None:
     model = build()
     weights = old_weights(model)
     del weights["joint_network.actional_graph.g_embedding.2.weight"]

@@ -44,13 +44,13 @@ def broken(value: float) -> Tensor:
         (Data(y=torch.tensor([1])), "'x' of the batch must be .* but it is missing"),
     ],
 )
-def test_wrong_inputs(x: Tensor | Data, message: str) -> None:
+def test_wrong_inputs_are_refused(x: Tensor | Data, message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         build()(x)
     assert "\n" not in str(error.value)
 
 
-def test_wrong_masks_and_lengths() -> None:
+def test_wrong_masks_and_lengths_are_refused() -> None:
     model = build()
     with pytest.raises(ValueError, match=r"'present' must be \[2, 2\], but it has shape \(2,\)"):
         model(motion(2, 2, T), present=torch.ones(2))
@@ -93,12 +93,12 @@ def test_wrong_masks_and_lengths() -> None:
         ({"strides": (1,)}, "'strides' has 1 entries, but 'channels' has 2"),
     ],
 )
-def test_wrong_arguments(overrides: dict[str, Any], message: str) -> None:
+def test_wrong_arguments_are_refused(overrides: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(**overrides)
 
 
-def test_unknown_preset() -> None:
+def test_an_unknown_preset_is_refused() -> None:
     with pytest.raises(ValueError, match="'preset' is 'huge', expected one of ntu, mocap, demo"):
         SybioGNN.from_preset("huge", skeleton=SKELETON, num_classes=C, num_future=3)
 

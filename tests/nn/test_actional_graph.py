@@ -178,7 +178,7 @@ def test_torch_scatter_sums_the_segments_where_it_is_installed() -> None:
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, FRAMES, 20])
-def test_any_length_is_resampled_with_its_ends_kept(num_frames: int) -> None:
+def test_any_length_is_resampled_and_keeps_its_first_and_last_frame(num_frames: int) -> None:
     module, x = build().eval(), motion(num_frames=num_frames)
     times = np.linspace(0, num_frames - 1, FRAMES)
     resampled = np.empty((2, FRAMES, M, D))

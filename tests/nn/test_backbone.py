@@ -110,7 +110,7 @@ def test_strides_shorten_the_time(num_frames: int) -> None:
     assert network(motion(num_frames=num_frames), graphs()).shape == (2, M, 8)
     half = -(-num_frames // 2)
     quarter = -(-half // 2)
-    # Joint and part blocks in turn, after the first joint block.
+    # After the first joint block, joint and part blocks alternate.
     assert lengths == [num_frames, half, half, half, half, quarter, quarter]
 
 
@@ -208,7 +208,7 @@ def test_separate_branches_keep_the_order_of_the_differences() -> None:
         ({"hops": -1}, "'hops' must be at least 1, but it is -1"),
     ],
 )
-def test_errors(overrides: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused(overrides: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(**overrides)
 

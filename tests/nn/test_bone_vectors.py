@@ -39,7 +39,7 @@ def test_the_order_of_the_joints_does_not_change_the_bones() -> None:
     assert torch.equal(permuted(x[:, order]), BoneVectors(skeleton)(x))
 
 
-def test_repr_and_no_state() -> None:
+def test_the_repr_has_the_number_of_bones_and_the_state_is_empty() -> None:
     layer = BoneVectors(load_skeleton("ntu25"))
     assert repr(layer) == "BoneVectors(num_bones=24)"
     assert not layer.state_dict()

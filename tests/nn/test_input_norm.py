@@ -14,7 +14,7 @@ def batches(num: int) -> list[torch.Tensor]:
     return [clip + torch.randn(3, 5, 6, 4, 2, dtype=torch.float64) * scale + shift for clip in clips]
 
 
-def test_statistics_are_those_of_all_batches_at_once() -> None:
+def test_statistics_of_several_batches_equal_the_statistics_of_all_at_once() -> None:
     norm, seen = InputNorm(3, 4, 2).double(), batches(4)
     for batch in seen:
         norm(batch)
@@ -92,7 +92,7 @@ def test_the_whole_body_has_one_mean_and_one_deviation_per_feature() -> None:
     assert np.abs(body.mean(axis=(0, 1))).max() > 0.1
 
 
-def test_by_joint_turns_the_whole_body_into_the_output() -> None:
+def test_by_joint_converts_the_output_of_whole_body_to_the_output_of_the_norm() -> None:
     norm, seen = InputNorm(3, 4, 2).double(), batches(3)
     for batch in seen:
         out = norm(batch)
@@ -111,7 +111,7 @@ def test_a_feature_that_never_varies_is_not_scaled_for_the_whole_body() -> None:
     assert norm.whole_body(batch[0]).isfinite().all()
 
 
-def test_the_whole_body_leaves_the_statistics_as_they_are() -> None:
+def test_whole_body_does_not_change_the_statistics() -> None:
     norm = InputNorm(3, 4, 2).double()
     norm(batches(1)[0])
     before = {key: value.clone() for key, value in norm.state_dict().items()}

@@ -148,7 +148,7 @@ def test_gradients_reach_every_parameter_and_both_inputs() -> None:
     assert actional.grad.any()
 
 
-def test_errors() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match=r"needs a graph: 'hops' and 'actional_weight' are both 0"):
         JointConv(3, 5, SKELETON, hops=0, actional_weight=0.0)
     with pytest.raises(ValueError, match=r"'hops' must be at least 1, but it is 0"):

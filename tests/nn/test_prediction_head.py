@@ -144,7 +144,7 @@ def test_the_class_changes_the_forecast() -> None:
     assert not torch.allclose(future, other)
 
 
-def test_one_observed_frame_is_at_rest() -> None:
+def test_a_single_observed_frame_has_zero_velocity() -> None:
     head, norm = build()
     features, orders, probabilities, actional = inputs(num_frames=1)
     still = Difference()(orders[0].expand(-1, 3, -1, -1))

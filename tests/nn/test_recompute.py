@@ -19,7 +19,7 @@ M = SKELETON.num_joints
 
 
 def chain(dropout: float = 0.0) -> nn.ModuleList:
-    """Three blocks that follow one another."""
+    """Three consecutive blocks."""
     widths = [3, 4, 4, 6]
     return nn.ModuleList(
         GraphTemporalBlock(

@@ -269,7 +269,7 @@ def attacked(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyt
 
 
 def _some(cases: list[tuple[str, str]]) -> list[Any]:
-    """The cases: each first value with one second value, and with all others in the slow tests."""
+    """Pairs of values: each first value with one second value; the slow tests have all pairs."""
     chosen = {first: number for number, first in enumerate(dict.fromkeys(first for first, _ in cases))}
     seconds = list(dict.fromkeys(second for _, second in cases))
     return [case if case[1] == seconds[chosen[case[0]] % len(seconds)] else slow(*case) for case in cases]

@@ -59,7 +59,7 @@ def test_the_page_loads_no_other_resources(client: TestClient) -> None:
     assert reply.text.count("<canvas") == reply.text.count('role="img"')
 
 
-def test_health(client: TestClient) -> None:
+def test_health_reports_the_state_of_the_server(client: TestClient) -> None:
     health = client.get("/health").json()
     assert health["status"] == "ok"
     assert health["model"] == {
@@ -85,7 +85,7 @@ def test_health(client: TestClient) -> None:
 # Producers ------------------------------------------------------------------------------------------------
 
 
-def test_results_equal_those_of_a_stream(client: TestClient, streams: Streams) -> None:
+def test_results_equal_the_results_of_a_stream(client: TestClient, streams: Streams) -> None:
     stream = streams()
     with client.websocket_connect("/ws/poses") as socket:
         hello = socket.receive_json()
@@ -230,7 +230,7 @@ def test_the_number_of_connections_is_limited(streams: Streams, path: str, kind:
             assert third.receive_json()["type"] == "hello"
 
 
-def test_without_the_token_there_is_only_the_page(streams: Streams) -> None:
+def test_without_the_token_only_the_page_is_served(streams: Streams) -> None:
     with TestClient(create_app(streams, token="secret")) as client:
         assert client.get("/").status_code == 200
         assert client.get("/health").status_code == 401

@@ -62,7 +62,7 @@ async def test_a_slow_viewer_gets_the_newest_frame_and_delays_no_other() -> None
 
 
 @in_event_loop
-async def test_viewers_get_their_own_source_only() -> None:
+async def test_viewers_get_only_the_source_that_they_watch() -> None:
     audience, one, two = Audience(), Channel("a", "one", "live"), Channel("b", "two", "live")
     first, second = Viewer(), Viewer()
     one.show("view", "from the left")

@@ -1,4 +1,4 @@
-"""Limits of the server, tested just below and just above each."""
+"""Limits of the server, tested just below and just above each limit."""
 
 import json
 import re

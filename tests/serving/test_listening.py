@@ -162,7 +162,7 @@ def test_clients_are_told_when_the_server_stops(streams: Streams) -> None:
             client.close()
 
 
-def test_a_port_in_use() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with listen("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
         with pytest.raises(

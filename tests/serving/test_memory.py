@@ -1,4 +1,4 @@
-"""The memory of the server, which it reuses from frame to frame."""
+"""The server reuses memory from frame to frame."""
 
 import platform
 import subprocess

@@ -157,7 +157,7 @@ def test_errors_locate_the_problem_in_the_document(broken: Any, message: str, tm
     assert "\n" not in str(caught.value)
 
 
-def test_constructor_checks_too() -> None:
+def test_the_constructor_checks_consistency() -> None:
     with pytest.raises(ValueError, match=r"^'center' is 'z', expected one of the joints a, b"):
         make("ab", "ab", center="z")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What a skeleton derives from its fields: directed bones, edges and parts by index."""
+"""Derived properties of a skeleton: directed bones, edges, and indices of parts."""
 
 import pytest
 from small_skeletons import SHIPPED_AND_USED, document, hops_from, make

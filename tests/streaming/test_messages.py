@@ -31,7 +31,7 @@ def frame(**person: Any) -> dict[str, Any]:
     return {"type": "frame", "people": [{"track": 3, "joints": JOINTS} | person]}
 
 
-def test_a_frame() -> None:
+def test_a_frame_is_parsed() -> None:
     joints = [[index, index + 0.5, -index] for index in range(25)]
     joints[4], joints[5] = None, [1.0, None, 2.0]
     message = {
@@ -69,7 +69,7 @@ def test_a_score_may_be_given_as_confidence() -> None:
         parse_message(json.dumps({"type": "frame", "people": [person | {"confidence": None}]}), skeleton)
 
 
-def test_resets() -> None:
+def test_resets_are_parsed() -> None:
     assert parse_message('{"type": "reset"}', NTU) == Reset(None)
     assert parse_message('{"type": "reset", "track": 4}', NTU) == Reset(4)
 
@@ -167,7 +167,7 @@ def test_damaged_messages_are_refused_or_parsed() -> None:
 # Output messages --------------------------------------------------------------------------------------------
 
 
-def test_hello() -> None:
+def test_hello_describes_the_stream() -> None:
     checkpoint = small_checkpoint()
     message = json.loads(encode(hello_message(checkpoint.stream())))
     assert message["type"] == "hello"

@@ -25,7 +25,7 @@ FILL = {"class_path": "pyg_sybio.data.transforms.FillMissing"}
         ("mask", [0.0, 1.0, 0.0, 0.0, 4.0, 0.0]),
     ],
 )
-def test_missing_joints(missing: str, expected: list[float]) -> None:
+def test_missing_joints_are_filled_as_requested(missing: str, expected: list[float]) -> None:
     stream, model = echo(missing=missing)
     for frame in range(6):
         pose = torch.full((25, 3), float(frame))

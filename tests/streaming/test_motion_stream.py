@@ -147,7 +147,7 @@ def test_a_joint_that_the_model_does_not_have_has_no_future() -> None:
     assert out.future[:, rest].isnan().all()
 
 
-def test_incompatible_skeletons() -> None:
+def test_incompatible_skeletons_are_refused() -> None:
     with pytest.raises(ValueError, match="'skeleton' 'jhmdb15' has coordinates 'xy', expected 'xyz'"):
         echo(skeleton=load_skeleton("jhmdb15"))
     with pytest.raises(ValueError, match="skeleton 'smpl24' has no joint 'left_hand_tip'"):
@@ -170,14 +170,14 @@ def test_incompatible_skeletons() -> None:
         (torch.zeros(25, 3), {"a": 1}, "'confidence' is not an array of numbers"),
     ],
 )
-def test_invalid_poses(pose: Any, confidence: Any, message: str) -> None:
+def test_invalid_poses_are_refused(pose: Any, confidence: Any, message: str) -> None:
     stream, _ = echo()
     with pytest.raises(ValueError, match=message):
         stream.update(pose, confidence)
     assert stream.track_ids == ()
 
 
-def test_invalid_confidence() -> None:
+def test_invalid_confidence_is_refused() -> None:
     with pytest.raises(ValueError, match="'confidences' has track 4, but 'poses' does not"):
         echo()[0].update_many({1: walk(1)[0]}, {4: [1.0] * 25})
 
@@ -195,12 +195,12 @@ def test_invalid_confidence() -> None:
         ({"fps": 0.5}, "'max_gap' is 1 s, expected at least 2 s, the time between two poses"),
     ],
 )
-def test_arguments_out_of_range(arguments: dict[str, Any], message: str) -> None:
+def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         echo(**arguments)
 
 
-def test_a_bare_model() -> None:
+def test_a_model_without_preparation_can_be_streamed() -> None:
     model = small_model()
     stream = model.stream()
     assert (stream.num_observed, stream.frame_rate, stream.class_names) == (50, 30.0, ("0", "1", "2"))
@@ -222,7 +222,7 @@ def test_person_selection_is_skipped_and_steps_without_inverse_are_reported() ->
     assert model.seen[-1][0, 0].abs().min() == 0 and out.future is not None
 
 
-def test_half_precision() -> None:
+def test_a_folded_model_in_bfloat16_gives_close_results() -> None:
     model, poses = small_model(), walk(12)
     arguments: dict[str, Any] = {"class_names": ["a", "b", "c"]}
     preparation = Preparation(NTU, 12, 30.0)

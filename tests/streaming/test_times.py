@@ -37,7 +37,7 @@ def test_a_straight_motion_is_interpolated_exactly(rate: float) -> None:
     torch.testing.assert_close(model.seen[-1][0], truth, rtol=1e-5, atol=1e-5)
 
 
-def test_timestamps_on_the_grid_give_the_poses_as_they_came() -> None:
+def test_poses_at_the_times_of_frames_are_not_interpolated() -> None:
     poses = walk(10)
     stream, model = echo()
     feed(stream, poses, 1.7e9 + np.arange(10) / 30)  # seconds since 1970, which are rounded to 0.2 µs

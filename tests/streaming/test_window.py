@@ -28,7 +28,7 @@ def test_poses_at_a_high_rate_take_bounded_memory() -> None:
     assert track.times[-1] - track.times[0] >= 5 / 30  # the whole window
 
 
-def test_times_of_the_frames() -> None:
+def test_the_window_ends_with_the_newest_pose() -> None:
     track = track_of(np.array([0.0, 1 / 15, 2 / 15, 2 / 15 + 1e-6]))
     # The window ends with the newest pose, and reaches back to the first one.
     assert track.positions() == pytest.approx([0, 0.5, 1, 1.5, 3], abs=1e-4)

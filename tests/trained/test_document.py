@@ -116,7 +116,7 @@ def preprocess(**transform: Any) -> Edit:
         (training(fill="x"), "'training.settings.fill'"),
     ],
 )
-def test_wrong_values(edit: Edit, message: str, text: str) -> None:
+def test_wrong_values_are_refused(edit: Edit, message: str, text: str) -> None:
     document = parse_document(text)
     check_document(document)
     edit(document)
@@ -158,7 +158,9 @@ def test_wrong_values(edit: Edit, message: str, text: str) -> None:
         (lambda d: d["preparation"]["skeleton"].pop("bones"), "bones"),
     ],
 )
-def test_values_that_do_not_fit_the_model(edit: Edit, message: str, text: str, rotations: Trained) -> None:
+def test_values_that_do_not_fit_the_model_are_refused(
+    edit: Edit, message: str, text: str, rotations: Trained
+) -> None:
     document = parse_document(text)
     Trained.from_document(rotations.model, document)
     edit(document)
@@ -166,7 +168,7 @@ def test_values_that_do_not_fit_the_model(edit: Edit, message: str, text: str, r
         Trained.from_document(rotations.model, document)
 
 
-def test_schema_repeats_names_and_numbers_of_the_package() -> None:
+def test_the_schema_has_the_names_and_numbers_of_the_package() -> None:
     schema = read_json(Path(document_module.__file__).with_suffix(".schema.json"))
     jsonschema.Draft202012Validator.check_schema(schema)
     definitions = schema["$defs"]

@@ -107,7 +107,7 @@ def test_horizon_frames() -> None:
             assert abs((frame + 1) / rate * 1000 - ms) <= 500 / rate
 
 
-def test_motion_errors_equal_those_of_single_clips(
+def test_motion_errors_equal_the_means_over_single_clips(
     model: SybioGNN, clips: SyntheticMotions, report: Report
 ) -> None:
     frames = [1, 3, 7]  # 80, 160 and 320 ms
@@ -246,7 +246,7 @@ def test_a_disabled_task_is_left_out_of_the_report(left_out: str, clips: Synthet
     assert format_report(report)
 
 
-def test_persons_count_one_by_one(model: SybioGNN, clips: SyntheticMotions) -> None:
+def test_each_person_counts_with_the_class_of_its_clip(model: SybioGNN, clips: SyntheticMotions) -> None:
     pair = Data(
         x=torch.cat([clips[0].x, clips[1].x]),
         future=torch.cat([clips[0].future, clips[1].future]),
@@ -262,7 +262,7 @@ def test_persons_count_one_by_one(model: SybioGNN, clips: SyntheticMotions) -> N
         torch.testing.assert_close(found.zero_velocity[row], still)
 
 
-def test_a_single_class_and_a_single_frame() -> None:
+def test_clips_of_a_single_class_and_a_single_future_frame_are_evaluated() -> None:
     class OneClass(SyntheticMotions):
         def __init__(self) -> None:
             super().__init__(num_clips=12, num_observed=8, num_future=1, frame_rate=12.5)
@@ -281,13 +281,13 @@ def test_a_single_class_and_a_single_frame() -> None:
     assert format_report(report)
 
 
-def test_data_of_another_skeleton(model: SybioGNN) -> None:
+def test_data_with_another_skeleton_are_refused(model: SybioGNN) -> None:
     other = SyntheticMotions(skeleton="smpl24", num_clips=1, num_observed=8, num_future=9)
     with pytest.raises(ValueError, match="the model has skeleton 'ntu25', but the data has 'smpl24'"):
         evaluate(model, other)
 
 
-def test_data_of_other_classes(clips: SyntheticMotions) -> None:
+def test_data_with_another_number_of_classes_are_refused(clips: SyntheticMotions) -> None:
     other = SybioGNN.from_preset(
         "demo", skeleton=load_skeleton("ntu25"), num_classes=3, num_future=9, **SMALL
     )
@@ -295,12 +295,12 @@ def test_data_of_other_classes(clips: SyntheticMotions) -> None:
         evaluate(other, clips)
 
 
-def test_unknown_action(model: SybioGNN, clips: SyntheticMotions) -> None:
+def test_an_unknown_action_is_refused(model: SybioGNN, clips: SyntheticMotions) -> None:
     with pytest.raises(ValueError, match="'actions' has 'flying', expected some of walking"):
         evaluate(model, clips, actions=["flying"])
 
 
-def test_written_report_is_the_report(report: Report, tmp_path: Path) -> None:
+def test_a_written_report_is_read_back_unchanged(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "new" / "report.json"
     write_json(path, report)
     assert json.loads(path.read_text()) == report
@@ -313,7 +313,7 @@ def test_a_report_that_is_not_valid_json_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_of_only_bones_has_no_motion_errors(clips: SyntheticMotions) -> None:
+def test_a_model_with_only_the_bone_network_has_no_motion_errors(clips: SyntheticMotions) -> None:
     model = SybioGNN.from_preset(
         "demo", skeleton=clips.skeleton, num_classes=12, num_future=9, **SMALL, joints=False
     )
@@ -335,7 +335,7 @@ def alive(model: SybioGNN, clips: SyntheticMotions) -> SybioGNN:
 
 # The graphs are those of the whole clips, which are not mirrored.
 @pytest.mark.parametrize("views", [Views(), Views(mirror="x")])
-def test_actional_graphs_are_those_of_single_clips(
+def test_the_liveness_is_the_mean_over_single_clips(
     alive: SybioGNN, clips: SyntheticMotions, views: Views
 ) -> None:
     report = evaluate(alive, clips, batch_size=7, views=views)
@@ -361,7 +361,7 @@ def test_actional_graphs_are_those_of_single_clips(
     assert json.loads(json.dumps(report["actional_graphs"], allow_nan=False)) == report["actional_graphs"]
 
 
-def test_the_report_says_how_much_the_graphs_say(alive: SybioGNN, clips: SyntheticMotions) -> None:
+def test_the_report_contains_the_liveness_of_the_graphs(alive: SybioGNN, clips: SyntheticMotions) -> None:
     report = evaluate(alive, clips)
     lines = format_report(report).splitlines()
     for network, found in report["actional_graphs"].items():
@@ -490,7 +490,7 @@ def test_a_nan_prediction_has_an_infinite_error() -> None:
         assert torch.equal(errors["mpjpe_mm"].isnan(), ~measured)
 
 
-def test_masks_follow_their_persons(model: SybioGNN) -> None:
+def test_each_person_has_the_mask_of_its_future(model: SybioGNN) -> None:
     clips = Masked()
     pair = Data(
         x=torch.cat([clips[0].x, clips[1].x]),

@@ -17,7 +17,7 @@ from pyg_sybio.trained.load import load_trained
 
 
 class Hub:
-    """The used functions of the hub, with the same signatures; repositories are folders."""
+    """A fake hub whose functions have the signatures of ``huggingface_hub``; repositories are folders."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -60,7 +60,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with all files that are uploaded, and one that is not."""
+    """A folder with all files that are uploaded, and one file that is not."""
     folder = tmp_path / "mine"
     small_model().save_pretrained(folder)
     for name in ("data.json", "README.md", "notes.txt"):
@@ -86,7 +86,7 @@ def test_a_local_folder_takes_precedence_over_the_hub(server: Hub, folder: Path)
     assert server.said == []
 
 
-def test_missing_files_on_the_hub(server: Hub) -> None:
+def test_a_model_that_the_hub_does_not_have_is_an_error(server: Hub) -> None:
     message = "'anna/walks' is not a local folder, and cannot be downloaded from the hub: cannot find"
     for read in (SybioGNN.from_pretrained, load_trained, hub.pull):
         with pytest.raises(FileNotFoundError, match=message):
@@ -101,7 +101,9 @@ def test_a_wrong_path_is_not_searched_on_the_hub(server: Hub, tmp_path: Path) ->
     assert server.said == []
 
 
-def test_without_the_package(server: Hub, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_without_huggingface_hub_names_are_not_searched(
+    server: Hub, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
     monkeypatch.setattr(hub, "is_installed", lambda: False)
     with pytest.raises(FileNotFoundError, match=r"no pretrained model here, expected the file config\.json"):
         SybioGNN.from_pretrained("anna/walks")
@@ -124,7 +126,7 @@ def test_an_incomplete_folder_is_not_pushed(name: str, server: Hub, folder: Path
 @pytest.mark.parametrize(
     "name", ["walks", "anna/walks/1", "/walks", "anna/", "../walks", "anna/w alks", "a" * 97]
 )
-def test_invalid_repository_names(name: str, server: Hub, folder: Path) -> None:
+def test_invalid_repository_names_are_refused(name: str, server: Hub, folder: Path) -> None:
     for call in (lambda: hub.push_to_hub(folder, name), lambda: hub.pull(name)):
         with pytest.raises(ValueError, match="expected the name of a repository on the hub"):
             call()

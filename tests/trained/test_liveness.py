@@ -1,4 +1,4 @@
-"""How much actional graphs say: against loops, and for graphs whose values are known."""
+"""Liveness of actional graphs, compared with loops and with known values."""
 
 import itertools
 import math
@@ -49,7 +49,7 @@ def test_distance_and_entropy_equal_the_loops(shape: tuple[int, ...]) -> None:
 
 def test_known_graphs() -> None:
     uniform = torch.full((5, 5), 0.2)
-    identity = torch.eye(5)  # each joint receives only its own
+    identity = torch.eye(5)  # each joint receives only from itself
     one_sender = torch.zeros(5, 5)
     one_sender[:, 2] = 1  # all joints receive the same, from one joint
     halves = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
@@ -106,7 +106,7 @@ def test_with_uniform_graphs_only_the_graphs_differ(folded: bool) -> None:
     present[1, 1] = 0
     close(out.actional, present.expand(3, 2, M, M) / M, 1e-12)
     close(out.bone_actional, present.expand(3, 2, B, B) / B, 1e-12)
-    # The second route: the modules return 1/M whatever they are given.
+    # Independently: the modules return 1/M for any input.
     model.joint_network.actional_graph.forward = lambda x: x.new_full((len(x), M, M), 1 / M)
     model.bone_network.actional_graph.forward = lambda x: x.new_full((len(x), B, B), 1 / B)
     expected = model(x)

@@ -83,7 +83,7 @@ def test_the_card_says_that_there_is_no_report(tmp_path: Path) -> None:
         ({"recognition": [1]}, "the report is not one of 'sybio evaluate'"),
     ],
 )
-def test_a_report_of_another_model(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_a_report_for_another_model_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         trained().save(tmp_path / "walks", report=report(**changes))
     assert not (tmp_path / "walks").exists()

@@ -1,4 +1,4 @@
-"""Model files of version 0.1 (in `tests/fixtures/old_form`, written by it) load and predict the same."""
+"""Model files that version 0.1 wrote (`tests/fixtures/old_form`) load and predict the same."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def check(trained: Trained, kind: str, recording: str = "recording.npz") -> None
 
 
 @pytest.mark.parametrize("file", ["last.ckpt", "shared", "model.onnx"])
-def test_a_motion_folder(file: str) -> None:
+def test_an_old_model_of_a_motion_folder_predicts_the_same(file: str) -> None:
     trained = load_trained(OLD / "motion_folder" / file)
     check(trained, "motion_folder")
     assert trained.views.count == 4  # mirror images and parts
@@ -48,7 +48,7 @@ def test_a_motion_folder(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", ["last.ckpt", "shared"])
-def test_synthetic_motions(file: str) -> None:
+def test_an_old_model_of_synthetic_motions_predicts_the_same(file: str) -> None:
     trained = load_trained(OLD / "synthetic" / file)
     check(trained, "synthetic")
     assert trained.training["dataset"] == "SyntheticMotions"

@@ -1,4 +1,4 @@
-"""An exported model is called like its original; invalid files are one-line errors."""
+"""An exported model has the interface and the outputs of the original; errors for invalid files."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def assert_same(came: SybioOutput, expected: SybioOutput) -> None:
     assert torch.equal(came.present, expected.present)
 
 
-def test_it_has_the_attributes_of_the_model(single: tuple[OnnxFile, OnnxModel]) -> None:
+def test_an_exported_model_has_the_attributes_of_the_original(single: tuple[OnnxFile, OnnxModel]) -> None:
     (model, _, _), exported = single
     for name in ("skeleton", "in_channels", "num_classes", "num_future", "config"):
         assert getattr(exported, name) == getattr(model, name)
@@ -53,14 +53,14 @@ def test_it_has_the_attributes_of_the_model(single: tuple[OnnxFile, OnnxModel]) 
 
 @pytest.mark.parametrize("kind", ["joints alone", "persons"])
 @pytest.mark.parametrize("shape", [(1, 30), (7, 50), (1, 1, 40), (3, 1, 64)])
-def test_one_person_per_clip(kind: str, shape: tuple[int, ...]) -> None:
+def test_clips_of_one_person_equal_pytorch(kind: str, shape: tuple[int, ...]) -> None:
     model, content, _ = onnx_file(kind)
     x = torch.randn(*shape, model.skeleton.num_joints, model.in_channels)
     with torch.no_grad():
         assert_same(OnnxModel(content)(x), model(x))
 
 
-def test_several_persons_per_clip(several: tuple[OnnxFile, OnnxModel]) -> None:
+def test_clips_of_several_persons_equal_pytorch(several: tuple[OnnxFile, OnnxModel]) -> None:
     (model, _, _), exported = several
     x = torch.randn(3, 2, 30, 26, 3)
     x[1, 1] = 0
@@ -71,7 +71,9 @@ def test_several_persons_per_clip(several: tuple[OnnxFile, OnnxModel]) -> None:
         assert_same(exported(x, everyone), model(x, everyone))
 
 
-def test_a_batch_of_graphs(single: tuple[OnnxFile, OnnxModel], several: tuple[OnnxFile, OnnxModel]) -> None:
+def test_a_batch_of_graphs_equals_pytorch(
+    single: tuple[OnnxFile, OnnxModel], several: tuple[OnnxFile, OnnxModel]
+) -> None:
     for (model, _, _), exported in (single, several):
         joints, features = model.skeleton.num_joints, model.in_channels
         persons = (1, 2, 1) if exported.persons else (1, 1)
@@ -92,7 +94,7 @@ def test_fewer_future_frames(single: tuple[OnnxFile, OnnxModel]) -> None:
         assert_same(exported(x, num_future=2), model(x, num_future=2))
 
 
-def test_what_was_not_exported_is_none() -> None:
+def test_outputs_that_were_not_exported_are_none() -> None:
     out = OnnxModel(onnx_file("recognition").content)(torch.randn(2, 30, 15, 2))
     assert out.logits is not None
     assert (out.future, out.actional) == (None, None)
@@ -131,14 +133,14 @@ def test_threads_do_not_change_the_results(num_threads: int) -> None:
         ),
     ],
 )
-def test_errors_of_export(
+def test_inputs_that_were_not_exported_are_refused(
     x: Tensor, arguments: dict[str, Any], message: str, single: tuple[OnnxFile, OnnxModel]
 ) -> None:
     with pytest.raises(ValueError, match=message):
         single[1](x, **arguments)
 
 
-def test_it_cannot_be_trained(single: tuple[OnnxFile, OnnxModel]) -> None:
+def test_an_exported_model_cannot_be_trained(single: tuple[OnnxFile, OnnxModel]) -> None:
     with pytest.raises(ValueError, match="an exported model is only for evaluation"):
         single[1].train()
 
@@ -185,14 +187,14 @@ def other_skeleton() -> dict[str, Any]:
         ({"model": lambda: config(skeleton=other_skeleton())}, r"expected an input .* skeleton 'ntu25'"),
     ],
 )
-def test_metadata_from_others(metadata: dict[str, Any], message: str) -> None:
+def test_invalid_metadata_are_refused(metadata: dict[str, Any], message: str) -> None:
     values = {key: value() if callable(value) else value for key, value in metadata.items()}
     with pytest.raises(ValueError, match=message):
         OnnxModel(changed(**values), where="their.onnx")
 
 
 @pytest.mark.parametrize("content", [b"", b"no protobuf", b"\x08\x07" * 50])
-def test_files_that_are_not_onnx(content: bytes, tmp_path: Path) -> None:
+def test_files_that_are_not_onnx_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "their.onnx"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"their\.onnx is not an ONNX file"):
@@ -200,7 +202,7 @@ def test_files_that_are_not_onnx(content: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_a_truncated_file(share: float, tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(share: float, tmp_path: Path) -> None:
     content = onnx_file("joints alone").content
     path = tmp_path / "half.onnx"
     path.write_bytes(content[: int(share * len(content))])
@@ -286,7 +288,7 @@ def with_node(operator: str, inputs: list[str] | None = None, **attributes: Any)
         (with_node("NoSuchOperator"), "is not an ONNX file that can be run"),
     ],
 )
-def test_graphs_with_unsupported_content(change: Any, message: str) -> None:
+def test_graphs_with_unsupported_content_are_refused(change: Any, message: str) -> None:
     assert re.search(message, refusal(change))
 
 
@@ -325,20 +327,20 @@ def grows(*nodes: tuple[str, list[str], str]) -> Callable[[onnx.ModelProto], Non
         [("Concat", [f"x{number}", f"x{number}"], f"x{number + 1}") for number in range(12)],
     ],
 )
-def test_graphs_that_need_much_memory(nodes: Any) -> None:
+def test_graphs_that_need_much_memory_are_refused(nodes: Any) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     message = refusal(grows(*nodes))
     assert "cannot be evaluated" in message or "is not an ONNX file that can be run" in message
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1.2 * 2**20  # kilobytes
 
 
-def test_graphs_that_need_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_that_need_much_time_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyg_sybio.trained.onnx_model.MAX_SECONDS", 0.2)
     nodes = [("Sin", [f"x{number}"], f"x{number + 1}") for number in range(20_000)]
     assert "cannot be evaluated" in refusal(grows(*nodes))
 
 
-def test_a_graph_whose_output_has_another_shape() -> None:
+def test_a_graph_whose_output_has_another_shape_is_refused() -> None:
     message = refusal(grows(("Expand", ["x0", "many"], "x1"), ("Identity", ["few"], "x2")))
     assert "cannot be evaluated" in message
 
@@ -360,6 +362,6 @@ def test_many_clips_are_run_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file .*missing\.onnx: expected an \.onnx file"):
         OnnxModel.load(tmp_path / "missing.onnx")

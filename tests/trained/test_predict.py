@@ -173,7 +173,7 @@ def test_another_frame_rate_is_resampled_from_the_end(tmp_path: Path) -> None:
     assert torch.equal(same.prepared.observed.poses, motion.poses[:, -20:])
 
 
-def test_preparation_of_the_benchmark(tmp_path: Path) -> None:
+def test_a_file_of_ntu_is_prepared_as_in_the_data_set(tmp_path: Path) -> None:
     path = tmp_path / "S001C002P003R002A013.skeleton"
     write_ntu_file(path, np.random.default_rng(0), num_frames=40, bodies=[Body(7, start=5), Body(8, 10, 12)])
     recorded = read_ntu(path)
@@ -252,7 +252,7 @@ def test_joints_of_a_motion_are_found_by_their_names() -> None:
     assert torch.equal(found.future, trained.predict(motion).future)
 
 
-def test_a_file_with_several_motions(tmp_path: Path) -> None:
+def test_motions_of_a_file_with_several_are_read_by_index(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 9, 150)).astype(np.float32), np.eye(3, dtype=np.float32)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=y[:2], x_test=x, y_test=y[:2])
     with pytest.raises(ValueError, match=r"a.npz contains several motions, expected one"):
@@ -271,7 +271,7 @@ def test_the_skeleton_file_may_be_in_the_folder(tmp_path: Path) -> None:
     assert [clip.name for clip in _trained().predict_folder(tmp_path)] == ["a.npz"]
 
 
-def test_labels_of_a_folder(tmp_path: Path) -> None:
+def test_labels_of_a_folder_come_from_files_names_or_a_table(tmp_path: Path) -> None:
     for name in ("a_1", "b_2", "other"):
         write_motion(_walk(30, label="c"), tmp_path / f"{name}.npz")
     plain = {clip.name: clip.label for clip in _trained().predict_folder(tmp_path)}
@@ -293,7 +293,7 @@ def test_the_written_prediction_is_a_motion(suffix: str, tmp_path: Path) -> None
     assert not torch.equal(written.poses, prediction.future)  # no longer centred on the spine
 
 
-def test_a_model_of_one_task(tmp_path: Path) -> None:
+def test_a_model_with_one_task_predicts(tmp_path: Path) -> None:
     only = _trained(variant={"prediction": False}).predict(_walk(30))
     only.write(tmp_path / "out.npz")
     assert only.label == only.ranked()[0][0]

@@ -1,4 +1,4 @@
-"""Files of torch.save as data: the same values as torch.load, without calls or large allocations."""
+"""Files of torch.save give the values of torch.load, without function calls or large allocations."""
 
 import io
 import pickle
@@ -72,7 +72,7 @@ def refusal(path: Path) -> str:
     return message
 
 
-def test_values_equal_those_of_torch(path: Path) -> None:
+def test_values_equal_the_values_that_torch_loads(path: Path) -> None:
     assert_same(read_torch_file(path), torch.load(path, weights_only=True))
 
 

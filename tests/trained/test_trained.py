@@ -56,7 +56,7 @@ def same(one: Trained, other: Trained, recording: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "ckpt"])
 @pytest.mark.parametrize("make", [walking, rotations])
-def test_saving_round_trip(make: Any, kind: str, tmp_path: Path) -> None:
+def test_a_saved_and_loaded_model_predicts_the_same(make: Any, kind: str, tmp_path: Path) -> None:
     trained = replace(make(views=VIEWS, folder="walks"), seen_classes=(True, False, True))
     if kind == "folder":
         trained.save(path := tmp_path / "walks")
@@ -79,7 +79,7 @@ def test_a_model_of_exponential_maps_predicts_without_its_training_recordings(tm
     lines = (",".join(map(repr, line)) for line in frames.tolist())
     (tmp_path / "new.txt").write_text("\n".join(lines))
     prepared = load_trained(tmp_path / "rotations").predict(tmp_path / "new.txt").prepared
-    # The last frames of every second frame, column by column.
+    # Every second frame, up to the last one, column by column.
     statistics = trained.preparation.preprocess[0].normalisation  # type: ignore[attr-defined]
     columns = list(statistics.used)
     kept = frames[1::2][-trained.preparation.num_observed :]
@@ -92,7 +92,7 @@ def test_a_model_of_exponential_maps_predicts_without_its_training_recordings(tm
         trained.predict(tmp_path / "short.txt")
 
 
-def test_a_recording_of_another_kind(tmp_path: Path) -> None:
+def test_a_recording_that_does_not_fit_the_model_is_refused(tmp_path: Path) -> None:
     poses = torch.randn(1, 40, 25, 3)
     write_motion(Motion(poses=poses, skeleton=load_skeleton("ntu25"), frame_rate=25.0), tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"a\.npz: .*skeleton"):
@@ -303,7 +303,7 @@ def test_damaged_weights_are_detected(tmp_path: Path) -> None:
             load_trained(damaged)
 
 
-def test_wrong_files(tmp_path: Path) -> None:
+def test_wrong_files_are_refused(tmp_path: Path) -> None:
     trained = walking()
     trained.save(tmp_path / "model")
     data = tmp_path / "model" / "data.json"

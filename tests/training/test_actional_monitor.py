@@ -1,4 +1,4 @@
-"""The guard of the actional graphs: what it logs, when, and when it warns."""
+"""The monitor of the actional graphs: logged values, the interval of logging, and warnings."""
 
 import csv
 import itertools
@@ -40,7 +40,7 @@ def norm_of(module: nn.Module) -> float:
 
 
 class Run:
-    """A monitor with a trainer and a module that only hold what it uses."""
+    """A monitor with minimal replacements of the trainer and the module."""
 
     def __init__(self, model: nn.Module, interval: int = 1) -> None:
         self.logged: dict[str, Tensor] = {}
@@ -55,7 +55,7 @@ class Run:
         self.monitor.on_train_batch_end(self.trainer, self.module, {"actional": graphs}, None, 0)
 
     def warnings(self) -> list[str]:
-        """What the end of an epoch warns of."""
+        """Return the warnings at the end of an epoch."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.monitor.on_train_epoch_end(self.trainer, self.module)
@@ -90,7 +90,7 @@ def test_absent_persons_do_not_count() -> None:
     ],
     ids=str,
 )
-def test_the_gradient_is_a_fraction_of_the_network_s(
+def test_the_gradient_is_a_fraction_of_the_gradient_of_the_network(
     overrides: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
     model: Any = with_gradients(build(**overrides))
@@ -137,7 +137,7 @@ def test_dead_graphs_are_reported_once_for_each_network() -> None:
     assert "of the bones are dead after 2 steps" in message
 
 
-def test_living_graphs_are_not_reported() -> None:
+def test_graphs_that_are_not_dead_are_not_reported() -> None:
     run = Run(build())
     run.step(joints=ALIVE, bones=ALIVE)
     assert run.warnings() == []
@@ -157,7 +157,7 @@ def test_graphs_that_are_the_same_by_design_are_not_reported(graphs: str) -> Non
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, float]]]:
-    """What the steps of a training should log, by a second route."""
+    """The values that each step of a training should log, computed independently."""
     found: list[dict[str, float]] = []
     own: Callable[..., dict[str, Any]] = SybioModule.training_step
     current: dict[str, float] = {}
@@ -181,7 +181,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, float]]]:
 
 
 def logged(folder: Path) -> dict[int, dict[str, float]]:
-    """The values of the monitor by the number of the step, from 1."""
+    """The logged values by the number of the step, counted from 1."""
     with next(folder.rglob("metrics.csv")).open(newline="") as file:
         rows = list(csv.DictReader(file))
     values: dict[int, dict[str, float]] = {}
@@ -197,7 +197,7 @@ def logged(folder: Path) -> dict[int, dict[str, float]]:
     [(1, 1, [1, 2, 3, 4]), (1, 2, [2, 4]), (2, 1, [1, 2])],
     ids=["each step", "every second step", "accumulated gradients"],
 )
-def test_training_logs_them(
+def test_training_logs_the_values_of_the_monitor(
     accumulated: int, interval: int, due: list[int], tmp_path: Path, steps: list[dict[str, float]]
 ) -> None:
     overrides = [

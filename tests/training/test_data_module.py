@@ -97,12 +97,12 @@ def test_training_clips_may_have_shuffled_futures(folder: Path, weighted_samplin
         assert torch.equal(batch.future, torch.cat([clip.future for clip in data.clips(split)]))
 
 
-def test_a_fraction_of_shuffled_futures_out_of_range(folder: Path) -> None:
+def test_a_fraction_of_shuffled_futures_out_of_range_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"'shuffled_futures' is 1\.1, expected a share between 0 and 1"):
         data_of(folder, shuffled_futures=1.1)
 
 
-def test_views(folder: Path) -> None:
+def test_views_of_a_recipe_are_read(folder: Path) -> None:
     data = data_of(folder, views={"mirror": "x", "parts": [[0.0, 0.8], [0.2, 1.0]]})
     assert data.views == Views(mirror="x", parts=((0.0, 0.8), (0.2, 1.0)))
     assert Views.from_settings(json.loads(json.dumps(data.views.to_settings()))) == data.views
@@ -121,7 +121,7 @@ def test_views(folder: Path) -> None:
         ({"crops": []}, "'data.views' has the unknown key 'crops': Views accepts mirror, parts"),
     ],
 )
-def test_invalid_views(folder: Path, views: object, message: str) -> None:
+def test_invalid_views_are_refused(folder: Path, views: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         data_of(folder, views=views)
 

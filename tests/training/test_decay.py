@@ -1,4 +1,4 @@
-"""Which parameters have weight decay: exactly the matrices outside of AGIM's last embeddings."""
+"""Exactly the matrices outside of AGIM's embeddings have weight decay."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def names_by_decay(model: nn.Module) -> tuple[set[str], set[str]]:
 
 
 def expected_without(name: str, size: torch.Size) -> bool:
-    """By name and shape only: vectors are biases and norms."""
+    """The parameters without decay by name and shape: vectors are biases and norms."""
     parts = ("node_embedding", ".f_embedding.", ".g_embedding.", "graph.logits")
     return len(size) == 1 or any(part in name for part in parts)
 
@@ -67,7 +67,7 @@ def test_empty_groups_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("optimizer", [AdamW, Muon])
-def test_without_gradients_only_the_decay_moves(optimizer: Any) -> None:
+def test_without_gradients_only_weight_decay_changes_parameters(optimizer: Any) -> None:
     model = build(actional_channels=16, head_channels=16)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     for weight in model.parameters():
@@ -80,7 +80,7 @@ def test_without_gradients_only_the_decay_moves(optimizer: Any) -> None:
 
 @pytest.mark.parametrize("recipe_optimizer", ["torch.optim.AdamW", "pyg_sybio.training.muon.Muon"])
 @pytest.mark.parametrize("dense", ["true", "false"])
-def test_the_recipe_s_optimizer_has_the_groups(recipe_optimizer: str, dense: str) -> None:
+def test_the_optimizer_of_a_recipe_has_both_groups(recipe_optimizer: str, dense: str) -> None:
     cli = prepare(
         "synthetic",
         [

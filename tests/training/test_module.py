@@ -188,7 +188,7 @@ def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch:
 
 
 @pytest.mark.filterwarnings("ignore:`ModelCheckpoint.* could not find the monitored key")  # no validation
-def test_trained_on_the_classes_of_each_network(tmp_path: Path) -> None:
+def test_separate_networks_train_on_the_loss_of_each_network(tmp_path: Path) -> None:
     loss = {}
     for separate in (False, True):
         overrides = [f"--model.separate_networks={separate}".lower(), "--trainer.precision=32-true"]
@@ -199,7 +199,7 @@ def test_trained_on_the_classes_of_each_network(tmp_path: Path) -> None:
     assert loss[True] > loss[False] + 1e-4
 
 
-def test_trained_on_the_distance_of_joints(tmp_path: Path) -> None:
+def test_the_joint_distance_is_the_reported_error_in_body_sizes(tmp_path: Path) -> None:
     overrides = ["--model.distance=joint", "--model.variant.bones=false", "--trainer.precision=32-true"]
     cli = fit("synthetic", [*tiny(tmp_path, steps=2), *overrides])
     metrics = cli.trainer.callback_metrics
@@ -314,7 +314,9 @@ def test_a_transform_that_is_not_registered_is_reported_before_training(
         fit("motion_folder", [*two_steps(tmp_path / "clips", tmp_path), *TINY_TRAINER, *splits, transform])
 
 
-def test_the_training_of_another_model_cannot_resume(trained: RecipeCLI, tmp_path: Path) -> None:
+def test_training_does_not_resume_from_the_checkpoint_of_another_model(
+    trained: RecipeCLI, tmp_path: Path
+) -> None:
     message = r"training cannot resume from this checkpoint: .*'bone_network\.actional_graph\..*found shape"
     content = torch.load(last_checkpoint(trained), weights_only=True)
     state = content["state_dict"]

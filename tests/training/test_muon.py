@@ -83,7 +83,7 @@ def test_steps_of_a_matrix_equal_pytorchs_muon() -> None:
     assert (found - expected).abs().max() < 0.02 * (expected - start).abs().max()
 
 
-def test_steps_of_a_convolution_equal_those_of_its_flattened_matrix() -> None:
+def test_steps_of_a_convolution_equal_the_steps_of_its_flattened_matrix() -> None:
     torch.manual_seed(0)
     start, gradients = torch.randn(24, 20, 5, 1), [torch.randn(24, 20, 5, 1) for _ in range(3)]
     conv, matrix = nn.Parameter(start.clone()), nn.Parameter(start.clone().flatten(1))
@@ -158,7 +158,7 @@ def test_training_continues_from_a_saved_state(tmp_path: Path) -> None:
 
 
 def groups_of(model: nn.Module) -> list[dict[str, Any]]:
-    """Both groups have matrices and other weights."""
+    """Two groups, each with matrices and other weights."""
     return [
         {"params": [*model[0].parameters()], "weight_decay": 0.5},
         {"params": [*model[3].parameters(), *model[5].parameters()], "weight_decay": 0.0, "lr": 0.02},
@@ -185,7 +185,7 @@ def test_groups_keep_their_settings() -> None:
     assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 1, 3]
 
 
-def test_a_group_steps_as_with_an_optimizer_of_its_own() -> None:
+def test_a_group_steps_as_with_a_separate_optimizer() -> None:
     model, twin = network(), network()
     together = Muon(groups_of(model), lr=0.1)
     first, second = groups_of(twin)
@@ -195,7 +195,7 @@ def test_a_group_steps_as_with_an_optimizer_of_its_own() -> None:
         torch.testing.assert_close(weight, other, atol=1e-12, rtol=1e-9)
 
 
-def test_a_group_may_have_a_momentum_of_its_own() -> None:
+def test_a_group_may_have_a_different_momentum() -> None:
     model = network()
     first, second = groups_of(model)
     optimizer = Muon([first | {"momentum": 0.5}, second])
@@ -203,7 +203,7 @@ def test_a_group_may_have_a_momentum_of_its_own() -> None:
     assert momenta == [0.5, 0.95, None, None]
 
 
-def test_a_saved_state_of_groups_goes_on_where_it_stood() -> None:
+def test_training_of_groups_continues_from_a_saved_state() -> None:
     whole, stopped = network(), network()
     optimizer = Muon(groups_of(whole), lr=0.01)
     train(whole, optimizer, 3)
@@ -251,6 +251,6 @@ def test_the_closure_is_run_with_gradients() -> None:
         ({"lr": -1.0}, "Invalid learning rate"),
     ],
 )
-def test_settings_out_of_range(settings: dict, message: str) -> None:
+def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Muon(network().parameters(), **settings)

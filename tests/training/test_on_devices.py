@@ -12,7 +12,9 @@ from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("device", DEVICES)
-def test_training(device: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_trains_and_the_cpu_reads_its_checkpoint(
+    device: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for package in ("lightning", "jsonschema"):  # where only the model's own dependencies are installed
         pytest.importorskip(package)
     import lightning as L

@@ -64,7 +64,9 @@ def test_without_onednn_there_is_no_bfloat16(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
 @pytest.mark.parametrize("accelerator", ["auto", "gpu", "cuda"])
-def test_cuda(accelerator: str, native: bool, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precision_on_cuda(
+    accelerator: str, native: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def supported(*, including_emulation: bool) -> bool:
         return native or including_emulation
 
@@ -74,7 +76,7 @@ def test_cuda(accelerator: str, native: bool, precision: str, monkeypatch: pytes
     assert resolve_precision("auto", accelerator)[0] == precision
 
 
-def test_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precision_on_mps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert resolve_precision("auto")[0] == "32-true"
 

@@ -117,19 +117,19 @@ def test_sizes_come_from_the_data() -> None:
         ("--trainer.max_epochs=many", "trainer.max_epochs"),
     ],
 )
-def test_unknown_key_or_value(override: str, message: str) -> None:
+def test_an_unknown_key_or_value_is_refused(override: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         prepare("synthetic", [override])
 
 
-def test_unknown_key_in_a_file(tmp_path: Path) -> None:
+def test_an_unknown_key_in_a_file_is_refused(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.yaml"
     recipe.write_text(recipe_path("synthetic").read_text().replace("batch_size:", "batchsize:"))
     with pytest.raises(RecipeError, match=r"batchsize.*did you mean data\.batch_size"):
         prepare(str(recipe))
 
 
-def test_unknown_argument_of_the_dataset() -> None:
+def test_an_unknown_argument_of_the_data_set_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'data\.train' has the unknown key 'clips': .* num_clips"):
         prepare("synthetic", ["--data.train.clips=3"])
 
@@ -147,7 +147,7 @@ def test_a_setting_of_the_wrong_type_is_named(override: str, message: str) -> No
         prepare("synthetic", [override])
 
 
-def test_missing_checkpoint(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no last\.ckpt below"):
         fit("synthetic", [*tiny(tmp_path, steps=1), "--ckpt_path=last"])
 

@@ -31,7 +31,7 @@ def test_warmup_cosine_follows_its_formula() -> None:
     assert found == pytest.approx([*rising, *falling, 0])
 
 
-def test_warmup_out_of_range() -> None:
+def test_warmup_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'warmup' is .*, expected a fraction"):
         WarmupCosine(optimizer(1.0), 10, 1.5)
 
@@ -49,7 +49,7 @@ def test_step_decay_at_other_milestones() -> None:
 
 
 @pytest.mark.parametrize("milestones", [[0.5, 0.5], [0.8, 0.5], [0.0], [1.0], [-0.1], [float("nan")]])
-def test_milestones_out_of_order(milestones: list[float]) -> None:
+def test_milestones_out_of_order_are_refused(milestones: list[float]) -> None:
     with pytest.raises(ValueError, match="expected increasing fractions between 0 and 1"):
         StepDecay(optimizer(1.0), 10, milestones)
 
