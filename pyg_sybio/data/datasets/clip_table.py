@@ -16,8 +16,8 @@ class ClipEntry:
     """Label, split and ids of one file, from the user's table or pattern.
 
     Args:
-        label: Its class; None if the file itself has a label.
-        ids: Its other columns, including `split` if there is one.
+        label: The class; None if the table or pattern has no labels.
+        ids: The other columns, including `split` if there is one.
     """
 
     label: str | None = None
@@ -53,17 +53,13 @@ def read_clip_table(path: Path, files: Sequence[str]) -> dict[str, ClipEntry]:
         if name in entries:
             raise ValueError(f"{where}, column 'file': {shown(name)} is already in line {lines[name]}")
         if name not in known:
-            raise ValueError(
-                f"{where}, column 'file': {shown(row['file'])} is not one of the {len(files)} motion files "
-                f"below {path.parent}, expected one of them"
-            )
+            expected = f"expected one of the {len(files)} motion files below {path.parent}"
+            raise ValueError(f"{where}, column 'file' has {shown(row['file'])}, {expected}")
         entries[name] = _entry(row, where)
         lines[name] = line
     if missing := [name for name in files if name not in entries]:
-        raise ValueError(
-            f"{path}, column 'file' lacks {few(missing)}, "
-            "expected a line for every motion file: add one, or move the file elsewhere"
-        )
+        expected = "expected a line for every motion file: add one, or move the file elsewhere"
+        raise ValueError(f"{path}, column 'file' lacks {few(missing)}, {expected}")
     return entries
 
 
@@ -88,15 +84,10 @@ def match_clip_pattern(pattern: str, files: Sequence[str]) -> dict[str, ClipEntr
         raise ValueError(f"'pattern' {pattern!r} has no named group, expected one such as (?P<label>[^/]+)")
     matches = {name: expression.fullmatch(name) for name in files}
     if strange := [name for name, match in matches.items() if match is None]:
-        raise ValueError(
-            f"'pattern' {pattern!r} does not match {few(strange)}, "
-            "expected it to match the path of every motion file"
-        )
-    return {
-        name: _entry({key: value or "" for key, value in match.groupdict().items()}, f"file {name!r}")
-        for name, match in matches.items()
-        if match is not None
-    }
+        expected = "expected it to match the path of every motion file"
+        raise ValueError(f"'pattern' {pattern!r} does not match {few(strange)}, {expected}")
+    groups = {name: match.groupdict(default="") for name, match in matches.items() if match is not None}
+    return {name: _entry(row, f"file {name!r}") for name, row in groups.items()}
 
 
 def _entry(row: Mapping[str, str], where: str) -> ClipEntry:
@@ -121,10 +112,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             if not row:
                 continue
             if len(row) != len(columns):
-                raise ValueError(
-                    f"{path}, line {reader.line_num} has {len(row)} fields, expected {len(columns)}: "
-                    f"{', '.join(columns)}"
-                )
+                expected = f"expected {len(columns)}: {', '.join(columns)}"
+                raise ValueError(f"{path}, line {reader.line_num} has {len(row)} fields, {expected}")
             yield reader.line_num, {name: value.strip() for name, value in zip(columns, row, strict=True)}
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}, expected a CSV file") from None
@@ -138,7 +127,6 @@ def _columns(header: Sequence[str], path: Path, line: int) -> list[str]:
         raise ValueError(f"{where} has the columns {found}, expected 'file', 'label' and perhaps others")
     for name in columns:
         if not name or columns.count(name) > 1:
-            raise ValueError(
-                f"{where} has the column {shown(name)} {columns.count(name)} times, expected different names"
-            )
+            count = columns.count(name)
+            raise ValueError(f"{where} has the column {shown(name)} {count} times, expected different names")
     return columns

@@ -71,9 +71,8 @@ class CMUMocap(ExpmapDataset):
         and those of unselected actions, so that all splits share one space, the published one. A training
         file that is too short for one window is left out, and named in the warning.
 
-        For lengths other than 50 and 25, the test windows are drawn for the longer of these and the given
-        ones, and `future` begins at the same frame: a shorter horizon or observation keeps the published
-        targets.
+        With at most 50 observed and 25 future frames, `future` begins at the same frames as the published
+        targets. For longer windows, the starts are drawn for the greater length.
 
         The first frame of each file is a rest pose without rotation of the root. It is part of the published
         statistics and is kept.

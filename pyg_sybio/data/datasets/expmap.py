@@ -39,10 +39,8 @@ def read_phases(path: Path, *, skeleton: Skeleton, label: str, ids: Mapping[str,
     r"""The even and the odd frames of a file, both at 25 Hz, with the id `phase` `"0"` and `"1"`."""
     motion = read_expmap(path, skeleton=skeleton)
     for phase in range(min(DOWNSAMPLING, motion.num_frames)):
-        frames = motion.frames(slice(phase, None, DOWNSAMPLING))
-        yield frames.replace(
-            frame_rate=FRAME_RATE, label=label, ids={**ids, "phase": str(phase)}, check_values=False
-        )
+        fields = {"frame_rate": FRAME_RATE, "label": label, "ids": {**ids, "phase": str(phase)}}
+        yield motion.frames(slice(phase, None, DOWNSAMPLING)).replace(**fields, check_values=False)
 
 
 def seeded_starts(bounds: Sequence[tuple[int, int]]) -> list[int]:
@@ -99,17 +97,17 @@ class Benchmark:
         names = self.train if part == "train" else [name for names in self.test.values() for name in names]
         if not root.is_dir():
             raise FileNotFoundError(f"{root} is not a folder, expected {self.layout} there")
-        found = [root / name for name in names if (root / name).is_file()]
-        return found, [name for name in names if not (root / name).is_file()]
+        missing = [name for name in names if not (root / name).is_file()]
+        return [root / name for name in names if name not in missing], missing
 
 
 class ExpmapDataset(MotionDataset):
-    r"""A benchmark in angle space: z-scored joint angles, which can be converted back to those of the file.
+    r"""A benchmark in angle space: z-scores of joint angles, which can be converted back to angles.
 
     Args:
         root: Folder of the files.
         split: `"train"`, `"val"` or `"test"`.
-        validation: The training files that form `"val"`, by their `validation_id` in the benchmark. With
+        validation: The value of the benchmark's `validation_id` whose training files form `"val"`. With
             `None`, `"train"` has all files.
         actions: The actions to take clips from.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
@@ -151,27 +149,22 @@ class ExpmapDataset(MotionDataset):
         test, missing_test = benchmark.find(root, "test")
         for part, files in (("train", train), ("test", test)):
             if not files and part in ("train", split):
-                raise FileNotFoundError(
-                    f"{root} has no file of the benchmark for {part!r}, expected {benchmark.layout} there"
-                )
+                lacks = f"{root} has no file of the benchmark for {part!r}"
+                raise FileNotFoundError(f"{lacks}, expected {benchmark.layout} there")
         self.missing = tuple(missing + missing_test if split == "test" else missing)
         store = prepare(files=train + test, read=benchmark.read, settings={}, root=root, storage=storage)
-        recorded = (
-            frames_of(store.motion(index))
-            for index, clip in enumerate(store.clips)
-            if clip.ids["split"] == "train"
-        )
+        training = [index for index, clip in enumerate(store.clips) if clip.ids["split"] == "train"]
+        recorded = (frames_of(store.motion(index)) for index in training)
         self.normalisation = Normalisation.fit(recorded, used_columns(benchmark.skeleton, benchmark.used))
         too_short: list[str] = []
         if split == "test":
             spans = _test_spans(store, benchmark, actions, sampling)
         else:
-            # Held-out clips only have the even frames, like the test clips.
+            # Like the test clips, validation clips consist only of the even frames.
             chosen = [
                 index
-                for index, clip in enumerate(store.clips)
-                if clip.ids["split"] == "train"
-                and clip.label in actions
+                for index, clip in ((index, store.clips[index]) for index in training)
+                if clip.label in actions
                 and (clip.ids[benchmark.validation_id] == str(validation)) == (split == "val")
                 and (split == "train" or clip.ids["phase"] == "0")
             ]
@@ -180,9 +173,8 @@ class ExpmapDataset(MotionDataset):
             spans = spans_of(store, fit, sampling)
         _warn(root, self.missing, too_short, length)
         if not spans:
-            raise ValueError(
-                f"{root} has no clip of {length} frames for split {split!r} and actions {', '.join(actions)}"
-            )
+            wanted = f"split {split!r} and actions {', '.join(actions)}"
+            raise ValueError(f"{root} has no clip of {length} frames for {wanted}")
         standardize = Standardize(self.normalisation, benchmark.used)
         super().__init__(
             store=store,
@@ -213,7 +205,7 @@ class ExpmapDataset(MotionDataset):
         if transforms.preprocess is not None:
             raise ValueError(
                 f"'preprocess' is {transforms.preprocess!r}, expected none: the benchmark's statistics are "
-                "those of its files ('augment' changes their clips)"
+                "computed from the original files ('augment' changes clips)"
             )
         known = self.benchmark.test
         if unknown := sorted(set(actions) - set(known)):
@@ -244,7 +236,7 @@ class ExpmapDataset(MotionDataset):
         Args:
             prediction: Predicted z-scores.
             target: Recorded z-scores, an item's `future` with frames first.
-            mask: Which joints were recorded: all, as in every clip of these benchmarks.
+            mask: Which joints were recorded; it must be True everywhere, as in all clips of these benchmarks.
 
         Shapes:
             - **prediction, target:** `[N, T, M, 3]`
@@ -252,14 +244,14 @@ class ExpmapDataset(MotionDataset):
             - **output:** `{"angle_mae": [N, T], "mpjpe_mm": [N, T]}`, radians and millimetres
 
         Raises:
-            ValueError: If a shape does not fit, or a part of the target was not recorded: the columns that
-                count depend on the whole target.
+            ValueError: If a shape does not fit, or a part of the target was not recorded (the columns that
+                count depend on the whole target).
 
         Note:
-            Only the z-scores of the used joints are needed, and the result is that of the raw files: the
-            Euler angles of a joint depend only on its own three columns, a used joint has all three (constant
-            ones have deviation 1 and keep their value), and the columns of all other joints and of the root
-            never count in the error.
+            The z-scores of the used joints determine the benchmark's error exactly: the Euler angles of a
+            joint depend only on its own three columns, a used joint has all three (constant columns have
+            deviation 1 and keep their value), and the columns of all other joints and of the root never count
+            in the error.
         """
         self._check_joints("prediction", prediction)
         self._check_joints("target", target)
@@ -271,10 +263,8 @@ class ExpmapDataset(MotionDataset):
         errors = {"angle_mae": angle_error(predicted, recorded, columns)}
         skeleton = self.benchmark.skeleton
         if (offsets := bone_offsets(skeleton)) is not None:
-            predicted, recorded = (
-                expmap_positions(frames[..., 3:].unflatten(-1, (-1, 3)), skeleton, offsets)
-                for frames in (predicted, recorded)
-            )
+            angles = (frames[..., 3:].unflatten(-1, (-1, 3)) for frames in (predicted, recorded))
+            predicted, recorded = (expmap_positions(each, skeleton, offsets) for each in angles)
             errors["mpjpe_mm"] = (predicted - recorded).norm(dim=-1).mean(dim=-1)
         return errors
 
@@ -289,29 +279,25 @@ def _test_spans(
 ) -> list[Span]:
     """The eight fixed windows of each action, from the even frames of its test files in turn.
 
-    Windows longer than the published ones are drawn for their own length. Shorter ones are cut out of the
-    published ones, so that `future` begins at the same frame.
+    If windows are longer than the published ones, their starts are drawn for the greater length. Shorter
+    windows are cut out of the published ones, so that `future` begins at the same frame.
     """
     observed, future = sampling.num_observed, sampling.num_future
     length = max(observed, TEST_OBSERVED), max(future, benchmark.test_future)
     spans = []
     for action in benchmark.test:
-        clips = [
-            index
-            for index, clip in enumerate(store.clips)
-            if clip.ids["split"] == "test" and clip.ids["phase"] == "0" and clip.label == action
-        ]
-        # Without one of its files, an action has none of the published windows, since the files alternate.
+        own = {"split": "test", "phase": "0"}.items()
+        places = enumerate(store.clips)
+        clips = [place for place, clip in places if clip.label == action and own <= clip.ids.items()]
+        # The files of an action alternate, so without one of them all windows differ from the published ones.
         if action not in actions or len(clips) < len(benchmark.test[action]):
             continue
         ends = [store.clips[index].num_frames - sum(length) for index in clips]
         for index, end in zip(clips, ends, strict=True):
             if end <= benchmark.first_start:
                 clip, least = store.clips[index], benchmark.first_start + sum(length)
-                raise ValueError(
-                    f"{clip.source} has {clip.num_frames} frames at {FRAME_RATE:g} Hz, "
-                    f"expected more than {least} for test windows"
-                )
+                found = f"{clip.source} has {clip.num_frames} frames at {FRAME_RATE:g} Hz"
+                raise ValueError(f"{found}, expected more than {least} for test windows")
         for turn, start in enumerate(seeded_starts([(benchmark.first_start, end) for end in ends])):
             split = start + length[0]
             spans.append(Span(clips[turn % len(clips)], split - observed, split + future, split))

@@ -56,8 +56,8 @@ class Human36M(ExpmapDataset):
       recordings, and both are used.
     * **val**: windows of the validation subject, even frames only, as in the test.
     * **test**: the eight fixed windows per action of all published tables, from the even frames of subject 5,
-      alternately from `{action}_1.txt` and `{action}_2.txt`. With `num_future=10` they are those of the short
-      horizon: the targets are the first frames of the long ones.
+      alternately from `{action}_1.txt` and `{action}_2.txt`. With `num_future=10`, they are the published
+      windows of the short horizon, whose targets are the first frames of the long targets.
 
     Args:
         root: The folder that contains `S1`, `S5`, ...
@@ -82,12 +82,12 @@ class Human36M(ExpmapDataset):
         including the validation subject and unselected actions, so that all splits share one space, the
         published one. A training file that is too short for one window is left out, and named in the warning.
 
-        Test windows start at `randint(16, T - 150)` of a file of `T` frames (after downsampling): fifty
-        frames are observed and a hundred kept free. Up to these lengths, `future` begins where the published
-        targets do; longer windows are drawn for their own length.
+        Test windows start at `randint(16, T - 150)` in a file of `T` frames (after downsampling), followed by
+        50 observed and 100 future frames. Up to these lengths, `future` begins where the published targets
+        do; for longer windows, the starts are drawn for the greater length.
 
-        The error depends on the horizon, since the columns that count are those that move in the target:
-        the first ten frames of a prediction of 25 are not measured as a prediction of ten.
+        The error depends on the horizon, since only columns that move in the target count: the error over the
+        first ten frames of a 25-frame prediction is not the error of a ten-frame prediction.
     """
 
     benchmark = BENCHMARK

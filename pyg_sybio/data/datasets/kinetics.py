@@ -20,12 +20,12 @@ TRAINING, TESTING = "kinetics_train", "kinetics_val"
 class KineticsSkeleton(MotionDataset):
     r"""Kinetics-Skeleton, from its JSON files and lists of labels.
 
-    One person per clip. A joint is `x, y, score` in image fractions around the middle, zero where it was not
-    found. A clip has 300 frames; the last 10 are the future. Its label is its `label_index`, whichever files
-    exist.
+    One person per clip. A joint is `x, y, score`, with coordinates in fractions of the image relative to its
+    centre, and zero where it was not found. A clip has 300 frames; the last 10 are the future. Its label is
+    its `label_index`, whichever files exist.
 
     * **train**, **val**: `kinetics_train`, divided by `validation`;
-    * **test**: `kinetics_val`, the part that published figures are measured on.
+    * **test**: `kinetics_val`, on which published results are measured.
 
     Args:
         root: The folder that contains `kinetics_train`, `kinetics_train_label.json`, `kinetics_val` and
@@ -55,7 +55,7 @@ class KineticsSkeleton(MotionDataset):
     """
 
     default_preprocess = (SelectByConfidence(num_bodies=1), Shift(offset=(-0.5, -0.5)))
-    """The paper's preparation: the person with the highest mean score, relative to the image's middle."""
+    """The paper's preparation: the person with the highest mean score, relative to the image's centre."""
     default_sampling = Sampling(num_observed=290, num_future=10)
 
     def __init__(
@@ -109,9 +109,8 @@ def _find_files(folder: Path, labels: Mapping[str, KineticsLabel]) -> tuple[list
     if len(missing) == len(names):
         raise FileNotFoundError(f"{folder} has none of the {len(names)} files of its list of labels")
     if missing:
-        warnings.warn(
-            f"{folder}: {len(missing)} of {len(names)} listed clips are missing: {few(missing)}", stacklevel=3
-        )
+        lacks = f"{len(missing)} of {len(names)} listed clips are missing: {few(missing)}"
+        warnings.warn(f"{folder}: {lacks}", stacklevel=3)
     return [folder / f"{name}.json" for name in names if f"{name}.json" in there], missing
 
 

@@ -46,8 +46,8 @@ class MotionDataset(PositionDataset):
         class_names: Names of the classes. A clip's label is one of them; `y` is its index.
         sampling: How samples are cut out of the clips.
         clips: Indices of the clips to use. (default: all)
-        spans: The spans, if they are fixed, like the test windows of a benchmark. (default: whole clips, or
-            windows, by `sampling`)
+        spans: The spans, if they are fixed, like the test windows of a benchmark. (default: whole clips or
+            windows, as `sampling` says)
         frame_rate: Frame rate in Hz. (default: the frame rate of the clips)
         transforms: Transforms of the clips; `preprocess` has been applied when the store was made.
 
@@ -103,8 +103,8 @@ class MotionDataset(PositionDataset):
             raise ValueError("there is no clip to take samples from, expected one or more")
         if sampling.reserved is not None and any(span.split is not None for span in spans):
             raise ValueError(
-                f"'reserved' is {sampling.reserved}, expected none: the future of a window begins at a fixed "
-                "frame (whole clips are those without 'window_stride')"
+                f"'reserved' is {sampling.reserved}, expected None: the future of a window begins at a fixed "
+                "frame (without 'window_stride', samples are whole clips)"
             )
         self.spans = tuple(spans)
         used = sorted({span.clip for span in self.spans})
@@ -194,8 +194,7 @@ class MotionDataset(PositionDataset):
 
     def _played(self, span: Span) -> Motion:
         """The frames of a span; a window may be sped up or slowed down around its center."""
-        steps = span.stop - span.start - 1
-        tempo = self.sampling.window_tempo
+        steps, tempo = span.stop - span.start - 1, self.sampling.window_tempo
         if span.split is None or tempo == 1 or steps == 0:
             return self.store.motion(span.clip, slice(span.start, span.stop))
         last = self.store.clips[span.clip].num_frames - 1
@@ -215,8 +214,7 @@ class MotionDataset(PositionDataset):
                 seen = transform(seen)
         if seen.tracks != observed.tracks or seen.num_frames != observed.num_frames:
             raise ValueError(
-                f"'corrupt' and 'fill' made {seen} of {observed}, "
-                "expected the same persons and frames as in the future"
+                f"'corrupt' and 'fill' changed {observed} to {seen}, expected the same persons and frames"
             )
         return seen
 
@@ -280,21 +278,17 @@ def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]
 def _frame_rate(
     store: MotionStore, clips: Sequence[int], expected: float | None, *, own_tempo: bool
 ) -> float:
-    """The frame rate, with a check of the clips unless preprocessing gave each its own tempo."""
+    """The frame rate, which all clips must have unless preprocessing resampled them to a fixed length."""
     if own_tempo and expected is None:
-        raise ValueError(
-            "'frame_rate' is None, and preprocessing resamples each clip to a number of frames: "
-            "expected the frame rate of the recordings"
-        )
+        reason = "since preprocessing resamples each clip to a number of frames"
+        raise ValueError(f"'frame_rate' is None, expected the frame rate of the recordings, {reason}")
     for clip in () if own_tempo else clips:
         info = store.clips[clip]
         if expected is None:
             expected = info.frame_rate
         # Files round the time of a frame: 0.033333 s is 30 Hz.
         elif info.frame_rate is not None and abs(info.frame_rate - expected) > 1e-3 * expected:
-            raise ValueError(
-                f"{info.source} has {info.frame_rate:g} frames per second, expected {expected:g}"
-            )
+            raise ValueError(f"{info.source} has {info.frame_rate:g} Hz, expected {expected:g} Hz")
     if expected is None:
         raise ValueError("'frame_rate' is None, and no clip has one: expected a number of hertz")
     return float(expected)

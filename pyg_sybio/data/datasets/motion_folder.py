@@ -71,8 +71,8 @@ class MotionFolder(MotionDataset):
             be read or has another skeleton or frame rate, or a clip has no label or split.
 
     Note:
-        The CSV file or the pattern overrides the labels in the file itself. One warning counts files with
-        other suffixes.
+        The CSV file or the pattern overrides the labels in the file itself. A warning gives the number of
+        files with other suffixes.
 
         Rotations (exponential maps) are refused, because they need the statistics and the error of their
         benchmark; see :class:`~pyg_sybio.data.datasets.cmu_mocap.CMUMocap`.
@@ -107,7 +107,7 @@ class MotionFolder(MotionDataset):
         if store.skeleton.coordinates == "expmap":
             raise ValueError(
                 f"{root} has rotations (skeleton '{store.skeleton.name}'), expected positions: "
-                "MotionFolder knows neither their statistics nor their error"
+                "MotionFolder has neither statistics nor an error for rotations"
             )
         self.split = split
         super().__init__(
@@ -127,7 +127,7 @@ class ReadEntries:
     Args:
         root: The folder.
         entries: The entry of each file, by its path relative to the folder.
-        skeleton: The skeleton wanted. (default: the file's own)
+        skeleton: The requested skeleton. (default: the file's own)
         frame_rate: In Hz; motions at another rate are resampled, and motions without a frame rate are assumed
             to have it. (default: the file's own)
     """
@@ -162,7 +162,7 @@ def at_rate(motion: Motion, frame_rate: float) -> Motion:
 
 
 def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:
-    r"""The motion files below a folder, in the order of their paths, with a warning that counts other files.
+    r"""The motion files below a folder, in the order of their paths; a warning counts the other files.
 
     A folder of OpenPose frames counts as a file. Files of skeletons are ignored.
 
@@ -185,7 +185,7 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
         suffix = path.suffix.lower()
         if _is_skeleton(path):
             continue
-        # The first line of a text file tells whether it is a motion.
+        # The first line of a text file shows whether it is a motion.
         if path in frames or (
             path.is_file() and suffix in FORMATS and (suffix != ".txt" or is_readable(path))
         ):
@@ -235,10 +235,8 @@ def choose_clips(
         rule = leave_out(name, values)
         known = {clip.ids[name] for clip in clips if name in clip.ids}
         if known and (unknown := sorted(rule.values - known, key=natural)):
-            raise ValueError(
-                f"'hold_out' has {name!r} {unknown[0]!r}, which no clip has, "
-                f"expected some of {', '.join(sorted(known, key=natural))}"
-            )
+            expected = f"expected some of {', '.join(sorted(known, key=natural))}"
+            raise ValueError(f"'hold_out' has {name!r} {unknown[0]!r}, which no clip has, {expected}")
         return select(clips, rule, split, validation=validation)
     if hold_out is None:
         parts = [_split_of(clip) for clip in clips]
@@ -250,9 +248,8 @@ def choose_clips(
         chosen["train"], chosen["val"] = held_out(clips, chosen["train"], validation)
     if not chosen[split]:
         remedy = "validation" if split == "val" else "hold_out"
-        raise ValueError(
-            f"split {split!r} has no clip: give '{remedy}', or assign clips to it ('split' in the CSV file)"
-        )
+        advice = f"give '{remedy}', or assign clips to it ('split' in the CSV file)"
+        raise ValueError(f"split {split!r} has no clip: {advice}")
     return chosen[split]
 
 

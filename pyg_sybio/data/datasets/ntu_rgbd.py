@@ -37,7 +37,7 @@ class NTURGBD(MotionDataset):
         protocol: `"cross-subject"`, `"cross-view"` (60 classes) or `"cross-setup"` (120 classes).
         split: `"train"`, `"val"` or `"test"`.
         validation: Clips held out of training as `"val"`: a share of the clips of each class, or groups
-            such as `{"subject": ["1"]}`. None trains on all clips, as for published figures.
+            such as `{"subject": ["1"]}`. None trains on all clips, as for published results.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 290 observed and 10 future frames of whole clips, which have at most 300)
         transforms: Transforms of the clips
@@ -54,8 +54,7 @@ class NTURGBD(MotionDataset):
     """
 
     default_preprocess = (
-        # A body that the sensor loses gets another number when it reappears, so tracks are joined before two
-        # are selected.
+        # A body gets a new number when it reappears, so tracks are joined before two bodies are selected.
         SelectBodies(num_bodies=10),
         JoinTracks(),
         SelectBodies(num_bodies=2),
@@ -104,9 +103,8 @@ def _find_files(root: Path, classes: int) -> list[Path]:
         if path.suffix != ".skeleton" or path.stem in missing or not _belongs(path, classes):
             continue
         if path.stem in found:
-            raise ValueError(
-                f"{path} is a second file of the sample in {found[path.stem]}, expected each sample once"
-            )
+            expected = f"expected only {found[path.stem]}"
+            raise ValueError(f"{path} is a second file of the same sample, {expected}")
         found[path.stem] = path
     if not found:
         raise FileNotFoundError(f"{root} has no file of NTU RGB+D with {classes} classes, {expected}")
@@ -114,12 +112,9 @@ def _find_files(root: Path, classes: int) -> list[Path]:
 
 
 def _belongs(path: Path, classes: int) -> bool:
-    """Whether a file belongs to the benchmark with that many classes."""
+    """Whether a file belongs to the benchmark with this number of classes."""
     ids = ids_from_name(path.stem)
     if not ids:
-        raise ValueError(
-            f"{path} is not named like a file of the benchmark, expected S001C001P001R001A001.skeleton"
-        )
-    return classes > NTU60_CLASSES or (
-        int(ids["setup"]) <= NTU60_SETUPS and int(path.stem[-3:]) <= NTU60_CLASSES
-    )
+        raise ValueError(f"{path} is not named like a sample, such as S001C001P001R001A001.skeleton")
+    action = int(path.stem[-3:])
+    return classes > NTU60_CLASSES or (int(ids["setup"]) <= NTU60_SETUPS and action <= NTU60_CLASSES)

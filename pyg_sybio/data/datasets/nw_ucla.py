@@ -1,4 +1,4 @@
-"""Northwestern-UCLA: ten actions recorded by three Kinects at once, recognised from a view not trained on."""
+"""Northwestern-UCLA: ten actions recorded by three Kinects at once, recognised from an unseen view."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ class NWUCLA(MotionDataset):
         test_views: For `"cross-view"`: the test views, such as `"3"` or `3`; all others train.
         test_subjects: For `"cross-subject"`: the test subjects; all others train.
         validation: Clips held out of training as `"val"`: a share of the clips of each class, or groups
-            such as `{"subject": ["10"]}`. None trains on all clips, as for published figures.
+            such as `{"subject": ["10"]}`. None trains on all clips, as for published results.
         frame_rate: Frame rate in Hz, for horizons in milliseconds. Neither the files nor the publication give
             it; a Kinect v1 has 30.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
@@ -41,9 +41,10 @@ class NWUCLA(MotionDataset):
 
     Note:
         Half of the clips have at most 34 frames, nine of ten at most 84, and the longest 201. In three of
-        four clips, 40 observed frames hold everything before the future, and in the others the end of it. The
-        10 future frames, a third of a second, are fully recorded in clips of 20 frames or more. Both numbers
-        are choices of this package: other work only recognises the clips, resampled to 52 frames.
+        four clips, the 40 observed frames are everything before the future; in the others, its last 40
+        frames. The 10 future frames, a third of a second, are fully recorded in clips of 20 frames or more.
+        Both numbers are choices of this package: other work only recognises the clips, resampled to 52
+        frames.
 
     Source: Wang et al., "Cross-view Action Modeling, Learning and Recognition" (2014).
     """

@@ -49,6 +49,5 @@ class PositionDataset(Dataset):
                 f"skeleton '{self.skeleton.name}' has coordinates '{self.skeleton.coordinates}', expected "
                 f"positions (xyz, xy, xy+score): {type(self).__name__} has no error of rotations"
             )
-        return position_errors(
-            prediction, target, mask, num_spatial=self.skeleton.num_spatial, units=self.units
-        )
+        num_spatial, units = self.skeleton.num_spatial, self.units
+        return position_errors(prediction, target, mask, num_spatial=num_spatial, units=units)

@@ -40,8 +40,7 @@ class ClipProtocol:
             ValueError: If the clip does not have the id.
         """
         named = _id(clip, self.id) in self.values
-        other = {"train": "test", "test": "train"}[self.side]
-        return self.side if named else other
+        return "train" if named == (self.side == "train") else "test"
 
 
 def train_on(id: str, values: Sequence[Any]) -> ClipProtocol:
@@ -86,9 +85,8 @@ def ntu_protocol(name: str, classes: int = 60) -> ClipProtocol:
     else:
         known["cross-setup"] = train_on("setup", range(2, 33, 2))
     if name not in known:
-        raise ValueError(
-            f"'protocol' is {name!r}, expected one of {', '.join(known)} for NTU RGB+D with {classes} classes"
-        )
+        expected = f"expected one of {', '.join(known)} for {classes} classes"
+        raise ValueError(f"'protocol' is {name!r}, {expected}")
     return known[name]
 
 
@@ -105,19 +103,17 @@ def select(
 
     Args:
         clips: All clips.
-        protocol: Divides them into training and test. None: they are one of these already.
+        protocol: Divides the clips into training and test. (None: `clips` are already either of them)
         split: `"train"`, `"val"` or `"test"`.
         validation: Clips held out of training as `"val"`, as in :func:`hold_out`. With None, `"train"` has
             all training clips, and there is no `"val"`.
 
     Raises:
-        ValueError: If there is no such split, it would be empty, or a clip lacks an id that decides.
+        ValueError: If there is no such split, it would be empty, or a clip lacks an id that is needed.
     """
     check_split_name(split)
     if split == "val" and validation is None:
-        raise ValueError(
-            "'validation' is None, expected a share or groups of the training clips for split 'val'"
-        )
+        raise ValueError("'validation' is None, expected a share or groups of training clips for split 'val'")
     wanted = "test" if split == "test" else "train"
     chosen = [index for index, clip in enumerate(clips) if protocol is None or protocol.part(clip) == wanted]
     if split != "test" and validation is not None and chosen:
@@ -136,25 +132,25 @@ def select(
 def hold_out(
     clips: Sequence[ClipInfo], training: Sequence[int], validation: float | Mapping[str, Sequence[Any]]
 ) -> tuple[list[int], list[int]]:
-    r"""Divide training clips into those that train and those that validate.
+    r"""Divide training clips into clips for training and clips for validation.
 
     Args:
         clips: All clips.
         training: Indices of the training clips in `clips`.
-        validation: A share between 0 and 1 of each class (at least one clip of a class that has two, and
-            never all clips of a class); or ids and values, such as `{"subject": ["1", "5"]}`: the clips that
-            have one of the values for every id named.
+        validation: A share between 0 and 1 of the clips of each class (at least one clip if the class has
+            two, and never all of its clips); or ids and values, such as `{"subject": ["1", "5"]}`: clips that
+            have one of the listed values for each id.
 
     Returns:
-        Indices of the clips for training, and of those for validation, in their order.
+        Indices of the clips for training and of the clips for validation, in their order.
 
     Raises:
         ValueError: If the share is out of its range, a clip lacks a named id, or either part is empty.
 
     Note:
-        Which clips belong to a share depends only on the names of their files (by a hash), not on the folder,
-        the order, the machine or a seed: another machine validates on the same clips. Clips of one person or
-        one performance may be on both sides; use groups where that matters.
+        Clips are chosen for a share by a hash of their file names. The choice depends on neither the folder,
+        the order of the clips, the machine nor a seed. Clips of one person or one performance may be on both
+        sides; use groups where that matters.
     """
     if isinstance(validation, Mapping):
         groups = {id: _texts(id, values) for id, values in validation.items()}
@@ -169,10 +165,7 @@ def hold_out(
     val = [index for index in training if index in held]
     for name, part in (("training", train), ("validation", val)):
         if not part:
-            raise ValueError(
-                f"'validation' ({what}) leaves no {name} clip "
-                f"of the {len(training)} that are not for the test"
-            )
+            raise ValueError(f"'validation' ({what}) leaves none of {len(training)} clips for {name}")
     return train, val
 
 
@@ -201,8 +194,6 @@ def _texts(id: str, values: Sequence[Any]) -> frozenset[str]:
 
 def _id(clip: ClipInfo, id: str) -> str:
     if id not in clip.ids:
-        raise ValueError(
-            f"{clip.source} has no id {id!r}, expected it for the split; "
-            f"it has {', '.join(clip.ids) or 'none'}"
-        )
+        found = ", ".join(clip.ids) or "none"
+        raise ValueError(f"{clip.source} has no id {id!r}, which the split needs; it has {found}")
     return clip.ids[id]

@@ -52,10 +52,8 @@ class Sampling:
         if self.window_stride is not None:
             check_count("window_stride", self.window_stride)
         elif self.window_tempo != 1:
-            raise ValueError(
-                f"'window_tempo' is {self.window_tempo}, expected 1 for whole clips: only windows "
-                "('window_stride') can be played faster or slower"
-            )
+            reason = "only windows ('window_stride') can be played faster or slower"
+            raise ValueError(f"'window_tempo' is {self.window_tempo}, expected 1 for whole clips: {reason}")
 
     @property
     def ratios(self) -> tuple[float, float]:

@@ -29,8 +29,8 @@ def flat_parameters(dataset: type[Dataset]) -> dict[str, inspect.Parameter]:
         types = annotations(kind)
         for field in fields(kind):
             default = getattr(parameter.default, field.name, field.default)
-            flat[field.name] = inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[field.name]
+            flat[field.name] = parameter.replace(
+                name=field.name, default=default, annotation=types[field.name]
             )
     return flat
 

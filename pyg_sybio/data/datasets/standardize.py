@@ -36,14 +36,14 @@ def used_columns(skeleton: Skeleton, used: Skeleton) -> tuple[int, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Normalisation:
-    r"""z-scores of the used columns, and the way back to all columns.
+    r"""Conversion of raw columns to z-scores of the used columns, and back.
 
     Args:
         mean: Mean of each column over the training frames.
-        deviation: Standard deviation of each column over them, 1 where the column is constant (the rotations
-            of a hinge have constant columns).
+        deviation: Standard deviation of each column over the training frames; 1 for constant columns (as in
+            the rotations of a hinge).
         used: Columns that a model sees, three for each of its joints.
-        varying: Those of the used columns that vary in training.
+        varying: The used columns that vary in training.
 
     Shapes:
         - **mean, deviation:** `[V]`
@@ -56,19 +56,15 @@ class Normalisation:
 
     def to_dict(self) -> dict[str, list[Any]]:
         """The statistics as plain values."""
-        return {
-            "mean": self.mean.tolist(),
-            "deviation": self.deviation.tolist(),
-            "used": list(self.used),
-            "varying": list(self.varying),
-        }
+        mean, deviation = self.mean.tolist(), self.deviation.tolist()
+        return {"mean": mean, "deviation": deviation, "used": [*self.used], "varying": [*self.varying]}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], where: str = "normalisation") -> "Normalisation":
-        r"""The statistics that :meth:`to_dict` gave.
+        r"""Rebuild the statistics from the result of :meth:`to_dict`.
 
         Args:
-            document: The plain values; they may come from anybody.
+            document: The plain values, which may come from an untrusted source.
             where: Their name in error messages.
 
         Raises:
@@ -76,9 +72,8 @@ class Normalisation:
         """
         keys = ("mean", "deviation", "used", "varying")
         if set(document) != set(keys) or not all(isinstance(document[key], list) for key in keys):
-            raise ValueError(
-                f"{where}: expected the lists {', '.join(keys)}, got {', '.join(map(repr, document))}"
-            )
+            found = ", ".join(map(repr, document))
+            raise ValueError(f"{where}: expected the lists {', '.join(keys)}, got {found}")
         mean, deviation, used, varying = (document[key] for key in keys)
         numbers, columns = [*mean, *deviation], [*used, *varying]
         if not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
@@ -88,7 +83,7 @@ class Normalisation:
         if len(mean) != len(deviation) or len({*used}) != len(used) or not {*varying} <= {*used}:
             raise ValueError(
                 f"{where}: {len(mean)} means, {len(deviation)} deviations, {len(used)} used columns; "
-                "expected as many means as deviations, and 'varying' among different 'used' columns"
+                "expected as many deviations as means, different 'used' columns, and 'varying' among them"
             )
         if min(deviation) <= 0:
             raise ValueError(f"{where}: 'deviation' has {min(deviation)}, expected numbers above 0")
@@ -158,10 +153,9 @@ class Standardize(BaseTransform):
 
     def __init__(self, normalisation: Normalisation, skeleton: Skeleton) -> None:
         if 3 * skeleton.num_joints != len(normalisation.used):
-            raise ValueError(
-                f"'skeleton' {skeleton.name!r} has {skeleton.num_joints} joints, "
-                f"expected {len(normalisation.used) // 3}"
-            )
+            expected = len(normalisation.used) // 3
+            found = f"'skeleton' {skeleton.name!r} has {skeleton.num_joints} joints"
+            raise ValueError(f"{found}, expected {expected}")
         self.normalisation = normalisation
         self.skeleton = skeleton
 
@@ -171,9 +165,8 @@ class Standardize(BaseTransform):
         # Rows of a file without the translation, which may be unknown and is not a used column.
         frames = torch.nn.functional.pad(motion.poses.flatten(2), (3, 0))
         scores = self.normalisation.normalise(frames)
-        return chosen.replace(
-            poses=scores.masked_fill(~chosen.present[..., None], 0.0), translation=None, check_values=False
-        )
+        poses = scores.masked_fill(~chosen.present[..., None], 0.0)
+        return chosen.replace(poses=poses, translation=None, check_values=False)
 
     def mirrored(self, scores: Tensor, axis: str) -> Tensor:
         """z-scores `[..., T, M, 3]` of the mirror image (:class:`~pyg_sybio.data.transforms.Mirror`)."""
@@ -186,10 +179,5 @@ class Standardize(BaseTransform):
     def invert(self, motion: Motion, skeleton: Skeleton) -> Motion:
         """The motion of all joints of `skeleton`; values without z-scores take their mean in training."""
         frames = self.normalisation.restore(motion.poses)  # [P, T, V]
-        return motion.replace(
-            poses=frames[..., 3:].unflatten(-1, (-1, 3)),
-            translation=frames[..., :3],
-            present=None,
-            confidence=None,
-            skeleton=skeleton,
-        )
+        tensors = {"poses": frames[..., 3:].unflatten(-1, (-1, 3)), "translation": frames[..., :3]}
+        return motion.replace(**tensors, present=None, confidence=None, skeleton=skeleton)

@@ -52,8 +52,9 @@ def split_tasks(
     the clip is observed, so that no clip is too short. The model sees the last `num_observed` frames before
     :math:`s_\rho`. If there are fewer, the front is filled:
 
-    * `"repeat"`: with repetitions of the observed frames, so that their last frame comes before the first
-    real one (the usual way to fill the empty frames of NTU RGB+D); * `"hold"`: with the first frame.
+    * `"repeat"`: with repetitions of the observed frames, aligned so that their last frame precedes the first
+      real one (the usual way to fill the empty frames of NTU RGB+D);
+    * `"hold"`: with copies of the first frame.
 
     The future is the `num_future` frames from :math:`s_\rho` on. Frames beyond the end of the clip are zero
     and not present, so that they count neither in the loss nor in an error. Without reserved frames, a clip

@@ -152,7 +152,7 @@ class Rig(ABC):
 
         Args:
             values: The columns of all frames.
-            skeleton: The joints wanted.
+            skeleton: The requested joints.
             frame_rate: In Hz.
             path: The file, for errors and as the motion's source.
 

@@ -88,15 +88,13 @@ def mapped(path: Path, kind: str, row: tuple[int, ...]) -> np.ndarray:
 
 
 class Clips(Sequence[ClipInfo]):
-    """The properties of each clip, created on access because there may be a hundred thousand clips."""
+    """The properties of each clip, created on access, because a store may have a hundred thousand clips."""
 
     def __init__(self, columns: Mapping[str, Any], root: str) -> None:
         self._columns = {name: columns[name] for name in COLUMNS}
         # There are many clips, but few different texts.
-        self._ids = {
-            name: [text if text is None else sys.intern(text) for text in column]
-            for name, column in columns["ids"].items()
-        }
+        ids = columns["ids"].items()
+        self._ids = {name: [text and sys.intern(text) for text in column] for name, column in ids}
         self._root = root
 
     def __len__(self) -> int:

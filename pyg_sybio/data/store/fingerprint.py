@@ -25,7 +25,7 @@ def digest(document: Any) -> str:
 def described(value: Any) -> Any:
     """A value as JSON that is the same in every process, and different for different functions or parameters.
 
-    A function becomes its name; any other object, its class and the values of its attributes.
+    A function is represented by its name, any other object by its class and the values of its attributes.
     """
     match value:
         case None | bool() | int() | str():
@@ -37,11 +37,8 @@ def described(value: Any) -> Any:
         case set() | frozenset():
             return sorted(json.dumps(described(item)) for item in value)
         case Mapping():
-            return {
-                "mapping": sorted(
-                    [json.dumps(described(key)), described(item)] for key, item in value.items()
-                )
-            }
+            items = sorted([json.dumps(described(key)), described(item)] for key, item in value.items())
+            return {"mapping": items}
         case PurePath() | np.dtype() | np.generic() | torch.dtype() | torch.device() | slice():
             return repr(value)
         case Skeleton():

@@ -18,7 +18,7 @@ Read = Callable[[Path], Motion | Iterable[Motion]]
 Preprocess = Callable[[Motion], Motion | None]
 
 LOOK_AHEAD = 32
-"""Number of files that are still read after a failure, so that the error can also name the next ones."""
+"""Number of files that are still read after a failure, so that the error can also list their failures."""
 NUM_ERRORS_SHOWN = 5
 
 
@@ -26,7 +26,7 @@ NUM_ERRORS_SHOWN = 5
 class Record:
     """A motion as plain arrays, `[P * T, ...]` each, and plain values.
 
-    (Torch sends tensors between processes through shared memory, with a file descriptor per tensor.)
+    It has no tensors, because torch would need a file descriptor for each to send it to another process.
     """
 
     arrays: dict[str, np.ndarray]
@@ -72,14 +72,14 @@ def read_files(
     Args:
         files: The files.
         read: Function that returns the motion or motions of a file.
-        preprocess: Applied to each motion; None if the motion is to be left out.
+        preprocess: Applied to each motion; returns None for a motion that is to be left out.
         num_processes: Largest number of processes.
         folder: Folder for files that transfer large results from workers to this process.
         advance: Called after each file.
 
     Raises:
-        ValueError: If a file cannot be read, with its message. The next :data:`LOOK_AHEAD` files are still
-            read, and the first :data:`NUM_ERRORS_SHOWN` messages shown.
+        ValueError: If a file cannot be read. The next :data:`LOOK_AHEAD` files are still read, and the
+            message contains the first :data:`NUM_ERRORS_SHOWN` errors.
         RuntimeError: If a worker process died.
     """
     failures: list[Failure] = []
@@ -94,10 +94,9 @@ def read_files(
                     yield item
             done += 1
             advance()
-            if failures:
-                ahead -= 1
-                if ahead < 0:
-                    break
+            ahead -= bool(failures)
+            if ahead < 0:
+                break
     if failures:
         raise _error(failures, f"{done} of {len(files)}")
 
@@ -107,13 +106,11 @@ def _error(failures: Sequence[Failure], read: str) -> ValueError:
     if len(failures) == 1:
         error = ValueError(shown[0].message)
     else:
-        lines = [failure.message for failure in shown]
+        lines = [f"{len(failures)} files cannot be prepared (found after {read} files):"]
+        lines += [failure.message for failure in shown]
         if more := len(failures) - len(shown):
             lines.append(f"and {more} more")
-        error = ValueError(
-            f"{len(failures)} files cannot be prepared (found after {read} files):"
-            + "".join(f"\n  {line}" for line in lines)
-        )
+        error = ValueError("\n  ".join(lines))
     for failure in shown:
         if failure.trace is not None:
             error.add_note(failure.trace)
@@ -151,10 +148,8 @@ def record_of(motion: Motion) -> Record:
     for name, text in motion.ids.items():
         if not isinstance(text, str):
             raise ValueError(f"{motion.source} has {text!r} as its '{name}', expected text")
-    arrays = {
-        name: value.detach().cpu().contiguous().numpy().reshape(-1, *value.shape[2:])
-        for name, value in motion.tensors.items()
-    }
+    tensors = {name: value.detach().cpu().contiguous() for name, value in motion.tensors.items()}
+    arrays = {name: value.flatten(0, 1).numpy() for name, value in tensors.items()}
     names = ("num_persons", "num_frames", "label", "source", "frame_rate")
     values = {name: getattr(motion, name) for name in names}
     values |= {"ids": dict(motion.ids), "tracks": tuple(map(int, motion.tracks))}

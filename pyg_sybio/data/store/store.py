@@ -80,8 +80,10 @@ class MotionStore:
         self.skipped: tuple[tuple[str, str], ...] = tuple(
             (outside(source, inside, str(self.root)), reason) for source, inside, reason in columns["skipped"]
         )
+        joints, features = self.skeleton.num_joints, self.skeleton.num_features
+        rows = {"poses": (joints, features), "translation": (3,)}
         self._arrays = {
-            name: mapped(self.folder / f"{name}.bin", kind, self._row_shape(name))
+            name: mapped(self.folder / f"{name}.bin", kind, rows.get(name, (joints,)))
             for name, kind in meta["types"].items()
         }
         self._first = {name: first_rows(columns, name) for name in self._arrays}
@@ -118,8 +120,8 @@ class MotionStore:
             ids=clip.ids,
             tracks=clip.tracks,
             source=clip.source,
-            # The values were checked when the motion was prepared, and the checksums guarantee that they are
-            # unchanged.
+            # The values were checked when the motion was prepared, and the checksums show that they have not
+            # changed.
             check_values=False,
         )
 
@@ -130,10 +132,6 @@ class MotionStore:
         shape = (clip.num_persons, clip.num_frames, *rows.shape[1:])
         block = rows[first : first + shape[0] * shape[1]].reshape(shape)
         return torch.from_numpy(np.array(block[:, frames], order="C"))
-
-    def _row_shape(self, name: str) -> tuple[int, ...]:
-        joints, features = self.skeleton.num_joints, self.skeleton.num_features
-        return {"poses": (joints, features), "translation": (3,)}.get(name, (joints,))
 
 
 def prepare(
@@ -157,11 +155,12 @@ def prepare(
         files: The raw files, in the order of the clips.
         read: Function that returns the motion or motions of a file. The motions of an iterator are not
             collected in memory.
-        preprocess: Applied to each motion before it is stored; None leaves the motion out. Both functions
-            must be picklable: functions of a module, `functools.partial` of one, transforms.
+        preprocess: Applied to each motion before it is stored; a motion for which it returns None is left
+            out. Both functions must be picklable: functions of a module, `functools.partial` of one, or
+            transforms.
         settings: Further values on which the result depends, such as the version of a user's function
-            (changes of its code are not detected) and the choice of the files: there is one store for each
-            `root`, `settings`, `read` and `preprocess`.
+            (changes of its code are not detected) and the choice of the files. There is one store for each
+            combination of `root`, `settings`, `read` and `preprocess`.
         root: The folder of the raw files.
         storage: The folder of the stores, and how they are made.
 
@@ -185,12 +184,8 @@ def prepare(
     # Absolute: a store may be opened again by a process that works in another folder.
     folder = storage.cache or os.environ.get(CACHE_VARIABLE) or "~/.cache/pyg_sybio"
     cache = Path(folder).expanduser().absolute()
-    made_from = {
-        "root": str(root.resolve()),
-        "settings": described(settings),
-        "read": described(read),
-        "preprocess": described(preprocess),
-    }
+    arguments = {"settings": settings, "read": read, "preprocess": preprocess}
+    made_from = {name: described(value) for name, value in arguments.items()} | {"root": str(root.resolve())}
     family = f"{root.resolve().name[:40]}-{digest(made_from)[:16]}"
     made_from |= {"format": FORMAT, "files": listing(files, root)}
     folder = cache / f"{family}-{digest(made_from)[:16]}"
@@ -225,17 +220,11 @@ def _fill(
     made_from: Mapping[str, Any],
     storage: Storage,
 ) -> None:
-    bar = tqdm(
-        total=len(files),
-        desc=f"preparing {root.name}",
-        unit="file",
-        disable=None if storage.progress else True,  # None: shown only on a terminal
-    )
+    hidden = None if storage.progress else True  # None: shown only on a terminal
+    bar = tqdm(total=len(files), desc=f"preparing {root.name}", unit="file", disable=hidden)
+    options = {"num_processes": storage.num_processes, "folder": folder, "advance": bar.update}
     with bar, StoreWriter(folder, root) as writer:
-        items = read_files(
-            files, read, preprocess, num_processes=storage.num_processes, folder=folder, advance=bar.update
-        )
-        with closing(items):
+        with closing(read_files(files, read, preprocess, **options)) as items:
             for item in items:
                 writer.add(item)
         writer.finish(made_from)
@@ -252,7 +241,7 @@ def _fill(
 
 @contextmanager
 def _writing(cache: Path) -> Iterator[None]:
-    """A context whose file system errors are about the cache folder: those of raw files are `ValueError`."""
+    """Report file system errors in the block as errors of the cache folder (raw files raise `ValueError`)."""
     try:
         yield
     except OSError as error:
@@ -265,7 +254,7 @@ def _writing(cache: Path) -> Iterator[None]:
 def _alone(lock_file: Path, root: Path, progress: bool) -> AbstractContextManager:
     """A context in which only one process at a time prepares a store."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # A worker that imports the script which started it would wait for its own parent.
+        # A worker imports the script that started it, and would wait here for its own parent.
         raise RuntimeError("a script that prepares data must do so under `if __name__ == '__main__':`")
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_file)

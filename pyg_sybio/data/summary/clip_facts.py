@@ -1,6 +1,6 @@
-r"""The properties of a clip that are counted, and those of all clips of a file.
+r"""The facts about a clip that a summary counts, and how they are read from a file.
 
-Worker processes import this module, so it imports only what reads files.
+Worker processes import this module, so it imports only modules that are needed to read files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,8 @@ class ClipFacts:
         num_frames: Its length.
         seconds: Its length, if its frame rate is known.
         joints: Joints of the skeleton.
-        missing: Number of the frames that show a person in which each joint of that person is missing, `[M]`.
+        missing: Number of frames in which a person is seen without the joint, for each joint, summed over
+            persons, `[M]`.
         seen: Number of frames in which a person is seen, summed over persons.
         empty: Number of frames in which nobody is seen.
     """

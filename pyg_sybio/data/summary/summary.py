@@ -77,10 +77,10 @@ def summarise(
 
     Args:
         path: The folder (with its subfolders), or the file.
-        skeleton: The joints wanted (:func:`~pyg_sybio.data.reading.read_motions`).
+        skeleton: The requested skeleton (:func:`~pyg_sybio.data.reading.read_motions`).
         labels: A CSV file with class, split and ids of every file (:func:`read_clip_table`). (default:
             `clips.csv` in the folder, if it exists)
-        pattern: A regular expression that finds the same in the files' names (:func:`match_clip_pattern`).
+        pattern: A regular expression that takes them from the file names (:func:`match_clip_pattern`).
         besides: Files in the folder that are not motions, such as the skeleton's.
         num_processes: Largest number of processes that read. (default: one per core, if they save time)
         progress: Whether to show a progress bar on stderr.

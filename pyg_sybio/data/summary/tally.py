@@ -78,12 +78,8 @@ def spread(values: Sequence[float]) -> dict[str, float] | None:
     """Minimum, median, maximum and sum of some numbers; None without any."""
     if not values:
         return None
-    return {
-        "min": min(values),
-        "median": statistics.median(values),
-        "max": max(values),
-        "total": math.fsum(values),
-    }
+    low, high, middle = min(values), max(values), statistics.median(values)
+    return {"min": low, "median": middle, "max": high, "total": math.fsum(values)}
 
 
 def _in_order(counter: Counter[str]) -> dict[str, int]:

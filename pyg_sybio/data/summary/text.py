@@ -82,9 +82,7 @@ def _counts(name: str, columns: Columns, counts: Sequence[Mapping[str, int]]) ->
 
 def _missing(skeleton: str, columns: Columns) -> list[list[str]]:
     shares = [tally.missing(skeleton) for _, tally in columns]
-    worst = [
-        joint for joint in sorted(shares[0], key=lambda joint: -shares[0][joint]) if shares[0][joint] > 0
-    ]
+    worst = [joint for joint, share in sorted(shares[0].items(), key=lambda item: -item[1]) if share > 0]
     if not worst:
         return [[f"no joint of {skeleton} is missing in frames with persons"]]
     return [
@@ -109,6 +107,5 @@ def _percent(share: float) -> str:
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     if len(row) == 1:
         return row[0]
-    return f"{row[0]:<{widths[0]}}" + "".join(
-        f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)
-    )
+    cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
+    return "  ".join([f"{row[0]:<{widths[0]}}", *cells])

@@ -50,10 +50,8 @@ def _of_side(segment: str, side: str) -> str:
 
 def _both_sides(kind: str) -> dict[str, tuple[Any, ...]]:
     """The entries of the body's middle and of both sides: a segment, a point in its frame, and the rest."""
-    entries = {
-        name: (segment, tuple(point), *rest)
-        for name, (segment, point, *rest) in _BODY[kind]["middle"].items()
-    }
+    middle = _BODY[kind]["middle"].items()
+    entries = {name: (segment, tuple(point), *rest) for name, (segment, point, *rest) in middle}
     for name, (segment, (x, y, z), *rest) in _BODY[kind]["left"].items():
         for side, sign in _SIDES:
             entries[f"{side}_{name}"] = (_of_side(segment, side), (sign * x, y, z), *rest)
@@ -131,10 +129,7 @@ def check_landmarks(skeleton: Skeleton) -> None:
         ValueError: If a joint of the skeleton is not a landmark of the body, or its poses are rotations.
     """
     if skeleton.coordinates == "expmap":
-        raise ValueError(
-            f"'skeleton' must have positions for synthetic motions, but {skeleton.name!r} has rotations "
-            "(coordinates 'expmap')"
-        )
+        raise ValueError(f"'skeleton' {skeleton.name!r} has rotations ('expmap'), expected positions")
     unknown = [joint for joint in skeleton.joints if joint not in LANDMARKS]
     if unknown:
         raise ValueError(

@@ -41,8 +41,7 @@ _IMAGES = [mirrored(name) for name in FREEDOMS]
 _IMAGE_INDEX = torch.tensor([FREEDOMS.index(image) for image, _ in _IMAGES])
 _IMAGE_SIGN = torch.tensor([sign for _, sign in _IMAGES], dtype=torch.float64)
 _REGION_INDEX = torch.tensor([REGIONS.index(region) for region in FREEDOM_REGIONS])
-# Only the other regions vary between persons: the angles of the legs fit together, so that the soles are
-# flat.
+# The angles of the legs are the same for all persons, because only together they keep the soles flat.
 _VARIABLE = torch.tensor([region != "leg" for region in FREEDOM_REGIONS], dtype=torch.float64)
 _SWAY = torch.tensor(
     [

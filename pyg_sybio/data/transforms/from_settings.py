@@ -55,13 +55,9 @@ def settings_of(transform: Any) -> dict[str, Any]:
     arguments = inspect.signature(cls).parameters
     for argument in arguments:
         if not hasattr(transform, argument):
-            raise ValueError(
-                f"{name} does not keep its argument {argument!r}, expected an attribute of that name"
-            )
-    return {
-        "name": name,
-        "arguments": {each: plain_value(getattr(transform, each), f"{name}.{each}") for each in arguments},
-    }
+            raise ValueError(f"{name} does not keep its argument {argument!r} as an attribute of that name")
+    values = {each: plain_value(getattr(transform, each), f"{name}.{each}") for each in arguments}
+    return {"name": name, "arguments": values}
 
 
 def steps_of(transform: Any) -> tuple[Any, ...]:

@@ -32,8 +32,7 @@ def interpolate(before: Tensor, after: Tensor, weight: Tensor, *, rotations: boo
     # The angle between unit vectors from two lengths, because the cosine is inaccurate for small angles.
     apart, along = (end - start).norm(dim=-1, keepdim=True), (end + start).norm(dim=-1, keepdim=True)
     arc = 2 * torch.atan2(apart, along)
-    first, second = (
-        w * torch.sinc(w * arc / torch.pi) / torch.sinc(arc / torch.pi) for w in (1 - weight, weight)
-    )
+    turns = arc / torch.pi
+    first, second = (w * torch.sinc(w * turns) / torch.sinc(turns) for w in (1 - weight, weight))
     between = quaternion_to_expmap(first * start + second * end)
     return torch.where(weight == 0, before, torch.where(weight == 1, after, between))

@@ -65,9 +65,8 @@ def mirrored_poses(poses: Tensor, skeleton: Skeleton, axis: str) -> Tensor:
     """
     rotations = skeleton.coordinates == "expmap"
     if not rotations and axis not in skeleton.coordinates.partition("+")[0]:
-        raise ValueError(
-            f"'axis' is '{axis}', but skeleton '{skeleton.name}' has coordinates '{skeleton.coordinates}'"
-        )
+        found = f"skeleton '{skeleton.name}' has coordinates '{skeleton.coordinates}'"
+        raise ValueError(f"'axis' is '{axis}', but {found}")
     signs = _signs(axis, poses.size(-1)).to(poses)
     return poses[..., list(skeleton.mirror_permutation), :] * (-signs if rotations else signs)
 

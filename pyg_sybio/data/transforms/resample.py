@@ -73,14 +73,13 @@ def at_times(motion: Motion, times: Tensor) -> Motion:
     before, after = times.floor().long(), times.ceil().long()
     weight = (times - before).to(motion.poses.dtype)[:, None]  # [T', 1]
     present = motion.present[:, before] & motion.present[:, after]
-    poses = interpolate(
-        motion.poses[:, before], motion.poses[:, after], weight[..., None], rotations=not motion.num_spatial
+    start, end = motion.poses[:, before], motion.poses[:, after]
+    poses = interpolate(start, end, weight[..., None], rotations=not motion.num_spatial)
+    confidence, translation = (
+        None if value is None else value[:, before].lerp(value[:, after], weight.to(value.dtype))
+        for value in (motion.confidence, motion.translation)
     )
-    others = {
-        name: value[:, before].lerp(value[:, after], weight.to(value.dtype))
-        for name, value in motion.tensors.items()
-        if name in ("confidence", "translation")
-    }
-    if "confidence" in others:
-        others["confidence"] = others["confidence"].masked_fill(~present & (weight > 0), 0)
-    return motion.replace(poses=poses.masked_fill(~present[..., None], 0), present=present, **others)
+    if confidence is not None:
+        confidence = confidence.masked_fill(~present & (weight > 0), 0)
+    poses = poses.masked_fill(~present[..., None], 0)
+    return motion.replace(poses=poses, present=present, confidence=confidence, translation=translation)

@@ -27,9 +27,8 @@ class SelectByConfidence(MotionTransform):
         confidence = motion.confidence
         if confidence is None:
             if motion.skeleton.coordinates != "xy+score":
-                raise ValueError(
-                    f"SelectByConfidence needs 'confidence', but {motion.source or 'the motion'} has none"
-                )
+                source = motion.source or "the motion"
+                raise ValueError(f"SelectByConfidence needs 'confidence', but {source} has none")
             confidence = motion.poses[..., 2]
         mean = (confidence * motion.present).mean((1, 2))
         return motion.persons(mean.argsort(descending=True, stable=True)[: self.num_bodies].tolist())

@@ -260,7 +260,7 @@ def test_a_class_has_default_preprocessing_and_filling() -> None:
 def test_transforms_of_the_observed_part_keep_persons_and_frames() -> None:
     for wrong in (lambda motion: motion.persons([1, 0]), lambda motion: motion.frames(slice(2))):
         with pytest.raises(
-            ValueError, match=r"'corrupt' and 'fill' made .* expected the same persons and frames"
+            ValueError, match=r"'corrupt' and 'fill' changed .* expected the same persons and frames"
         ):
             dataset([clip(10, num_persons=2)], corrupt=wrong)[0]
 
@@ -297,9 +297,9 @@ def test_a_class_twice() -> None:
 
 def test_frame_rates_agree() -> None:
     other = clip(10).replace(frame_rate=25.0)
-    with pytest.raises(ValueError, match="clip of 10 has 25 frames per second, expected 30"):
+    with pytest.raises(ValueError, match="clip of 10 has 25 Hz, expected 30 Hz"):
         dataset([clip(12), other])
-    with pytest.raises(ValueError, match="clip of 12 has 30 frames per second, expected 25"):
+    with pytest.raises(ValueError, match="clip of 12 has 30 Hz, expected 25 Hz"):
         dataset([clip(12)], frame_rate=25)
     unknown = clip(10).replace(frame_rate=None)
     assert dataset([unknown, clip(12).replace(frame_rate=1 / 0.033333)]).frame_rate == pytest.approx(
@@ -318,7 +318,7 @@ def test_frame_rates_agree() -> None:
         ({"reserved": -1}, "'reserved' is -1, expected an integer of at least 0"),
         (
             {"reserved": 2, "window_stride": 1, "num_observed": 4},
-            "'reserved' is 2, expected none: the future of a window begins at a fixed frame",
+            "'reserved' is 2, expected None: the future of a window begins at a fixed frame",
         ),
         ({"observation_ratio": 2.0}, "'observation_ratio' is 2.0"),
         ({"observation_ratio": [0.5, 0.1]}, r"'observation_ratio' is \[0.5, 0.1\]"),

@@ -214,7 +214,7 @@ def test_frame_rates(folder: Path) -> None:
     rounded = _clip(frame_rate=30.01)
     write_motion(rounded, folder / "old" / "wave_2.npz")
     write_motion(_clip(frame_rate=None), folder / "young" / "wave_1.npz")
-    with pytest.raises(ValueError, match=r"wave_1.npz has 60 frames per second, expected 30"):
+    with pytest.raises(ValueError, match=r"wave_1.npz has 60 Hz, expected 30 Hz"):
         _make(folder, hold_out={"style": ["young"]})
     clips = _make(folder, hold_out={"style": ["young"]}, frame_rate=30.0)
     assert {info.frame_rate for info in clips.store.clips} == {30.0}
@@ -233,7 +233,7 @@ def test_preprocessing_may_give_each_clip_its_own_tempo(folder: Path) -> None:
     clips = _make(folder, hold_out=0.3, frame_rate=30.0, preprocess=limit)
     assert clips.frame_rate == 30.0
     assert {info.num_frames for info in clips.store.clips} == {40, 50}
-    with pytest.raises(ValueError, match="'frame_rate' is None, and preprocessing resamples each clip"):
+    with pytest.raises(ValueError, match="'frame_rate' is None, expected the frame rate of the recordings"):
         _make(folder, hold_out=0.3, preprocess=limit)
 
 

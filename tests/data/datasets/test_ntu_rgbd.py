@@ -217,10 +217,10 @@ def test_wrong_folders(tmp_path: Path) -> None:
     write_ntu_file(file, np.random.default_rng(0), num_frames=13)
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(ValueError, match="is a second file of the sample in"):
+    with pytest.raises(ValueError, match="is a second file of the same sample"):
         NTURGBD.from_settings(root=tmp_path)
     file.rename(tmp_path / "walk.skeleton")
-    with pytest.raises(ValueError, match=r"walk\.skeleton is not named like a file of the benchmark"):
+    with pytest.raises(ValueError, match=r"walk\.skeleton is not named like a sample"):
         NTURGBD.from_settings(root=tmp_path)
 
 

@@ -62,7 +62,7 @@ def test_ntu_cross_view_and_cross_setup() -> None:
     [
         (
             lambda: ntu_protocol("xsub"),
-            "'xsub', expected one of cross-subject, cross-view for NTU RGB.D with 60",
+            "'xsub', expected one of cross-subject, cross-view for 60 classes",
         ),
         (lambda: ntu_protocol("cross-setup", 60), "expected one of cross-subject, cross-view"),
         (lambda: ntu_protocol("cross-view", 120), "expected one of cross-subject, cross-setup"),
@@ -182,8 +182,8 @@ def test_the_error_of_an_empty_split_lists_the_existing_ids() -> None:
     [
         (0.0, "'validation' is 0.0, expected a share above 0 and below 1"),
         (1.0, "'validation' is 1.0"),
-        ({"view": ["7"]}, r"'validation' \('view' in 7\) leaves no validation clip of the 2"),
-        ({"view": ["1", "2"]}, r"'validation' \('view' in 1, 2\) leaves no training clip of the 2"),
+        ({"view": ["7"]}, r"'validation' \('view' in 7\) leaves none of 2 clips for validation"),
+        ({"view": ["1", "2"]}, r"'validation' \('view' in 1, 2\) leaves none of 2 clips for training"),
     ],
 )
 def test_validation_must_leave_training_clips(validation: object, message: str) -> None:

@@ -123,7 +123,7 @@ def test_only_a_registered_transform_that_keeps_its_arguments_has_settings() -> 
     with pytest.raises(ValueError, match=r"Kept\.size is .*, expected a value that JSON can hold"):
         settings_of(Kept(size=json))  # type: ignore[arg-type]
     register_transform(Lost)
-    with pytest.raises(ValueError, match="Lost does not keep its argument 'size', expected an attribute"):
+    with pytest.raises(ValueError, match="Lost does not keep its argument 'size' as an attribute"):
         settings_of(Lost())
 
 
