@@ -4,13 +4,12 @@ import argparse
 import ast
 import runpy
 import sys
-from functools import partial
 from pathlib import Path
 
 from pyg_sybio.cli import options
 
 _HERE = Path(__file__).parents[1]
-# The scripts are inside the package in a wheel, and next to it in a checkout.
+# In a wheel, the scripts are inside the package; in a checkout, they are next to it.
 _FOLDER = _HERE / "benchmarks" if (_HERE / "benchmarks").is_dir() else _HERE.parent / "benchmarks"
 
 
@@ -19,7 +18,7 @@ def add_command(commands: options.Commands) -> None:
     parser = options.new_command(
         commands,
         "benchmark",
-        "Measure speed and memory on this machine, compared with the limits of the machine.",
+        run,
         usage="sybio benchmark [NAME [OPTIONS ...]]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,  # the help lists the benchmarks, which requires reading their files
@@ -34,23 +33,24 @@ def add_command(commands: options.Commands) -> None:
         metavar="OPTIONS",
         help="options of the benchmark; 'sybio benchmark NAME --help' shows them",
     )
-    parser.set_defaults(run=partial(run, parser))
+    parser.set_defaults(parser=parser)
 
 
-def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Run a script as ``python benchmarks/NAME.py`` does, or list the scripts."""
+def run(args: argparse.Namespace) -> None:
+    """Measure speed and memory on this machine, compared with the limits of the machine."""
     summaries = benchmarks()
     if args.name is None:
         width = max(map(len, summaries), default=0)
         lines = (f"  {name:<{width}}  {summary}" for name, summary in summaries.items())
-        parser.epilog = "\n".join(["benchmarks:", *lines])
-        parser.print_help()
+        args.parser.epilog = "\n".join(["benchmarks:", *lines])
+        args.parser.print_help()
         return
     if args.name not in summaries:
-        parser.error(f"no benchmark '{args.name}', expected one of {', '.join(summaries)}")
+        args.parser.error(f"no benchmark '{args.name}', expected one of {', '.join(summaries)}")
+    # Run the script as 'python benchmarks/NAME.py' does.
     before = sys.argv, sys.path
     sys.argv = [f"sybio benchmark {args.name}", *args.options]
-    sys.path = [str(_FOLDER), *sys.path]  # for the modules that the scripts share
+    sys.path = [str(_FOLDER), *sys.path]  # to import the modules that the scripts share
     try:
         runpy.run_path(str(_FOLDER / f"{args.name}.py"), run_name="__main__")
     finally:
@@ -60,7 +60,7 @@ def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 def benchmarks() -> dict[str, str]:
     """The name of each benchmark and the first line of its docstring.
 
-    A benchmark is a script with a function ``main``; the modules that they share have none.
+    A benchmark is a script with a function ``main``; modules that benchmarks share have no ``main``.
     """
     summaries = {}
     for path in sorted(_FOLDER.glob("*.py")):

@@ -9,16 +9,15 @@ from typing import Any
 from pyg_sybio.cli import options
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
-_SKELETON = "joints of the files, or the joints to select (default: the files' own)"
+_SKELETON = "skeleton of the files, or with the joints to select (default: as stored in the files)"
 
 
 def add_command(commands: options.Commands) -> None:
     """Add ``data``."""
     actions = options.new_group(commands, "data", "Inspect recordings: summarise a folder, or draw a motion.")
 
-    summary = "Count clips, classes, lengths, frame rates and missing values."
-    parser = options.new_command(actions, "info", summary, info)
-    options.add(parser, "folder", Path, "folder, read with its subfolders; or one file")
+    parser = options.new_command(actions, "info", info)
+    options.add(parser, "folder", Path, "folder, which is read with its subfolders, or one file")
     options.add_skeleton(parser, _SKELETON)
     labels = parser.add_mutually_exclusive_group()
     columns = "table with the columns file, label, and optionally split and others"
@@ -28,12 +27,10 @@ def add_command(commands: options.Commands) -> None:
     options.add(labels, "--pattern", str, pattern, metavar="REGEX")
     options.add(parser, "--json", Path, "also write the summary as JSON")
 
-    summary = "Draw a motion: a strip of frames, a GIF, a video, or a page with a player."
-    parser = options.new_command(actions, "show", summary, show)
+    parser = options.new_command(actions, "show", show)
     options.add(parser, "file", Path, "a motion file")
     options.add_skeleton(parser, _SKELETON)
-    entry = "number of the motion in the file, from 0 (default: 0)"
-    options.add(parser, "--entry", options.non_negative_int, entry)
+    options.add(parser, "--entry", options.non_negative_int, "index of the motion in the file (default: 0)")
     options.add_output(parser, options.PICTURES_AND_FILMS)
     options.add(parser, "--frames", options.positive_int, "number of frames of a strip", 8)
     options.flag(parser, "--angles", "draw joint angles even if the bone offsets of the body are known")
@@ -41,7 +38,7 @@ def add_command(commands: options.Commands) -> None:
 
 
 def info(args: argparse.Namespace) -> None:
-    """Run ``sybio data info``."""
+    """Count clips, classes, lengths, frame rates and missing values."""
     import json
 
     from pyg_sybio.data.summary.summary import summarise
@@ -67,7 +64,7 @@ def info(args: argparse.Namespace) -> None:
 
 
 def show(args: argparse.Namespace) -> None:
-    """Run ``sybio data show``."""
+    """Draw a motion: a strip of frames, a GIF, a video, or a page with a player."""
     from pyg_sybio.data.reading import read_motions
     from pyg_sybio.visualization.motion_figure import draw_motion
 
@@ -87,7 +84,7 @@ def _entry(motions: Iterator[Any], index: int, path: Path) -> Any:
     number = -1
     for number, motion in enumerate(islice(motions, index + 1)):
         if number == index:
-            # Show the file itself, not its original source.
+            # Name the given file, not the original recording that is stored in it.
             return motion if motion.source.startswith(str(path)) else motion.replace(source=str(path))
     raise ValueError(f"'--entry' is {index}, but {path} has {number + 1} motions, counted from 0")
 

@@ -1,4 +1,6 @@
-"""Errors of the command line: messages and exit codes."""
+"""Errors and notes of the command line."""
+
+import sys
 
 _EXTRAS = {
     "train": ("lightning", "jsonargparse", "torchmetrics", "tensorboard"),
@@ -7,7 +9,12 @@ _EXTRAS = {
     "hub": ("huggingface_hub",),
     "serve": ("starlette", "uvicorn", "websockets"),
 }
-"""The optional packages that each extra of this package installs."""
+"""Optional packages that each extra of this package installs."""
+
+
+def note(text: str) -> None:
+    """Print a note for the user."""
+    print(f"sybio: note: {text}", file=sys.stderr)
 
 
 class UsageError(ValueError):
@@ -15,7 +22,7 @@ class UsageError(ValueError):
 
 
 def describe(error: Exception) -> str:
-    """Describe an error in one line: what was wrong and what was expected."""
+    """Describe an error in one line."""
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         package = error.name.partition(".")[0]
         for extra, packages in _EXTRAS.items():

@@ -10,24 +10,20 @@ from pyg_sybio.cli.models import load, splits_of
 
 def add_command(commands: options.Commands) -> None:
     """Add ``evaluate``."""
-    summary = "Measure a model's accuracy and motion errors, next to zero velocity."
-    parser = options.new_command(commands, "evaluate", summary, run)
+    parser = options.new_command(commands, "evaluate", run)
     options.add_model(parser, clips=True)
-    options.add(parser, "--actions", str, "only clips of these classes (default: all)", metavar="A,B,...")
-    ratio = "let the model observe only this part of each clip, above 0 and at most 1 (default: as trained)"
+    options.add(parser, "--actions", str, "only use clips of these classes (default: all)", metavar="A,B,...")
+    ratio = "fraction of each clip that the model observes, above 0 and at most 1 (default: as trained)"
     options.add(parser, "--observation-ratio", options.positive_fraction, ratio)
     views = parser.add_mutually_exclusive_group()
-    mirror = (
-        "test-time augmentation with the mirror image: average the predictions for each clip and its mirror "
-        "image, which takes twice the time; for models trained with RandomMirror"
-    )
+    mirror = "average the predictions for a clip and its mirror image; for models trained with RandomMirror"
     options.flag(views, "--mirror", mirror)
-    options.flag(views, "--one-view", "no test-time augmentation (default: as the model file says)")
-    options.add(parser, "--output", Path, "the report as JSON (default: next to the model)")
+    options.flag(views, "--one-view", "no test-time augmentation (default: as in the model file)")
+    options.add(parser, "--output", Path, "JSON file to write the report to (default: next to the model)")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run ``sybio evaluate``."""
+    """Measure a model's accuracy and motion errors, and compare the errors with zero velocity."""
     from pyg_sybio.files import write_json
     from pyg_sybio.trained.report import format_report
     from pyg_sybio.trained.views import ONE_VIEW
@@ -43,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     elif args.mirror:
         name, views = f"{name}-mirror", replace(views, mirror=data.mirror_axis)
         if views.mirror is None:
-            raise ValueError(f"{args.model} was trained without RandomMirror, which '--mirror' is for")
+            raise ValueError(f"{args.model} was trained without RandomMirror, which '--mirror' requires")
     actions = args.actions.split(",") if args.actions else None
     report = trained.evaluate(data.clips(args.split), views=views, actions=actions)
     report = {"model": str(args.model)} | facts | report

@@ -12,32 +12,29 @@ def add_command(commands: options.Commands) -> None:
     summary = "Export a trained model: as an ONNX file, as a folder, or to the Hugging Face hub."
     actions = options.new_group(commands, "export", summary)
 
-    summary = "Write a model as an ONNX file and compare it with PyTorch on new motions."
-    parser = options.new_command(actions, "onnx", summary, onnx)
+    parser = options.new_command(actions, "onnx", onnx)
     options.add_model(parser)
     options.add(parser, "--output", Path, "the file to write", required=True, metavar="FILE.onnx")
     tasks = ("all", "recognition", "prediction")
-    options.add(parser, "--task", str, "outputs of the file; the rest is left out", "all", choices=tasks)
+    options.add(parser, "--task", str, "outputs of the exported model", "all", choices=tasks)
     persons = (
-        "for clips of several persons: inputs are the poses [N, P, T, M, D] and the mask of present persons "
-        "[N, P] (default: one person per clip, [N, T, M, D])"
+        "several persons per clip: the inputs are poses [N, P, T, M, D] and a mask of present persons [N, P] "
+        "(default: one person per clip, [N, T, M, D])"
     )
     options.flag(parser, "--persons", persons)
     frames = "number of frames to forecast (default: as in training)"
     options.add(parser, "--num-future", options.positive_int, frames)
 
-    summary = "Write a model and its model card into a folder, to share or to upload to the hub."
-    parser = options.new_command(actions, "pretrained", summary, pretrained)
+    parser = options.new_command(actions, "pretrained", pretrained)
     options.add_model(parser)
     options.add(parser, "--output", Path, "the folder to write", required=True, metavar="DIR")
-    report = "report of 'sybio evaluate' for the model card (default: none, and the card says so)"
+    report = "report of 'sybio evaluate' for the model card (default: none)"
     options.add(parser, "--report", Path, report, metavar="FILE.json")
-    root = "folder with all recordings, to complete a checkpoint of version 0.1 of exponential maps"
+    root = "folder with all recordings, which a checkpoint of version 0.1 on exponential maps requires"
     options.add(parser, "--data-root", str, root, metavar="DIR")
     options.add(parser, "--title", str, "title of the model card (default: the folder's name)")
 
-    summary = "Upload a folder written by 'sybio export pretrained' to the Hugging Face hub."
-    parser = options.new_command(actions, "hub", summary, hub)
+    parser = options.new_command(actions, "hub", hub)
     options.add(parser, "folder", Path, "folder written by 'sybio export pretrained'")
     name = "name of the repository, which is created if it does not exist"
     options.add(parser, "name", str, name, metavar="OWNER/NAME")
@@ -45,8 +42,7 @@ def add_command(commands: options.Commands) -> None:
 
 
 def onnx(args: argparse.Namespace) -> None:
-    """Run ``sybio export onnx``."""
-
+    """Write a model as an ONNX file and compare it with PyTorch on new motions."""
     if args.output.suffix.lower() != ".onnx":
         raise ValueError(f"--output is {args.output}, expected a name that ends in .onnx")
     exported = load(args).export_onnx(
@@ -59,7 +55,7 @@ def onnx(args: argparse.Namespace) -> None:
 
 
 def pretrained(args: argparse.Namespace) -> None:
-    """Run ``sybio export pretrained``."""
+    """Write a model and its model card into a folder, to share or to upload to the hub."""
     from pyg_sybio.files import read_json
 
     report = None if args.report is None else read_json(args.report)
@@ -68,7 +64,7 @@ def pretrained(args: argparse.Namespace) -> None:
 
 
 def hub(args: argparse.Namespace) -> None:
-    """Run ``sybio export hub``."""
+    """Upload a folder of 'sybio export pretrained' to the Hugging Face hub."""
     from pyg_sybio.trained.hub import push_to_hub
 
     print(push_to_hub(args.folder, args.name, private=args.private or None))

@@ -11,7 +11,6 @@ def add_command(commands: options.Commands) -> None:
     parser = options.new_command(
         commands,
         "fit",
-        "Train a model from a recipe.",
         run,
         usage="sybio fit RECIPE [--KEY VALUE ...]",
         epilog="Every setting of the recipe can be overridden: --trainer.max_epochs 3, --model.preset ntu, "
@@ -22,7 +21,7 @@ def add_command(commands: options.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run ``sybio fit``."""
+    """Train a model from a recipe."""
     from pyg_sybio.training.recipes import RecipeError, fit
 
     try:

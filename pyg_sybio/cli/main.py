@@ -1,8 +1,8 @@
 r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data |
 benchmark | reproduce | plot | export | stream | serve``.
 
-Exit codes: 0 success, 1 an error, 2 wrong usage, 130 interrupted. An error is one line on stderr; only
-``--debug`` shows its traceback. Each command imports torch, Lightning or matplotlib when it runs, so that
+Exit codes: 0 success, 1 error, 2 wrong usage, 130 interrupted. An error is one line on stderr; only
+``--debug`` shows its traceback. Commands import torch, Lightning and matplotlib only when they run, so that
 ``sybio --help`` is fast.
 """
 
@@ -28,7 +28,7 @@ from pyg_sybio.cli import (
     skeleton,
     stream,
 )
-from pyg_sybio.cli.errors import UsageError, describe
+from pyg_sybio.cli.errors import UsageError, describe, note
 
 _COMMANDS = (demo, fit, evaluate, predict, skeleton, data, benchmark, reproduce, plot, export, stream, serve)
 _TAKE_OVERRIDES = ("fit", "reproduce")
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args.run(args)
     except BrokenPipeError:
-        # The reader of the output has closed the pipe, like 'head'.
+        # The reader of the output, such as 'head', has closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -88,12 +88,12 @@ def _parser() -> argparse.ArgumentParser:
 def _renamed(argv: Sequence[str]) -> list[str]:
     """Return the arguments with old option names replaced by new ones."""
     for old in _RENAMED_OPTIONS.keys() & set(argv):
-        print(f"sybio: note: {old} is now {_RENAMED_OPTIONS[old]}", file=sys.stderr)
+        note(f"{old} is now {_RENAMED_OPTIONS[old]}")
     return [_RENAMED_OPTIONS.get(word, word) for word in argv]
 
 
 def _silence_libraries() -> None:
-    """Hide messages of libraries on which the user of a command cannot act."""
+    """Hide messages of libraries that the user of a command can ignore."""
     for message in (
         ".*does not have many workers.*",
         ".*LightningCLI's args parameter.*",

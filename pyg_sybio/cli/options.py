@@ -1,4 +1,4 @@
-"""Arguments shared by several commands, and the types of their values."""
+"""Creation of commands, options that several commands share, and types of their values."""
 
 import argparse
 import math
@@ -18,35 +18,34 @@ Commands = Any
 Run = Callable[[argparse.Namespace], None]
 
 
-def new_command(
-    commands: Commands, name: str, summary: str, run: Run | None = None, **kwargs: Any
-) -> argparse.ArgumentParser:
-    """Add a command with the options that every command has.
+def new_command(commands: Commands, name: str, run: Run, **kwargs: Any) -> argparse.ArgumentParser:
+    """Add a command.
 
     Args:
-        commands: Where to add it.
+        commands: The program, or the group of the command.
         name: Name of the command.
-        summary: One sentence for the help texts.
-        run: Function that runs the command. (default: none, for a command that only groups others)
+        run: Function that runs the command; its docstring is the help text.
         **kwargs: Further arguments of :class:`argparse.ArgumentParser`.
 
     Returns:
         The parser of the command.
     """
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=summary, allow_abbrev=False, **kwargs
-    )
-    debug = "show all warnings, and the traceback of an error"
-    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=debug)
-    if run is not None:
-        parser.set_defaults(run=run)
+    parser = _new_parser(commands, name, " ".join((run.__doc__ or "").split()), **kwargs)
+    parser.set_defaults(run=run)
     return parser
 
 
 def new_group(commands: Commands, name: str, summary: str, metavar: str = "ACTION") -> Commands:
     """Add a command with subcommands, and return the object to which subcommands are added."""
-    group = new_command(commands, name, summary)
+    group = _new_parser(commands, name, summary)
     return group.add_subparsers(dest="action", required=True, metavar=metavar)
+
+
+def _new_parser(commands: Commands, name: str, summary: str, **kwargs: Any) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False, **kwargs)
+    debug = "show all warnings, and the traceback of an error"
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=debug)
+    return parser
 
 
 # Arguments ------------------------------------------------------------------------------------------------
@@ -58,11 +57,11 @@ def add(
     """Add an argument or an option with a value.
 
     Args:
-        parser: The command, or a group of it.
+        parser: The command, or an argument group of it.
         name: Name of the argument, or of the option with its dashes.
         type: Type of the value, which also determines the placeholder in the help text.
-        help: Help text, to which the default is added.
-        default: The default. (default: none)
+        help: Help text, to which the default is appended.
+        default: Default value. (default: none)
         **options: Further arguments of :meth:`argparse.ArgumentParser.add_argument`.
     """
     if default is not None:
@@ -96,7 +95,7 @@ def add_model(
         parser: The command.
         name: Name of the argument. (default: ``"model"``)
         help: Help text of the argument.
-        clips: Whether to add ``--data-root``, ``--recipe`` and ``--split``. (default: :obj:`False`)
+        clips: Also add ``--data-root``, ``--recipe`` and ``--split``. (default: :obj:`False`)
         **options: Further arguments of :func:`add` for the argument.
     """
     add(parser, name, Path, help, **options)
@@ -105,7 +104,7 @@ def add_model(
     if clips:
         root = "folder with all recordings (default: the environment variable PYG_SYBIO_DATA)"
         add(parser, "--data-root", str, root, metavar="DIR")
-        recipe = "take the clips of a recipe, a shipped one or a YAML file (default: the model's data set)"
+        recipe = "name or YAML file of a recipe whose clips are used (default: the model's data set)"
         add(parser, "--recipe", str, recipe, metavar="RECIPE")
         add(parser, "--split", str, "split of the data set", "test", choices=("train", "val", "test"))
 
@@ -121,7 +120,7 @@ def add_threads(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_up(parser: argparse.ArgumentParser) -> None:
-    """Add ``--up``, the vertical axis of a picture."""
+    """Add ``--up``, the axis of the data that points up in a picture."""
     help = "axis that points up; write --up=-y for a negative one (default: estimated from the poses)"
     add(parser, "--up", str, help, choices=("x", "y", "z", "-x", "-y", "-z"))
 
@@ -132,14 +131,18 @@ def add_output(parser: argparse.ArgumentParser, kinds: Sequence[str], default: s
     Args:
         parser: The command.
         kinds: Allowed suffixes of the file name.
-        default: The default. (default: the input's name with .png)
+        default: Default file name. (default: the input's name with .png)
     """
     help = _alternatives(kinds) + ("" if default else " (default: the input's name with .png)")
     add(parser, "--output", Path, help, default and Path(default), metavar="OUT")
 
 
 def check_output(output: Path, kinds: Sequence[str]) -> None:
-    """Check the name and the folder of an output file before it is computed.
+    """Check the name and the folder of an output file before a long computation.
+
+    Args:
+        output: The file.
+        kinds: Allowed suffixes of the file name.
 
     Raises:
         UsageError: If the name has another suffix.
@@ -154,7 +157,7 @@ def check_output(output: Path, kinds: Sequence[str]) -> None:
 
 
 def _alternatives(kinds: Sequence[str]) -> str:
-    """File name endings as text, such as ``.png, .svg or .pdf``."""
+    """List suffixes as ``.png, .svg or .pdf``."""
     named = [f".{kind}" for kind in kinds]
     return f"{', '.join(named[:-1])} or {named[-1]}"
 
@@ -167,9 +170,9 @@ class Number:
     """A type of numbers, for :meth:`argparse.ArgumentParser.add_argument`.
 
     Args:
-        expected: Description for error messages.
-        read: Converts the text; raises :class:`ValueError` if it is not a number.
-        is_valid: Whether a number is within the bounds.
+        expected: Description of valid values for error messages.
+        read: Function that converts the text, or raises :class:`ValueError` if it is not a number.
+        is_valid: Function that tells whether a number is within the bounds.
         placeholder: Placeholder of the value in help texts.
     """
 
@@ -189,7 +192,7 @@ class Number:
 
 
 def _decimal(text: str) -> int:
-    """Read digits only, whereas :class:`int` accepts signs, spaces and underscores."""
+    """Convert decimal digits; :class:`int` would also accept signs, spaces and underscores."""
     if not text.isdecimal():
         raise ValueError
     return int(text)

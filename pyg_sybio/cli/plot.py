@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli import options
+from pyg_sybio.cli.errors import note
 from pyg_sybio.cli.models import load, splits_of
 from pyg_sybio.files import read_json
 
@@ -17,13 +18,12 @@ def add_command(commands: options.Commands) -> None:
     summary = "Draw what a model has learned, its predictions and errors, and the course of its training."
     actions = options.new_group(commands, "plot", summary, metavar="PICTURE")
 
-    summary = "The actional graph of a clip, or the mean of each class."
-    parser = _new_picture(actions, "actional", summary, actional)
+    parser = _new_picture(actions, actional)
     options.add_model(parser, clips=True)
     shown = parser.add_mutually_exclusive_group()
-    options.add(shown, "--clip", options.non_negative_int, "of one clip of the split, counted from 0")
-    options.add(shown, "--class", str, "the mean of one class", dest="class_name", metavar="NAME")
-    options.add(shown, "--file", Path, "of a recording")
+    options.add(shown, "--clip", options.non_negative_int, "only draw the clip with this index in the split")
+    options.add(shown, "--class", str, "only draw the mean of a class", dest="class_name", metavar="NAME")
+    options.add(shown, "--file", Path, "draw the graph of a recording instead")
     edges = parser.add_mutually_exclusive_group()
     options.add(edges, "--strongest", options.positive_int, "number of edges to draw per graph", 12)
     threshold = "draw the edges whose weight is above X; if there are none, those above 1.5 times 1/joints"
@@ -32,47 +32,41 @@ def add_command(commands: options.Commands) -> None:
     options.add(edges, "--relative-threshold", options.non_negative_float, relative)
     options.add_up(parser)
 
-    parser = _new_picture(actions, "embedding", "A t-SNE map of the actional graphs of all clips.", embedding)
+    parser = _new_picture(actions, embedding)
     options.add_model(parser, clips=True)
     options.add(parser, "--seed", options.non_negative_int, "random seed of t-SNE", 0)
     clips = "maximum number of clips, spread evenly over the split"
     options.add(parser, "--clips", options.positive_int, clips, 2000)  # mapped in well below a minute
     options.add(parser, "--classes", str, "only show these classes", nargs="+", metavar="NAME")
-    perplexity = "perplexity of t-SNE, about the number of neighbours that stay close"
-    few = "(default: 30, or a third of the graphs if these are few)"
-    options.add(parser, "--perplexity", options.non_negative_float, f"{perplexity} {few}")
+    perplexity = "perplexity of t-SNE (default: 30, or a third of the number of graphs if there are few)"
+    options.add(parser, "--perplexity", options.non_negative_float, perplexity)
 
-    summary = (
-        "The forecast drawn over the true motion, with each joint's error as a line: a strip of poses, a "
-        "GIF, a video, or a page with a player."
-    )
-    parser = _new_picture(actions, "prediction", summary, prediction, options.PICTURES_AND_FILMS)
+    parser = _new_picture(actions, prediction, options.PICTURES_AND_FILMS)
     options.add_model(parser, clips=True)
-    of = "a recording, whose last frames the forecast is compared with, or the number of a clip, from 0"
+    of = "a recording whose last frames are predicted and compared, or the index of a clip in the split"
     options.add(parser, "of", str, of, metavar="FILE_OR_CLIP")
-    options.add(parser, "--entry", options.non_negative_int, "number of the motion in the file, from 0", 0)
-    times = "times of a strip in ms (default: 80, 160, 320, 400, 560, 1000, as far as the forecast reaches)"
+    options.add(parser, "--entry", options.non_negative_int, "index of the motion in the file", 0)
+    times = "times of a strip in ms (default: 80, 160, 320, 400, 560, 1000, up to the end of the forecast)"
     options.add(parser, "--times", options.non_negative_float, times, nargs="+")
-    compare = "further models, or zero_velocity (the last observed pose), with a row of the strip each"
+    compare = "further models, or zero_velocity (the last observed pose); each adds a row to the strip"
     options.add(parser, "--compare", str, compare, nargs="+", metavar="MODEL|zero_velocity")
     options.flag(parser, "--angles", "draw joint angles even if the bone offsets of the body are known")
     options.add_up(parser)
 
-    parser = _new_picture(actions, "confusion", "The confusion matrix.", confusion)
+    parser = _new_picture(actions, confusion)
     source = "a report of 'sybio evaluate', or a model to evaluate"
     options.add_model(parser, "source", source, clips=True, metavar="REPORT.json|MODEL")
     orders = ("data", "name", "recall", "similar")
-    sort = "order of the classes; 'similar' puts classes next to each other that are confused"
+    sort = "order of the classes; 'similar' places classes that are confused next to each other"
     options.add(parser, "--sort", str, sort, "data", choices=orders)
-    options.flag(parser, "--counts", "show the number of clips instead of percent")
+    options.flag(parser, "--counts", "show numbers of clips instead of percentages")
 
-    parser = _new_picture(actions, "observation", "Accuracy by the observed part of the clip.", observation)
+    parser = _new_picture(actions, observation)
     sources = "results of 'sybio reproduce observation', or models to evaluate at ratios of 0.1 to 1"
     options.add_model(parser, "sources", sources, clips=True, nargs="+", metavar="CSV|MODEL")
 
-    summary = "Losses, accuracy and errors over one or more trainings."
-    parser = _new_picture(actions, "training", summary, training)
-    folders = "folder of a run's TensorBoard files, or the folder of its versions, whose last one is shown"
+    parser = _new_picture(actions, training)
+    folders = "folder with a run's TensorBoard files, or with its versions, of which the last is shown"
     options.add(parser, "folders", Path, folders, nargs="+", metavar="RUN_FOLDER")
     smoothing = "exponential smoothing of training curves, from 0 (none) to below 1; raw curves are faint"
     options.add(parser, "--smoothing", options.non_negative_float, smoothing, 0.9)
@@ -80,29 +74,26 @@ def add_command(commands: options.Commands) -> None:
 
 
 def _new_picture(
-    actions: options.Commands,
-    name: str,
-    summary: str,
-    run: options.Run,
-    kinds: Sequence[str] = options.PICTURES,
+    actions: options.Commands, draw: options.Run, kinds: Sequence[str] = options.PICTURES
 ) -> argparse.ArgumentParser:
-    parser = options.new_command(actions, name, summary, lambda args: _run(args, run))
-    parser.set_defaults(kinds=kinds)
-    options.add_output(parser, kinds, f"{name}.png")
+    """Add a command that draws a picture and prints its path."""
+
+    def run(args: argparse.Namespace) -> None:
+        options.check_output(args.output, kinds)
+        draw(args)
+        print(args.output)
+
+    parser = options.new_command(actions, draw.__name__, draw)
+    parser.set_defaults(run=run)
+    options.add_output(parser, kinds, f"{draw.__name__}.png")
     return parser
-
-
-def _run(args: argparse.Namespace, run: options.Run) -> None:
-    options.check_output(args.output, args.kinds)
-    run(args)
-    print(args.output)
 
 
 # Pictures -------------------------------------------------------------------------------------------------
 
 
 def actional(args: argparse.Namespace) -> None:
-    """Run ``sybio plot actional``."""
+    """Draw the actional graph of a clip, or the mean graph of each class."""
     from pyg_sybio.trained.actional import actional_graphs, actional_graphs_of
     from pyg_sybio.visualization.actional_figure import draw_actional
 
@@ -110,7 +101,8 @@ def actional(args: argparse.Namespace) -> None:
     skeleton = trained.model.skeleton
     if args.file is not None:
         prediction = trained.predict(args.file, one_view=True)
-        _note(args.file, prediction.notices)
+        for notice in prediction.notices:
+            note(f"{args.file} {notice}")
         x = prediction.prepared.observed.poses.float()
         graphs, poses = actional_graphs_of(trained.model, x), x[:, -1]
         names = _persons(args.file.name, len(graphs))
@@ -119,14 +111,19 @@ def actional(args: argparse.Namespace) -> None:
         dataset = splits_of(trained, args).clips(args.split)
         class_names = list(dataset.class_names)
         if args.clip is not None:
-            found = actional_graphs(trained.model, dataset, [args.clip])
+            found: Any = actional_graphs(trained.model, dataset, [args.clip])
             graphs, poses = found.graphs, found.poses
             names = _persons(f"clip {args.clip}, {class_names[int(found.y[0])]}", len(graphs))
             title = f"Actional graph of a clip of {args.split}"
         else:
-            found = _of_classes(trained, dataset, args.class_name)
+            chosen = [] if args.class_name is None else [_class_index(dataset, "--class", args.class_name)]
+            found = actional_graphs(trained.on_device(), dataset, progress=True)
+            found = found.of_class(*chosen) if chosen else found
+            if not len(found.y):
+                raise ValueError(f"no clip has the class {args.class_name!r}")
             means = found.class_means()
-            counts = _range([len(found.of_class(label).y) for label in means])
+            sizes = [len(found.of_class(label).y) for label in means]
+            counts = f"{min(sizes)} to {max(sizes)} graphs" if len({*sizes}) > 1 else f"{sizes[0]} graphs"
             names, graphs = [class_names[label] for label in means], means.values()
             poses = [found.of_class(label).poses[0] for label in means]
             title = f"Actional graphs, mean of each class over its {counts} of {args.split}"
@@ -148,7 +145,7 @@ def actional(args: argparse.Namespace) -> None:
 
 
 def embedding(args: argparse.Namespace) -> None:
-    """Run ``sybio plot embedding``."""
+    """Draw a t-SNE map of the actional graphs of all clips."""
     import numpy as np
 
     from pyg_sybio.trained.actional import actional_graphs
@@ -184,7 +181,9 @@ def embedding(args: argparse.Namespace) -> None:
 
 
 def prediction(args: argparse.Namespace) -> None:
-    """Run ``sybio plot prediction``."""
+    """Draw a forecast over the true motion, with a line from each true joint to the predicted one: a strip of
+    poses, a GIF, a video, or a page with a player.
+    """
     from pyg_sybio.trained.evaluation import HORIZONS_MS, horizon_frames
     from pyg_sybio.visualization.forecast import Forecast
     from pyg_sybio.visualization.model_forecast import forecast_clip, forecast_file
@@ -198,7 +197,8 @@ def prediction(args: argparse.Namespace) -> None:
     def forecast_of(trained: Any) -> Forecast:
         if Path(args.of).is_file() or not args.of.isdecimal():
             forecast, notices = forecast_file(trained, args.of, entry=args.entry, angles=args.angles)
-            _note(args.of, notices)
+            for notice in notices:
+                note(f"{args.of} {notice}")
             return forecast
         clips = splits_of(trained, args).clips(args.split)
         return forecast_clip(trained, clips, int(args.of), angles=args.angles)
@@ -216,7 +216,7 @@ def prediction(args: argparse.Namespace) -> None:
 
 
 def confusion(args: argparse.Namespace) -> None:
-    """Run ``sybio plot confusion``."""
+    """Draw the confusion matrix."""
     import numpy as np
 
     from pyg_sybio.trained.report import confusion_of_report
@@ -239,7 +239,7 @@ def confusion(args: argparse.Namespace) -> None:
 
 
 def observation(args: argparse.Namespace) -> None:
-    """Run ``sybio plot observation``."""
+    """Draw the accuracy by the observed fraction of the clip."""
     from pyg_sybio.experiments.rows import OBSERVED_RATIO
     from pyg_sybio.visualization.line_figure import line_figure
 
@@ -248,7 +248,7 @@ def observation(args: argparse.Namespace) -> None:
         is_table = path.suffix.lower() == ".csv"
         found = _of_results(path) if is_table else {_name_of(path): _observed(path, args)}
         for name, line in found.items():
-            # Two sources may have curves with the same name.
+            # Curves of two sources may have the same name.
             series[f"{path.parent.name}: {name}" if name in series else name] = line
     line_figure(
         series,
@@ -260,7 +260,7 @@ def observation(args: argparse.Namespace) -> None:
 
 
 def training(args: argparse.Namespace) -> None:
-    """Run ``sybio plot training``."""
+    """Draw losses, accuracy and errors during one or more trainings."""
     from pyg_sybio.training.log import Curves, read_log
     from pyg_sybio.visualization.training_figure import draw_training
 
@@ -268,26 +268,13 @@ def training(args: argparse.Namespace) -> None:
     for folder in args.folders:
         read, curves = read_log(folder)
         if read != folder:
-            print(f"sybio: note: {folder}: {read.name} is shown", file=sys.stderr)
+            note(f"{folder}: {read.name} is shown")
         runs[str(folder)] = curves
     title = f"Training of {args.folders[0]}" if len(runs) == 1 else f"{len(runs)} trainings"
     draw_training(runs, args.output, smoothing=args.smoothing, logarithmic=args.log, title=title)
 
 
 # Sources of the figures -----------------------------------------------------------------------------------
-
-
-def _of_classes(trained: Any, dataset: Any, class_name: str | None) -> Any:
-    from pyg_sybio.trained.actional import actional_graphs
-
-    label = None if class_name is None else _class_index(dataset, "--class", class_name)
-    found = actional_graphs(trained.on_device(), dataset, progress=True)
-    if label is None:
-        return found
-    chosen = found.of_class(label)
-    if not len(chosen.y):
-        raise ValueError(f"no clip has the class {class_name!r}")
-    return chosen
 
 
 def _class_index(dataset: Any, option: str, name: str) -> int:
@@ -301,18 +288,8 @@ def _persons(name: str, count: int) -> list[str]:
     return [name] if count == 1 else [f"{name}, person {number + 1}" for number in range(count)]
 
 
-def _range(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
-    return f"{low} graphs" if low == high else f"{low} to {high} graphs"
-
-
-def _note(source: object, notices: Sequence[str]) -> None:
-    for notice in notices:
-        print(f"sybio: note: {source} {notice}", file=sys.stderr)
-
-
 def _name_of(checkpoint: Path) -> str:
-    """Name a checkpoint after its run: `runs/walk/version_0/checkpoints/best.ckpt` is `walk/version_0`."""
+    """Name a checkpoint after its run: `walk/version_0` for `walk/version_0/checkpoints/best.ckpt`."""
     parts = [part for part in checkpoint.absolute().parent.parts if part != "checkpoints"]
     return "/".join(parts[-2:])
 

@@ -1,22 +1,21 @@
 """``sybio predict``."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli import options
+from pyg_sybio.cli.errors import note
 from pyg_sybio.cli.models import load
 
 
 def add_command(commands: options.Commands) -> None:
     """Add ``predict``."""
-    summary = "Recognise the action and forecast the motion of recordings."
-    parser = options.new_command(commands, "predict", summary, run)
+    parser = options.new_command(commands, "predict", run)
     options.add_model(parser)
     path = (
         "a motion file with the joints of the model (.npz, .json, .bvh, .amc, .skeleton, ...; for a CMU "
-        "Mocap model, a recording's .txt), or a folder of motion files"
+        "Mocap model, the .txt file of a recording), or a folder of motion files"
     )
     options.add(parser, "path", Path, path, metavar="FILE_OR_FOLDER")
     output = (
@@ -24,14 +23,14 @@ def add_command(commands: options.Commands) -> None:
         "FILE_future.npz in the current folder); for a folder, the folder to write them to (default: none)"
     )
     options.add(parser, "--output", Path, output, metavar="PATH")
-    labels = "table of a folder's labels, with the columns file and label, if it exists"
+    labels = "table of the labels of a folder, with the columns file and label, if it exists"
     options.add(parser, "--labels", str, labels, "clips.csv", metavar="CSV")
-    pattern = "instead of a table, a regular expression of the file names whose group 'label' is the label"
+    pattern = "regular expression for file names that replaces the table; its group 'label' is the label"
     options.add(parser, "--pattern", str, pattern, metavar="REGEX")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run ``sybio predict``."""
+    """Recognise the action and forecast the motion of recordings."""
     from pyg_sybio.data.reading import is_readable
 
     trained = load(args)
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
         return
     prediction = trained.predict(args.path)
     for notice in prediction.notices:
-        print(f"sybio: note: {args.path} {notice}", file=sys.stderr)
+        note(f"{args.path} {notice}")
     output = args.output or Path(f"{args.path.stem}_future.npz")
     prediction.write(output)
     for name, probability in prediction.ranked():
@@ -55,7 +54,7 @@ def _predict_folder(args: argparse.Namespace, trained: Any) -> None:
         prediction = clip.prediction
         for notice in prediction.notices:
             if notice not in notices:  # once, not for every clip
-                print(f"sybio: note: {clip.name} {notice}", file=sys.stderr)
+                note(f"{clip.name} {notice}")
             notices.add(notice)
         named, probability = next(iter(prediction.ranked()), ("", 0.0))
         label = "" if clip.label is None else f"  {clip.label}"

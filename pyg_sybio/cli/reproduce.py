@@ -13,7 +13,6 @@ def add_command(commands: options.Commands) -> None:
     parser = options.new_command(
         commands,
         "reproduce",
-        "Repeat an experiment of the paper on any data: train missing models, measure, and write a table.",
         run,
         usage="sybio reproduce [NAME RECIPE [OPTIONS] [--KEY VALUE ...]]\n"
         "       sybio reproduce page [--output DIR]",
@@ -30,12 +29,12 @@ def add_command(commands: options.Commands) -> None:
     options.add(parser, "--split", str, "split to measure on (default: test)", choices=("test", "val"))
     minutes = "stop at a checkpoint after M minutes; 0 only shows the results so far (default: no limit)"
     options.add(parser, "--minutes", options.non_negative_float, minutes, metavar="M")
-    report = "only write the table and figures again, with the options of the last call"
+    report = "only write the tables and figures again, with the options of the last call"
     options.flag(parser, "--report", report)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run ``sybio reproduce``."""
+    """Repeat an experiment of the paper on any data: train missing models, measure, and write a table."""
     from pyg_sybio.experiments.catalogue import EXPERIMENTS
     from pyg_sybio.experiments.report import write_page
     from pyg_sybio.experiments.reproduce import RefusedError, report, reproduce
@@ -80,13 +79,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _recipe_settings(words: Sequence[str]) -> tuple[str, ...]:
-    """The settings of the recipe, without those that the command sets itself."""
+    """Check the additional options, which are settings of the recipe."""
     if words and not words[0].startswith("--"):
         raise UsageError(f"unrecognized argument {words[0]!r}, expected NAME RECIPE first, then options")
     for word in words:
         key = word.partition("=")[0]
         if key in ("--seed_everything", "--ckpt_path", "--trainer.default_root_dir", "--config", "--base"):
-            raise UsageError(f"{key} is set by this command for every run: use --seeds and --output")
+            raise UsageError(f"this command sets {key} for every run: use --seeds and --output")
         if key.startswith("--print_config") or key in ("--help", "-h"):
-            raise UsageError(f"{key} belongs to 'sybio fit'")
+            raise UsageError(f"{key} is an option of 'sybio fit' only")
     return tuple(words)

@@ -13,11 +13,10 @@ def add_command(commands: options.Commands) -> None:
     parser = options.new_command(
         commands,
         "serve",
-        "Receive poses by WebSocket, and show them with their label and forecast on a web page.",
         run,
-        epilog="The page is at /, poses go to /ws/poses, and /health reports the state of the server; "
-        "docs/serving.md describes every message. Only this machine can connect, unless --host says "
-        "otherwise. Ctrl-C stops the server.",
+        epilog="The page is at /, poses are sent to /ws/poses, and /health reports the state of the server; "
+        "docs/serving.md describes every message. Without --host, only this machine can connect. "
+        "Ctrl-C stops the server.",
     )
     options.add_model(parser)
     options.add(parser, "--play", Path, "recordings to play in a loop (default: none)", nargs="+")
@@ -41,11 +40,11 @@ def add_command(commands: options.Commands) -> None:
     options.add(limits, "--idle", options.positive_float, idle, 60)
     limits = parser.add_argument_group("limits of the server")
     options.add(limits, "--max-producers", options.positive_int, "connections that send poses", 8)
-    options.add(limits, "--max-viewers", options.positive_int, "connected pages", 16)
+    options.add(limits, "--max-viewers", options.positive_int, "open pages", 16)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run ``sybio serve``."""
+    """Receive poses by WebSocket, and show them with their label and forecast on a web page."""
     import starlette  # noqa: F401 - report a missing package before the model is loaded
     import uvicorn  # noqa: F401
 

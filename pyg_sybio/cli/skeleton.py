@@ -10,17 +10,17 @@ from pyg_sybio.cli import options
 def add_command(commands: options.Commands) -> None:
     """Add ``skeleton``."""
     actions = options.new_group(commands, "skeleton", "List, draw, check and convert skeletons.")
-    options.new_command(actions, "list", "List the skeletons that ship with the package.", list_all)
+    options.new_command(actions, "list", list_all)
 
-    parser = options.new_command(actions, "show", "Draw a skeleton.", show)
-    name = "such as ntu25 or cmu38:used, or the path of a JSON file"
+    parser = options.new_command(actions, "show", show)
+    name = "name of a skeleton, such as ntu25 or cmu38:used, or its JSON file"
     options.add(parser, "name", str, name, metavar="NAME_OR_JSON")
     options.add(parser, "--output", Path, "the picture (default: NAME.png)", metavar="PNG")
 
-    parser = options.new_command(actions, "validate", "Check the JSON file of a skeleton.", validate)
+    parser = options.new_command(actions, "validate", validate)
     options.add(parser, "file", Path, "the JSON file")
 
-    parser = options.new_command(actions, "from", "Write the skeleton of a BVH or ASF file as JSON.", convert)
+    parser = options.new_command(actions, "from", convert)
     options.add(parser, "file", Path, "a .bvh or .asf file")
     options.add(parser, "--name", str, "name of the skeleton (default: rig and the number of its joints)")
     options.add(parser, "--units", str, "length unit of a .bvh file, such as cm (default: unnamed)")
@@ -29,7 +29,7 @@ def add_command(commands: options.Commands) -> None:
 
 
 def list_all(args: argparse.Namespace) -> None:
-    """Run ``sybio skeleton list``."""
+    """List the skeletons that ship with the package."""
     row = "{:<14}{:>7}{:>7}{:>7}  {:<12}{}"
     print(row.format("name", "joints", "bones", "parts", "coordinates", "description"))
     for name in skeletons.available_skeletons():
@@ -40,7 +40,7 @@ def list_all(args: argparse.Namespace) -> None:
 
 
 def show(args: argparse.Namespace) -> None:
-    """Run ``sybio skeleton show``."""
+    """Draw a skeleton."""
     from pyg_sybio.visualization.skeleton_figure import draw_skeleton
 
     skeleton = skeletons.load_skeleton(args.name)
@@ -50,14 +50,14 @@ def show(args: argparse.Namespace) -> None:
 
 
 def validate(args: argparse.Namespace) -> None:
-    """Run ``sybio skeleton validate``."""
+    """Check the JSON file of a skeleton."""
     skeleton = skeletons.load_skeleton(args.file)
     counts = f"{skeleton.num_joints} joints, {skeleton.num_bones} bones, {skeleton.num_parts} parts"
     print(f"OK: {skeleton.name}, {counts}")
 
 
 def convert(args: argparse.Namespace) -> None:
-    """Run ``sybio skeleton from``."""
+    """Write the skeleton of a BVH or ASF file as JSON."""
     from pyg_sybio.data.readers.rig import skeleton_from_file
 
     if not args.file.is_file():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli import options
+from pyg_sybio.cli.errors import note
 from pyg_sybio.cli.models import load
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
@@ -18,7 +19,6 @@ def add_command(commands: options.Commands) -> None:
     parser = options.new_command(
         commands,
         "stream",
-        "Recognise and forecast live: read frames, and write one line of JSON for each.",
         run,
         epilog='Format of an input line: {"type": "frame", "timestamp": 12.03, "people": [{"track": 0, '
         '"joints": [[x, y, z], null, ...]}]}, where null is a joint that was not seen. {"type": "reset"} '
@@ -26,14 +26,14 @@ def add_command(commands: options.Commands) -> None:
         "the stream continues, and the exit code will be 1. A summary is written to stderr at the end.",
     )
     options.add_model(parser)
-    path = "a motion file, or a .jsonl file of such lines (default: lines from standard input)"
+    path = "a motion file, or a .jsonl file with input lines (default: standard input)"
     options.add(parser, "path", Path, path, nargs="?", metavar="FILE")
     options.add(
         parser,
         "--speed",
         options.positive_float,
-        "play at the speed of the timestamps (1), twice as fast (2) and so on, and drop frames that are late "
-        "(default: answer every frame as soon as possible)",
+        "play at X times the speed of the timestamps, and drop frames that are late (default: answer every "
+        "frame as soon as possible)",
     )
     options.add(
         parser, "--max-delay", options.positive_float, "with --speed, drop frames later than X seconds", 0.1
@@ -43,15 +43,15 @@ def add_command(commands: options.Commands) -> None:
     options.add_skeleton(parser, "joints of the input, which must include the model's (default: the model's)")
     missing = "how to fill joints that were not seen (default: as in training)"
     options.add(parser, "--missing", str, missing, choices=("hold", "interpolate", "mask"))
-    confidence = "a joint with at most this confidence counts as not seen"
+    confidence = "treat joints with at most this confidence as not seen"
     options.add(parser, "--min-confidence", options.fraction, confidence, 0.0)
-    enough = "part of the window that must be observed for 'enough' to be true"
+    enough = "fraction of the window that must be observed for 'enough' to be true in a result"
     options.add(parser, "--enough", options.fraction, enough, 0.5)
-    options.add_threads(parser, "all processors, which is too many if other programs run")
+    options.add_threads(parser, "all processors; use fewer if other programs run")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run ``sybio stream``."""
+    """Recognise and forecast live: read frames, and write one line of JSON for each."""
     from itertools import chain
 
     import torch
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
         enough=args.enough,
     )
     for notice in stream.notices:
-        print(f"sybio: note: the input {notice}", file=sys.stderr)
+        note(f"the input {notice}")
     if first is None:
         items = _items_of_file(args.path, skeleton)
     else:
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         )
     pace = None
     if args.speed is not None:
-        # If frames are dropped, the remaining ones seem to have another frame rate.
+        # After dropped frames, the stream would warn that the frame rate has changed.
         warnings.filterwarnings("ignore", message="poses come at", category=UserWarning)
         pace = Pace(args.speed, max_delay=args.max_delay, max_pause=stream.max_gap)
     summary = Summary(what="line" if is_text else "frame")
@@ -108,6 +108,6 @@ def _items_of_file(path: Path | None, skeleton: Skeleton) -> Iterator[Any]:
     from pyg_sybio.streaming.json_lines import items_of_lines
 
     if path is None and sys.stdin.isatty():
-        print("sybio: note: waiting for lines of JSON on standard input", file=sys.stderr)
+        note("waiting for lines of JSON on standard input")
     with nullcontext(sys.stdin.buffer) if path is None else path.open("rb") as file:
         yield from items_of_lines(file, skeleton)

@@ -97,7 +97,7 @@ def test_mirroring_requires_a_model_trained_with_mirror_images(
     checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = error_of(capsys, "evaluate", str(checkpoint), "--mirror")
-    assert "was trained without RandomMirror, which '--mirror' is for" in line
+    assert "was trained without RandomMirror, which '--mirror' requires" in line
 
 
 def test_evaluation_uses_the_views_of_the_recipe_or_a_single_view(
