@@ -29,7 +29,7 @@ from pyg_sybio.visualization.figures import (
 from pyg_sybio.visualization.skeleton_figure import body_layout
 from pyg_sybio.visualization.view import view_of
 
-_WITH_MATRICES = 3  # largest number of panels with matrices below
+_WITH_MATRICES = 3  # largest number of graphs whose matrices are drawn, too
 _COLUMNS = 5
 _RELATIVE_THRESHOLD = 1.5
 _FEW = 20  # largest number of arrows per panel of full width
@@ -49,24 +49,23 @@ def draw_actional(
     title: str = "",
     up: str | None = None,
 ) -> Figure:
-    r"""Draw actional graphs over poses, one per panel; up to three panels have their matrices below.
+    r"""Draw actional graphs over poses, one per panel; up to three graphs are also drawn as matrices.
 
-    An arrow runs from the sending to the receiving joint. Its width and opacity follow the weight, on one
-    scale for all panels. The diagonal is not drawn. With a threshold, the number of arrows follows the title
-    of a panel in brackets, as in the paper. In a matrix, the equal weight :math:`1 / M` is white.
+    Arrows run from the sending to the receiving joint. Their width and opacity show the weight, on one scale
+    for all panels. Diagonals are not drawn. With a threshold, the number of arrows follows the title of a
+    panel in brackets, as in the paper. In a matrix, the equal weight :math:`1 / M` is white.
 
     Args:
-        skeleton: Topology of the poses.
-        actionals: Titles of panels and actional graphs ``[M, M]``, where ``[i, j]`` is the weight of what
+        skeleton: Skeleton of the poses.
+        actionals: Titles of panels and actional graphs ``[M, M]``, where ``[i, j]`` is the weight with which
             ``i`` receives from ``j``.
         path: File to write: .png, .svg or .pdf.
-        poses: Titles of panels and poses ``[M, D]``. (default: a schematic body, for rotations, which have no
-            pose)
+        poses: Titles of panels and poses ``[M, D]``. (default: a schematic body, for motions of rotations)
         strongest: Number of strongest edges to draw per panel.
-        threshold: Draw the edges whose weight is above this instead. If there are none in any graph,
-            `relative_threshold` is 1.5.
-        relative_threshold: Draw the edges whose weight is above this times :math:`1 / M`.
-        title: Start of the title, followed by a description of the drawn edges.
+        threshold: Draw all edges whose weight is above this instead. If no graph has such an edge,
+            `relative_threshold` is set to 1.5.
+        relative_threshold: Draw all edges whose weight is above this times :math:`1 / M` instead.
+        title: Start of the title, which is followed by a description of the drawn edges.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
 
     Returns:
@@ -94,7 +93,7 @@ def draw_actional(
     pen = _Pen(1 / joints, heaviest, 2.6 / math.sqrt(max(crowd, 1.0)))
 
     with_matrices = len(graphs) <= _WITH_MATRICES
-    rows = 1 if with_matrices else math.ceil(len(graphs) / _COLUMNS)
+    rows = math.ceil(len(graphs) / _COLUMNS)
     columns = math.ceil(len(graphs) / rows)
     width = max(columns * (_MATRIX_PANEL if with_matrices else _PANEL), 5.0) + (0.6 if with_matrices else 0.0)
     height = 8.4 if with_matrices else rows * _HEIGHT
@@ -110,10 +109,10 @@ def draw_actional(
     panels = figure.subplots(2 if with_matrices else rows, columns, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
-    for axes, name in zip(panels.flat, graphs, strict=False):
-        count = "" if threshold is None else f" ({len(edges[name])})"
+    for axes, (name, drawn) in zip(panels.flat, edges.items(), strict=False):
+        count = "" if threshold is None else f" ({len(drawn)})"
         axes.set_title(f"{name}{count}", fontsize=theme.TITLE, color=theme.INK, parse_math=False)
-        _draw_arrows(axes, skeleton, places[name], edges[name], pen)
+        _draw_arrows(axes, skeleton, places[name], drawn, pen)
     if with_matrices:
         _draw_matrices(figure, list(panels[1]), skeleton, graphs)
     _write_scale(figure, [weight for drawn in edges.values() for weight in drawn.values()], pen)
@@ -121,12 +120,12 @@ def draw_actional(
 
 
 def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> dict[tuple[int, int], float]:
-    """Pairs (receiver, sender) of an actional graph to draw, with their weights, the heaviest first.
+    """The edges (receiver, sender) of an actional graph to draw, and their weights in decreasing order.
 
     Args:
-        graph: ``[M, M]``; its diagonal is ignored.
+        graph: Actional graph ``[M, M]``, whose diagonal is ignored.
         strongest: Number of edges.
-        threshold: Instead, all edges whose weight is above this.
+        threshold: Return all edges whose weight is above this instead. (:obj:`None`: no threshold)
     """
     weights = _without_diagonal(graph)
     order = np.argsort(-weights, axis=None, kind="stable")
@@ -137,15 +136,15 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> d
 def _places(
     skeleton: Skeleton, names: list[str], poses: Mapping[str, Array] | None, up: str | None
 ) -> dict[str, np.ndarray]:
-    """The places of the joints in each panel `[M, 2]`."""
+    """The coordinates of the joints in each panel `[M, 2]`."""
     if poses is None:
-        # Left joints are on the left: the body is seen from behind.
+        # The body is seen from behind, so left joints are on the left.
         return dict.fromkeys(names, body_layout(skeleton))
     if missing := [name for name in names if name not in poses]:
         raise ValueError(f"'poses' has no pose '{missing[0]}', expected one for each actional graph")
     shape = [skeleton.num_joints, skeleton.num_features]
     shown = [checked(f"poses[{name}]", poses[name], shape) for name in names]
-    # One vertical axis for all poses, but a camera for each.
+    # All poses have the same up axis, but each has its own camera direction.
     together = Motion(poses=torch.from_numpy(np.stack(shown))[:, None], skeleton=skeleton)
     up = up or view_of(together).up
     views = (view_of(together.persons([number]), up=up) for number in range(len(names)))
@@ -157,7 +156,7 @@ def _without_diagonal(graph: np.ndarray) -> np.ndarray:
 
 
 class _Pen(Normalize):
-    """Widths and opacities of weights, from equal weights up to the heaviest edge."""
+    """Line widths and opacities for weights between the equal weight and the heaviest edge."""
 
     def __init__(self, equal: float, heaviest: float, largest: float) -> None:
         super().__init__(equal, max(heaviest, equal + 1e-12), clip=True)
@@ -196,7 +195,7 @@ def _draw_arrows(
 def _draw_matrices(
     figure: Figure, panels: list[Axes], skeleton: Skeleton, graphs: Mapping[str, np.ndarray]
 ) -> None:
-    # Half to one and a half of the equal weight is the least range: a graph of nearly equal weights is white.
+    # The range contains at least 0.5 to 1.5 times the equal weight, so that nearly equal weights are white.
     equal, weights = 1 / skeleton.num_joints, np.stack(list(graphs.values()))
     norm = TwoSlopeNorm(equal, min(weights.min(), 0.5 * equal), max(weights.max(), 1.5 * equal))
     joints, places = skeleton.joints, range(skeleton.num_joints)
@@ -213,7 +212,7 @@ def _draw_matrices(
 
 
 def _write_scale(figure: Figure, weights: list[float], pen: _Pen) -> None:
-    """Add a legend of widths: the lightest edge, the heaviest, and one between."""
+    """Add a legend of line widths: the lightest edge, the heaviest edge, and a weight between them."""
     if not weights:
         return
     low, high = min(weights), max(weights)

@@ -1,4 +1,4 @@
-"""A confusion matrix."""
+"""Drawing of a confusion matrix."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from pyg_sybio.visualization.figures import Array, add_colorbar, checked, ink_on
 from pyg_sybio.visualization.plots import WIDTH, text_size
 
 _MATRIX, _LARGEST_MATRIX = 3.9, 15.0  # inches
-_CELL, _LARGEST_CELL = 0.125, 0.8  # inches; rows of small text need the first
-_NUMBER_CELL = 0.22  # inches: the least for three letters
-_NAMED_COLUMNS = 20
-_CLASS_LETTERS = 36
-_LISTED, _LISTED_LETTERS = 5, 26
+_CELL, _LARGEST_CELL = 0.125, 0.8  # inches; the first is the height of small text
+_NUMBER_CELL = 0.22  # inches; smaller cells have no space for three digits
+_NAMED_COLUMNS = 20  # with more classes, columns have numbers instead of names
+_CLASS_LETTERS = 36  # longest class name next to a row
+_LISTED, _LISTED_LETTERS = 5, 26  # number of listed confusions, and longest class name in the list
 
 
 def confusion_figure(
@@ -27,17 +27,17 @@ def confusion_figure(
 ) -> Figure:
     """Draw a confusion matrix: true classes in rows, predicted classes in columns.
 
-    Colours show the percentage of the row, which cells also state if there is room. The number of clips
-    follows the name of a row. With many classes, columns show only the index of the class, which then also
-    precedes the name of its row, and the largest confusions are listed below. The picture grows with the
-    number of classes, and its text with it.
+    Colours show the percentage of the row, which is also written in the cell if there is space. The number of
+    clips follows the name of each row. With more than 20 classes, columns are labelled with the index of the
+    class only, rows with index and name, and the largest confusions are listed below. The size of the figure
+    and of its text grows with the number of classes.
 
     Args:
         counts: Number of clips, true class by predicted class.
-        class_names: In the order of `counts`.
+        class_names: Names of the classes in the order of `counts`.
         path: File to write: .png, .svg or .pdf.
         title: Title of the picture.
-        written: The numbers in cells: ``"percent"`` of the row, or ``"clips"``.
+        written: Numbers in the cells: ``"percent"`` of the row, or ``"clips"``.
 
     Shapes:
         - **counts:** `[C, C]`
@@ -46,7 +46,8 @@ def confusion_figure(
         The figure as written.
 
     Raises:
-        ValueError: If the shape does not fit the names, a count is negative or not finite, or all are zero.
+        ValueError: If the shape of `counts` does not match the number of names, a count is negative or not
+            finite, or all are zero.
     """
     number = len(class_names)
     table = checked("counts", counts, [number, number], low=0)
@@ -66,7 +67,7 @@ def confusion_figure(
     beside, below = (max(text_size(text, theme.SMALL)[0] for text in texts) for texts in (rows, columns))
     turned = named and below > 0.9 * cell
     width = max((beside + cell * number + 0.55) / 0.82, WIDTH)
-    scale = width / WIDTH  # of the larger text
+    scale = width / WIDTH  # text grows with the figure
     lines = 2.2 + (1.3 * len(listed) + 2 if listed else 0)
     height = cell * number + (below if turned else 0.15) + scale * (0.13 * lines + 0.1)
     figure = new_figure(width, height, title, size=theme.TITLE * scale)
@@ -91,7 +92,7 @@ def confusion_figure(
 def _name_classes(
     axes: Axes, rows: Sequence[str], columns: Sequence[str], cell: float, *, every: int, turned: bool
 ) -> None:
-    """Label the rows and columns; only some of them if cells are smaller than the text."""
+    """Label the rows and columns, or only some of them if cells are smaller than the text."""
     step = math.ceil(_CELL / cell - 1e-9)
     axes.set_yticks(range(0, len(rows), step), rows[::step], fontsize=theme.SMALL, parse_math=False)
     every *= step
@@ -104,7 +105,7 @@ def _name_classes(
 
 
 def _write_cells(axes: Axes, percent: np.ndarray, clips: np.ndarray | None, size: float) -> None:
-    """Write percentages or numbers of clips into the cells that have any."""
+    """Write percentages or numbers of clips into the cells that are not zero."""
     blues = colormaps["Blues"]
     for row, column in np.argwhere(percent > 0):
         share = percent[row, column]
@@ -130,6 +131,6 @@ def _percent(share: float) -> str:
 
 
 def _shortened(name: str, letters: int) -> str:
-    """A long name without its middle, since names often differ at their ends."""
+    """Remove the middle of a long name, because names often differ at their ends."""
     half = (letters - 1) // 2
     return name if len(name) <= letters else f"{name[:half].rstrip()}…{name[-half:].lstrip()}"

@@ -10,20 +10,20 @@ from pyg_sybio.visualization.figures import Array, add_legend, checked, new_figu
 from pyg_sybio.visualization.plots import WIDTH, frame_plot, looks_of, name_points, wrapped
 
 _PERPLEXITY = 30.0
-_FEWEST = 5  # graphs that make a map
+_FEWEST = 5  # smallest number of graphs for a map
 _KEYS = 20  # classes per column of the legend
 
 
 def embed(graphs: Array, *, seed: int = 0, perplexity: float | None = None) -> np.ndarray:
-    r"""Map graphs into the plane by t-SNE, which keeps similar ones close.
+    r"""Map graphs to points of the plane by t-SNE, which keeps similar graphs close to each other.
 
-    Distances between groups mean little.
+    Distances between groups have little meaning.
 
     Args:
         graphs: Weights of the graphs.
         seed: Random seed; the map is reproducible on the same machine.
-        perplexity: About the number of neighbours that stay close. (default: 30, or a third of the graphs if
-            there are fewer than 91)
+        perplexity: Perplexity of t-SNE, roughly the number of neighbours that stay close. (default: 30, or a
+            third of the number of graphs if there are fewer than 91)
 
     Shapes:
         - **graphs:** `[n, M, M]`
@@ -63,12 +63,14 @@ def nearest_agreement(graphs: Array, labels: Array) -> float:
 def draw_embedding(
     places: Array, labels: Array, class_names: Sequence[str], path: str | Path, *, title: str
 ) -> Figure:
-    """Draw a map with a colour and a marker per class, and each name at the point closest to their median.
+    """Draw a map with one colour and marker per class.
+
+    The name of a class is next to the point that is closest to the median of its points.
 
     Args:
-        places: Places of the points.
+        places: Coordinates of the points.
         labels: Class of each point.
-        class_names: Names of all classes; those without a point are left out.
+        class_names: Names of all classes; classes without a point are left out.
         path: File to write: .png, .svg or .pdf.
         title: Title of the picture.
 
@@ -88,19 +90,21 @@ def draw_embedding(
         raise ValueError(
             f"'labels' go from {y.min()} to {y.max()}, but there are {len(class_names)} class names"
         )
-    shown = [label for label in range(len(class_names)) if (y == label).any()]
-    looks = looks_of(class_names[label] for label in shown)
+    looks = looks_of(class_names[label] for label in np.unique(y))
 
-    columns = -(-len(shown) // _KEYS)
+    columns = -(-len(looks) // _KEYS)
     figure = new_figure(WIDTH + 1.6 * columns, 5.0, title)
     axes = figure.subplots()
     size = 34 if len(points) <= 500 else 14
-    for label in shown:
+    named = {}
+    for label in np.unique(y):
         color, marker, _ = looks[class_names[label]]
         own = points[y == label]
         axes.scatter(
             own[:, 0], own[:, 1], s=size, c=color, marker=marker, edgecolors="white", linewidths=0.5, zorder=2
         )
+        away = np.linalg.norm(own - np.median(own, axis=0), axis=1)
+        named[class_names[label]] = own[away.argmin()]
     axes.margins(0.1)
     frame_plot(axes, "t-SNE, first direction", "t-SNE, second direction", grid="both")
     axes.tick_params(labelleft=False, labelbottom=False, length=0)
@@ -110,10 +114,5 @@ def draw_embedding(
     ]
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "ncols": columns, "handletextpad": 0.2}
     add_legend(axes, entries, **place)
-    named = {}
-    for label in shown:
-        own = points[y == label]
-        away = np.linalg.norm(own - np.median(own, axis=0), axis=1)
-        named[class_names[label]] = own[away.argmin()]
     name_points(figure, axes, named, others=points)
     return save_figure(figure, path)

@@ -1,7 +1,7 @@
-"""The look of plots: styles of series, axes, titles, and names next to points.
+"""Style shared by all plots: series, axes, and names next to points.
 
-Series differ in marker and line style as well as in colour. Plots are 900 pixels wide, so that their text can
-still be read at 600.
+Series differ in marker and line style as well as in colour. Plots are 900 pixels wide, and their text is
+large enough to be read when they are shown 600 pixels wide.
 """
 
 import textwrap
@@ -18,15 +18,15 @@ from pyg_sybio.visualization import theme
 
 WIDTH = 6.0  # inches
 
-# Without yellow, which is too pale for a line on white.
+# Yellow is left out: it is too pale for a line on white.
 _COLORS = (theme.BLUE, theme.VERMILLION, theme.GREEN, theme.PURPLE, theme.ORANGE, theme.SKY, theme.BLACK)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _Dashes = tuple[float, tuple[float, ...]]
 _STYLES: tuple[_Dashes | str, ...] = ("solid", (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1.2)))
 DASHED: _Dashes = (0, (4, 2.5))  # for published values
 
-_NAME_LETTERS = 24  # of a name in a line
-_NEAR = 6.0  # points of type between a point and its name
+_NAME_LETTERS = 24  # letters per line of a name
+_NEAR = 6.0  # distance between a point and its name, in typographic points
 
 
 class Look(NamedTuple):
@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
 
 def looks_of(names: Iterable[str]) -> dict[str, Look]:
-    """A style for each name; the first 63 differ."""
+    """A style for each name; the first 63 styles are distinct."""
     return {
         name: Look(_COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)], _STYLES[i % len(_STYLES)])
         for i, name in enumerate(dict.fromkeys(names))
@@ -46,7 +46,7 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
 
 
 def frame_plot(axes: Axes, x_label: str, y_label: str, *, grid: Literal["x", "y", "both"] = "y") -> None:
-    """Label the axes, write numbers in full, and leave a frame of two lines, with a grid behind the plot."""
+    """Label the axes, write numbers without exponents, hide the upper and right spines, and add a grid."""
     axes.set_xlabel(x_label, fontsize=theme.TEXT, parse_math=False)
     axes.set_ylabel(y_label, fontsize=theme.TEXT, parse_math=False)
     axes.tick_params(labelsize=theme.TEXT)
@@ -60,24 +60,24 @@ def frame_plot(axes: Axes, x_label: str, y_label: str, *, grid: Literal["x", "y"
 
 
 def wrapped(text: str, letters: int = _NAME_LETTERS) -> str:
-    """Wrap a name at a maximum line length, keeping its own line breaks."""
+    """Wrap a text at a number of letters per line, and keep its line breaks."""
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, letters) or [""])
 
 
 def name_points(
     figure: Figure, axes: Axes, points: Mapping[str, np.ndarray], *, others: np.ndarray | None = None
 ) -> None:
-    """Write names next to points so that they cover neither points nor each other, as far as there is room.
+    """Write names next to points, where possible without covering points or other names.
 
     Args:
-        figure: The figure, which is laid out first.
+        figure: The figure.
         axes: The axes with the points.
-        points: Names and their places `[2]`, in the units of the data.
+        points: Names and coordinates `[2]` of the points.
         others: Points `[n, 2]` without a name, which should not be covered either.
     """
     figure.draw_without_rendering()
     frame = np.array(axes.get_window_extent().extents)[None]
-    pixels = figure.dpi / 72  # a point of type
+    pixels = figure.dpi / 72  # pixels per typographic point
     dots = {name: axes.transData.transform(place) for name, place in points.items()}
     unnamed = [] if others is None else list(axes.transData.transform(others))
     middles = np.array([*dots.values(), *unnamed])
@@ -89,7 +89,8 @@ def name_points(
         text = wrapped(name)
         size = text_size(text, theme.TEXT) * figure.dpi
         away, boxes = _places_beside(dot, size, pixels)
-        # Covered areas and areas outside the frame matter more than distance, and names more than points.
+        # The cost of a position: first the area outside the frame and over points (1x) and names (8x), then
+        # the distance.
         area = size.prod() - _overlap(boxes, frame) + _overlap(boxes, covered) + 8 * _overlap(boxes, written)
         best = int(np.argmin(30 * area + pixels**2 * away))
         written = np.concatenate([written, boxes[best][None]])
@@ -97,29 +98,32 @@ def name_points(
         place: dict[str, Any] = {"xytext": (boxes[best, :2] - dot) / pixels, "textcoords": "offset points"}
         label = axes.annotate(text, tuple(points[name]), arrowprops=leader, zorder=5, **place, **style)
         label.set_path_effects([withStroke(linewidth=2, foreground="white")])
-        label.set_in_layout(False)  # the frame keeps its place
+        label.set_in_layout(False)  # names do not change the layout
 
 
 def _places_beside(dot: np.ndarray, size: np.ndarray, pixels: float) -> tuple[np.ndarray, np.ndarray]:
-    """Distances `[n]` in points of type and boxes `[n, 4]` of a size around a dot, best first."""
+    """Possible boxes `[n, 4]` of a size around a dot, and their distances `[n]` in typographic points.
+
+    The boxes are in order of preference.
+    """
     straight, slanted = [(1, 0), (0, 1), (0, -1), (-1, 0)], [(1, 1), (1, -1), (-1, 1), (-1, -1)]
     between = [(x / 2, y) for x, y in slanted] + [(x, y / 2) for x, y in slanted]
     sides = np.array(straight + slanted + between)
     steps = _NEAR * np.array([1, 2.5, 4.5, 7, 10])
-    # The corner of the box, or the middle of its edge, that is nearest to the dot.
+    # The nearest corner of the box, or the middle of its nearest edge, is one step away from the dot.
     low = dot + sides * steps[:, None, None] * pixels + size * (sides - 1) / 2
     boxes = np.concatenate([low, low + size], axis=-1).reshape(-1, 4)
     return np.repeat(steps, len(sides)), boxes
 
 
 def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The area `[n]` that each box `[n, 4]` shares with the others `[k, 4]`, summed over these."""
+    """The area `[n]` that each box `[n, 4]` shares with the others `[k, 4]`, summed over the others."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     return np.clip(high - low, 0, None).prod(axis=-1).sum(axis=-1)
 
 
 def text_size(text: str, size: float) -> np.ndarray:
-    """Width and height of a text in inches, with letters of a size in points."""
+    """Width and height of a text in inches, for a font size in points."""
     lines = [TextPath((0, 0), line or " ", size=size).get_extents() for line in text.split("\n")]
     return np.array([max(line.width for line in lines) + 0.3 * size, size * (1.4 * len(lines) - 0.35)]) / 72

@@ -1,4 +1,4 @@
-"""A reliability diagram: accuracy by confidence."""
+"""Drawing of a reliability diagram: accuracy by confidence."""
 
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ _GAP: dict[str, Any] = {"linewidth": 4, "alpha": 0.45}
 def reliability_figure(
     confidence: Numbers, accuracy: Numbers, counts: Numbers, path: str | Path, *, title: str
 ) -> Figure:
-    r"""Draw accuracy (above) and the number of clips (below) by confidence.
+    r"""Draw the accuracy (upper panel) and the number of clips (lower panel) by confidence.
 
-    The expected calibration error of the drawn bins is written above them,
+    The title of the upper panel states the expected calibration error
     :math:`\sum_b n_b |a_b - c_b| / \sum_b n_b`.
 
     Args:
@@ -46,7 +46,7 @@ def reliability_figure(
         raise ValueError(f"'counts' of {len(clips)} bins has no clip, expected at least one")
     clips = clips[full]
     sure, right = (
-        # Means of float32 are rounded.
+        # Means in float32 may exceed the bounds by rounding.
         checked(name, checked(name, values, [len(full)], gaps=True)[full], ["n"], low=-1e-6, high=1 + 1e-6)
         for name, values in (("confidence", confidence), ("accuracy", accuracy))
     )

@@ -1,4 +1,4 @@
-"""Motions that are known as rotations: the angle of each joint over time."""
+"""Drawing of rotations as a map of angles: one row per joint, over time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def draw_rotations(motion: Motion, path: str | Path) -> Figure:
         The figure as written.
 
     Raises:
-        ValueError: If the motion holds positions.
+        ValueError: If the motion contains positions.
     """
     skeleton, rate, angles = motion.skeleton, motion.frame_rate, _angles(motion)
     lines = caption(scene_of(motion), "angle of each joint from rest")
@@ -56,19 +56,20 @@ def draw_rotation_forecast(
 ) -> Figure:
     r"""Draw the angles of the true and the predicted rotations, and the angle between them.
 
-    The error of a joint is the angle of the rotation from the predicted rotation :math:`\hat R` to the true
-    one, :math:`\hat R^\top R`, in degrees. Its mean over the joints is written in the caption.
+    The error of a joint is the angle of :math:`\hat R^\top R` in degrees, the rotation from the predicted
+    rotation :math:`\hat R` to the true one. The caption contains its mean over the joints.
 
     Args:
         forecast: Rotations (coordinates `expmap`), in radians.
         path: File to write: .png, .svg or .pdf.
-        times: Times in ms of the mean errors in the caption. (default: the first and the last frame)
+        times: Times in ms for which the caption contains the mean error. (default: the first and the last
+            frame)
 
     Returns:
         The figure as written.
 
     Raises:
-        ValueError: If the forecast holds positions, or a time is not within the future.
+        ValueError: If the forecast contains positions, or a time is not within the future.
     """
     skeleton, persons = forecast.observed.skeleton, forecast.observed.num_persons
     count = forecast.future.num_frames
@@ -112,15 +113,13 @@ def draw_rotation_forecast(
 def rotation_errors(forecast: Forecast) -> np.ndarray:
     """Angle between predicted and true rotation `[P, T, M]` in degrees, NaN where none was recorded."""
     predicted, true = (
-        expmap_to_matrix(motion.poses.double()) for motion in (forecast.prediction, forecast.future)
+        expmap_to_matrix(each.poses.double()) for each in (forecast.prediction, forecast.future)
     )
-    between = matrix_to_expmap(predicted.transpose(-1, -2) @ true)
-    return _degrees(between, forecast.future)
+    return _degrees(matrix_to_expmap(predicted.transpose(-1, -2) @ true), forecast.future)
 
 
 def _angles(motion: Motion) -> np.ndarray:
-    if motion.skeleton.coordinates != "expmap":
-        kind = motion.skeleton.coordinates
+    if (kind := motion.skeleton.coordinates) != "expmap":
         raise ValueError(f"{motion.source or 'the motion'} has coordinates '{kind}', expected 'expmap'")
     return _degrees(motion.poses, motion)
 
@@ -138,7 +137,7 @@ def _largest(angles: np.ndarray) -> float:
 def _map(
     axes: Axes, angles: np.ndarray, span: tuple[float, float], *, cmap: str, largest: float
 ) -> AxesImage:
-    """Angles `[T, M]` over a span of time, one row per joint."""
+    """Draw angles `[T, M]` over a span of time, one row per joint."""
     places: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
     extent = (*span, angles.shape[1] - 0.5, -0.5)
     axes.tick_params(axis="x", labelsize=theme.SMALL)

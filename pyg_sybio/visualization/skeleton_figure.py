@@ -1,4 +1,4 @@
-"""The graphs of a skeleton: joints, parts and bones."""
+"""Drawing of the graphs of a skeleton: joints, parts and bones."""
 
 from collections.abc import Mapping
 from itertools import cycle
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import add_legend, bare, draw_segments, ink_on, new_figure, save_figure
+from pyg_sybio.visualization.pose import joint_sides
 
 _BONE: dict[str, Any] = {"color": theme.GREY, "linewidth": 1.6}
 _BRIDGE: dict[str, Any] = {"color": theme.GREY, "linewidth": 1.1, "linestyle": (0, (3, 2))}
@@ -20,11 +21,11 @@ _BRIDGE: dict[str, Any] = {"color": theme.GREY, "linewidth": 1.1, "linestyle": (
 def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
     """Draw the joint graph, the part graph and the bone graph (the dual) side by side.
 
-    Nodes show their index in the tensors; the key below gives their names. Colours show parts; a left and its
-    right part share a colour, as left is drawn on the left. Bridges are dashed, and the center has a ring.
+    Nodes show their index in the tensors; the key below lists their names. Colours show parts; a part and its
+    mirror image share a colour, as left is drawn on the left. Bridges are dashed, and the center has a ring.
 
     Args:
-        skeleton: A skeleton of any topology, which is laid out by its graph.
+        skeleton: A skeleton of any topology.
         path: File to write: .png, .svg or .pdf.
     """
     joints = body_layout(skeleton)
@@ -47,13 +48,13 @@ def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
 
 
 def body_layout(skeleton: Skeleton) -> np.ndarray:
-    r"""Coordinates ``[M, 2]`` that look like a body: distances are numbers of hops, and sides are symmetric.
+    r"""Lay out the joints like a body: symmetric, with distances close to the number of hops; ``[M, 2]``.
 
     Minimises the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop distances
     :math:`d_{ij}` (Kamada and Kawai, "An algorithm for drawing general undirected graphs", 1989).
-    At the start the first joint of each mirror pair is on the left and its image on the right, and each joint
-    is below the far end of the part ``head`` (or the center, if there is none) by its distance from it.
-    Joints without a mirror image stay on the vertical axis, unless there are no mirror pairs.
+    In the initial layout, the first joint of each mirror pair is on the left and its image on the right, and
+    the height of a joint is minus its distance to the end of the part ``head`` (or to the center, if there is
+    no head). Joints without a mirror image stay on the vertical axis, unless there are no mirror pairs.
 
     Args:
         skeleton: The skeleton to lay out.
@@ -63,9 +64,7 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
     outwards = hops[skeleton.joint_index(skeleton.center)]
     head = np.array([skeleton.joint_index(joint) for joint in skeleton.parts.get("head", (skeleton.center,))])
     down = hops[head[outwards[head] == outwards[head].max()]].mean(axis=0)
-    side = np.zeros(len(joints))
-    for left, right in skeleton.mirror:
-        side[[skeleton.joint_index(left), skeleton.joint_index(right)]] = -1, 1
+    side = -joint_sides(skeleton)
 
     def symmetric(layout: np.ndarray) -> np.ndarray:
         image = layout[list(skeleton.mirror_permutation)] * (-1, 1)
@@ -81,18 +80,18 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
         layout = symmetric(np.array([found[joint] for joint in joints]))
         apart = np.linalg.norm(layout[:, None] - layout[None], axis=-1)
         share = apart[hops > 0] / hops[hops > 0]
-        scale = share.sum() / max((share**2).sum(), 1e-9)  # of the least stress: the layout comes in any
+        scale = share.sum() / max((share**2).sum(), 1e-9)  # minimises the stress; networkx rescales layouts
         stress = ((scale * share - 1) ** 2).sum()
         width, height = scale * np.ptp(layout, axis=0)
-        # First, left must be on the left. Among layouts with similar stress, a tall one looks like a body
-        # with its legs at the bottom.
+        # The most important criterion is that left is on the left. Among layouts with similar stress, a tall
+        # one looks most like a body.
         swapped = (layout[:, 0] * side < 0).sum()
         candidates.append((swapped, stress * (1 + width) / (1 + height), seed, scale * layout))
     return min(candidates)[-1]
 
 
 def _part_colors(skeleton: Skeleton) -> dict[str, str]:
-    """One colour for a part and its mirror image."""
+    """Colours of the parts; a part and its mirror image share one."""
     names = list(skeleton.parts)
     mirrored = [skeleton.joint_parts[image] for image in skeleton.mirror_permutation]
     twin = {names[part]: names[image] for part, image in zip(skeleton.joint_parts, mirrored, strict=True)}
@@ -133,19 +132,17 @@ def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapp
 
 
 def _draw_key(axes: Axes, skeleton: Skeleton, colors: Mapping[str, str]) -> None:
-    """Write index and name of every node under its part, in columns."""
+    """List the index and name of every node under its part, in columns."""
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    index = {joint: position for position, joint in enumerate(skeleton.joints)}
     lines: list[tuple[str, str | None]] = []
     for part, members in skeleton.parts.items():
         lines.append((part.replace("_", " "), colors[part]))
-        lines += [(f"{index[joint]:>2}  {joint}", None) for joint in members]
+        lines += [(f"{skeleton.joint_index(joint):>2}  {joint}", None) for joint in members]
     columns = 4 if max(len(text) for text, _ in lines) <= 22 else 3
     rows = -(-len(lines) // columns)
     for position, (text, color) in enumerate(lines):
-        column, row = divmod(position, rows)
-        x, y = column / columns, 1 - row / rows
+        x, y = position // rows / columns, 1 - position % rows / rows
         if color is not None:
             axes.scatter(x + 0.008, y, s=28, c=color, clip_on=False)
         weight = "bold" if color else "normal"
@@ -159,6 +156,6 @@ def _draw_legend(axes: Axes, with_bridges: bool) -> None:
     entries = [
         ("center: bones point away from it", ring),
         ("bone, or two bones that share a joint", _BONE),
-        ("bridge: connects, but is not a bone", _BRIDGE),
+        ("bridge: an edge that is not a bone", _BRIDGE),
     ]
     add_legend(axes, entries if with_bridges else entries[:2], loc="upper center")

@@ -1,6 +1,6 @@
-"""Colours and sizes of all pictures."""
+"""Colours and font sizes of all figures."""
 
-# The palette of Okabe and Ito, whose colours can be told apart with any common colour vision.
+# The palette of Okabe and Ito, whose colours people with any common colour vision can tell apart.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
 PALETTE = (ORANGE, BLUE, GREEN, VERMILLION, SKY, PURPLE, YELLOW)

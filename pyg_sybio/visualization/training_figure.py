@@ -1,4 +1,4 @@
-"""Curves of trainings: losses, accuracies and errors by step, of one or several runs."""
+"""Training curves of one or several runs: losses, accuracies and errors by step."""
 
 import math
 import re
@@ -24,11 +24,11 @@ _STYLES: dict[str, dict[str, Any]] = {
     "train": {"linewidth": 1.6},
     "val": {"linewidth": 1.3, "linestyle": (0, (4, 1.5)), "marker": "o", "markersize": 3},
 }
-_MARKED = 25  # largest number of points with a marker each
+_MARKED = 25  # curves with more points have no markers
 
 
 class _Curve(NamedTuple):
-    """A curve, its run, and whether it is of training or validation."""
+    """A curve, its run, and its stage (training or validation)."""
 
     run: str
     stage: str
@@ -44,12 +44,13 @@ def draw_training(
     logarithmic: bool = False,
     title: str = "Training",
 ) -> Figure:
-    """Draw logged values, one panel per quantity, with training and validation together.
+    """Draw logged values, one panel per quantity, with training and validation in the same panel.
 
-    Training curves are smoothed (:func:`smoothed`) over the faint logged values; validation curves are not.
+    Training curves are smoothed (:func:`smoothed`) and drawn over the faint logged values; validation curves
+    are not smoothed.
 
     Args:
-        runs: Names of runs and their curves: names of values, such as `train_loss`, with steps and values.
+        runs: For each run its curves: steps and values by name, such as `train_loss`.
         path: File to write: .png, .svg or .pdf.
         smoothing: Weight of the past, from 0 (no smoothing) to below 1.
         logarithmic: Use a logarithmic axis for losses.
@@ -87,7 +88,8 @@ def draw_training(
         for curve in curves:
             _draw(axes, curve, color[curve.run, curve.stage], smoothing)
         frame_plot(axes, "", "")
-        axes.set_title(_named(quantity), fontsize=theme.TEXT + 1, color=theme.INK, parse_math=False)
+        name = re.sub(r"(?<=.)_mm$", " (mm)", quantity).replace("_", " ")
+        axes.set_title(name, fontsize=theme.TEXT + 1, color=theme.INK, parse_math=False)
         if logarithmic and "loss" in quantity and not any((curve.values <= 0).any() for curve in curves):
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -100,7 +102,7 @@ def draw_training(
 
 
 def smoothed(values: Array, smoothing: float) -> np.ndarray:
-    r"""An exponential mean over the values so far, without the bias of an empty start.
+    r"""Exponential moving average, whose weights are normalised to a sum of one.
 
     .. math::
         \bar v_t = \sum_{s \le t} a^{t - s} v_s \Big/ \sum_{s \le t} a^{t - s}
@@ -108,7 +110,7 @@ def smoothed(values: Array, smoothing: float) -> np.ndarray:
     A value that is not finite leaves a gap and does not affect the others.
 
     Args:
-        values: `[n]`
+        values: The values `[n]`.
         smoothing: Weight :math:`a` of a value relative to the next one, from 0 to below 1.
     """
     result = np.full(len(values), np.nan)
@@ -121,7 +123,7 @@ def smoothed(values: Array, smoothing: float) -> np.ndarray:
 
 
 def _panels(runs: Mapping[str, Mapping[str, tuple[Array, Array]]]) -> dict[str, list[_Curve]]:
-    """The curves by quantity, the usual ones first."""
+    """The curves of each quantity; losses and accuracy come first."""
     found: dict[str, list[_Curve]] = {}
     for run, curves in runs.items():
         for name, (steps, values) in curves.items():
@@ -139,9 +141,3 @@ def _draw(axes: Axes, curve: _Curve, color: str, smoothing: float) -> None:
         values, order = smoothed(values, smoothing), 2
     style = style if len(curve.steps) <= _MARKED else {**style, "marker": ""}
     axes.plot(curve.steps, values, color=color, zorder=order, **style)
-
-
-def _named(quantity: str) -> str:
-    """The name of a value for humans: `mpjpe_mm` is "mpjpe (mm)"."""
-    name, _, unit = quantity.rpartition("_")
-    return f"{name} (mm)" if unit == "mm" and name else quantity.replace("_", " ")
