@@ -17,31 +17,31 @@ from pyg_sybio.visualization.actional_figure import draw_actional
 from pyg_sybio.visualization.model_forecast import forecast_clip
 from pyg_sybio.visualization.motion_figure import draw_forecast
 
-# One action of the arms and one of the whole body, so that their learned graphs differ visibly.
+# An action of the arms and one of the whole body, whose learned graphs differ visibly.
 COMPARED = ("waving", "walking")
-# An action that moves everything, so that its forecast is hard.
+# An action of the whole body, whose forecast is difficult.
 DRAWN = "jumping_jacks"
 
 
 def run_demo(output: str | Path, *, seed: int = 0, overrides: Sequence[str] = ()) -> Report:
-    r"""Train the ``synthetic`` recipe and show the result on clips that training has not seen.
+    r"""Train the ``synthetic`` recipe and evaluate the model on test clips.
 
-    Writes into `output`: ``report.md`` and ``report.json`` (accuracy, and motion errors next to zero
-    velocity), ``prediction.png`` (a clip's predicted motion over the true one), ``actional.png`` (the learned
-    graphs of two actions, means over the clips of each), ``model`` (for
-    :func:`~pyg_sybio.trained.load.load_trained` and every command that takes a model), ``clip.npz`` (the
-    start of a test clip, to predict) and ``training`` (checkpoints and logs).
+    Writes into `output`: ``report.md`` and ``report.json`` (accuracy, and motion errors compared with zero
+    velocity), ``prediction.png`` (the predicted motion of a clip over the true one), ``actional.png`` (the
+    mean actional graphs of two actions), ``model`` (for :func:`~pyg_sybio.trained.load.load_trained` and all
+    commands that take a model), ``clip.npz`` (the observed frames of a test clip, as an input for ``sybio
+    predict``) and ``training`` (checkpoints and logs).
 
     Args:
         output: Folder to write into; it is created.
-        seed: The seed of the weights and of the clips.
+        seed: Random seed of the weights and of the clips.
         overrides: Settings that override the recipe, as for ``sybio fit``.
 
     Returns:
         The report.
     """
     output = Path(output)
-    # Three data sets for each seed; seed 0 is the recipe as it is.
+    # Each seed has its own three data sets; seed 0 gives the recipe unchanged.
     seeds = [f"--seed_everything={seed}"]
     seeds += [f"--data.{split}.seed={3 * seed + i}" for i, split in enumerate(("train", "val", "test"))]
     cli = fit("synthetic", [*seeds, f"--trainer.default_root_dir={output / 'training'}", *overrides])
@@ -49,7 +49,9 @@ def run_demo(output: str | Path, *, seed: int = 0, overrides: Sequence[str] = ()
 
     report = {"seed": seed, "split": "test"} | trained.evaluate(clips)
     write_json(output / "report.json", report)
-    write_text(output / "report.md", _markdown(report))
+    pictures = "![predicted and true motion](prediction.png)\n\n![actional graphs](actional.png)\n"
+    title = "# Recognition and prediction of synthetic motions"
+    write_text(output / "report.md", f"{title}\n\n{format_report(report)}\n\n{pictures}")
     number = clips.labels.tolist().index(clips.class_names.index(DRAWN))
     draw_forecast(forecast_clip(trained, clips, number), output / "prediction.png")
     _draw_graphs(trained, clips, output / "actional.png")
@@ -63,16 +65,8 @@ def run_demo(output: str | Path, *, seed: int = 0, overrides: Sequence[str] = ()
     return report
 
 
-def _markdown(report: Report) -> str:
-    return (
-        "# Recognition and prediction of synthetic motions\n\n"
-        f"{format_report(report)}\n\n"
-        "![predicted and true motion](prediction.png)\n\n![actional graphs](actional.png)\n"
-    )
-
-
 def _draw_graphs(trained: Trained, clips: Dataset, path: Path) -> None:
-    """The mean actional graph of each compared action, over its first clip's last pose."""
+    """Draw the mean actional graph of each compared action on the last pose of its first clip."""
     found = actional_graphs(trained.on_device(), clips)
     compared = {action: found.of_class(clips.class_names.index(action)) for action in COMPARED}
     draw_actional(

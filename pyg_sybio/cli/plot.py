@@ -149,12 +149,7 @@ def embedding(args: argparse.Namespace) -> None:
     import numpy as np
 
     from pyg_sybio.trained.actional import actional_graphs
-    from pyg_sybio.visualization.embedding_figure import (
-        draw_embedding,
-        embed,
-        nearest_agreement,
-        perplexity_of,
-    )
+    from pyg_sybio.visualization import embedding_figure
 
     trained = load(args)
     dataset = splits_of(trained, args).clips(args.split)
@@ -165,9 +160,9 @@ def embedding(args: argparse.Namespace) -> None:
     count = len(found.y)
     if sys.stderr.isatty():
         print(f"mapping {count} graphs ...", file=sys.stderr)
-    places = embed(found.graphs, seed=args.seed, perplexity=args.perplexity)
-    agreement = nearest_agreement(found.graphs, found.y)
-    perplexity = args.perplexity or perplexity_of(count)
+    places = embedding_figure.embed(found.graphs, seed=args.seed, perplexity=args.perplexity)
+    agreement = embedding_figure.nearest_agreement(found.graphs, found.y)
+    perplexity = args.perplexity or embedding_figure.perplexity_of(count)
     whole = len(numbers) == len(dataset)
     clips = f"all {len(dataset)} clips" if whole else f"{len(numbers)} of {len(dataset)} clips"
     clips = f"{len(args.classes)} of {len(dataset.class_names)} classes in {clips}" if args.classes else clips
@@ -176,7 +171,7 @@ def embedding(args: argparse.Namespace) -> None:
         f"(perplexity {perplexity:.3g}, seed {args.seed}). "
         f"Before mapping, the nearest other graph is of the same class for {agreement:.0%}."
     )
-    draw_embedding(places, found.y, dataset.class_names, args.output, title=title)
+    embedding_figure.draw_embedding(places, found.y, dataset.class_names, args.output, title=title)
     print(f"nearest other graph of the same class: {agreement:.2%} of {count}")
 
 

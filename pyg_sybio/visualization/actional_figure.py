@@ -14,18 +14,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
-from pyg_sybio.visualization import theme
-from pyg_sybio.visualization.figures import (
-    Array,
-    add_colorbar,
-    add_legend,
-    bare,
-    checked,
-    draw_segments,
-    new_figure,
-    number_format,
-    save_figure,
-)
+from pyg_sybio.visualization import figures, theme
 from pyg_sybio.visualization.skeleton_figure import body_layout
 from pyg_sybio.visualization.view import view_of
 
@@ -39,10 +28,10 @@ _PANEL, _HEIGHT, _MATRIX_PANEL = 3.1, 3.5, 4.0  # inches
 
 def draw_actional(
     skeleton: Skeleton,
-    actionals: Mapping[str, Array],
+    actionals: Mapping[str, figures.Array],
     path: str | Path,
     *,
-    poses: Mapping[str, Array] | None = None,
+    poses: Mapping[str, figures.Array] | None = None,
     strongest: int = 12,
     threshold: float | None = None,
     relative_threshold: float | None = None,
@@ -77,7 +66,9 @@ def draw_actional(
     if not actionals:
         raise ValueError("'actionals' is empty, expected at least one actional graph")
     joints = skeleton.num_joints
-    graphs = {name: checked(f"actionals[{name}]", g, [joints, joints]) for name, g in actionals.items()}
+    graphs = {
+        name: figures.checked(f"actionals[{name}]", g, [joints, joints]) for name, g in actionals.items()
+    }
     places = _places(skeleton, list(graphs), poses, up)
     heaviest = max(float(_without_diagonal(graph).max()) for graph in graphs.values())
     said = ""
@@ -104,7 +95,7 @@ def draw_actional(
         said += f"Drawn: edges that weigh more than {threshold:.3g}{relative}, their number in brackets"
     said += f". An arrow ends at the joint that receives. Equal weights: 1/{joints} = {1 / joints:.3f}"
     said += ", white in the matrices." if with_matrices else "."
-    figure = new_figure(width, height + 0.45, f"{title}\n{said}", size=theme.TEXT)
+    figure = figures.new_figure(width, height + 0.45, f"{title}\n{said}", size=theme.TEXT)
     figure.set_layout_engine("constrained", h_pad=0.1)
     panels = figure.subplots(2 if with_matrices else rows, columns, squeeze=False)
     for axes in panels.flat:
@@ -116,7 +107,7 @@ def draw_actional(
     if with_matrices:
         _draw_matrices(figure, list(panels[1]), skeleton, graphs)
     _write_scale(figure, [weight for drawn in edges.values() for weight in drawn.values()], pen)
-    return save_figure(figure, path)
+    return figures.save_figure(figure, path)
 
 
 def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> dict[tuple[int, int], float]:
@@ -134,7 +125,7 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> d
 
 
 def _places(
-    skeleton: Skeleton, names: list[str], poses: Mapping[str, Array] | None, up: str | None
+    skeleton: Skeleton, names: list[str], poses: Mapping[str, figures.Array] | None, up: str | None
 ) -> dict[str, np.ndarray]:
     """The coordinates of the joints in each panel `[M, 2]`."""
     if poses is None:
@@ -143,7 +134,7 @@ def _places(
     if missing := [name for name in names if name not in poses]:
         raise ValueError(f"'poses' has no pose '{missing[0]}', expected one for each actional graph")
     shape = [skeleton.num_joints, skeleton.num_features]
-    shown = [checked(f"poses[{name}]", poses[name], shape) for name in names]
+    shown = [figures.checked(f"poses[{name}]", poses[name], shape) for name in names]
     # All poses have the same up axis, but each has its own camera direction.
     together = Motion(poses=torch.from_numpy(np.stack(shown))[:, None], skeleton=skeleton)
     up = up or view_of(together).up
@@ -171,8 +162,8 @@ class _Pen(Normalize):
 def _draw_arrows(
     axes: Axes, skeleton: Skeleton, pose: np.ndarray, edges: dict[tuple[int, int], float], pen: _Pen
 ) -> None:
-    bare(axes)
-    draw_segments(axes, pose, skeleton.edges, **_BONE)
+    figures.bare(axes)
+    figures.draw_segments(axes, pose, skeleton.edges, **_BONE)
     axes.scatter(pose[:, 0], pose[:, 1], s=14, c=theme.BLUE, zorder=2)
     # The heaviest edge is drawn last, on top.
     for (receiver, sender), weight in reversed(edges.items()):
@@ -208,7 +199,7 @@ def _draw_matrices(
         axes.tick_params(length=0, labelleft=axes is panels[0])
         axes.set_xlabel("from", fontsize=theme.TEXT)
     panels[0].set_ylabel("received by", fontsize=theme.TEXT)
-    add_colorbar(figure, image, "weight", ax=panels, fraction=0.03, pad=0.01)
+    figures.add_colorbar(figure, image, "weight", ax=panels, fraction=0.03, pad=0.01)
 
 
 def _write_scale(figure: Figure, weights: list[float], pen: _Pen) -> None:
@@ -216,10 +207,10 @@ def _write_scale(figure: Figure, weights: list[float], pen: _Pen) -> None:
     if not weights:
         return
     low, high = min(weights), max(weights)
-    show = number_format([high])
+    show = figures.number_format([high])
     steps = {show(weight): weight for weight in (low, (low + high) / 2, high)}
     entries = [
         (f"weight {text}", {"color": theme.VERMILLION, **pen.look(weight)}) for text, weight in steps.items()
     ]
     entries.append(("bone", _BONE))
-    add_legend(figure, entries, loc="outside lower center", ncols=len(entries))
+    figures.add_legend(figure, entries, loc="outside lower center", ncols=len(entries))

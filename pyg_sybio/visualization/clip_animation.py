@@ -16,16 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pyg_sybio.files import write_whole
-from pyg_sybio.visualization import theme
-from pyg_sybio.visualization.clip_figure import (
-    SceneArtist,
-    add_keys,
-    body_caption,
-    box,
-    height_of,
-    reach,
-    write_below,
-)
+from pyg_sybio.visualization import clip_figure, theme
 from pyg_sybio.visualization.figures import bare, new_figure
 from pyg_sybio.visualization.pose import ERROR, bone_sides, joint_sides
 from pyg_sybio.visualization.scene import Scene
@@ -144,7 +135,7 @@ def _player_data(scene: Scene, view: View) -> dict[str, Any]:
     """Data of the player: coordinates to the right, up and towards the viewer; null for missing joints."""
     motion = scene.motion
     points = scene.points[..., : len(view.axes)] @ view.axes.T
-    low, high = box(points, axis=(0, 1, 2))
+    low, high = clip_figure.box(points, axis=(0, 1, 2))
     low, high = np.nan_to_num(low), np.nan_to_num(high, nan=1.0)
     extent = float((high - low).max()) or 1.0
     frames = points.round(_DIGITS - math.ceil(math.log10(extent))).swapaxes(0, 1).tolist()
@@ -192,19 +183,19 @@ def _sampling(scene: Scene) -> tuple[int, float]:
 def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.ndarray]:
     """Images `[H, W, 3]` of every `step`-th frame; H and W are even, as H.264 requires."""
     points = view.project(scene.points)
-    low, high = box(points, axis=(0, 1, 2))
+    low, high = clip_figure.box(points, axis=(0, 1, 2))
     points = points - np.nan_to_num((low + high) / 2)
-    limits, height = reach(points), height_of(points)
+    limits, height = clip_figure.reach(points), clip_figure.height_of(points)
     inches = np.maximum(2 * limits * min(_SIZE / (2 * limits)), (5.6, 1.0))
-    lines = body_caption(scene, view, height)
+    lines = clip_figure.body_caption(scene, view, height)
     figure = new_figure(inches[0] + 0.2, inches[1] + 0.85, lines, size=theme.TEXT)
     figure.set_dpi(_DPI)
     axes = figure.subplots()
     bare(axes, limits)
-    add_keys(figure, scene.keys)
-    artist = SceneArtist(axes, scene, height, width=2.5)
+    clip_figure.add_keys(figure, scene.keys)
+    artist = clip_figure.SceneArtist(axes, scene, height, width=2.5)
     # The layout is computed once, with the text that has the most lines; then only the bodies move.
-    time = write_below(axes, max(scene.times, key=lambda text: text.count("\n")))
+    time = clip_figure.write_below(axes, max(scene.times, key=lambda text: text.count("\n")))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     figure.set_layout_engine("none")
