@@ -132,10 +132,8 @@ class Motion:
         if skeleton == self.skeleton:
             return self
         if skeleton.coordinates != self.skeleton.coordinates:
-            raise ValueError(
-                f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}', "
-                f"but {self.source or 'the motion'} has '{self.skeleton.coordinates}'"
-            )
+            found = f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}'"
+            raise ValueError(f"{found}, but {self.source or 'the motion'} has '{self.skeleton.coordinates}'")
         index = [self.skeleton.joint_index(name) for name in skeleton.joints]
         chosen = {name: value[:, :, index] for name, value in self.tensors.items() if name != "translation"}
         return self.replace(**chosen, skeleton=skeleton, check_values=False)
@@ -155,10 +153,8 @@ class Motion:
         poses, skeleton = self.poses, self.skeleton
         expected = (skeleton.num_joints, skeleton.num_features)
         if poses.dim() != 4 or tuple(poses.shape[-2:]) != expected:
-            raise ValueError(
-                f"'poses' has shape {list(poses.shape)}, expected [P, T, {expected[0]}, {expected[1]}] "
-                f"for skeleton '{skeleton.name}' ({skeleton.coordinates})"
-            )
+            found = f"'poses' has shape {list(poses.shape)}, expected [P, T, {expected[0]}, {expected[1]}]"
+            raise ValueError(f"{found} for skeleton '{skeleton.name}' ({skeleton.coordinates})")
         if not poses.numel():
             raise ValueError(f"'poses' has shape {list(poses.shape)}, expected at least one person and frame")
         if not poses.is_floating_point():
@@ -184,8 +180,8 @@ class Motion:
         for name, value in self.tensors.items():
             # The sum is fast to compute. Unless it overflows, it is finite if and only if all values are.
             if not value.sum().isfinite() and not value.isfinite().all():
-                place = (~value.isfinite()).nonzero()[0].tolist()
-                raise ValueError(f"'{name}' has a value that is not a finite number at {place}")
+                index = (~value.isfinite()).nonzero()[0].tolist()
+                raise ValueError(f"'{name}' has a value that is not a finite number at {index}")
         if self.confidence is not None and (self.confidence < 0).any():
             raise ValueError(f"'confidence' has the value {self.confidence.min():g}, expected at least 0")
         if self.present.all():
@@ -193,7 +189,5 @@ class Motion:
         hidden = (self.poses != 0).any(-1) & ~self.present
         if hidden.any():
             person, frame, joint = hidden.nonzero()[0].tolist()
-            raise ValueError(
-                f"'poses' has values for person {person}, frame {frame}, "
-                f"joint '{self.skeleton.joints[joint]}', which is not present: expected zeros there"
-            )
+            place = f"person {person}, frame {frame}, joint '{self.skeleton.joints[joint]}'"
+            raise ValueError(f"'poses' has values for {place}, which is not present: expected zeros there")

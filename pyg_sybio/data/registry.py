@@ -67,7 +67,7 @@ def dataset_named(name: str, *, where: str = "the model file") -> type[Dataset]:
     r"""The data set class of a name.
 
     Args:
-        name: A name such as ``"NWUCLA"``. Earlier versions wrote paths ``"pyg_sybio.[...].NWUCLA"``, of which
+        name: A name such as ``"NWUCLA"``. In a path ``"pyg_sybio.[...].NWUCLA"``, as earlier versions wrote,
             only the last part counts.
         where: The place of the name, for error messages.
 

@@ -142,10 +142,8 @@ class Splits:
             for key, value in self._places[place].items():
                 check_known(key, known, place=f"'data.{place}'", of=self.dataset.__name__)
                 if key in _RANDOM and place != "train":
-                    raise ValueError(
-                        f"'data.{place}' has {key!r}, expected it only in 'data.train': "
-                        "clips for evaluation are not changed at random"
-                    )
+                    reason = "clips for evaluation are not changed at random"
+                    raise ValueError(f"'data.{place}' has {key!r}, which is only for 'data.train': {reason}")
                 if key == "observation_ratio" and isinstance(value, list | tuple) and place != "train":
                     raise ValueError(
                         f"'data.{place}' has the range {value} as 'observation_ratio', expected a number: "

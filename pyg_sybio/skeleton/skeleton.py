@@ -8,7 +8,7 @@ from typing import Any
 
 import networkx as nx
 
-from pyg_sybio.files import check_schema, write_whole
+from pyg_sybio.files import check_schema, write_text
 from pyg_sybio.skeleton.checks import (
     check_connected,
     check_distinct,
@@ -369,8 +369,7 @@ class Skeleton:
         Args:
             path: File to write.
         """
-        text = to_text(self.to_dict())
-        write_whole(path, lambda file: file.write(text.encode()))
+        write_text(path, to_text(self.to_dict()))
 
 
 def _plain(value: Any) -> Any:

@@ -66,7 +66,7 @@ def test_selecting_frames_persons_and_joints_keeps_fields_aligned() -> None:
     assert motion.joints(other).joints(SKELETON).equal(motion)
 
 
-def test_joints_of_another_skeleton_must_be_there() -> None:
+def test_joints_of_an_incompatible_skeleton_are_refused() -> None:
     with pytest.raises(ValueError, match="skeleton 'ntu25' has no joint 'left_clavicle'"):
         _motion().joints(load_skeleton("azure32"))
     with pytest.raises(ValueError, match="coordinates 'xy'"):

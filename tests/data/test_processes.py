@@ -52,7 +52,9 @@ def test_workers_return_results_in_order_until_one_dies(root: Path, monkeypatch:
     assert not list(root.glob("results-*"))  # the temporary file that held the many motions of the sixth file
 
 
-def test_functions_that_a_worker_cannot_load(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_functions_that_a_worker_cannot_load_are_an_error(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(processes._Worker, "pickled", b"cno_such_module\nread\n.", raising=False)
     with pytest.raises(ValueError, match=r"cannot load 'read' or 'preprocess' .*no_such_module"):
         processes._work(0, root / "0.txt")

@@ -149,11 +149,11 @@ def test_byte_order_marks_are_ignored(name: str, tmp_path: Path) -> None:
     assert is_readable(path) and read_motion(path).equal(motion)
 
 
-def test_every_suffix_that_is_listed_is_read() -> None:
+def test_every_readable_suffix_is_listed() -> None:
     assert set(FORMATS) == {".npz", ".json", ".npy", ".pkl", ".skeleton", ".bvh", ".amc", ".txt"}
 
 
-def test_files_in_our_format(tmp_path: Path) -> None:
+def test_motion_files_of_this_package_are_read(tmp_path: Path) -> None:
     motion = Motion(poses=torch.randn(1, 3, 17, 3), skeleton=load_skeleton("coco17"), source="x")
     for name in ("a.npz", "a.json"):
         write_motion(motion, tmp_path / name)
@@ -211,7 +211,7 @@ def test_errors_list_the_readable_formats(name: str, content: bytes, message: st
     assert is_readable(path) == (content.startswith(b"1,2"))  # with a skeleton of two joints, it is
 
 
-def test_other_arrays_and_nothing(tmp_path: Path) -> None:
+def test_other_arrays_and_missing_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", data=np.zeros(3))
     with pytest.raises(ValueError, match=r"a.npz has 'data', expected 'poses' and related arrays, or x_t"):
         read_motion(tmp_path / "a.npz")
@@ -223,7 +223,7 @@ def test_other_arrays_and_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_a_real_file_of_each_kind(data_root: Path) -> None:
+def test_real_files_are_read_by_the_reader_of_their_format(data_root: Path) -> None:
     bvh, amc = (
         data_root / "bandai2" / "dataset-2_walk_normal_001.bvh",
         sorted((data_root / "cmu_asf_amc").glob("*.amc"))[0],

@@ -1,4 +1,4 @@
-"""Names of data sets and transforms: those of the package and of the user, and no others."""
+"""Names of data sets and transforms: only classes of the package and registered classes have one."""
 
 import importlib
 import inspect

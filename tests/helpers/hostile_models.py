@@ -167,11 +167,11 @@ class Raw(str):
 
 NAN, INFINITY, DIGITS, DEEP = Raw("NaN"), Raw("1e999"), Raw("9" * 10**5), Raw("[" * 10**5 + "]" * 10**5)
 SHARED = Raw("[" + "[[]]," * 10**5 + "[]]")
-"""Many lists; where a file can say that a list is the same as another one, 10^24 of them."""
+"""Many lists: 10^5 in JSON, and 10^24 in formats in which several places can share a list."""
 
 
 def _pickled(value: Any) -> Any:
-    """The same for a file that is not JSON."""
+    """The document with Python values in place of raw texts, for files that are not JSON."""
     if isinstance(value, Raw):
         deep: list[Any] = []
         for _ in range(100):

@@ -30,7 +30,7 @@ class Mutation:
 
 
 def mutations(content: bytes, *, seed: int = 0, count: int = 200, text: bool = True) -> list[Mutation]:
-    """Return `count` damaged versions of a file, of all kinds in turn.
+    """Return `count` damaged versions of a file, alternating between all kinds of damage.
 
     Args:
         content: The intact file.

@@ -21,7 +21,7 @@ _PREFIXES = (
     "tempfile.",
     "webbrowser.",
 )
-# Reading a directory or the environment of the process changes nothing and opens nothing.
+# Listing folders and changing the environment of this process are harmless.
 _HARMLESS = ("os.listdir", "os.scandir", "os.putenv", "os.unsetenv")
 
 
@@ -35,7 +35,7 @@ class Seen:
     others: list[str] = field(default_factory=list)
 
     def read_outside(self, *allowed: Path) -> list[Path]:
-        """Return the files that were read, except those in the given folders and those of installed code."""
+        """Return the files that were read, except files in the given folders and installed code."""
         own = [*allowed, *_code_folders()]
         return [path for path in self.read if not any(path.is_relative_to(folder) for folder in own)]
 

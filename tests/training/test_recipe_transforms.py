@@ -63,7 +63,7 @@ def test_files_may_only_name_registered_transforms() -> None:
 @pytest.mark.parametrize("name", ["augment", "corrupt"])
 @pytest.mark.parametrize("place", ["settings", "val", "test"])
 def test_random_transforms_are_refused_in_evaluation(place: str, name: str) -> None:
-    with pytest.raises(ValueError, match=rf"'data\.{place}' has '{name}', expected it only in 'data\.train'"):
+    with pytest.raises(ValueError, match=rf"'data\.{place}' has '{name}', which is only for 'data\.train'"):
         ClipDataModule(Transformed, **{place: {name: ROTATION}})  # type: ignore[arg-type]
 
 

@@ -41,7 +41,7 @@ class CMUMocap(ExpmapDataset):
     r"""The CMU Mocap benchmark in angle space: recognise one of eight actions, predict the next second.
 
     `x` and `future` are the z-scores of the exponential maps of 26 joints, at 25 frames per second. The label
-    of an action is its index in :data:`ACTIONS`, whichever files exist.
+    of an action is its index in :data:`ACTIONS`, regardless of the files that exist.
 
     * **train**: windows of the files `train/{action}/{action}_{i}.txt`, without the validation files. Every
       second frame is taken; the even and the odd frames are both valid recordings, and both are used.
@@ -67,8 +67,8 @@ class CMUMocap(ExpmapDataset):
         ValueError: If an argument is out of its range, a file is damaged, or a test file is too short.
 
     Note:
-        Mean and deviation are taken over all frames of all files in `train`, including the validation files
-        and those of unselected actions, so that all splits share one space, the published one. A training
+        Mean and deviation are taken over all frames of all files in `train`, including validation
+        files and unselected actions, so that the z-scores of all splits equal the published ones. A training
         file that is too short for one window is left out, and named in the warning.
 
         With at most 50 observed and 25 future frames, `future` begins at the same frames as the published

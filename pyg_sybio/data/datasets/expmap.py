@@ -277,7 +277,7 @@ class ExpmapDataset(MotionDataset):
 def _test_spans(
     store: MotionStore, benchmark: Benchmark, actions: Sequence[str], sampling: Sampling
 ) -> list[Span]:
-    """The eight fixed windows of each action, from the even frames of its test files in turn.
+    """The eight fixed windows of each action, from the even frames of its test files alternately.
 
     If windows are longer than the published ones, their starts are drawn for the greater length. Shorter
     windows are cut out of the published ones, so that `future` begins at the same frame.

@@ -49,7 +49,7 @@ class Human36M(ExpmapDataset):
     r"""The Human3.6M benchmark in angle space: recognise one of fifteen actions, predict the next second.
 
     `x` and `future` are the z-scores of the exponential maps of 20 joints, at 25 frames per second. The label
-    of an action is its index in :data:`ACTIONS`, whichever files exist.
+    of an action is its index in :data:`ACTIONS`, regardless of the files that exist.
 
     * **train**: windows of the files `S{subject}/{action}_{1,2}.txt` of subjects 1, 6, 7, 8, 9 and 11,
       without the validation subject. Every second frame is taken; the even and the odd frames are both valid
@@ -62,7 +62,7 @@ class Human36M(ExpmapDataset):
     Args:
         root: The folder that contains `S1`, `S5`, ...
         split: `"train"`, `"val"` or `"test"`.
-        validation_subject: The subject that is held out of `"train"` and forms `"val"`, customarily 11. With
+        validation_subject: The subject that is held out of `"train"` and forms `"val"`, usually 11. With
             `None`, `"train"` has all six.
         actions: The actions to take clips from.
         sampling, transforms, storage: As in :class:`~pyg_sybio.data.datasets.expmap.ExpmapDataset`; the
@@ -79,8 +79,9 @@ class Human36M(ExpmapDataset):
 
     Note:
         Mean and deviation are taken over all frames of all six training subjects, before downsampling,
-        including the validation subject and unselected actions, so that all splits share one space, the
-        published one. A training file that is too short for one window is left out, and named in the warning.
+        including the validation subject and unselected actions, so that the z-scores of all splits equal the
+        published ones. A training file that is too short for one window is left out, and named in the
+        warning.
 
         Test windows start at `randint(16, T - 150)` in a file of `T` frames (after downsampling), followed by
         50 observed and 100 future frames. Up to these lengths, `future` begins where the published targets

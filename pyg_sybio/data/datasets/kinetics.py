@@ -22,7 +22,7 @@ class KineticsSkeleton(MotionDataset):
 
     One person per clip. A joint is `x, y, score`, with coordinates in fractions of the image relative to its
     centre, and zero where it was not found. A clip has 300 frames; the last 10 are the future. Its label is
-    its `label_index`, whichever files exist.
+    its `label_index`, regardless of the files that exist.
 
     * **train**, **val**: `kinetics_train`, divided by `validation`;
     * **test**: `kinetics_val`, on which published results are measured.

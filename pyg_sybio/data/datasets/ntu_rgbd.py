@@ -28,8 +28,8 @@ class NTURGBD(MotionDataset):
 
     Up to two persons, the one who moves most first; centred on the first person's spine and rotated to a
     common view in the first frame. The last 10 frames are the future. The label of a clip is the number of
-    its action minus one, whichever files exist. Samples with missing or incomplete skeletons (302 and 535
-    names in the authors' lists) are left out.
+    its action minus one, regardless of the files that exist. Samples with missing or incomplete skeletons
+    (302 and 535 names in the authors' lists) are left out.
 
     Args:
         root: The folder of the files, in subfolders or not.

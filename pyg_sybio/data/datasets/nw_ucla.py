@@ -16,8 +16,8 @@ from pyg_sybio.data.transforms import AlignView, Center, FillMissing
 class NWUCLA(MotionDataset):
     r"""Northwestern-UCLA, from its JSON files (`a01_s01_e00_v01.json`).
 
-    One person, 20 joints of a Kinect v1, in metres. The label of a clip is its `label` minus one, whichever
-    files exist. The usual protocol trains on views 1 and 2 and tests on view 3.
+    One person, 20 joints of a Kinect v1, in metres. The label of a clip is its `label` minus one, regardless
+    of the files that exist. The usual protocol trains on views 1 and 2 and tests on view 3.
 
     Args:
         root: The folder of the files, in subfolders or not.

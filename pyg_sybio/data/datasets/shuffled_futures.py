@@ -13,8 +13,8 @@ class ShuffledFutures(Dataset):
     The chosen samples are put in a random order, and each gets the future of the one before, with its mask;
     the first gets the future of the last. With two or more chosen samples, all of them have a wrong future.
     The choice depends only on the number of samples, the share and the seed, not on the global generator or
-    the epoch; the samples of a smaller share are among those of a larger one. Everything but the future is
-    unchanged.
+    the epoch; samples that a smaller share chooses are also chosen by a larger one. Everything but the future
+    is unchanged.
 
     Args:
         dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, if not all of it was

@@ -22,7 +22,7 @@ class TwoTaskSample:
     r"""Observed part of a clip, and the future that the model predicts from it.
 
     Args:
-        observed: The observed frames; frames that fill the front are copies of real ones.
+        observed: The observed frames; padding at the front consists of copies of real frames.
         future: The frames after them, zero and not present after the end of the clip.
     """
 
@@ -120,10 +120,8 @@ def ratio_range(observation_ratio: ObservationRatio) -> tuple[float, float]:
     ends = tuple(observation_ratio) if isinstance(observation_ratio, Sequence) else (observation_ratio,) * 2
     numbers = all(isinstance(end, int | float) for end in ends)
     if not numbers or len(ends) != 2 or not 0 < ends[0] <= ends[1] <= 1:
-        raise ValueError(
-            f"'observation_ratio' is {observation_ratio!r}, expected a number above 0 and at most 1, "
-            "or two of them, the lower one first"
-        )
+        expected = "a number above 0 and at most 1, or two of them, the lower one first"
+        raise ValueError(f"'observation_ratio' is {observation_ratio!r}, expected {expected}")
     return ends[0], ends[1]
 
 

@@ -54,10 +54,8 @@ def find_asf(path: Path) -> Path:
             return named[0]
     if len(skeletons) != 1:
         names = few((other.name for other in skeletons), 10) or "none"
-        raise FileNotFoundError(
-            f"{path} needs its skeleton: the .asf files next to it are {names}, "
-            f"expected {path.stem.split('_')[0]}.asf or only one"
-        )
+        expected = f"expected {path.stem.split('_')[0]}.asf or only one"
+        raise FileNotFoundError(f"{path}: the .asf files in its folder are {names}, {expected}")
     return skeletons[0]
 
 
@@ -86,10 +84,8 @@ def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
 
     def finish() -> None:
         if missing:
-            raise ValueError(
-                f"{lines.where}: frame {number} ends without {few(sorted(missing), 5)}, "
-                f"expected the root and all bones that move in {rig.source}"
-            )
+            expected = f"expected the root and all bones that move in {rig.source}"
+            raise ValueError(f"{lines.where}: frame {number} lacks {few(sorted(missing), 5)}, {expected}")
         values.extend(frame)
 
     for words in lines.words():

@@ -71,10 +71,8 @@ class AnnotationFile:
             for name in names:
                 other = parts.setdefault(name, {}).setdefault(protocol, found["part"])
                 if other != found["part"]:
-                    raise ValueError(
-                        f"{self.path}, split {shown(split)} has the id {shown(name)}, which is also in "
-                        f"{other}: expected it once"
-                    )
+                    where = f"{self.path}, split {shown(split)}"
+                    raise ValueError(f"{where} has the id {shown(name)}, which is also in {other}")
         return parts
 
 
@@ -155,10 +153,8 @@ def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: st
     if skeleton is None:
         if (name := _SKELETONS.get((num_coordinates, num_joints))) is None:
             known = ", ".join(f"{joints} of {size}" for size, joints in _SKELETONS)
-            raise ValueError(
-                f"'keypoint' has {num_joints} joints of {num_coordinates} coordinates, expected {known}, "
-                "or a skeleton for other ones"
-            )
+            found = f"'keypoint' has {num_joints} joints of {num_coordinates} coordinates"
+            raise ValueError(f"{found}, expected {known}, or a skeleton for other joints")
         skeleton = load_skeleton(name)
     if num_coordinates != _num_coordinates(skeleton) or num_joints != skeleton.num_joints:
         raise ValueError(

@@ -199,7 +199,7 @@ def load_asf(path: str | Path) -> AsfRig:
             continue
         elif section and word in ("begin", "end"):
             if len(words) > 1 or inside == (word == "begin"):
-                lines.fail(shown(" ".join(words)), "'begin' and 'end' in turn, each on a line of its own")
+                lines.fail(shown(" ".join(words)), "alternately 'begin' and 'end', each on its own line")
             inside = word == "begin"
             if section == ":bonedata" and inside:
                 if len(bones) == MAX_JOINTS:
@@ -287,7 +287,7 @@ def _bone(block: _Block, metres: float, turn: float) -> AsfBone:
 def _children(
     path: Path, bones: Mapping[str, AsfBone], links: Sequence[tuple[int, list[str]]]
 ) -> dict[str, list[str]]:
-    """The children of each bone that has any."""
+    """The children of each bone that has children."""
     children: dict[str, list[str]] = {}
     seen: dict[str, int] = {}
     for line, (parent, *own) in links:

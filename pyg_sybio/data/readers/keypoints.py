@@ -80,10 +80,8 @@ def _json_array(path: Path, document: Any) -> np.ndarray:
     while isinstance(inner, list) and inner:
         depth, inner = depth + 1, inner[0]
     if depth not in (3, 4):
-        raise ValueError(
-            f"{path} has {shown(document)} at a depth of {depth}, expected lists [T][M][C] or [P][T][M][C], "
-            "or a list of COCO results"
-        )
+        expected = "lists [T][M][C] or [P][T][M][C], or a list of COCO results"
+        raise ValueError(f"{path} is {shown(document)}, nested {depth} levels deep, expected {expected}")
     return to_array(document, [None] * depth, str(path), null=True)
 
 

@@ -49,7 +49,7 @@ import torch
 from pyg_sybio.data.motion import TENSORS, Motion
 from pyg_sybio.data.readers.nested import shown, to_array
 from pyg_sybio.data.readers.npz_file import NpzFile
-from pyg_sybio.files import parse_json, read_json, write_whole
+from pyg_sybio.files import parse_json, read_json, write_text, write_whole
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 
 OTHERS = ("skeleton", "frame_rate", "label", "ids", "tracks", "source")
@@ -144,20 +144,16 @@ def _missing(
     lost = nan.all(-1)
     if (nan.any(-1) != lost).any():
         person, frame, joint = np.argwhere(nan.any(-1) != lost)[0].tolist()
-        raise ValueError(
-            f"{path}, 'poses' is partly NaN for person {person}, frame {frame}, "
-            f"joint '{skeleton.joints[joint]}', expected only numbers or only NaN"
-        )
+        place = f"person {person}, frame {frame}, joint '{skeleton.joints[joint]}'"
+        raise ValueError(f"{path}, 'poses' is partly NaN for {place}, expected only numbers or only NaN")
     if present is None:
         present = ~lost
     if present.shape != lost.shape:
         raise ValueError(f"{path}, 'present' has shape {list(present.shape)}, expected {list(lost.shape)}")
     if (present & lost).any():
         person, frame, joint = np.argwhere(present & lost)[0].tolist()
-        raise ValueError(
-            f"{path}, 'poses' is NaN for person {person}, frame {frame}, joint '{skeleton.joints[joint]}', "
-            "which is present: expected numbers there"
-        )
+        place = f"person {person}, frame {frame}, joint '{skeleton.joints[joint]}'"
+        raise ValueError(f"{path}, 'poses' is NaN for {place}, which is present: expected numbers there")
     return np.where(nan, poses.dtype.type(0), poses), present
 
 
@@ -335,8 +331,7 @@ def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
     values = {name: value for name in OTHERS if (value := getattr(motion, name)) is not None}
     values |= {"skeleton": motion.skeleton.to_dict(), "ids": dict(motion.ids), "tracks": list(motion.tracks)}
     if path.suffix.lower() == ".json":
-        text = _json(motion, values, arrays, extra_arrays)
-        write_whole(path, lambda file: file.write(text.encode()))
+        write_text(path, _json(motion, values, arrays, extra_arrays))
         return
     values |= {name: json.dumps(values[name]) for name in ("skeleton", "ids")}
     content = {**arrays, **values, "tracks": np.array(motion.tracks, np.int64), **extra_arrays}

@@ -23,7 +23,7 @@ from pyg_sybio.data.readers.text import all_lines_of, to_count, to_floats
 from pyg_sybio.skeleton import load_skeleton
 
 ACTIONS = listed("ntu_actions.txt")
-"""The classes A1 to A120 in order, as spelt by the authors; the first 60 are those of NTU RGB+D."""
+"""The classes A1 to A120 in order, as spelt by the authors; NTU RGB+D has the first 60."""
 
 FRAME_RATE = 30.0
 BODY_FIELDS = 10
@@ -197,9 +197,7 @@ def _known(path: Path, bodies: Sequence[_Body]) -> np.ndarray:
         if wrong.any():
             body, joint = np.argwhere(wrong)[0]
             values = ", ".join(f"{value:g}" for value in joints[body, joint, _USED])
-            raise ValueError(
-                f"{path}, line {bodies[body].start + joint + 1} has position and tracking state {values}, "
-                f"expected {expected}"
-            )
+            where = f"{path}, line {bodies[body].start + joint + 1}"
+            raise ValueError(f"{where} has position and tracking state {values}, expected {expected}")
     present = (used[..., :3] != 0).any(-1)
     return np.concatenate([used[..., :3], np.stack([state / 2 * present, present], axis=-1)], axis=-1)

@@ -102,10 +102,8 @@ def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields:
         if wrong.any():
             person, frame, joint = wrong.nonzero()[0].tolist()
             found = ", ".join(f"{value:g}" for value in values[person, frame, joint].tolist())
-            raise ValueError(
-                f"{where} has {found} for person {person}, frame {frame}, joint '{skeleton.joints[joint]}', "
-                f"expected {what}"
-            )
+            place = f"person {person}, frame {frame}, joint '{skeleton.joints[joint]}'"
+            raise ValueError(f"{where} has {found} for {place}, expected {what}")
     poses = values[..., : skeleton.num_features].masked_fill(~present[..., None], 0.0)
     if confidence is not None:
         confidence = confidence.masked_fill(~present, 0.0)

@@ -13,7 +13,7 @@ MAX_BYTES = 2**28
 """Largest size of a text file that is read as a whole: over half an hour of one person in any format."""
 
 MAX_LINES = 2**22
-"""Largest number of lines of such a file, which are all in memory, as one object each."""
+"""Largest number of lines of such a file, because each line becomes an object in memory."""
 
 
 class Lines:
@@ -62,7 +62,7 @@ class Lines:
 def all_lines_of(path: Path) -> list[bytes]:
     """The lines of a text file, for formats that are much faster to read at once than line by line.
 
-    Without a byte order mark at the beginning and white space at the end.
+    A byte order mark at the beginning and white space at the end are left out.
 
     Raises:
         ValueError: If the file is larger than :data:`MAX_BYTES`, has more than :data:`MAX_LINES` lines, or a

@@ -81,7 +81,7 @@ def summarise(
         labels: A CSV file with class, split and ids of every file (:func:`read_clip_table`). (default:
             `clips.csv` in the folder, if it exists)
         pattern: A regular expression that takes them from the file names (:func:`match_clip_pattern`).
-        besides: Files in the folder that are not motions, such as the skeleton's.
+        besides: Files in the folder that are not motions, such as a skeleton.
         num_processes: Largest number of processes that read. (default: one per core, if they save time)
         progress: Whether to show a progress bar on stderr.
 

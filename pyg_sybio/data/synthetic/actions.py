@@ -74,10 +74,9 @@ def pose_of(groups: Mapping[str, Any], named: Mapping[str, Pose]) -> Pose:
     """A pose from its angles by group.
 
     Args:
-        groups: Angles of the limbs on the `left` and on the `right` or on `both` sides, which are named
-            without their side, and of the rest of the `body`; or `pose`, the name of a pose that these
-            change.
-        named: The poses with a name.
+        groups: `left`, `right` and `both` hold the angles of the limbs on these sides, named without their
+            side, and `body` holds the other angles. `pose` is the name of a pose that these angles change.
+        named: The poses that have a name.
     """
     pose = dict(named.get(groups.get("pose", ""), {}))
     for group, sides in (("both", ("left", "right")), ("left", ("left",)), ("right", ("right",))):

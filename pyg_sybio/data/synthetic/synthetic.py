@@ -199,11 +199,12 @@ _MAX_NUMBERS = 2**27  # of all clips, which are kept in memory
 class SyntheticMotions(PositionDataset):
     r"""Synthetic human motions, made by forward kinematics on a chosen skeleton.
 
-    Twelve cyclic actions (:data:`~pyg_sybio.data.synthetic.actions.ACTIONS`) of persons of random size and
-    proportions, at a random phase, tempo (slowly drifting), amplitude and personal variation, left- or
-    right-handed, facing up to 60 degrees away from `+z`, who always sway a little. An action keeps its rhythm
-    in the whole clip, so that the future follows from the observed frames. The soles stay on the ground
-    except in jumps and running steps, whose flights are ballistic; walkers and runners travel.
+    A clip shows one of twelve cyclic actions (:data:`~pyg_sybio.data.synthetic.actions.ACTIONS`), performed
+    by a left- or right-handed person of random size and proportions, at a random phase, tempo (slowly
+    drifting), amplitude and personal variation. The person faces up to 60 degrees away from `+z` and always
+    sways a little. An action keeps its rhythm in the whole clip, so that the future follows from the observed
+    frames. The soles stay on the ground except in jumps and running steps, whose flights are ballistic;
+    walkers and runners travel.
 
     An item is a `Data` with `x` (observed), `future` and `y` (class).
 
@@ -338,9 +339,9 @@ class SyntheticMotions(PositionDataset):
 
 
 def _balanced_labels(seed: int, num_clips: int) -> np.ndarray:
-    """Labels: each action once per run of as many clips as there are actions, in random order."""
+    """Labels in which every run of `len(ACTIONS)` clips has each action once, in random order."""
     num_runs = math.ceil(num_clips / len(ACTIONS))
-    # The third number makes these generators different from those of the clips.
+    # The third number makes these generators different from the generators of the clips.
     runs = [np.random.default_rng((seed, run, 1)).permutation(len(ACTIONS)) for run in range(num_runs)]
     return np.concatenate(runs)[:num_clips]
 

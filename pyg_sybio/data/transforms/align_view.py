@@ -14,8 +14,8 @@ _DEGENERATE = 1e-4
 class AlignView(LinearTransform):
     r"""Rotate a motion so that its first person stands along z with the shoulders along x (NTU RGB+D).
 
-    With `v` the vector between the two joints of `vertical` and `h` the one between those of `horizontal`, in
-    one frame of the first person, the whole motion is rotated about the origin by
+    With `v` and `h` the vectors from the first to the second joint of `vertical` and `horizontal`, in one
+    frame of the first person, the whole motion is rotated about the origin by
 
     .. math::
         R = \begin{pmatrix} e_x & e_y & e_z \end{pmatrix}^{\top}, \quad
@@ -57,10 +57,8 @@ class AlignView(LinearTransform):
     def matrices(self, motion: Motion) -> Tensor:
         space = space_of(motion, self)
         if motion.num_spatial != 3:
-            raise ValueError(
-                f"AlignView rotates in space, but skeleton '{motion.skeleton.name}' has coordinates "
-                f"'{motion.skeleton.coordinates}', expected 'xyz'"
-            )
+            found = f"skeleton '{motion.skeleton.name}' has coordinates '{motion.skeleton.coordinates}'"
+            raise ValueError(f"AlignView rotates in space, but {found}, expected 'xyz'")
         joints = [motion.skeleton.joint_index(name) for name in (*self.vertical, *self.horizontal)]
         low, high, right, left = space[:, :, joints].double().unbind(2)  # [P, T, 3] each
         up, across = high - low, left - right

@@ -95,10 +95,8 @@ def space_of(motion: Motion, transform: BaseTransform) -> Tensor:
         ValueError: If the poses are rotations, naming the transform.
     """
     if not motion.num_spatial:
-        raise ValueError(
-            f"{type(transform).__name__} moves positions, but skeleton '{motion.skeleton.name}' has "
-            f"rotations (coordinates '{motion.skeleton.coordinates}'), expected 'xyz', 'xy' or 'xy+score'"
-        )
+        found = f"skeleton '{motion.skeleton.name}' has rotations ('{motion.skeleton.coordinates}')"
+        raise ValueError(f"{type(transform).__name__} is only for positions, but {found}")
     return motion.poses[..., : motion.num_spatial]
 
 

@@ -32,10 +32,8 @@ class Shift(InvertibleTransform):
 
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
         if len(self.offset) != space_of(motion, self).size(-1):
-            raise ValueError(
-                f"'offset' has {len(self.offset)} numbers, but skeleton '{motion.skeleton.name}' "
-                f"({motion.skeleton.coordinates}) has {motion.num_spatial} coordinates"
-            )
+            found = f"skeleton '{motion.skeleton.name}' has {motion.num_spatial} coordinates"
+            raise ValueError(f"'offset' has {len(self.offset)} numbers, but {found}")
         offset = motion.poses.new_tensor(self.offset)
         return shift_space(motion, offset, self), offset
 

@@ -32,7 +32,7 @@ ENTRIES = {
 }
 
 
-def test_read_a_table(tmp_path: Path) -> None:
+def test_a_table_gives_the_entry_of_each_file(tmp_path: Path) -> None:
     assert read_clip_table(_table(tmp_path, TABLE), FILES) == ENTRIES
 
 
@@ -48,7 +48,7 @@ def test_read_a_table(tmp_path: Path) -> None:
     ],
     ids=["byte order mark", "DOS", "blank lines", "no end", "spaces", "dots"],
 )
-def test_the_same_table_in_other_forms(text: str | bytes, tmp_path: Path) -> None:
+def test_equivalent_csv_forms_give_the_same_entries(text: str | bytes, tmp_path: Path) -> None:
     assert read_clip_table(_table(tmp_path, text), FILES) == ENTRIES
 
 
@@ -94,7 +94,7 @@ def test_errors_name_line_and_column(change: tuple[str, str], message: str, tmp_
     assert str(path) in str(error.value)
 
 
-def test_damaged_tables(tmp_path: Path) -> None:
+def test_damaged_tables_are_refused(tmp_path: Path) -> None:
     refused = 0
     for mutation in mutations(TABLE.encode(), count=300):
         path = _table(tmp_path, mutation.content)
@@ -119,7 +119,7 @@ def _second_parse(content: bytes) -> dict[str, ClipEntry]:
     return entries
 
 
-def test_patterns() -> None:
+def test_named_groups_of_a_pattern_give_label_split_and_ids() -> None:
     files = ["train/walk/s1_2.bvh", "test/jump up/s10_3.bvh"]
     entries = match_clip_pattern(r"(?P<split>\w+)/(?P<label>[^/]+)/s(?P<subject>\d+)_\d+\.bvh", files)
     assert entries == {
@@ -142,12 +142,12 @@ def test_patterns() -> None:
         (r"(?P<label>\w+)_(?P<split>\d)\.bvh", "file 'walk_1.bvh', column 'split' is '1', expected train"),
     ],
 )
-def test_wrong_patterns(pattern: str, message: str) -> None:
+def test_wrong_patterns_are_refused(pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         match_clip_pattern(pattern, ["walk_1.bvh", "jump_1.bvh"])
 
 
-def test_natural_order() -> None:
+def test_numbers_in_names_are_sorted_by_value() -> None:
     names = ["A010", "2", "walk 10", "10", "walk", "walk 2", "1", "A9"]
     assert sorted(names, key=natural) == ["1", "2", "10", "A9", "A010", "walk", "walk 2", "walk 10"]
     # Numbers that differ in leading zeros are equal, so they are sorted by their text.

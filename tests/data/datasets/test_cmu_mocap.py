@@ -148,7 +148,7 @@ def test_both_phases_together_contain_all_frames(complete_root: Path) -> None:
         np.testing.assert_array_equal(frames_of(dataset.store.motion(clip)), expected)
 
 
-def test_test_clips_follow_the_protocol(complete_root: Path, published_clips: CMUMocap) -> None:
+def test_test_windows_follow_the_published_protocol(complete_root: Path, published_clips: CMUMocap) -> None:
     assert len(published_clips) == 64
     assert torch.cat([item.y for item in published_clips]).tolist() == [c for c in range(8) for _ in range(8)]
     index = 0
@@ -161,7 +161,7 @@ def test_test_clips_follow_the_protocol(complete_root: Path, published_clips: CM
             index += 1
 
 
-def test_shorter_test_clips_keep_the_published_targets(
+def test_shorter_test_windows_keep_the_published_targets(
     complete_root: Path, published_clips: CMUMocap
 ) -> None:
     short = CMUMocap.from_settings(root=complete_root, split="test", num_observed=20, num_future=10)
@@ -209,7 +209,7 @@ def stacked(dataset: CMUMocap) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     return x, future, torch.stack([frames_of(dataset.motion(index)) for index in range(len(dataset))])
 
 
-def test_motion_errors_equal_those_of_the_raw_files(published_clips: CMUMocap) -> None:
+def test_motion_errors_equal_the_errors_on_raw_files(published_clips: CMUMocap) -> None:
     x, future, raw = stacked(published_clips)
     errors = published_clips.motion_errors(ZeroVelocity()(x, 25), future)
     assert list(errors) == ["angle_mae", "mpjpe_mm"] and errors["angle_mae"].shape == (64, 25)
@@ -230,7 +230,7 @@ def test_motion_errors_equal_those_of_the_raw_files(published_clips: CMUMocap) -
     assert published_clips.motion_errors(future, future)["angle_mae"].max() < 1e-6
 
 
-def test_predicted_constant_columns_and_root_do_not_matter(published_clips: CMUMocap) -> None:
+def test_errors_ignore_predicted_constant_columns_and_the_root(published_clips: CMUMocap) -> None:
     x, future, _ = stacked(published_clips)
     prediction = ZeroVelocity()(x, 25)
     changed = prediction.flatten(-2).clone()
@@ -285,7 +285,7 @@ def test_mirrored_z_scores_equal_z_scores_of_the_mirrored_recording(root: Path) 
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark")
-def test_evaluation_with_mirror_images(
+def test_evaluation_averages_over_clips_and_their_mirror_images(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit("cmu_mocap", [*two_steps(root, tmp_path), *TINY_TRAINER, "--trainer.val_check_interval=2"])
@@ -319,7 +319,7 @@ def test_missing_files_are_named_in_one_warning(root: Path) -> None:
     ]
 
 
-def test_a_short_training_file_is_left_out_with_the_warning(root: Path) -> None:
+def test_a_short_training_file_is_left_out_with_a_warning(root: Path) -> None:
     path = root / "train" / "running" / "running_3.txt"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:148]))
     with pytest.warns(

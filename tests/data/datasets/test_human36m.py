@@ -76,7 +76,7 @@ def stacked(dataset: Human36M) -> tuple[torch.Tensor, torch.Tensor]:
     return x, future
 
 
-def test_used_columns_are_the_published_ones() -> None:
+def test_used_columns_equal_the_published_columns() -> None:
     assert list(USED_COLUMNS) == USED
     whole = load_skeleton("h36m32")
     assert [whole.joint_index(name) for name in whole.subset("used").joints] == [
@@ -175,7 +175,7 @@ def naive_zero_velocity(root: Path, action: str, num_future: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("num_future", [10, 25])
-def test_the_evaluator_equals_the_naive_one(
+def test_errors_of_zero_velocity_equal_a_naive_evaluation(
     complete_root: Path, long_horizon: Human36M, short_horizon: Human36M, num_future: int
 ) -> None:
     dataset = {10: short_horizon, 25: long_horizon}[num_future]
@@ -199,7 +199,7 @@ def test_the_evaluator_equals_the_naive_one(
         np.testing.assert_allclose(from_files, expected, atol=1e-9)
 
 
-def test_both_horizons_have_the_same_clips(long_horizon: Human36M, short_horizon: Human36M) -> None:
+def test_both_horizons_have_the_same_windows(long_horizon: Human36M, short_horizon: Human36M) -> None:
     for index in (0, 55, 119):
         assert torch.equal(short_horizon[index].x, long_horizon[index].x)
         assert torch.equal(short_horizon[index].future, long_horizon[index].future[:, :10])
@@ -214,7 +214,7 @@ def test_a_shorter_observation_keeps_the_published_targets(
         assert torch.equal(frames_of(other.motion(index)), frames_of(long_horizon.motion(7 * 8 + index))[30:])
 
 
-def test_starts_of_longer_clips_are_drawn_for_their_length(complete_root: Path) -> None:
+def test_starts_of_longer_windows_are_drawn_for_their_length(complete_root: Path) -> None:
     longer = Human36M.from_settings(
         root=complete_root, split="test", num_observed=60, num_future=110, actions=["posing"]
     )
@@ -248,7 +248,7 @@ def test_a_prediction_restores_constant_columns_to_their_training_value(long_hor
     assert (frames[..., varying] != mean[varying]).all()
 
 
-def test_transforms_before_and_after_the_z_scores(complete_root: Path) -> None:
+def test_transforms_change_only_their_part_of_a_sample(complete_root: Path) -> None:
     torch.manual_seed(0)
     whole = Human36M(root=complete_root, split="val")
     dropped = Human36M.from_settings(root=complete_root, split="val", corrupt=DropJoints(p=0.5))
@@ -283,7 +283,7 @@ def root(complete_root: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_action_without_one_of_its_test_files_has_no_test_clips(root: Path) -> None:
+def test_an_action_without_one_of_its_test_files_has_no_test_windows(root: Path) -> None:
     (root / "S5" / "eating_2.txt").unlink()
     with pytest.warns(UserWarning, match=r"files of the benchmark are missing: .*S5/eating_2\.txt") as caught:
         dataset = Human36M(root=root, split="test")
@@ -331,7 +331,7 @@ def test_wrong_arguments_are_named(complete_root: Path, arguments: dict[str, obj
         Human36M.from_settings(root=complete_root, **arguments)  # type: ignore[arg-type]
 
 
-def test_a_target_with_gaps_has_no_error(long_horizon: Human36M) -> None:
+def test_errors_of_incomplete_targets_are_refused(long_horizon: Human36M) -> None:
     _, future = stacked(long_horizon)
     mask = torch.ones(future.shape[:3], dtype=torch.bool)
     assert long_horizon.motion_errors(future, future, mask)["angle_mae"].max() < 1e-6

@@ -73,7 +73,7 @@ def test_the_folders_are_the_splits_and_validation_is_part_of_training(root: Pat
             assert int(clip.y) == json.loads(path.read_text())["label_index"]
 
 
-def test_one_person_relative_to_the_image_center(root: Path) -> None:
+def test_clips_have_one_person_relative_to_the_image_center(root: Path) -> None:
     clips = make(root, split="test")
     for index, path in enumerate(sources(clips)):
         frames = json.loads(path.read_text())["data"]
@@ -129,7 +129,7 @@ def test_a_file_must_agree_with_its_list(root: Path, tmp_path: Path) -> None:
         make(folder, split="test")
 
 
-def test_wrong_arguments_and_folders(root: Path, tmp_path: Path) -> None:
+def test_wrong_arguments_and_folders_are_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'split' is 'dev'"):
         make(root, split="dev")
     with pytest.raises(ValueError, match="'validation' is None, expected a share"):

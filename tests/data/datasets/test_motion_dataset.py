@@ -38,7 +38,7 @@ def frames_first(values: Tensor, num_persons: int = 1) -> Tensor:
     return torch.stack([person.transpose(0, 1) for person in values.chunk(num_persons)])
 
 
-def test_contract_and_repr() -> None:
+def test_data_sets_and_samples_have_the_documented_attributes() -> None:
     clips = dataset([clip(10, "sit"), clip(12)])
     assert repr(clips) == "MotionDataset(2, skeleton='ntu25', classes=2, frames=6+4 at 30 Hz)"
     assert (clips.skeleton, clips.class_names, clips.num_classes) == (NTU, ("sit", "wave"), 2)
@@ -70,7 +70,7 @@ def test_frames_after_the_end_of_a_short_clip_are_masked() -> None:
     assert torch.equal(sample.x[:, :3], sample.x[:, 3:])
 
 
-def test_persons_not_observed_are_left_out() -> None:
+def test_persons_who_are_not_observed_are_left_out() -> None:
     motion = clip(10, num_persons=3)
     present = motion.present.clone()
     present[1, :6] = False  # appears only in the future
@@ -111,7 +111,7 @@ def test_a_window_predicts_more_than_it_observes() -> None:
     assert clips[1].future_mask.all()
 
 
-def test_fixed_spans_and_chosen_clips() -> None:
+def test_samples_come_only_from_the_given_spans_or_clips() -> None:
     motions = [clip(30), clip(30)]
     clips = dataset(motions, spans=[Span(1, 5, 15), Span(0, 2, 30, split=20)])
     torch.testing.assert_close(frames_first(clips[0].x), motions[1].poses[:, 5:11])
@@ -188,7 +188,7 @@ def test_windows_are_sped_up_and_slowed_down_about_their_center() -> None:
         assert window.mean().item() == pytest.approx(29.5, abs=1e-4)
         speeds.append(steps[0].item())
     assert 0.5 - 1e-4 <= min(speeds) < 0.6 and 1.7 < max(speeds) <= 2 + 1e-4
-    assert 15 < sum(speed < 1 for speed in speeds) < 35  # about as many slower as faster ones
+    assert 15 < sum(speed < 1 for speed in speeds) < 35  # faster and slower about equally often
     # At the ends of the clip, the window is shifted so that it stays inside.
     for index in (0, 2):
         for _ in range(20):
@@ -285,17 +285,17 @@ def test_weights_draw_classes_then_clips_then_windows_uniformly() -> None:
     ("label", "message"),
     [(None, "clip of 10 has no label, expected one of sit, wave"), ("run", "clip of 10 has the label 'run'")],
 )
-def test_a_clip_without_a_known_class(label: str | None, message: str) -> None:
+def test_clips_without_a_known_class_are_refused(label: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataset([clip(12), clip(10, label)])
 
 
-def test_a_class_twice() -> None:
+def test_repeated_class_names_are_refused() -> None:
     with pytest.raises(ValueError, match="'class_names' has 'wave' twice"):
         dataset([clip(12)], class_names=("wave", "wave"))
 
 
-def test_frame_rates_agree() -> None:
+def test_clips_with_different_frame_rates_are_refused() -> None:
     other = clip(10).replace(frame_rate=25.0)
     with pytest.raises(ValueError, match="clip of 10 has 25 Hz, expected 30 Hz"):
         dataset([clip(12), other])
@@ -329,7 +329,7 @@ def test_frame_rates_agree() -> None:
         ({"clips": []}, "there is no clip to take samples from"),
     ],
 )
-def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> None:
+def test_arguments_out_of_range_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataset([clip(10)], **arguments)
 

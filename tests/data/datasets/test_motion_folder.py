@@ -60,7 +60,7 @@ def test_linked_folders_are_included(folder: Path, tmp_path: Path) -> None:
     assert _names(_make(folder, split="test", hold_out={"style": ["young"]})) == names
 
 
-def test_leave_one_style_out(folder: Path) -> None:
+def test_hold_out_leaves_one_style_out(folder: Path) -> None:
     splits = {
         split: _make(folder, split=split, hold_out={"style": ["young"]}, validation=0.4)
         for split in ("train", "val", "test")
@@ -88,12 +88,12 @@ def test_an_item_is_the_end_of_its_clip(folder: Path) -> None:
     assert batch.x.shape == (4 * 17, 20, 3)
 
 
-def test_windows(folder: Path) -> None:
+def test_windows_begin_at_multiples_of_the_stride(folder: Path) -> None:
     clips = _make(folder, hold_out={"take": [2]}, window_stride=5)
     assert len(clips) == 6 * 4  # windows of 25 frames begin at 0, 5, 10 and 15
 
 
-def test_fractions_for_test_and_validation(folder: Path) -> None:
+def test_shares_of_each_class_are_held_out_for_test_and_validation(folder: Path) -> None:
     names = [_names(_make(folder, split=s, hold_out=0.25, validation=0.3)) for s in ("train", "val", "test")]
     assert [len(part) for part in names] == [6, 3, 3]
     assert len(set().union(*names)) == 12
@@ -109,7 +109,7 @@ def _said_by_name(folder: Path, split_of: dict[str, str]) -> None:
     shutil.rmtree(folder / "old"), shutil.rmtree(folder / "young")
 
 
-def test_a_pattern_instead_of_a_table(folder: Path) -> None:
+def test_a_pattern_can_replace_the_table(folder: Path) -> None:
     _said_by_name(folder, {"1": "train", "2": "test"})
     pattern = r"(?P<split>\w+)/(?P<style>\w+)/(?P<label>.+)_\d\.npz"
     train, test = (_make(folder, pattern=pattern, split=split) for split in ("train", "test"))
@@ -121,7 +121,7 @@ def test_a_pattern_instead_of_a_table(folder: Path) -> None:
     assert len(_make(folder, pattern=pattern, split="val", validation={"style": ["old"]})) == 3
 
 
-def test_labels_and_splits_in_the_files_themselves(tmp_path: Path) -> None:
+def test_labels_and_splits_can_come_from_the_files(tmp_path: Path) -> None:
     for index, split in enumerate(("train", "train", "val", "test")):
         motion = _clip(label=str(index % 2 + 9), ids={"split": split})
         write_motion(motion, tmp_path / f"{index}.npz")
@@ -131,7 +131,7 @@ def test_labels_and_splits_in_the_files_themselves(tmp_path: Path) -> None:
     assert [len(_make(tmp_path, split=split, validation=0.5)) for split in ("train", "val")] == [2, 1]
 
 
-def test_the_splits_of_a_pickle(tmp_path: Path) -> None:
+def test_the_splits_of_an_annotation_pickle_are_used(tmp_path: Path) -> None:
     annotations = [
         {
             "frame_dir": name,
@@ -208,7 +208,7 @@ def test_a_folder_of_openpose_frames_is_a_clip(tmp_path: Path) -> None:
     assert ((before != after).flatten(2).any(-1).any(0)).nonzero().flatten().tolist() == [15]
 
 
-def test_frame_rates(folder: Path) -> None:
+def test_recordings_are_resampled_to_the_given_frame_rate(folder: Path) -> None:
     fast = _clip(frame_rate=60.0)
     write_motion(fast, folder / "old" / "wave_1.npz")
     rounded = _clip(frame_rate=30.01)
@@ -237,7 +237,7 @@ def test_preprocessing_may_give_each_clip_its_own_tempo(folder: Path) -> None:
         _make(folder, hold_out=0.3, preprocess=limit)
 
 
-def test_preprocessing_and_precision(folder: Path) -> None:
+def test_double_precision_becomes_single_before_preprocessing(folder: Path) -> None:
     double = _clip(poses=torch.randn(1, 40, 17, 3, dtype=torch.float64))
     write_motion(double, folder / "old" / "wave_1.npz")
     clips = _make(folder, hold_out=0.3, preprocess=Center(joint="nose"))
@@ -246,7 +246,7 @@ def test_preprocessing_and_precision(folder: Path) -> None:
         assert poses.dtype == torch.float32 and not poses[:, 0, 0, :2].any()
 
 
-def test_joints_by_name(folder: Path) -> None:
+def test_joints_are_found_by_name(folder: Path) -> None:
     arms = Skeleton.from_dict(
         {
             "name": "arms",
@@ -295,12 +295,12 @@ def test_joints_by_name(folder: Path) -> None:
         ({"hold_out": 0.3, "skeleton": "ntu25"}, "expected the same units|coordinates"),
     ],
 )
-def test_wrong_arguments(changes: dict[str, Any], message: str, folder: Path) -> None:
+def test_wrong_arguments_are_refused(changes: dict[str, Any], message: str, folder: Path) -> None:
     with pytest.raises(ValueError, match=message):
         _make(folder, **changes)
 
 
-def test_wrong_folders(folder: Path, tmp_path: Path) -> None:
+def test_wrong_folders_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere is not a folder"):
         _make(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -323,7 +323,7 @@ def test_rotations_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_bandai_by_pattern(data_root: Path, tmp_path: Path) -> None:
+def test_a_pattern_labels_real_recordings(data_root: Path, tmp_path: Path) -> None:
     for path in (data_root / "bandai2").glob("dataset-2_walk*_001.bvh"):
         (tmp_path / path.name).symlink_to(path)
     pattern = r"dataset-2_(?P<label>.+)_(?P<style>[^_]+)_(?P<take>\d+)\.bvh"

@@ -106,7 +106,9 @@ def test_a_clip_without_a_body_is_named(make: Callable[..., NTURGBD]) -> None:
         make()
 
 
-def test_raw_frames_end_in_the_future(make: Callable[..., NTURGBD], root: Path) -> None:
+def test_a_sample_without_preprocessing_is_the_end_of_its_file(
+    make: Callable[..., NTURGBD], root: Path
+) -> None:
     clips = make(preprocess=[], fill=[])
     index = sources(clips).index(name(17, 3, 2, 2, 60))
     path = next(root.rglob(f"{name(17, 3, 2, 2, 60)}.skeleton"))
@@ -132,7 +134,7 @@ def test_a_clip_is_centred_and_turned_upright_rigidly(make: Callable[..., NTURGB
         assert across[1].abs() < 1e-5 and across[0] > 0
 
 
-def test_two_persons_one_of_whom_appears_late(tmp_path: Path) -> None:
+def test_the_frames_before_a_person_appears_are_filled(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     bodies = (Body(11), Body(22, start=14), Body(33, start=0, stop=3))  # the last body is seen too briefly
     write_ntu_file(tmp_path / f"{name(1, 1, 1, 1, 58)}.skeleton", rng, num_frames=40, bodies=bodies)
@@ -172,7 +174,7 @@ def test_of_three_simultaneous_bodies_two_are_kept_without_empty_frames(tmp_path
     assert motion.tracks == tuple(raw.tracks[person] for person in order[:2])
 
 
-def test_both_sizes_have_separate_stores(root: Path, tmp_path: Path) -> None:
+def test_both_numbers_of_classes_have_separate_stores(root: Path, tmp_path: Path) -> None:
     for _ in range(2):
         for classes in (60, 120):
             NTURGBD.from_settings(root=root, classes=classes, validation=None, cache=str(tmp_path))
@@ -188,7 +190,7 @@ def test_data_loader_workers_get_the_same_clips(make: Callable[..., NTURGBD]) ->
         assert torch.equal(one.x, other.x) and torch.equal(one.future, other.future)
 
 
-def test_groups_validate(make: Callable[..., NTURGBD]) -> None:
+def test_groups_can_be_held_out_for_validation(make: Callable[..., NTURGBD]) -> None:
     val = make(split="val", validation={"subject": ["2"]})
     assert {source[8:12] for source in sources(val)} == {"P002"}
     assert make(split="val", window_stride=2, validation={"subject": ["2"]}).spans[0].stop == 16
@@ -203,12 +205,14 @@ def test_groups_validate(make: Callable[..., NTURGBD]) -> None:
         ({"split": "tests"}, "'split' is 'tests'"),
     ],
 )
-def test_wrong_arguments(make: Callable[..., NTURGBD], arguments: dict[str, object], message: str) -> None:
+def test_wrong_arguments_are_refused(
+    make: Callable[..., NTURGBD], arguments: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         make(**arguments)
 
 
-def test_wrong_folders(tmp_path: Path) -> None:
+def test_wrong_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere is not a folder, expected files such as S001"):
         NTURGBD.from_settings(root=tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"has no file of NTU RGB\+D with 60 classes"):

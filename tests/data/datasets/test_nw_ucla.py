@@ -54,7 +54,7 @@ def test_views_and_subjects_divide_the_clips(made: Path) -> None:
             )
 
 
-def test_a_sample_is_the_file(made: Path) -> None:
+def test_a_sample_has_the_frames_of_its_file(made: Path) -> None:
     clips = NWUCLA.from_settings(
         root=made, split="test", num_observed=10, num_future=8, preprocess=[], fill=[]
     )
@@ -82,12 +82,12 @@ def test_a_sample_is_the_file(made: Path) -> None:
         ({"test_views": "3"}, "'view' is '3', expected a list"),
     ],
 )
-def test_wrong_arguments(made: Path, arguments: dict[str, object], message: str) -> None:
+def test_wrong_arguments_are_refused(made: Path, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NWUCLA.from_settings(root=made, **arguments)  # type: ignore[arg-type]
 
 
-def test_wrong_folders(tmp_path: Path) -> None:
+def test_wrong_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder, expected files such as a01_s01"):
         NWUCLA.from_settings(root=tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="has no file of Northwestern-UCLA"):
@@ -110,7 +110,7 @@ def test_the_recipe_trains_with_and_without_clips_for_validation(made: Path, tmp
 
 
 @pytest.mark.real_data
-def test_splits_of_the_real_files_are_those_of_their_names(data_root: Path) -> None:
+def test_splits_of_the_real_files_follow_their_names(data_root: Path) -> None:
     root = data_root / "nw_ucla"
     files = list(root.glob("*.json"))
     splits = {

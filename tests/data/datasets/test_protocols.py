@@ -38,7 +38,7 @@ def training_values(protocol: ClipProtocol, id: str) -> set[int]:
     return {int(clip.ids[id]) for clip in ntu_clips() if protocol.part(clip) == "train"}
 
 
-def test_ntu_cross_subject() -> None:
+def test_ntu_cross_subject_has_the_published_subjects() -> None:
     # The lists as published by the authors.
     ntu60 = "1 2 4 5 8 9 13 14 15 16 17 18 19 25 27 28 31 34 35 38"
     more = (
@@ -50,7 +50,7 @@ def test_ntu_cross_subject() -> None:
     assert len(ntu120) == 53
 
 
-def test_ntu_cross_view_and_cross_setup() -> None:
+def test_ntu_cross_view_and_cross_setup_divide_cameras_and_setups() -> None:
     assert training_values(ntu_protocol("cross-view"), "view") == {2, 3}
     assert training_values(ntu_protocol("cross-setup", 120), "setup") == {
         s for s in range(1, 33) if s % 2 == 0
@@ -71,7 +71,7 @@ def test_ntu_cross_view_and_cross_setup() -> None:
         (lambda: leave_out("view", []), r"'view' is \[\], expected a list of at least one value"),
     ],
 )
-def test_unknown_protocols(call: object, message: str) -> None:
+def test_unknown_protocols_are_refused(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
 
@@ -116,7 +116,7 @@ def share_clips(folder: str) -> list[Clip]:
     return [Clip(f"{folder}/{label}_{i:03}", label) for label, count in counts.items() for i in range(count)]
 
 
-def test_a_fraction_of_each_class_is_held_out_but_never_all_clips() -> None:
+def test_a_share_of_each_class_is_held_out_but_never_all_clips() -> None:
     clips = share_clips("/a")
     for share, expected in (
         (0.05, {"pair": 1, "some": 1, "many": 5}),
@@ -192,6 +192,6 @@ def test_validation_must_leave_training_clips(validation: object, message: str) 
         hold_out(clips, [0, 1], validation)  # type: ignore[arg-type]
 
 
-def test_unknown_split() -> None:
+def test_unknown_splits_are_refused() -> None:
     with pytest.raises(ValueError, match="'split' is 'dev', expected 'train', 'val' or 'test'"):
         select([], leave_out("view", [1]), "dev")

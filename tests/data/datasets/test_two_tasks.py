@@ -46,7 +46,9 @@ def frames(motion: Motion) -> list[int]:
         (1, "hold", [0, 0, 0, 0, 0], [-1, -1, -1]),
     ],
 )
-def test_frames_by_hand(num_frames: int, padding: str, observed: list[int], future: list[int]) -> None:
+def test_observed_and_future_frames_equal_examples_by_hand(
+    num_frames: int, padding: str, observed: list[int], future: list[int]
+) -> None:
     sample = split_tasks(clip(num_frames), num_observed=5, num_future=3, padding=padding)
     assert frames(sample.observed) == observed
     assert frames(sample.future) == future
@@ -82,7 +84,9 @@ def test_every_length_follows_the_rule(padding: str, ratio: float) -> None:
         ((0.99, 1.0), "hold", [7, 7, 7, 7, 7]),
     ],
 )
-def test_part_of_the_observed_frames(part: tuple[float, float], padding: str, observed: list[int]) -> None:
+def test_a_part_hides_the_other_observed_frames(
+    part: tuple[float, float], padding: str, observed: list[int]
+) -> None:
     sample = split_tasks(clip(11), num_observed=5, num_future=3, padding=padding, part=part)
     assert frames(sample.observed) == observed
     assert frames(sample.future) == [8, 9, 10]
@@ -95,7 +99,7 @@ def test_parts_are_relative_to_the_observed_frames() -> None:
 
 
 @pytest.mark.parametrize("part", [(0.5, 0.5), (0.6, 0.5), (-0.1, 1.0), (0.0, 1.1), (0.0, float("nan"))])
-def test_parts_out_of_range(part: tuple[float, float]) -> None:
+def test_parts_out_of_range_are_refused(part: tuple[float, float]) -> None:
     with pytest.raises(
         ValueError, match=r"'part' is .*, expected two shares from 0 to 1, the lower one first"
     ):
@@ -118,7 +122,7 @@ def test_smaller_ratios_observe_less_and_the_future_follows_immediately() -> Non
         (12, 9, [1, 2, 3, 4, 5], [6, 7, 8]),
     ],
 )
-def test_reserved_frames_by_hand(
+def test_reserved_frames_equal_examples_by_hand(
     num_frames: int, reserved: int, observed: list[int], future: list[int]
 ) -> None:
     sample = split_tasks(clip(num_frames), num_observed=5, num_future=3, reserved=reserved)
@@ -145,7 +149,7 @@ def test_a_number_is_a_range_of_one_ratio() -> None:
 @pytest.mark.parametrize(
     "value", [0.0, 1.1, [0.5], [0.1, 0.2, 0.3], [0.6, 0.5], [0.0, 1.0], [0.5, 2], "0.5", None]
 )
-def test_values_that_are_neither_a_ratio_nor_a_range(value: object) -> None:
+def test_values_that_are_neither_a_ratio_nor_a_range_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"'observation_ratio' is .*, expected a number above 0") as error:
         ratio_range(value)  # type: ignore[arg-type]
     assert repr(value) in str(error.value)
@@ -171,7 +175,7 @@ def test_all_fields_of_a_frame_move_together() -> None:
         part.replace()  # the values are still valid for a motion
 
 
-def test_rotations_keep_their_path() -> None:
+def test_rotations_keep_the_path_of_the_root() -> None:
     path = torch.arange(12.0).view(1, 4, 3)
     motion = Motion(poses=torch.randn(1, 4, 32, 3), skeleton=load_skeleton("h36m32"), translation=path)
     sample = split_tasks(motion, num_observed=4, num_future=3)
@@ -192,6 +196,6 @@ def test_rotations_keep_their_path() -> None:
         ({"split": 10}, "'split' is 10, expected 1 to 9"),
     ],
 )
-def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> None:
+def test_arguments_out_of_range_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         split_tasks(clip(9), **({"num_observed": 4, "num_future": 2} | arguments))

@@ -62,7 +62,7 @@ def only(path: Path, entry: dict[str, Any], **arguments: Any) -> Motion:
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_poses_scores_and_splits(path: Path, protocol: int, dtype: type) -> None:
+def test_poses_scores_and_splits_are_read(path: Path, protocol: int, dtype: type) -> None:
     entries = [annotation(name) for name in NAMES]
     for entry in entries:
         entry["keypoint"] = entry["keypoint"].astype(dtype)
@@ -143,7 +143,7 @@ def test_another_skeleton_can_be_given(path: Path) -> None:
     assert only(path, entry, skeleton=load_skeleton("openpose25")).skeleton == load_skeleton("openpose25")
 
 
-def test_numpys_numbers_and_names_are_read(path: Path) -> None:
+def test_numpy_numbers_and_strings_are_read(path: Path) -> None:
     entry = annotation(label=np.int64(7), total_frames=np.int32(5), frame_dir=np.str_("clip"))
     written(path, document(entry, split={"all": np.array(["clip"])}))
     (motion,) = read_annotations(path)
@@ -201,7 +201,7 @@ def test_a_missing_entry_is_named(path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_a_plain_list_of_annotations_and_clips_without_labels_or_persons(path: Path, protocol: int) -> None:
+def test_a_list_of_annotations_without_labels_or_persons_is_read(path: Path, protocol: int) -> None:
     nobody = annotation("two", keypoint=np.zeros((0, 5, 17, 2), np.float16), scores=False)
     unlabelled = annotation("three")
     del unlabelled["label"]

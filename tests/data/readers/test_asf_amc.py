@@ -212,7 +212,7 @@ def test_the_skeleton_next_to_the_motion_is_found(tmp_path: Path) -> None:
     for name in ("other.asf", "whatever.ASF", "made_01.asf", "MADE.asf"):
         (tmp_path / name).unlink()
     (tmp_path / "made.asf").mkdir()  # only regular files are read: reading a pipe would block
-    with pytest.raises(FileNotFoundError, match=r"the \.asf files next to it are none"):
+    with pytest.raises(FileNotFoundError, match=r"the \.asf files in its folder are none"):
         read_amc(path)
     with pytest.raises(FileNotFoundError, match=r"nothing\.amc: no such file"):
         read_amc(tmp_path / "nothing.amc")
@@ -260,7 +260,7 @@ def asf_with(old: str, new: str) -> str:
         (asf_with("ry rz rx", "ry rz rz"), ", line 40: bone 'leg' has 'rz' twice in 'dof'"),
         (asf_with("dof rx\n", "dofs rx\n"), ", line 50 has 'dofs', expected one of id, name"),
         (asf_with("  end\n  begin\n    id 3", "    id 3"), ", line 22 has a second 'id'"),
-        (asf_with("  end\n  begin\n    id 3", "  begin\n    id 3"), ", line 22 has 'begin', expected 'begin"),
+        (asf_with("  end\n  begin\n    id 3", "  begin\n    id 3"), ", line 22 has 'begin', expected alternately 'begin"),
         (asf_with("  begin\n    id 1", "    id 1"), ", line 16 has 'id', expected 'begin'"),
         (asf_with("  end\n:hier", ":hier"), ", line 51 has ':hierarchy', expected 'end' before it"),
         (ASF[: ASF.rindex("  end")], " ends after line 56, expected 'end'"),
@@ -291,9 +291,9 @@ def amc_changed(old: str, new: str) -> str:
         (amc_changed("\n2\n", "\n1\n"), ", line 9 has frame 1, expected frame 2 after frame 1"),
         (amc_changed("\n2\n", "\n" + "9" * 30 + "\n"), ", line 9 has '9{30}', expected an integer"),
         (amc_changed("\n1\n", "\n"), ", line 4 has 'root' before a frame number"),
-        (amc_changed("\nfoot .*", ""), ", line 8: frame 1 ends without foot, expected .* move in .*made\\.a"),
-        (amc_changed("\nroot .*\nfoot .*", ""), ", line 7: frame 1 ends without foot, root"),
-        (amc_with().rsplit("back", 1)[0], ", line 22: frame 4 ends without back"),
+        (amc_changed("\nfoot .*", ""), ", line 8: frame 1 lacks foot, expected .* move in .*made\\.a"),
+        (amc_changed("\nroot .*\nfoot .*", ""), ", line 7: frame 1 lacks foot, root"),
+        (amc_with().rsplit("back", 1)[0], ", line 22: frame 4 lacks back"),
         (amc_changed("\nfoot", "\nfeet"), ", line 6 has 'feet', expected a frame number, .* in .*made\\.asf"),
         (amc_changed("\nfoot", "\nhip 1\nfoot"), ", line 6 has 'hip', expected a frame number"),
         (amc_changed("\nfoot (.*)", r"\nfoot \1\nfoot \1"), ", line 7 has 'foot' twice in frame 1"),

@@ -74,7 +74,7 @@ def test_reading_equals_splitting_lines(tmp_path: Path) -> None:
     assert torch.equal(motion.poses, expected.poses) and torch.equal(motion.translation, expected.translation)
 
 
-def test_windows_line_ends_spaces_and_blank_lines_at_the_end(tmp_path: Path) -> None:
+def test_windows_line_ends_spaces_and_final_blank_lines_are_ignored(tmp_path: Path) -> None:
     row = "1, 2,-0,4,5e-1,6,7,8,9,.5,11.,+12"
     path = write(tmp_path / "motion.txt", f"{row}\r\n{row}\r\n\r\n")
     motion = read(path)

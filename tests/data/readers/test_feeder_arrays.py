@@ -130,7 +130,7 @@ def test_labels_may_be_one_hot_in_any_type(path: Path) -> None:
         assert read(written(path, values))[0].label == str(values["y_train"][0].argmax())
 
 
-def test_another_skeleton(path: Path) -> None:
+def test_another_skeleton_can_be_given(path: Path) -> None:
     skeleton = load_skeleton("smpl24")
     values = arrays()
     values |= {name: values[name][..., :144] for name in ("x_train", "x_test")}

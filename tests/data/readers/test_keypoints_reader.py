@@ -67,7 +67,7 @@ def write_array(path: Path, values: np.ndarray) -> Path:
         ((5, 21, 3), "hand21"),
     ],
 )
-def test_arrays_of_one_or_more_persons(
+def test_arrays_of_one_or_more_persons_are_read(
     suffix: str, shape: tuple[int, ...], skeleton: str, tmp_path: Path
 ) -> None:
     values = keypoints(*shape)
@@ -84,7 +84,7 @@ def test_arrays_of_one_or_more_persons(
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<i2", ">i8", "|u1"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_any_numeric_type_in_npy(dtype: str, order: Any, tmp_path: Path) -> None:
+def test_npy_arrays_of_any_numeric_type_are_read(dtype: str, order: Any, tmp_path: Path) -> None:
     values = np.asarray(100 * keypoints(4, 17, 3), dtype=dtype, order=order)
     np.save(tmp_path / "walk.npy", values)
     motion = read_keypoints(tmp_path / "walk.npy")
@@ -154,10 +154,10 @@ def test_errors_name_invalid_values(value: float, axis: int, message: str, tmp_p
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"poses": 3}, " has an object of 1 at a depth of 0, expected lists"),
-        ([[1, 2, 3]], " has a list of 1 at a depth of 2, expected lists"),
-        ([], " has a list of 0 at a depth of 0, expected lists"),
-        (keypoints(1, 1, 5, 17, 3).tolist(), " has a list of 1 at a depth of 5, expected lists"),
+        ({"poses": 3}, " is an object of 1, nested 0 levels deep, expected lists"),
+        ([[1, 2, 3]], " is a list of 1, nested 2 levels deep, expected lists"),
+        ([], " is a list of 0, nested 0 levels deep, expected lists"),
+        (keypoints(1, 1, 5, 17, 3).tolist(), " is a list of 1, nested 5 levels deep, expected lists"),
         ([[[1, 2, 3]] * 17, [[1, 2, 3]] * 16], r"\[1\] has 16 entries, expected 17"),
         ([[[1, 2, 3]] * 16 + [[1, 2]]], r"\[0\]\[16\] has 2 entries, expected 3"),
         ([[[1, 2, 3]] * 16 + [None]], r"\[0\]\[16\] is null, expected a list"),
@@ -198,7 +198,7 @@ def write_json(path: Path, content: Any) -> Path:
         ["8", "5", "5", "6", "8", "8"],
     ],
 )
-def test_coco_results(images: list[Any], tmp_path: Path) -> None:
+def test_coco_results_are_read(images: list[Any], tmp_path: Path) -> None:
     results = coco(images)
     path = write_json(tmp_path / "results.json", results)
     numbers = [int(re.findall(r"\d+", str(image))[-1]) for image in images]
@@ -213,7 +213,7 @@ def test_coco_results(images: list[Any], tmp_path: Path) -> None:
     assert not motion.present[:, :, 1].any()
 
 
-def test_openpose_folder(tmp_path: Path) -> None:
+def test_openpose_folders_are_read(tmp_path: Path) -> None:
     folder = tmp_path / "walk"
     folder.mkdir()
     people = {0: 1, 1: 0, 2: 2, 12: 1}
@@ -230,7 +230,7 @@ def test_openpose_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "openpose25"])
-def test_openpose_folder_without_persons(given: str | None, tmp_path: Path) -> None:
+def test_openpose_folders_without_persons_need_a_skeleton(given: str | None, tmp_path: Path) -> None:
     for number in range(3):
         write_json(tmp_path / f"clip_{number:012}_keypoints.json", {"people": []})
     if given is None:
@@ -419,7 +419,7 @@ def test_damaged_coco_results_are_refused_or_read_correctly(seed: int, tmp_path:
     assert 100 < refused < 200
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for name in ("walk.npy", "walk.json"):
         with pytest.raises(FileNotFoundError, match=name):
             read_keypoints(tmp_path / name)

@@ -102,7 +102,7 @@ CLIPS = {
 
 
 @pytest.mark.parametrize("people", CLIPS.values(), ids=CLIPS)
-def test_agrees_with_the_second_parse(people: dict[int, int], tmp_path: Path) -> None:
+def test_motions_equal_a_second_parse(people: dict[int, int], tmp_path: Path) -> None:
     path = write(tmp_path / "clip.json", document(people))
     motion = read_kinetics(path)
     expected = second_parse(path.read_bytes(), path)
@@ -193,7 +193,7 @@ LABELS = {
 }
 
 
-def test_lists_of_labels(tmp_path: Path) -> None:
+def test_lists_of_labels_are_read(tmp_path: Path) -> None:
     labels = read_kinetics_labels(write(tmp_path / "labels.json", LABELS))
     assert list(labels) == ["-abc", "def", "ghi"]
     assert labels["def"] == KineticsLabel("abseiling", 0, False) == ("abseiling", 0, False)

@@ -99,7 +99,7 @@ def test_written_files_follow_the_documentation(tmp_path: Path) -> None:
     assert read(tmp_path / "clip.npz").equal(motion) and read(tmp_path / "clip.json").equal(motion)
 
 
-def test_minimal_files(tmp_path: Path) -> None:
+def test_files_with_few_fields_are_read(tmp_path: Path) -> None:
     poses = np.arange(24).reshape(2, 4, 3)
     np.savez(tmp_path / "a.npz", poses=poses, label=np.int64(7), frame_rate=30, ids='{"subject": 3}')
     document = {"poses": poses.tolist(), "label": 7, "frame_rate": 30, "ids": {"subject": 3}}
@@ -114,7 +114,7 @@ def test_minimal_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [">f4", "<f2", ">f8", "<i2", "<u8"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_numbers_in_every_form(dtype: str, order: str, tmp_path: Path) -> None:
+def test_arrays_of_any_numeric_type_and_order_are_read(dtype: str, order: str, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 99, (2, 3, 4, 3))
     np.savez_compressed(tmp_path / "a.npz", poses=np.array(values, dtype, order=order))
     motion = read(tmp_path / "a.npz", STICK)
@@ -122,7 +122,7 @@ def test_numbers_in_every_form(dtype: str, order: str, tmp_path: Path) -> None:
     assert motion.poses.tolist() == values.tolist()
 
 
-def test_missing_joints_in_every_form(tmp_path: Path) -> None:
+def test_missing_joints_are_read_in_every_form(tmp_path: Path) -> None:
     present = torch.ones(1, 2, 4, dtype=torch.bool)
     present[0, 1, 2] = False
     poses = torch.ones(1, 2, 4, 3).masked_fill(~present.unsqueeze(-1), 0)
@@ -146,7 +146,7 @@ def test_missing_joints_in_every_form(tmp_path: Path) -> None:
         assert torch.equal(motion.poses, poses), path.name
 
 
-def test_the_skeleton_of_the_file_and_of_the_argument(tmp_path: Path) -> None:
+def test_the_skeleton_comes_from_the_file_or_the_argument(tmp_path: Path) -> None:
     np.savez(tmp_path / "named.npz", poses=np.zeros((2, 20, 3)), skeleton="h36m32:used")
     assert read(tmp_path / "named.npz").skeleton == load_skeleton("h36m32:used")
     write_motion(_full(), tmp_path / "whole.json")
@@ -324,7 +324,7 @@ def test_hostile_headers_are_refused(tmp_path: Path) -> None:
             NpzFile(path).array("poses")
 
 
-def test_an_archive_with_other_contents(tmp_path: Path) -> None:
+def test_an_archive_with_other_contents_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("poses.txt", "hello")
@@ -353,7 +353,9 @@ def test_an_archive_with_other_contents(tmp_path: Path) -> None:
         ("{}", 0x20, r"array 'poses': compressed patched data \(flag bit 5\)"),
     ],
 )
-def test_an_archive_that_python_cannot_unpack(tmp_path: Path, header: str, flag: int, message: str) -> None:
+def test_an_archive_that_python_cannot_unpack_is_refused(
+    tmp_path: Path, header: str, flag: int, message: str
+) -> None:
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("poses.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
@@ -364,7 +366,7 @@ def test_an_archive_that_python_cannot_unpack(tmp_path: Path, header: str, flag:
         read(path, STICK)
 
 
-def test_values_that_cannot_be_written(tmp_path: Path) -> None:
+def test_values_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     motion = _bare()
     with pytest.raises(ValueError, match=r"expected .npz or .json"):
         write_motion(motion, tmp_path / "a.csv")
@@ -384,7 +386,7 @@ def _small() -> Motion:
     return _full().frames(slice(0, 2)).replace(label="wave")
 
 
-def test_damaged_json(tmp_path: Path) -> None:
+def test_damaged_json_is_refused_or_read_correctly(tmp_path: Path) -> None:
     path = tmp_path / "damaged.json"
     write_motion(_small(), path)
     # One entry per line, so that lines can be damaged as well.
@@ -421,7 +423,7 @@ def _second_parse_json(content: bytes) -> list[Motion] | None:
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_damaged_archives(save: Any, tmp_path: Path) -> None:
+def test_damaged_archives_are_refused_or_read_correctly(save: Any, tmp_path: Path) -> None:
     path = tmp_path / "damaged.npz"
     write_motion(_small(), path)
     with np.load(path) as file:

@@ -98,7 +98,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("bodies", BODIES.values(), ids=BODIES)
-def test_reads_what_was_written(bodies: tuple[Body, ...], tmp_path: Path) -> None:
+def test_motions_equal_the_written_values(bodies: tuple[Body, ...], tmp_path: Path) -> None:
     path = tmp_path / "S017C003P008R002A120.skeleton"
     written = write_ntu_file(path, np.random.default_rng(0), num_frames=12, bodies=bodies)
 
@@ -125,7 +125,7 @@ def test_reads_what_was_written(bodies: tuple[Body, ...], tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("bodies", BODIES.values(), ids=BODIES)
-def test_agrees_with_the_second_parse(bodies: tuple[Body, ...], tmp_path: Path) -> None:
+def test_motions_equal_a_second_parse(bodies: tuple[Body, ...], tmp_path: Path) -> None:
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(1), num_frames=12, bodies=bodies)
     expected = second_parse(path.read_bytes(), path)
@@ -231,12 +231,12 @@ def test_a_name_with_an_unknown_action_is_refused(action: str, tmp_path: Path) -
         read_ntu(path)
 
 
-def test_a_missing_file() -> None:
+def test_a_missing_file_is_named() -> None:
     with pytest.raises(FileNotFoundError, match="S001C001P001R001A001"):
         read_ntu("S001C001P001R001A001.skeleton")
 
 
-def test_actions_are_the_published_ones() -> None:
+def test_actions_equal_the_published_list() -> None:
     assert len(ACTIONS) == len(set(ACTIONS)) == 120
     assert (ACTIONS[0], ACTIONS[59], ACTIONS[60]) == (
         "drink water",
@@ -245,7 +245,7 @@ def test_actions_are_the_published_ones() -> None:
     )
 
 
-def test_missing_skeletons_are_the_published_lists() -> None:
+def test_missing_skeletons_equal_the_published_lists() -> None:
     large = missing_skeletons()
     small = {name for name in large if int(name[-3:]) <= 60}
     assert (len(small), len(large)) == (302, 535)  # the counts in their headers

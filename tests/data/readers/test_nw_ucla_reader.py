@@ -66,7 +66,7 @@ def _motion(poses: torch.Tensor, path: Path) -> Motion:
     )  # fmt: skip
 
 
-def test_reads_what_was_written(tmp_path: Path) -> None:
+def test_motions_equal_the_written_values(tmp_path: Path) -> None:
     written = document()
     path = write(tmp_path / f"{NAME}.json", written)
     motion = read_nw_ucla(path)

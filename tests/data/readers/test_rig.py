@@ -60,7 +60,7 @@ def not_whole(skeleton: Skeleton) -> bool:
 
 
 def side(left: bool, joints: list[tuple[str, float, float, float]]) -> list[tuple[str, float, float, float]]:
-    """The chains of one side, with a name for `{}` and the sign of x."""
+    """The joints of one side: `{}` becomes the name of the side, and x gets its sign."""
     word, sign = ("Left", 1) if left else ("Right", -1)
     return [(name.format(word), sign * x, y, z) for name, x, y, z in joints]
 

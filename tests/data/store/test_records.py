@@ -92,6 +92,6 @@ def test_motions_are_read_lazily(root: Path) -> None:
         assert len(given) == count
 
 
-def test_names() -> None:
+def test_functions_and_transforms_are_shown_by_name() -> None:
     assert name_of(made_up) == "made_up"
     assert name_of(Scale(2.0)) == "Scale"

@@ -90,7 +90,7 @@ def test_store_in_a_relative_cache_opens_in_another_working_folder(
 
 
 @pytest.mark.usefixtures("cache")
-def test_files_with_several_motions_or_none(root: Path) -> None:
+def test_files_may_have_several_motions_or_none(root: Path) -> None:
     store = prepared(root, read_pair)
     assert [clip.source for clip in store.clips[:3]] == [
         f"{root / '0.txt'}: first",
@@ -124,7 +124,7 @@ def test_incompatible_motions_are_refused(root: Path) -> None:
 # Reuse, and preparation after changes ------------------------------------------------------------
 
 
-def test_prepared_once(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_prepared_only_once(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(root)
     assert len(reads) == 8
     monkeypatch.chdir(root.parent)
@@ -257,14 +257,14 @@ def test_files_that_change_during_preparation_are_detected(root: Path, cache: Pa
     assert folders_of(cache) == []
 
 
-def test_cache_folder_that_cannot_be_written(root: Path, tmp_path: Path) -> None:
+def test_a_cache_folder_that_cannot_be_written_is_an_error(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(OSError, match=r"the cache folder .*file/cache cannot be written .*PYG_SYBIO_CACHE"):
         prepared(root, cache=tmp_path / "file" / "cache")
 
 
 @pytest.mark.usefixtures("cache")
-def test_wrong_arguments(root: Path) -> None:
+def test_wrong_arguments_are_refused(root: Path) -> None:
     with pytest.raises(ValueError, match=r"'files' is empty, expected files of .*raw"):
         prepared(root, files=[])
     with pytest.raises(ValueError, match="'num_processes' is 0, expected at least 1"):

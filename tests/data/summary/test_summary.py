@@ -275,7 +275,7 @@ def test_numbers_sort_by_size_and_words_by_letters() -> None:
     assert spread([]) is None
 
 
-def test_an_empty_tally() -> None:
+def test_an_empty_tally_and_the_facts_of_one_clip() -> None:
     document = Tally().to_dict()
     assert document["clips"] == 0
     assert document["frames"] is None

@@ -19,7 +19,7 @@ def _curve(action: Action, phases: np.ndarray, freedom: str) -> np.ndarray:
     return curve
 
 
-def test_there_are_ten_actions_with_different_names() -> None:
+def test_actions_have_different_names() -> None:
     assert len({action.name for action in ACTIONS}) == len(ACTIONS) >= 10
 
 
@@ -32,7 +32,7 @@ def test_key_poses_are_poses_of_the_body(action: Action) -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
-def test_series_follows_the_keys(action: Action) -> None:
+def test_the_series_follows_the_key_poses(action: Action) -> None:
     phases = np.linspace(0, 1, 500, endpoint=False)
     times = sorted(action.keys)
     for freedom in FREEDOMS:
@@ -65,7 +65,7 @@ def test_a_constant_pose_is_the_constant_of_the_series() -> None:
     torch.testing.assert_close(series, expected)
 
 
-def test_a_pose_by_groups_of_angles_changes_a_named_one() -> None:
+def test_groups_of_angles_change_a_named_pose() -> None:
     named = {"standing": {"left_hip": 5.0, "bow": 3.0}}
     pose = pose_of({"pose": "standing", "both": {"hip": 1.0, "knee": 2.0}, "right": {"knee": 4.0}}, named)
     assert pose == {"left_hip": 1.0, "right_hip": 1.0, "left_knee": 2.0, "right_knee": 4.0, "bow": 3.0}

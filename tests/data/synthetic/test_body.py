@@ -31,7 +31,7 @@ def _pose(**angles: float) -> dict[str, Tensor]:
     return dict(zip(NAMES, pose_body(freedoms, _sizes(), NAMES)[0, 0], strict=True))
 
 
-def test_stands_upright_and_symmetric() -> None:
+def test_the_body_stands_upright_and_is_symmetric() -> None:
     place = _pose()
     stature = place["head_top"][1] - place["left_heel"][1]
     assert 1.6 < stature < 1.8

@@ -1,4 +1,4 @@
-"""The synthetic motions: physical, reproducible, learnable without being trivial."""
+"""Synthetic motions are physically plausible, reproducible, and learnable but not trivial."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def _performances(
     return perform(labels, performance, time, landmarks), performance
 
 
-def test_items(noisy: SyntheticMotions) -> None:
+def test_items_have_the_documented_shapes(noisy: SyntheticMotions) -> None:
     item = noisy[3]
     assert item.x.shape == (25, 40, 3) and item.x.dtype == torch.float32
     assert item.future.shape == (25, 15, 3) and item.future.dtype == torch.float32
@@ -50,7 +50,7 @@ def test_items(noisy: SyntheticMotions) -> None:
     assert noisy.class_names == tuple(NAMES)
 
 
-def test_batches(noisy: SyntheticMotions) -> None:
+def test_batches_stack_the_clips(noisy: SyntheticMotions) -> None:
     batch = next(iter(DataLoader(noisy, batch_size=4)))
     assert batch.x.shape == (4 * 25, 40, 3) and batch.future.shape == (4 * 25, 15, 3)
     assert batch.y.tolist() == noisy.labels[:4].tolist()
@@ -58,7 +58,7 @@ def test_batches(noisy: SyntheticMotions) -> None:
 
 
 @pytest.mark.parametrize("name", POSITION_SKELETONS)
-def test_shipped_skeletons(name: str) -> None:
+def test_shipped_skeletons_have_synthetic_clips(name: str) -> None:
     skeleton = load_skeleton(name)
     data = SyntheticMotions(skeleton=skeleton, num_clips=13)
     assert data.clips.shape == (13, skeleton.num_joints, 55, skeleton.num_features)
@@ -136,7 +136,7 @@ def test_clips_are_centred_on_the_last_observed_frame(clean: SyntheticMotions) -
     assert image.clips[:, center, image.num_observed - 1, :2].abs().max() < 1e-6
 
 
-def test_images_are_frontal_views_in_standing_heights() -> None:
+def test_images_are_frontal_views_in_units_of_standing_height() -> None:
     image = SyntheticMotions(skeleton="coco17", num_clips=60, noise=0).clips[..., :2]
     solid = SyntheticMotions(skeleton="mediapipe33", num_clips=60, noise=0)
     # Both are centred on the nose, and both have these joints.
@@ -219,7 +219,7 @@ def test_the_motion_of_the_future_is_large_compared_with_noise(
     assert speed > 0.5
 
 
-def test_motion_errors() -> None:
+def test_motion_errors_ignore_scores_and_have_units() -> None:
     solid = SyntheticMotions(num_clips=2)
     target = torch.randn(2, 5, 25, 3)
     off = target + torch.tensor([0.03, 0.0, 0.04])  # 5 cm away
@@ -256,7 +256,7 @@ def test_frame_rate_samples_the_same_motion() -> None:
         ({"skeleton": "cmu38"}, "'cmu38' has rotations"),
     ],
 )
-def test_wrong_settings(settings: dict[str, Any], message: str) -> None:
+def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SyntheticMotions(**settings)
 

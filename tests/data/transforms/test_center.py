@@ -58,5 +58,5 @@ def test_wrong_arguments_are_refused() -> None:
         Center(frame="last")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no joint 'navel'"):
         Center(joint="navel")(random_motion())
-    with pytest.raises(ValueError, match="Center moves positions, but skeleton 'h36m32' has rotations"):
+    with pytest.raises(ValueError, match="Center is only for positions, but skeleton 'h36m32' has rotations"):
         Center()(random_motion(load_skeleton("h36m32")))

@@ -15,7 +15,7 @@ CENTER = {"class_path": "pyg_sybio.data.transforms.Center", "init_args": {"joint
 ROTATION = {"class_path": "pyg_sybio.data.transforms.RandomRotation"}
 
 
-def test_one_transform_and_a_list_of_them() -> None:
+def test_one_transform_or_a_list_of_transforms_is_built() -> None:
     center = build_transforms(CENTER, "augment")
     assert isinstance(center, Center) and center.joint == "spine"
     assert isinstance(build_transforms(ROTATION | {"init_args": None}, "augment"), RandomRotation)
@@ -127,7 +127,7 @@ def test_only_a_registered_transform_that_keeps_its_arguments_has_settings() -> 
         settings_of(Lost())
 
 
-def test_steps_of_a_composition() -> None:
+def test_steps_of_a_composition_are_listed_in_order() -> None:
     center, pad = Center(), Pad(num_frames=3)
     assert steps_of(None) == steps_of([]) == ()
     assert steps_of(center) == (center,)

@@ -183,13 +183,15 @@ def test_scores_and_confidence_do_not_change(transform: MotionTransform, kind: s
 @pytest.mark.parametrize("transform", [t for t in TRANSFORMS if isinstance(t, POSITIONS_ONLY)], ids=repr)
 def test_rotations_are_refused_by_transforms_of_positions(transform: MotionTransform) -> None:
     name = type(transform).__name__
-    with pytest.raises(ValueError, match=f"{name} moves positions, but skeleton 'h36m32' has rotations"):
+    with pytest.raises(
+        ValueError, match=f"{name} is only for positions, but skeleton 'h36m32' has rotations"
+    ):
         transform(random_motion("h36m32"))
 
 
 @cases(TRANSFORMS)
 @pytest.mark.parametrize(("num_persons", "num_frames"), [(1, 1), (5, 2)])
-def test_any_size_even_without_persons(
+def test_motions_of_any_size_are_accepted_even_without_persons(
     transform: MotionTransform, kind: str, num_persons: int, num_frames: int
 ) -> None:
     motion = random_motion(NAMES[kind], num_persons=num_persons, num_frames=num_frames, missing=0.0)

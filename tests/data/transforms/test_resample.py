@@ -39,7 +39,7 @@ def check_against_loop(motion: Motion, result: Motion, times: np.ndarray) -> Non
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
 @pytest.mark.parametrize("frame_rate", [50.0, 7.5, 29.97])
-def test_another_frame_rate(name: str, frame_rate: float) -> None:
+def test_another_frame_rate_equals_the_loop(name: str, frame_rate: float) -> None:
     motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
     result = Resample(frame_rate=frame_rate)(motion)
     times = [0.0]  # in seconds; the last frame is at 20/30 s
@@ -51,7 +51,7 @@ def test_another_frame_rate(name: str, frame_rate: float) -> None:
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
 @pytest.mark.parametrize("num_frames", [2, 9, 33])
-def test_another_length(name: str, num_frames: int) -> None:
+def test_another_length_equals_the_loop(name: str, num_frames: int) -> None:
     motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
     result = ResampleLength(num_frames=num_frames)(motion)
     check_against_loop(motion, result, np.linspace(0, 20, num_frames))
@@ -70,7 +70,7 @@ def test_integer_steps_return_the_exact_frames(name: str, old: float, new: float
     assert Resample(frame_rate=new)(motion).equal(expected)
 
 
-def test_the_same_length_and_single_frames() -> None:
+def test_resampling_keeps_exact_frames_and_repeats_a_single_frame() -> None:
     motion = random_motion("h36m32", num_frames=21)
     assert ResampleLength(num_frames=21)(motion).equal(motion)
     assert ResampleLength(num_frames=11)(motion).equal(
@@ -93,7 +93,7 @@ def test_short_motions_keep_their_tempo_if_the_length_is_limited() -> None:
     assert limit(motion).equal(ResampleLength(num_frames=15)(motion))
 
 
-def test_a_frame_rate_is_needed() -> None:
+def test_a_motion_without_a_frame_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="Resample needs 'frame_rate', but a test has none"):
         Resample(frame_rate=25.0)(random_motion().replace(frame_rate=None))
     for rate in (0.0, 1e-4, 2e6, float("nan")):
@@ -105,7 +105,7 @@ def test_a_frame_rate_is_needed() -> None:
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
 @pytest.mark.parametrize("strength", [0.2, 1.0])
-def test_an_uneven_tempo(name: str, strength: float) -> None:
+def test_an_uneven_tempo_equals_the_loop(name: str, strength: float) -> None:
     motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
     torch.manual_seed(3)
     steps = np.array([1 - strength + 2 * strength * torch.rand(20, dtype=torch.float64).numpy()]).ravel()
@@ -133,7 +133,7 @@ def test_an_even_tempo_changes_nothing() -> None:
     assert RandomTimeWarp(strength=0)(motion).equal(motion)
 
 
-def test_tempo_out_of_range() -> None:
+def test_a_tempo_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match="'strength'"):
         RandomTimeWarp(strength=1.1)
     with pytest.raises(ValueError, match="'tempo'"):
