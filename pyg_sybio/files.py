@@ -78,10 +78,9 @@ def check_schema(document: Any, schema: Path, where: str = "") -> None:
     Raises:
         ValueError: If the document does not follow the schema.
     """
-    import jsonschema  # takes a third of a second, and is not needed for files of the package
+    from jsonschema.exceptions import best_match
 
-    errors = jsonschema.Draft202012Validator(_schema(schema)).iter_errors(document)
-    if (error := jsonschema.exceptions.best_match(errors)) is not None:
+    if (error := best_match(_validator(schema).iter_errors(document))) is not None:
         path = error.json_path.removeprefix("$").removeprefix(".")
         place = (f"{where}: " if where else "") + (f"'{path}': " if path else "")
         expected = error.schema.get("description", "another value")
@@ -89,8 +88,13 @@ def check_schema(document: Any, schema: Path, where: str = "") -> None:
 
 
 @cache
-def _schema(path: Path) -> Any:
-    return read_json(path)
+def _validator(schema: Path) -> Any:
+    import jsonschema  # takes a third of a second, and is not needed for files of the package
+
+    validator = jsonschema.Draft202012Validator
+    # Without this, 3.0 is an integer.
+    types = validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    return jsonschema.validators.extend(validator, type_checker=types)(read_json(schema))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

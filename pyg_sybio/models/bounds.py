@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyg_sybio.files import read_json
+from pyg_sybio.files import check_schema, read_json
 from pyg_sybio.skeleton import Skeleton
 
 MAX_NUMBERS = 2**27
@@ -24,39 +24,8 @@ _MAX_FEATURES = 2**25  # values between two blocks, for one person
 _MAX_JOINTS = 512
 _MAX_EDGES = 1024  # of the skeleton
 _MAX_BONE_LINKS = 4096  # pairs of bones with a common joint
-_MAX_BLOCKS = 64
 
-# The smallest and the largest value, and whether it is an integer.
-_RANGES: Mapping[str, tuple[float, float, bool]] = {
-    "num_classes": (0, 100_000, True),
-    "num_future": (1, MAX_FUTURE, True),
-    "in_channels": (1, 64, True),
-    "channels": (1, 4096, True),
-    "strides": (1, 64, True),
-    "fusions": (0, _MAX_BLOCKS, True),
-    "kernel_size": (1, 255, True),
-    "hops": (0, 32, True),
-    "actional_weight": (0, 1e6, False),
-    "head_channels": (1, 4096, True),
-    "actional_channels": (1, 4096, True),
-    "actional_iterations": (0, 32, True),
-    "actional_frames": (1, 1000, True),
-    "dropout": (0, 1, False),
-    "bone_weight": (0, 1e6, False),
-}
-# Arguments that the config of version 0.1 lacks.
-_OPTIONAL = ("actional_graphs", "actional_scale")
-_LISTS = ("channels", "strides", "fusions")  # of such numbers
-_CHOICES = (
-    "shared_branches",
-    "actional",
-    "structural",
-    "parts",
-    "joints",
-    "bones",
-    "prediction",
-    "recognition",
-)
+_SCHEMA = Path(__file__).with_name("config.schema.json")  # the range of every value
 
 _MAX_VALUES, _MAX_DEPTH, _MAX_TEXT, _MAX_CHARACTERS = 100_000, 32, 1000, 1_000_000
 _MAX_BYTES = 4 * 2**20  # of a JSON document
@@ -141,39 +110,11 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
             much memory, or more weights than the file can hold.
     """
     check_plain(config, where)
-    if not isinstance(config, Mapping):
-        raise ValueError(f"{where}: the model's config must be an object, but it is {config!r:.60}")
-    if missing := [name for name in ("skeleton", *_RANGES, *_CHOICES) if name not in config]:
-        raise ValueError(f"{where}: the model's config has no '{missing[0]}'")
-    if unknown := config.keys() - {"skeleton", *_RANGES, *_CHOICES, *_OPTIONAL}:
-        raise ValueError(f"{where}: the model's config has the unknown key {min(unknown)!r:.60}")
-    for name, (low, high, whole) in _RANGES.items():
-        value, listed = config[name], name in _LISTS
-        kind = f"a number from {low:g} to {high:g}"
-        if whole:
-            kind = kind.replace("a number", "an integer")
-        values: list[Any] | tuple[Any, ...] = [value]
-        if listed:
-            kind = f"up to {_MAX_BLOCKS} of {kind}"
-            values = value if isinstance(value, list | tuple) and len(value) <= _MAX_BLOCKS else [None]
-        if not all(_is_number(each, whole) and low <= each <= high for each in values):
-            raise ValueError(f"{where}: '{name}' is {value!r:.60}, expected {kind}")
+    check_schema(config, _SCHEMA, where)
     if not len(config["strides"]) == len(config["channels"]) > 0:
         raise ValueError(
             f"{where}: 'strides' has {len(config['strides'])} entries, but 'channels' has "
             f"{len(config['channels'])}, expected the same number, at least one"
-        )
-    for name in _CHOICES:
-        if not isinstance(config[name], bool):
-            raise ValueError(f"{where}: '{name}' is {config[name]!r:.60}, expected true or false")
-    if (graphs := config.get("actional_graphs", "inferred")) not in ("inferred", "shared", "uniform"):
-        raise ValueError(
-            f"{where}: 'actional_graphs' is {graphs!r:.60}, expected 'inferred', 'shared' or 'uniform'"
-        )
-    scale = config.get("actional_scale")
-    if not (scale is None or (_is_number(scale, whole=False) and 0 < scale <= 1e6)):
-        raise ValueError(
-            f"{where}: 'actional_scale' is {scale!r:.60}, expected null or a positive number up to 1e6"
         )
     weights, graph_entries, pairs = _sizes(config, bounded_skeleton(config["skeleton"], where))
     if weights + 3 * graph_entries + pairs > MAX_NUMBERS or graph_entries > _MAX_GRAPH_ENTRIES:
@@ -238,10 +179,6 @@ def bounded_skeleton(document: Any, where: str) -> Skeleton:
             f"{where}: the skeleton has {links} pairs of bones that meet, expected at most {_MAX_BONE_LINKS}"
         )
     return skeleton
-
-
-def _is_number(value: Any, whole: bool) -> bool:
-    return isinstance(value, int if whole else int | float) and not isinstance(value, bool)
 
 
 def _sizes(config: Mapping[str, Any], skeleton: Skeleton) -> tuple[int, int, int]:

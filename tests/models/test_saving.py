@@ -73,9 +73,9 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     [
         (b"{", r"config\.json, line 1, column 2: .*, expected JSON"),
         (b"\xff\xfe", r"config\.json, byte 0: not UTF-8 text, expected JSON"),
-        (b"[]", r"the model's config must be an object, but it is \[\]"),
-        (b"5", r"the model's config must be an object, but it is 5"),
-        (b"{}", "the model's config has no 'skeleton'"),
+        (b"[]", r"config\.json: \[\] is not of type 'object'; expected the model's config"),
+        (b"5", r"config\.json: 5 is not of type 'object'; expected the model's config"),
+        (b"{}", r"config\.json: '\w+' is a required property; expected the model's config"),
         (b'{"skeleton": {"name": "x"}}', "the model's config"),
     ],
 )

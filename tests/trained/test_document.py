@@ -186,7 +186,7 @@ def test_a_document_is_strict_json() -> None:
     for wrong, message in (
         (b"{}", "expected a document of at most"),
         ("[" * 10_000, "nested too deeply"),
-        ('{"format": 2, "format": 2}', "the key 'format' twice"),
+        ('{"format": 2, "format": 2}', "the key 'format' is repeated"),
         ('{"format": NaN}', "NaN is not JSON"),
         (" " * (2**22 + 1), "expected a document of at most 4194304 characters"),
     ):
