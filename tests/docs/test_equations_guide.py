@@ -1,4 +1,4 @@
-"""docs/equations.md: every equation, name, test, setting and parameter count is as the page says."""
+"""docs/equations.md: its names, tests, settings and parameter counts agree with the code."""
 
 import ast
 import contextlib
@@ -48,7 +48,7 @@ COMPARED = [
     for cells in cells_of(section)
     if cells[0] in LABELS
 ]
-# What of the paper, and the name and file of a class that computes it.
+# Equations of the paper, and the name and file of a class that computes them.
 COMPUTED = [(row[0], *link) for row in cells_of(INDEX) if "Eq." in row[0] for link in LINK.findall(row[2])]
 
 
@@ -59,7 +59,7 @@ def section(title: str) -> str:
 
 
 def names_of(path: Path) -> set[str]:
-    """What a module defines at its top, and the methods of its classes as ``Class.method``."""
+    """The names that a module defines, and the methods of its classes as ``Class.method``."""
     names = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -80,8 +80,8 @@ def test_names_are_in_the_files_given_by_the_guide(name: str, target: str) -> No
 
 
 def test_every_equation_is_in_the_guide() -> None:
-    there = [int(number) for row in cells_of(INDEX) for number in re.findall(r"Eq\. (\d+)", row[0])]
-    assert there == list(range(1, 13))
+    listed = [int(number) for row in cells_of(INDEX) for number in re.findall(r"Eq\. (\d+)", row[0])]
+    assert listed == list(range(1, 13))
     assert any("Theorem 1" in row[0] for row in cells_of(INDEX))
 
 
@@ -153,7 +153,7 @@ def defaults() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", cells_of(section("Options"))[1:], ids=lambda row: row[1])
-def test_options_are_off_by_default(row: list[str]) -> None:
+def test_options_that_are_not_in_the_paper_are_off_by_default(row: list[str]) -> None:
     assert str(defaults()[row[1].strip("`")]) == row[2].strip("`")
 
 
@@ -180,7 +180,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def printed() -> dict[str, list[str]]:
-    """What the command of the guide prints, by the row of the table."""
+    """The output of the command in the guide, by row of the table."""
     (code,) = re.findall(r"python - <<'EOF'\n(.*?)\nEOF\n", COUNTS, flags=re.DOTALL)
     # Random weights are not needed to count them.
     with mock.patch("torch.nn.init.kaiming_uniform_"), contextlib.redirect_stdout(io.StringIO()) as out:
@@ -217,11 +217,13 @@ def test_conclusions_follow_from_the_counts(printed: dict[str, list[str]]) -> No
 
     text, rows = " ".join(COUNTS.split()), list(paper)
     assert f"a variant has {between(2, rows)} times the paper's count" in text
-    assert f"one of its networks alone {between(3, rows)} times" in text
+    assert f"one of its two networks has {between(3, rows)} times" in text
     assert f"have {between(0, ['Table 1, Only J-A', 'Table 1, Only P'])} times the paper's counts" in text
     assert paper["Table 1, Only J-S"] > paper["Table 1, No bone"]
     heads = paper["Table 1, Sybio-GNN"] - paper["Table 1, No pred"]
-    more = f'{heads:.2f} million parameters more than "No pred", so {heads / 2:.1f} in each prediction head'
+    more = (
+        f'{heads:.2f} million parameters more than "No pred", which is {heads / 2:.1f} million per prediction'
+    )
     assert more in text
     model = SybioGNN.from_preset(
         "ntu", skeleton=load_skeleton("ntu25"), num_classes=60, num_future=10, bones=False
