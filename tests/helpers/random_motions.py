@@ -1,4 +1,4 @@
-"""Random motions in which anything may be missing that a recording may lack."""
+"""Random motions with missing joints, frames and persons, as in real recordings."""
 
 import torch
 

@@ -40,8 +40,8 @@ def read_clip_table(path: Path, files: Sequence[str]) -> dict[str, ClipEntry]:
         The entry of each of `files`.
 
     Raises:
-        ValueError: If the file is not such a table, or a line is wrong, or names a file that does not exist
-            or was named before (the message names line and column), or a file of the folder has no line.
+        ValueError: If the file is not such a table, a line is wrong, or names an unknown or repeated file
+            (the message names line and column), or a file of the folder has no line.
         FileNotFoundError: If there is no such file.
     """
     known = set(files)

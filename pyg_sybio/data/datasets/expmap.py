@@ -47,8 +47,8 @@ def seeded_starts(bounds: Sequence[tuple[int, int]]) -> list[int]:
     r"""First frames of the fixed test windows of one action.
 
     Args:
-        bounds: Lowest start and end (exclusive) of the starts in each file of the action; the files
-            alternate.
+        bounds: The lowest start and the end (exclusive) of the range of starts, for each file of the action;
+            the files alternate.
 
     Raises:
         ValueError: If a file is too short.

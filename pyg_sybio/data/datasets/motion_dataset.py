@@ -127,7 +127,7 @@ class MotionDataset(PositionDataset):
 
     @classmethod
     def preparation(cls, transforms: ClipTransforms) -> SomebodySeen:
-        """The `preprocess` of :func:`~pyg_sybio.data.store.store.prepare`."""
+        """The transform that prepares clips: `preprocess`, or the default of the class."""
         preprocess = transforms.preprocess
         return SomebodySeen(composed(cls.default_preprocess if preprocess is None else preprocess))
 

@@ -62,7 +62,7 @@ class NTURGBD(MotionDataset):
         Center(joint="spine"),
         AlignView(vertical=("pelvis", "spine"), horizontal=("right_shoulder", "left_shoulder")),
     )
-    """The benchmark's preparation of a clip: bodies and noise, null frames, centring, view."""
+    """The benchmark's preparation: select the bodies, trim null frames, centre, and align the view."""
     default_fill = (FillNullFrames(mode="repeat"),)
     """How the benchmark fills the observed frames before a person appears and after the person has left."""
     default_sampling = Sampling(num_observed=290, num_future=10)

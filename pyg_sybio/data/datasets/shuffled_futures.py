@@ -1,4 +1,4 @@
-r"""Samples with the futures of others: the effect of wrong prediction targets on recognition (Table 8)."""
+r"""Samples with exchanged futures, for the effect of wrong prediction targets on recognition (Table 8)."""
 
 import copy
 
@@ -10,11 +10,11 @@ from torch_geometric.data import Data, Dataset
 class ShuffledFutures(Dataset):
     r"""Data set in which a share of the samples exchange their futures.
 
-    The chosen samples are put in a random order, and each gets the future of the one before, with its mask;
-    the first gets the future of the last. With two or more chosen samples, all of them have a wrong future.
-    The choice depends only on the number of samples, the share and the seed, not on the global generator or
-    the epoch; samples that a smaller share chooses are also chosen by a larger one. Everything but the future
-    is unchanged.
+    The chosen samples are put in a random order, and each gets the future of the sample before it, with its
+    mask; the first gets the future of the last. With two or more chosen samples, all of them have a wrong
+    future. The choice depends only on the number of samples, the share and the seed, not on the global
+    generator or the epoch; samples that a smaller share chooses are also chosen by a larger one. Everything
+    but the future is unchanged.
 
     Args:
         dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, if not all of it was

@@ -99,8 +99,8 @@ class Normalisation:
     def fit(cls, files: Iterable[Tensor], used: Sequence[int]) -> "Normalisation":
         r"""The statistics of training files `[T, V]`, over the frames of all files.
 
-        The files are processed one by one: the mean of two sets of :math:`n` and :math:`k` frames and their
-        sum of squares about it follow from the means and sums of each set,
+        The files are processed one by one. For two sets of :math:`n` and :math:`k` frames, their common mean
+        :math:`m` and the sum :math:`S` of squared deviations from it follow from the values of each set:
 
         .. math::
             m = m_n + \tfrac{k}{n + k} (m_k - m_n), \qquad

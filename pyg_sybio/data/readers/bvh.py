@@ -188,7 +188,7 @@ class _Words(Lines):
         return (line for line in self if not line.isspace())
 
     def of_line(self, count: int, expected: str) -> list[str]:
-        """The next words, which have to be on this line."""
+        """The next `count` words, all of which must be on this line."""
         if len(self._words) < count:
             self.fail(f"{len(self._words)} words left", expected)
         return [self._words.pop() for _ in range(count)]

@@ -160,7 +160,7 @@ class Rig(ABC):
             - **values:** `[T, C]`
 
         Raises:
-            ValueError: If the rig lacks a joint of the skeleton, the skeleton is not of positions in space,
+            ValueError: If the rig lacks a joint of the skeleton, the skeleton has no positions in space,
                 or a position is not a finite number in single precision.
         """
         check_coordinates(skeleton, ("xyz",), str(path))

@@ -68,7 +68,7 @@ def skeleton_of_rig(
       joints, the one with the fewest bones to its farthest joint.
     - *Parts.* Side branches that are short compared with the distance to where they branch off (fingers at
       the end of an arm) belong to the joint that carries them. The joints at which the remaining tree
-      branches, and those between them, form the trunk, and each chain from it to a tip is a limb. If the
+      branches, and the joints between them, form the trunk, and each chain from it to a tip is a limb. If the
       trunk branches at two or more joints, as a body does at hips and chest, a limb of at least three joints
       that is at least half as long as the longest is halved at the joint nearest to its middle (the elbow,
       the knee), unless its names say that it is a head or a tail. Otherwise, only chains of six or more
@@ -247,7 +247,7 @@ def _parts(tree: _Tree) -> list[_Part]:
     kept = {joint for joint, own in owner.items() if own == joint}
     near = {joint: [other for other in tree.neighbours[joint] if other in kept] for joint in kept}
     branching = {joint for joint in kept if len(near[joint]) > 2}
-    # The trunk: the joints at which the tree branches, and those between them, which lead to no tip.
+    # The trunk: the joints at which the tree branches, and the joints between them, which lead to no tip.
     chains = nx.connected_components(tree.graph.subgraph(kept - branching))
     trunk = branching.union(*(chain for chain in chains if all(len(near[joint]) > 1 for joint in chain)))
     if not trunk and len({tree.rank(joint) for joint in near[tree.center]}) < len(near[tree.center]):

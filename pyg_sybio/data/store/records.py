@@ -44,7 +44,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Failure:
-    """An error of a file.
+    """The error of a file that could not be read.
 
     Args:
         message: The message, which names the file.

@@ -46,7 +46,7 @@ class ClipFacts:
 
     @classmethod
     def of(cls, motion: Motion, format: str, splits: tuple[str, ...] = ()) -> "ClipFacts":
-        """The facts of a motion; its id `split`, if it has one, is its split."""
+        """The facts of a motion; its id `split`, if it has one, replaces `splits`."""
         ids = dict(motion.ids)
         if "split" in ids:
             splits = (ids.pop("split"),)

@@ -52,7 +52,7 @@ class Tally:
         return _in_order(self.ids.get(name, Counter()))
 
     def missing(self, skeleton: str) -> dict[str, float]:
-        """Share of the frames that show a person in which each joint of that person is missing."""
+        """For each joint, the share of frames with a person in which this joint of the person is missing."""
         joints, missing, seen = self.joints.get(skeleton, ((), np.zeros(0), 0))
         return {joint: float(count) / max(seen, 1) for joint, count in zip(joints, missing, strict=True)}
 

@@ -44,12 +44,12 @@ _SIDES = (("left", 1.0), ("right", -1.0))
 
 
 def _of_side(segment: str, side: str) -> str:
-    """The name of a segment on one side of the body; those in the middle keep their names."""
+    """The name of a segment on one side of the body; segments in the middle keep their names."""
     return f"{side}_{segment}" if segment in _BODY["segments"]["left"] else segment
 
 
 def _both_sides(kind: str) -> dict[str, tuple[Any, ...]]:
-    """The entries of the body's middle and of both sides: a segment, a point in its frame, and the rest."""
+    """The entries of the middle and of both sides: a segment, a point in its frame, and further values."""
     middle = _BODY[kind]["middle"].items()
     entries = {name: (segment, tuple(point), *rest) for name, (segment, point, *rest) in middle}
     for name, (segment, (x, y, z), *rest) in _BODY[kind]["left"].items():

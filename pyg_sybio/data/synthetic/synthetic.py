@@ -242,7 +242,7 @@ class SyntheticMotions(PositionDataset):
         ValueError: If an argument is out of its range, or the body lacks joints of the skeleton.
 
     Note:
-        The clips have the units above, whatever `skeleton.units` says about real recordings. The labels are
+        The units of the clips are as above; `skeleton.units` is the unit of real recordings. The labels are
         the actions, not their phases: of two clips of one class, one may begin before the onset of a kick and
         the other in its middle, but 40 frames at 25 Hz contain at least 0.65 of every cycle.
     """

@@ -23,7 +23,7 @@ def build_transforms(
     Args:
         plain: ``{"name": "Center", "arguments": {"joint": "spine"}}``, or a list of these; arguments are
             optional. Recipes write ``class_path`` and ``init_args``.
-        where: Its place, for error messages.
+        where: The place of `plain`, for error messages.
         resolve: Function that finds a class by its name. (default: only registered ones, as required for
             files)
 
@@ -61,7 +61,7 @@ def settings_of(transform: Any) -> dict[str, Any]:
 
 
 def steps_of(transform: Any) -> tuple[Any, ...]:
-    """The single transforms, in their order, of None, a transform, a composition, or a sequence of them."""
+    """The single transforms in a transform, a composition, or a sequence of them, in order; none for None."""
     if isinstance(transform, Compose):
         transform = transform.transforms
     if isinstance(transform, Sequence):

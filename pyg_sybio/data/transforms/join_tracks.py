@@ -8,14 +8,14 @@ from pyg_sybio.data.transforms.base import MotionTransform
 
 
 class JoinTracks(MotionTransform):
-    r"""Make one person of tracks that are never seen in the same frame (NTU RGB+D).
+    r"""Join tracks that are never seen in the same frame into one person (NTU RGB+D).
 
     A tracker that loses a person assigns a new number when it finds the person again. In their order, each
     track is joined to the first earlier person (including the tracks already joined to that person) with whom
     it shares no frame; a track that shares a frame with all of them stays separate. The joined person keeps
     the track number and index of its first track.
 
-    Order persons by motion and drop spurious bodies before, so that the important tracks are joined first:
+    First order persons by motion and drop spurious bodies, so that the important tracks are joined first:
 
     .. code-block:: python
 

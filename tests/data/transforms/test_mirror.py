@@ -49,7 +49,7 @@ def test_distances_do_not_change() -> None:
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 @pytest.mark.parametrize("name", ["h36m32", "cmu38"])
 def test_mirrored_rotations_pose_the_mirrored_body(axis: str, name: str) -> None:
-    """Bend a symmetric rest pose at random: forward kinematics of the mirror mirrors the positions."""
+    """Mirroring random rotations of a symmetric body mirrors the positions of its joints."""
     skeleton = load_skeleton(name)
     motion = random_motion(skeleton, num_persons=1, num_frames=6, missing=0.0, dtype=torch.float64)
     number = "xyz".index(axis)

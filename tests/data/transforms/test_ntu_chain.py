@@ -118,7 +118,7 @@ def test_the_chain_equals_the_naive_one(seed: int) -> None:
     bodies, expected = naive_chain(poses, present)
     assert list(result.tracks) == bodies
     np.testing.assert_allclose(result.poses, expected, rtol=0, atol=1e-10)
-    # Single precision, as recordings are read, is the same to a few micrometres.
+    # In single precision, as recordings are read, results differ by a few micrometres.
     single = CHAIN(motion.replace(poses=motion.poses.float()))
     assert single.tracks == result.tracks
     np.testing.assert_allclose(single.poses, expected, rtol=0, atol=2e-5)
