@@ -199,7 +199,7 @@ def load_asf(path: str | Path) -> AsfRig:
             continue
         elif section and word in ("begin", "end"):
             if len(words) > 1 or inside == (word == "begin"):
-                lines.fail(shown(" ".join(words)), "alternately 'begin' and 'end', each on its own line")
+                lines.fail(shown(" ".join(words)), "'begin' and 'end' alternately, each on its own line")
             inside = word == "begin"
             if section == ":bonedata" and inside:
                 if len(bones) == MAX_JOINTS:

@@ -260,7 +260,7 @@ def asf_with(old: str, new: str) -> str:
         (asf_with("ry rz rx", "ry rz rz"), ", line 40: bone 'leg' has 'rz' twice in 'dof'"),
         (asf_with("dof rx\n", "dofs rx\n"), ", line 50 has 'dofs', expected one of id, name"),
         (asf_with("  end\n  begin\n    id 3", "    id 3"), ", line 22 has a second 'id'"),
-        (asf_with("  end\n  begin\n    id 3", "  begin\n    id 3"), ", line 22 has 'begin', expected alternately"),
+        (asf_with("  end\n  begin\n    id 3", "  begin\n    id 3"), ", line 22 has 'begin', expected 'begin"),
         (asf_with("  begin\n    id 1", "    id 1"), ", line 16 has 'id', expected 'begin'"),
         (asf_with("  end\n:hier", ":hier"), ", line 51 has ':hierarchy', expected 'end' before it"),
         (ASF[: ASF.rindex("  end")], " ends after line 56, expected 'end'"),
