@@ -78,11 +78,12 @@ class KineticsSkeleton(MotionDataset):
             if clip.label != (listed := labels[Path(clip.source).stem].label):
                 where = root / f"{part}_label.json"
                 raise ValueError(f"{clip.source} has label {clip.label!r}, but {where} has {listed!r} for it")
+        names = {label.label_index: label.label for each in lists.values() for label in each.values()}
         self.split = split
         super().__init__(
             store=store,
             clips=select(store.clips, None, split, validation=validation),
-            class_names=_class_names(lists),
+            class_names=[names.get(index, f"class {index}") for index in range(max(names) + 1)],
             frame_rate=FRAME_RATE,
             sampling=sampling,
             transforms=transforms,
@@ -112,8 +113,3 @@ def _find_files(folder: Path, labels: Mapping[str, KineticsLabel]) -> tuple[list
         lacks = f"{len(missing)} of {len(names)} listed clips are missing: {few(missing)}"
         warnings.warn(f"{folder}: {lacks}", stacklevel=3)
     return [folder / f"{name}.json" for name in names if f"{name}.json" in there], missing
-
-
-def _class_names(lists: Mapping[str, Mapping[str, KineticsLabel]]) -> list[str]:
-    names = {label.label_index: label.label for labels in lists.values() for label in labels.values()}
-    return [names.get(index, f"class {index}") for index in range(max(names) + 1)]

@@ -78,12 +78,11 @@ def ntu_protocol(name: str, classes: int = 60) -> ClipProtocol:
     """
     if classes not in (60, 120):
         raise ValueError(f"'classes' is {classes}, expected 60 or 120")
-    subjects = NTU60_TRAIN_SUBJECTS if classes == 60 else NTU120_TRAIN_SUBJECTS
-    known = {"cross-subject": train_on("subject", subjects)}
     if classes == 60:
-        known["cross-view"] = train_on("view", (2, 3))
+        subjects, other = NTU60_TRAIN_SUBJECTS, {"cross-view": train_on("view", (2, 3))}
     else:
-        known["cross-setup"] = train_on("setup", range(2, 33, 2))
+        subjects, other = NTU120_TRAIN_SUBJECTS, {"cross-setup": train_on("setup", range(2, 33, 2))}
+    known = {"cross-subject": train_on("subject", subjects), **other}
     if name not in known:
         expected = f"expected one of {', '.join(known)} for {classes} classes"
         raise ValueError(f"'protocol' is {name!r}, {expected}")

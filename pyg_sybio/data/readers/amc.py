@@ -71,11 +71,8 @@ def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
     """
     path = Path(path)
     lines = AcclaimLines(path)
-    columns, start = {}, 0
-    for bone in rig.joints:
-        if bone.channels:
-            columns[bone.name] = slice(start, start + len(bone.channels))
-        start += len(bone.channels)
+    bones = zip(rig.names, rig.columns, strict=True)
+    columns = {name: slice(own[0][1], own[-1][1] + 1) for name, own in bones if own}
     degrees = rig.degrees
     values = array("d")
     frame: list[float] = []

@@ -84,11 +84,11 @@ class Rig(ABC):
     @cached_property
     def position_columns(self) -> list[tuple[int, int, int]]:
         """Joint, coordinate and column of each position channel."""
-        columns = [(joint, *each) for joint, channels in enumerate(self._columns) for each in channels]
+        columns = [(joint, *each) for joint, channels in enumerate(self.columns) for each in channels]
         return [(joint, "XYZ".index(name[0]), place) for joint, name, place in columns if "pos" in name]
 
     @cached_property
-    def _columns(self) -> list[list[tuple[str, int]]]:
+    def columns(self) -> list[list[tuple[str, int]]]:
         """Name and column of the channels of each joint."""
         starts = iter(range(self.num_channels))
         return [[(channel, next(starts)) for channel in joint.channels] for joint in self.joints]
@@ -106,19 +106,16 @@ class Rig(ABC):
         """
         num_frames, zero_column = values.shape
         padded = torch.cat([values, values.new_zeros(num_frames, 1)], dim=1)
-        joints_of: dict[str, list[int]] = {}
-        columns_of: dict[str, list[list[int]]] = {}
-        for joint, columns in enumerate(self._columns):
+        columns_of: dict[str, dict[int, list[int]]] = {}  # order of axes -> joint -> columns
+        for joint, columns in enumerate(self.columns):
             turns = [(channel[0], column) for channel, column in columns if channel.endswith("rotation")]
             # An axis without a channel gets the angle zero, so that every joint has three rotations.
             column_of = dict(reversed(turns) if about_fixed_axes else turns)
             column_of |= {axis: zero_column for axis in "XYZ" if axis not in column_of}
-            order = "".join(column_of)
-            joints_of.setdefault(order, []).append(joint)
-            columns_of.setdefault(order, []).append(list(column_of.values()))
+            columns_of.setdefault("".join(column_of), {})[joint] = [*column_of.values()]
         matrices = values.new_empty(num_frames, len(self.joints), 3, 3)
-        for order, joints in joints_of.items():
-            matrices[:, joints] = euler_to_matrix(padded[:, columns_of[order]], order)
+        for order, joints in columns_of.items():
+            matrices[:, [*joints]] = euler_to_matrix(padded[:, [*joints.values()]], order)
         return matrices
 
     @abstractmethod

@@ -35,8 +35,7 @@ def entry_of(value: Any, key: str, kind: type[T], where: str) -> T:
     # Not isinstance: true and false are integers in Python.
     if type(value[key]) is not kind:
         raise ValueError(f"{where} has '{key}' {shown(value[key])}, expected {expected}")
-    entry: T = value[key]
-    return entry
+    return value[key]
 
 
 def to_array(

@@ -112,18 +112,9 @@ class MotionStore:
         tensors: dict[str, Any] = {name: self._part(name, index, clip, frames) for name in self._arrays}
         if not tensors["poses"].numel():
             raise ValueError(f"'frames' is {frames}, but {clip.source} has {clip.num_frames} frames")
-        return Motion(
-            **tensors,
-            skeleton=self.skeleton,
-            frame_rate=clip.frame_rate,
-            label=clip.label,
-            ids=clip.ids,
-            tracks=clip.tracks,
-            source=clip.source,
-            # The values were checked when the motion was prepared, and the checksums show that they have not
-            # changed.
-            check_values=False,
-        )
+        fields = {name: getattr(clip, name) for name in ("frame_rate", "label", "ids", "tracks", "source")}
+        # The values were checked when the motion was prepared, and the checksums guard them since.
+        return Motion(**tensors, **fields, skeleton=self.skeleton, check_values=False)
 
     def _part(self, name: str, index: int, clip: ClipInfo, frames: slice) -> Tensor | None:
         if (first := self._first[name][index]) < 0:

@@ -6,7 +6,7 @@ the numbers, for the middle and the left side.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,58 +40,50 @@ class Segment:
 _BODY: dict[str, dict[str, dict[str, Any]]] = json.loads(
     (Path(__file__).parent / "body.json").read_text(encoding="ascii")
 )
-_SIDES = (("left", 1.0), ("right", -1.0))
 
 
-def _of_side(segment: str, side: str) -> str:
+def _of_side(segment: Any, side: str) -> Any:
     """The name of a segment on one side of the body; segments in the middle keep their names."""
     return f"{side}_{segment}" if segment in _BODY["segments"]["left"] else segment
 
 
-def _both_sides(kind: str) -> dict[str, tuple[Any, ...]]:
-    """The entries of the middle and of both sides: a segment, a point in its frame, and further values."""
-    middle = _BODY[kind]["middle"].items()
-    entries = {name: (segment, tuple(point), *rest) for name, (segment, point, *rest) in middle}
-    for name, (segment, (x, y, z), *rest) in _BODY[kind]["left"].items():
-        for side, sign in _SIDES:
-            entries[f"{side}_{name}"] = (_of_side(segment, side), (sign * x, y, z), *rest)
-    return entries
+def _entries(kind: str) -> Iterator[tuple[str, str, float, Any]]:
+    """Name, side, sign of x, and entry (as on the left) of each item in the middle and on both sides."""
+    for name, entry in _BODY[kind]["middle"].items():
+        yield name, "", 1.0, entry
+    for name, entry in _BODY[kind]["left"].items():
+        for side, sign in (("left", 1.0), ("right", -1.0)):
+            yield f"{side}_{name}", side, sign, entry
 
 
 REGIONS = ("trunk", "head", "arm", "leg")
 
 # Parents before children, as forward kinematics requires.
-SEGMENTS = {name: Segment(*entry) for name, entry in _both_sides("segments").items()}
+SEGMENTS = {
+    name: Segment(_of_side(parent, side), (sign * x, y, z), region)
+    for name, side, sign, (parent, (x, y, z), region) in _entries("segments")
+}
 
 PARENTS = tuple(-1 if s.parent is None else list(SEGMENTS).index(s.parent) for s in SEGMENTS.values())
 
 # Landmark -> (segment, position in the segment's frame in metres), with the names of the shipped skeletons.
 LANDMARKS: dict[str, tuple[str, Point]] = {
-    name: (segment, point) for name, (segment, point) in _both_sides("landmarks").items()
+    name: (_of_side(segment, side), (sign * x, y, z))
+    for name, side, sign, (segment, (x, y, z)) in _entries("landmarks")
 }
 
 # The soles, which may touch the ground.
 CONTACTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("heel", "big_toe", "small_toe"))
 
-
-def _degrees_of_freedom() -> dict[str, dict[tuple[str, str], float]]:
-    freedoms = {
-        name: {(segment, axis): weight for segment, axis, weight in entry["turns"]}
-        for name, entry in _BODY["freedoms"]["middle"].items()
-    }
-    for name, entry in _BODY["freedoms"]["left"].items():
-        for side, sign in _SIDES:
-            # A reflection in the sagittal plane keeps rotations about x and reverses the others.
-            freedoms[f"{side}_{name}"] = {
-                (_of_side(segment, side), axis): weight if axis == "x" else sign * weight
-                for segment, axis, weight in entry["turns"]
-            }
-    return freedoms
-
-
 # Degree of freedom -> {(segment, axis): weight}: one angle, in degrees, may rotate several segments. Angles
-# that move the hips sideways or tilt the whole body rotate the feet back, so that the soles stay flat.
-DEGREES_OF_FREEDOM = _degrees_of_freedom()
+# that move the hips sideways or tilt the whole body rotate the feet back, so that the soles stay flat. A
+# reflection in the sagittal plane keeps rotations about x and reverses the others.
+DEGREES_OF_FREEDOM: dict[str, dict[tuple[str, str], float]] = {
+    name: {
+        (_of_side(segment, side), axis): w if axis == "x" else sign * w for segment, axis, w in entry["turns"]
+    }
+    for name, side, sign, entry in _entries("freedoms")
+}
 FREEDOMS = tuple(DEGREES_OF_FREEDOM)
 # The region that each freedom moves; the pelvis tilts with the legs, so that the soles stay flat.
 FREEDOM_REGIONS = tuple(
