@@ -35,11 +35,11 @@ from pyg_sybio.models.presets import VARIANTS
 PAPER: Mapping[str, Any] = yaml.safe_load(
     (resources.files("pyg_sybio.experiments") / "paper.yaml").read_text(encoding="utf-8")
 )
-"""Figures of the paper's tables, and texts for captions."""
+"""Numbers from the tables of the paper, and texts for captions."""
 
 
 def _variant(name: str, **settings: object) -> Arm:
-    """An arm that changes arguments of the model. (default: those of the variant of that name)"""
+    """An arm that changes arguments of the model; without `settings`, it is the model variant `name`."""
     settings = settings or dict(VARIANTS[name])
     pairs = ((f"--model.variant.{key}", str(value).lower()) for key, value in settings.items())
     return Arm(name, tuple(word for pair in pairs for word in pair))
@@ -64,7 +64,7 @@ def _fold(name: str, protocol: str, setting: str, tested: tuple[str, ...]) -> Ar
 
 
 def _observing(name: str, num_future: str, *without: str) -> Arm:
-    """An arm that is trained on random parts of clips, with room for a future of ten frames."""
+    """An arm that is trained on random parts of clips, which leave at least ten frames for the future."""
     train = ("--data.train.observation_ratio", "[0.1, 1.0]", "--data.settings.reserved", "10")
     return Arm(name, (*train, "--data.settings.num_future", num_future, *without))
 
@@ -82,7 +82,7 @@ def _top1(published: Mapping[str, Any] | None = None) -> Column:
 
 
 def _corruption(name: str, title: str, measure: Measure, x_label: str, *groups: str) -> Experiment:
-    """Accuracy and error of the full model over the strengths of a corruption."""
+    """An experiment that measures the full model at several strengths of a corruption."""
     baselines = {"zero velocity": MOTION_ERROR + OF_ZERO_VELOCITY}
     curves = []
     for group in groups:
@@ -92,7 +92,7 @@ def _corruption(name: str, title: str, measure: Measure, x_label: str, *groups: 
     return Experiment(name, title, arms=(FULL,), measures=(measure,), layout=layout)
 
 
-# In the paper's order, followed by experiments that are not in the paper.
+# In the order of the paper, followed by experiments that are not in the paper.
 _ALL = (
     Experiment(
         name="variants",

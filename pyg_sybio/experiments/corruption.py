@@ -17,7 +17,7 @@ from pyg_sybio.data.transforms.resample import at_times
 
 
 def corrupted(dataset: Dataset, corrupt: Transform) -> Dataset:
-    """The same clips with changed observed frames.
+    """Copy a data set and corrupt its observed frames.
 
     In a :class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`, the transform replaces `corrupt`, and
     missing joints are filled by `fill`. The samples of any other dataset are assumed to be complete, and
@@ -25,7 +25,7 @@ def corrupted(dataset: Dataset, corrupt: Transform) -> Dataset:
 
     Args:
         dataset: The clips, which are not modified.
-        corrupt: Changes the observed frames, but not their number or the persons.
+        corrupt: Transform of the observed frames that keeps their number and the persons.
     """
     clips = copy.copy(dataset)
     if isinstance(dataset, MotionDataset):
@@ -38,7 +38,7 @@ def corrupted(dataset: Dataset, corrupt: Transform) -> Dataset:
 
 @dataclass(frozen=True)
 class _OfSample:
-    """Applies a transform of motions to the observed frames of a sample."""
+    """Apply a transform of motions to the observed frames of a sample."""
 
     transform: Transform
     dataset: Dataset
@@ -54,17 +54,17 @@ class _OfSample:
 
 @dataclass(frozen=True)
 class OtherRate:
-    r"""The same number of observed frames from a camera with another frame rate.
+    r"""Observe the motion with a camera of another frame rate; the number of frames stays the same.
 
-    A camera with `rate` times the frame rate records a frame every :math:`1 / rate` frames, and the last one
-    at the same time. If these are too many frames, the last ones are used; if too few, they are filled at the
-    front, as in a short clip (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
+    A camera with `rate` times the frame rate records a frame every :math:`1 / rate` frames; the last frames
+    of both coincide. If the camera has too many frames, the last ones are used; if it has too few, they are
+    padded at the front, as in a short clip (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
 
     Args:
-        rate: Frame rate of the camera relative to the motion's.
-        resampled: Whether the camera's frames are resampled to the frame rate of the motion, or used as if
-            they had it.
-        padding: How short clips are filled: `"repeat"` or `"hold"`.
+        rate: Frame rate of the camera relative to the frame rate of the motion.
+        resampled: Whether the frames of the camera are resampled to the frame rate of the motion, or used as
+            they are.
+        padding: How short clips are padded: `"repeat"` or `"hold"`.
 
     Raises:
         ValueError: If `rate` is not positive.
@@ -79,7 +79,7 @@ class OtherRate:
             raise ValueError(f"'rate' is {self.rate}, expected a positive number")
 
     def __call__(self, motion: Motion) -> Motion:
-        """Replace the frames of a motion by those of the camera."""
+        """Replace the frames of a motion by the frames of the camera."""
         seen = _every(motion, 1 / self.rate)
         if self.resampled:
             seen = _every(seen, self.rate)
@@ -93,9 +93,10 @@ class OtherRate:
 
 
 def _every(motion: Motion, step: float) -> Motion:
-    """A pose every `step` frames, counted back from the last frame.
+    """Sample a pose every `step` frames, counted back from the last frame.
 
-    Exponential maps are interpolated as numbers, since data sets of joint angles convert them to z-scores.
+    Exponential maps are interpolated component by component, because data sets of joint angles convert them
+    to z-scores.
     """
     last = motion.num_frames - 1
     times = last - step * torch.arange(int(last / step) + 1, dtype=torch.float64).flip(0)

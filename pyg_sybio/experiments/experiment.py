@@ -1,4 +1,4 @@
-r"""An experiment: models that differ in a few settings, measures, and a layout for the results."""
+r"""Experiments: models that differ in a few settings, measures, and the layout of the results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from pyg_sybio.training.data_module import ClipDataModule
 
 @dataclass(frozen=True)
 class Arm:
-    """A row of a table: a model whose settings differ from the recipe.
+    """A model of an experiment, which is a row of its table.
 
     Args:
         name: Name in the table.
-        overrides: The settings, as for ``sybio fit``: ``("--model.variant.bones", "false")``, where
-            ``{num_frames}`` stands for the number of frames that can be predicted: of the observed frames of
-            whole clips, or of the future of windows.
+        overrides: Settings that differ from the recipe, as for ``sybio fit``:
+            ``("--model.variant.bones", "false")``. ``{num_frames}`` is replaced by the largest number of
+            frames that can be predicted.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredModel:
-    """A trained model and its data, for measures.
+    """A trained model and its data, which measures evaluate.
 
     Args:
         model: The model in evaluation mode, on the device to use.
         data: The data of its run.
-        seen_classes: Mask of the classes that occurred in training [C].
+        seen_classes: Mask of the classes that occurred in training `[C]`.
         split: The split to measure on: ``"test"`` or ``"val"``.
         views: Test-time augmentation.
         batch_size: Number of clips per batch.
-        loss: The loss of its training. (default: unknown)
+        loss: The training loss. (default: unknown)
     """
 
     model: SybioGNN
@@ -63,7 +63,7 @@ class MeasuredModel:
 
     @cached_property
     def answers(self) -> Answers:
-        """The model's answers for the clips of the split, which all measures share."""
+        """The outputs of the model for the clips of the split, which are computed once for all measures."""
         return self._answers(self.clips)
 
     def report(self, clips: Dataset | None = None) -> Report:
@@ -78,7 +78,7 @@ class MeasuredModel:
     def of(
         cls, trained: Trained, data: Splits, split: str, loss: SymbioticLoss | None = None
     ) -> "MeasuredModel":
-        """A trained model on the GPU, if there is one, and its data."""
+        """Move a trained model to the GPU, if there is one, and combine it with its data."""
         return cls(
             trained.model.to("cuda" if torch.cuda.is_available() else "cpu"),
             data,
@@ -95,17 +95,17 @@ Measure = Callable[[MeasuredModel], list[Row]]
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table or figure of the paper, or a further one, as an experiment that can be run.
+    """An experiment that produces a table and figures, of the paper or in addition to the paper.
 
     Args:
         name: Name on the command line.
         title: Title of the table.
         arms: The models to train.
         measures: Functions of :mod:`pyg_sybio.experiments.measures`.
-        layout: How the numbers become a table and figures.
-        paper: Tables or figures of the paper. (default: none)
+        layout: Layout of the table and the figures.
+        paper: The tables or figures of the paper that are reproduced. (default: none)
         needs: Requirements on the data: ``"classes"`` (two or more), ``"positions"`` (no rotations).
-        note: Further text of the caption.
+        note: Additional text of the caption.
     """
 
     name: str
@@ -123,7 +123,7 @@ class Experiment:
         return [arm.name for arm in self.arms]
 
     def refusal(self, data: ClipDataModule) -> str | None:
-        """Why the experiment cannot be run on this data; None if it can."""
+        """The reason why the experiment cannot be run on this data; None if it can."""
         if "classes" in self.needs and data.num_classes < 2:
             return f"'{self.name}' measures recognition, expected two or more classes, but the data has one"
         if "positions" in self.needs and data.skeleton.coordinates == "expmap":

@@ -26,9 +26,9 @@ GRADIENT_CLIPS = 128
 def graphs(trained: MeasuredModel) -> list[Row]:
     """Statistics of the actional graphs, and their effect on the results; no rows for a model without them.
 
-    ``row_distance`` and ``row_entropy`` by network (:class:`~pyg_sybio.trained.liveness.Liveness`);
-    ``nearest_graph``, the fraction of persons whose class is that of the person of another clip with the
-    nearest actional graph (in the sum of absolute differences); and all metrics of
+    The metrics are ``row_distance`` and ``row_entropy`` by network
+    (:class:`~pyg_sybio.trained.liveness.Liveness`); ``nearest_graph``, the accuracy of classifying a person
+    by the nearest actional graph of another clip (by the sum of absolute differences); and all metrics of
     :func:`~pyg_sybio.experiments.measures.recognition` and :func:`~pyg_sybio.experiments.measures.motion` of
     the same model with 1/M in place of its actional graphs.
     """
@@ -67,8 +67,8 @@ def task_gradients(trained: MeasuredModel) -> list[Row]:
     r"""Norm of the gradient of the prediction loss, relative to that of the recognition loss.
 
     ``prediction_gradient`` is :math:`\|\nabla (1 - \alpha) \mathcal{L}_{pred}\| / \|\nabla \alpha
-    \mathcal{L}_{recg}\|` for the weights of the backbones, the mean over batches of clips of the split, in
-    training mode. No rows for a model with one task.
+    \mathcal{L}_{recg}\|` for the weights of the backbones in training mode, averaged over batches of clips of
+    the split. A model with one task has no rows.
     """
     if trained.loss is None or not trained.model.num_classes or not trained.answers.errors:
         return []
@@ -76,13 +76,13 @@ def task_gradients(trained: MeasuredModel) -> list[Row]:
     networks = (model.joint_network, model.bone_network)
     for network in networks:
         if network is not None:
-            network.input_norm.eval()  # keeps the statistics of the training
+            network.input_norm.eval()  # do not update the running statistics
     weights = [w for network in networks if network is not None for w in network.backbone.parameters()]
     loss = trained.loss.to(weights[0].device)
     step = max(1, len(trained.clips) // GRADIENT_CLIPS)
     shares = []
     with torch.random.fork_rng():
-        torch.manual_seed(0)  # of the dropout
+        torch.manual_seed(0)  # random numbers of the dropout
         for numbers in torch.arange(0, len(trained.clips), step).split(trained.batch_size):
             clips = [numbered_clip(trained.clips, number) for number in numbers.tolist()]
             batch = Batch.from_data_list(clips).to(weights[0].device)

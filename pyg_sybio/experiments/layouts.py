@@ -1,4 +1,4 @@
-r"""How measured numbers become tables and figures, next to the figures of the paper."""
+r"""Tables and figures of measured numbers, compared with the numbers of the paper."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,25 +24,25 @@ class Layout(Protocol):
     """A kind of table with its figures."""
 
     def table(self, measured: Measured) -> list[str]:
-        """The lines of the table in Markdown."""
+        """Return the lines of the table in Markdown."""
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
-        """Draw the available numbers; the written files, the first of which is `path`."""
+        """Draw the available numbers, and return the written files, the first of which is `path`."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A number of every arm: a column of a table, or a curve over several places.
+    """One number per arm, shown as a column of a table, or a curve of each arm over several places.
 
     Args:
-        title: With the unit.
+        title: Title with the unit.
         metric: Name of the metric.
         group: Group of the metric.
-        at: Place of the number: a horizon (ms), ... (default: none)
-        until: Instead of `at`: the mean over all places up to this one.
+        at: Place of the number, such as a horizon in ms. (default: none)
+        until: Use the mean over all places up to this one instead of `at`.
         scale: Factor from the measured to the shown number.
-        digits: Decimal places.
-        paper: The paper's numbers as shown: data set to arm to number.
+        digits: Number of decimal places.
+        paper: Numbers of the paper by data set and arm, in the unit of the shown number.
         baselines: Names and metrics of further curves that do not depend on the arm, such as zero velocity.
     """
 
@@ -61,27 +61,27 @@ class Column:
         return measured.value(arm, self.metric, self.group, self.at, until=self.until, scale=self.scale)
 
     def published(self, arm: str) -> float:
-        """The paper's number of an arm on the first of its data sets; NaN if there is none."""
+        """The number of an arm in the paper, on the first of the paper's data sets; NaN if there is none."""
         return next(iter(self.paper.values()), {}).get(arm, math.nan)
 
     def heading(self, measured: Measured) -> str:
-        """The title, with the name of the data set's motion error if it shows that."""
+        """The title; if the metric is the motion error of the data set, with the name of the error."""
         name = measured.metric(self.metric)
         return self.title if name == self.metric else f"{self.title} ({name})"
 
     def label(self, measured: Measured) -> str:
-        """Label of an axis, with the data set of the paper's numbers."""
+        """Label of an axis, which names the data set of the paper's numbers."""
         return self.heading(measured) + "".join(f" (paper: {dataset})" for dataset in list(self.paper)[:1])
 
 
 @dataclass(frozen=True)
 class ArmTable:
-    """A table with one row per arm, where the paper's columns follow ours.
+    """A table with one row per arm, in which the columns of the paper follow the measured columns.
 
     Args:
-        columns: Our columns; the first is drawn as bars unless `lines` or `scatter` is given.
-        lines: Label of the axis and lines through arms: for each line its arms and their places on the axis.
-            Arms that are not in a line are drawn as horizontal lines.
+        columns: Measured columns; the first is drawn as bars unless `lines` or `scatter` is given.
+        lines: Label of the x axis, and for each line its arms and their x values. Arms that are not in a line
+            are drawn as horizontal lines.
         scatter: Indices of two columns to draw against each other.
     """
 
@@ -101,7 +101,7 @@ class ArmTable:
         return markdown(heads, rows)
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
-        """Bars, lines or points; one figure per column for lines."""
+        """Draw bars, points, or one figure of lines per column."""
         if self.lines is not None:
             return _draw_lines(measured, path, title, self.lines[0], self._lines(measured, self.lines[1]))
         if self.scatter is not None:
@@ -127,7 +127,7 @@ class ArmTable:
     ) -> Iterator[tuple[Column, Lines, Lines]]:
         places = sorted({place for arms in lines.values() for place in arms.values()})
         points = {name: list(arms.items()) for name, arms in lines.items()}
-        # The other arms do not depend on the axis.
+        # The other arms do not depend on the x axis.
         others = [arm for arm in measured.arms if not any(arm in arms for arms in lines.values())]
         points |= {arm: [(arm, place) for place in places] for arm in others}
         for column in self.columns:
@@ -141,7 +141,7 @@ class ArmTable:
 
 @dataclass(frozen=True)
 class CurveTable:
-    """A table and a figure per curve: one row per arm, one column per place.
+    """One table and one figure per curve; a table has one row per arm and one column per place.
 
     Args:
         x_label: Name of the places, with their unit.
@@ -152,7 +152,7 @@ class CurveTable:
     curves: tuple[Column, ...]
 
     def table(self, measured: Measured) -> list[str]:
-        """All curves, one table after the other."""
+        """Return all tables, one after the other."""
         tables = []
         for curve in self.curves:
             if places := measured.places(curve.metric, curve.group):
@@ -165,7 +165,7 @@ class CurveTable:
         return [line for table in tables for line in ("", *table)][1:]
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
-        """One figure per curve."""
+        """Draw one figure per curve."""
         lines = []
         for curve in self.curves:
             places = measured.places(curve.metric, curve.group)
@@ -175,14 +175,14 @@ class CurveTable:
 
 
 def _values(curve: Column, measured: Measured, places: Sequence[float]) -> dict[str, list[Value | None]]:
-    """The values of all arms and baselines at all places."""
+    """Return the values of all arms and baselines at all places."""
 
     def along(arm: str, metric: str) -> list[Value | None]:
         return [measured.value(arm, metric, curve.group, place, scale=curve.scale) for place in places]
 
     lines = {arm: along(arm, curve.metric) for arm in measured.arms}
     for name, metric in curve.baselines.items():
-        # The same for all arms, so taken from the first that has it.
+        # A baseline is the same for all arms, so use the first arm that has it.
         of_arms = (along(arm, metric) for arm in measured.arms)
         if values := next((values for values in of_arms if any(values)), None):
             lines[name] = values
@@ -191,20 +191,20 @@ def _values(curve: Column, measured: Measured, places: Sequence[float]) -> dict[
 
 @dataclass(frozen=True)
 class ActionTable:
-    """Motion errors by action and horizon: of our arms, zero velocity, and the paper on the same data set.
+    """Motion errors by action and horizon: the arms, zero velocity, and the paper on the same data set.
 
     Args:
-        metrics: Names of the errors, with a table and a figure each. Errors that the data set does not have
-            are left out.
-        paper: Name of a dataset class to its ``horizons`` in ms and, in ``arms``, the errors: arm to action
-            to one error per horizon, where later horizons may be missing; of the first metric.
+        metrics: Names of the errors, with one table and one figure each. Errors that the data set does not
+            have are left out.
+        paper: For the name of a dataset class, the paper's values of the first metric: ``horizons`` in ms,
+            and ``arms``, the errors by arm and action, one per horizon. The last horizons may be missing.
     """
 
     metrics: tuple[str, ...]
     paper: Mapping[str, Mapping[str, Any]]
 
     def table(self, measured: Measured) -> list[str]:
-        """One row per action and arm, the mean of the actions first."""
+        """Return one row per action and arm; the mean over actions is first."""
         lines = []
         for metric in self._known(measured):
             horizons, digits = measured.places(metric), 1 if metric.endswith("_mm") else 3
@@ -216,7 +216,7 @@ class ActionTable:
         return lines[1:]
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
-        """The mean of the actions over the horizons."""
+        """Draw the mean over actions at each horizon."""
         drawn = []
         for metric in self._known(measured):
             horizons, ours, papers = measured.places(metric), Lines(), Lines()
@@ -228,7 +228,7 @@ class ActionTable:
         return _draw_lines(measured, path, title, "horizon, ms", drawn)
 
     def _known(self, measured: Measured) -> list[str]:
-        """The names of the errors that there are, each once."""
+        """The names of the errors that were measured, without repetitions."""
         return list(dict.fromkeys(measured.metric(name) for name in self.metrics if measured.places(name)))
 
     def _rows(
@@ -252,7 +252,7 @@ class ActionTable:
 def _mean_error(
     errors: Mapping[str, Sequence[float]], actions: Sequence[str], horizons: Sequence[int], at: float
 ) -> Value | None:
-    """The paper's mean error over actions at a horizon; None unless the paper has it for all of them."""
+    """The paper's mean error over actions at a horizon; None if the paper lacks it for an action."""
     if not actions or at not in horizons:
         return None
     index = horizons.index(int(at))
@@ -262,10 +262,10 @@ def _mean_error(
 
 @dataclass(frozen=True)
 class ConfusionTable:
-    """Recall and the most frequent mistake of every class, and the confusion matrix as a figure."""
+    """Recall and most frequent confusion of each class as a table, and the confusion matrix as a figure."""
 
     def table(self, measured: Measured) -> list[str]:
-        """One row per class with clips, by rising recall."""
+        """Return one row per class with clips, by increasing recall."""
         names, counts = _confusion(measured)
         rows = []
         for name, row in zip(names, counts, strict=True):
@@ -279,7 +279,7 @@ class ConfusionTable:
         return markdown(heads, [cells for _, cells in rows])
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
-        """The confusion matrix."""
+        """Draw the confusion matrix."""
         names, counts = _confusion(measured)
         if not counts.any():
             return []
@@ -288,7 +288,7 @@ class ConfusionTable:
 
 
 def _confusion(measured: Measured) -> tuple[list[str], np.ndarray]:
-    """Names of classes, and the number of clips of true by predicted class `[C, C]`, mean over the seeds."""
+    """Class names, and the number of clips by true and predicted class `[C, C]`, averaged over seeds."""
     pairs = {tuple(group.split(" -> ")): group for group in measured.groups("confusion")}
     names = list(dict.fromkeys([true for true, _ in pairs] + [predicted for _, predicted in pairs]))
     counts = np.zeros((len(names), len(names)))
@@ -300,12 +300,12 @@ def _confusion(measured: Measured) -> tuple[list[str], np.ndarray]:
 
 @dataclass(frozen=True)
 class ReliabilityTable:
-    """Calibration errors, and a reliability diagram of bins of confidence."""
+    """Tables of calibration errors and of bins of confidence, and a reliability diagram."""
 
     columns: tuple[Column, ...]
 
     def table(self, measured: Measured) -> list[str]:
-        """The errors, then the bins."""
+        """Return the table of errors, then the table of bins."""
         bins = measured.places("count")
         metrics = (("mean confidence", "confidence", 3), ("accuracy", "accuracy", 3), ("clips", "count", 0))
         rows = [
@@ -316,7 +316,7 @@ class ReliabilityTable:
         return [*ArmTable(self.columns).table(measured), "", *markdown(heads, rows)]
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
-        """The reliability diagram."""
+        """Draw the reliability diagram."""
         bins = measured.places("count")
         confidence, accuracy, counts = (
             _series(bins, [measured.value(measured.arms[0], metric, "", at) for at in bins]).mean
@@ -329,7 +329,7 @@ class ReliabilityTable:
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table: names on the left, numbers on the right."""
+    """Format a Markdown table with left-aligned names and right-aligned numbers."""
     columns = zip(*rows, strict=True) if rows else [()] * len(heads)
     numbers = [
         all(cell[:1].isdigit() or cell[:1] in ("-", MISSING, "∞") for cell in column) for column in columns
@@ -341,10 +341,10 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _draw_lines(
     measured: Measured, path: Path, title: str, x_label: str, lines: Iterable[tuple[Column, Lines, Lines]]
 ) -> list[Path]:
-    """Draw one figure per column that has values: the first is `path`, the others add what they show."""
+    """Draw one figure per column with values; the first file is `path`, the other names add the column."""
     pictures: list[Path] = []
     for column, *both in lines:
-        # A line without any value is left out; in the others, a missing value is a gap.
+        # Lines without values are left out; a missing value in another line is a gap.
         ours, papers = ({n: s for n, s in some.items() if not np.isnan(s.mean).all()} for some in both)
         if ours:
             words = f"{column.metric} {column.group}".split()
@@ -363,7 +363,7 @@ def _series(places: Iterable[float], values: Iterable[Value | None]) -> Series:
 
 
 def _point(value: Value | None) -> tuple[float, float | None]:
-    """Mean and deviation to draw; NaN if there is none, or an infinite one."""
+    """Mean and deviation to draw; NaN if the value is missing or infinite."""
     return (math.nan, None) if value is None or not math.isfinite(value.mean) else value
 
 

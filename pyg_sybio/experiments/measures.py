@@ -1,10 +1,11 @@
 r"""Measures of a trained model: functions that return rows of numbers.
 
-A measure evaluates the model on the clips of a split and changes neither. Its numbers do not depend on the
-batch size or the state of torch's generator, which is restored: clip `n` is corrupted by the random numbers
-of seed `n`, the same at every strength of the corruption. Only timings vary between runs (:func:`cost`).
+A measure evaluates the model on the clips of a split, without modifying them. Its numbers do not depend on
+the batch size or the state of torch's generator, which is restored: clip `n` is corrupted by the random
+numbers of seed `n`, which are the same at every strength of the corruption. Only timings vary between runs
+(:func:`cost`).
 
-Clips of classes that did not occur in training do not count for recognition, as in
+Recognition ignores clips of classes that did not occur in training, as in
 :func:`~pyg_sybio.trained.evaluation.evaluate`. Accuracies are fractions from 0 to 1. :func:`recognition`,
 :func:`motion` and the corruptions have no rows for a task that the model does not have; measures of only one
 task raise :class:`ValueError`.
@@ -72,8 +73,9 @@ def motion(trained: MeasuredModel) -> list[Row]:
 def pck(trained: MeasuredModel) -> list[Row]:
     r"""Percentage of correct keypoints, as a fraction, by future frame, from 1 (Fig. 8).
 
-    The mean over all persons recorded in the frame, of the model (``pck``) and of zero velocity (``pck of
-    zero velocity``); see :func:`~pyg_sybio.metrics.percentage_of_correct_keypoints` with a threshold of 0.05.
+    The rows are means over all persons recorded in the frame, for the model (``pck``) and for zero velocity
+    (``pck of zero velocity``); see :func:`~pyg_sybio.metrics.percentage_of_correct_keypoints` with a
+    threshold of 0.05.
 
     Raises:
         ValueError: If the poses are rotations, the model does not predict, or nothing was recorded.
@@ -101,8 +103,8 @@ def pck(trained: MeasuredModel) -> list[Row]:
 def calibration(trained: MeasuredModel) -> list[Row]:
     """Calibration of the probabilities; see :mod:`pyg_sybio.metrics`.
 
-    ``ece``, ``nll`` and ``brier``, and by bin of confidence, from 1, the mean ``confidence``, the
-    ``accuracy`` and the ``count`` of clips; an empty bin only has its count.
+    The rows are ``ece``, ``nll`` and ``brier``, and for each bin of confidence, counted from 1, the mean
+    ``confidence``, the ``accuracy`` and the ``count`` of clips; an empty bin only has its count.
 
     Raises:
         ValueError: If the model does not recognise, or no clip is of a class that occurred in training.
@@ -182,9 +184,9 @@ def observation_ratios(trained: MeasuredModel) -> list[Row]:
 def noise(trained: MeasuredModel) -> list[Row]:
     r"""Accuracy and errors with noise :math:`\mathcal N(0, \sigma^2)` on the observed frames (Fig. 15).
 
-    The standard deviation :math:`\sigma`, from 0 to 0.1, is in metres for recordings with a metric unit, and
-    in the unit of the model's input otherwise: for joint angles, in standard deviations of the training data
-    (z-scores). The group is ``noise``; for the rows see :func:`missing_joints`.
+    The standard deviation :math:`\sigma`, from 0 to 0.1, is in metres if the recordings have a metric unit,
+    and otherwise in the unit of the model's input; for joint angles, these are standard deviations of the
+    training data (z-scores). The group is ``noise``; for the rows see :func:`missing_joints`.
     """
     dataset = trained.clips
     units = dataset.skeleton.units if isinstance(dataset, MotionDataset) else ""
@@ -199,7 +201,7 @@ def missing_joints(trained: MeasuredModel) -> list[Row]:
     the horizons up to 400 ms and over the classes, of the model and of zero velocity (which repeats the last
     observed pose, as corrupted). The true future is never corrupted. The group is ``missing joints``.
 
-    Missing joints are filled as in training, by the `fill` of the data set, and are zero without one, which
+    Missing joints are filled as in training, by the `fill` of the data set. Without one, they are zero, which
     is the mean pose for z-scores of joint angles.
     """
     return _corruption(trained, "missing joints", MISSING_SHARES, lambda share: DropJoints(p=share))
@@ -216,14 +218,15 @@ def dropped_frames(trained: MeasuredModel) -> list[Row]:
 def frame_rates(trained: MeasuredModel) -> list[Row]:
     """Accuracy and errors if the observed frames have another frame rate than the model's.
 
-    `at` is the frame rate relative to the model's. The group ``as it comes`` feeds the frames as if they had
-    the model's frame rate; ``resampled`` first resamples them to it, counted from the last frame, as ``sybio
-    predict`` does. In both, too few frames are filled as in short clips. For the rows see
+    `at` is the frame rate relative to the model's. In the group ``as it comes``, the frames are used as if
+    they had the model's frame rate; in ``resampled``, they are first resampled to it, counted from the last
+    frame, as in ``sybio predict``. In both groups, missing frames are padded as in short clips. For the rows
+    see
     :func:`missing_joints`.
 
     Note:
-        The frame rate is changed in the model's input, including the frames that fill a short clip. At twice
-        the frame rate, fed as it comes, the model observes half the time.
+        The frame rate is changed in the model's input, including the frames that pad a short clip. Without
+        resampling, the model observes half the time at twice the frame rate.
     """
     padding = getattr(trained.clips, "padding", "repeat")
     as_it_comes, resampled = (
@@ -273,10 +276,10 @@ def _motion_rows(report: Report) -> list[Row]:
 
 
 def _recognised(report: Report, trained: MeasuredModel) -> Report:
-    """The recognition in a report.
+    """The recognition results of a report.
 
     Raises:
-        ValueError: If no clip counts.
+        ValueError: If no clip is of a class that occurred in training.
     """
     if not report["recognition"]["clips"]:
         raise ValueError(f"no clip of '{trained.split}' is of a class that occurred in training")
@@ -284,7 +287,7 @@ def _recognised(report: Report, trained: MeasuredModel) -> Report:
 
 
 def _counted(trained: MeasuredModel) -> tuple[Tensor, Tensor]:
-    """Logits `[n, C]` and classes `[n]` of the clips that count for recognition."""
+    """Logits `[n, C]` and classes `[n]` of the clips whose class occurred in training."""
     found = trained.answers
     if found.logits is None:
         raise ValueError("the measure is of recognition, but the model does not recognise")
@@ -294,7 +297,7 @@ def _counted(trained: MeasuredModel) -> tuple[Tensor, Tensor]:
 
 
 def _median_ms(run: Callable[[], object]) -> float:
-    """Median time of a run in milliseconds, over runs until they agree or for up to 20 seconds."""
+    """Median time of a run in milliseconds, which is repeated until the times agree, for at most 20 s."""
     timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
     with torch.no_grad():
         return 1000 * timer.adaptive_autorange(threshold=0.05, min_run_time=0.2, max_run_time=20).median

@@ -17,7 +17,7 @@ PAGE = "RESULTS.md"
 
 
 class Planned(NamedTuple):
-    """A run that an experiment consists of."""
+    """A run that an experiment requires."""
 
     arm: str
     seed: int
@@ -62,9 +62,9 @@ def write_report(
 
 
 def write_page(output: Path) -> Path:
-    """Write all tables of a folder between two marks of ``RESULTS.md``, which is next to the folder.
+    """Write all tables of a folder into ``RESULTS.md`` next to the folder, between two marks.
 
-    The rest of the page is kept. Without the marks, they are added at the end.
+    The rest of the page is kept. If the page has no marks, they are added at the end.
 
     Raises:
         FileNotFoundError: If the folder has no table.
@@ -142,6 +142,6 @@ def _said(values: Iterable[Any]) -> str:
 
 
 def _number(values: Iterable[int]) -> str:
-    """Up to two different numbers, or the range of more."""
+    """Format up to two different numbers as a list, and more numbers as a range."""
     found = list(values)
     return _said(found) if len(set(found)) <= 2 else f"{min(found)} to {max(found)}"

@@ -24,12 +24,12 @@ class RefusedError(ValueError):
 def plan_runs(
     experiment: Experiment, recipe: str, overrides: Sequence[str], seeds: Sequence[int]
 ) -> list[Planned]:
-    """All runs of an experiment, seed by seed, so that every arm has a number early."""
+    """All runs of an experiment in order of the seed, so that every arm has a result early."""
     data = settings(recipe, overrides)["data"]
     given = data["settings"] | (data.get("train") or {})
     stride = flat_parameters(recipe_dataset(data["dataset"])).get("window_stride")
     windows = stride is not None and given.get("window_stride", stride.default) is not None
-    # The future of a window is fixed; whole clips reserve frames for theirs.
+    # Windows have a fixed future; in whole clips, frames are reserved for the future.
     num_frames = str(given.get("num_future" if windows else "num_observed"))
     plan = []
     for seed in seeds:
@@ -118,7 +118,7 @@ def reproduce(
 
 
 def report(experiment: Experiment, recipe: str, *, output: Path, say: Say = print) -> str:
-    """Write the table and the figures again, with the options of the last call, from the result files.
+    """Write the table and the figures again from the result files, with the options of the last call.
 
     Raises:
         FileNotFoundError: If there are no result files.

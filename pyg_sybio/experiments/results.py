@@ -18,7 +18,7 @@ COLUMNS = ("recipe", "run", "arm", "seed", "split", "metric", "group", "at", "va
 
 
 class Record(NamedTuple):
-    """A measured number of a run: a line of the CSV file."""
+    """A measured number of a run, which is a line of the CSV file."""
 
     recipe: str
     run: str
@@ -29,7 +29,7 @@ class Record(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int, str, str]:
-        """Identifies the measurement that the number belongs to."""
+        """Key of the measurement; two records with the same key measure the same quantity."""
         return self.arm, self.seed, self.run, self.split
 
 
@@ -68,12 +68,12 @@ class Results:
             return [_record(line, f"{path}:{reader.line_num}") for line in reader]
 
     def facts(self) -> dict[str, Any]:
-        """The options of the last call (``asked``), and facts about the runs (``runs``, by digest)."""
+        """The content of the JSON file: the options of the last call (``asked``), and ``runs`` by digest."""
         path = self.path("json")
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"asked": None, "runs": {}}
 
     def ask(self, asked: Mapping[str, Any]) -> None:
-        """Write the options of the call."""
+        """Save the options of the call."""
         with self._lock():
             self._write_facts({**self.facts(), "asked": dict(asked)})
 
@@ -95,7 +95,7 @@ class Results:
                 return place, record.arm, record.seed, record.split, record.run
 
             known = self.facts()
-            # The facts first, as numbers without them would have no caption.
+            # Facts are written first, because the caption of a number requires them.
             self._write_facts({**known, "runs": {**known["runs"], facts["run"]: dict(facts)}})
             text = io.StringIO()
             writer = csv.writer(text, lineterminator="\n")
@@ -110,7 +110,7 @@ class Results:
         write_whole(self.path("json"), lambda file: file.write(text.encode()))
 
     def _lock(self) -> FileLock:
-        """Protects the files, since several processes may fill one table."""
+        """Lock of the files, because several processes may add to one table."""
         folder = self.output / "runs"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{self.experiment}-{self.recipe}.lock")
@@ -165,7 +165,7 @@ class Measured:
             metric: Name of the metric.
             group: Group of the metric.
             at: Place of the number.
-            until: Instead of `at`: the mean over all places up to this one.
+            until: Use the mean over all places up to this one instead of `at`.
             scale: Factor of the number.
         """
         metric = self.metric(metric)
@@ -175,7 +175,7 @@ class Measured:
         return _over_seeds(by_seed) if by_seed else None
 
     def places(self, metric: str, group: str | None = None) -> list[float]:
-        """The places of a metric: horizons, frames, ratios, ..."""
+        """The places of a metric, such as horizons, frames or ratios."""
         metric = self.metric(metric)
         places = {at for _, m, g, at in self._values if m == metric and group in (None, g)}
         return sorted(at for at in places if at is not None)
@@ -187,17 +187,18 @@ class Measured:
 
 
 def observation_curves(path: Path) -> dict[str, dict[float, Value]]:
-    """Accuracy by observation ratio, over the seeds, from a file of the experiment `observation`.
+    """Read the accuracy by observation ratio from a CSV file of the experiment `observation`.
 
     Args:
         path: The CSV file `observation-RECIPE.csv`.
 
     Returns:
-        Names of arms (with their split, if the file has several) to observation ratios to values.
+        For each arm, the accuracy over seeds by observation ratio. If the file has several splits, the name
+        of an arm includes the split.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is another file, or has several runs of one arm and seed.
+        ValueError: If it is not such a file, or has several runs of one arm and seed.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected results of 'sybio reproduce observation'")

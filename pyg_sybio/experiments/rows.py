@@ -1,15 +1,15 @@
-"""Measured numbers, and names that measures write and tables look for."""
+"""Measured numbers, and the names that measures and tables share."""
 
 from typing import NamedTuple
 
 MEAN_OF_CLASSES = "mean of classes"
-"""Group of a mean over classes with equal weights."""
+"""Group of means in which each class has the same weight."""
 
 OF_ZERO_VELOCITY = " of zero velocity"
-"""Suffix of the metric of the baseline's error."""
+"""Suffix of metrics of the zero-velocity baseline."""
 
 MOTION_ERROR = "motion error"
-"""Stands for the first motion error of a data set: of joint angles or of positions."""
+"""Placeholder for the first motion error of a data set, which is of joint angles or of positions."""
 
 POSITION_ERROR = "mpjpe_mm"
 """Mean distance between predicted and true joints, in millimetres."""
@@ -26,8 +26,8 @@ class Row(NamedTuple):
 
     Args:
         metric: Name of the quantity: ``"top1"``, ``"parameters"``, ``"mpjpe_mm"``, ...
-        group: The action, corruption, ... that it belongs to; may be empty.
-        at: The horizon (ms), frame, observation ratio, noise, ... that it belongs to, or None.
+        group: The action, corruption or other group that it belongs to; may be empty.
+        at: The horizon in ms, frame, observation ratio, noise or other place that it belongs to, or None.
         value: The number.
     """
 

@@ -1,11 +1,11 @@
-r"""Runs: resumable trainings that experiments share.
+r"""Resumable training runs, which experiments share.
 
 A run is a recipe with overrides and a seed. Its name is a digest of the resulting settings, so that arms with
-the same settings are one run. Its folder contains
+the same settings share one run. Its folder contains
 
 * ``last.ckpt``: the checkpoint to resume from, replaced at the end of every epoch and every two minutes;
-* ``finished.json``: written last, facts about the run and its duration;
-* ``version_0``, ...: the logs of each start of the training.
+* ``finished.json``: facts about the run and its duration, written at the end;
+* ``version_0``, ...: the logs of the training, one folder per start.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ _INCIDENTAL = {
 
 @dataclass(frozen=True)
 class Run:
-    """A training.
+    """A training run.
 
     Args:
         recipe: Name of a shipped recipe, or path of a YAML file.
@@ -78,7 +78,7 @@ class Run:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def lock(self) -> FileLock:
-        """Lock of the process that trains the run, which is released when the process ends."""
+        """Lock held by the process that trains the run, and released when the process ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / "lock")
 
@@ -100,8 +100,9 @@ def identify(recipe: str, overrides: Sequence[str]) -> str:
 def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     """The settings of a recipe and overrides in a canonical form.
 
-    The preset is replaced by its arguments, each split has the settings of all splits, and defaults are left
-    out, so that new options of the model or data set do not change the digests of runs that do not use them.
+    The preset is replaced by its arguments, settings for all splits are copied to each split, and defaults
+    are left out, so that new options of the model or data set do not change the digests of runs that do not
+    use them.
 
     Note:
         Transforms include their defaults: a new option of a transform changes the digests of runs that use
@@ -143,13 +144,13 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Return the overrides without those that do not affect the trained model."""
+    """Return the overrides that affect the trained model."""
     incidental = {f"--{part}.{key}" for part, keys in _INCIDENTAL.items() for key in keys}
     return selected(overrides, lambda key: key not in incidental)
 
 
 def selected(overrides: Sequence[str], wanted: Callable[[str], bool]) -> tuple[str, ...]:
-    """The overrides, ``--key value`` or ``--key=value``, with a wanted key."""
+    """The overrides, given as ``--key value`` or ``--key=value``, whose key is selected."""
     kept, words = True, []
     for word in overrides:
         kept = wanted(word.partition("=")[0]) if word.startswith("--") else kept
@@ -179,7 +180,7 @@ def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict
     cli = prepare(run.recipe, [*run.overrides, *quiet])
     seconds = SECONDS_BETWEEN_CHECKPOINTS
     keep = KeepCheckpoint(run.checkpoint, every_seconds=seconds, deadline=deadline, say=say)
-    # One checkpoint is enough, and the messages replace the progress bar.
+    # Write a single checkpoint, and messages instead of a progress bar.
     others = [c for c in cli.trainer.callbacks if not isinstance(c, ModelCheckpoint | ProgressBar)]
     cli.trainer.callbacks = [*others, keep]
     train(cli, str(run.checkpoint) if run.checkpoint.is_file() else None)
@@ -190,7 +191,7 @@ def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict
 
 
 def machine() -> dict[str, Any]:
-    """The device, the number of threads and the versions."""
+    """Description of the device, the number of threads and the versions."""
     return {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "threads": torch.get_num_threads(),
@@ -221,7 +222,7 @@ def _facts(run: Run, cli: RecipeCLI) -> dict[str, Any]:
 
 
 def _with_short_names(settings: Any) -> Any:
-    """Settings with names of classes without their modules, which may change."""
+    """Remove the modules from class names in settings, because modules may be renamed."""
     if isinstance(settings, list):
         return [_with_short_names(value) for value in settings]
     if not isinstance(settings, Mapping):
@@ -239,7 +240,7 @@ def _without(settings: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]
 def _without_defaults(
     arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
 ) -> dict[str, Any]:
-    """Arguments that differ from the defaults."""
+    """The arguments that differ from the defaults of a function."""
     plain = json.loads(json.dumps(dict(arguments), default=str))  # a tuple is a list in YAML
     return {
         key: value

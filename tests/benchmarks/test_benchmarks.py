@@ -55,7 +55,9 @@ def rows_of(script: ModuleType, folder: Path, *argv: str) -> list[dict[str, Any]
 # Scripts --------------------------------------------------------------------------------------------------
 
 
-def test_latency(scripts: Scripts, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_latency_has_a_row_per_variant_and_mode_with_rates_and_shares(
+    scripts: Scripts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     argv = ["--presets", "demo", "--variants", "full", "no bones", "--modes", "eager", "bf16", "--batch", "2"]
     rows = rows_of(scripts["latency"], tmp_path, *argv, "--frames", "10", "--persons", "2")
     assert [(row["variant"], row["mode"]) for row in rows] == [
@@ -83,7 +85,9 @@ def test_latency(scripts: Scripts, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.slow
-def test_throughput(scripts: Scripts, tmp_path: Path) -> None:
+def test_throughput_is_clips_per_second_and_memory_grows_with_the_batch(
+    scripts: Scripts, tmp_path: Path
+) -> None:
     argv = ["--presets", "demo", "--modes", "eager", "--batch", "1", "16"]
     one, many = rows_of(scripts["throughput"], tmp_path, *argv)
     assert (one["batch"], many["batch"]) == (1, 16)
@@ -94,7 +98,9 @@ def test_throughput(scripts: Scripts, tmp_path: Path) -> None:
         assert many["peak MB"] is None
 
 
-def test_training(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_has_a_row_per_precision_with_throughput_and_shares(
+    scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # One step in this process; the throughput test covers separate processes.
     monkeypatch.setattr(scripts["training"], "peak_memory", lambda prepare, device: float(prepare()()))
     fp32, bf16 = rows_of(scripts["training"], tmp_path, "--presets", "demo", "--batch", "2")
@@ -133,7 +139,7 @@ def test_a_dense_step_computes_less_with_the_same_result(scripts: Scripts) -> No
     assert flops[0] > flops[1]
 
 
-def test_actional(scripts: Scripts, tmp_path: Path) -> None:
+def test_actional_has_a_row_per_number_of_iterations_and_pass(scripts: Scripts, tmp_path: Path) -> None:
     argv = ["--skeletons", "jhmdb15", "--batch", "3", "--iterations", "0", "1", "--width", "8"]
     rows = rows_of(scripts["actional"], tmp_path, *argv)
     assert [(row["K"], row["pass"]) for row in rows] == [
@@ -152,7 +158,7 @@ def test_actional(scripts: Scripts, tmp_path: Path) -> None:
     assert 1e9 * (rows[2]["GFLOP"] - rows[0]["GFLOP"]) == pytest.approx(more)
 
 
-def test_iterations(scripts: Scripts, tmp_path: Path) -> None:
+def test_iterations_counts_the_predicted_frames_of_all_clips(scripts: Scripts, tmp_path: Path) -> None:
     argv = ["--preset", "demo", "--modes", "eager", "--iterations", "0", "3", "--future", "4", "--batch", "2"]
     none, three = rows_of(scripts["iterations"], tmp_path, *argv)
     assert (none["K"], three["K"]) == (0, 3)
@@ -160,12 +166,14 @@ def test_iterations(scripts: Scripts, tmp_path: Path) -> None:
     assert three["frames in 20 ms"] == pytest.approx(2 * 4 * 20 / three["p50 ms"])
 
 
-def test_frames_in_20_ms(scripts: Scripts) -> None:
+def test_ten_frames_in_100_ms_are_two_in_20_ms(scripts: Scripts) -> None:
     # Ten frames in 100 ms are two frames in 20 ms.
     assert scripts["iterations"].frames_in_20_ms(10, 0.1) == pytest.approx(2)
 
 
-def test_exported(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exported_models_are_compared_with_pytorch_in_the_same_run(
+    scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A small model instead of the preset, whose export is slow.
     script, (model, content, exported) = scripts["exported"], onnx_file("joints alone")
 
@@ -189,7 +197,7 @@ def test_exported(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert onnx["time x ceiling"] == pytest.approx(onnx["p50 ms"] / 1e3 * 100 / onnx["batch"])
 
 
-def test_scaling(scripts: Scripts, tmp_path: Path) -> None:
+def test_scaling_has_a_row_per_size_with_an_exponent(scripts: Scripts, tmp_path: Path) -> None:
     argv = ["--presets", "demo", "--modes", "eager", "--frames", "2", "--joints", "4", "--batch", "1"]
     rows = rows_of(scripts["scaling"], tmp_path, *argv)
     assert [(row["growth"], row["base"]) for row in rows] == [
@@ -204,7 +212,7 @@ def test_scaling(scripts: Scripts, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 1.7])
-def test_the_exponent_of_a_power_law(scripts: Scripts, power: float) -> None:
+def test_the_exponent_of_a_power_law_is_its_power(scripts: Scripts, power: float) -> None:
     sizes = (1, 2, 4, 8)
     assert scripts["scaling"].exponent(sizes, [0.3 * size**power for size in sizes]) == pytest.approx(power)
 
@@ -222,7 +230,7 @@ def test_a_chain_is_a_valid_skeleton(scripts: Scripts, num_joints: int) -> None:
     assert chain.dual().num_joints == num_joints - 1
 
 
-def test_data(scripts: Scripts, tmp_path: Path) -> None:
+def test_data_measures_preparation_loading_and_training_steps(scripts: Scripts, tmp_path: Path) -> None:
     output = tmp_path / "figures.json"
     argv = ["--ntu", "3", "--processes", "1", "--loader", "0", "--step", "demo", "--step-clips", "2"]
     scripts["data"].main([*argv, "--output", str(output)])
@@ -264,7 +272,9 @@ def test_an_unknown_mode_is_a_usage_error(
         ),
     ],
 )
-def test_devices(scripts: Scripts, device: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_and_missing_devices_are_usage_errors(
+    scripts: Scripts, device: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
         scripts["latency"].main(["--device", device])
     assert end.value.code == 2
@@ -272,13 +282,13 @@ def test_devices(scripts: Scripts, device: str, message: str, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1.5", "many"])
-def test_counts(common: ModuleType, count: str) -> None:
+def test_counts_that_are_not_positive_integers_are_refused(common: ModuleType, count: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=f"expected a positive integer, got '{count}'"):
         common.positive_int(count)
 
 
 @pytest.mark.parametrize("name", ["latency", "training", "serving", "peers", "compare", "data", "operators"])
-def test_help(scripts: Scripts, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_examples(scripts: Scripts, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         scripts[name].main(["--help"])
     assert end.value.code == 0
@@ -309,7 +319,7 @@ def test_emulated_bf16_is_skipped_unless_requested(
 # Modes and samples ----------------------------------------------------------------------------------------
 
 
-def test_bf16_is_close(modes: ModuleType) -> None:
+def test_bf16_results_are_close_to_fp32(modes: ModuleType) -> None:
     model, x = modes.build("demo")
     eager, half = (modes.in_mode(model, mode, x)() for mode in ("eager", "bf16"))
     assert not torch.equal(eager.logits, half.logits)
@@ -320,7 +330,7 @@ def test_bf16_is_close(modes: ModuleType) -> None:
     ("mode", "tolerance"),
     [("folded", 1e-4), ("folded-bf16", 0.1), ("compiled", 1e-4), slow("compiled-bf16", 0.1)],
 )
-def test_folded_and_compiled_are_close(
+def test_folded_and_compiled_results_are_close_to_eager(
     modes: ModuleType, monkeypatch: pytest.MonkeyPatch, mode: str, tolerance: float
 ) -> None:
     # Only the front end of the compiler, because generating code takes minutes.
@@ -346,7 +356,7 @@ def test_reference_flops_scale_with_the_number_of_clips(modes: ModuleType) -> No
     assert gflop(bones=False) < 0.6 * one
 
 
-def test_modes(common: ModuleType, modes: ModuleType) -> None:
+def test_modes_that_the_device_does_not_support_are_refused(common: ModuleType, modes: ModuleType) -> None:
     model, x = modes.build("demo")
     with pytest.raises(ValueError, match=r"unknown mode 'fast' on cpu, expected eager, bf16, fol"):
         modes.in_mode(model, "fast", x)
@@ -365,7 +375,7 @@ def test_samples_are_the_same_every_time(modes: ModuleType) -> None:
         assert torch.equal(ours, theirs)
 
 
-def test_a_sample_of_each_preset(scripts: Scripts) -> None:
+def test_samples_of_presets_have_the_size_of_their_data(scripts: Scripts) -> None:
     samples = scripts["samples"].SAMPLES
     ntu, mocap = samples["ntu"], samples["mocap"]
     assert (ntu.persons, ntu.observed, ntu.future, ntu.classes) == (2, 290, 10, 60)
@@ -392,7 +402,7 @@ def test_timings_alternate_their_order_between_rounds(timing: ModuleType) -> Non
     assert len(timing.timings_in_turn(timers, seconds=8.0, at_least=1)[0]) == 4  # 24 seconds
 
 
-def test_what_is_measured(timing: ModuleType) -> None:
+def test_percentiles_and_shares_follow_from_times_and_ceilings(timing: ModuleType) -> None:
     times = [each / 1000 for each in range(1, 102)]
     figures = timing.Measured(times, {"fp32": 100.0, "bf16": 400.0}).figures(5.1e9, clips=3, precision="bf16")
     assert figures["runs"] == 101
@@ -414,7 +424,7 @@ def test_ceilings_before_and_after_are_averaged(timing: ModuleType, monkeypatch:
     assert measured.ceilings == {"fp32": 20.0, "bf16": 40.0}
 
 
-def test_a_ceiling_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ceiling_is_flops_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     timing = importlib.import_module("timing")
     monkeypatch.setattr(timing, "timed", lambda run, device: run() or 0.5)
@@ -432,7 +442,7 @@ def holding(megabytes: int) -> partial[None]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports a process's peak memory")
-def test_peak_memory_of_a_fresh_process(timing: ModuleType) -> None:
+def test_peak_memory_is_what_the_run_allocates(timing: ModuleType) -> None:
     prepare = partial(holding, 64)
     pickle.dumps(prepare)
     assert timing.peak_memory(prepare, CPU) == pytest.approx(64 * 1.048576, rel=0.1)

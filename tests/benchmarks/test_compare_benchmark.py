@@ -93,7 +93,9 @@ def test_two_checkouts_are_timed_alternately(
     assert capsys.readouterr().out.count("left out") == 2
 
 
-def test_cases(compare: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_all_cases_are_timed_in_order(
+    compare: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     seen: list[tuple[object, ...]] = []
 
     def nothing(worker: object, version: str, case: dict[str, object], arguments: object) -> Any:

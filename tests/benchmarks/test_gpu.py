@@ -55,7 +55,9 @@ def test_every_part_has_a_limit_and_columns(scripts: Scripts, gpu: ModuleType) -
     assert all(0 < seconds <= 120 and columns for seconds, columns in limits.values())
 
 
-def test_the_device(gpu: ModuleType, figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_part_describes_the_device_and_its_ceilings(
+    gpu: ModuleType, figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = {
         "device": "a toy",
         "matrix product ceiling in bf16, GFLOP/s": 4000.0,
@@ -130,7 +132,7 @@ def test_both_implementations_of_agim_are_measured(gpu: ModuleType, figures: Any
         assert row["ratio"] == pytest.approx(row["message passing ms"] / row["dense ms"])
 
 
-def test_the_files_with_marked_tests(gpu: ModuleType, tmp_path: Path) -> None:
+def test_only_files_with_tests_marked_cuda_are_run(gpu: ModuleType, tmp_path: Path) -> None:
     files = [path.relative_to(TESTS).as_posix() for path in gpu.marked_files(TESTS)]
     assert {"test_devices.py", "models/test_autocast.py", "accelerate/test_cuda_graph.py"} < set(files)
     assert files[-1].startswith("benchmarks/")  # the least important ones
@@ -153,7 +155,7 @@ def test_the_parts_only_need_the_packages_of_models() -> None:
 
 
 @pytest.mark.slow
-def test_a_rehearsal_passes(scripts: Scripts, tmp_path: Path) -> None:
+def test_a_rehearsal_runs_every_part(scripts: Scripts, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--rehearse", "--output", str(tmp_path)]
     run = subprocess.run([*command, "--commit", "abc"], capture_output=True, text=True, check=False)
     document = json.loads((tmp_path / "gpu_rehearsal.json").read_text())

@@ -166,6 +166,6 @@ def test_recording_does_not_change_the_results(scripts: Scripts, operators: Modu
 @pytest.mark.cuda
 @pytest.mark.slow
 @pytest.mark.parametrize("train", [[], ["--train"]])
-def test_on_cuda(operators: ModuleType, tmp_path: Path, train: list[str]) -> None:
+def test_the_table_adds_up_on_cuda(operators: ModuleType, tmp_path: Path, train: list[str]) -> None:
     *classes, total = _run(operators, tmp_path, "--device", "cuda", *train)["classes"]
     assert sum(row["ms"] for row in classes) == pytest.approx(total["ms"])

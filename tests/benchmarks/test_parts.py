@@ -49,7 +49,7 @@ def run(parts: ModuleType, *chosen: Any, seconds: float = 600.0) -> tuple[bool, 
     return passed, last["parts"], parts.as_markdown(last, chosen, "# Report")
 
 
-def test_a_part_that_passes(parts: ModuleType) -> None:
+def test_a_passing_part_is_reported_with_its_table(parts: ModuleType) -> None:
     more = "\nfigures.add({'name': 'a|b', 'ms': None})\nfigures.conclude('fine')"
     passed, (result,), text = run(parts, part(parts, "toy", GOOD + more))
     assert passed and result["status"] == "passed" and result["error"] is None and "log" not in result
@@ -126,7 +126,7 @@ def test_a_hanging_part_is_stopped_with_its_child_processes(parts: ModuleType, t
     assert not is_running(int(file.read_text()))
 
 
-def test_the_limit_of_all_parts(parts: ModuleType) -> None:
+def test_parts_after_the_common_time_limit_are_skipped(parts: ModuleType) -> None:
     passed, (hung, *rest), _ = run(
         parts,
         part(parts, "hangs", GOOD + SLEEPS),

@@ -242,7 +242,7 @@ def test_the_users_import_folder_takes_precedence(
     assert model.prepare({"peer": peer.description, **SETTING})[1]["parameters"] == 25 * 4 + 4
 
 
-def test_several_inputs_of_several_kinds_and_arguments_of_the_call(
+def test_a_peer_may_take_several_inputs_and_arguments_of_the_call(
     file: ModuleType, model: ModuleType, tmp_path: Path
 ) -> None:
     named = _net(
@@ -298,7 +298,7 @@ class TakesParameters(nn.Module):
         return self.scaled(x, self.alpha)
 
 
-def test_flops_of_a_module_that_takes_a_parameter_as_its_input(model: ModuleType) -> None:
+def test_flops_of_a_module_whose_input_is_a_parameter_are_counted(model: ModuleType) -> None:
     peer, x = TakesParameters(), torch.ones(3, 5)
     with pytest.raises(AttributeError, match="next_functions"), FlopCounterMode(display=False):
         torch.inference_mode()(peer)(x)
@@ -415,7 +415,7 @@ def test_two_peers_with_the_same_name_are_refused(file: ModuleType, tmp_path: Pa
         (["--modes", "eager", "--train"], "argument --modes: a training step has no modes"),
     ],
 )
-def test_modes_that_do_not_fit_are_refused(
+def test_unknown_modes_and_modes_of_a_training_step_are_refused(
     peers: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
 ) -> None:
     with pytest.raises(SystemExit):

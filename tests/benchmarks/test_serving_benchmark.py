@@ -7,7 +7,9 @@ import pytest
 from benchmark_scripts import Scripts
 
 
-def test_serving(scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_frame_is_answered_or_dropped(
+    scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     serving = scripts["serving"]
     monkeypatch.setattr(serving.gc, "freeze", lambda: None)  # this process runs other tests
     output = tmp_path / "serving.json"

@@ -34,7 +34,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
-def test_lists_the_benchmarks(folder: Path, argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_name_the_benchmarks_are_listed(
+    folder: Path, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["benchmark", *argv]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("usage: sybio benchmark [NAME [OPTIONS ...]]")
@@ -75,7 +77,7 @@ def test_a_failure_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert (sys.argv, sys.path) == before
 
 
-def test_shipped_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_shipped_benchmarks_have_one_line_summaries(capsys: pytest.CaptureFixture[str]) -> None:
     summaries = cli_benchmark.benchmarks()
     assert {"latency", "throughput", "training", "actional", "iterations", "scaling"} <= summaries.keys()
     assert not {"common", "equations"} & summaries.keys()
@@ -111,7 +113,7 @@ def test_the_wheel_contains_everything_that_it_imports() -> None:
 
 
 @pytest.mark.slow
-def test_measures(tmp_path: Path) -> None:
+def test_a_benchmark_runs_from_the_command_line_to_its_file(tmp_path: Path) -> None:
     """Run a benchmark that starts another process, from the command line to the file."""
     argv = ["throughput", "--presets", "demo", "--modes", "eager", "--batch", "1", "--seconds", "0"]
     done = subprocess.run(

@@ -83,7 +83,7 @@ def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
 
 def test_info_prints_tables_and_writes_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = folder / "report.json"
-    for _ in range(2):  # the second time, the written report must not be read as a motion
+    for _ in range(2):  # in the second run, the written report must not be read as a motion
         assert main(["data", "info", str(folder), "--json", str(report)]) == 0
         printed = capsys.readouterr()
         assert "3 files, 3 clips (3 .npz)" in printed.out
@@ -129,7 +129,7 @@ def test_info_reports_bad_files_and_then_fails(folder: Path, capsys: pytest.Capt
     assert list(failures) == [str(folder / "bad.bvh")]
 
 
-def test_info_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_errors_name_the_cause(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no folder" in error_of(capsys, "data", "info", str(folder / "absent"))
     assert "unknown skeleton 'ntu99'" in error_of(capsys, "data", "info", str(folder), "--skeleton", "ntu99")
     (folder / "clips.csv").write_text("file,label\na.npz,x\n")
@@ -162,14 +162,16 @@ def test_show_follows_its_options(
     assert imread(folder.parent / "a.png").shape[1] > two[1]
 
 
-def test_show_two_persons_of_ntu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_draws_two_persons_of_ntu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "S001C002P003R002A050.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 20, [Body(), Body(BODY + 1, start=5, stop=15)])
     assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
     assert "up is y (where the head points)" in capsys.readouterr().out
 
 
-def test_show_one_of_several_motions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_draws_the_first_or_the_selected_motion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     x = np.random.default_rng(0).random((3, 6, 150), np.float32)
     y = np.eye(3, dtype=np.float32)
     path = tmp_path / "NTU.npz"
@@ -186,7 +188,9 @@ def test_show_one_of_several_motions(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "has 4 motions, counted from 0" in error
 
 
-def test_show_rotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_draws_rotations_as_angles_or_as_a_body(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "a.txt"
     np.savetxt(path, np.random.default_rng(0).random((4, 117)), delimiter=",")
     assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png"), "--angles"]) == 0
@@ -198,7 +202,7 @@ def test_show_rotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "(where the head points)" in capsys.readouterr().out
 
 
-def test_show_errors(
+def test_show_errors_name_the_cause_and_no_file_is_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show = ["data", "show", str(folder / "a.npz")]
@@ -224,7 +228,9 @@ def test_show_errors(
 # Skeletons ------------------------------------------------------------------------------------------------
 
 
-def test_skeleton_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_skeleton_from_a_file_is_accepted_by_other_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bvh, output = tmp_path / "a.bvh", tmp_path / "mine.json"
     bvh.write_text(BVH)
     argv = ["skeleton", "from", str(bvh), "--name", "mine", "--units", "cm", "--output", str(output)]
@@ -259,7 +265,7 @@ def test_skeleton_from_takes_end_sites_and_the_name_of_the_rig(
     assert f"skeleton: {written.name}" in capsys.readouterr().out
 
 
-def test_skeleton_from_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skeleton_from_errors_name_the_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.npz").write_text("")
     (tmp_path / "a.bvh").write_text("HIERARCHY")
     for name, message in (
@@ -287,7 +293,9 @@ def test_real_files_are_drawn_upright(
 
 
 @pytest.mark.real_data
-def test_real_folder(data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_of_a_real_folder_equals_counts_of_its_files(
+    data_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["data", "info", str(data_root / "nw_ucla")]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["clips", "1020"] in rows

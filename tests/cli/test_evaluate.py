@@ -28,7 +28,7 @@ def test_evaluate_saves_what_it_prints(checkpoint: Path, capsys: pytest.CaptureF
                     assert f"{value:.3f}" in printed
 
 
-def test_evaluate_another_split_and_actions(checkpoint: Path, tmp_path: Path) -> None:
+def test_evaluate_selects_a_split_and_actions(checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "report.json"
     argv = [
         "evaluate",
@@ -47,7 +47,9 @@ def test_evaluate_another_split_and_actions(checkpoint: Path, tmp_path: Path) ->
     assert report["clips"] == 2  # the twelve validation clips contain each class once
 
 
-def test_evaluate_partially_observed_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_observes_only_the_start_of_clips(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = SyntheticMotions(num_clips=24, num_observed=24, num_future=12)
     path = fit_whole_clips(
         made,
@@ -78,7 +80,9 @@ def test_evaluate_partially_observed_clips(tmp_path: Path, capsys: pytest.Captur
     assert report["motion"]["mpjpe_mm"]["mean_of_classes"]["model"] == pytest.approx(means.tolist(), rel=1e-3)
 
 
-def test_observation_ratios_out_of_range(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_observation_ratios_out_of_range_are_usage_errors(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for share in ("0", "1.5", "half"):
         with pytest.raises(SystemExit) as end:
             main(["evaluate", str(checkpoint), "--observation-ratio", share])
@@ -126,7 +130,7 @@ def test_evaluation_uses_the_views_of_the_recipe_or_a_single_view(
     assert end.value.code == 2
 
 
-def test_data_of_another_skeleton(
+def test_data_of_another_skeleton_is_refused(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = tmp_path / "other.yaml"
@@ -136,7 +140,9 @@ def test_data_of_another_skeleton(
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_the_clips_of_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_clips_of_a_recipe_replace_those_of_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = SyntheticMotions(num_clips=36, num_observed=8, num_future=9)
     settings = {"pattern": r"(?P<label>\d)\d*\.npz", "hold_out": 0.3, "validation": 0.3}
     overrides = [f"--data.settings.{name}={value}" for name, value in settings.items()]

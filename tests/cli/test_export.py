@@ -132,7 +132,7 @@ def test_the_report_goes_into_the_card(checkpoint: Path, tmp_path: Path) -> None
     assert card.data.eval_results[0].metric_value == top1
 
 
-def test_to_the_hub(
+def test_a_folder_is_uploaded_to_the_hub(
     shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from pyg_sybio.trained import hub
@@ -163,7 +163,7 @@ def test_to_the_hub(
         (["hub", "none", "walks"], "'name' is 'walks', expected the name of a repository on the hub"),
     ],
 )
-def test_errors(
+def test_errors_name_the_cause(
     argv: list[str],
     message: str,
     checkpoint: Path,
@@ -192,7 +192,7 @@ def test_errors(
         ["tar"],
     ],
 )
-def test_wrong_usage(argv: list[str]) -> None:
+def test_invalid_options_are_usage_errors(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["export", *argv])
     assert end.value.code == 2

@@ -11,7 +11,7 @@ from command_line import error_of
 from pyg_sybio.cli.main import main
 
 
-def test_python_dash_m() -> None:
+def test_python_dash_m_shows_the_help() -> None:
     done = subprocess.run([sys.executable, "-m", "pyg_sybio", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     for command in ("demo", "fit", "evaluate", "predict", "skeleton"):
@@ -42,7 +42,7 @@ def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
     assert end.value.code == 2
 
 
-def test_missing_and_invalid_files(
+def test_missing_and_invalid_files_are_one_line_errors(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     junk, missing = tmp_path / "junk", tmp_path / "missing"

@@ -92,7 +92,7 @@ def spied(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple
 @pytest.mark.parametrize(
     "action", ["", "actional", "embedding", "prediction", "confusion", "observation", "training"]
 )
-def test_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_picture_has_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["plot", *action.split(), "--help"])
     assert end.value.code == 0
@@ -162,7 +162,7 @@ def test_actional_graphs_of_a_clip_and_of_a_file(
     checkpoint, clips = clips_of(trained)
     with torch.no_grad():
         expected = checkpoint.model(Batch.from_data_list([clips[3]])).actional[0]
-        # The file is observed to its end and centred like the training clips.
+        # The file is observed up to its end, and centred like the training clips.
         poses = torch.from_numpy(np.load(file)["poses"])[0]
         centre = checkpoint.model.skeleton.joint_index(checkpoint.model.skeleton.center)
         of_file = checkpoint.model((poses - poses[0, centre])[-12:][None]).actional[0]
@@ -246,12 +246,11 @@ def test_the_model_does_not_see_the_end_of_the_file(
     file = trained.recordings / "30.npz"
     plot("prediction", trained.checkpoint, file, "--output", tmp_path / "a.html")
     data = data_of(tmp_path / "a.html")
-    # The same recording as a test clip: the same split, except for the label, which the file does not
-    # contain.
+    # The same recording as a test clip is split at the same frame; only the file has no label.
     plot("prediction", trained.checkpoint, 30 - 16, "--output", tmp_path / "b.html")
     clip = data_of(tmp_path / "b.html")
     assert len(data["frames"]) == len(clip["frames"])
-    # The coordinates of the recording and the centred ones have the same distances.
+    # Distances are the same in the coordinates of the recording and in centred coordinates.
     for in_file, in_clip in zip(data["frames"][9:], clip["frames"][9:], strict=True):
         away = [
             np.linalg.norm(np.array(true) - np.array(guess), axis=-1) for _, true, guess in (in_file, in_clip)
@@ -416,7 +415,7 @@ def test_errors_are_a_single_line(
         ({"recognition": False}, ["observation"], "the model does not recognise"),
     ],
 )
-def test_a_model_without_the_requested_output(
+def test_a_model_without_the_requested_output_is_refused(
     variant: dict[str, bool],
     argv: list[str],
     message: str,
@@ -461,7 +460,7 @@ def test_z_scores_are_converted_back_to_rotations(data_root: Path) -> None:
         -1, (-1, 3)
     )
     torch.testing.assert_close(forecast.prediction.poses[0], predicted, atol=1e-5, rtol=0, check_dtype=False)
-    # As a body, its errors are those that the data set reports.
+    # The errors of the body equal the errors that the data set reports.
     body = forecast_clip(rotations, clips, 11)
     assert (body.prediction.skeleton.coordinates, body.prediction.skeleton.units) == ("xyz", "mm")
     errors = clips.motion_errors(scores, clips[11].future.transpose(0, 1)[None])["mpjpe_mm"]

@@ -27,7 +27,7 @@ def test_predict_writes_the_output_of_the_model(
     checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out.npz"
-    # Frames before the observed ones have no effect.
+    # The frames before the observation window have no effect.
     longer = np.concatenate([np.ones_like(clip), clip])
     assert main(["predict", str(checkpoint), write_clip(tmp_path, longer), "--output", str(output)]) == 0
     with torch.no_grad():
@@ -48,7 +48,7 @@ def test_predict_writes_the_output_of_the_model(
 
 
 @pytest.mark.parametrize("frames", [1, 3])
-def test_predict_takes_fewer_frames_and_persons(
+def test_predict_takes_clips_with_fewer_frames_and_with_two_persons(
     frames: int, checkpoint: Path, clip: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -84,7 +84,7 @@ def test_predict_refuses_invalid_clips(
     assert [path.name for path in tmp_path.iterdir()] == ["clip.npz"]
 
 
-def test_predict_a_folder(
+def test_predict_prints_one_line_per_recording_of_a_folder_and_the_accuracy(
     checkpoint: Path, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, output = tmp_path / "clips", tmp_path / "futures"
@@ -110,7 +110,9 @@ def test_predict_a_folder(
 
 @pytest.mark.real_data
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_predict_a_recording_of_cmu_mocap(data_root: Path, tmp_path: Path) -> None:
+def test_predict_of_a_recording_of_cmu_mocap_equals_numpy_preprocessing(
+    data_root: Path, tmp_path: Path
+) -> None:
     small = [override for override in tiny(tmp_path, steps=1) if "--data." not in override]
     data = [f"--data.root={data_root}", "--data.train.window_stride=100", "--data.val.window_stride=100"]
     assert main(["fit", "cmu_mocap", *small, *data]) == 0
@@ -137,7 +139,7 @@ def test_predict_a_recording_of_cmu_mocap(data_root: Path, tmp_path: Path) -> No
         of_image = trained.model(clips.mirrored(x, "x")[None]).future[0]
         future = (trained.model(x[None]).future[0] + clips.mirrored(of_image, "x")) / 2
     scores = future.reshape(25, -1).numpy()
-    # The recording's own columns: those that vary in training as predicted, the rest at their means.
+    # Columns of the recording: columns that vary in training are predicted, the others are at their means.
     expected = np.tile(mean, (25, 1))
     expected[:, varying] += scores[:, [used.index(column) for column in varying]] * deviation[varying]
     with np.load(output) as written:
@@ -152,7 +154,7 @@ def test_predict_a_recording_of_cmu_mocap(data_root: Path, tmp_path: Path) -> No
         == 0
     )
     report = json.loads(checkpoint.with_suffix(".test.json").read_text())
-    # Zero velocity at 80 ms is 0.407 over all columns; those that never vary in training are left out, which
-    # can only lower it, and there is little in them.
+    # The error of zero velocity at 80 ms is 0.407 over all columns. Columns that are constant in training are
+    # left out, which lowers the error slightly.
     row = report["motion"]["angle_mae"]["classes"]["walking"]["zero_velocity"]
     assert 0.98 * 0.407 < row[0] <= 0.407

@@ -110,7 +110,9 @@ def test_an_unsuitable_recording_is_a_one_line_error(
         ("--idle", "-1", "expected a positive number, got '-1'"),
     ],
 )
-def test_wrong_usage(option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_option_values_are_usage_errors(
+    option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
         main(["serve", "x.ckpt", f"{option}={value}"])
     assert end.value.code == 2

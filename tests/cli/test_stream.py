@@ -120,7 +120,7 @@ def test_persons_of_a_file_are_tracks(
     assert [person["enough"] for person in run.results[5]["people"]] == [False, False]
 
 
-def test_lines_from_standard_input(
+def test_lines_from_standard_input_equal_a_file(
     checkpoint: Path, tmp_path: Path, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     motion = recording()
@@ -170,7 +170,7 @@ def test_a_bad_line_is_reported_by_number_and_the_stream_continues(
     assert last.startswith("sybio: error: 4 invalid lines, the first: line 2: not JSON")
 
 
-def test_missing_and_uncertain_joints(
+def test_missing_and_uncertain_joints_lower_the_observed_ratio(
     checkpoint: Path, tmp_path: Path, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     poses = recording(4).poses[0]
@@ -185,7 +185,7 @@ def test_missing_and_uncertain_joints(
         assert run.results[0]["people"][0]["observed_ratio"] == pytest.approx(joints / 25 / OBSERVED)
 
 
-def test_joints_in_another_order(
+def test_joints_in_another_order_give_the_same_result(
     checkpoint: Path, tmp_path: Path, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = NTU.to_dict()
@@ -235,7 +235,7 @@ def test_an_interrupted_stream_prints_its_summary(
     assert summary.startswith("2 frames, 0 dropped, 0 refused") and last == "sybio: interrupted"
 
 
-def test_a_closed_output_pipe(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_closed_output_pipe_ends_the_command_without_a_traceback(checkpoint: Path, tmp_path: Path) -> None:
     write_motion(recording(300), tmp_path / "a.npz")
     argv = [sys.executable, "-m", "pyg_sybio", "stream", str(checkpoint), str(tmp_path / "a.npz")]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -248,7 +248,7 @@ def test_a_closed_output_pipe(checkpoint: Path, tmp_path: Path) -> None:
     assert "frames, 0 dropped, 0 refused" in said
 
 
-def test_the_number_of_threads(
+def test_the_number_of_threads_is_set_only_if_requested(
     checkpoint: Path, stdin: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[int] = []
@@ -260,7 +260,7 @@ def test_the_number_of_threads(
 
 
 @pytest.mark.real_data
-def test_a_recording_of_another_rig(
+def test_a_stream_of_another_rig_ends_like_predict(
     data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = data_root / "bandai2" / "dataset-2_wave-both-hands_normal_001.bvh"
@@ -277,7 +277,7 @@ def test_a_recording_of_another_rig(
 
 
 @pytest.mark.real_data
-def test_a_recording_of_rotations(data_root: Path) -> None:
+def test_a_stream_of_rotations_ends_like_predict(data_root: Path) -> None:
     path = data_root / "cmu_mocap" / "test" / "walking" / "walking_1.txt"
     (recorded,) = read_motions(path)
     used = recorded.skeleton.subset("used")
@@ -320,7 +320,7 @@ def test_errors_name_the_cause(
         ["--missing", "guess"],
     ],
 )
-def test_wrong_usage(argv: list[str]) -> None:
+def test_invalid_options_are_usage_errors(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["stream", "a.ckpt", *argv])
     assert end.value.code == 2

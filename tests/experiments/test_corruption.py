@@ -34,7 +34,7 @@ def moving(num_frames: int, name: str = "ntu25") -> Motion:
         (2.0, True, "repeat", [0, 1, 2, 3, 4, 5, 6, 7]),
     ],
 )
-def test_lower_and_higher_frame_rates(
+def test_frames_at_lower_and_higher_rates_equal_index_arithmetic(
     name: str, rate: float, resampled: bool, padding: str, frames: list[float]
 ) -> None:
     motion = moving(8, name)

@@ -473,7 +473,7 @@ def test_cost_changes_nothing() -> None:
 # Missing tasks and data ------------------------------------------------------------------------
 
 
-def test_a_model_without_prediction() -> None:
+def test_a_model_without_prediction_has_no_motion_errors() -> None:
     trained = fresh(prediction=False)
     assert measures.motion(trained) == []
     assert {row.metric for row in measures.missing_joints(trained)} == {"top1"}
@@ -483,7 +483,7 @@ def test_a_model_without_prediction() -> None:
         measures.pck(trained)
 
 
-def test_a_model_without_recognition() -> None:
+def test_a_model_without_recognition_has_no_accuracies() -> None:
     trained = fresh(recognition=False)
     assert measures.recognition(trained) == []
     assert "top1" not in {row.metric for row in measures.noise(trained)}
@@ -493,7 +493,7 @@ def test_a_model_without_recognition() -> None:
             measure(trained)
 
 
-def test_one_class() -> None:
+def test_with_one_class_recognition_is_always_right() -> None:
     data = ClipDataModule(Recorded, {"names": ["wave"]})
     trained = trained_of(data, model_of(num_classes=1))
     assert numbers(measures.recognition(trained)) == {
@@ -508,7 +508,7 @@ def test_one_class() -> None:
     assert {row.value for row in measures.observation_ratios(trained)} == {1}
 
 
-def test_one_future_frame() -> None:
+def test_pck_of_a_single_future_frame() -> None:
     data = ClipDataModule(Recorded, {"names": ["wave"], "num_future": 1})
     found = numbers(measures.pck(trained_of(data, model_of(num_classes=1, num_future=1))))
     assert found.keys() == {("pck", "", 1), ("pck of zero velocity", "", 1)}
@@ -517,14 +517,16 @@ def test_one_future_frame() -> None:
 @pytest.mark.parametrize(
     "measure", [measures.recognition, measures.calibration, measures.confusion, measures.observation_ratios]
 )
-def test_no_clips_of_a_training_class(measure: Callable[[MeasuredModel], list[Row]]) -> None:
+def test_without_clips_of_a_training_class_recognition_is_an_error(
+    measure: Callable[[MeasuredModel], list[Row]],
+) -> None:
     seen = torch.arange(len(NAMES)) == 5
     trained = trained_of(ClipDataModule(Recorded), model_of(), seen)
     with pytest.raises(ValueError, match="no clip of 'test' is of a class that occurred in training"):
         measure(trained)
 
 
-def test_no_recorded_future() -> None:
+def test_without_a_recorded_future_there_are_no_motion_errors() -> None:
     trained = trained_of(ClipDataModule(Recorded, {"reserved": 0}), model_of())
     assert measures.motion(trained) == []
     assert measures.recognition(trained)
@@ -533,7 +535,7 @@ def test_no_recorded_future() -> None:
         measures.pck(trained)
 
 
-def test_samples_without_motions() -> None:
+def test_samples_without_recordings_are_corrupted_as_tensors() -> None:
     data = ClipDataModule(SyntheticMotions, {"num_observed": 8, "num_future": 9}, test={"num_clips": 12})
     trained = trained_of(data, model_of(num_classes=12))
     found = numbers(measures.missing_joints(trained))

@@ -206,7 +206,7 @@ def test_a_run_trained_by_another_process_is_skipped(tmp_path: Path, trained_run
     assert "1 of 2 runs are finished" in text
 
 
-def test_experiments_that_a_data_set_does_not_support() -> None:
+def test_experiments_that_a_data_set_does_not_support_are_refused() -> None:
     angles = SimpleNamespace(num_classes=1, skeleton=load_skeleton("cmu38"))
     assert "expected positions" in str(EXPERIMENTS["pck"].refusal(angles))
     assert "expected two or more" in str(EXPERIMENTS["confusion"].refusal(angles))
@@ -254,7 +254,7 @@ def test_the_page_changes_only_between_its_marks(tmp_path: Path, trained_runs: l
         write_page(output)
 
 
-def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_name_all_experiments_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["reproduce"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
@@ -282,7 +282,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         (["page", "synthetic"], 2, "takes no recipe"),
     ],
 )
-def test_errors_are_one_line(
+def test_errors_are_a_single_line(
     argv: list[str],
     code: int,
     message: str,

@@ -65,7 +65,8 @@ def test_every_bone_of_every_frame_is_drawn_at_its_length() -> None:
 def test_left_and_right_have_their_colours() -> None:
     (axes,) = figure_of(stick_motion(num_frames=1)).axes
     colors = sorted(color for color, _ in bones_of(axes))
-    # Two bones of the trunk; arm and leg on each side. The body faces the viewer: its left is on the right.
+    # The trunk has two bones, and each side an arm and a leg. The body faces the viewer: its left is on the
+    # right.
     assert colors == sorted([INK] * 2 + [BLUE] * 2 + [ORANGE] * 2)
     middle = {
         color: np.mean([ends for c, ends in bones_of(axes) if c == color], axis=(0, 1)) for color in colors
@@ -192,7 +193,7 @@ def test_an_image_stands_upright() -> None:
     assert offsets[0, 1] == offsets[:, 1].max()  # the nose, the one joint in the middle, is on top
 
 
-def test_the_file_and_the_errors(tmp_path: Path) -> None:
+def test_a_picture_is_written_unless_there_is_an_error(tmp_path: Path) -> None:
     assert draw_motion(stick_motion(), tmp_path / "a.png", num_frames=2, up="y") == "up is y (as asked)"
     picture = imread(tmp_path / "a.png")
     assert min(picture.shape[:2]) > 300

@@ -13,7 +13,7 @@ from pyg_sybio.visualization.embedding_figure import draw_embedding, embed, near
 
 
 def grouped(classes: int, each: int) -> tuple[np.ndarray, np.ndarray]:
-    """Graphs `[n, 5, 5]` close to a graph of their class."""
+    """Graphs `[n, 5, 5]`, each close to one random graph per class, and their labels."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(classes), each)
     return rng.random((classes, 5, 5))[labels] + 0.01 * rng.normal(size=(len(labels), 5, 5)), labels
@@ -59,7 +59,7 @@ def test_classes_differ_in_more_than_colour_and_names_do_not_overlap(classes: in
         own = places[labels == label]
         median = np.median(own, axis=0)
         assert min(own.tolist(), key=lambda place: math.dist(place, median)) == pytest.approx(list(text.xy))
-    boxes = [Text.get_window_extent(text) for text in written]  # without their lines
+    boxes = [Text.get_window_extent(text) for text in written]  # without the lines to the points
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     assert [text.get_text().replace("\n", " ") for text in axes.get_legend().get_texts()] == names[:-1]
 

@@ -35,7 +35,7 @@ def test_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_save_into_a_missing_folder(tmp_path: Path) -> None:
+def test_saving_into_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         FileNotFoundError, match=r"absent: no such folder; expected one in which to write a\.png"
     ):

@@ -1,4 +1,4 @@
-"""Drawings of forecasts: ground truth, prediction and error in strips, videos and players, and as angles."""
+"""Forecasts: ground truth, prediction and error are drawn in strips, videos and players, and as angles."""
 
 import re
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_error_lines_run_from_true_to_predicted_joints(persons: int) -> None:
     forecast = forecast_of(persons)
     scene = forecast.scene()
     view = scene.view(None)
-    past, frames = 6, [6, 9, 11]  # as many observed frames as future ones are shown
+    past, frames = 6, [6, 9, 11]  # six observed and six future frames are shown
     figure = strip_figure(scene, view, np.array(frames))
     for axes, frame in zip(figure.axes, frames, strict=True):
         lines = lines_of(axes)
@@ -153,7 +153,7 @@ def test_a_video_contains_observed_and_future_frames(tmp_path: Path) -> None:
             colors = (INK, GREY, BLUE, VERMILLION)
             rgb = [[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors]
             counts.append([int((picture == color).all(-1).sum()) for color in rgb])
-    # The legend below is always present; apart from it, first the observed body, then both futures.
+    # The legend contains all colours in every frame. The observed body is followed by both futures.
     past, future = np.array(counts[:6]), np.array(counts[6:])
     assert past[:, 0].min() > future[:, 0].max()
     for color in (1, 2, 3):

@@ -64,7 +64,7 @@ def test_layout_is_symmetric_upright_and_without_collisions(name: str, dual: boo
         assert heights["head"] > max(heights["left_thigh"], heights["left_crus"])
 
 
-def test_layout_of_the_smallest_skeletons() -> None:
+def test_skeletons_of_one_and_two_joints_have_a_layout() -> None:
     pair = Skeleton("pair", ("a", "b"), (("a", "b"),), "a", {"all": ("a", "b")}, (), (), "xy", "px")
     assert np.linalg.norm(np.diff(body_layout(pair), axis=0)) == pytest.approx(1)
     assert body_layout(pair.dual()).shape == (1, 2)
@@ -155,7 +155,7 @@ def test_draw_actional_ignores_the_diagonal(tmp_path: Path) -> None:
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), np.eye(17))  # the matrix shows it
 
 
-def test_draw_actional_errors(tmp_path: Path) -> None:
+def test_draw_actional_errors_name_the_argument(tmp_path: Path) -> None:
     skeleton, graph, pose = load_skeleton("ntu25"), np.zeros((25, 25)), np.zeros((25, 3))
     path = tmp_path / "a.png"
     with pytest.raises(ValueError, match="'actionals' is empty, expected at least one"):

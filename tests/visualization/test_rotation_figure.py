@@ -40,7 +40,7 @@ def test_the_map_is_the_angle_of_every_joint(tmp_path: Path) -> None:
     assert (labels["pelvis"], labels["left_knee"], labels["right_knee"]) == (INK, BLUE, ORANGE)
 
 
-def test_the_file_and_the_error(tmp_path: Path) -> None:
+def test_two_persons_are_drawn_and_positions_are_refused(tmp_path: Path) -> None:
     rotations = Motion(poses=torch.zeros(2, 3, 32, 3), skeleton=load_skeleton("h36m32"))
     draw_rotations(rotations, tmp_path / "a.png")
     assert min(imread(tmp_path / "a.png").shape[:2]) > 500

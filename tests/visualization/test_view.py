@@ -49,7 +49,8 @@ def test_a_body_stands_upright_and_faces_the_viewer(axis: str, degrees: float) -
     # The left side of a body that faces the viewer is on the right.
     assert place["left_hand"][0] > place["pelvis"][0] > place["right_hand"][0]
     np.testing.assert_allclose(drawn[:, 1], STANDING[:, 1], atol=1e-6)
-    # The arms are the widest side: nearly from the front, but not quite.
+    # The arms are the widest side, so the camera is nearly in front of the body, at the minimum of 20
+    # degrees.
     facing = (rotation @ FACING).numpy()
     assert facing @ towards == pytest.approx(math.cos(math.radians(20)), abs=1e-6)
 
@@ -68,7 +69,7 @@ def test_the_view_does_not_depend_on_the_direction_of_travel() -> None:
     np.testing.assert_allclose(view_of(still).axes, view_of(away).axes, atol=1e-6)
 
 
-def test_two_who_face_each_other_are_seen_side_by_side() -> None:
+def test_two_persons_who_face_each_other_are_seen_side_by_side() -> None:
     other = STANDING @ about_y(180).T + 2 * FACING
     motion = stick_motion(poses=torch.stack([STANDING, other])[:, None])
     pelvis = view_of(motion).project(motion.poses.numpy())[:, 0, 0]
@@ -85,7 +86,7 @@ def test_missing_joints_do_not_count() -> None:
     assert view_of(motion).note == "up is y (where the head points)"
 
 
-def test_a_partially_hidden_body_far_from_the_origin() -> None:
+def test_hidden_joints_of_a_body_far_from_the_origin_do_not_count() -> None:
     far = stick_motion(poses=(STANDING + torch.tensor([50.0, 0, 0])).expand(1, 3, -1, -1))
     missing = torch.zeros(1, 3, 7, dtype=torch.bool)
     missing[..., 3:] = True
@@ -100,7 +101,7 @@ def test_without_a_head_the_largest_extent_is_up() -> None:
     np.testing.assert_array_equal(view.axes[1], [0, 0, 1])
 
 
-def test_a_motion_without_persons() -> None:
+def test_up_is_y_for_a_motion_without_persons() -> None:
     motion = without(stick_motion(), torch.ones(1, 5, 7, dtype=torch.bool))
     view = view_of(motion)
     assert view.note == "up is y (nobody is seen)"
