@@ -25,6 +25,7 @@ START_UP_SECONDS = 3.0
 """The time that a worker process takes to start, most of it the import of torch."""
 TRIAL_SECONDS = 0.5
 """Time during which only this process reads, before it decides whether to start workers."""
+MAIN_GUARD = "a script that prepares data must do so under `if __name__ == '__main__':`"
 FILES_IN_FLIGHT = 4
 """Files per worker that are submitted before their results are needed."""
 MAX_RESULT_BYTES = 4 * 2**20
@@ -90,12 +91,8 @@ def _from_workers(
                 yield _unpickled(io.BytesIO(result) if isinstance(result, bytes) else result.open("rb"))
         except BrokenProcessPool:
             names = ", ".join(str(files[number - 1]) for number in reading if number)
-            raise RuntimeError(
-                f"a worker process died while it read {names}: it crashed, or memory ran out"
-                if names
-                else "a worker process died while it started; a script that prepares data must do so under "
-                "`if __name__ == '__main__':`"
-            ) from None
+            did = f"read {names}: it crashed, or memory ran out" if names else f"started; {MAIN_GUARD}"
+            raise RuntimeError(f"a worker process died while it {did}") from None
         finally:
             executor.shutdown(cancel_futures=True)
 

@@ -67,7 +67,7 @@ def ntu_protocol(name: str, classes: int = 60) -> ClipProtocol:
 
     * `"cross-subject"`: training on 20 of 40 subjects (60 classes), or on 53 of 106 (120 classes).
     * `"cross-view"` (60 classes): training on cameras 2 and 3, test on camera 1.
-    * `"cross-setup"` (120 classes): training on the even ones of the 32 setups, test on the odd ones.
+    * `"cross-setup"` (120 classes): training on the even setups (of 32), test on the odd setups.
 
     Args:
         name: One of these names.

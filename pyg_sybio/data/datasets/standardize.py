@@ -29,7 +29,7 @@ def frames_of(motion: Motion) -> Tensor:
 
 
 def used_columns(skeleton: Skeleton, used: Skeleton) -> tuple[int, ...]:
-    """The columns of some joints in a file of all joints; joints are found by their names."""
+    """Columns of the `used` joints in a file with all joints of `skeleton`; joints are found by name."""
     joints = [skeleton.joint_index(name) for name in used.joints]
     return tuple(3 + 3 * joint + axis for joint in joints for axis in range(3))
 

@@ -31,7 +31,7 @@ def read_amc(path: str | Path, *, asf: str | Path | None = None, skeleton: Skele
         contain the frame rate.
 
     Raises:
-        ValueError: If a file is damaged, naming the line, or lacks a joint of the skeleton.
+        ValueError: If a file is damaged (the message names the line), or lacks a joint of the skeleton.
         FileNotFoundError: If there is no such file, or its skeleton is not found in the same folder.
     """
     path = Path(path)

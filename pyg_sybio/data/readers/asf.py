@@ -172,7 +172,7 @@ def load_asf(path: str | Path) -> AsfRig:
     """The skeleton of an ASF file.
 
     Raises:
-        ValueError: If it is damaged, naming the line.
+        ValueError: If it is damaged; the message names the line.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

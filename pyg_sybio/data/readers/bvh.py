@@ -93,7 +93,8 @@ def read_bvh(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
         (:func:`frame_rate_of`).
 
     Raises:
-        ValueError: If the file is not a BVH file, naming the line, or lacks a joint of the skeleton.
+        ValueError: If the file is not a BVH file (the message names the line), or lacks a joint of the
+            skeleton.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
@@ -105,7 +106,7 @@ def load_bvh(path: str | Path) -> tuple[BvhRig, Tensor, float]:
     """The rig of a BVH file, its channels `[T, C]` (degrees and the file's unit), and its frame rate in Hz.
 
     Raises:
-        ValueError: If the file is not a BVH file, naming the line.
+        ValueError: If the file is not a BVH file; the message names the line.
         FileNotFoundError: If there is no such file.
     """
     words = _Words(Path(path))
@@ -140,7 +141,7 @@ def load_bvh_rig(path: str | Path) -> BvhRig:
     """The hierarchy of a BVH file only; what comes after it is not read.
 
     Raises:
-        ValueError: If the file is not a BVH file, naming the line.
+        ValueError: If the file is not a BVH file; the message names the line.
         FileNotFoundError: If there is no such file.
     """
     return _parse_hierarchy(_Words(Path(path)))

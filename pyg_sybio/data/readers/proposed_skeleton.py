@@ -32,17 +32,12 @@ _MIN_HALVED_JOINTS = 6
 _ROOT_WORDS = {"root", "armature", "reference", "world", "master", "origin", "trajectory", "motion", "scene"}
 _HIPS = re.compile("hip|pelvis", re.IGNORECASE)
 _TRUNK = re.compile("spine|chest|thorax|hip|pelvis|torso|trunk|abdomen|waist|back|body", re.IGNORECASE)
+# Kind of limb -> words in the names of its joints, and the names of its halves.
 _KINDS = {
-    "arm": re.compile("arm|elbow|wrist|hand|humer|radius|shoulder|clavicle|collar", re.IGNORECASE),
-    "leg": re.compile("leg|hip|knee|ankle|foot|feet|toe|thigh|femur|tibia|calf|shin", re.IGNORECASE),
-    "head": re.compile("head|neck", re.IGNORECASE),
-    "tail": re.compile("tail", re.IGNORECASE),
-}
-_HALVES = {
-    "arm": ("upper_arm", "forearm"),
-    "leg": ("thigh", "crus"),
-    "head": ("neck", "head"),
-    "tail": ("tail", "tail_tip"),
+    "arm": ("arm|elbow|wrist|hand|humer|radius|shoulder|clavicle|collar", "upper_arm", "forearm"),
+    "leg": ("leg|hip|knee|ankle|foot|feet|toe|thigh|femur|tibia|calf|shin", "thigh", "crus"),
+    "head": ("head|neck", "neck", "head"),
+    "tail": ("tail", "tail", "tail_tip"),
 }
 # "Left" in a name: the word anywhere, the letter at the beginning of a word, the letter at the end of one.
 _LEFT = [*map(re.compile, ("(?i:left)", "(?<![A-Za-z])[Ll]", "(?<=[a-z0-9])L(?![A-Za-z])"))]
@@ -290,13 +285,9 @@ def _owners(tree: _Tree) -> dict[int, int]:
         outer.sort(key=lambda other: (-reach[other] - tree.neighbours[joint][other], tree.rank(other)))
         for place, other in enumerate(outer):
             length = reach[other] + tree.neighbours[joint][other]
-            stays = owner[joint] == joint and (
-                (place == 0 and joint != tree.center)  # the longest branch continues
-                or (
-                    length >= _MIN_LIMB_OF_DISTANCE * depth[joint]
-                    and length >= _MIN_LIMB_OF_LONGEST * longest
-                )
-            )
+            continues = place == 0 and joint != tree.center  # the longest branch
+            is_long = length >= max(_MIN_LIMB_OF_DISTANCE * depth[joint], _MIN_LIMB_OF_LONGEST * longest)
+            stays = owner[joint] == joint and (continues or is_long)
             owner[other] = other if stays else owner[joint]
     return owner
 
@@ -347,13 +338,14 @@ def _title(tree: _Tree, part: _Part) -> str:
     lefts = {left for left, _ in tree.pairs}
     start = part.limb[0]
     side = "" if start not in tree.image else "left_" if start in lefts else "right_"
-    return side + (kind if part.half < 0 else _HALVES[kind][part.half])
+    return side + (kind if part.half < 0 else _KINDS[kind][1 + part.half])
 
 
 def _kind(tree: _Tree, limb: Sequence[int]) -> str:
     """Arm, leg, head or tail by the majority of the joint names; empty if no name indicates one."""
     names = [tree.names[joint] for joint in limb]
-    votes = {kind: len([*filter(pattern.search, names)]) for kind, pattern in _KINDS.items()}
+    words = {kind: re.compile(words, re.IGNORECASE) for kind, (words, *_) in _KINDS.items()}
+    votes = {kind: len([*filter(pattern.search, names)]) for kind, pattern in words.items()}
     kind = max(votes, key=votes.__getitem__)
     return kind if votes[kind] else ""
 

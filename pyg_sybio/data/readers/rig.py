@@ -26,7 +26,7 @@ def skeleton_from_file(
             too, named `NAME_end`.
 
     Raises:
-        ValueError: If the file is of another kind or damaged, naming the line.
+        ValueError: If the file is of another kind or damaged; the message names the line.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

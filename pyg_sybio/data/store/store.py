@@ -23,6 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.processes import MAIN_GUARD
 from pyg_sybio.data.store.files import (
     INDEX,
     META,
@@ -246,7 +247,7 @@ def _alone(lock_file: Path, root: Path, progress: bool) -> AbstractContextManage
     """A context in which only one process at a time prepares a store."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # A worker imports the script that started it, and would wait here for its own parent.
-        raise RuntimeError("a script that prepares data must do so under `if __name__ == '__main__':`")
+        raise RuntimeError(MAIN_GUARD)
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_file)
     try:

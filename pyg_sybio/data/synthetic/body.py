@@ -85,6 +85,8 @@ DEGREES_OF_FREEDOM: dict[str, dict[tuple[str, str], float]] = {
     for name, side, sign, entry in _entries("freedoms")
 }
 FREEDOMS = tuple(DEGREES_OF_FREEDOM)
+# Standard deviation of the slow swaying that synthetic motions have in each freedom, in degrees.
+FREEDOM_SWAY = tuple(entry.get("sway", 0.0) for *_, entry in _entries("freedoms"))
 # The region that each freedom moves; the pelvis tilts with the legs, so that the soles stay flat.
 FREEDOM_REGIONS = tuple(
     "leg" if name == "tilt" else SEGMENTS[next(iter(turns))[0]].region

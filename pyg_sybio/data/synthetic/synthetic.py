@@ -17,6 +17,7 @@ from pyg_sybio.data.synthetic.actions import ACTIONS, NUM_HARMONICS
 from pyg_sybio.data.synthetic.body import (
     CONTACTS,
     FREEDOM_REGIONS,
+    FREEDOM_SWAY,
     FREEDOMS,
     REGIONS,
     check_landmarks,
@@ -29,13 +30,6 @@ from pyg_sybio.skeleton import Skeleton, load_skeleton
 GRAVITY = 9.81  # m/s²
 CLIPS_AT_ONCE = 64  # bounds the memory of the generation; clips do not depend on it
 
-# Standard deviation of the slow swaying in degrees: of the body, and of each joint of the arms.
-WHOLE_BODY_SWAY = {
-    "shift": 2.5, "sway": 1.2, "turn": 2.5, "bow": 2.0, "twist": 3.5, "lean": 2.0, "nod": 3.0, "look": 5.0,
-    "left_crouch": 2.0, "right_crouch": 2.0,
-}  # fmt: skip
-ARM_SWAY = 4.0
-
 _SERIES = torch.stack([action.fourier_series() for action in ACTIONS])  # [actions, harmonics, freedoms]
 _IMAGES = [mirrored(name) for name in FREEDOMS]
 _IMAGE_INDEX = torch.tensor([FREEDOMS.index(image) for image, _ in _IMAGES])
@@ -43,13 +37,7 @@ _IMAGE_SIGN = torch.tensor([sign for _, sign in _IMAGES], dtype=torch.float64)
 _REGION_INDEX = torch.tensor([REGIONS.index(region) for region in FREEDOM_REGIONS])
 # The angles of the legs are the same for all persons, because only together they keep the soles flat.
 _VARIABLE = torch.tensor([region != "leg" for region in FREEDOM_REGIONS], dtype=torch.float64)
-_SWAY = torch.tensor(
-    [
-        WHOLE_BODY_SWAY.get(name, ARM_SWAY if region == "arm" else 0.0)
-        for name, region in zip(FREEDOMS, FREEDOM_REGIONS, strict=True)
-    ],
-    dtype=torch.float64,
-)
+_SWAY = torch.tensor(FREEDOM_SWAY, dtype=torch.float64)
 
 
 @dataclass

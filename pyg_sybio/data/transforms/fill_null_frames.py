@@ -9,7 +9,7 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_choice
 
 
 class FillNullFrames(MotionTransform):
-    r"""Fill the frames before a person is first seen and after the last time (NTU RGB+D's null frames).
+    r"""Fill the frames before a person is first seen and after the person is last seen (NTU RGB+D).
 
     With `f` and `l` the first and the last frame in which a person is seen, and `L = l - f + 1`, a
     frame `t` outside `f … l` becomes a copy of frame

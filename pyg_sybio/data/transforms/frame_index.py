@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def last_present(present: Tensor) -> Tensor:
-    r"""Index of the last frame up to each frame in which something is present, -1 if there is none.
+    r"""For each frame, the index of the last frame up to it in which something is present; -1 if none.
 
     Shapes:
         - **input:** `[P, T, ...]`
@@ -15,7 +15,7 @@ def last_present(present: Tensor) -> Tensor:
 
 
 def next_present(present: Tensor) -> Tensor:
-    r"""Index of the first frame from each frame on in which something is present, `T` if there is none.
+    r"""For each frame, the index of the first frame from it on in which something is present; `T` if none.
 
     Shapes:
         - **input:** `[P, T, ...]`
@@ -25,7 +25,7 @@ def next_present(present: Tensor) -> Tensor:
 
 
 def held_frames(present: Tensor) -> Tensor:
-    r"""The frame to hold in each frame: the last present one, or the first if there is none before.
+    r"""For each frame, the frame to hold: the last present frame up to it, or else the first one after it.
 
     If nothing is present in any frame, each frame is its own.
 
