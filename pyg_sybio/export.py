@@ -15,18 +15,9 @@ from torch.export import Dim
 
 from pyg_sybio.files import write_whole
 from pyg_sybio.models.sybio_gnn import SybioGNN, SybioOutput
+from pyg_sybio.trained import onnx_model
 from pyg_sybio.trained.digest import graph_digest
-from pyg_sybio.trained.onnx_model import (
-    ABOUT,
-    CONFIG,
-    FIELDS,
-    FORMAT,
-    FORMAT_VERSION,
-    POSES,
-    PRESENT,
-    PROBABILITIES,
-    OnnxModel,
-)
+from pyg_sybio.trained.onnx_model import FIELDS, POSES, PRESENT, PROBABILITIES, OnnxModel
 
 TOLERANCE = 1e-4
 """Maximum difference between onnxruntime and PyTorch, relative to the largest magnitude (at least 1)."""
@@ -118,13 +109,16 @@ def export_onnx(
     num_future = model.num_future if num_future is None else num_future
     if num_future < 1:
         raise ValueError(f"'num_future' must be at least 1, but it is {num_future}")
-    metadata = {FORMAT: str(FORMAT_VERSION), CONFIG: json.dumps(model.config)}
+    metadata = {
+        onnx_model.FORMAT: str(onnx_model.FORMAT_VERSION),
+        onnx_model.CONFIG: json.dumps(model.config),
+    }
     model.eval()
     graph = _Graph(model, _OUTPUTS[task], num_future, *_motions(model, *_TRACED, persons=persons))
     proto = _translated(graph)
     if about is not None:
         facts = about(graph_digest(proto.graph)) if callable(about) else about
-        metadata[ABOUT] = json.dumps(facts, allow_nan=False)
+        metadata[onnx_model.ABOUT] = json.dumps(facts, allow_nan=False)
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=value)
     content: bytes = proto.SerializeToString()

@@ -1,27 +1,14 @@
 r"""The multi-objective loss (section 5.4, Eq. 11 and 12)."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.nn.bone_vectors import BoneVectors
 from pyg_sybio.skeleton import Skeleton
-
-
-class _Output(Protocol):
-    @property
-    def logits(self) -> Tensor | None: ...
-    @property
-    def future(self) -> Tensor | None: ...
-    @property
-    def bone_future(self) -> Tensor | None: ...
-    @property
-    def present(self) -> Tensor: ...
-    @property
-    def network_logits(self) -> Tensor | None: ...
 
 
 @dataclass(frozen=True)
@@ -118,7 +105,7 @@ class SymbioticLoss(nn.Module):
         self.bone_vectors = BoneVectors(skeleton)
 
     def forward(
-        self, output: _Output, *, y: Tensor, future: Tensor, future_mask: Tensor | None = None
+        self, output: SybioOutput, *, y: Tensor, future: Tensor, future_mask: Tensor | None = None
     ) -> LossTerms:
         """Compute the loss of a model's output; without a mask, all future joints count as recorded."""
         recognition, prediction = None, None
@@ -141,7 +128,7 @@ class SymbioticLoss(nn.Module):
             total = self.alpha * recognition + (1 - self.alpha) * prediction
         return LossTerms(total=total, recognition=recognition, prediction=prediction)
 
-    def _recognition(self, output: _Output, logits: Tensor, y: Tensor) -> Tensor:
+    def _recognition(self, output: SybioOutput, logits: Tensor, y: Tensor) -> Tensor:
         """Return the cross-entropy of the fused probabilities, or the mean over the separate networks."""
         if self.separate_networks and output.network_logits is not None:
             logits, y = output.network_logits.flatten(0, 1), y.repeat(len(output.network_logits))

@@ -2,7 +2,7 @@ r"""Evaluation of a model as a CUDA graph, which removes the host overhead of sm
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -89,11 +89,8 @@ class Graphed:
             self._graph.replay()
             if not self.clone:
                 return self._output
-            values = {field.name: getattr(self._output, field.name) for field in fields(self._output)}
-            return replace(
-                self._output,
-                **{name: value.clone() for name, value in values.items() if value is not None},
-            )
+            values = {name: value.clone() for name, value in vars(self._output).items() if value is not None}
+            return replace(self._output, **values)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 r"""Dense AGIM: all pairs of nodes at once, in training and in evaluation (Eq. 1 and 2)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from pyg_sybio.accelerate.chunks import apply_in_chunks, num_chunks
 from pyg_sybio.accelerate.graph_product import transform
+from pyg_sybio.models.version_0_1 import OldActionalGraph
 from pyg_sybio.nn.actional_graph import ActionalGraphInference, ActionalMLP, row_softmax
 
 
@@ -52,6 +54,10 @@ class DenseActionalGraph(nn.Module):
         return row_softmax(self.f_embedding(p), self.g_embedding(p), self.scale)
 
 
+# The replacement of each reference module.
+DENSE = {ActionalGraphInference: DenseActionalGraph, OldActionalGraph: DenseActionalGraph}
+
+
 def use_dense_actional(model: nn.Module) -> nn.Module:
     """Replace every AGIM in a model by its dense version, in place; parameters keep their names.
 
@@ -63,11 +69,17 @@ def use_dense_actional(model: nn.Module) -> nn.Module:
     Returns:
         The model.
     """
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, ActionalGraphInference):
-                setattr(module, name, DenseActionalGraph(child))
+    replace_submodules(model, DENSE)
     return model
+
+
+def replace_submodules(module: nn.Module, replacements: Mapping[type[nn.Module], Any]) -> None:
+    """Replace the submodules of the given types in place."""
+    for name, child in list(module.named_children()):
+        if type(child) in replacements:
+            setattr(module, name, replacements[type(child)](child))
+        else:
+            replace_submodules(child, replacements)
 
 
 def _mean_in_training(mlp: ActionalMLP, receiver: Tensor, sender: Tensor) -> Tensor:

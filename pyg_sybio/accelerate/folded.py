@@ -8,19 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from pyg_sybio.accelerate.dense_actional import DenseActionalGraph
+from pyg_sybio.accelerate.dense_actional import DENSE, replace_submodules
 from pyg_sybio.accelerate.fast_head import FastPredictionHead
 from pyg_sybio.accelerate.folded_backbone import FoldedMultiscaleGCN
 from pyg_sybio.models.output import SybioOutput
-from pyg_sybio.models.version_0_1 import OldActionalGraph
-from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.prediction_head import PredictionHead
 
 # The replacement of each module of the reference model.
 REPLACEMENTS: dict[type[nn.Module], Any] = {
-    ActionalGraphInference: DenseActionalGraph,
-    OldActionalGraph: DenseActionalGraph,
+    **DENSE,
     MultiscaleGCN: FoldedMultiscaleGCN,
     PredictionHead: FastPredictionHead,
 }
@@ -63,7 +60,7 @@ class FoldedSybioGNN(nn.Module):
         bones = self.model.bone_network
         if bones is not None and self.model.joint_network is not None and self.model.bone_correction is None:
             bones.prediction_head = None  # with a joint network, it is only used in training
-        _replace_submodules(self.model)
+        replace_submodules(self.model, REPLACEMENTS)
         if self.lowered:
             for module in self.model.modules():
                 if isinstance(module, nn.Linear | nn.GRUCell):
@@ -109,11 +106,3 @@ class FoldedSybioGNN(nn.Module):
     def extra_repr(self) -> str:
         """Return the extra representation of the module."""
         return f"dtype={self.dtype}"
-
-
-def _replace_submodules(module: nn.Module) -> None:
-    for name, child in list(module.named_children()):
-        if type(child) in REPLACEMENTS:
-            setattr(module, name, REPLACEMENTS[type(child)](child))
-        else:
-            _replace_submodules(child)

@@ -1,6 +1,5 @@
 """Model folders: the arguments of a model as JSON, and its weights as safetensors."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from pyg_sybio.files import write_whole
+from pyg_sybio.files import write_json, write_whole
 from pyg_sybio.models.bounds import check_config_bounds, read_document
 from pyg_sybio.skeleton import Skeleton
 
@@ -21,9 +20,8 @@ def save(model: Any, folder: Path) -> None:
     <pyg_sybio.models.sybio_gnn.SybioGNN.save_pretrained>`.
     """
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    config = json.dumps(model.config, indent=2) + "\n"
     write_whole(folder / WEIGHTS_FILE, lambda file: file.write(safetensors.save(weights)))
-    write_whole(folder / CONFIG_FILE, lambda file: file.write(config.encode()))
+    write_json(folder / CONFIG_FILE, model.config)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

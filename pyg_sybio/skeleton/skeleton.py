@@ -9,14 +9,8 @@ from typing import Any
 import networkx as nx
 
 from pyg_sybio.files import check_schema, write_text
-from pyg_sybio.skeleton.checks import (
-    check_connected,
-    check_distinct,
-    check_edges,
-    check_known,
-    check_partition,
-    listed,
-)
+from pyg_sybio.skeleton import checks
+from pyg_sybio.skeleton.checks import listed
 from pyg_sybio.skeleton.contraction import Pair, between_cells, contract, graph_of
 from pyg_sybio.skeleton.document import SCHEMA, to_text
 
@@ -73,21 +67,23 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         joints, parts = self.joints, tuple(self.parts)
-        check_distinct("joints", joints, "every joint name once")
+        checks.check_distinct("joints", joints, "every joint name once")
         if self.coordinates not in COORDINATES:
             raise ValueError(f"'coordinates' is '{self.coordinates}', expected one of {listed(COORDINATES)}")
         if self.center not in joints:
             raise ValueError(f"'center' is '{self.center}', expected one of the joints {listed(joints)}")
-        check_edges({"bones": self.bones, "bridges": self.bridges}, joints, "joint")
-        check_connected("bones", joints, (*self.bones, *self.bridges), "add the missing bones or bridges")
-        check_partition(self.parts, joints)
-        check_edges({"part_bones": self.part_bones}, parts, "part")
-        check_connected("part_bones", parts, self.part_bones, "add the missing part bones")
-        check_edges({"mirror": self.mirror}, joints, "joint")
-        check_distinct("mirror", self._paired_joints, "a joint in one pair at most")
+        checks.check_edges({"bones": self.bones, "bridges": self.bridges}, joints, "joint")
+        checks.check_connected(
+            "bones", joints, (*self.bones, *self.bridges), "add the missing bones or bridges"
+        )
+        checks.check_partition(self.parts, joints)
+        checks.check_edges({"part_bones": self.part_bones}, parts, "part")
+        checks.check_connected("part_bones", parts, self.part_bones, "add the missing part bones")
+        checks.check_edges({"mirror": self.mirror}, joints, "joint")
+        checks.check_distinct("mirror", self._paired_joints, "a joint in one pair at most")
         for name, members in self.subsets.items():
-            check_known(f"subsets.{name}", members, joints, "joint")
-            check_distinct(f"subsets.{name}", members, "every joint once")
+            checks.check_known(f"subsets.{name}", members, joints, "joint")
+            checks.check_distinct(f"subsets.{name}", members, "every joint once")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Skeleton) and self._text == other._text

@@ -10,16 +10,9 @@ import torch
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.streaming import messages
 from pyg_sybio.streaming.latency import RecentTimes
-from pyg_sybio.streaming.messages import (
-    Frame,
-    Reset,
-    encode,
-    error_message,
-    hello_message,
-    parse_message,
-    result_message,
-)
+from pyg_sybio.streaming.messages import Frame, Reset, encode
 from pyg_sybio.streaming.motion_stream import MotionStream
 
 MAX_LINE = 2**20
@@ -86,7 +79,7 @@ def items_of_lines(lines: BinaryIO, skeleton: Skeleton) -> Iterator[Item]:
             yield Item(number, ValueError(f"the line is too long, expected at most {MAX_LINE} bytes"))
         elif line.strip():
             try:
-                yield Item(number, parse_message(line, skeleton))
+                yield Item(number, messages.parse_message(line, skeleton))
             except ValueError as error:
                 yield Item(number, error)
 
@@ -177,7 +170,7 @@ def answer_all(
         summary: The statistics, updated on the way.
         pace: Timing of the frames. (default: process each frame immediately, and drop none)
     """
-    write(encode(hello_message(stream)))
+    write(encode(messages.hello_message(stream)))
     start, now = time.perf_counter(), -1 / stream.fps
     for item in items:
         try:
@@ -197,10 +190,10 @@ def answer_all(
             outputs = stream.update_many(frame.poses, frame.confidences, timestamp)
             summary.latencies.add(time.perf_counter() - began)
             now = timestamp
-            message = result_message(outputs) | {"timestamp": timestamp}
+            message = messages.result_message(outputs) | {"timestamp": timestamp}
         except ValueError as error:
             summary.refused += 1
-            message = error_message(f"{summary.what} {item.number}: {error}")
+            message = messages.error_message(f"{summary.what} {item.number}: {error}")
             summary.first_error = summary.first_error or message["message"]
         finally:
             summary.seconds = time.perf_counter() - start

@@ -2,21 +2,17 @@ r"""The model card of a saved model: a README.md with a header for the hub."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from string import Template
 from typing import Any
 
 from pyg_sybio.models.sybio_gnn import SybioGNN
+from pyg_sybio.trained.evaluation import PREDICTORS
 from pyg_sybio.trained.report import format_report
 
 CARD_FILE = "README.md"
 
-_TAGS = (
-    "skeleton",
-    "action-recognition",
-    "motion-prediction",
-    "graph-neural-network",
-    "pytorch-geometric",
-    "safetensors",
-)
+_TEMPLATE = Template(Path(__file__).with_name("model_card_template.md").read_text(encoding="utf-8"))
 
 
 def model_card(
@@ -53,54 +49,24 @@ def model_card(
         "classes": _listed(names),
         "parameters": f"{sum(each.numel() for each in model.parameters()) / 1e6:.2f} million",
     }
-    shown = {key: training[key] for key in ("dataset", "settings", "train")}
-    # Every JSON value is YAML as well.
-    header: dict[str, Any] = {"library_name": "pyg_sybio", "tags": list(_TAGS)}
+    model_index = ""
     if report is not None and (results := list(_index(data, report))):
-        header["model-index"] = [{"name": title, "results": results}]
-    header_lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in header.items())
-    limits = "\n".join(f"- {limit}" for limit in _limits(model, document, report, observed, future))
-    return f"""\
----
-{header_lines}
----
-
-# {title}
-
-A symbiotic graph neural network (Sybio-GNN). From {observed} of a skeleton sequence it {" and ".join(tasks)}.
-
-{_table(("", ""), facts.items())}
-
-## Use
-
-```python
-from pyg_sybio import load_trained
-
-trained = load_trained("FOLDER")  # this folder, or its name on the hub, owner/name
-prediction = trained.predict("FILE")  # a recording in any format that the package reads
-print(prediction.ranked()[:3])
-```
-
-`sybio predict FOLDER FILE` does the same on the command line. `SybioGNN.from_pretrained("FOLDER")` is only
-the network; it takes poses `[N, T, {skeleton.num_joints}, {model.in_channels}]`, prepared as in training
-(`data.json`).
-
-## Results
-
-{_results(report, data)}
-
-## Training
-
-{training["global_step"]} steps (epoch {training["epoch"]}) with batches of {training["batch_size"]} clips.
-
-```json
-{json.dumps(shown, indent=2, ensure_ascii=False)}
-```
-
-## Limits
-
-{limits}
-"""
+        # Every JSON value is YAML as well.
+        model_index = f"model-index: {json.dumps([{'name': title, 'results': results}])}\n"
+    shown = {key: training[key] for key in ("dataset", "settings", "train")}
+    return _TEMPLATE.substitute(
+        training,
+        model_index=model_index,
+        title=title,
+        observed=observed,
+        tasks=" and ".join(tasks),
+        facts=_table(("", ""), facts.items()),
+        num_joints=skeleton.num_joints,
+        num_features=model.in_channels,
+        results=_results(report, data),
+        settings=json.dumps(shown, indent=2, ensure_ascii=False),
+        limits="\n".join(f"- {limit}" for limit in _limits(model, document, report, observed, future)),
+    )
 
 
 def _check_report(report: Mapping[str, Any], document: Mapping[str, Any]) -> None:
@@ -124,33 +90,29 @@ def _check_report(report: Mapping[str, Any], document: Mapping[str, Any]) -> Non
         raise ValueError(f"the report has the class {unknown[0]!r}, which the model does not know")
 
 
-def _index(name: str, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the results of a report as entries of the hub's ``model-index``; `name` is the data set's."""
-    dataset = {"name": name, "type": name.lower().replace(" ", "-"), "split": report["split"]}
+def _index(data: str, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the results of a report as entries of the ``model-index`` for data of this name."""
+    dataset = {"name": data, "type": data.lower().replace(" ", "-"), "split": report["split"]}
     recognition = report.get("recognition", {})
-    accuracies = {
-        "Top-1 accuracy": "top1",
-        "Top-5 accuracy": "top5",
-        "Mean class accuracy": "mean_class_accuracy",
-    }
-    metrics = [
-        {"type": "accuracy", "name": shown, "value": recognition[key]}
-        for shown, key in accuracies.items()
+    accuracies = {"top1": "Top-1", "top5": "Top-5", "mean_class_accuracy": "Mean class"}
+    recognised = [
+        {"type": "accuracy", "name": f"{shown} accuracy", "value": recognition[key]}
+        for key, shown in accuracies.items()
         if key in recognition
     ]
-    if metrics:
-        task = {"type": "action-recognition", "name": "Action recognition from skeletons"}
-        yield {"task": task, "dataset": dataset, "metrics": metrics}
-    metrics = [
-        {"type": error, "name": f"{error} at {horizon} ms ({who})", "value": value}
+    predicted = [
+        {"type": error, "name": f"{error} at {horizon} ms ({key.replace('_', ' ')})", "value": value}
         for error, found in report.get("motion", {}).items()
-        for who, key in (("model", "model"), ("zero velocity", "zero_velocity"))
+        for key in PREDICTORS
         for horizon, value in zip(report["horizons_ms"], found["mean_of_classes"][key], strict=True)
         if value is not None
     ]
-    if metrics:
-        task = {"type": "motion-prediction", "name": "Prediction of human motion from skeletons"}
-        yield {"task": task, "dataset": dataset, "metrics": metrics}
+    for kind, name, metrics in (
+        ("action-recognition", "Action recognition from skeletons", recognised),
+        ("motion-prediction", "Prediction of human motion from skeletons", predicted),
+    ):
+        if metrics:
+            yield {"task": {"type": kind, "name": name}, "dataset": dataset, "metrics": metrics}
 
 
 def _results(report: Mapping[str, Any] | None, data: str) -> str:

@@ -17,20 +17,9 @@ from torch import Tensor
 
 from pyg_sybio.data.readers.plain_pickle import Global, PlainUnpickler
 
-_DTYPES = {
-    "Bool": torch.bool,
-    "Byte": torch.uint8,
-    "Char": torch.int8,
-    "Short": torch.int16,
-    "Int": torch.int32,
-    "Long": torch.int64,
-    "Half": torch.float16,
-    "BFloat16": torch.bfloat16,
-    "Float": torch.float32,
-    "Double": torch.float64,
-}
-_STORAGES = {f"torch.{name}Storage": dtype for name, dtype in _DTYPES.items()}
-_ORDERED_DICT, _TENSOR = "collections.OrderedDict", "torch._utils._rebuild_tensor_v2"
+_TYPES = ("Bool", "Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "Float", "Double")
+_STORAGES = {f"torch.{name}Storage": getattr(torch, f"{name}Tensor").dtype for name in _TYPES}
+_DICT, _TENSOR = "collections.OrderedDict", "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"
 _MAX_PICKLE = 4 * 2**20  # bytes of the values without the tensors
 _MAX_DIMENSIONS = 8
@@ -74,7 +63,7 @@ class _TensorUnpickler(PlainUnpickler):
     """An unpickler of plain values and of tensors whose numbers are in the same archive."""
 
     instructions = f"{PlainUnpickler.instructions} BINPERSID"
-    names = frozenset([_ORDERED_DICT, _TENSOR, _PARAMETER, *_STORAGES])
+    names = frozenset([_DICT, _TENSOR, _PARAMETER, *_STORAGES])
     free_objects = 2**19
 
     def __init__(

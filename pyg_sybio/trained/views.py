@@ -11,18 +11,6 @@ from torch_geometric.data import Data, Dataset
 from pyg_sybio.arguments import check_known
 from pyg_sybio.data.datasets.two_tasks import check_part
 from pyg_sybio.models.sybio_gnn import SybioOutput
-from pyg_sybio.skeleton import Skeleton
-
-
-class Model(Protocol):
-    """Interface of a model for test-time augmentation: a trained one, its folded copy, or an exported one."""
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The joints of the poses."""
-
-    def __call__(self, batch: Data) -> SybioOutput:
-        """Recognise and predict."""
 
 
 class Mirrors(Protocol):
@@ -109,11 +97,11 @@ class Views:
                 raise ValueError(f"{type(dataset).__name__} has no method '{method}' for {what}")
         return [dataset, *(dataset.in_part(part) for part in self.parts)]
 
-    def answer(self, model: Model, space: Mirrors, versions: Sequence[Data]) -> SybioOutput:
+    def answer(self, model: Any, space: Mirrors, versions: Sequence[Data]) -> SybioOutput:
         r"""The mean prediction of a model over all views.
 
         Args:
-            model: The model, in evaluation mode.
+            model: The model, which may be folded or exported, in evaluation mode.
             space: Object that mirrors poses in the space of the model: the data set of the clips, or a
                 preparation.
             versions: A batch of each of :meth:`versions`, of the same clips.
@@ -143,7 +131,7 @@ ONE_VIEW = Views()
 """A single view: the whole clip."""
 
 
-def _image(model: Model, space: Mirrors, batch: Data, axis: str) -> Data:
+def _image(model: Any, space: Mirrors, batch: Data, axis: str) -> Data:
     """The mirror images of a batch's observed frames."""
     image = batch.clone()
     frames = batch.x.unflatten(0, (-1, model.skeleton.num_joints)).transpose(1, 2)

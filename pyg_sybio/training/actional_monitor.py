@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from pyg_sybio.models.network import SymbioticNetwork
 from pyg_sybio.nn.shared_graph import SharedGraph
-from pyg_sybio.trained.liveness import DEAD, row_distances, row_entropies
+from pyg_sybio.trained.liveness import DEAD, Liveness, MeanLiveness
 
 
 class ActionalGraphMonitor(L.Callback):
@@ -27,7 +27,7 @@ class ActionalGraphMonitor(L.Callback):
     """
 
     def __init__(self) -> None:
-        self._distances: dict[str, Tensor] = {}
+        self._liveness: dict[str, Liveness] = {}
         self._warned: set[str] = set()
 
     def on_before_optimizer_step(
@@ -47,22 +47,21 @@ class ActionalGraphMonitor(L.Callback):
         if not _is_due(trainer, trainer.global_step):
             return
         for name, graphs in outputs["actional"].items():
-            graphs = graphs.flatten(0, -3)
-            weights = graphs.flatten(1).any(dim=1).to(graphs)  # the graph of an absent person is zero
-            weights /= weights.sum()
-            self._distances[name] = (row_distances(graphs) * weights).sum()
-            pl_module.log(f"actional_distance_{name}", self._distances[name])
-            pl_module.log(f"actional_entropy_{name}", (row_entropies(graphs) * weights).sum())
+            mean = MeanLiveness()
+            mean.update(graphs)
+            self._liveness[name] = mean.value
+            pl_module.log(f"actional_distance_{name}", mean.value.row_distance)
+            pl_module.log(f"actional_entropy_{name}", mean.value.entropy)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Warn about dead graphs."""
-        for name, distance in self._distances.items():
+        for name, liveness in self._liveness.items():
             inferred = not isinstance(_network(pl_module, name).actional_graph, SharedGraph)
-            if inferred and name not in self._warned and distance < DEAD:
+            if inferred and name not in self._warned and liveness.is_dead:
                 self._warned.add(name)
                 rank_zero_warn(
                     f"the actional graphs of the {name} are dead after {trainer.global_step} steps: their "
-                    f"rows differ by {float(distance):.4f} on average, so all joints receive the same "
+                    f"rows differ by {liveness.row_distance:.4f} on average, so all joints receive the same "
                     f"(alive: above {DEAD})"
                 )
 

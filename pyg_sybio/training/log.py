@@ -63,12 +63,8 @@ def read_log(folder: str | Path) -> tuple[Path, Curves]:
 
 def _versions(folder: Path) -> list[Path]:
     """The folders `version_N`, in the order of their numbers."""
-    numbered = {
-        int(found[1]): path
-        for path in folder.iterdir()
-        if (found := re.fullmatch(r"version_(\d+)", path.name))
-    }
-    return [numbered[number] for number in sorted(numbered)]
+    versions = [path for path in folder.iterdir() if re.fullmatch(r"version_\d+", path.name)]
+    return sorted(versions, key=lambda path: int(path.name.removeprefix("version_")))
 
 
 def _with_events(folders: Iterable[Path]) -> list[Path]:
