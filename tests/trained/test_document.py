@@ -139,7 +139,7 @@ def test_wrong_values_are_refused(edit: Edit, message: str, text: str) -> None:
             "the statistics have 78 of 117 columns, expected 78 of 117",
         ),
         (lambda d: statistics(d)["used"].__setitem__(0, True), "expected columns from 0 to 116"),
-        (lambda d: statistics(d)["varying"].append(0), "'varying' among different 'used' columns"),
+        (lambda d: statistics(d)["varying"].append(0), "different 'used' columns, and 'varying' among them"),
         (lambda d: statistics(d)["deviation"].__setitem__(3, "1"), "expected finite numbers in 'mean' and"),
         (
             lambda d: statistics(d)["deviation"].__setitem__(3, 0.0),
