@@ -192,11 +192,9 @@ def _sizes(config: Mapping[str, Any], skeleton: Skeleton) -> tuple[int, int, int
     branches = 1 if config["shared_branches"] else 3
     weights, graph_entries, pairs = 0, 0, 0
     for num_nodes in [skeleton.num_joints] * config["joints"] + [skeleton.num_bones] * config["bones"]:
-        branch, width_in = (
-            _branch_weights(config, skeleton.num_parts, hops + actional),
-            3 * config["channels"][-1],
-        )
-        weights += branches * branch + 6 * num_nodes * features
+        width_in = 3 * config["channels"][-1]
+        weights += branches * _branch_weights(config, skeleton.num_parts, hops + actional)
+        weights += 6 * num_nodes * features
         if actional and graphs == "shared":
             weights += num_nodes**2
         if actional and graphs == "inferred":

@@ -68,12 +68,8 @@ def actional_graphs(
         graphs, poses = _actional(out), dense(batch, "x", model.skeleton.num_joints)[..., -1, :, :]
         # [N, P, M, M], or [N, M, M] if each clip has one person.
         persons = graphs.shape[1] if graphs.dim() == 4 else 1
-        y = batch.y.cpu().repeat_interleave(persons)
-        found.append(
-            ActionalGraphs(
-                graphs.flatten(0, -3).cpu(), poses.flatten(0, -3).cpu(), part.repeat_interleave(persons), y
-            )
-        )
+        clip, y = (each.repeat_interleave(persons) for each in (part, batch.y.cpu()))
+        found.append(ActionalGraphs(graphs.flatten(0, -3).cpu(), poses.flatten(0, -3).cpu(), clip, y))
     together = ActionalGraphs(*(torch.cat(values) for values in zip(*found, strict=True)))
     # The graph of an absent person is zero; the rows of all others sum to one.
     present = together.graphs.flatten(1).any(1)

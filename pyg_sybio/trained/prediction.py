@@ -96,9 +96,8 @@ class Prediction:
             return
         future = self.future_motion
         if future.translation is not None:
-            extra["future_frames"] = torch.cat([future.translation, future.poses.flatten(-2)], dim=-1)[
-                0
-            ].numpy()
+            frames = torch.cat([future.translation, future.poses.flatten(-2)], dim=-1)
+            extra["future_frames"] = frames[0].numpy()
         write_motion(future, path, **extra)
 
 

@@ -18,13 +18,12 @@ def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
         lines += ["", _recognition_line(recognition)]
     if "motion" in report and not report["motion"]:
         lines += ["", "motion: no errors, because the future of these clips was not recorded"]
-    for network, graphs in report.get("actional_graphs", {}).items():
+    networks = report.get("actional_graphs", {})
+    lines += [""] if networks else []
+    for network, graphs in networks.items():
         state = ": dead, all joints receive the same" if graphs["dead"] else ""
-        lines += [
-            *([""] if network == next(iter(report["actional_graphs"])) else []),
-            f"actional graphs of the {network}: rows differ by {graphs['row_distance']:.3f}, "
-            f"entropy {graphs['entropy']:.1%} of uniform{state}",
-        ]
+        rows = f"rows differ by {graphs['row_distance']:.3f}, entropy {graphs['entropy']:.1%} of uniform"
+        lines.append(f"actional graphs of the {network}: {rows}{state}")
     for name, errors in report.get("motion", {}).items():
         lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
     return "\n".join(lines)

@@ -88,18 +88,12 @@ class _TensorUnpickler(PlainUnpickler):
         raise ValueError("a storage that torch does not write")
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        match name, arguments:
-            case "collections.OrderedDict", ():
+        match name.rpartition(".")[2], *arguments:
+            case ["OrderedDict"]:
                 return {}
-            case "torch._utils._rebuild_parameter", (Tensor() as data, bool(), dict()):
+            case "_rebuild_parameter", Tensor() as data, bool(), dict():
                 return data
-            case "torch._utils._rebuild_tensor_v2", (
-                Tensor() as data,
-                int(first),
-                tuple(size),
-                tuple(stride),
-                *_,
-            ):
+            case "_rebuild_tensor_v2", Tensor() as data, int(first), tuple(size), tuple(stride), *_:
                 if not (
                     all(type(number) is int and number >= 0 for number in (first, *size, *stride))
                     and len(size) == len(stride) <= _MAX_DIMENSIONS

@@ -10,7 +10,6 @@ import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +25,8 @@ from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.keep_checkpoint import KeepCheckpoint
 from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.precision import resolve_precision
+
+_CONFIGS = Path(__file__).parent / "configs"
 
 RENAMED_SETTINGS = {"data.looks": "data.views"}
 """Old and new names of settings; recipes and overrides may still use the old ones."""
@@ -99,7 +100,7 @@ class _ParsingCLI(RecipeCLI):
 
 def recipe_names() -> tuple[str, ...]:
     """Names of the recipes that ship with the package."""
-    return tuple(sorted(Path(f.name).stem for f in _configs().iterdir() if f.name.endswith(".yaml")))
+    return tuple(sorted(path.stem for path in _CONFIGS.glob("*.yaml")))
 
 
 def recipe_path(recipe: str) -> Path:
@@ -109,7 +110,7 @@ def recipe_path(recipe: str) -> Path:
         FileNotFoundError: If there is no such recipe or file.
     """
     if recipe in recipe_names():
-        return Path(str(_configs() / f"{recipe}.yaml"))
+        return _CONFIGS / f"{recipe}.yaml"
     path = Path(recipe)
     if not path.is_file():
         raise FileNotFoundError(
@@ -229,11 +230,10 @@ def _rename_settings(document: dict[str, Any], path: Path) -> bool:
     """Give the settings of a recipe their new names, and return whether there was an old one."""
     renamed = False
     for old, new in RENAMED_SETTINGS.items():
-        (part, key), new_key = old.split("."), new.rpartition(".")[2]
-        values = document.get(part)
-        if isinstance(values, dict) and key in values:
+        part, key = old.split(".")
+        if isinstance(values := document.get(part), dict) and key in values:
             _note_renamed(old, new, str(path))
-            values[new_key] = values.pop(key)
+            values[new.rpartition(".")[2]] = values.pop(key)
             renamed = True
     return renamed
 
@@ -250,10 +250,6 @@ def _renamed_override(word: str) -> str:
 @cache  # one line per process
 def _note_renamed(old: str, new: str, where: str) -> None:
     print(f"note: {where}: '{old}' is now '{new}'", file=sys.stderr)
-
-
-def _configs() -> resources.abc.Traversable:
-    return resources.files("pyg_sybio.training") / "configs"
 
 
 def _resume_path(ckpt_path: str | None, root: str) -> str | None:
