@@ -169,9 +169,8 @@ class MotionDataset(PositionDataset):
             motion = self.augment(motion)
             if span.split is not None and motion.num_frames != span.stop - span.start:
                 raise ValueError(
-                    f"'augment' made {motion.num_frames} of the {span.stop - span.start} frames of a window, "
-                    "whose future begins at a fixed frame, expected the same number: only whole clips "
-                    "(without 'window_stride') may change their length"
+                    f"'augment' changed a window of {span.stop - span.start} frames to {motion.num_frames}, "
+                    "expected the same number: only whole clips (without 'window_stride') may change length"
                 )
         sample = split_tasks(
             motion,
@@ -290,5 +289,5 @@ def _frame_rate(
         elif info.frame_rate is not None and abs(info.frame_rate - expected) > 1e-3 * expected:
             raise ValueError(f"{info.source} has {info.frame_rate:g} Hz, expected {expected:g} Hz")
     if expected is None:
-        raise ValueError("'frame_rate' is None, and no clip has one: expected a number of hertz")
+        raise ValueError("'frame_rate' is None, and no clip has one: expected a frame rate in Hz")
     return float(expected)

@@ -260,7 +260,7 @@ def _root(block: _Block, metres: float) -> AsfBone:
     _, order = block.axis(0)
     x, y, z = block.numbers("position", 3)
     if any(block.numbers("orientation", 3)):
-        block.fail("orientation", "a preset orientation", "0 0 0: programs disagree about what others mean")
+        block.fail("orientation", "a preset orientation", "0 0 0: programs disagree about other values")
     return AsfBone("root", -1, (x * metres, y * metres, z * metres), channels, (0.0, 0.0, 0.0), order)
 
 

@@ -80,7 +80,7 @@ def _array(data: Any, dtype: _DType, shape: tuple[Any, ...], order: Any) -> np.n
         raise ValueError(f"{found}, expected {num_bytes}")
     flat = np.frombuffer(data, values) if num_bytes else np.empty(0, values)
     if values.kind == "U" and (flat.view(flat.dtype.str[0] + "u4") > sys.maxunicode).any():
-        raise ValueError("text with characters that do not exist")  # numpy fails for these
+        raise ValueError("text with invalid characters")  # numpy fails for these
     return flat.reshape(shape, order=order)
 
 

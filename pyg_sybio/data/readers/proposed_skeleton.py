@@ -122,7 +122,7 @@ def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> No
         )
     check_parents(parents)
     if not all(names):
-        raise ValueError(f"'names' has an empty one at {list(names).index('')}, expected names")
+        raise ValueError(f"'names' has an empty name at {list(names).index('')}, expected names")
     if not rest.isfinite().all():
         joint = int((~rest.isfinite()).any(1).nonzero()[0])
         raise ValueError(f"'rest_positions' of '{names[joint]}' are not finite numbers")

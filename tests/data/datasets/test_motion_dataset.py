@@ -232,7 +232,7 @@ def test_augmentation_applies_to_both_parts_corruption_to_the_observed_one_and_f
 
 @pytest.mark.parametrize("augment", [Crop(num_frames=9), Pad(num_frames=99)])
 def test_augmentation_of_windows_keeps_their_length(augment: Crop | Pad) -> None:
-    with pytest.raises(ValueError, match=r"'augment' made \d+ of the 10 frames of a window"):
+    with pytest.raises(ValueError, match=r"'augment' changed a window of 10 frames to \d+"):
         dataset([clip(30)], window_stride=5, augment=augment)[0]
     assert dataset([clip(30)], augment=Crop(num_frames=9))[0].future_mask.all()
 

@@ -280,7 +280,7 @@ def test_a_rig_without_offsets_counts_bones() -> None:
             "'parents' has 9 for joint 3, expected the index",
         ),
         (lambda names, parents, rest: parents.__setitem__(0, 0), "'parents' has 0 for joint 0, expected -1"),
-        (lambda names, parents, rest: names.__setitem__(4, ""), "'names' has an empty one at 4"),
+        (lambda names, parents, rest: names.__setitem__(4, ""), "'names' has an empty name at 4"),
         (lambda names, parents, rest: names.__setitem__(4, "j0"), "'joints' has 'j0' 2 times"),
         (
             lambda names, parents, rest: rest.__setitem__(2, [0, float("nan"), 0]),
