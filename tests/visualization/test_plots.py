@@ -398,8 +398,8 @@ def test_names_of_points_overlap_neither_points_nor_each_other(spread: float, tm
         near = np.clip(dots[i], box.min, box.max)
         away = np.linalg.norm(near - dots[i]) * 72 / 150
         assert away < 60  # points of type
-        assert (away > 10) <= (axes.texts[i].arrow_patch is not None)  # distant names have a line to their
-        point
+        # Distant names have a line to their point.
+        assert (away > 10) <= (axes.texts[i].arrow_patch is not None)
 
 
 # Confusions -----------------------------------------------------------------------------------------------
