@@ -346,7 +346,7 @@ def no_synchronisation() -> Iterator[None]:
 @pytest.mark.cuda
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("form", FORMS)
-def test_evaluation_does_not_wait(form: str, kind: str) -> None:
+def test_evaluation_does_not_synchronise(form: str, kind: str) -> None:
     torch.set_default_dtype(torch.float32)
     model, arguments = FORMS[form](build().cuda()), moved(clips_of(kind), "cuda")
     with torch.no_grad():
@@ -359,7 +359,7 @@ def test_evaluation_does_not_wait(form: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", UNREAD)
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("way", ALL_TRAIN)
-def test_a_training_step_does_not_wait(way: str, bf16: bool, kind: str) -> None:
+def test_a_training_step_does_not_synchronise(way: str, bf16: bool, kind: str) -> None:
     torch.set_default_dtype(torch.float32)
     model, arguments = (
         build(channels=(16, 16), head_channels=16).cuda().train(),

@@ -157,7 +157,7 @@ def test_the_file_contains_no_paths_of_the_machine() -> None:
 
 
 class Lost(SybioGNN):
-    """A model that ignores its input during export, like a constant in the graph."""
+    """A model whose outputs become constants during export."""
 
     def forward(
         self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None

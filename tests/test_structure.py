@@ -65,7 +65,7 @@ def test_no_modules_import_each_other() -> None:
     TopologicalSorter({module: imported(module) for module in MODULES}).prepare()
 
 
-def test_imports_run_one_way() -> None:
+def test_modules_import_only_from_their_own_and_lower_levels() -> None:
     imports = [(module, other) for module in MODULES for other in sorted(imported(module))]
     assert [f"{one} imports {other}" for one, other in imports if level(other) > level(one)] == []
 

@@ -59,7 +59,7 @@ def check_plain(document: Any, where: str) -> None:
             values.
     """
     num_values, num_characters = 0, 0
-    waiting: list[tuple[Any, int, str]] = [(document, 0, where)]  # with the depth, and the place for messages
+    waiting: list[tuple[Any, int, str]] = [(document, 0, where)]  # value, depth, place in messages
     while waiting:
         value, depth, place = waiting.pop()
         num_values += 1

@@ -138,6 +138,6 @@ def decimals(poses: Poses, num_spatial: int) -> int | None:
 
 
 def _spread(count: int) -> list[int]:
-    """Up to `HORIZONS` indices, evenly spaced back from the last."""
+    """Up to `HORIZONS` evenly spaced indices, which end with the last one."""
     step = -(-count // HORIZONS)
     return list(range(count - 1, -1, -step))[::-1]

@@ -222,7 +222,7 @@ class MotionStream:
             - **confidence:** `[M]`
 
         Raises:
-            ValueError: If the pose does not fit the skeleton, or the timestamp is not later than the last.
+            ValueError: If the pose does not fit the skeleton, or the timestamp is not later than the newest pose.
         """
         with self.lock:
             if timestamp is None and track_id in self._tracks:
@@ -246,8 +246,8 @@ class MotionStream:
             timestamp: Time of the poses, in seconds. (default: `1 / fps` after the newest pose of all tracks)
 
         Raises:
-            ValueError: If a pose does not fit the skeleton, the timestamp is not later than the last of a
-                track, or there are more tracks than `max_tracks`. Then the update has no effect.
+            ValueError: If a pose does not fit the skeleton, the timestamp is not later than the newest
+                pose of a track, or there are more tracks than `max_tracks`. Then the update has no effect.
         """
         return self._update(poses, confidences or {}, timestamp)
 

@@ -366,7 +366,7 @@ class Trained:
 
     def _trainable(self) -> SybioGNN:
         if not isinstance(self.model, SybioGNN):
-            raise ValueError("the model was exported already: expected the model file that was exported")
+            raise ValueError("the model is from an ONNX file: expected a checkpoint or a model folder")
         return self.model
 
 

@@ -83,7 +83,7 @@ class Views:
         return (1 + len(self.parts)) * (1 if self.mirror is None else 2)
 
     def versions(self, dataset: Dataset) -> list[Dataset]:
-        """The clips as each view sees them before it is mirrored: whole, then each part.
+        """The data sets of the views, without mirror images: whole clips, then each part.
 
         Raises:
             ValueError: If the data set lacks a method ``mirrored(poses, axis)`` or ``in_part(part)`` that is

@@ -77,7 +77,7 @@ class SybioModule(L.LightningModule):
         lr_scheduler: Returns the schedule for the optimiser and the number of steps of the whole run
             (``Trainer.estimated_stepping_batches``); it is stepped once per optimiser step. Any scheduler
             whose second argument is its length can be used, such as ``CosineAnnealingLR``.
-        compile: Compile the model's forward pass: the first steps take minutes, later ones less time.
+        compile: Compile the model's forward pass: the first steps take minutes, the others are faster.
             Checkpoints are the same as without compilation. (default: :obj:`False`)
         dense_actional: Infer the actional graphs by dense products instead of message passing. The numbers
             are the same; a step of a small model takes less time. (default: :obj:`False`)

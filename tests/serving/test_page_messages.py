@@ -83,7 +83,7 @@ def test_the_view_of_live_poses_is_found_immediately_and_refined_with_more_frame
     }
 
 
-def test_live_poses_are_viewed_as_recordings_are() -> None:
+def test_live_poses_have_the_same_view_as_recordings() -> None:
     motion = made_up_recording(frames=12, people=2)
     frames = [{p: motion.poses[p, t].numpy() for p in range(2)} for t in range(12)]
     view, whole = view_of_frames(frames, SKELETON), view_of(motion)
