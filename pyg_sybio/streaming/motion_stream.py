@@ -222,7 +222,8 @@ class MotionStream:
             - **confidence:** `[M]`
 
         Raises:
-            ValueError: If the pose does not fit the skeleton, or the timestamp is not later than the newest pose.
+            ValueError: If the pose does not fit the skeleton, or the timestamp is not later than the newest
+                pose.
         """
         with self.lock:
             if timestamp is None and track_id in self._tracks:
