@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 WORKERS ?= logical
-# All tests of a file run in the same worker, so that shared fixtures are built only once.
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile
+# Each worker starts with whole files, so that shared fixtures are built once; at the end, an idle worker takes tests
+# from the other ones.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .PHONY: help install demo test slow lint message-passing benchmark gpu clean
 

@@ -45,7 +45,7 @@ class MeasuredModel:
         split: The split to measure on: ``"test"`` or ``"val"``.
         views: Test-time augmentation.
         batch_size: Number of clips per batch.
-        loss: The training loss. (default: unknown)
+        loss: Function that returns the training loss. (default: unknown)
     """
 
     model: SybioGNN
@@ -54,7 +54,7 @@ class MeasuredModel:
     split: str
     views: Views = ONE_VIEW
     batch_size: int = 32
-    loss: SymbioticLoss | None = None
+    loss: Callable[[], SymbioticLoss] | None = None
 
     @cached_property
     def clips(self) -> Dataset:
@@ -76,7 +76,7 @@ class MeasuredModel:
 
     @classmethod
     def of(
-        cls, trained: Trained, data: Splits, split: str, loss: SymbioticLoss | None = None
+        cls, trained: Trained, data: Splits, split: str, loss: Callable[[], SymbioticLoss] | None = None
     ) -> "MeasuredModel":
         """Move a trained model to the GPU, if there is one, and combine it with its data."""
         return cls(

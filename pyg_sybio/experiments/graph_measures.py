@@ -78,7 +78,7 @@ def task_gradients(trained: MeasuredModel) -> list[Row]:
         if network is not None:
             network.input_norm.eval()  # do not update the running statistics
     weights = [w for network in networks if network is not None for w in network.backbone.parameters()]
-    loss = trained.loss.to(weights[0].device)
+    loss = trained.loss().to(weights[0].device)
     step = max(1, len(trained.clips) // GRADIENT_CLIPS)
     shares = []
     with torch.random.fork_rng():

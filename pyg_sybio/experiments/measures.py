@@ -42,6 +42,7 @@ OBSERVATION_RATIOS = tuple(step / 10 for step in range(1, 11))
 NOISE_DEVIATIONS = tuple(step / 100 for step in range(11))
 MISSING_SHARES = tuple(step / 10 for step in range(6))
 FRAME_RATES = (0.25, 0.5, 1.0, 2.0)  # relative to the model's
+TIMER_SECONDS = {"min_run_time": 0.2, "max_run_time": 20.0}  # of a median
 
 _PCK = "pck@0.05"
 
@@ -297,7 +298,7 @@ def _counted(trained: MeasuredModel) -> tuple[Tensor, Tensor]:
 
 
 def _median_ms(run: Callable[[], object]) -> float:
-    """Median time of a run in milliseconds, which is repeated until the times agree, for at most 20 s."""
+    """Median time of a run in milliseconds, which is repeated until the times agree or the time is up."""
     timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
     with torch.no_grad():
-        return 1000 * timer.adaptive_autorange(threshold=0.05, min_run_time=0.2, max_run_time=20).median
+        return 1000 * timer.adaptive_autorange(threshold=0.05, **TIMER_SECONDS).median

@@ -23,6 +23,7 @@ class Planned(NamedTuple):
     seed: int
     run: str
     overrides: tuple[str, ...]
+    settings: dict[str, Any]
 
 
 def current(records: Iterable[Record], plan: Sequence[Planned], split: str) -> list[Record]:

@@ -38,7 +38,8 @@ def plan_runs(
             if windows:
                 own = list(selected(own, lambda key: key != "--data.settings.reserved"))
             words = (*overrides, *own, "--seed_everything", str(seed))
-            plan.append(Planned(arm.name, seed, identify(recipe, words), words))
+            given = settings(recipe, words)
+            plan.append(Planned(arm.name, seed, identify(given), words, given))
     return plan
 
 
@@ -101,7 +102,7 @@ def reproduce(
             name = f"{planned.arm}, seed {planned.seed}"
             say(f"missing run {number} of {len(missing)}: {name} (run {planned.run})")
             folder = output / "runs" / results.recipe / planned.run
-            run = Run(recipe, planned.overrides, planned.run, folder)
+            run = Run(recipe, planned.overrides, planned.run, folder, planned.settings)
             try:
                 with run.lock().acquire(timeout=0):
                     facts = finish(run, deadline=deadline, say=say)

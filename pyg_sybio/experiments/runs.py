@@ -13,7 +13,7 @@ import inspect
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pyg_sybio.data.datasets.protocols import SPLITS
 from pyg_sybio.data.datasets.settings import flat_parameters
 from pyg_sybio.experiments.experiment import MeasuredModel
 from pyg_sybio.files import write_whole
+from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained.load import load_trained
@@ -33,7 +34,7 @@ from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.keep_checkpoint import SECONDS_BETWEEN_CHECKPOINTS, KeepCheckpoint, Say
 from pyg_sybio.training.module import SybioModule, new_loss
 from pyg_sybio.training.named_class import recipe_dataset
-from pyg_sybio.training.recipes import RecipeCLI, prepare, settings, train
+from pyg_sybio.training.recipes import RecipeCLI, prepare, train
 
 # Settings that do not affect the trained model.
 _INCIDENTAL = {
@@ -59,12 +60,14 @@ class Run:
         overrides: All settings that differ from the recipe, including the seed.
         digest: Name of the run; see :func:`identify`.
         folder: Folder of the run.
+        settings: The resulting :func:`~pyg_sybio.training.recipes.settings`.
     """
 
     recipe: str
     overrides: tuple[str, ...]
     digest: str
     folder: Path
+    settings: Mapping[str, Any] = field(repr=False)
 
     @property
     def checkpoint(self) -> Path:
@@ -84,21 +87,23 @@ class Run:
 
     def trained(self, *, split: str) -> MeasuredModel:
         """The model of the last checkpoint, with averaged weights if the recipe averages them."""
-        given = settings(self.recipe, self.overrides)
-        data, chosen = ClipDataModule(**given["data"]), given["model"]
+        data, chosen = ClipDataModule(**self.settings["data"]), self.settings["model"]
         arguments = {key: chosen[key] for key in inspect.signature(new_loss).parameters if key in chosen}
-        loss = new_loss(data.skeleton, data.feature_scale, **arguments)
+
+        def loss() -> SymbioticLoss:
+            return new_loss(data.skeleton, data.feature_scale, **arguments)
+
         return MeasuredModel.of(load_trained(self.checkpoint), data.splits, split, loss)
 
 
-def identify(recipe: str, overrides: Sequence[str]) -> str:
-    """The digest of the settings of a recipe and overrides."""
-    text = json.dumps(identity(recipe, overrides), sort_keys=True, default=str)
+def identify(settings: Mapping[str, Any]) -> str:
+    """The digest of settings."""
+    text = json.dumps(identity(settings), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """The settings of a recipe and overrides in a canonical form.
+def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings (:func:`~pyg_sybio.training.recipes.settings`) in a canonical form.
 
     The preset is replaced by its arguments, settings for all splits are copied to each split, and defaults
     are left out, so that new options of the model or data set do not change the digests of runs that do not
@@ -108,8 +113,7 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
         Transforms include their defaults: a new option of a transform changes the digests of runs that use
         it. Changed defaults of the model or data set, or changed code, do not change digests.
     """
-    given = settings(recipe, overrides)
-    model, data, trainer = given["model"], given["data"], given.get("trainer", {})
+    model, data, trainer = settings["model"], settings["data"], dict(settings.get("trainer", {}))
     preset = model.get("preset", inspect.signature(SybioModule).parameters["preset"].default)
     if preset not in PRESETS:
         raise ValueError(f"no preset '{preset}', expected one of {', '.join(PRESETS)}")
@@ -138,7 +142,7 @@ def identity(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
             },
         },
         "trainer": {**_without(trainer, _INCIDENTAL["trainer"]), "callbacks": callbacks},
-        "seed": given["seed_everything"],
+        "seed": settings["seed_everything"],
     }
     return _with_short_names(identity)
 
@@ -207,7 +211,7 @@ def _facts(run: Run, cli: RecipeCLI) -> dict[str, Any]:
     return {
         "run": run.digest,
         "recipe": Path(run.recipe).stem,
-        "settings": identity(run.recipe, run.overrides),
+        "settings": identity(run.settings),
         "preset": cli.config.model.preset,
         "dataset": type(data.clips("train")).__name__,
         "training_clips": len(data.clips("train")),

@@ -15,7 +15,10 @@ from pyg_sybio.experiments.catalogue import EXPERIMENTS
 from pyg_sybio.experiments.reproduce import RefusedError, reproduce
 from pyg_sybio.training.recipes import RecipeError
 
-STEPS = ["--trainer.max_steps=4", "--trainer.limit_val_batches=2", "--trainer.precision=32-true"]
+STEPS = [
+    *("--trainer.max_steps=4", "--trainer.limit_val_batches=1", "--trainer.num_sanity_val_steps=0"),
+    "--trainer.precision=32-true",
+]
 REAL = [*TINY_MODEL, *TINY_TRAINER, *STEPS, "--data.batch_size=8", "--data.num_workers=0"]
 # Experiments that do not support some data are refused before training.
 REFUSED = {("cmu_mocap", "pck"): RefusedError} | {
@@ -88,6 +91,7 @@ def test_an_experiment_runs_from_training_to_its_figure(
     # Two strengths show that a curve is drawn.
     for strengths in ("OBSERVATION_RATIOS", "NOISE_DEVIATIONS", "MISSING_SHARES", "FRAME_RATES"):
         monkeypatch.setattr(measures, strengths, getattr(measures, strengths)[-2:])
+    monkeypatch.setattr(measures, "TIMER_SECONDS", {"min_run_time": 0.01, "max_run_time": 0.1})
     split = "val" if recipe == "nw_ucla_slim" else "test"
 
     def run() -> str:

@@ -40,7 +40,7 @@ def trained_of(**variant: object) -> MeasuredModel:
             model(Batch.from_data_list([numbered_clip(clips, number) for number in range(24)]))
     seen = torch.ones(len(clips.class_names), dtype=torch.bool)
     loss = SymbioticLoss(clips.skeleton, alpha=0.3, label_smoothing=0.1)
-    return MeasuredModel(model.eval(), DATA.splits, seen, "test", batch_size=7, loss=loss)
+    return MeasuredModel(model.eval(), DATA.splits, seen, "test", batch_size=7, loss=lambda: loss)
 
 
 def by_name(rows: list[Row]) -> dict[tuple[str, str], float]:
@@ -101,7 +101,7 @@ def test_task_gradients_equal_two_backward_passes() -> None:
             for network in (model.joint_network, model.bone_network):
                 network.input_norm.eval()
             batch = Batch.from_data_list([numbered_clip(trained.clips, n) for n in numbers.tolist()])
-            terms = trained.loss(model(batch), y=batch.y, future=model.dense(batch, "future"))
+            terms = trained.loss()(model(batch), y=batch.y, future=model.dense(batch, "future"))
             ({"recognition": 0.3, "prediction": 0.7}[task] * getattr(terms, task)).backward()
             squares = [
                 weight.grad.square().sum()

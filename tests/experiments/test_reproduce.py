@@ -199,7 +199,8 @@ def test_only_whole_clips_reserve_frames() -> None:
 
 def test_a_run_trained_by_another_process_is_skipped(tmp_path: Path, trained_runs: list[str]) -> None:
     first = plan_runs(experiment_of(), "synthetic", TINY, (0,))[0]
-    other = Run("synthetic", first.overrides, first.run, tmp_path / "runs" / "synthetic" / first.run)
+    folder = tmp_path / "runs" / "synthetic" / first.run
+    other = Run("synthetic", first.overrides, first.run, folder, first.settings)
     with other.lock():
         text, said = go(experiment_of(), tmp_path)
     assert "  another process is training it" in said

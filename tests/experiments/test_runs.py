@@ -13,7 +13,7 @@ from tiny_recipe import TINY
 from pyg_sybio.experiments.runs import Run, finish, identify, identity, that_matter
 from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.training.keep_checkpoint import OutOfTimeError
-from pyg_sybio.training.recipes import data_of, recipe_names
+from pyg_sybio.training.recipes import data_of, recipe_names, settings
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:You're resuming from a checkpoint that ended before the epoch"
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 def run_of(folder: Path, *overrides: str, recipe: str = "synthetic") -> Run:
     words = (*TINY, *overrides, "--seed_everything=0")
-    return Run(recipe, words, identify(recipe, words), folder)
+    given = settings(recipe, words)
+    return Run(recipe, words, identify(given), folder, given)
 
 
 def quiet(_: str) -> None:
@@ -42,7 +43,7 @@ def quiet(_: str) -> None:
     ],
 )
 def test_equivalent_settings_are_the_same_run(overrides: list[str]) -> None:
-    assert identify("synthetic", overrides) == identify("synthetic", [])
+    assert identify(settings("synthetic", overrides)) == identify(settings("synthetic", []))
 
 
 @pytest.mark.parametrize(
@@ -58,17 +59,17 @@ def test_equivalent_settings_are_the_same_run(overrides: list[str]) -> None:
     ],
 )
 def test_different_settings_are_another_run(overrides: list[str]) -> None:
-    assert identify("synthetic", overrides) != identify("synthetic", [])
+    assert identify(settings("synthetic", overrides)) != identify(settings("synthetic", []))
 
 
 def test_a_default_in_one_split_counts_if_all_splits_have_another_value() -> None:
     everywhere = ["--data.settings.frame_rate", "50.0"]
     of_test = [*everywhere, "--data.test.frame_rate", "25.0"]
-    assert identify("synthetic", everywhere) != identify("synthetic", of_test)
+    assert identify(settings("synthetic", everywhere)) != identify(settings("synthetic", of_test))
 
 
 def test_arms_keep_the_variant_of_the_recipe() -> None:
-    arguments = identity("nw_ucla", ["--model.variant.bones", "false"])["model"]["arguments"]
+    arguments = identity(settings("nw_ucla", ["--model.variant.bones", "false"]))["model"]["arguments"]
     assert arguments["head_channels"] == 64 != PRESETS["mocap"]["head_channels"]
     assert arguments["bones"] is False
 
