@@ -42,7 +42,7 @@ OBSERVATION_RATIOS = tuple(step / 10 for step in range(1, 11))
 NOISE_DEVIATIONS = tuple(step / 100 for step in range(11))
 MISSING_SHARES = tuple(step / 10 for step in range(6))
 FRAME_RATES = (0.25, 0.5, 1.0, 2.0)  # relative to the model's
-TIMER_SECONDS = {"min_run_time": 0.2, "max_run_time": 20.0}  # of a median
+TIMER_SECONDS = 20.0  # at most, for a median
 
 _PCK = "pck@0.05"
 
@@ -301,4 +301,7 @@ def _median_ms(run: Callable[[], object]) -> float:
     """Median time of a run in milliseconds, which is repeated until the times agree or the time is up."""
     timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
     with torch.no_grad():
-        return 1000 * timer.adaptive_autorange(threshold=0.05, **TIMER_SECONDS).median
+        return (
+            1000
+            * timer.adaptive_autorange(threshold=0.05, min_run_time=0.2, max_run_time=TIMER_SECONDS).median
+        )

@@ -91,7 +91,6 @@ def test_an_experiment_runs_from_training_to_its_figure(
     # Two strengths show that a curve is drawn.
     for strengths in ("OBSERVATION_RATIOS", "NOISE_DEVIATIONS", "MISSING_SHARES", "FRAME_RATES"):
         monkeypatch.setattr(measures, strengths, getattr(measures, strengths)[-2:])
-    monkeypatch.setattr(measures, "TIMER_SECONDS", {"min_run_time": 0.01, "max_run_time": 0.1})
     split = "val" if recipe == "nw_ucla_slim" else "test"
 
     def run() -> str:
