@@ -1,13 +1,13 @@
-"""The actional graph inference module (AGIM): message passing against its dense twin for all pairs at once.
+"""Time of the actional graph inference module (AGIM) by message passing and by dense products.
 
     python benchmarks/actional.py                                     25 joints, 64 persons, K = 2
     python benchmarks/actional.py --skeletons jhmdb15 mediapipe33 --batch 1 64 256 --iterations 1 4
 
-Both have the same weights and infer the same graphs, which is checked first; they are timed alternately.
-`ratio` is the time of message passing over the time of the dense twin. `training` is a forward and a backward
-pass, `evaluation` a forward pass without gradients. `time x ceiling` is the time of the dense twin per person
-times the ceiling in single precision, in GFLOP; `share` is its rate of the reference's FLOPs over that
-ceiling.
+Both versions have the same weights and infer the same graphs, which is checked first; they are timed
+alternately. `ratio` is the time of message passing over the time of the dense version. `training` is a
+forward and a backward pass, `evaluation` a forward pass without gradients. `time x ceiling` is the time of
+the dense version per person times the ceiling in single precision, in GFLOP; `share` is the fraction of the
+ceiling that the dense version reaches, in FLOPs of message passing per second.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
             one_pass = backward_pass if each == "training" else forward_pass
             runs = [one_pass(infer.train(each == "training"), x) for infer in both]
             passing, dense = around_in_turn(runs, device, arguments.seconds)
-            # Each product of the forward pass has two in the backward pass.
+            # For each product of the forward pass, the backward pass computes two.
             needed = 3 * forward if each == "training" else forward
             yield {
                 "skeleton": name,

@@ -1,4 +1,4 @@
-"""Command line and report of all benchmarks."""
+"""Command-line options and reports that all benchmarks share."""
 
 import argparse
 import json
@@ -21,13 +21,13 @@ Row = Mapping[str, Any]
 
 CPU_MODES = ("eager", "bf16", "folded", "folded-bf16", "compiled", "compiled-bf16")
 MODES = (*CPU_MODES, "graph", "graph-bf16")
-"""The ways to evaluate a model.
+"""Modes in which a model is evaluated.
 
-- ``eager``: the model itself under ``torch.inference_mode``, every layer by its ``forward``
-- ``bf16``: the same under autocast to bfloat16
+- ``eager``: the model itself under ``torch.inference_mode``; every layer runs its ``forward``
+- ``bf16``: as ``eager``, under autocast to bfloat16
 - ``folded``, ``folded-bf16``: :meth:`~pyg_sybio.SybioGNN.folded` in float32 and bfloat16
 - ``compiled``, ``compiled-bf16``: ``torch.compile`` of the folded model
-- ``graph``, ``graph-bf16``: a CUDA graph of the folded model, only on CUDA
+- ``graph``, ``graph-bf16``: a CUDA graph of the folded model (only on CUDA)
 """
 
 
@@ -35,7 +35,7 @@ MODES = (*CPU_MODES, "graph", "graph-bf16")
 
 
 def positive_int(text: str) -> int:
-    """Parse a count."""
+    """Parse a positive integer."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
     return int(text)
@@ -71,7 +71,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "output": {
         "type": Path,
         "metavar": "FILE.json",
-        "help": "also write environment and figures to this file",
+        "help": "also write the environment and the results to this file",
     },
 }
 
@@ -80,8 +80,8 @@ def argument_parser(documentation: str | None, **defaults: Any) -> argparse.Argu
     """Return a parser with some of the options that benchmarks share.
 
     Args:
-        documentation: The docstring of the script, which is its help.
-        **defaults: The name of each option, and its default.
+        documentation: The docstring of the script, which is the help text.
+        **defaults: Names of the options, with their defaults.
     """
     parser = argparse.ArgumentParser(
         description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -96,7 +96,7 @@ def argument_parser(documentation: str | None, **defaults: Any) -> argparse.Argu
 
 
 def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse arguments; if bfloat16 is emulated, default modes in bfloat16 are skipped with a message.
+    """Parse arguments; if bfloat16 is emulated, remove bfloat16 from the default modes and print a message.
 
     A mode that the device does not support is a usage error.
     """
@@ -208,7 +208,7 @@ def _cell(value: object, spec: str) -> str:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Describe the machine and the software that figures depend on, with the ceilings of the device."""
+    """Describe the machine and its software, and measure the ceilings of the device."""
     result: dict[str, Any] = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
         "threads": torch.get_num_threads(),
@@ -239,7 +239,7 @@ def commit_of(file: Path) -> str | None:
     """Return the commit of the checkout that tracks a file, or :obj:`None`."""
     git = partial(subprocess.run, cwd=file.parent, capture_output=True, text=True, check=True)
     try:
-        # An installed copy may be inside an unrelated repository, which does not track it.
+        # An installed copy may be inside an unrelated repository, which does not track the file.
         git(["git", "ls-files", "--error-unmatch", file.name])
         return str(git(["git", "describe", "--always", "--dirty", "--abbrev=10"]).stdout.strip())
     except (OSError, subprocess.CalledProcessError):

@@ -1,20 +1,20 @@
-"""Compare two checkouts of the package in one run: evaluation, training steps, streams.
+"""Compare the speed of two checkouts of the package in evaluation, training steps and streams.
 
     python benchmarks/compare.py OLD NEW
     python benchmarks/compare.py OLD NEW --presets mocap --batch 1 8 --modes eager folded --threads 1 --cpus 0
     python benchmarks/compare.py OLD NEW --modes --others training stream --rounds 31 --output compare.json
 
 OLD and NEW are folders that contain a version of the package `pyg_sybio`. Each version runs in a separate
-process (`compare_cases.py`, of this checkout). In every round, each process times the case for about
-`--seconds`, one after the other, every other round in reverse, and its time of the round is the median of its
-runs. `old ms` and `new ms` are the medians over the rounds; `ratio` is the median of the ratios of the same
-round, with its quartiles, and is below 1 where NEW is faster. `best/best` is the ratio of the fastest rounds.
-With `--processes` there are several processes per version, in pairs that take turns, against effects that
-last as long as a process.
+process (`compare_cases.py` of this checkout). In every round, the processes time the case one after the other
+for about `--seconds`, in reverse order in every other round. The time of a round is the median of its runs.
+`old ms` and `new ms` are medians over the rounds; `ratio` is the median over the rounds of NEW / OLD, with
+its quartiles, and is below 1 if NEW is faster. `best/best` is the ratio of the fastest rounds. With
+`--processes`, there are several pairs of processes, which take turns, so that effects of a single process
+average out.
 
 Modes are those of `latency.py`. Others: `training` is a training step of `--training-batch` clips and `agim`
-a forward pass of the same batch, each with the version's own AGIM, with the dense one, and with message
-passing; `stream` is an update of a stream, and `evaluate` the evaluation of built-in synthetic motions by the
+a forward pass of the same batch, both with the default AGIM of the version, with the dense AGIM, and with
+message passing; `stream` is an update of a stream, and `evaluate` the evaluation of synthetic motions by the
 `demo` preset. Cases that a version cannot run are reported with the reason. Threads and processors are pinned
 with `--threads` and `--cpus`.
 """
@@ -37,7 +37,7 @@ from workers import Worker, WorkerError
 
 VERSIONS = ("old", "new")
 OTHERS = ("training", "agim", "stream", "evaluate")
-# Clips per batch of a preset where it is not 1, and per training step where it is not 8.
+# Clips per batch of presets that do not use 1, and per training step of presets that do not use 8.
 BATCH, TRAINING_BATCH = {"mocap": [1, 8]}, {"ntu": 1}
 
 COLUMNS = {
@@ -162,7 +162,7 @@ def prepared(
 
 
 def figures(old: Sequence[float], new: Sequence[float]) -> dict[str, Any]:
-    """Return medians, and the ratio with its spread, of the times of the same rounds."""
+    """Return the median times of both versions, and median and quartiles of their ratio per round."""
     return {
         "old ms": 1e3 * statistics.median(old),
         "new ms": 1e3 * statistics.median(new),

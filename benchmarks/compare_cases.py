@@ -1,6 +1,6 @@
-"""The cases that `compare.py` times in a separate process, with the version of the package on the path.
+"""The cases of `compare.py`, which runs this file in a separate process per version of the package.
 
-It only uses functions of both versions, and handles names that differ between them.
+Only functions that both versions have are used; names that differ between versions are handled here.
 """
 
 import gc
@@ -20,7 +20,7 @@ from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.testing import randomize
 
-# In versions with dense actional graphs, message passing is another method.
+# In versions whose default is dense actional graphs, message passing is another method.
 _DENSE_BY_DEFAULT = hasattr(ActionalGraphInference, "infer_edgewise")
 
 
@@ -29,7 +29,7 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], object], Any]:
 
     Args:
         case: ``kind``, one of :data:`KINDS`; ``preset``, ``batch``, ``actional`` (``"dense"``, ``"message
-            passing"``, or the version's own), and ``threads``.
+            passing"``, or empty for the default of the version), and ``threads``.
 
     Returns:
         The function to time, and the location of the package.
@@ -110,7 +110,7 @@ KINDS: Mapping[str, Callable[[Any, Tensor], Callable[[], object]]] = {
 
 
 class MessagePassing(nn.Module):
-    """An AGIM that infers edge by edge, in a version that is dense by default."""
+    """An AGIM that infers edge by edge, for versions in which AGIM is dense by default."""
 
     def __init__(self, module: ActionalGraphInference) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ def with_actional(model: SybioGNN, form: str) -> SybioGNN:
 
 
 def _first_of(modules: tuple[str, ...], name: str) -> Any:
-    """Return the object of this name from the first module that exists."""
+    """Return the object with a name from the first module that exists."""
     for module in modules:
         try:
             found = importlib.import_module(module)

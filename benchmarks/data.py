@@ -1,13 +1,12 @@
-"""Preparation, opening and loading of recordings: time and memory.
+"""Time and memory of preparing, opening and loading recordings.
 
     python benchmarks/data.py --ntu 2000 --processes 2            files of the size of NTU RGB+D
     python benchmarks/data.py --folder recordings/bandai2         any folder of motion files
     python benchmarks/data.py --ntu 200 --loader 0 2 --step ntu   also an epoch and a training step
 
-Memory is that of this process and its workers together, sampled twice a second: `PSS` counts each page once,
-including pages of the memory-mapped store (which the system reclaims when it needs them); `own` leaves out
-what processes share. Both include about 200 MB for torch in each process. `CPU s` is the time of all cores
-together.
+Memory is the sum over this process and its workers, sampled twice a second: `PSS` counts each page once,
+including pages of the memory-mapped store (which the system can reclaim at any time); `own` excludes pages
+that processes share. Both include about 200 MB for torch per process. `CPU s` is the sum over all cores.
 """
 
 import argparse
@@ -43,11 +42,11 @@ from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.trained.evaluation import future_mask
 
 NTU_FILES = 56_880
-"""Files of NTU RGB+D (60 classes), to which times are extrapolated."""
+"""Number of files of NTU RGB+D (60 classes), to which times are extrapolated."""
 NTU_FRAMES = 84
 """Their mean length."""
 NTU_BODIES = (0.78, 0.19, 0.03)
-"""Share of the files with one, two and three bodies; 11 of the 60 classes have two persons."""
+"""Fractions of files with one, two and three bodies; 11 of the 60 classes have two persons."""
 
 _MEMORY = {"PSS, MB": ">8.0f", "own, MB": ">8.0f"}
 PREPARATION = {
@@ -114,7 +113,7 @@ Source = Callable[[Path, argparse.Namespace], tuple[Row, MotionDataset]]
 
 
 def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDataset]:
-    """Prepare generated files of NTU RGB+D with the data set of the benchmark."""
+    """Prepare generated files of NTU RGB+D with the class `NTURGBD`."""
     root = scratch / "ntu"
     write_ntu_files(root, arguments.ntu)
 
@@ -126,7 +125,7 @@ def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDatase
 
 
 def folder_of(root: Path) -> Source:
-    """Return the preparation of a folder: every clip is a sample; without labels, all have one class."""
+    """Return a function that prepares a folder, in which clips without a label have the same class."""
 
     def make(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDataset]:
         files = find_motion_files(root)
@@ -157,7 +156,7 @@ def with_label(motion: Motion) -> Motion:
 def preparation(
     data: str, files: Sequence[Path], run: Callable[[], MotionDataset], processes: int
 ) -> tuple[Row, MotionDataset]:
-    """Prepare files, and open the result once more."""
+    """Prepare files, and then open the result again."""
     before = sum(os.times()[:4])
     with sampled_memory() as memory:
         seconds = timed(run)
@@ -177,14 +176,14 @@ def preparation(
         **memory,
         "store, MB": sum(path.stat().st_size for path in dataset.store.folder.iterdir()) / 1e6,
         "opened in, s": open_seconds,
-        # The start of the workers is extrapolated as well.
+        # The extrapolation includes the start of the workers.
         "all of NTU, min": seconds / len(files) * NTU_FILES / 60 if "NTU" in data else None,
     }
     return row, dataset
 
 
 def write_ntu_files(root: Path, count: int) -> None:
-    """Write `.skeleton` files of noise with the length, precision and number of bodies of real ones."""
+    """Write `.skeleton` files of noise with the length, precision and number of bodies of real files."""
     root.mkdir()
     rng = np.random.default_rng(0)
     joint = " ".join(["%.7g"] * 11) + " 2\r\n"
@@ -219,7 +218,7 @@ def ntu_names() -> Iterator[str]:
 
 
 def epochs(data: str, dataset: MotionDataset, arguments: argparse.Namespace) -> Iterator[Row]:
-    """Load every clip once in random order, after an epoch that starts the workers and maps the pages."""
+    """Time an epoch in random order, after a first epoch that starts the workers and maps the pages."""
     for workers in arguments.loader:
         loader = DataLoader(
             dataset,
@@ -236,7 +235,7 @@ def epochs(data: str, dataset: MotionDataset, arguments: argparse.Namespace) -> 
 
 
 def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.device) -> float:
-    """Return the clips per second of forward pass, loss, backward pass and optimiser, without the loader."""
+    """Return the clips per second of training steps without the loader."""
     model = SybioGNN.from_preset(
         preset, skeleton=dataset.skeleton, num_classes=len(dataset.class_names), num_future=dataset.num_future
     ).to(device)
@@ -259,7 +258,7 @@ def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.dev
 
 @contextmanager
 def sampled_memory() -> Iterator[dict[str, float]]:
-    """Sample the peak memory of this process and its children, as columns of a table."""
+    """Sample the memory of this process and its children, and yield the peaks as columns of a table."""
     memory, done = dict.fromkeys(_MEMORY, 0.0), threading.Event()
 
     def sample() -> None:

@@ -4,23 +4,24 @@
     python benchmarks/gpu.py --rehearse         on the CPU, with tiny sizes: gpu_rehearsal.json and .md
     python benchmarks/gpu.py --parts device latency --output results
 
-Each part runs in a separate process with a time limit; if it fails, the next part still runs. Both
-files are rewritten as results come in, so they are complete whenever the run is stopped:
+Each part runs in a separate process with a time limit; if it fails, the next part still runs. Both files are
+rewritten after each result, so they contain all results so far if the run is stopped:
 
-- device: versions, and the rates of a matrix product and of a convolution, the ceilings of what follows
+- device: versions, and the rates of a matrix product and of a convolution, which are ceilings for other parts
 - tests: the tests marked ``cuda``: forward pass, training step, autocast, graph replay, streams, Muon,
-  test-time views, and that the forward pass waits for the device nowhere
-- latency: one clip in eager, folded and captured form, in float32 and bfloat16
+  test-time augmentation, and no synchronisation with the device in the forward pass
+- latency: one clip in eager mode, folded and as a CUDA graph, in float32 and bfloat16
 - training: steps in bfloat16, with AGIM by message passing and dense, and with recomputed activations
-- AGIM: both forms by themselves
-- compiled latency, slow tests, compiled training: with ``torch.compile``, as far as time is left
+- AGIM: AGIM by message passing and dense, without the rest of the model
+- compiled latency, slow tests, compiled training: with ``torch.compile``, if time is left
 
-`share of product` is the rate of the reference's FLOPs over the rate of a matrix product in the same
-precision, measured in the same process. `peak GB` is what torch allocates for weights, optimiser and
-activations. Nothing is installed: the Python that runs this script needs torch, torch-geometric, networkx,
-safetensors and tqdm, and pytest for the tests. A part whose packages are missing fails, and says so.
+`share of product` is the number of the reference's FLOPs per second, relative to the rate of a matrix product
+in the same precision, measured in the same process. `peak GB` is what torch allocates for weights, optimiser
+and activations. Nothing is installed: the Python that runs this script needs torch, torch-geometric,
+networkx, safetensors and tqdm, and pytest for the tests. A part whose packages are missing fails with an
+error.
 
-A rehearsal runs every part on the CPU to show that it works. Its figures mean nothing.
+A rehearsal runs every part on the CPU to check that it works. Its measurements are meaningless.
 """
 
 import argparse
@@ -87,7 +88,7 @@ _NAMES = [name for name, _, _ in _PARTS]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, and write both reports."""
+    """Run the parts, and write both reports."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -100,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--parts", nargs="+", choices=_NAMES, default=_NAMES, metavar="PART", help=", ".join(_NAMES))
     add("--output", type=Path, default=_HERE, metavar="FOLDER", help="(default: the folder of this script)")
     add("--minutes", type=float, default=7.5, help="time limit of all parts together (default: 7.5)")
-    add("--commit", help="the commit that is measured (default: what git says)")
+    add("--commit", help="the commit that is measured (default: from git)")
     arguments = parser.parse_args(argv)
     rehearse = arguments.rehearse
     if not rehearse and (reason := _unusable()):
@@ -138,16 +139,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _introduction(*, rehearsal: bool) -> str:
     title = "# Rehearsal of the GPU measurements" if rehearsal else "# GPU measurements"
     meaning = (
-        "`share of product` is the rate of the reference's FLOPs over the rate of a matrix product in the\n"
-        "same precision, measured in the same process."
+        "`share of product` is the number of the reference's FLOPs per second, relative to the rate of a\n"
+        "matrix product in the same precision, measured in the same process."
     )
     if rehearsal:
-        meaning = "Rehearsed on a CPU with tiny sizes: every part runs, and the figures mean nothing."
+        meaning = "Rehearsed on a CPU with tiny sizes: every part runs, but the measurements are meaningless."
     return f"{title}\n\nWritten by `benchmarks/gpu.py`, which explains the parts.\n{meaning}"
 
 
 def _unusable() -> str:
-    """Return why this Python cannot use a CUDA device, or an empty text."""
+    """Return the reason why this Python cannot use a CUDA device, or an empty text."""
     code = "import torch; torch.zeros(1, device='cuda')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return run.stderr.strip().rpartition("\n")[2] if run.returncode else ""
@@ -163,7 +164,7 @@ def _commit() -> str:
 
 
 def _python_path() -> str:
-    """Return the path on which the parts find the package of this checkout."""
+    """Return a PYTHONPATH with which the parts import the package of this checkout."""
     return os.pathsep.join(filter(None, (str(_HERE.parent), os.environ.get("PYTHONPATH"))))
 
 

@@ -1,7 +1,7 @@
 """The parts of `gpu.py`, each run as `python gpu_parts.py PART [--rehearse] FIGURES`.
 
 A rehearsal runs the same code on the CPU with small models, small batches and few repetitions, so that its
-figures mean nothing. What only CUDA has (graphs) is left out, and ``torch.compile`` generates no code.
+measurements are meaningless. CUDA graphs are left out, and ``torch.compile`` generates no code.
 """
 
 import argparse
@@ -40,7 +40,7 @@ WAYS = ("plain", "dense", "checkpointed")
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured, and for how long."""
+    """The models that are measured, their sizes, and the measuring time."""
 
     device: torch.device
     live: Sequence[str]  # presets whose latency is measured
@@ -61,7 +61,7 @@ def measure_device(figures: Figures, sizes: Sizes) -> None:
     if sizes.device.type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(f"torch {torch.__version__} finds no CUDA device")
     found = environment(sizes.device)
-    # They are the rows of this part.
+    # The ceilings become the rows of this part.
     figures.describe({key: value for key, value in found.items() if "ceiling" not in key})
     figures.describe(software())
     if sizes.device.type == "cuda":
@@ -81,7 +81,7 @@ def measure_device(figures: Figures, sizes: Sizes) -> None:
 
 
 def software() -> dict[str, Any]:
-    """Return the versions and settings that figures depend on."""
+    """Return the versions and settings that the results depend on."""
     versions = {}
     for name in ("torch-geometric", "torch-scatter", "lightning", "numpy", "pytest", "triton"):
         try:
@@ -130,7 +130,7 @@ def tests(figures: Figures, sizes: Sizes, *, slow: bool = False) -> None:
     if not (files := marked_files(ROOT / "tests")):
         raise FileNotFoundError(f"no test in {ROOT / 'tests'} is marked 'cuda': expected a checkout")
     selected = "cuda and slow" if slow else "cuda and not slow"
-    # Only the files with such tests: the others may import packages that are not installed.
+    # Only files with such tests are collected: others may import packages that are not installed.
     options = ["-m", selected, "-p", "no:cacheprovider", "--continue-on-collection-errors", "-rs"]
     recorder = Recorder(figures)
     code = pytest.main([*map(str, files), *options], plugins=[recorder])
@@ -142,7 +142,7 @@ def tests(figures: Figures, sizes: Sizes, *, slow: bool = False) -> None:
 
 
 def marked_files(folder: Path) -> list[Path]:
-    """Return the test files that contain tests marked ``cuda``; those of the benchmarks come last."""
+    """Return the test files that contain tests marked ``cuda``; tests of the benchmarks come last."""
     marks = re.compile(r"\bmark\.cuda\b|\bDEVICES\b")
     files = sorted(folder.rglob("test_*.py"), key=lambda path: ("benchmarks" in path.parts, path))
     return [path for path in files if marks.search(path.read_text(encoding="utf-8"))]
@@ -215,7 +215,7 @@ def product_ceilings(device: torch.device) -> dict[str, float]:
 
 
 def training(figures: Figures, sizes: Sizes) -> None:
-    """Time training steps in bfloat16, with AGIM by message passing and dense; the ways are timed in turn."""
+    """Time training steps in bfloat16, with AGIM by message passing and dense, in turn."""
     for preset in sizes.trained:
         batch = sizes.batch
         # On a device with less memory, the batch is reduced, which the rows show.
@@ -230,7 +230,7 @@ def compiled_training(figures: Figures, sizes: Sizes) -> None:
 
 
 def _train(figures: Figures, sizes: Sizes, preset: str, batch: int, ways: Sequence[str]) -> bool:
-    """Add a row for each way to train that fits into memory, and return whether there is one."""
+    """Add a row for each training method that fits into memory, and return whether there is one."""
     steps, peaks, seconds = {}, {}, {}
     for way in ways:
         with figures.attempt(preset=preset, way=way, batch=batch):

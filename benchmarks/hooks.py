@@ -1,4 +1,4 @@
-"""Time or FLOPs of the modules of any model, by forward hooks and hooks of the autograd graph."""
+"""Attribution of time or FLOPs to the modules of a model, by hooks of modules and of the autograd graph."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,11 +15,11 @@ FORWARD, BACKWARD = "forward", "backward"
 
 
 class Place(NamedTuple):
-    """Module and direction that time and FLOPs are attributed to.
+    """A module and a direction, to which time and FLOPs are attributed.
 
     Args:
         modules: Names of the running modules, the outermost first; empty outside of all modules.
-        direction: ``"forward"``, or ``"backward"`` for its gradient.
+        direction: ``"forward"`` or ``"backward"``.
     """
 
     modules: tuple[str, ...] = ()
@@ -35,13 +35,13 @@ class ModuleProfile:
             loss(model(x)).backward()
         profile.spent[Place(("", "encoder"), "forward")]
 
-    Forward hooks mark where each module begins and ends. When a module ends, the nodes of the autograd graph
-    that it has created get a hook, which attributes the backward pass. The cost of the hooks themselves is
-    not counted.
+    Forward hooks mark where each module begins and ends. When a module ends, hooks are added to the nodes of
+    the autograd graph that it has created; they attribute the backward pass. The cost of the hooks themselves
+    is not counted.
 
     Args:
-        modules: Name -> module.
-        meter: Returns a number that grows, such as seconds, or FLOPs counted so far.
+        modules: Modules by name.
+        meter: Function that returns an increasing number, such as seconds, or FLOPs counted so far.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], meter: Callable[[], float]) -> None:
@@ -92,7 +92,7 @@ class ModuleProfile:
                 continue
             seen.add(node)
             pending += [following for following, _ in node.next_functions]
-            # Inner modules have ended before this one, and keep the nodes that they created.
+            # Inner modules have ended before this one; nodes that they created are attributed to them.
             if node not in self._hooked:
                 self._hooked.add(node)
                 self._handles.append(node.register_prehook(partial(self._backward, place)))
@@ -115,7 +115,7 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 
 def synchronised(clock: Callable[[], float], device: torch.device) -> Callable[[], float]:
-    """Return a clock that waits for the device first, which matters only on CUDA."""
+    """Return a clock that, on CUDA, waits for the device before each reading."""
     if device.type != "cuda":
         return clock
 

@@ -1,21 +1,21 @@
-"""Predicted frames in 20 ms by the number K of AGIM's iterations: the speed in the paper's Fig. 9.
+"""Number of frames predicted in 20 ms, by the number K of AGIM iterations (the speed in Fig. 9 of the paper).
 
     python benchmarks/iterations.py                       K = 0 to 4, the mocap preset, one clip per batch
     python benchmarks/iterations.py --modes eager compiled --future 20
 
 The paper's speed is "the generated frame numbers in each 20 ms (frame period) when we predict up to 400 ms",
-on Human3.6M. Here it is
+on Human3.6M. This script reports
 
     frames in 20 ms = predicted frames · 20 ms / time of one prediction,
 
-with the median time from the observed poses of a clip to the predicted ones, including the recognition that
-the prediction uses. 400 ms are 10 frames at 25 frames per second, the usual frame rate of Human3.6M;
-`--future` sets another number. The paper does not state a batch size; with `--batch`, the frames of all clips
-count.
+where the time is the median time of the model for a clip, including the recognition whose result the
+prediction uses. 400 ms are 10 frames at 25 frames per second, the usual frame rate of Human3.6M; `--future`
+sets another number. The paper does not state a batch size; with `--batch`, the frames of all clips are
+counted.
 
 The models of all K are timed in turn. `time x ceiling` is the time per clip times the ceiling in single
-precision, in GFLOP; `share` is the rate of the reference's FLOPs over the ceiling in the mode's
-precision. The error in Fig. 9 needs trained models: `sybio reproduce iterations` measures it.
+precision, in GFLOP; `share` is the number of the reference's FLOPs per second, relative to the ceiling in the
+mode's precision. The error in Fig. 9 needs trained models: `sybio reproduce iterations` measures it.
 """
 
 import argparse

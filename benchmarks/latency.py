@@ -1,4 +1,4 @@
-"""Latency of every preset and variant in each mode, and the share of the machine's ceiling that it reaches.
+"""Latency of every preset and variant in each mode, compared with the ceiling of the machine.
 
     python benchmarks/latency.py                                        every preset and variant, on the CPU
     python benchmarks/latency.py --presets ntu --modes eager bf16 folded compiled
@@ -6,14 +6,14 @@
 
 A sample is one clip of the size of the preset's data; times are of the whole batch. The modes of a model are
 timed in turn in one process, so that their ratios hold on a shared machine; `x eager` is the speed-up over
-eager. `GFLOP` are the FLOPs of the reference, counted in eager (two per multiply-add of its products and
-convolutions), and `executed` those that a mode runs.
-`time x ceiling` is the time per clip times the ceiling in single precision, in GFLOP; `share` is the rate of
-the needed FLOPs over the ceiling in single precision and, if a mode computes in bfloat16, in bfloat16.
+eager. `GFLOP` is the number of FLOPs of the reference, counted in eager (two per multiply-add of its products
+and convolutions), and `executed` the number of FLOPs that the mode executes. `time x ceiling` is the time per
+clip times the ceiling in single precision, in GFLOP; `share` is the number of the reference's FLOPs per
+second, relative to the ceiling in single precision and, if the mode computes in bfloat16, in bfloat16.
 
 Modes: eager is the model itself under inference_mode, bf16 the same under autocast; folded is model.folded(),
-folded-bf16 the same in bfloat16; compiled and compiled-bf16 are torch.compile of those; graph and graph-bf16
-are CUDA graphs of those.
+folded-bf16 the same in bfloat16. compiled and graph are torch.compile and a CUDA graph of folded,
+compiled-bf16 and graph-bf16 of folded-bf16.
 """
 
 import argparse

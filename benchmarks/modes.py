@@ -1,4 +1,4 @@
-"""Samples of each preset, models in every way to evaluate them (:data:`common.MODES`), and their figures."""
+"""Models and samples of each preset, and their evaluation in every mode (:data:`common.MODES`)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,18 +29,18 @@ def build(
     skeleton: str | Skeleton | None = None,
     **overrides: Any,
 ) -> tuple[SybioGNN, Tensor]:
-    """Return a model in evaluation mode and motions for it, the same in every run.
+    """Return a model in evaluation mode and motions for it, which are the same in every run.
 
-    Weights and statistics are random numbers that preserve the scale of a signal, as after training.
+    Weights and statistics are random numbers that keep the scale of a signal as trained weights do.
 
     Args:
         preset: Size of the model and of its sample.
-        device: Where both are placed.
-        batch: The number of clips.
-        persons: Persons per clip, instead of the sample's.
-        observed: Observed frames, instead of the sample's.
-        skeleton: A skeleton or its name, instead of the sample's.
-        **overrides: Arguments of the model's constructor, instead of the preset's.
+        device: Device of the model and the motions.
+        batch: Number of clips.
+        persons: Number of persons per clip. (default: as in the sample of the preset)
+        observed: Number of observed frames. (default: as in the sample of the preset)
+        skeleton: A skeleton or its name. (default: as in the sample of the preset)
+        **overrides: Arguments of the model's constructor that replace arguments of the preset.
 
     Returns:
         The model, and motions ``[N, P, T, M, D]``.
@@ -91,7 +91,7 @@ class Evaluation:
 
 
 def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Evaluation:
-    """Return the evaluation of ``x`` in a mode, ready to be timed: compiled or captured, and run once.
+    """Return the evaluation of ``x`` in a mode, after compilation or capture and one run.
 
     Raises:
         ValueError: If the device does not support the mode.
@@ -114,10 +114,10 @@ def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Evaluation:
 
 
 def compiled(model: nn.Module) -> Any:
-    """Compile a model for static shapes, however many models a script compiles.
+    """Compile a model for static shapes, for any number of models in a script.
 
-    All models share the compiled code objects. Beyond torch's limit of recompilations, which is meant for
-    changing shapes, a model would silently run eagerly.
+    All models share code objects, so each new model counts as a recompilation. Beyond torch's limit of
+    recompilations, a model would silently run eagerly.
     """
     torch._dynamo.config.recompile_limit = 1000
     torch._dynamo.config.accumulated_recompile_limit = 1000
@@ -126,7 +126,7 @@ def compiled(model: nn.Module) -> Any:
 
 
 def precision_of(mode: str) -> str:
-    """Return the precision that a mode computes in."""
+    """Return the precision in which a mode computes."""
     return "bf16" if mode.endswith("bf16") else "fp32"
 
 
@@ -158,14 +158,14 @@ class Case:
 def executed_flops(model: SybioGNN, mode: str, x: Tensor) -> int:
     """Count the FLOPs that a mode executes.
 
-    Compiled code and CUDA graphs cannot be counted, and execute the products of the folded model. They do not
-    depend on the precision.
+    The FLOPs of compiled code and CUDA graphs cannot be counted, so the FLOPs of the folded model are used,
+    whose products they execute. FLOPs do not depend on the precision.
     """
     return flops(in_mode(model, "eager" if mode in ("eager", "bf16") else "folded", x).countable())
 
 
 def measure(cases: Sequence[Case], device: torch.device, seconds: float) -> Iterator[Row]:
-    """Time several cases in turn, and yield a row for each; ``GFLOP`` is what the reference executes."""
+    """Time several cases in turn, and yield a row for each; ``GFLOP`` counts the FLOPs of the reference."""
     measured = around_in_turn([case.prepared(device) for case in cases], device, seconds)
     for case, own in zip(cases, measured, strict=True):
         model, x = case.build()

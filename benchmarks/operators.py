@@ -6,18 +6,19 @@
 
 Three tables per model:
 
-classes per class of module: time and FLOPs of its instances, without the modules inside of them
-                 (these rows add up to the total), and with them (`inside ms`)
-modules          per module by name, with the modules inside of it, down to `--depth` components of the name
-torch operators  per operator, by torch.profiler
+classes          one row per class of modules: time and FLOPs of its instances without their submodules (these
+                 rows add up to the total), and with their submodules (`inside ms`)
+modules          one row per module, including its submodules, for names of up to `--depth` components
+torch operators  one row per operator, from torch.profiler
 
-Times are medians over the recorded runs; on CUDA, the device is synchronised at the edges of every module.
+Times are medians over the recorded runs; on CUDA, the device is synchronised before and after every module.
 FLOPs include products and convolutions, two per multiply-add, as torch.utils.flop_counter counts them. Only
-executed FLOPs are counted: minimal filtering needs fewer than the equations in wide temporal convolutions of
-long clips. `share` is the rate over the ceiling of a convolution in the mode's precision.
-Hooks of modules attribute time and FLOPs; in the backward pass, hooks of the autograd graph, to the module
-whose gradient is computed. Operations outside of all modules have a separate row. Recording takes time
-itself: the sum of the recorded times is printed next to the time of a run without recording.
+executed FLOPs are counted: minimal filtering needs fewer FLOPs than the equations in wide temporal
+convolutions of long clips. `share` is the rate relative to the ceiling of a convolution in the mode's
+precision. Hooks of modules attribute time and FLOPs in the forward pass. In the backward pass, hooks of the
+autograd graph attribute them to the module whose gradient is computed. Operations outside of all modules have
+a separate row. Recording takes time itself, so the sum of the recorded times is printed together with the
+time of a run without recording.
 """
 
 import argparse
@@ -109,12 +110,12 @@ def profile(preset: str, mode: str, arguments: argparse.Namespace) -> dict[str, 
     """Profile one model.
 
     Args:
-        preset: Its size.
+        preset: Preset of the model.
         mode: One of :data:`MODES`; for a training step, one of the first two.
         arguments: The arguments of the command line.
 
     Returns:
-        The figures of the ``model``, and the rows of ``classes``, ``modules`` and ``torch operators``.
+        The totals of the ``model``, and the rows of ``classes``, ``modules`` and ``torch operators``.
     """
     device = arguments.device
     shape = {"batch": arguments.batch, "persons": arguments.persons, "observed": arguments.frames}
@@ -171,7 +172,7 @@ def training_step(model: SybioGNN, x: Tensor, *, bf16: bool) -> tuple[Callable[[
 
 
 class Spent(NamedTuple):
-    """Costs of the places in a run: ``seconds`` (a median) and ``flops``, and how often each module runs."""
+    """Median ``seconds`` and ``flops`` by place, and the number of calls of each module."""
 
     seconds: Mapping[Place, float]
     flops: Mapping[Place, float]
@@ -181,7 +182,7 @@ class Spent(NamedTuple):
 def recorded(
     run: Callable[[], object], modules: Mapping[str, nn.Module], device: torch.device, recordings: int
 ) -> Spent:
-    """Record some runs for the time, and one more for the FLOPs."""
+    """Record several runs for the time, and one more run for the FLOPs."""
     clock = synchronised(time.perf_counter, device)
     profiles = []
     for _ in range(recordings):
@@ -203,8 +204,8 @@ def tables(
 
     Args:
         spent: Costs of each place.
-        modules: Name -> module.
-        ceiling: GFLOP/s; :obj:`None` leaves the share out.
+        modules: Modules by name.
+        ceiling: Ceiling in GFLOP/s. (:obj:`None`: without shares)
     """
     class_of = {name: type(module).__name__ for name, module in modules.items()}
     places, total = sorted({*spent.seconds, *spent.flops}), sum(spent.seconds.values())
@@ -253,7 +254,7 @@ def tables(
 
 
 def torch_operators(run: Callable[[], object], device: torch.device, most: int = 20) -> list[Row]:
-    """Return the torch operators that take the most time themselves, as torch.profiler sees one run."""
+    """Return the torch operators with the largest self time in one run of torch.profiler."""
     activities = [torch.profiler.ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(torch.profiler.ProfilerActivity.CUDA)

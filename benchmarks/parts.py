@@ -1,8 +1,8 @@
 """Parts of a long measurement, each in a separate process with a time limit.
 
 A part is a command that fills a file with :class:`Figures`. If it fails (an error, a crash, a hang), the
-report says so and the next part runs. The report is complete at any time: if this process is killed, it holds
-everything up to the last second.
+report states the failure and the next part runs. If this process is killed, the report contains all results
+up to the last second.
 
 Only the standard library is used, so that a missing package is an error of the parts that need it.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.5
-# Time for a stopped part to print its traceback.
+# Time that a stopped part has to print its traceback.
 _LAST_WORDS_SECONDS = 2.0
 _LOG_LINES = 40
 
@@ -35,11 +35,11 @@ class Part:
     """A part of a measurement.
 
     Args:
-        name: Its name.
-        command: The command; the path of the file for its figures is added as last argument.
-        seconds: Its time limit.
-        columns: The columns of its table in Markdown, and the format of their values.
-        needed: Whether the parts after it are skipped if it does not pass. (default: :obj:`False`)
+        name: Name of the part.
+        command: The command; the path of the file for the results is appended as last argument.
+        seconds: Time limit of the part.
+        columns: Columns of the Markdown table, with the format of their values.
+        needed: Whether all later parts are skipped if this part does not pass. (default: :obj:`False`)
     """
 
     name: str
@@ -50,7 +50,7 @@ class Part:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file such that readers see the old or the new text as a whole."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.write_text(text, encoding="utf-8")
@@ -73,7 +73,7 @@ class Figures:
         self._write()
 
     def doing(self, what: str) -> None:
-        """Record the current measurement, which the report mentions if the part does not end."""
+        """Record the current measurement, which the report states if the part does not end."""
         self._document["doing"] = what
         self._write()
 
@@ -88,13 +88,13 @@ class Figures:
         self._write()
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row; one with an ``error`` is a failure."""
+        """Add a row; a row with an ``error`` is a failure."""
         self._document["rows"].append(dict(row))
         self._write()
 
     @contextlib.contextmanager
     def attempt(self, **row: Any) -> Iterator[None]:
-        """Run a measurement; if it fails, add a row with these values and the error, and continue."""
+        """Context of a measurement; if it fails, a row with the given values and the error is added."""
         self.doing(", ".join(f"{key} {value}" for key, value in row.items()))
         try:
             yield
@@ -113,11 +113,11 @@ class Recorder:
         self.counts: Counter[str] = Counter()
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        """Tell which test runs."""
+        """Record the name of the running test."""
         self._figures.doing(nodeid)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Add the outcome of a test: its call, or what failed or was skipped before or after it."""
+        """Add the outcome of a test; a failure or a skip in its setup or teardown is an outcome, too."""
         if report.when == "call" or not report.passed:
             row = {"test": report.nodeid, "outcome": report.outcome, "seconds": report.duration, "why": None}
             if report.skipped and isinstance(report.longrepr, tuple):
@@ -157,9 +157,9 @@ def run_parts(
     """Run parts one after the other, each until it ends or its time is over.
 
     Args:
-        parts: The parts, the most important ones first.
-        environment: What is known about the environment; parts add what is missing.
-        write: Receives the report whenever it changes.
+        parts: The parts in the order of their importance.
+        environment: Description of the environment, which parts extend.
+        write: Function that receives the report whenever it changes.
         seconds: Time limit of all parts together; each part gets at most the remaining time.
         variables: Environment variables of the parts. (default: those of this process)
 
@@ -172,7 +172,7 @@ def run_parts(
     report = {"environment": dict(environment), "parts": results}
     write(report)
     reason = None
-    # A termination request must also stop the running part; by default, it would only end this process.
+    # By default, SIGTERM would end this process without stopping the running part.
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         for part, result in zip(parts, results, strict=True):
@@ -257,7 +257,7 @@ def _outcome(
 
 
 def _waits(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for a process for a time, and return whether it still runs."""
+    """Wait for a process for a limited time, and return whether it still runs."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -266,7 +266,7 @@ def _waits(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started."""
+    """End a process and all processes that it started."""
     if process.poll() is None:
         process.send_signal(signal.SIGABRT)  # faulthandler prints where it was
         _waits(process, _LAST_WORDS_SECONDS)

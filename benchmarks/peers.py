@@ -4,29 +4,30 @@
     python benchmarks/peers.py --peers peers.yaml --modes eager folded --dtype bf16 --output peers.json
     python benchmarks/peers.py --peers peers.yaml --train
 
-WARNING: this imports and runs the code in the folders that the file names, with all of your rights. Read it
-first. Nothing of it is copied or changed.
+WARNING: this imports and runs the code in the folders that the file names, with all of your permissions. Read
+that code first. It is neither copied nor modified.
 
 The file is YAML (start from benchmarks/peers.example.yaml) with a list `peers:`.
 `benchmarks/peers.schema.json` describes every field: `name`, `folder`, `module`, `class`, `arguments` of the
 constructor, `copies`, `input` or `inputs` (`shape`, and `layout` in letters: N clips, C features, T frames, V
 joints, P or M persons; further inputs may have `kind`, `below` and `name`), `call` for further arguments of
-every call, and `ours` for what it is compared with (`preset`, `skeleton`, `persons`, `frames`, `future`,
-`batch`, `classes`). Defaults of `ours` follow from the layout (25 joints: ntu on ntu25; 18: ntu on
-openpose18; 20: mocap on h36m32:used; 26: mocap on cmu38:used; the same clips, persons and frames), and
-otherwise from the preset.
+every call, and `ours` for our model (`preset`, `skeleton`, `persons`, `frames`, `future`, `batch`,
+`classes`). By default, `ours` has as many clips, persons and frames as the layout, and a preset and skeleton
+that depend on the number of joints (25: ntu on ntu25; 18: ntu on openpose18; 20: mocap on h36m32:used; 26:
+mocap on cmu38:used). The preset gives all other defaults.
 
 Each peer runs in a separate process, in which its folders come first on the path. A peer that cannot be
-imported, constructed or run is left out, with the reason. It is measured as it is: a model that needs CUDA in
-its constructor does not run on a CPU unless you adapt your checkout (for example with a wrapper class in a
-folder listed before theirs in `folder`). If torch cannot count the FLOPs of a peer, they are missing, with
-the reason.
+imported, constructed or run is skipped, and the reason is printed. Its code is not adapted: a model that
+needs CUDA in its constructor does not run on a CPU unless you change your checkout (for example with a
+wrapper class in a folder listed before the other folders in `folder`). If torch cannot count the FLOPs of a
+peer, the reason is printed instead.
 
-A round runs the peer once and ours once in every mode, every other round in reverse. A ratio is ours over the
-peer's of the same round, below 1 where ours is faster; the table shows the median and the quartiles over the
-rounds. `time x ceiling` is the median time times the ceiling in single precision, in GFLOP. In bf16 both run
-under autocast, ours in the mode's own way. With --train, a run is the forward pass and the backward pass of
-the sum of the outputs (of the cross entropy for an output [N, C]), of both, without an optimiser.
+A round runs the peer once and our model once in every mode, in reverse order in every other round. A ratio is
+our time over the peer's time of the same round, below 1 if our model is faster; the table shows the median
+and the quartiles over the rounds. `time x ceiling` is the median time times the ceiling in single precision,
+in GFLOP. In bf16, the peer runs under autocast, and our model as the mode defines. With --train, a run
+consists of the forward pass and the backward pass of the sum of the outputs (or of the cross entropy, for an
+output [N, C]), without an optimiser.
 """
 
 import statistics
@@ -43,7 +44,7 @@ from peers_model import count_flops, in_training
 from timing import convolution_ceiling, ratio_figures, timed, timings_in_turn
 from workers import Worker, WorkerError
 
-# A mode in float32 and its form in bfloat16.
+# Modes in float32 and their counterparts in bfloat16.
 BF16 = {
     mode: "bf16" if mode == "eager" else f"{mode}-bf16" for mode in ("eager", "folded", "compiled", "graph")
 }
@@ -98,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """How a peer and our model run: device, precision, training or evaluation."""
+    """Settings of a comparison: device, precision, and training or evaluation."""
 
     device: torch.device
     bf16: bool = False
@@ -106,15 +107,15 @@ class Setting:
 
     @property
     def mode(self) -> str:
-        """The mode of a peer, and of ours in training."""
+        """The mode of a peer, and of our model in training."""
         return ("train" if self.train else "eager") + (" bf16" if self.bf16 else "")
 
 
 def _modes(modes: Sequence[str] | None, setting: Setting) -> list[str]:
-    """Return the modes of ours in the precision of the peers.
+    """Return the modes of our model in the precision of the peers.
 
     Raises:
-        ValueError: If a mode does not exist, or not in this precision.
+        ValueError: If a mode does not exist, or does not support the precision.
     """
     if setting.train:
         if modes:
@@ -127,13 +128,13 @@ def _modes(modes: Sequence[str] | None, setting: Setting) -> list[str]:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A model to time, and how to run it.
+    """A model to time.
 
     Args:
-        name: Its name in the table.
-        mode: The mode that it runs in.
-        timer: Runs it once and returns the seconds.
-        parameters: The number of its parameters.
+        name: Name in the table.
+        mode: Mode in which it runs.
+        timer: Function that runs it once and returns the seconds.
+        parameters: Number of parameters.
         flops: FLOPs of the products of a run; None if they cannot be counted.
         note: Remark in the table.
     """
@@ -185,16 +186,16 @@ def _name(ours: Case) -> str:
 
 
 def compare(peer: Peer, modes: Sequence[str], setting: Setting, seconds: float = 4.0) -> list[Row]:
-    """Time a peer and ours in turn.
+    """Time a peer and our model in turn.
 
     Args:
         peer: The peer.
-        modes: The modes of ours, in evaluation.
-        setting: Where and how all of them run.
-        seconds: Average measuring time of each.
+        modes: The modes of our model in evaluation.
+        setting: Settings of the comparison.
+        seconds: Average measuring time per model and mode.
 
     Returns:
-        A row for the peer and one for each mode of ours.
+        A row for the peer, and a row for each mode of our model.
 
     Raises:
         WorkerError: If the peer cannot be run.

@@ -12,7 +12,7 @@ from samples import SAMPLES
 
 from pyg_sybio import load_skeleton
 
-# The preset and skeleton that a number of joints stands for, unless the file says otherwise.
+# Default preset and skeleton by number of joints.
 JOINTS = {
     25: ("ntu", "ntu25"),
     18: ("ntu", "openpose18"),
@@ -26,10 +26,10 @@ class Peer:
     """A public implementation.
 
     Args:
-        name: Its name in the table.
+        name: Name in the table.
         description: Arguments of `peers_model.py`: ``folders``, ``module``, ``class``, ``arguments``,
             ``copies``, ``inputs`` and ``call``.
-        ours: Our model that it is compared with, and its input.
+        ours: Settings of our model and of its input.
     """
 
     name: str
@@ -38,10 +38,10 @@ class Peer:
 
 
 def read_peers(path: Path) -> list[Peer]:
-    """Read the file; nothing is imported yet.
+    """Read the file, without importing the peers.
 
     Raises:
-        ValueError: If it is not YAML, or a value is missing, unknown or not what was expected.
+        ValueError: If it is not YAML, or a value is missing, unknown or invalid.
         OSError: If it cannot be read.
     """
     import yaml

@@ -1,7 +1,7 @@
-"""A public implementation, constructed and measured in a separate process (`peers.py`).
+"""Construction and measurement of a public implementation in a separate process (`peers.py`).
 
-Only torch and `workers.py` are imported here, and this folder does not stay on the path, so that a checkout
-may have modules of any name.
+Only torch and `workers.py` are imported here, and this folder is removed from the path, so that the modules
+of a checkout may have any name.
 """
 
 import copy
@@ -28,10 +28,10 @@ def prepare(request: Mapping[str, Any]) -> tuple[Run, Mapping[str, Any]]:
         request: ``peer`` (:class:`peers_file.Peer`'s description), ``device``, ``bf16`` and ``train``.
 
     Returns:
-        The run, and ``parameters``, ``flops`` and ``uncounted``: if the FLOPs are None, the reason.
+        The run, and ``parameters``, ``flops`` and ``uncounted``, the reason if ``flops`` is None.
 
     Raises:
-        WorkerError: With the step that failed, and why.
+        WorkerError: If a step fails; the message names the step and the reason.
     """
     peer, device = request["peer"], torch.device(request["device"])
     bf16, train = request["bf16"], request["train"]
@@ -82,7 +82,7 @@ def constructed(made: Callable[..., object], arguments: Mapping[str, Any] | Sequ
 
 
 def tensor(description: Mapping[str, Any], device: torch.device) -> Tensor:
-    """Return random numbers of the kind and shape of an input."""
+    """Return a random tensor of the kind and shape of an input."""
     shape = description["shape"]
     if description["kind"] == "float":
         return torch.randn(shape, device=device)
@@ -145,8 +145,8 @@ def loss(output: object) -> Tensor:
 def count_flops(run: Run) -> tuple[int | None, str]:
     """Return the FLOPs of the products of a run, or None and the reason why torch cannot count them.
 
-    The run must not be in inference mode: torch's counter tracks modules by hooks on their inputs, and fails
-    there for a module that takes a parameter as an input (of CTR-GCN, for one).
+    The run must not be in inference mode: torch's counter tracks modules by hooks on their inputs, which fail
+    in inference mode for a module that takes a parameter as an input (as in CTR-GCN).
     """
     try:
         with FlopCounterMode(display=False) as counter:

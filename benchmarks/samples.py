@@ -1,6 +1,6 @@
-"""The size of a clip of each preset's data.
+"""Size of a typical clip for each preset.
 
-This file does not import the package, so that it works with every version of it (`compare_cases.py`).
+This file does not import the package, so that `compare_cases.py` can use it with any version of the package.
 """
 
 from collections.abc import Mapping

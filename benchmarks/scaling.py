@@ -1,18 +1,19 @@
-"""Growth of the time with frames, joints, persons and clips, from a base size to eight times the size.
+"""Growth of the time with the number of frames, joints, persons and clips, up to eight times a base size.
 
     python benchmarks/scaling.py --presets mocap --growth frames batch persons
     python benchmarks/scaling.py --presets demo --modes eager --growth joints --joints 16
 
 One of the sizes is multiplied by one, two, four and eight, while the others stay at their base. The four
-models are timed in turn, so that drift affects all of them alike. `exponent` is the slope of the
+sizes are timed in turn, so that drift affects all of them equally. `exponent` is the slope of the
 least-squares line through the logarithms of sizes and times: 1 is linear, 2 quadratic. `to linear` is t(8x) /
-(8 t(x)) - 1, the deviation of the largest from proportional growth. Costs that do not depend on a size (the
-prediction head and the actional graph do not depend on the frames) keep both below linear.
+(8 t(x)) - 1, the deviation of the largest size from proportional growth. Both are smaller if a part of the
+time does not depend on the size: the prediction head and the actional graph do not depend on the number of
+frames.
 
-Joints are joints of generated chains, with one part per three joints: all graphs are dense, so more joints
-cost more than in proportion. `time x ceiling` is the time per clip at eight times the size, times the ceiling
-in single precision, in GFLOP; `share` is the rate of the reference's FLOPs over the ceiling
-there.
+Skeletons are generated chains of joints, with one part per three joints. All graphs are dense, so the time
+grows faster than the number of joints. `time x ceiling` is the time per clip at eight times the size, times
+the ceiling in single precision, in GFLOP; `share` is the number of the reference's FLOPs per second at that
+size, relative to the ceiling.
 """
 
 import argparse

@@ -4,13 +4,13 @@
     python benchmarks/serving.py --minutes 5 --scenarios "three clients"
     python benchmarks/serving.py --preset mocap --threads 2 --output serving.json
 
-The server is `sybio serve` in its own process, with a model of random weights; the clients are in this
-process. Each client sends frames at `--fps`, without waiting for answers; `ms` is the time from sending a
-frame to its result, over all clients, and `model` the part of it that the update of the stream takes.
-`dropped` are frames that the server skipped because newer ones had arrived. Every frame is also sent to each
-viewer, which draws nothing here. `MB` is the resident memory of the server after a fifth of the time, when
-everything has run at least once, and at the end; `MB/min` is the slope of a line through all values in
-between, one per second. Only Linux reports memory.
+The server is `sybio serve` in a separate process, with a model of random weights; the clients are in this
+process. Each client sends frames at `--fps` without waiting for answers. `ms` is the time from sending a
+frame to receiving its result, over all clients, and `model` the time of the update of the stream, which is a
+part of it. `dropped` is the number of frames that the server skipped because newer ones had arrived. Each
+frame is also sent to every viewer; viewers draw nothing in this benchmark. `MB` is the resident memory of the
+server after a fifth of the time, when everything has run at least once, and at the end. `MB/min` is the slope
+of a line fitted to all values in between, one per second. Only Linux reports memory.
 """
 
 import argparse
@@ -67,9 +67,9 @@ class Scenario:
 
     Args:
         name: Name in the table.
-        clients: Connections that send frames.
-        people: People per frame.
-        viewers: Pages that watch the first client.
+        clients: Number of connections that send frames.
+        people: Number of people per frame.
+        viewers: Number of pages that watch the first client.
     """
 
     name: str
@@ -88,7 +88,7 @@ SCENARIOS = (
 
 @dataclass
 class Counts:
-    """Counts and times that the clients measured."""
+    """Counts and times measured by the clients."""
 
     sent: int = 0
     dropped: int = 0
@@ -232,7 +232,7 @@ async def converse(
 
 
 def made_up_frames(skeleton: Skeleton, people: int, length: int = 90) -> list[dict[str, Any]]:
-    """Return frames of swaying people, to be sent repeatedly."""
+    """Return frames of swaying people, which are sent repeatedly."""
     rng = np.random.default_rng(0)
     size = (people, skeleton.num_joints, skeleton.num_features)
     rest, swing = rng.normal(size=size), 0.1 * rng.normal(size=size)

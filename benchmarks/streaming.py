@@ -1,24 +1,24 @@
-"""Time of one update of a live stream by number of tracks, and where it is spent.
+"""Time of one update of a live stream and of its steps, by number of tracks.
 
     python benchmarks/streaming.py                                      realtime: 1, 5 and 10 tracks
     python benchmarks/streaming.py --presets realtime demo --tracks 1 --variants full "only structural"
 
-A stream holds a full window per track, with the frames and the skeleton of the preset's data, at 30 Hz; every
-update takes in one pose per track. The preparation centres each frame and fills missing joints. Poses are
-`regular`, complete and on the grid of the window, or `irregular`, with timestamps that deviate by up to a
-sixth of a frame, so that the whole window is interpolated, and one joint in 25 missing.
+A stream has a full window per track, with the frames and the skeleton of the preset's data, at 30 Hz; every
+update adds one pose per track. The preparation centres each frame and fills missing joints. Poses are either
+`regular` (complete, and at the times of the window's frames) or `irregular`: timestamps deviate by up to a
+sixth of a frame, so that the whole window is interpolated, and one joint in 25 is missing.
 
-`prepare` is the time of the preparation, `model` of the model, and `rest` of everything else: checks,
-windows, interpolation, and the conversion of the forecast (all three are means). `over` is the share of
-updates that take longer than the time between two frames, 33 ms. `time x ceiling` is the median time times
-the ceiling in single precision, in GFLOP. On a shared machine, threads wait for each other: OMP_NUM_THREADS=1
-measures one core.
+`prepare` is the time of the preparation, `model` the time of the model, and `rest` the time of everything
+else: checks, windows, interpolation, and the conversion of the forecast (all three are means). `over` is the
+fraction of updates that take longer than 33 ms, the time between two frames. `time x ceiling` is the median
+time times the ceiling in single precision, in GFLOP. On a shared machine, threads wait for each other; set
+OMP_NUM_THREADS=1 to measure one core.
 
-The last columns are upper bounds of the time that reuse between updates could save, as fractions of the mean
-time of an update. With an actional graph, every feature depends on the whole window. Only a model without
-actional graphs (`only structural`) could reuse features of its `backbone`, except for frames at the edges of
-the window and frames that a stride skips. `graph` is the inference of actional graphs, `heads` what follows
-the backbone.
+The last columns are upper bounds of the time that could be saved by reusing results of earlier updates, as
+fractions of the mean time of an update. With an actional graph, every feature depends on the whole window.
+Only a model without actional graphs (`only structural`) could reuse features of its `backbone`, except for
+frames at the edges of the window and frames that a stride skips. `graph` is the inference of actional graphs,
+and `heads` the part after the backbone.
 """
 
 import argparse
@@ -66,7 +66,7 @@ COLUMNS = {
 }
 
 
-# Name of a module in a network -> the column that its time is counted in.
+# Names of modules in a network, and the columns that include their time.
 PARTS = {"actional_graph": "graph", "backbone": "backbone"} | dict.fromkeys(
     ("recognition_head", "prediction_head"), "heads"
 )
@@ -90,14 +90,14 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 class Asleep:
-    """A model that can be switched to return zeros immediately, while windows are filled."""
+    """A model that can be switched to return zeros immediately, which is used to fill windows quickly."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.asleep = model, False
         self.num_classes, self.num_future = model.num_classes, model.num_future
 
     def __call__(self, batch: Tensor) -> SybioOutput:
-        """Return the model's answer, or zeros."""
+        """Return the output of the model, or zeros."""
         if not self.asleep:
             return self.model(batch)
         logits = batch.new_zeros(len(batch), self.num_classes) if self.num_classes else None
@@ -107,7 +107,7 @@ class Asleep:
 
 @dataclass(frozen=True)
 class TimedPreparation(Preparation):
-    """A preparation that counts its seconds in ``spent["prepare"]``."""
+    """A preparation that adds its time in seconds to ``spent["prepare"]``."""
 
     spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
@@ -120,7 +120,7 @@ class TimedPreparation(Preparation):
 
 
 class Feed:
-    """Poses of several tracks, the same in every run."""
+    """Poses of several tracks, which are the same in every run."""
 
     def __init__(self, kind: str, tracks: int, joints: int, features: int) -> None:
         self._kind, self._shape = kind, (tracks, joints, features)
@@ -200,7 +200,7 @@ def measure(preset: str, variant: str, poses: str, tracks: int, device: torch.de
 
 
 def parts_of(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the modules whose times are columns, and the model itself."""
+    """Return the modules with columns in the table, and the model itself."""
     named = model.named_modules()
     return {name: module for name, module in named if not name or name.rpartition(".")[2] in PARTS}
 

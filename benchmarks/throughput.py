@@ -5,8 +5,8 @@
 `clips/s` is the batch size over the median time. `peak MB` on CUDA is the peak that torch has allocated,
 weights included; on the CPU it is the growth of the resident memory of a fresh process during a run that
 follows a warm-up run, so weights are not included. `time x ceiling` is the time per clip times the ceiling in
-single precision, in GFLOP; `share` is the rate of the reference's FLOPs over the ceiling in
-single precision and, if a mode computes in bfloat16, in bfloat16.
+single precision, in GFLOP; `share` is the number of the reference's FLOPs per second, relative to the ceiling
+in single precision and, if a mode computes in bfloat16, in bfloat16.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Timings of runs, the ceilings of the device around them, and the memory that a run needs.
+"""Measurement of times, of the ceiling of the device during the measurement, and of memory.
 
 The ceiling of a device is the rate of the widest temporal convolution in the models: a 9×1 convolution of 128
 channels over 2×150×25 positions, channels last. It is measured before and after every group of timings in the
 same process, because the speed of a machine drifts. `time x ceiling`, the median time times the mean ceiling
-in single precision, is the work in GFLOP that the machine could have done in that time, and can be compared
-across machines and days.
+in single precision, is the number of GFLOP that the machine could have computed in that time; it can be
+compared across machines and days.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ CEILING_SECONDS = 0.4
 
 
 def native_precisions(device: torch.device) -> dict[str, torch.dtype]:
-    """Return the precisions that the device computes in natively; emulated bfloat16 can take minutes."""
+    """Return the precisions that the device supports natively; emulated bfloat16 can take minutes."""
     native = has_native_bf16(device.type)
     return {name: dtype for name, dtype in PRECISIONS.items() if name != "bf16" or native}
 
@@ -73,8 +73,8 @@ def timings_in_turn(
     """Time several runs in rounds, one of each per round, so that drift affects all of them alike.
 
     Args:
-        timers: Each runs once and returns the seconds that it took (:func:`timed`). They are called twice to
-            warm up; every other round goes in reverse order.
+        timers: Functions that run once and return the time in seconds (:func:`timed`). Each is called twice
+            to warm up; every other round is in reverse order.
         seconds: Average measuring time per run.
         at_least: Minimum number of rounds.
 
@@ -95,7 +95,7 @@ def timings_in_turn(
 
 
 def timed(run: Run, device: torch.device | None = None) -> float:
-    """Return the seconds that a run takes, on CUDA until the device has finished."""
+    """Return the time of a run in seconds; on CUDA, it ends when the device has finished."""
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()
@@ -106,7 +106,7 @@ def timed(run: Run, device: torch.device | None = None) -> float:
 
 
 def ratio_figures(times: Sequence[float], base: Sequence[float]) -> dict[str, float]:
-    """Return the median and the quartiles of the ratios of the times of the same rounds."""
+    """Return the median and the quartiles of the ratios of two times per round."""
     ratios = [own / other for own, other in zip(times, base, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {"ratio": middle, "quartile 1": low, "quartile 3": high}
@@ -114,7 +114,7 @@ def ratio_figures(times: Sequence[float], base: Sequence[float]) -> dict[str, fl
 
 @dataclass(frozen=True)
 class Measured:
-    """Times in seconds, and the mean ceiling of each native precision around them in GFLOP/s."""
+    """Times in seconds, and the mean of the ceilings before and after, in GFLOP/s, per native precision."""
 
     times: Sequence[float]
     ceilings: Mapping[str, float]
@@ -127,12 +127,12 @@ class Measured:
     def figures(
         self, flop: float | None = None, *, clips: int = 1, precision: str = "fp32"
     ) -> dict[str, Any]:
-        """Return the figures that all tables share.
+        """Return the values that all tables share.
 
         Args:
-            flop: FLOPs of the reference; without them there are no shares.
-            clips: Clips per run; ``time x ceiling`` is per clip.
-            precision: The precision of the run, whose ceiling ``share`` refers to.
+            flop: FLOPs of the reference. (default: none, and no shares)
+            clips: Number of clips per run; ``time x ceiling`` is per clip.
+            precision: Precision of the run, whose ceiling is the reference of ``share``.
         """
         times = torch.tensor(self.times, dtype=torch.float64)
         quantiles = {f"p{q} ms": 1e3 * float(times.quantile(q / 100)) for q in (50, 95, 99)}
@@ -164,12 +164,12 @@ def peak_memory(prepare: Callable[[], Run], device: torch.device) -> float | Non
 
     On CUDA this is the peak that torch has allocated: weights, optimiser state and activations. On the CPU it
     is the growth of the resident memory of a fresh process during a run that follows a warm-up run. Only
-    Linux reports it; elsewhere it is :obj:`None`.
+    Linux reports it; on other systems the result is :obj:`None`.
 
     Args:
-        prepare: Builds the run. It is pickled for the fresh process, so it must be a function of a module,
-            or a :func:`functools.partial` of one.
-        device: Where it runs.
+        prepare: Function that builds the run. It is pickled for the fresh process, so it must be a function
+            of a module, or a :func:`functools.partial` of one.
+        device: Device of the run.
     """
     if device.type == "cuda":
         gc.collect()  # of earlier runs
@@ -189,9 +189,9 @@ def _resident_growth(prepare: Callable[[], Run], threads: int) -> float:
     run = prepare()
     run()
     gc.collect()
-    # Return freed memory to the system first: its reuse would hide a part of the memory of the run.
+    # Return freed memory to the system first: otherwise the run could reuse it without growth.
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    # Reset this process's own high-water mark; the one of getrusage is inherited from the parent.
+    # Reset the peak in /proc; the peak of getrusage would be inherited from the parent.
     Path("/proc/self/clear_refs").write_text("5")
     before = process_memory("self", "VmRSS")
     run()

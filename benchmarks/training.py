@@ -1,4 +1,4 @@
-"""Training throughput and peak memory, by batch size, precision and way to train.
+"""Training throughput and peak memory by batch size, precision and training method.
 
     python benchmarks/training.py --presets mocap --batch 32 --precisions fp32 bf16 --ways plain compiled
     python benchmarks/training.py --presets ntu --batch 64 --precisions bf16 --device cuda
@@ -10,10 +10,10 @@ products instead of message passing), compiled (torch.compile of the model), che
 of blocks are recomputed in the backward pass) and compiled-checkpointed. All are timed in turn.
 
 `samples/s` counts clips. `time x ceiling` is the time per clip times the ceiling in single precision, in
-GFLOP. The shares are the rate of three times the reference's FLOPs, over the
-ceiling of a convolution and of a matrix product in the precision of the row. `peak MB` on CUDA is the peak
-that torch has allocated, with weights and optimiser state; on the CPU it is the growth of the resident memory
-of a fresh process during a step that follows a warm-up step, without them.
+GFLOP. The shares are three times the number of the reference's FLOPs per second, relative to the ceiling of a
+convolution and of a matrix product in the precision of the row. `peak MB` on CUDA is the peak that torch has
+allocated, including weights and optimiser state; on the CPU it is the growth of the resident memory of a
+fresh process during a step that follows a warm-up step, without weights and optimiser state.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:
-    """Yield a row per preset, batch, precision and way; the last two are timed in turn."""
+    """Yield a row per preset, batch, precision and training method; the last two are timed in turn."""
     device = arguments.device
     for preset, batch in product(arguments.presets, arguments.batch):
         settings = list(product(arguments.precisions, arguments.ways))
@@ -90,11 +90,11 @@ def training_step(
     """Return a training step of a new model on random motions.
 
     Args:
-        preset: Size of the model.
-        batch: The number of clips.
+        preset: Preset of the model.
+        batch: Number of clips.
         precision: One of :data:`~timing.PRECISIONS`.
-        way: One of :data:`WAYS`.
-        device: Where it trains.
+        way: Training method, one of :data:`WAYS`.
+        device: Device of the training.
 
     Returns:
         A function that takes a step and returns the loss.

@@ -1,4 +1,4 @@
-"""Processes that prepare and time runs on request, for code that cannot share a process with other code."""
+"""Worker processes that prepare and time runs on request, for code that needs a process of its own."""
 
 import contextlib
 import json
@@ -20,10 +20,10 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A Python process that runs a script which calls :func:`serve`.
+    """A Python process that answers requests.
 
     Args:
-        script: The script.
+        script: The script of the process, which calls :func:`serve`.
         environment: Variables to set in its environment.
     """
 
@@ -83,13 +83,13 @@ class Worker:
 def serve(prepare: Callable[[Any], tuple[Run, Any]]) -> None:
     """Answer requests from standard input until it closes.
 
-    ``{"prepare": what}`` calls ``prepare(what)``, which returns a run and an answer; ``{"repeats": n}``
-    answers the times of ``n`` runs in seconds. Whatever a request raises is answered as an error.
+    ``{"prepare": what}`` calls ``prepare(what)``, which returns a run and an answer. The answer to
+    ``{"repeats": n}`` is a list of the times of ``n`` runs in seconds. Exceptions are answered as errors.
 
     Args:
-        prepare: Prepares a run; the previous run is dropped first.
+        prepare: Function that prepares a run; the previous run is deleted first.
     """
-    # Output of other code must not mix with the answers.
+    # Prints of other code must not end up between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     run: Run | None = None
@@ -109,7 +109,7 @@ def serve(prepare: Callable[[Any], tuple[Run, Any]]) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """Return type and message of an error in one line; only the message of a :class:`WorkerError`."""
+    """Return the type and message of an error in one line; for a :class:`WorkerError`, only the message."""
     message = " ".join(str(error).split())[:200]
     return message if isinstance(error, WorkerError) else f"{type(error).__name__}: {message}"
 

@@ -174,7 +174,7 @@ def test_a_rehearsal_runs_every_part(scripts: Scripts, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout
     assert document["environment"]["commit"] == "abc"
     text = (tmp_path / "gpu_rehearsal.md").read_text()
-    assert "every part runs, and the figures mean nothing" in text
+    assert "every part runs, but the measurements are meaningless" in text
     for part in document["parts"]:
         assert part["rows"] and f"## {part['name']}\n" in text
 

@@ -397,7 +397,7 @@ def test_names_of_points_overlap_neither_points_nor_each_other(spread: float, tm
         assert axes.bbox.y0 <= box.y0 < box.y1 <= axes.bbox.y1
         near = np.clip(dots[i], box.min, box.max)
         away = np.linalg.norm(near - dots[i]) * 72 / 150
-        assert away < 60  # points of type
+        assert away < 60  # typographic points
         # Distant names have a line to their point.
         assert (away > 10) <= (axes.texts[i].arrow_patch is not None)
 
