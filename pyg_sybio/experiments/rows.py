@@ -18,7 +18,7 @@ OBSERVATION = "observation"
 """Name of the experiment on partly observed clips."""
 
 OBSERVED_RATIO = "observed part of the clip"
-"""Label of the axis of its curves."""
+"""Axis label of the observation ratio in the figures of that experiment."""
 
 
 class Row(NamedTuple):

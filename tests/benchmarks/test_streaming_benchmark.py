@@ -30,10 +30,10 @@ def test_the_parts_of_an_update_add_up(streaming: ModuleType, tmp_path: Path) ->
         assert row["p50 ms"] <= row["p95 ms"] <= row["p99 ms"]
         parts = [row[name] for name in ("prepare ms", "model ms", "rest ms")]
         assert all(part > 0 for part in parts)
-        assert sum(parts) <= 1.05 * row["p99 ms"]  # their mean
+        assert sum(parts) <= 1.05 * row["p99 ms"]  # the times of the parts are means
         shares = [row[name] for name in ("graph", "backbone", "heads")]
         assert (shares[0] > 0) == (row["variant"] == "full")
-        # The parts of the model take most of its time, and not more than all of it.
+        # The listed parts take between half and all of the time of the model.
         assert 0.5 < sum(shares) / (row["model ms"] / sum(parts)) < 1
         assert row["time x ceiling"] == pytest.approx(row["p50 ms"] / 1e3 * CEILING)
         assert 0 <= row["over"] <= 1

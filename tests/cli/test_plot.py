@@ -293,7 +293,7 @@ def test_confusion_of_a_report_and_of_a_checkpoint_agree(
     assert [options["written"] for _, options in calls] == ["percent", "clips"]
 
 
-def test_observation_of_a_checkpoint_and_of_results(
+def test_observation_draws_saved_results_and_the_accuracies_of_evaluate(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pyg_sybio.experiments.measures.OBSERVATION_RATIOS", (0.25, 1.0))

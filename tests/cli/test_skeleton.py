@@ -1,4 +1,4 @@
-"""``sybio skeleton``."""
+"""``sybio skeleton list``, ``show`` and ``validate``."""
 
 from pathlib import Path
 

@@ -81,7 +81,7 @@ def test_graphs_equal_loops_over_clips() -> None:
 def test_nearest_neighbours_are_from_other_clips() -> None:
     graphs = torch.tensor([0.0, 0.1, 1.0, 1.2])[:, None, None].expand(4, 2, 2)
     y, clip = torch.tensor([0, 0, 1, 0]), torch.tensor([0, 0, 1, 2])
-    # Nearest of another clip: 1.0 (class 1), 1.0 (1), 1.2 (0), 1.0 (1).
+    # The nearest graphs of other clips are 1.0, 1.0, 1.2 and 1.0, of the classes 1, 1, 0 and 1.
     assert graph_measures.nearest_graph(graphs, y, clip) == 0.0
     assert graph_measures.nearest_graph(graphs, torch.tensor([1, 1, 1, 0]), clip) == 0.5
 

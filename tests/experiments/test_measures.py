@@ -246,7 +246,7 @@ def test_pck_counts_joints_frame_by_frame(trained: MeasuredModel) -> None:
             shares = []
             for each in said:
                 recorded = each.target[each.mask]
-                limit = 50 * (recorded.amax(0) - recorded.amin(0)).max().item()  # 5 % of the size, in mm
+                limit = 50 * (recorded.amax(0) - recorded.amin(0)).max().item()  # 5 % of the body size in mm
                 poses = each.last.expand_as(each.future) if still else each.future
                 if each.mask[frame].any():
                     shares.append(np.mean([d < limit for d in distances(each, poses, frame)]))

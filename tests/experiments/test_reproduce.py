@@ -1,4 +1,4 @@
-"""Experiments: which runs are trained, and tables that only depend on the CSV file."""
+"""``sybio reproduce``: the runs that an experiment trains, and tables that depend only on the CSV file."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Runs: which runs are the same, and that a stopped run resumes from its last checkpoint."""
+"""Runs of experiments: equal settings share a run, and a stopped run resumes from its last checkpoint."""
 
 import os
 import subprocess

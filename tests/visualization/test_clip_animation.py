@@ -1,4 +1,4 @@
-"""Animated motions: frames, times and colours of a GIF, the input of a video, and the data of a page."""
+"""Animations: frames, times and colours of a GIF, the input of the video encoder, and the data of a page."""
 
 import json
 import os

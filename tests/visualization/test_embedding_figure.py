@@ -1,4 +1,4 @@
-"""The map of actional graphs: neighbouring points, distinct classes, and readable names."""
+"""The map of actional graphs: similar graphs are neighbours, classes are distinct, and names are readable."""
 
 import math
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""Plots of measurements: positions of the data, texts, and errors."""
+"""Plots of measurements show the data at the right positions, with readable texts."""
 
 import math
 import warnings

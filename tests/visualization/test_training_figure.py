@@ -1,4 +1,4 @@
-"""Training curves: panels, smoothing, and visible raw values."""
+"""Training curves: one panel per quantity, smoothed curves, and visible raw values."""
 
 import math
 from pathlib import Path
