@@ -12,9 +12,9 @@ _EXTRAS = {
 """Optional packages that each extra of this package installs."""
 
 
-def note(text: str) -> None:
-    """Print a note for the user."""
-    print(f"sybio: note: {text}", file=sys.stderr)
+def note(text: str, kind: str = "note") -> None:
+    """Print a note, a warning or an error for the user."""
+    print(f"sybio: {kind}: {text}", file=sys.stderr)
 
 
 class UsageError(ValueError):

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             traceback.print_exc()
-        print(f"sybio: error: {describe(error)}", file=sys.stderr)
+        note(describe(error), kind="error")
         return 2 if isinstance(error, UsageError) else 1
     return 0
 

@@ -66,9 +66,8 @@ def add(
     """
     if default is not None:
         help = f"{help} (default: {default})"
-    if not name.startswith("-"):
-        placeholder = name.upper()
-    else:
+    placeholder = name.upper()
+    if name.startswith("-"):
         placeholder = type.placeholder if isinstance(type, Number) else "FILE" if type is Path else "TEXT"
     options = {"metavar": None if "choices" in options else placeholder} | options
     if options.get("action") == "append" or (options.get("nargs") == "+" and name.startswith("-")):

@@ -1,10 +1,10 @@
 """``sybio serve``."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from pyg_sybio.cli import options
+from pyg_sybio.cli.errors import note
 from pyg_sybio.cli.models import load
 
 
@@ -57,9 +57,7 @@ def run(args: argparse.Namespace) -> None:
     if args.bf16:
         trained = in_bfloat16(trained)
         if not has_native_bf16("cpu"):
-            print(
-                "sybio: warning: --bf16 is slow here: this processor has no native bfloat16", file=sys.stderr
-            )
+            note("--bf16 is slow here: this processor has no native bfloat16", kind="warning")
     limits = Limits(
         rate=args.max_rate,
         people=args.max_people,
