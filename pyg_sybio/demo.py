@@ -53,7 +53,9 @@ def run_demo(output: str | Path, *, seed: int = 0, overrides: Sequence[str] = ()
     title = "# Recognition and prediction of synthetic motions"
     write_text(output / "report.md", f"{title}\n\n{format_report(report)}\n\n{pictures}")
     number = clips.labels.tolist().index(clips.class_names.index(DRAWN))
-    draw_forecast(forecast_clip(trained, clips, number), output / "prediction.png")
+    forecast = forecast_clip(trained, clips, number)
+    compared = {"zero velocity": forecast.zero_velocity()}
+    draw_forecast(forecast, output / "prediction.png", others=compared)
     _draw_graphs(trained, clips, output / "actional.png")
     trained.save(output / "model", report=report, title="Synthetic motions")
     x = clips[number].x.transpose(0, 1)[None]
@@ -74,5 +76,5 @@ def _draw_graphs(trained: Trained, clips: Dataset, path: Path) -> None:
         {action: each.graphs.mean(0) for action, each in compared.items()},
         path,
         poses={action: each.poses[0] for action, each in compared.items()},
-        title="Actional graphs, means of the clips of a class",
+        title="Actional graphs of two actions: mean over their test clips, on the last pose of one clip",
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ def add_command(commands: options.Commands) -> None:
     options.add(shown, "--file", Path, "draw the graph of a recording instead")
     edges = parser.add_mutually_exclusive_group()
     options.add(edges, "--strongest", options.positive_int, "number of edges to draw per graph", 12)
-    threshold = "draw the edges whose weight is above X; if there are none, those above 1.5 times 1/joints"
+    threshold = "draw the edges whose weight is above X; if there are none, at most 12 per graph on average"
     options.add(edges, "--threshold", options.non_negative_float, threshold)
     relative = "draw the edges whose weight is above X times 1/joints, the weight of equal edges"
     options.add(edges, "--relative-threshold", options.non_negative_float, relative)
@@ -46,7 +47,7 @@ def add_command(commands: options.Commands) -> None:
     of = "a recording whose last frames are predicted and compared, or the index of a clip in the split"
     options.add(parser, "of", str, of, metavar="FILE_OR_CLIP")
     options.add(parser, "--entry", options.non_negative_int, "index of the motion in the file", 0)
-    times = "times of a strip in ms (default: 80, 160, 320, 400, 560, 1000, up to the end of the forecast)"
+    times = "times of a strip in ms (default: 80, 160, 320, 400, 560, 1000 and the end of the forecast)"
     options.add(parser, "--times", options.non_negative_float, times, nargs="+")
     compare = "further models, or zero_velocity (the last observed pose); each adds a row to the strip"
     options.add(parser, "--compare", str, compare, nargs="+", metavar="MODEL|zero_velocity")
@@ -114,7 +115,7 @@ def actional(args: argparse.Namespace) -> None:
             found: Any = actional_graphs(trained.model, dataset, [args.clip])
             graphs, poses = found.graphs, found.poses
             names = _persons(f"clip {args.clip}, {class_names[int(found.y[0])]}", len(graphs))
-            title = f"Actional graph of a clip of {args.split}"
+            title = f"Actional graph of a clip of the {args.split} split"
         else:
             chosen = [] if args.class_name is None else [_class_index(dataset, "--class", args.class_name)]
             found = actional_graphs(trained.on_device(), dataset, progress=True)
@@ -123,14 +124,17 @@ def actional(args: argparse.Namespace) -> None:
                 raise ValueError(f"no clip has the class {args.class_name!r}")
             means = found.class_means()
             sizes = [len(found.of_class(label).y) for label in means]
-            counts = f"{min(sizes)} to {max(sizes)} graphs" if len({*sizes}) > 1 else f"{sizes[0]} graphs"
+            counts = f"{min(sizes)} to {max(sizes)}" if len({*sizes}) > 1 else f"{sizes[0]}"
             names, graphs = [class_names[label] for label in means], means.values()
             poses = [found.of_class(label).poses[0] for label in means]
-            title = f"Actional graphs, mean of each class over its {counts} of {args.split}"
+            title = f"Actional graphs of classes: mean of {counts} graphs of the {args.split} split"
+            title += " per class" if len(means) > 1 else ""
     rotations = skeleton.coordinates == "expmap"
-    title += ", on a schematic body" if rotations else ", drawn on the last observed pose"
-    if not rotations and args.file is None and args.clip is None:
-        title += " of one clip"
+    if rotations:
+        title += ", on a schematic body with left joints on the left"
+    else:
+        title += ", on the last observed pose"
+        title += " of one clip" if args.file is None and args.clip is None else ""
     draw_actional(
         skeleton,
         dict(zip(names, graphs, strict=True)),
@@ -167,8 +171,8 @@ def embedding(args: argparse.Namespace) -> None:
     clips = f"all {len(dataset)} clips" if whole else f"{len(numbers)} of {len(dataset)} clips"
     clips = f"{len(args.classes)} of {len(dataset.class_names)} classes in {clips}" if args.classes else clips
     title = (
-        f"{count} actional graphs of {clips} of {args.split}, mapped by t-SNE "
-        f"(perplexity {perplexity:.3g}, seed {args.seed}). "
+        f"{count} actional graphs of {clips} of the {args.split} split, mapped by t-SNE "
+        f"(perplexity {perplexity:.3g}, seed {args.seed}). Points that are close are similar graphs. "
         f"Before mapping, the nearest other graph is of the same class for {agreement:.0%}."
     )
     embedding_figure.draw_embedding(places, found.y, dataset.class_names, args.output, title=title)
@@ -206,8 +210,11 @@ def prediction(args: argparse.Namespace) -> None:
         else:
             others[_name_of(Path(name))] = forecast_of(load(args, Path(name)))
     frames = horizon_frames(forecast.frame_rate, forecast.future.num_frames)
-    times = args.times or [ms for ms in HORIZONS_MS if ms in frames] or None
-    print(draw_forecast(forecast, args.output, times=times, up=args.up, progress=True, others=others))
+    end = forecast.milliseconds(forecast.future.num_frames - 1)
+    times = args.times or [*(ms for ms in HORIZONS_MS if ms in frames and ms < end), end]
+    name = f"prediction of {_name_of(args.model)}" if {*args.compare} - {"zero_velocity"} else "prediction"
+    shown: dict[str, Any] = {"times": times, "up": args.up, "others": others, "name": name}
+    print(draw_forecast(forecast, args.output, **shown, progress=True))
 
 
 def confusion(args: argparse.Namespace) -> None:
@@ -228,7 +235,7 @@ def confusion(args: argparse.Namespace) -> None:
     table = np.array(counts)[np.ix_(order, order)]
     split, clips = report.get("split", "test"), int(table.sum())
     accuracy = f"{np.trace(table) / clips:.1%}"
-    title = f"Confusion of {len(names)} classes on {clips} clips of {split}: accuracy {accuracy}"
+    title = f"Confusion of {len(names)} classes on {clips} clips of the {split} split: accuracy {accuracy}"
     names, written = [names[place] for place in order], "clips" if args.counts else "percent"
     confusion_figure(table, names, args.output, title=title, written=written)
 
@@ -265,6 +272,9 @@ def training(args: argparse.Namespace) -> None:
         if read != folder:
             note(f"{folder}: {read.name} is shown")
         runs[str(folder)] = curves
+    if len(runs) > 1:  # names start at the last common folder
+        start = Path(os.path.commonpath([Path(name).absolute() for name in runs])).parent
+        runs = {os.path.relpath(name, start): curves for name, curves in runs.items()}
     title = f"Training of {args.folders[0]}" if len(runs) == 1 else f"{len(runs)} trainings"
     draw_training(runs, args.output, smoothing=args.smoothing, logarithmic=args.log, title=title)
 
@@ -285,7 +295,8 @@ def _persons(name: str, count: int) -> list[str]:
 
 def _name_of(checkpoint: Path) -> str:
     """Name a checkpoint after its run: `walk/version_0` for `walk/version_0/checkpoints/best.ckpt`."""
-    parts = [part for part in checkpoint.absolute().parent.parts if part != "checkpoints"]
+    folder = checkpoint.absolute() if checkpoint.is_dir() else checkpoint.absolute().parent
+    parts = [part for part in folder.parts if part != "checkpoints"]
     return "/".join(parts[-2:])
 
 

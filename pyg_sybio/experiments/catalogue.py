@@ -86,8 +86,9 @@ def _corruption(name: str, title: str, measure: Measure, x_label: str, *groups: 
     baselines = {"zero velocity": MOTION_ERROR + OF_ZERO_VELOCITY}
     curves = []
     for group in groups:
-        curves.append(_percent(f"top-1, %, {group}", "top1", group=group))
-        curves.append(Column(f"mean error to 400 ms, {group}", MOTION_ERROR, group, baselines=baselines))
+        which = f", {group}" if len(groups) > 1 else ""
+        curves.append(_percent(f"top-1, %{which}", "top1", group=group))
+        curves.append(Column(f"mean error to 400 ms{which}", MOTION_ERROR, group, baselines=baselines))
     layout = CurveTable(x_label, tuple(curves))
     return Experiment(name, title, arms=(FULL,), measures=(measure,), layout=layout)
 
@@ -230,7 +231,7 @@ _ALL = (
         "noise",
         "Noise on the input",
         measures.noise,
-        "standard deviation σ of the noise",
+        "standard deviation σ of the noise (m; z-scores of joint angles)",
         "noise",
     ),
     _corruption(

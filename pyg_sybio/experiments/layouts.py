@@ -1,6 +1,7 @@
 r"""Tables and figures of measured numbers, compared with the numbers of the paper."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,9 +66,9 @@ class Column:
         return next(iter(self.paper.values()), {}).get(arm, math.nan)
 
     def heading(self, measured: Measured) -> str:
-        """The title; if the metric is the motion error of the data set, with the name of the error."""
+        """The title; if the metric is the motion error of the data set, with the error's name and unit."""
         name = measured.metric(self.metric)
-        return self.title if name == self.metric else f"{self.title} ({name})"
+        return self.title if name == self.metric else f"{self.title} ({_with_unit(name)})"
 
     def label(self, measured: Measured) -> str:
         """Label of an axis, which names the data set of the paper's numbers."""
@@ -224,7 +225,7 @@ class ActionTable:
                 if group == MEAN_OF_CLASSES:
                     lines = papers if name.startswith("paper: ") else ours
                     lines[name.removeprefix("paper: ")] = _series(horizons, values)
-            drawn.append((Column(f"{MEAN_OF_CLASSES} ({metric})", metric), ours, papers))
+            drawn.append((Column(f"{_with_unit(metric)}, {MEAN_OF_CLASSES}", metric), ours, papers))
         return _draw_lines(measured, path, title, "horizon, ms", drawn)
 
     def _known(self, measured: Measured) -> list[str]:
@@ -360,6 +361,10 @@ def _series(places: Iterable[float], values: Iterable[Value | None]) -> Series:
     points = [_point(value) for value in values]
     spread = [math.nan if deviation is None else deviation for _, deviation in points]
     return Series(list(places), [mean for mean, _ in points], spread)
+
+
+def _with_unit(error: str) -> str:
+    return re.sub(r"^mpjpe_mm", "mpjpe, mm", re.sub(r"^angle_mae", "angle_mae, rad", error))
 
 
 def _point(value: Value | None) -> tuple[float, float | None]:

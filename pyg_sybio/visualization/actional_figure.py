@@ -20,7 +20,6 @@ from pyg_sybio.visualization.view import view_of
 
 _WITH_MATRICES = 3  # largest number of graphs whose matrices are drawn, too
 _COLUMNS = 5
-_RELATIVE_THRESHOLD = 1.5
 _FEW = 20  # largest number of arrows per panel of full width
 _BONE: dict[str, Any] = {"color": theme.SKY, "linewidth": 3}
 _PANEL, _HEIGHT, _MATRIX_PANEL = 3.1, 3.5, 4.0  # inches
@@ -52,7 +51,8 @@ def draw_actional(
         poses: Titles of panels and poses ``[M, D]``. (default: a schematic body, for motions of rotations)
         strongest: Number of strongest edges to draw per panel.
         threshold: Draw all edges whose weight is above this instead. If no graph has such an edge,
-            `relative_threshold` is set to 1.5.
+            `relative_threshold` is set to the smallest multiple of 0.01 that draws at most `strongest` edges
+            per panel on average.
         relative_threshold: Draw all edges whose weight is above this times :math:`1 / M` instead.
         title: Start of the title, which is followed by a description of the drawn edges.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
@@ -73,8 +73,8 @@ def draw_actional(
     heaviest = max(float(_without_diagonal(graph).max()) for graph in graphs.values())
     said = ""
     if threshold is not None and threshold >= heaviest:
-        said = f"No edge weighs more than {threshold:g}, the heaviest {heaviest:.3g}. "
-        threshold, relative_threshold = None, _RELATIVE_THRESHOLD
+        said = f"No edge weighs more than {threshold:g}. "
+        relative_threshold = _relative_threshold(list(graphs.values()), strongest)
     if relative_threshold is not None:
         threshold = relative_threshold / joints
     edges = {name: edges_drawn(graph, strongest, threshold) for name, graph in graphs.items()}
@@ -89,12 +89,13 @@ def draw_actional(
     width = max(columns * (_MATRIX_PANEL if with_matrices else _PANEL), 5.0) + (0.6 if with_matrices else 0.0)
     height = 8.4 if with_matrices else rows * _HEIGHT
     if threshold is None:
-        said += f"Drawn: the {strongest} strongest edges of each graph"
+        said += f"Drawn: the {strongest} strongest edges" + (" of each graph" if len(graphs) > 1 else "")
     else:
         relative = "" if relative_threshold is None else f" ({relative_threshold:g} times the equal weight)"
         said += f"Drawn: edges that weigh more than {threshold:.3g}{relative}, their number in brackets"
+        said += f"; the heaviest edge weighs {heaviest:.3g}"
     said += f". An arrow ends at the joint that receives. Equal weights: 1/{joints} = {1 / joints:.3f}"
-    said += ", white in the matrices." if with_matrices else "."
+    said += f", white in the {'matrix' if len(graphs) == 1 else 'matrices'}." if with_matrices else "."
     figure = figures.new_figure(width, height + 0.45, f"{title}\n{said}", size=theme.TEXT)
     figure.set_layout_engine("constrained", h_pad=0.1)
     panels = figure.subplots(2 if with_matrices else rows, columns, squeeze=False)
@@ -122,6 +123,13 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> d
     order = np.argsort(-weights, axis=None, kind="stable")
     edges = [divmod(int(flat), len(weights)) for flat in order[: strongest if threshold is None else None]]
     return {edge: float(weights[edge]) for edge in edges if weights[edge] > (threshold or 0.0)}
+
+
+def _relative_threshold(graphs: list[np.ndarray], strongest: int) -> float:
+    """The multiple of the equal weight above which graphs have at most `strongest` edges on average."""
+    weights = np.sort(np.concatenate([_without_diagonal(graph).ravel() for graph in graphs]))[::-1]
+    cut = weights[min(strongest * len(graphs), len(weights) - 1)]
+    return math.ceil(100 * cut * len(graphs[0]) - 1e-9) / 100
 
 
 def _places(
@@ -204,11 +212,11 @@ def _draw_matrices(
 
 def _write_scale(figure: Figure, weights: list[float], pen: _Pen) -> None:
     """Add a legend of line widths: the lightest edge, the heaviest edge, and a weight between them."""
-    if not weights:
-        return
-    low, high = min(weights), max(weights)
-    show = figures.number_format([high])
-    steps = {show(weight): weight for weight in (low, (low + high) / 2, high)}
+    steps: dict[str, float] = {}
+    if weights:
+        low, high = min(weights), max(weights)
+        show = figures.number_format([high])
+        steps = {show(weight): weight for weight in (low, (low + high) / 2, high)}
     entries = [
         (f"weight {text}", {"color": theme.VERMILLION, **pen.look(weight)}) for text, weight in steps.items()
     ]

@@ -62,6 +62,8 @@ def bar_figure(
             axes.barh(middle, papers[name], height, linestyle=DASHED, zorder=2, **hollow)
             _write_at(axes, papers[name], middle, of_paper(show(papers[name])))
 
+    if not all(math.isnan(spread) for spread in spreads.values()):
+        label += "; ± standard deviation"
     frame_plot(axes, label, "", grid="x")
     axes.axvline(0, color=theme.INK, linewidth=0.8)
     axes.set_yticks(range(len(names)), written, fontsize=theme.TEXT, parse_math=False)

@@ -143,7 +143,7 @@ def write_below(axes: Axes, text: str) -> Text:
 
 def body_caption(scene: Scene, view: View, height: float) -> str:
     """The caption of drawn bodies, which states the up axis and the height of the bodies."""
-    height_text = f"height {number_format([height])(height)} ({scene.motion.skeleton.units})"
+    height_text = f"height {number_format([height])(height)} {scene.motion.skeleton.units}"
     return caption(scene, view.note, height_text)
 
 

@@ -95,7 +95,7 @@ def draw_embedding(
     columns = -(-len(looks) // _KEYS)
     figure = new_figure(WIDTH + 1.6 * columns, 5.0, title)
     axes = figure.subplots()
-    size = 34 if len(points) <= 500 else 14
+    size = np.clip(17_000 / max(len(points), 1), 14, 34)  # area of a marker
     named = {}
     for label in np.unique(y):
         color, marker, _ = looks[class_names[label]]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import Numbers, add_legend, checked, new_figure, save_figure
 from pyg_sybio.visualization.plots import DASHED, WIDTH, Look, frame_plot, looks_of, wrapped
 
@@ -74,7 +75,8 @@ def line_figure(
     looks = looks_of([*ours, *papers])
     drawn = [(wrapped(name), looks[name], line, False) for name, line in ours.items()]
     drawn += [(wrapped(of_paper(name)), looks[name], line, True) for name, line in papers.items()]
-    rows = sum(name.count("\n") + 1 for name, *_ in drawn)
+    bands = any(np.isfinite(line.deviation).any() for line in ours.values())
+    rows = sum(name.count("\n") + 1 for name, *_ in drawn) + 2 * bands
     figure = new_figure(WIDTH, max(3.7, 0.16 * rows + 0.04 * len(drawn) + 0.7), title)
     axes = figure.subplots()
     # Sorted by the last value, so that each name is near the end of its line.
@@ -85,11 +87,14 @@ def line_figure(
         last, label = (known[-1], name) if len(known) else (-math.inf, f"{name} (no value)")
         entries.append((last, label, handle))
     entries.sort(key=lambda entry: -entry[0])
+    keys = [entry[1:] for entry in entries]
+    if bands:
+        keys.append(("band: ± standard\ndeviation", Line2D([], [], color=theme.LIGHT_GREY, linewidth=7)))
 
     frame_plot(axes, x_label, y_label)
     _tick_values(axes, np.concatenate([line.x for _, _, line, _ in drawn]))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "handlelength": 3.4}
-    add_legend(axes, [entry[1:] for entry in entries], **place)
+    add_legend(axes, keys, **place)
     return save_figure(figure, path)
 
 

@@ -67,6 +67,7 @@ def draw_forecast(
     up: str | None = None,
     progress: bool = False,
     others: Mapping[str, Forecast] | None = None,
+    name: str = "prediction",
 ) -> str:
     """Draw observed frames, then the true future and the prediction on top of each other.
 
@@ -82,6 +83,7 @@ def draw_forecast(
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
         progress: Show a progress bar for videos.
         others: Names and other forecasts of the same motion, drawn in rows below. (default: none)
+        name: Name of the row of `forecast` if there are `others`.
 
     Returns:
         A remark for the user: which axis points up, or that angles are shown.
@@ -90,10 +92,10 @@ def draw_forecast(
         ValueError: If a video of angles is requested, `others` are given for a figure other than a strip of
             bodies, a time is not within the future, or a forecast has another shape.
     """
-    for name, other in (others or {}).items():
+    for row, other in (others or {}).items():
         if other.future.poses.shape != forecast.future.poses.shape:
             raise ValueError(
-                f"{name} predicts {list(other.future.poses.shape)} (persons, frames, joints, coordinates), "
+                f"{row} predicts {list(other.future.poses.shape)} (persons, frames, joints, coordinates), "
                 f"expected {list(forecast.future.poses.shape)} like the model that it is compared with"
             )
     if others and (forecast.observed.num_spatial == 0 or Path(path).suffix.lower() in _FILMS):
@@ -109,7 +111,7 @@ def draw_forecast(
     else:
         frames = sorted({forecast.frame_at(time) for time in times})
     shown = _spread(past, _OBSERVED_SHOWN) + [past + frame for frame in frames]
-    rows = {"prediction": scene} | {name: other.scene() for name, other in others.items()} if others else None
+    rows = {name: scene} | {row: other.scene() for row, other in others.items()} if others else None
     return _draw_scene(scene, path, np.array(shown), up, progress, rows)
 
 

@@ -4,6 +4,7 @@ Series differ in marker and line style as well as in colour. Plots are 900 pixel
 large enough to be read when they are shown 600 pixels wide.
 """
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -19,7 +20,10 @@ from pyg_sybio.visualization import theme
 WIDTH = 6.0  # inches
 
 # Yellow is left out: it is too pale for a line on white.
-_COLORS = (theme.BLUE, theme.VERMILLION, theme.GREEN, theme.PURPLE, theme.ORANGE, theme.SKY, theme.BLACK)
+_COLORS = (
+    *(theme.BLUE, theme.VERMILLION, theme.GREEN, theme.PURPLE, theme.ORANGE, theme.SKY, theme.BLACK),
+    *(theme.OLIVE, theme.WINE, theme.GREY, theme.INDIGO, theme.LIME, theme.BROWN),
+)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _Dashes = tuple[float, tuple[float, ...]]
 _STYLES: tuple[_Dashes | str, ...] = ("solid", (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1.2)))
@@ -38,7 +42,7 @@ class Look(NamedTuple):
 
 
 def looks_of(names: Iterable[str]) -> dict[str, Look]:
-    """A style for each name; the first 63 styles are distinct."""
+    """A style for each name; the first 13 differ in colour, and the first 117 are distinct."""
     return {
         name: Look(_COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)], _STYLES[i % len(_STYLES)])
         for i, name in enumerate(dict.fromkeys(names))
@@ -59,9 +63,13 @@ def frame_plot(axes: Axes, x_label: str, y_label: str, *, grid: Literal["x", "y"
     axes.set_axisbelow(True)
 
 
+class _Wrapper(textwrap.TextWrapper):
+    wordsep_re = re.compile(r"(\s+)|(?<=\w[/-])(?=\w)")  # also breaks paths after a slash
+
+
 def wrapped(text: str, letters: int = _NAME_LETTERS) -> str:
     """Wrap a text at a number of letters per line, and keep its line breaks."""
-    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, letters) or [""])
+    return "\n".join(line for part in text.split("\n") for line in _Wrapper(letters).wrap(part) or [""])
 
 
 def name_points(

@@ -39,7 +39,7 @@ def draw_rotations(motion: Motion, path: str | Path) -> Figure:
         ValueError: If the motion contains positions.
     """
     skeleton, rate, angles = motion.skeleton, motion.frame_rate, _angles(motion)
-    lines = caption(scene_of(motion), "angle of each joint from rest")
+    lines = caption(scene_of(motion), "colours show the angle by which each joint is rotated from rest")
     figure = new_figure(_WIDTH, 0.9 + _ROW * skeleton.num_joints * motion.num_persons, lines, size=theme.TEXT)
     panels = figure.subplots(motion.num_persons, sharex=True, squeeze=False)[:, 0]
     for person, axes in enumerate(panels):
@@ -85,7 +85,8 @@ def draw_rotation_forecast(
     said = ", ".join(
         f"{show(mean)}° at {forecast.milliseconds(frame):.0f} ms" for frame, mean in means.items()
     )
-    lines = caption(forecast.scene(), f"mean error of a joint {said}", ANGLES)
+    reading = "error: angle of the rotation from the predicted to the true one"
+    lines = caption(forecast.scene(), f"mean error of a joint {said}", reading)
 
     figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * persons, lines, size=theme.TEXT)
     shares = [past.num_frames + count, count, count]

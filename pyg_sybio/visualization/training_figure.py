@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import Array, add_legend, new_figure, save_figure, to_numpy
@@ -78,9 +78,9 @@ def draw_training(
     rows = math.ceil(len(panels) / columns)
     width = columns * _PANEL + 0.2
     key_columns = min(max(int(width / 1.9), 1), len(entries))
-    how = f"training: exponential mean, {smoothing:g}; faint and validation: " if smoothing else "values "
+    how = f"\nTraining curves are exponential means ({smoothing:g}) of the faint ones." if smoothing else ""
     keys = 0.3 * math.ceil(len(entries) / key_columns)
-    figure = new_figure(width, rows * _HEIGHT + keys + 0.1, f"{title} ({how}as logged)")
+    figure = new_figure(width, rows * _HEIGHT + keys + 0.1, f"{title}{how}")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -92,9 +92,11 @@ def draw_training(
         axes.set_title(name, fontsize=theme.TEXT + 1, color=theme.INK, parse_math=False)
         if logarithmic and "loss" in quantity and not any((curve.values <= 0).any() for curve in curves):
             axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            low, high = axes.get_ylim()
+            wide = high > 20 * low  # a narrow range has too few of these ticks
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(5))
             axes.yaxis.set_major_formatter("{x:g}")  # not as powers of ten
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.yaxis.set_minor_locator(NullLocator())
     for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
         axes.set_xlabel("optimiser step", fontsize=theme.TEXT)
     add_legend(figure, entries, loc="outside lower center", ncols=key_columns)

@@ -143,7 +143,7 @@ def test_means_of_classes_equal_a_loop(
     for name, graphs in own.items():
         torch.testing.assert_close(shown[name], sum(graphs) / len(graphs))
         torch.testing.assert_close(options["poses"][name], last[name])
-    assert "mean of each class over its 1 to 2 graphs of test" in options["title"]
+    assert "mean of 1 to 2 graphs of the test split per class" in options["title"]
 
     name = next(iter(own))
     plot("actional", trained.checkpoint, "--class", name, "--output", tmp_path / "b.svg")
@@ -182,7 +182,7 @@ def test_the_map_contains_the_graphs_of_all_clips(
     assert labels.tolist() == [int(clip.y) for clip in clips]
     assert tuple(names) == tuple(clips.class_names)
     np.testing.assert_array_equal(first, calls[1][0][0])  # the same seed gives the same map
-    assert "20 actional graphs of all 20 clips of test" in options["title"]
+    assert "20 actional graphs of all 20 clips of the test split" in options["title"]
     assert "(perplexity 3, seed 4)" in calls[2][1]["title"]
     assert "9 of 20 clips" in calls[2][1]["title"]
     assert "nearest other graph of the same class: " in capsys.readouterr().out
@@ -206,7 +206,9 @@ def test_forecasts_are_compared_in_rows(
     ((scene, _, shown, rows), _), ((_, _, _, none), _) = calls
     assert none is None
     own, still, again = rows.values()
-    assert list(rows)[:2] == ["prediction", "zero velocity"] and own is scene
+    first, second, third = rows
+    assert (first, second) == (f"prediction of {third}", "zero velocity")
+    assert own is scene
     np.testing.assert_array_equal(again.points, own.points)
     observed, _, predicted = still.points  # one person each
     for frame in shown[-2:]:
@@ -221,7 +223,7 @@ def test_predictions_are_drawn_in_every_file_type(
     for name, options in (("a.png", []), ("a.svg", ["--times", "40", "360"]), ("a.gif", []), ("a.html", [])):
         plot("prediction", trained.checkpoint, 2, *options, "--output", tmp_path / name)
     assert imread(tmp_path / "a.png").shape[1] > 900
-    assert [options["times"] for _, options in calls[:2]] == [[80, 160, 320], [40, 360]]
+    assert [options["times"] for _, options in calls[:2]] == [[80, 160, 320, 360], [40, 360]]
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 9 + 9
     checkpoint, clips = clips_of(trained)
@@ -289,7 +291,9 @@ def test_confusion_of_a_report_and_of_a_checkpoint_agree(
     assert cells == [expected, expected]
     assert list(calls[1][0][1]) == sorted(calls[1][0][1])
     right = sum(n for (true, guess), n in expected.items() if true == guess) / sum(expected.values())
-    assert f"on {sum(expected.values())} clips of test: accuracy {right:.1%}" in calls[0][1]["title"]
+    assert (
+        f"on {sum(expected.values())} clips of the test split: accuracy {right:.1%}" in calls[0][1]["title"]
+    )
     assert [options["written"] for _, options in calls] == ["percent", "clips"]
 
 
@@ -334,7 +338,8 @@ def test_training_curves_show_the_logged_values(
         assert dict(
             zip(curves[name].steps.tolist(), curves[name].values.tolist(), strict=True)
         ) == pytest.approx(expected, rel=1e-5)
-    assert list(calls[1][0][0]) == [str(trained.run), str(trained.run.parent)]
+    folder = trained.run.parent.name
+    assert list(calls[1][0][0]) == [f"{folder}/{trained.run.name}", folder]
     assert calls[1][1]["logarithmic"] is True
 
 

@@ -232,6 +232,12 @@ def test_the_player_draws_the_bones(tmp_path: Path) -> None:
     assert drawn["time"] == "0.20 s"  # a quarter of a second at 10 Hz
     poses = view_of(motion).project(motion.poses[0].double().numpy())
     scales = []
+    ground, drawn["first"] = drawn["first"][:4], drawn["first"][4:]
+    drawn["later"] = drawn["later"][4:]
+    # The camera looks horizontally at the ground, which is a line at the height of the lowest joint.
+    assert {color for color, *_ in ground} == {"#d9d9d9"}
+    lowest = max(end for _, _, y1, _, y2 in drawn["first"] for end in (y1, y2))
+    assert min(y for _, _, *ys in ground for y in (ys[0], ys[2])) >= lowest - 1e-6
     for lines, frame in ((drawn["first"], 0), (drawn["later"], 2)):
         assert [color for color, *_ in lines] == ["#222222"] * 2 + [BLUE, ORANGE] * 2
         for (_, *ends), (a, b) in zip(lines, STICK.bone_pairs, strict=True):
@@ -242,5 +248,6 @@ def test_the_player_draws_the_bones(tmp_path: Path) -> None:
             np.testing.assert_allclose(step / scales[0], true, atol=2e-3)
     np.testing.assert_allclose(scales, scales[0], rtol=5e-3)
     # A quarter turn to the side does not change heights, but it does change the rest.
+    drawn["turned"] = drawn["turned"][4:]
     assert [line[2] for line in drawn["turned"]] == pytest.approx([line[2] for line in drawn["later"]])
     assert [line[1] for line in drawn["turned"]] != pytest.approx([line[1] for line in drawn["later"]])

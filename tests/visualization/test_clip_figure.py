@@ -131,7 +131,7 @@ def test_heights_are_kept_and_horizontal_motion_is_removed() -> None:
         ]
         np.testing.assert_allclose(np.diff(middles, axis=0), [[0, 0.01]] * 4, atol=1e-6)
     # The height of the bodies, 1.8 m, plus 4 cm by which they rise.
-    assert f"height{NBSP}1.84{NBSP}(m)" in figure_of(still).get_suptitle()
+    assert f"height{NBSP}1.84{NBSP}m" in figure_of(still).get_suptitle()
 
 
 def test_the_ground_is_at_the_feet_of_a_wide_scene() -> None:
@@ -162,7 +162,7 @@ def test_texts_do_not_overlap(num_persons: int, num_frames: int) -> None:
         "view 2",
         "10 Hz",
         "up is y",
-        "(m)",
+        " m",
     ):
         assert fact.replace(" ", NBSP) in title
     written = [text for axes in figure.axes for text in axes.texts]

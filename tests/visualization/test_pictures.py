@@ -173,15 +173,35 @@ def test_a_threshold_above_every_edge_becomes_relative_to_equal_weights(tmp_path
     graph = np.full((25, 25), 0.9 / 25)
     graph[3, 7], graph[4, 7] = 0.1, 0.05
     said = []
-    for options in ({"threshold": 0.5}, {"relative_threshold": 1.5}, {"relative_threshold": 1.2}):
+    for options in (
+        {"threshold": 0.5, "strongest": 1},
+        {"relative_threshold": 1.5},
+        {"relative_threshold": 1.2},
+        {"relative_threshold": 3},
+    ):
         figure = draw_actional(load_skeleton("ntu25"), {"a": graph}, tmp_path / "a.png", **options)
         said.append((figure.axes[0].get_title(), " ".join(figure.get_suptitle().split())))
-    assert [title for title, _ in said] == ["a (1)", "a (1)", "a (2)"]
-    assert "No edge weighs more than 0.5, the heaviest 0.1. Drawn: edges" in said[0][1]
-    assert "more than 0.06 (1.5 times the equal weight)" in said[0][1]
+    assert [title for title, _ in said] == ["a (1)", "a (1)", "a (2)", "a (0)"]
+    assert "No edge weighs more than 0.5. Drawn: edges" in said[0][1]
+    # The second heaviest edge weighs 0.05, which is 1.25 times the equal weight.
+    assert "more than 0.05 (1.25 times the equal weight)" in said[0][1]
+    assert "more than 0.06 (1.5 times the equal weight)" in said[1][1]
+    assert all("the heaviest edge weighs 0.1." in words for _, words in said)
     assert "No edge" not in said[1][1]
     assert "more than 0.048 (1.2 times the equal weight)" in said[2][1]
-    assert "Equal weights: 1/25 = 0.040, white in the matrices" in said[2][1]
+    assert "Equal weights: 1/25 = 0.040, white in the matrix." in said[2][1]
     norm = figure.axes[1].images[0].norm
     assert (norm.vmin, norm.vcenter, norm.vmax) == pytest.approx((0.02, 0.04, 0.1))
     draw_actional(load_skeleton("ntu25"), {"a": np.full((25, 25), 0.04)}, tmp_path / "a.png", threshold=0.5)
+
+
+@pytest.mark.parametrize("largest", [0.3, 0.05])
+def test_a_cut_relative_to_equal_weights_shows_few_edges(tmp_path: Path, largest: float) -> None:
+    rng = np.random.default_rng(0)
+    graphs = {name: rng.uniform(0, largest, (25, 25)) for name in "abcd"}
+    figure = draw_actional(load_skeleton("ntu25"), graphs, tmp_path / "a.png", threshold=0.5)
+    drawn = [len(arrows_of(axes)) for axes in figure.axes[:4]]
+    assert 24 <= sum(drawn) <= 48
+    assert [axes.get_title() for axes in figure.axes[:4]] == [
+        f"{name} ({n})" for name, n in zip("abcd", drawn, strict=True)
+    ]

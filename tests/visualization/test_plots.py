@@ -308,7 +308,7 @@ def test_bars_show_values_labels_and_spread(tmp_path: Path) -> None:
     assert axes.texts[0].xy == pytest.approx((87.312 + 0.42, 0))
     (bars,) = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
     np.testing.assert_allclose(bars[2][0].get_segments()[0][:, 0], [86.892, 87.732])
-    assert axes.get_xlabel() == "accuracy (%)"
+    assert axes.get_xlabel() == "accuracy (%); ± standard deviation"
 
 
 def test_references_of_bars_are_hollow_and_labelled(tmp_path: Path) -> None:
