@@ -357,9 +357,10 @@ def test_axes_name_the_error() -> None:
     measured = Measured(["full"], records)
     paper = {"CMU Mocap": {"full": 0.3}}
     assert (
-        Column("error", MOTION_ERROR, paper=paper).label(measured) == "error (angle_mae) (paper: CMU Mocap)"
+        Column("error", MOTION_ERROR, paper=paper).label(measured)
+        == "error (angle_mae, rad) (paper: CMU Mocap)"
     )
-    assert Column("error", MOTION_ERROR).label(measured) == "error (angle_mae)"
+    assert Column("error", MOTION_ERROR).label(measured) == "error (angle_mae, rad)"
     assert Column("top-1, %", "top1").label(measured) == "top-1, %"
 
 
