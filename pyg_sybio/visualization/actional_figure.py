@@ -81,7 +81,8 @@ def draw_actional(
 
     # Lines are thinner if there are many.
     crowd = max(len(drawn) for drawn in edges.values()) / _FEW
-    pen = _Pen(1 / joints, heaviest, 2.6 / math.sqrt(max(crowd, 1.0)))
+    lightest = min((weight for drawn in edges.values() for weight in drawn.values()), default=1 / joints)
+    pen = _Pen(max(lightest, 1 / joints), heaviest, 2.6 / math.sqrt(max(crowd, 1.0)))
 
     with_matrices = len(graphs) <= _WITH_MATRICES
     rows = math.ceil(len(graphs) / _COLUMNS)
@@ -155,10 +156,10 @@ def _without_diagonal(graph: np.ndarray) -> np.ndarray:
 
 
 class _Pen(Normalize):
-    """Line widths and opacities for weights between the equal weight and the heaviest edge."""
+    """Line widths and opacities for weights between the lightest drawn edge, or the equal weight, and the heaviest."""
 
-    def __init__(self, equal: float, heaviest: float, largest: float) -> None:
-        super().__init__(equal, max(heaviest, equal + 1e-12), clip=True)
+    def __init__(self, lightest: float, heaviest: float, largest: float) -> None:
+        super().__init__(lightest, max(heaviest, lightest + 1e-12), clip=True)
         self.largest = largest  # width of the heaviest edge, in points
 
     def look(self, weight: float) -> dict[str, Any]:

@@ -86,8 +86,9 @@ def forecast_file(
     if preparation.notices:
         raise ValueError(f"a forecast of {path} cannot be compared with it: it {preparation.notices[0]}")
     recorded = trained.read(path, entry)
+    source = recorded.source or str(path)
     if recorded.num_frames < 2:
-        raise ValueError(f"{recorded.source} has one frame, expected one to observe and one to compare with")
+        raise ValueError(f"{source} has one frame, expected one to observe and one to compare with")
     motion, num_future = at_rate(recorded, preparation.frame_rate), trained.model.num_future
     split = max(motion.num_frames - num_future, math.ceil(motion.num_frames / 2))
     prediction = trained.predict(motion.frames(slice(0, split)))
@@ -115,7 +116,7 @@ def forecast_file(
     remarks = [] if recorded.label is None else [f"class {recorded.label}"]
     if prediction.label is not None:
         remarks.append(_recognised(*prediction.ranked()[0]))
-    forecast = Forecast(observed, future, predicted, title=Path(recorded.source).name, remarks=tuple(remarks))
+    forecast = Forecast(observed, future, predicted, title=Path(source).name, remarks=tuple(remarks))
     return forecast, rate_notices(recorded.frame_rate, preparation.frame_rate)
 
 
