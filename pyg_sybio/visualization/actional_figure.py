@@ -156,7 +156,7 @@ def _without_diagonal(graph: np.ndarray) -> np.ndarray:
 
 
 class _Pen(Normalize):
-    """Line widths and opacities for weights between the lightest drawn edge, or the equal weight, and the heaviest."""
+    """Line widths and opacities of edges, from the lightest drawn one to the heaviest."""
 
     def __init__(self, lightest: float, heaviest: float, largest: float) -> None:
         super().__init__(lightest, max(heaviest, lightest + 1e-12), clip=True)

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from pyg_sybio.visualization import theme
 from pyg_sybio.visualization.figures import add_legend, bare, new_figure, number_format
 from pyg_sybio.visualization.pose import ERROR, PoseArtist
-from pyg_sybio.visualization.scene import Key, Scene
+from pyg_sybio.visualization.scene import Key, Scene, unit_of
 from pyg_sybio.visualization.view import View
 
 _MAX_WIDTH, _CELL_HEIGHT, _CELL_GAP = 16.0, 2.6, 0.1  # inches
@@ -143,7 +143,7 @@ def write_below(axes: Axes, text: str) -> Text:
 
 def body_caption(scene: Scene, view: View, height: float) -> str:
     """The caption of drawn bodies, which states the up axis and the height of the bodies."""
-    height_text = f"height {number_format([height])(height)} {scene.motion.skeleton.units}"
+    height_text = f"height {number_format([height])(height)} {unit_of(scene.motion)}"
     return caption(scene, view.note, height_text)
 
 

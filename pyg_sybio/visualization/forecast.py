@@ -11,7 +11,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.models.baselines import ZeroVelocity
 from pyg_sybio.visualization.figures import number_format, to_numpy
 from pyg_sybio.visualization.pose import ERROR, OBSERVED, PREDICTED, TRUTH
-from pyg_sybio.visualization.scene import Key, Scene
+from pyg_sybio.visualization.scene import Key, Scene, unit_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ class Forecast:
         """Time of each future frame, and the mean error of its joints on a second line."""
         by_frame = [errors[np.isfinite(errors)] for errors in self.errors.swapaxes(0, 1)]
         means = [float(errors.mean()) if len(errors) else math.nan for errors in by_frame]
-        show, unit = number_format(means), self.observed.skeleton.units
+        show, unit = number_format(means), unit_of(self.observed)
         said = ["not recorded" if math.isnan(mean) else f"mean error {show(mean)} {unit}" for mean in means]
         return [f"+{self.milliseconds(frame):.0f} ms\n{text}" for frame, text in enumerate(said)]
 

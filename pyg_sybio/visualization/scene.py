@@ -83,6 +83,12 @@ def scene_of(motion: Motion) -> Scene:
     )
 
 
+def unit_of(motion: Motion) -> str:
+    """The unit of the positions, such as m or mm; in brackets if it is described in words."""
+    units = motion.skeleton.units
+    return f"({units})" if " " in units else units
+
+
 def _side_keys(motion: Motion) -> Iterator[Key]:
     """Legend entries for the colours of persons and sides."""
     for person, colors in enumerate(person_colors(motion.num_persons), 1):

@@ -309,10 +309,13 @@ def test_observation_draws_saved_results_and_the_accuracies_of_evaluate(
     results = tmp_path / "observation-r.csv"
     results.write_text(header + "".join(rows) + "r,0x,all,0,test,parameters,,,5\n")
     calls = spied(monkeypatch, line_figure, "line_figure")
-    plot("observation", results, trained.checkpoint, "--output", tmp_path / "a.png")
+    shared = tmp_path / "walk" / "model"
+    shared.parent.mkdir()
+    assert main(["export", "pretrained", trained.checkpoint, "--output", str(shared)]) == 0
+    plot("observation", results, trained.checkpoint, shared, "--output", tmp_path / "a.png")
     series = calls[0][0][0]
     name = f"run/{trained.run.name}"
-    assert list(series) == ["all", name]
+    assert list(series) == ["all", name, "walk/model"]  # a folder is named after itself
     np.testing.assert_allclose(series["all"].x, [0.25, 1])
     np.testing.assert_allclose(series["all"].mean, [12.5 + 5, 50 + 5])
     np.testing.assert_allclose(series["all"].deviation, [10 / np.sqrt(2)] * 2)

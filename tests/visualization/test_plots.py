@@ -23,6 +23,7 @@ from matplotlib.text import Text
 from pyg_sybio.visualization.bar_figure import bar_figure, scatter_figure
 from pyg_sybio.visualization.confusion_figure import confusion_figure
 from pyg_sybio.visualization.line_figure import Series, line_figure
+from pyg_sybio.visualization.plots import wrapped
 from pyg_sybio.visualization.reliability_figure import reliability_figure
 from pyg_sybio.visualization.theme import BLUE, VERMILLION
 
@@ -182,6 +183,12 @@ def test_names_are_not_formulas(tmp_path: Path) -> None:
         assert not any(text.get_parse_math() for text in shown if "$" in text.get_text())
 
 
+def test_long_paths_are_wrapped_after_a_slash() -> None:
+    assert wrapped("nw_ucla_slim/6c22ffea8e5d", 24) == "nw_ucla_slim/\n6c22ffea8e5d"
+    assert wrapped("two words\nand 1/2", 24) == "two words\nand 1/2"
+    assert wrapped("x" * 30, 24) == "x" * 24 + "\n" + "x" * 6
+
+
 # Lines ----------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +205,7 @@ def test_lines_and_bands_show_the_given_values(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.ptp(band[band[:, 0] == at][:, 1]), 2 * deviation)
         np.testing.assert_allclose(np.unique(band[band[:, 0] == at][:, 1]).mean(), value)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("horizon (ms)", "error (rad)")
+    assert set(legend_of(figure)) == {"full", "zero velocity", "band: ± standard deviation"}
     # Steps of 80 ms up to 400 ms leave space for every tick label.
     assert [label.get_text() for label in axes.get_xticklabels()] == ["80", "160", "320", "400"]
 
@@ -207,7 +215,8 @@ def test_lines_differ_in_more_than_colour(tmp_path: Path) -> None:
     figure = draw_lines(tmp_path / "a.png", series)
     lines = figure.axes[0].get_lines()
     without_colour = {(line.get_marker(), line.get_linestyle()) for line in lines[:7]}
-    assert len({line.get_color() for line in lines[:7]}) == len(without_colour) == 7
+    assert len(without_colour) == 7
+    assert len({line.get_color() for line in lines[:13]}) == 13
     looks = {(line.get_color(), line.get_marker(), str(line._dash_pattern)) for line in lines}
     assert len(looks) == 20
 
