@@ -1,6 +1,5 @@
 """The strip of frames: positions and colours of the bones, and the texts next to them."""
 
-import dataclasses
 from dataclasses import replace
 from itertools import combinations, cycle
 from pathlib import Path
@@ -133,7 +132,7 @@ def test_heights_are_kept_and_horizontal_motion_is_removed() -> None:
         np.testing.assert_allclose(np.diff(middles, axis=0), [[0, 0.01]] * 4, atol=1e-6)
     # The height of the bodies, 1.8 m, plus 4 cm by which they rise.
     assert f"height{NBSP}1.84{NBSP}m" in figure_of(still).get_suptitle()
-    in_words = still.replace(skeleton=dataclasses.replace(still.skeleton, units="the file's unit"))
+    in_words = still.replace(skeleton=replace(still.skeleton, units="the file's unit"))
     assert f"1.84{NBSP}(the{NBSP}file's{NBSP}unit)" in figure_of(in_words).get_suptitle()
 
 
