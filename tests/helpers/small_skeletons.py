@@ -20,8 +20,12 @@ SHIPPED = {
     "ucla20": 20,
     "utd20": 20,
     "sbu15": 15,
+    "h36m17": 17,
+    "smpl22": 22,
+    "halpe26": 26,
+    "coco133": 133,
 }
-SHIPPED_AND_USED = [*SHIPPED, "h36m32:used", "cmu38:used"]
+SHIPPED_AND_USED = [*SHIPPED, "h36m32:used", "cmu38:used", "coco133:body"]
 
 
 def document(**changes: Any) -> dict[str, Any]:

@@ -20,12 +20,25 @@ def test_shipped_skeleton_is_valid_connected_and_complete(name: str) -> None:
     assert skeleton.name == name
     assert skeleton.num_joints == SHIPPED[name]
     assert set(hops_from(skeleton, 0)) == set(range(skeleton.num_joints))
-    assert skeleton.num_parts == (6 if name == "hand21" else 10)
+    assert skeleton.num_parts == {"hand21": 6, "coco133": 13}.get(name, 10)
     assert sorted(joint for part in skeleton.parts.values() for joint in part) == sorted(skeleton.joints)
     assert skeleton.num_features == COORDINATES[skeleton.coordinates]
     assert skeleton.description
     assert skeleton.source
-    assert set(skeleton.subsets) == ({"used"} if skeleton.coordinates == "expmap" else set())
+    subsets = {"used"} if skeleton.coordinates == "expmap" else set()
+    assert set(skeleton.subsets) == ({"body", "body_and_feet"} if name == "coco133" else subsets)
+
+
+def test_the_body_of_coco133_is_coco17() -> None:
+    body, coco17 = load_skeleton("coco133:body"), load_skeleton("coco17")
+    for field in ("joints", "bones", "parts", "part_bones", "mirror", "center", "coordinates", "units"):
+        assert getattr(body, field) == getattr(coco17, field), field
+
+
+def test_h36m17_names_the_joints_that_lifting_methods_keep_of_the_32() -> None:
+    removed = {4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31}  # as VideoPose3D removes them
+    of_32 = load_skeleton("h36m32").joints
+    assert load_skeleton("h36m17").joints == tuple(of_32[k] for k in range(32) if k not in removed)
 
 
 @pytest.mark.parametrize("name", SHIPPED_AND_USED)
