@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli import options
+from pyg_sybio.cli.errors import note
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 _SKELETON = "skeleton of the files, or with the joints to select (default: as stored in the files)"
@@ -73,6 +74,8 @@ def show(args: argparse.Namespace) -> None:
     motions = read_motions(args.file, skeleton=_skeleton(args.skeleton))
     motion = _entry(motions, args.entry or 0, args.file)
     print(motion)
+    for notice in motion.notes:
+        note(f"{args.file} {notice}")
     shown = {"num_frames": args.frames, "up": args.up, "angles": args.angles}
     print(draw_motion(motion, output, **shown, progress=True))
     if args.entry is None and next(motions, None) is not None:

@@ -34,6 +34,8 @@ class Motion:
         ids: Other properties of the recording, such as `subject`, `view`, `setup`, `style`, as text.
         tracks: The tracker's number of each person. (default: 0, 1, ...)
         source: The origin of the motion: a file, or a file and an entry in it.
+        notes: What a reader has decided because the file does not say it; each follows the name of the file,
+            such as "is read as x, y, score of coco17".
         check_values: Whether to check every value. False saves most of the time for values that are known to
             be valid, such as a selection from a motion; shapes are always checked.
 
@@ -57,6 +59,7 @@ class Motion:
     ids: Mapping[str, str] = field(default_factory=dict)
     tracks: tuple[int, ...] = ()
     source: str = ""
+    notes: tuple[str, ...] = ()
     check_values: InitVar[bool] = True
 
     def __post_init__(self, check_values: bool) -> None:

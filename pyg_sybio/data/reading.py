@@ -9,9 +9,10 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.amc import read_amc
 from pyg_sybio.data.readers.annotations import read_annotations
 from pyg_sybio.data.readers.bvh import read_bvh
+from pyg_sybio.data.readers.detections import has_detections
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays
-from pyg_sybio.data.readers.keypoints import read_keypoints
+from pyg_sybio.data.readers.keypoints import FRAME_FILES, frame_files, read_keypoints
 from pyg_sybio.data.readers.kinetics import read_kinetics
 from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz
 from pyg_sybio.data.readers.npz_file import NpzFile
@@ -23,7 +24,7 @@ from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 FORMATS = {
     ".npz": "'poses' and related arrays, or x_train, y_train, x_test and y_test",
-    ".json": "'poses' and related fields, Kinetics-Skeleton, NW-UCLA, or keypoints",
+    ".json": "'poses' and related fields, Kinetics-Skeleton, NW-UCLA, or the keypoints of a detector",
     ".npy": "keypoints",
     ".pkl": "annotations of many clips, as toolboxes share them",
     ".skeleton": "NTU RGB+D",
@@ -32,9 +33,6 @@ FORMATS = {
     ".txt": "exponential maps, 117 (CMU Mocap) or 99 (Human3.6M) values per line",
 }
 """The formats, by suffix."""
-
-FRAME_FILES = "*_keypoints.json"
-"""The files in a folder written by OpenPose, one per frame; the folder is read as one motion."""
 
 # Values per line -> skeleton.
 _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
@@ -84,8 +82,8 @@ def is_readable(path: str | Path) -> bool:
 
 def _format(path: Path) -> Read:
     if path.is_dir():
-        if next(path.glob(FRAME_FILES), None) is None:
-            raise ValueError(f"{path} is a folder, expected {FRAME_FILES} in it, or a file")
+        if not frame_files(path):
+            raise ValueError(f"{path} is a folder, expected {FRAME_FILES} of OpenPose in it, or a file")
         return read_keypoints
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected {_expected()}")
@@ -109,7 +107,7 @@ def _json_format(path: Path, document: Any) -> Read:
         return _named(read_nw_ucla)
     if "data" in keys:
         return _named(read_kinetics)
-    if isinstance(document, list):
+    if isinstance(document, list) or has_detections(document):
         return read_keypoints
     raise ValueError(f"{path} has {_listed(keys)}, expected {FORMATS['.json']}")
 

@@ -195,7 +195,11 @@ class Trained:
             frame_rate=prepared.observed.frame_rate or preparation.frame_rate,
             recorded=recorded,
             prepared=prepared,
-            notices=rate_notices(recorded.frame_rate, preparation.frame_rate) + preparation.notices,
+            notices=(
+                *rate_notices(recorded.frame_rate, preparation.frame_rate),
+                *preparation.notices,
+                *recorded.notes,
+            ),
         )
 
     def _check_length(self, recorded: Motion) -> None:

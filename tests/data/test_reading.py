@@ -46,7 +46,7 @@ Frame Time: 0.04
 0 91 0 11 21 31 4 5 6
 """
 RNG = np.random.default_rng(0)
-POSE = RNG.uniform(0.1, 1, (3, 17, 3)).round(3)
+POSE = RNG.uniform(0.1, 1, (3, 17, 3)).round(3) * [640, 640, 1]
 
 
 def _write(folder: Path, name: str) -> Path:
@@ -218,7 +218,7 @@ def test_other_arrays_and_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file .*b.npz: expected one of .npz"):
         read_motion(tmp_path / "b.npz")
     assert not is_readable(tmp_path / "b.npz") and not is_readable(tmp_path)
-    with pytest.raises(ValueError, match=r"is a folder, expected \*_keypoints.json in it, or a file"):
+    with pytest.raises(ValueError, match=r"is a folder, expected \*_keypoints.json of OpenPose in it"):
         read_motion(tmp_path)
 
 

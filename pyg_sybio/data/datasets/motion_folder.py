@@ -16,7 +16,8 @@ from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.folder_walk import paths_below
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.natural_order import natural
-from pyg_sybio.data.reading import FORMATS, FRAME_FILES, is_readable, read_motions
+from pyg_sybio.data.readers.keypoints import frame_files
+from pyg_sybio.data.reading import FORMATS, is_readable, read_motions
 from pyg_sybio.data.store.files import ClipInfo
 from pyg_sybio.data.store.fingerprint import listing
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
@@ -177,7 +178,8 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
     found: list[Path] = []
     others: Counter[str] = Counter()
     paths = paths_below(root, expected="expected one of motion files")
-    frames = {path.parent for path in paths if path.match(FRAME_FILES)}
+    folders = {path.parent for path in paths if path.suffix == ".json"} - {root}
+    frames = {folder for folder in folders if frame_files(folder)}
     for path in paths:
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
         if hidden or path.resolve() in left_out or path.parent in frames:

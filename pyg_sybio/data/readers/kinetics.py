@@ -12,6 +12,7 @@ import numpy as np
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.nested import entry_of, shown, to_array
 from pyg_sybio.data.readers.people import listed_motion
+from pyg_sybio.data.readers.reading_of import Reading
 from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import load_skeleton
 
@@ -26,8 +27,9 @@ def read_kinetics(path: str | Path) -> Motion:
     `{"frame_index": 1, "skeleton": [{"pose": [x0, y0, x1, ...], "score": [s0, s1, ...]}]}`. Coordinates are
     not changed, 0 to 1 across the image. A joint with score 0 was not found, and is not present.
 
-    The people of a frame have no identity from one frame to the next (:func:`listed_motion`). Frames are
-    counted from 1, or from 0 in a file with a frame 0, to the last one that is listed.
+    The people of a frame have no identity from one frame to the next, and are matched by distance
+    (:func:`listed_motion`). Frames are counted from 1, or from 0 in a file with a frame 0, to the last one
+    that is listed.
 
     The label is None if its index is negative, which stands for an unknown class.
 
@@ -44,23 +46,24 @@ def read_kinetics(path: str | Path) -> Motion:
     label = entry_of(document, "label", str, str(path))
     label_index = entry_of(document, "label_index", int, str(path))
     people: dict[str, Any] = {}  # by the place in the file
-    counts: list[tuple[int, int]] = []
+    frames: list[int] = []  # of the people
+    first, last = 1, -1
     for place, entry in enumerate(entry_of(document, "data", list, str(path))):
         where = f"{path}, 'data'[{place}]"
         index = entry_of(entry, "frame_index", int, where)
-        least = counts[-1][0] + 1 if counts else 0
-        if index < least:
-            raise ValueError(f"{where} has 'frame_index' {index}, expected at least {least}")
+        if index <= last:
+            raise ValueError(f"{where} has 'frame_index' {index}, expected at least {last + 1}")
         in_frame = entry_of(entry, "skeleton", list, where)
         people |= {f"{where}['skeleton'][{k}]": person for k, person in enumerate(in_frame)}
-        counts.append((index, len(in_frame)))
-    if not counts:
+        frames += [index] * len(in_frame)
+        first, last = min(first, index), index
+    if last < 0:
         raise ValueError(f"{path} has no frame in 'data', expected at least one")
-    first = min(1, counts[0][0])
     return listed_motion(
         _keypoints(people),
-        [(index - first, count) for index, count in counts],
-        skeleton=SKELETON,
+        [frame - first for frame in frames],
+        num_frames=last + 1 - first,
+        reading=Reading(SKELETON, "xys"),
         where=str(path),
         label=None if label_index < 0 else label,
         frame_rate=FRAME_RATE,

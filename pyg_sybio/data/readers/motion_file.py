@@ -5,11 +5,11 @@ field           shape or type               meaning
 =============== =========================== ===========================================================
 ``poses``       `[T, M, D]` or              joints in the order and the units of the skeleton; a joint that
                 `[P, T, M, D]`              was not recorded is NaN in all features (JSON: ``null``). The
-                                            only required field
+                                            only required field. With ``xy+score``, so is one with score 0
 ``skeleton``    text (JSON: or an object)   a shipped name such as ``"coco17"``, or a whole skeleton as in
                                             ``skeletons/schema.json``
 ``present``     booleans `[(P,) T, M]`      which joints were recorded, instead of NaN; the others are zero
-``confidence``  `[(P,) T, M]`               confidence of the detector in each joint, from 0 upwards
+``confidence``  `[(P,) T, M]`               score of the detector for each joint, from 0 (not seen) upwards
 ``translation`` `[(P,) T, 3]`               path of the root, for exponential maps only
 ``frame_rate``  number                      frames per second
 ``label``       text                        the class
@@ -127,6 +127,10 @@ def _motion(
     if poses.ndim == 3:
         arrays = {name: array[None] for name, array in arrays.items()}
     poses, present = _missing(arrays["poses"], arrays.get("present"), skeleton, path)
+    scores = poses[..., 2] if skeleton.coordinates == "xy+score" else arrays.get("confidence")
+    if scores is not None and scores.shape == present.shape:  # Motion reports another shape
+        present = present & (scores != 0)
+        poses = np.where(scores[..., None] == 0, poses.dtype.type(0), poses)
     arrays |= {"poses": poses, "present": present}
     fields: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:

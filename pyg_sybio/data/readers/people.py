@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,12 @@ import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.matching import persons_of
+from pyg_sybio.data.readers.reading_of import Reading
 from pyg_sybio.skeleton import Skeleton
 
 MAX_VALUES = 2**22
 """Largest number of values (16 MiB) of a motion in which most entries are empty."""
-
-KEYPOINT_WIDTHS = {"xyz": (3, 4), "xy": (2, 3), "xy+score": (3,)}
-"""Possible numbers of values per keypoint, by the coordinates of the skeleton."""
 
 
 def spread(
@@ -27,6 +25,7 @@ def spread(
     num_persons: int,
     num_frames: int,
     where: str,
+    empty: float = 0.0,
 ) -> Tensor:
     r"""An array with the values of the listed persons, and zeros where no person is listed.
 
@@ -37,6 +36,7 @@ def spread(
         num_persons: `P`, at least 1.
         num_frames: `T`, at least 1.
         where: The file, for errors.
+        empty: The value where no person is listed.
 
     Shapes:
         - **values:** `[entries, M, K]`
@@ -51,7 +51,7 @@ def spread(
     if size > max(MAX_VALUES, 32 * values.size):
         found = f"{len(values)} poses for {num_persons} persons in {num_frames} frames"
         raise ValueError(f"{where} has {found}, expected a person in most frames")
-    placed = torch.zeros(shape)
+    placed = torch.full(shape, empty)
     placed[list(persons), list(frames)] = torch.from_numpy(values.astype(np.float32))
     return placed
 
@@ -63,38 +63,32 @@ def check_coordinates(skeleton: Skeleton, expected: Sequence[str], where: str) -
         raise ValueError(f"{found}, expected {' or '.join(map(repr, expected))} for {where}")
 
 
-def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields: Any) -> Motion:
-    r"""A motion from the keypoints of a detector, each with or without a confidence.
+def keypoint_motion(values: Tensor, *, reading: Reading, where: str, **fields: Any) -> Motion:
+    r"""A motion from the keypoints of a detector, each with or without a score.
 
-    A keypoint with a `nan`, or with confidence 0, is not present.
+    A keypoint with a NaN, or with score 0, is not present. Without scores, neither is a keypoint at the
+    origin of an image, unless a coordinate is negative: in centred poses, the origin is a valid position.
 
     Args:
-        values: Coordinates, followed by the confidence if there is one.
-        skeleton: The skeleton; with coordinates `xy+score`, the score is the confidence.
+        values: The keypoints.
+        reading: What they are.
         where: The file, for errors.
         fields: The other fields of the :class:`~pyg_sybio.data.motion.Motion`.
 
     Shapes:
-        - **values:** `[P, T, M, C]`; C is 3 for `xy+score`, and the number of coordinates or one more for
-          `xyz` and `xy`
+        - **values:** `[P, T, M, C]`
 
     Raises:
-        ValueError: If joints or features do not fit the skeleton, a value is infinite, or a confidence
-            negative.
+        ValueError: If a value is infinite, or a score negative.
     """
-    check_coordinates(skeleton, tuple(KEYPOINT_WIDTHS), where)
-    widths = KEYPOINT_WIDTHS[skeleton.coordinates]
-    num_joints, width = values.shape[-2:]
-    if num_joints != skeleton.num_joints or width not in widths:
-        raise ValueError(
-            f"{where} has {num_joints} keypoints of {width} values, expected {skeleton.num_joints} of "
-            f"{' or '.join(map(str, widths))} for skeleton '{skeleton.name}' ({skeleton.coordinates})"
-        )
+    skeleton, scored = reading.skeleton, "s" in reading.columns
     present = ~values.isnan().any(-1)
     confidence = None
-    if width > skeleton.num_spatial:
-        confidence = values[..., skeleton.num_spatial].nan_to_num(0.0)
+    if scored:
+        confidence = values[..., reading.columns.index("s")].nan_to_num(0.0)
         present &= confidence != 0
+    elif skeleton.num_spatial == 2 and not (values < 0).any():
+        present &= (values != 0).any(-1)
     for wrong, what in (
         (values.isinf().any(-1), "finite numbers"),
         (values.new_zeros(()).bool() if confidence is None else confidence < 0, "a confidence of at least 0"),
@@ -104,40 +98,59 @@ def keypoint_motion(values: Tensor, *, skeleton: Skeleton, where: str, **fields:
             found = ", ".join(f"{value:g}" for value in values[person, frame, joint].tolist())
             place = f"person {person}, frame {frame}, joint '{skeleton.joints[joint]}'"
             raise ValueError(f"{where} has {found} for {place}, expected {what}")
+    if skeleton.coordinates == "xy+score" and not scored:
+        values = torch.cat([values, torch.ones_like(values[..., :1])], dim=-1)
     poses = values[..., : skeleton.num_features].masked_fill(~present[..., None], 0.0)
     if confidence is not None:
         confidence = confidence.masked_fill(~present, 0.0)
-    fields |= {"present": present, "confidence": confidence, "source": where}
+    notes = tuple(note for note in (reading.note, *fields.pop("notes", ())) if note)
+    fields |= {"present": present, "confidence": confidence, "source": where, "notes": notes}
     return Motion(poses=poses, skeleton=skeleton, **fields)
 
 
 def listed_motion(
-    values: np.ndarray, counts: Sequence[tuple[int, int]], *, skeleton: Skeleton, where: str, **fields: Any
+    values: np.ndarray,
+    frames: Sequence[int],
+    *,
+    num_frames: int,
+    reading: Reading,
+    where: str,
+    ids: Sequence[int | None] = (),
+    **fields: Any,
 ) -> Motion:
-    r"""A motion from the people of each frame, for formats in which people have no identity across frames.
+    r"""A motion from a list of people.
 
-    Person `k` of the motion is the person at index `k` in each frame. The number of persons is the largest
-    number in a frame, and at least one. A frame that is not listed contains no person.
+    People are told apart by :func:`~pyg_sybio.data.readers.matching.persons_of`. The motion has at least one
+    person. A frame without entries contains no person.
 
     Args:
-        values: Coordinates and confidence of all people, frame by frame.
-        counts: For each listed frame its index, in ascending order, and its number of people.
-        skeleton: The skeleton.
+        values: The keypoints of all people, frame by frame.
+        frames: The frame of each entry, in ascending order.
+        num_frames: Number of frames.
+        reading: What the keypoints are.
         where: The file, for errors.
+        ids: The track number of each entry, None where it is unknown. (default: unknown)
         fields: The other fields of the :class:`~pyg_sybio.data.motion.Motion`.
 
     Shapes:
-        - **values:** `[people, M, C]`
+        - **values:** `[entries, M, C]`
 
     Raises:
         ValueError: If the motion would be too large, or :func:`keypoint_motion` refuses it.
     """
+    points = np.nan_to_num(values[..., : reading.skeleton.num_spatial], posinf=0, neginf=0)
+    seen = np.isfinite(values).all(-1)
+    if "s" in reading.columns:
+        seen &= values[..., reading.columns.index("s")] > 0
+    persons = persons_of(points, seen, frames, ids)
     placed = spread(
         values,
-        persons=list(chain.from_iterable(range(count) for _, count in counts)),
-        frames=list(chain.from_iterable([frame] * count for frame, count in counts)),
-        num_persons=max(1, max(count for _, count in counts)),
-        num_frames=counts[-1][0] + 1,
+        persons=persons.index,
+        frames=frames,
+        num_persons=max(1, len(persons.tracks)),
+        num_frames=num_frames,
         where=where,
+        empty=math.nan,
     )
-    return keypoint_motion(placed, skeleton=skeleton, where=where, **fields)
+    fields |= {"tracks": persons.tracks, "notes": (persons.note,)}
+    return keypoint_motion(placed, reading=reading, where=where, **fields)

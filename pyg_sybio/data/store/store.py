@@ -44,7 +44,7 @@ from pyg_sybio.skeleton import Skeleton
 
 __all__ = ["ClipInfo", "DamagedStoreError", "MotionStore", "prepare"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of stores and readers; stores of older versions are prepared again."""
 
 CACHE_VARIABLE = "PYG_SYBIO_CACHE"

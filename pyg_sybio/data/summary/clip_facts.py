@@ -32,6 +32,7 @@ class ClipFacts:
             persons, `[M]`.
         seen: Number of frames in which a person is seen, summed over persons.
         empty: Number of frames in which nobody is seen.
+        notes: What the reader has decided because the file does not say it.
     """
 
     values: Mapping[str, str | None]
@@ -43,6 +44,7 @@ class ClipFacts:
     missing: np.ndarray
     seen: int
     empty: int
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, motion: Motion, format: str, splits: tuple[str, ...] = ()) -> "ClipFacts":
@@ -68,6 +70,7 @@ class ClipFacts:
             missing=(seen[..., None] & ~motion.present).sum(dim=(0, 1)).numpy(),
             seen=int(seen.sum()),
             empty=int((~seen.any(dim=0)).sum()),
+            notes=motion.notes,
         )
 
 

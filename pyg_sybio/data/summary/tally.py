@@ -28,6 +28,9 @@ class Tally:
     joints: dict[str, tuple[tuple[str, ...], np.ndarray, int]] = field(default_factory=dict)
     """Skeleton -> joints, number of frames in which each is missing, number of frames that show a person."""
 
+    notes: Counter[str] = field(default_factory=Counter)
+    """What readers have decided, because the files do not say it -> number of clips."""
+
     def add(self, clip: ClipFacts) -> None:
         """Count one more clip."""
         self.lengths.append(clip.num_frames)
@@ -39,6 +42,7 @@ class Tally:
             for name, value in values.items():
                 if value is not None:
                     counts.setdefault(name, Counter())[value] += 1
+        self.notes.update(clip.notes)
         skeleton = str(clip.values["skeleton"])
         joints, missing, seen = self.joints.get(skeleton, (clip.joints, 0, 0))
         self.joints[skeleton] = joints, missing + clip.missing, seen + clip.seen
@@ -70,6 +74,7 @@ class Tally:
             "skeletons": self.of("skeleton"),
             "formats": self.of("format"),
             "ids": {name: self.of_id(name) for name in sorted(self.ids)},
+            "notes": dict(self.notes),
             "missing_joints": {name: self.missing(name) for name in sorted(self.joints)},
         }
 

@@ -27,7 +27,7 @@ def summary_text(summary: Summary) -> str:
     cells = [row for table in tables for row in table if len(row) > 1]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     blocks = ["\n".join(_line(row, widths) for row in table) for table in tables]
-    return "\n\n".join([_heading(summary), *blocks, *_failures(summary)])
+    return "\n\n".join([_heading(summary), *blocks, *_notes(summary), *_failures(summary)])
 
 
 def _heading(summary: Summary) -> str:
@@ -38,6 +38,11 @@ def _heading(summary: Summary) -> str:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in summary.others.items())
         lines.append(f"not read as motions: {counts}")
     return "\n".join(lines)
+
+
+def _notes(summary: Summary) -> list[str]:
+    notes = [f"  {count} {note}" for note, count in summary.all.notes.most_common()]
+    return ["\n".join(["clips with decisions of the reader", *notes])] if notes else []
 
 
 def _failures(summary: Summary) -> list[str]:

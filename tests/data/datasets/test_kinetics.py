@@ -15,9 +15,9 @@ from pyg_sybio.training.recipes import fit
 NAMES = ("abseiling", "air drumming", "yoga")
 
 
-def person(rng: np.random.Generator, score: float) -> dict[str, list[float]]:
+def person(rng: np.random.Generator, score: float, side: float = 0.0) -> dict[str, list[float]]:
     scores = np.clip(rng.normal(score, 0.05, 18), 0.05, 1) * (rng.random(18) > 0.1)
-    pose = rng.uniform(0.2, 0.8, (18, 2)) * (scores > 0)[:, None]
+    pose = (rng.uniform(0.2, 0.8, (18, 2)) + side) * (scores > 0)[:, None]
     return {"pose": pose.round(3).ravel().tolist(), "score": scores.round(3).tolist()}
 
 
@@ -27,7 +27,7 @@ def write_clip(path: Path, label: int, rng: np.random.Generator, num_frames: int
     for frame in range(1, num_frames + 1):
         people = [] if frame % 9 == 0 else [person(rng, 0.6)]
         if frame % 5 == 1:
-            people.append(person(rng, 0.9))
+            people.append(person(rng, 0.9, side=2.0))
         data.append({"frame_index": frame, "skeleton": people})
     document = {"data": data, "label": NAMES[label], "label_index": label}
     path.write_text(json.dumps(document))

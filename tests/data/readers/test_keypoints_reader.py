@@ -4,6 +4,8 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from mutations import Mutation, assert_safe, mutations
+from same_persons import same_persons
 from strict_json import strict_json
 
 from pyg_sybio.data.motion import Motion
@@ -23,6 +26,13 @@ COCO17 = load_skeleton("coco17")
 def keypoints(*shape: int, seed: int = 0) -> np.ndarray:
     """Positive numbers with few digits, so that they can be written as text without visible rounding."""
     return np.random.default_rng(seed).uniform(0.1, 1, shape).round(3)
+
+
+def pixels(*shape: int, seed: int = 0) -> np.ndarray:
+    """Keypoints in an image of 640 x 640 pixels, with a score if there is a third value."""
+    values = keypoints(*shape, seed=seed)
+    values[..., :2] = (640 * values[..., :2]).round(1)
+    return values
 
 
 def expected_motion(values: np.ndarray, skeleton: Skeleton, path: Path) -> Motion:
@@ -70,13 +80,15 @@ def write_array(path: Path, values: np.ndarray) -> Path:
 def test_arrays_of_one_or_more_persons_are_read(
     suffix: str, shape: tuple[int, ...], skeleton: str, tmp_path: Path
 ) -> None:
-    values = keypoints(*shape)
+    named = load_skeleton(skeleton)
+    values = keypoints(*shape) if named.num_spatial == 3 else pixels(*shape)
     values[..., 1, 2, -1] = 0  # missing, if the value is a confidence
     values[..., 3, 4, 1] = math.nan
     values[..., 4, 5, -1] = math.nan
     path = write_array(tmp_path / f"walk{suffix}", values)
     motion = read_keypoints(path)
-    named = load_skeleton(skeleton)
+    if skeleton == "openpose18":
+        named = replace(named, units="px")
     assert motion.equal(expected_motion(values.reshape(-1, *shape[-3:]), named, path))
     assert not motion.present[:, 3, 4].any() and motion.present[:, 0].all()
     assert read_keypoints(path, skeleton=named).equal(motion)
@@ -85,7 +97,7 @@ def test_arrays_of_one_or_more_persons_are_read(
 @pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<i2", ">i8", "|u1"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_npy_arrays_of_any_numeric_type_are_read(dtype: str, order: Any, tmp_path: Path) -> None:
-    values = np.asarray(100 * keypoints(4, 17, 3), dtype=dtype, order=order)
+    values = np.asarray(100 * keypoints(4, 24, 3), dtype=dtype, order=order)
     np.save(tmp_path / "walk.npy", values)
     motion = read_keypoints(tmp_path / "walk.npy")
     assert motion.poses.dtype == torch.float32
@@ -98,24 +110,22 @@ def test_npy_arrays_of_any_numeric_type_are_read(dtype: str, order: Any, tmp_pat
         (
             (5, 25, 3),
             None,
-            "25 keypoints of 3 values, which fit ntu25 and openpose25: expected",
+            "25 keypoints of 3 values, which fit x, y, z of ntu25 and x, y, score of openpose25: expected "
+            "'--skeleton ntu25' or '--skeleton openpose25' to say which",
         ),
-        (
-            (5, 25, 2),
-            None,
-            "25 keypoints of 2 values, which fit no shipped skeleton",
-        ),
-        ((5, 15, 3), None, "15 keypoints of 3 values, which fit jhmdb15 and sbu15: expected"),
-        ((5, 20, 3), None, "20 keypoints of 3 values, which fit ucla20 and utd20: expected"),
-        ((5, 26, 3), None, "26 keypoints of 3 values, which fit no shipped skeleton"),
+        ((5, 20, 2), None, "20 keypoints of 2 values, which fit no shipped skeleton"),
+        ((5, 17, 3), None, "which fit x, y, score of coco17 and x, y, z of h36m17: expected"),
+        ((5, 15, 3), None, "which fit x, y, score of jhmdb15 and x, y, z of sbu15: expected"),
+        ((5, 20, 3), None, "which fit x, y, z of ucla20 and x, y, z of utd20: expected"),
+        ((5, 27, 3), None, "27 keypoints of 3 values, which fit no shipped skeleton"),
         ((5, 38, 3), None, "38 keypoints of 3 values, which fit no shipped skeleton"),
         (
             (5, 17, 3),
             "ntu25",
-            r"17 keypoints of 3 values, expected 25 of 3 or 4 for skeleton 'ntu25'",
+            r"17 keypoints of 3 values, expected 25 of 3 or 4 or 5 for skeleton 'ntu25'",
         ),
-        ((5, 17, 4), "coco17", r"17 keypoints of 4 values, expected 17 of 3 for skeleton 'coco17'"),
-        ((5, 17, 2), "coco17", r"17 keypoints of 2 values, expected 17 of 3 for skeleton 'coco17'"),
+        ((5, 17, 4), "coco17", r"17 keypoints of 4 values, expected 17 of 2 or 3 for skeleton 'coco17'"),
+        ((3, 20, 25, 2), None, r"\[3, 20, 25, 2\], which may be \[C, T, M, P\] as in ST-GCN or"),
         ((5, 17), None, r"has shape \[5, 17\], expected \[T, M, C\]"),
         ((1, 1, 5, 17, 3), None, r"has shape \[1, 1, 5, 17, 3\], expected \[T, M, C\]"),
         ((0, 17, 3), None, r"has shape \[0, 17, 3\], expected \[T, M, C\]"),
@@ -144,7 +154,7 @@ def test_rotation_skeletons_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_errors_name_invalid_values(value: float, axis: int, message: str, tmp_path: Path) -> None:
-    values = keypoints(5, 17, 3)
+    values = pixels(5, 17, 3)
     values[4, 3, axis] = value
     path = write_array(tmp_path / "walk.npy", values)
     with pytest.raises(ValueError, match=f"walk.npy has .* for person 0, frame 4, {message}"):
@@ -154,7 +164,7 @@ def test_errors_name_invalid_values(value: float, axis: int, message: str, tmp_p
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"poses": 3}, " is an object of 1, nested 0 levels deep, expected lists"),
+        (3, " is 3, nested 0 levels deep, expected lists"),
         ([[1, 2, 3]], " is a list of 1, nested 2 levels deep, expected lists"),
         ([], " is a list of 0, nested 0 levels deep, expected lists"),
         (keypoints(1, 1, 5, 17, 3).tolist(), " is a list of 1, nested 5 levels deep, expected lists"),
@@ -176,8 +186,12 @@ def test_errors_name_invalid_nesting(content: Any, message: str, tmp_path: Path)
 
 def coco(images: list[Any], num_joints: int = 17) -> list[dict[str, Any]]:
     """One person per given image."""
-    values = keypoints(len(images), 3 * num_joints)
-    values[:, 5] = 0  # the second keypoint of every person is missing
+    values = pixels(len(images), num_joints, 3)
+    numbers = [re.findall(r"\d+", f"{image}" or "0")[-1:] for image in images]
+    for place, number in enumerate(numbers):  # the people of an image stand side by side, in the same order
+        values[place, :, 0] += 1000 * sum(int(*number) == int(*other) for other in numbers[:place])
+    values[:, 1, 2] = 0  # the second keypoint of every person is missing
+    values = values.reshape(len(images), -1)
     return [
         {"image_id": image, "category_id": 1, "keypoints": person.tolist(), "score": 0.9}
         for image, person in zip(images, values, strict=True)
@@ -219,7 +233,8 @@ def test_openpose_folders_are_read(tmp_path: Path) -> None:
     people = {0: 1, 1: 0, 2: 2, 12: 1}
     values = np.zeros((2, 13, 25, 3))
     for number, count in people.items():
-        found = keypoints(count, 25, 3, seed=number)
+        found = pixels(count, 25, 3, seed=number)
+        found[..., 0] += 1000 * np.arange(count)[:, None]
         values[:count, number] = found
         listed = [{"person_id": [-1], "pose_keypoints_2d": person.ravel().tolist()} for person in found]
         write_json(folder / f"clip_{number:012}_keypoints.json", {"version": 1.3, "people": listed})
@@ -245,15 +260,15 @@ def test_openpose_folders_without_persons_need_a_skeleton(given: str | None, tmp
     ("content", "message"),
     [
         ([*coco([1]), 3], r"\[1\] is 3, expected an object"),
-        ([*coco([1]), {"image_id": 2}], r"\[1\] has no 'keypoints', expected a list"),
+        ([*coco([1]), {"image_id": 2}], r"\[1\] has no 'keypoints' or 'pose_keypoints_2d', expected a list"),
         (coco([1, 2.5]), r"\[1\] has 'image_id' 2.5, expected a number, or a name that ends in one"),
         (coco([1, -2]), r"\[1\] has 'image_id' -2, expected a number"),
         (coco([1, "front"]), r"\[1\] has 'image_id' 'front', expected a number, or a name that ends in one"),
         (coco(["a_1", "b_2"]), r"\[1\] has 'image_id' 'b_2', expected all frames to belong to 'a_'"),
         (coco([1]) + coco([2], 18), r"\[1\]\['keypoints'\] has 54 entries, expected 51"),
-        ([{"image_id": 1, "keypoints": [1.0] * 50}], r"\[0\]\['keypoints'\] has 50 numbers, expected three"),
+        ([{"image_id": 1, "keypoints": [1.0] * 49}], r"\[0\]\['keypoints'\] has 49 numbers, expected three"),
         (coco([1, 10**12]), "has 2 poses for 1 persons in 10{12} frames"),
-        (coco([1], 26), "has 26 keypoints of 3 values, which fit no shipped skeleton"),
+        (coco([1], 27), "has 27 keypoints of 3 values, which fit no shipped skeleton"),
     ],
 )
 def test_wrong_coco_results_are_refused(content: Any, message: str, tmp_path: Path) -> None:
@@ -285,11 +300,11 @@ def test_coco_results_with_three_dimensional_skeletons_are_refused(tmp_path: Pat
         ({"a_1_keypoints.json": {}}, "a_1_keypoints.json has no 'people', expected a list"),
         (
             {"a_1_keypoints.json": {"people": [{}]}},
-            r"'people'\[0\] has no 'pose_keypoints_2d'",
+            r"'people'\[0\] has no 'keypoints' or 'pose_keypoints_2d', expected a list",
         ),
         (
-            {"a_1_keypoints.json": {"people": [{"pose_keypoints_2d": [0, None, 1]}]}},
-            r"a_1_keypoints.json, 'people'\[0\]\['pose_keypoints_2d'\]\[1\] is null, expected a number",
+            {"a_1_keypoints.json": {"people": [{"pose_keypoints_2d": [0, "1", 1]}]}},
+            r"a_1_keypoints.json, 'people'\[0\]\['pose_keypoints_2d'\]\[1\] is '1', expected a number",
         ),
     ],
 )
@@ -309,6 +324,9 @@ def test_a_folder_among_openpose_frames_is_refused(tmp_path: Path) -> None:
 
 
 # Damage ---------------------------------------------------------------------------------------------------
+
+
+read_coco17 = partial(read_keypoints, skeleton=COCO17)
 
 
 def second_npy(content: bytes, path: Path) -> list[Motion] | None:
@@ -353,9 +371,10 @@ def second_coco(content: bytes, path: Path) -> list[Motion] | None:
         for entry in document:
             if type(entry["image_id"]) is not int or type(entry["keypoints"]) is not list:
                 return None
-            if not {type(value) for value in entry["keypoints"]} <= {int, float}:
+            if not {type(value) for value in entry["keypoints"]} <= {int, float, type(None)}:
                 return None
-            values = np.array([float(f"{value}") for value in entry["keypoints"]]).reshape(17, 3)
+            numbers = [math.nan if value is None else float(f"{value}") for value in entry["keypoints"]]
+            values = np.array(numbers).reshape(17, 3)
             frames.setdefault(entry["image_id"], []).append(values)
         first, last = min(frames), max(frames)
         if first < 0 or last - first > 10_000:
@@ -363,8 +382,10 @@ def second_coco(content: bytes, path: Path) -> list[Motion] | None:
     except (ValueError, TypeError, KeyError):
         return None
     placed = np.zeros((max(map(len, frames.values())), last - first + 1, 17, 3))
-    for number, people in frames.items():
-        placed[: len(people), number - first] = people
+    with np.errstate(over="ignore"):
+        people = {number: np.float64(np.float32(frames[number])) for number in sorted(frames)}
+    for (number, found), rows in zip(people.items(), same_persons([*people.values()]), strict=True):
+        placed[rows, number - first] = found
     with np.errstate(over="ignore"):
         return _sound(placed.astype(np.float32), path)
 
@@ -373,7 +394,7 @@ def test_damaged_npy_is_refused_or_read_correctly(tmp_path: Path) -> None:
     path = write_array(tmp_path / "walk.npy", keypoints(2, 3, 17, 3).astype(np.float32))
     damaged = mutations(path.read_bytes(), seed=0, count=400, text=False)
     # Half of all flipped bits are in the numbers, and change them to other valid numbers.
-    refused = assert_safe(read_keypoints, path, damaged, right=lambda content: second_npy(content, path))
+    refused = assert_safe(read_coco17, path, damaged, right=lambda content: second_npy(content, path))
     assert 100 < refused < 400
 
 
@@ -385,7 +406,7 @@ def test_damaged_headers_of_npy_are_refused_or_read_correctly(tmp_path: Path) ->
         Mutation(head.name, head.content + values)
         for head in mutations(content.removesuffix(values), seed=0, count=300, text=False)
     ]
-    assert_safe(read_keypoints, path, damaged, right=lambda content: second_npy(content, path))
+    assert_safe(read_coco17, path, damaged, right=lambda content: second_npy(content, path))
 
 
 def test_a_pickle_in_npy_is_not_run(tmp_path: Path) -> None:
@@ -406,7 +427,7 @@ def test_damaged_json_is_refused_or_read_correctly(seed: int, tmp_path: Path) ->
     path = tmp_path / "walk.json"
     content = json.dumps(keypoints(2, 3, 17, 3, seed=seed).tolist(), indent=1).encode()
     damaged = mutations(content, seed=seed, count=200)
-    refused = assert_safe(read_keypoints, path, damaged, right=lambda content: second_json(content, path))
+    refused = assert_safe(read_coco17, path, damaged, right=lambda content: second_json(content, path))
     assert 100 < refused < 200
 
 

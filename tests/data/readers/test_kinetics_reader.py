@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mutations import assert_safe, mutations
+from same_persons import same_persons
 from strict_json import strict_json
 
 from pyg_sybio.data.motion import Motion
@@ -57,8 +58,9 @@ def second_parse(content: bytes, path: Path) -> list[Motion] | None:
         if num_frames > 10_000:
             return None
         poses = torch.zeros(max(1, *map(len, frames.values())), num_frames, 18, 3)
-        for index, people in frames.items():
-            for k, person in enumerate(people):
+        persons = same_persons([[_points(person) for person in people] for people in frames.values()])
+        for (index, people), rows in zip(frames.items(), persons, strict=True):
+            for k, person in zip(rows, people, strict=True):
                 if len(person["pose"]) != 36 or len(person["score"]) != 18:
                     return None
                 for joint in range(18):
@@ -77,6 +79,11 @@ def second_parse(content: bytes, path: Path) -> list[Motion] | None:
             frame_rate=30.0, label=label, source=str(path),
         )
     ]  # fmt: skip
+
+
+def _points(person: dict[str, Any]) -> np.ndarray:
+    flat = [_real(value) for value in (*person["pose"], *person["score"])]
+    return np.float64(np.float32(np.column_stack([flat[:36:2], flat[1:36:2], flat[36:]])))
 
 
 def _integer(value: Any) -> int:

@@ -3,8 +3,10 @@
 import io
 import json
 import math
+import pickle
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from mutations import Mutation, assert_safe, mutations
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz, write_motion
 from pyg_sybio.data.readers.npz_file import MAX_BYTES, NpzFile
+from pyg_sybio.data.reading import read_motion
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 STICK = Skeleton.from_dict(
@@ -110,6 +113,33 @@ def test_files_with_few_fields_are_read(tmp_path: Path) -> None:
         assert torch.equal(motion.poses, expected)
         assert (motion.label, motion.frame_rate, motion.ids) == ("7", 30.0, {"subject": "3"})
         assert motion.source == str(path) and motion.present.all()
+
+
+def test_a_score_of_zero_is_not_seen_in_any_format(tmp_path: Path) -> None:
+    poses = np.full((3, 17, 3), [100.0, 200.0, 0.8])
+    poses[1, 4] = [7.0, 8.0, 0.0]
+    document = {"poses": poses.tolist(), "skeleton": "coco17"}
+    plane = replace(load_skeleton("coco17"), coordinates="xy").to_dict()
+    split = {"poses": poses[..., :2], "confidence": poses[..., 2], "skeleton": plane}
+    np.save(tmp_path / "array.npy", poses)
+    np.savez(tmp_path / "poses.npz", poses=poses, skeleton="coco17")
+    np.savez(tmp_path / "confidence.npz", **split | {"skeleton": json.dumps(plane)})
+    (tmp_path / "array.json").write_text(json.dumps(poses.tolist()))
+    (tmp_path / "poses.json").write_text(json.dumps(document))
+    (tmp_path / "confidence.json").write_text(json.dumps(split, default=np.ndarray.tolist))
+    results = [{"image_id": t, "keypoints": frame.ravel().tolist()} for t, frame in enumerate(poses)]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    annotation = {
+        "frame_dir": "a",
+        "total_frames": 3,
+        "keypoint": poses[None, ..., :2],
+        "keypoint_score": poses[None, ..., 2],
+    }
+    (tmp_path / "annotations.pkl").write_bytes(pickle.dumps([annotation]))
+    for path in sorted(tmp_path.iterdir()):
+        motion = read_motion(path)
+        assert (~motion.present).nonzero().tolist() == [[0, 1, 4]], path.name
+        assert not motion.poses[0, 1, 4].any() and motion.poses[0, 0, 4, 0] == 100, path.name
 
 
 @pytest.mark.parametrize("dtype", [">f4", "<f2", ">f8", "<i2", "<u8"])
@@ -407,6 +437,9 @@ def _second_parse_json(content: bytes) -> list[Motion] | None:
         if joint is not None and set(joint) != {None}:
             present[place], poses[place] = True, torch.tensor(joint, dtype=torch.float32)
     confidence = document.get("confidence")
+    if confidence is not None:
+        unseen = torch.tensor(confidence) == 0
+        present[unseen], poses[unseen] = False, 0.0
     return [
         Motion(
             poses=poses,

@@ -83,8 +83,28 @@ def by_hand(motions: list[Motion]) -> dict[str, Any]:
         "skeletons": {"stick": len(motions)},
         "formats": {".npz": len(motions)},
         "ids": {"subject": {s: sum(m.ids["subject"] == s for m in motions) for s in ("8", "9", "10", "11")}},
+        "notes": {},
         "missing_joints": {"stick": {joint: pytest.approx(count / seen) for joint, count in missing.items()}},
     }
+
+
+def test_decisions_of_readers_are_named(tmp_path: Path) -> None:
+    pose = 600 * np.random.default_rng(0).random((17, 3))
+    pose[:, 2] = 0.9
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", np.stack([pose] * 5))
+    people = [
+        {"image_id": t, "keypoints": (pose + np.array([x, 0, 0])).ravel().tolist()}
+        for t in range(3)
+        for x in (0, 900)
+    ]
+    (tmp_path / "people.json").write_text(json.dumps(people))
+    summary = summarise(tmp_path, progress=False)
+    read_as = "is read as x, y, score of coco17, judged by the number of keypoints and their values"
+    matched = "has no track numbers: persons are matched by distance"
+    assert summary.to_dict()["all"]["notes"] == {read_as: 3, matched: 1}
+    text = summary_text(summary)
+    assert f"  3 {read_as}" in text and f"  1 {matched}" in text
 
 
 def without_zeros(document: dict[str, Any]) -> dict[str, Any]:
