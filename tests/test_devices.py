@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch_geometric.data import Batch
 
 from pyg_sybio.accelerate.dense_actional import use_dense_actional
-from pyg_sybio.data.datasets.two_tasks import check_part
+from pyg_sybio.data.datasets.two_tasks import Part, check_part
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.persons import _to_device
@@ -187,7 +187,7 @@ def test_a_stream_equals_the_cpu(device: str, make: Callable[[SybioGNN], Any]) -
 class Halves(SyntheticMotions):
     """Clips with parts, for test-time augmentation."""
 
-    def in_part(self, part: tuple[float, float]) -> "Halves":
+    def in_part(self, part: Part) -> "Halves":
         check_part(part)
         other = copy.copy(self)
         other.shown = part

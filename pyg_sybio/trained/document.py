@@ -43,9 +43,9 @@ def check_document(document: Any) -> None:
     """
     check_plain(document, "the document")
     check_schema(document, _SCHEMA)
-    Views.from_settings(document["views"])
-    if document["views"]["parts"] and document["preparation"]["padding"] is None:
-        raise ValueError("'views.parts' is given, but clips that are not padded have no parts")
+    views = Views.from_settings(document["views"])
+    if len(views.seen) > 1 and document["preparation"]["padding"] is None:
+        raise ValueError("'views' has parts, but clips that are not padded have no parts")
     named, seen = len(document["class_names"]), len(document["seen_classes"])
     if seen != named:
         raise ValueError(f"'seen_classes' has {seen} entries, expected {named}, one per class")

@@ -12,7 +12,7 @@ from pyg_sybio.data import transforms as T
 from pyg_sybio.data.datasets.clip_transforms import Transform
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
 from pyg_sybio.data.datasets.standardize import Standardize, used_columns
-from pyg_sybio.data.datasets.two_tasks import WHOLE, split_tasks
+from pyg_sybio.data.datasets.two_tasks import WHOLE, Part, split_tasks
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.from_settings import build_transforms, settings_of, steps_of
 from pyg_sybio.data.transforms.mirror import mirrored_poses
@@ -83,7 +83,7 @@ class Preparation:
     fill: tuple[Transform, ...] = ()
     padding: str | None = "repeat"
 
-    def __call__(self, motion: Motion, *, apart: bool = False, part: tuple[float, float] = WHOLE) -> Prepared:
+    def __call__(self, motion: Motion, *, apart: bool = False, part: Part = WHOLE) -> Prepared:
         """Prepare a motion, which ends with the newest frame.
 
         Args:
@@ -102,7 +102,9 @@ class Preparation:
             undone += [] if back is None else [back]
         if self.padding is None:
             if part != WHOLE:
-                raise ValueError(f"'part' is {part}, but the clips of this model's data set have no parts")
+                raise ValueError(
+                    f"'part' is {part[:2]}, but the clips of this model's data set have no parts"
+                )
             observed = motion.frames(slice(-self.num_observed, None))
         else:
             observed = split_tasks(

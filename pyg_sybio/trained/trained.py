@@ -179,7 +179,7 @@ class Trained:
                 f"{prepared.observed.num_frames} frames, expected at least one"
             )
         prepared = replace(prepared, observed=_seen(prepared.observed))
-        parts = [_seen(preparation(recorded, part=part).observed) for part in views.parts]
+        parts = [_seen(preparation(recorded, part=part).observed) for part in views.seen[1:]]
         versions = [
             Data(x=each.poses.float().transpose(1, 2).flatten(0, 1)) for each in (prepared.observed, *parts)
         ]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data, Dataset
 
 from pyg_sybio.arguments import check_known
-from pyg_sybio.data.datasets.two_tasks import check_part
+from pyg_sybio.data.datasets.two_tasks import WHOLE, Part, check_part
 from pyg_sybio.models.sybio_gnn import SybioOutput
 
 
@@ -39,6 +39,8 @@ class Views:
             (default: no mirror images)
         parts: Start and end of further views, as fractions of the observed frames, such as ``((0.2, 1.0),
             (0.0, 0.8))``. (default: none)
+        stretch: Whether the clip and its parts are also seen stretched to the number of frames that the model
+            observes, as another tempo. (default: :obj:`False`)
 
     Raises:
         ValueError: If a part is not two shares, the lower one first.
@@ -46,44 +48,55 @@ class Views:
 
     mirror: str | None = None
     parts: tuple[tuple[float, float], ...] = ()
+    stretch: bool = False
 
     def __post_init__(self) -> None:
-        for part in self.parts:
+        for part in self.seen:
             check_part(part)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any] | None) -> Self:
-        """The views that a recipe or a model file describes as ``{mirror: x, parts: [[0.2, 1.0]]}``.
+        """The views described by a recipe or model file: ``{mirror: x, parts: [[0.2, 1]], stretch: true}``.
 
         Args:
-            settings: Both keys are optional; None is a single view.
+            settings: All keys are optional; None is a single view.
 
         Raises:
             ValueError: If a setting is unknown or wrong.
         """
         settings = {} if settings is None else settings
         if not isinstance(settings, Mapping):
-            raise ValueError(f"'data.views' is {settings!r}, expected 'mirror', 'parts', or both")
+            raise ValueError(f"'data.views' is {settings!r}, expected 'mirror', 'parts' or 'stretch'")
         for key in settings:
-            check_known(key, ("mirror", "parts"), place="'data.views'", of=cls.__name__)
+            check_known(key, ("mirror", "parts", "stretch"), place="'data.views'", of=cls.__name__)
         mirror, parts = settings.get("mirror"), settings.get("parts", [])
+        stretch = settings.get("stretch", False)
+        if not isinstance(stretch, bool):
+            raise ValueError(f"'data.views.stretch' is {stretch!r}, expected true or false")
         if mirror not in (None, "x", "y", "z"):
             raise ValueError(f"'data.views.mirror' is {mirror!r}, expected x, y, z or null")
         if not isinstance(parts, Sequence) or not all(_is_pair(part) for part in parts):
             raise ValueError(f"'data.views.parts' is {parts!r}, expected a list of pairs of shares")
-        return cls(mirror, tuple((float(low), float(high)) for low, high in parts))
+        return cls(mirror, tuple((float(low), float(high)) for low, high in parts), stretch)
 
     def to_settings(self) -> dict[str, Any]:
         """Return the settings that :meth:`from_settings` reads."""
-        return {"mirror": self.mirror, "parts": [list(part) for part in self.parts]}
+        parts = [list(part) for part in self.parts]
+        return {"mirror": self.mirror, "parts": parts, "stretch": self.stretch}
 
     @property
     def count(self) -> int:
         """The number of views of each clip."""
-        return (1 + len(self.parts)) * (1 if self.mirror is None else 2)
+        return len(self.seen) * (1 if self.mirror is None else 2)
+
+    @property
+    def seen(self) -> list[Part]:
+        """What the views show of a clip, the whole clip first."""
+        parts = [WHOLE, *(Part(*part) for part in self.parts)]
+        return parts + [part._replace(stretched=True) for part in parts if self.stretch]
 
     def versions(self, dataset: Dataset) -> list[Dataset]:
-        """The data sets of the views, without mirror images: whole clips, then each part.
+        """The data sets of the views (:attr:`seen`), without mirror images.
 
         Raises:
             ValueError: If the data set lacks a method ``mirrored(poses, axis)`` or ``in_part(part)`` that is
@@ -91,11 +104,11 @@ class Views:
         """
         for needed, method, what in (
             (self.mirror is not None, "mirrored(poses, axis)", "mirror images"),
-            (bool(self.parts), "in_part(part)", "parts of clips"),
+            (len(self.seen) > 1, "in_part(part)", "parts of clips"),
         ):
             if needed and not hasattr(dataset, method.partition("(")[0]):
                 raise ValueError(f"{type(dataset).__name__} has no method '{method}' for {what}")
-        return [dataset, *(dataset.in_part(part) for part in self.parts)]
+        return [dataset, *(dataset.in_part(part) for part in self.seen[1:])]
 
     def answer(self, model: Any, space: Mirrors, versions: Sequence[Data]) -> SybioOutput:
         r"""The mean prediction of a model over all views.

@@ -11,6 +11,7 @@ from ntu_files import Body, write_ntu_file
 
 from pyg_sybio.data.datasets.motion_folder import MotionFolder
 from pyg_sybio.data.datasets.ntu_rgbd import NTURGBD
+from pyg_sybio.data.datasets.two_tasks import Part
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.readers.ntu import read_ntu
@@ -130,7 +131,7 @@ def test_data_sets_without_parts_have_no_views_of_parts() -> None:
     preparation = Preparation(NTU, num_observed=5, frame_rate=30.0, padding=None)
     assert preparation(_walk(9)).observed.num_frames == 5
     with pytest.raises(ValueError, match=r"'part' is \(0\.5, 1\.0\), but the clips of this model's data set"):
-        preparation(_walk(9), part=(0.5, 1.0))
+        preparation(_walk(9), part=Part(0.5, 1.0))
 
 
 def test_centred_in_each_frame_the_future_stays_where_the_last_frame_was(tmp_path: Path) -> None:

@@ -83,6 +83,29 @@ def test_recognition_averages_all_views_and_the_forecast_only_views_of_whole_cli
         )
 
 
+def test_stretched_views_are_resampled_to_the_observed_frames(
+    model: SybioGNN, clips: MotionDataset, poses: list[Tensor]
+) -> None:
+    means = []
+    for clip in poses:
+        observed = clip[:, :-4]
+        shown = [observed, observed[:, : 3 * observed.size(1) // 4]]
+        for each in shown[:2]:
+            if each.size(1) < 8:  # 6 frames
+                rows = each.flatten(2).mT
+                longer = torch.nn.functional.interpolate(rows, size=8, mode="linear", align_corners=True)
+                each = longer.mT.unflatten(2, each.shape[2:])
+            shown.append(each)
+        means.append(torch.stack([said_of(model, each).logits.softmax(-1) for each in shown]).mean(0))
+    views = Views.from_settings({"parts": PARTS[:1], "stretch": True})
+    found = answers(model, clips, batch_size=2, views=views)
+    assert found.logits is not None and views.count == 4
+    torch.testing.assert_close(found.logits.softmax(-1), torch.cat(means))
+    assert Views.from_settings(views.to_settings()) == views
+    padded = answers(model, clips, views=Views(parts=PARTS[:1])).logits
+    assert padded is not None and not torch.allclose(padded.softmax(-1), found.logits.softmax(-1), atol=1e-6)
+
+
 def test_a_model_with_one_task_also_has_views(clips: MotionDataset) -> None:
     views = Views(mirror="x", parts=PARTS)
     for left_out in ("recognition", "prediction"):

@@ -22,7 +22,7 @@ from pyg_sybio.data.datasets.clip_transforms import (
 from pyg_sybio.data.datasets.positions import PositionDataset
 from pyg_sybio.data.datasets.sampling import Sampling, Span, spans_of
 from pyg_sybio.data.datasets.settings import with_value_objects
-from pyg_sybio.data.datasets.two_tasks import WHOLE, check_part, split_tasks
+from pyg_sybio.data.datasets.two_tasks import WHOLE, Part, check_part, split_tasks
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.records import Read
@@ -229,14 +229,14 @@ class MotionDataset(PositionDataset):
         weights = [1 / (len(in_class) * in_class[self._labels[clip]] * in_clip[clip]) for clip in clips]
         return torch.tensor(weights, dtype=torch.float64)
 
-    def in_part(self, part: tuple[float, float]) -> Self:
+    def in_part(self, part: Part) -> Self:
         """The same clips with only a part of their observable frames; futures do not change.
 
         Args:
-            part: As in :func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`.
+            part: The part.
 
         Raises:
-            ValueError: If `part` is not two shares, the lower one first.
+            ValueError: If the shares of `part` are not from 0 to 1, the lower one first.
         """
         check_part(part)
         clips = copy.copy(self)

@@ -3,18 +3,36 @@ r"""A clip for both tasks: the observed frames to recognise, the future frames t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.base import check_choice, check_count
+from pyg_sybio.data.transforms.resample_length import ResampleLength
 
 ObservationRatio = float | Sequence[float]
 """A share of the observable frames, or a range of shares: the lowest and the highest."""
 
-WHOLE = (0.0, 1.0)
-"""The part of the observable frames that consists of all of them."""
+
+class Part(NamedTuple):
+    """A part of the observable frames, as a model sees it.
+
+    Args:
+        start, end: The part, as two shares of the frames; ``Part(0.2, 1)`` hides the first fifth. (default:
+            all frames)
+        stretched: Whether a part with fewer frames than the model observes is resampled to that number,
+            instead of padded. (default: :obj:`False`)
+    """
+
+    start: float = 0.0
+    end: float = 1.0
+    stretched: bool = False
+
+
+WHOLE = Part()
+"""All observable frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +57,7 @@ def split_tasks(
     observation_ratio: float = 1.0,
     padding: str = "repeat",
     split: int | None = None,
-    part: tuple[float, float] = WHOLE,
+    part: Part = WHOLE,
 ) -> TwoTaskSample:
     r"""Split a clip of any length into observed and future frames.
 
@@ -70,8 +88,8 @@ def split_tasks(
             and at most 1: with 0.2, an action is recognised from its first fifth.
         padding: `"repeat"` or `"hold"`.
         split: The frame :math:`s` where the future begins, for windows whose two parts are fixed.
-        part: The part of the frames before :math:`s_\rho` that the model sees, as two shares; `(0.2, 1)`
-            hides the first fifth. The future does not change. (default: all of them)
+        part: The part of the frames before :math:`s_\rho` that the model sees. The future does not change.
+            (default: all of them)
 
     Returns:
         The sample. If nothing is filled, `observed` shares its memory with `motion`.
@@ -88,8 +106,10 @@ def split_tasks(
         raise ValueError(f"'split' is {split}, expected 1 to {num_frames}, the number of frames")
     split = max(1, round(observation_ratio * split))
     check_part(part)
-    first = min(round(part[0] * split), split - 1)
-    shown = motion.frames(slice(first, max(first + 1, round(part[1] * split))))
+    first = min(round(part.start * split), split - 1)
+    shown = motion.frames(slice(first, max(first + 1, round(part.end * split))))
+    if part.stretched and shown.num_frames < num_observed:
+        shown = ResampleLength(num_frames=num_observed)(shown)
     return TwoTaskSample(_observed(shown, num_observed, padding), _future(motion, split, num_future))
 
 
@@ -105,10 +125,10 @@ def check_split(
         raise ValueError(f"'observation_ratio' is {observation_ratio}, expected above 0 and at most 1")
 
 
-def check_part(part: tuple[float, float]) -> None:
-    """Raise a :class:`ValueError` unless these are two shares, the lower one first."""
-    if len(part) != 2 or not 0 <= part[0] < part[1] <= 1:
-        raise ValueError(f"'part' is {part!r}, expected two shares from 0 to 1, the lower one first")
+def check_part(part: Part) -> None:
+    """Raise a :class:`ValueError` unless its shares are from 0 to 1, the lower one first."""
+    if not 0 <= part.start < part.end <= 1:
+        raise ValueError(f"'part' is {part[:2]}, expected two shares from 0 to 1, the lower one first")
 
 
 def ratio_range(observation_ratio: ObservationRatio) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from torch_geometric.data import Batch
 from pyg_sybio.data.datasets.clip_transforms import ClipTransforms, SomebodySeen
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.sampling import Span
+from pyg_sybio.data.datasets.two_tasks import Part
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms import Crop, Pad
 from pyg_sybio.skeleton import load_skeleton
@@ -130,12 +131,12 @@ def test_early_recognition_observes_fewer_frames() -> None:
 def test_partially_observed_clips_keep_their_future() -> None:
     motion = clip(14)
     clips = dataset([motion], num_observed=4)
-    part = clips.in_part((0.2, 0.6))
+    part = clips.in_part(Part(0.2, 0.6))
     torch.testing.assert_close(frames_first(part[0].x), motion.poses[:, 2:6])
     torch.testing.assert_close(frames_first(clips[0].x), motion.poses[:, 6:10])
     assert torch.equal(part[0].future, clips[0].future)
     with pytest.raises(ValueError, match=r"'part' is \(0\.6, 0\.2\), expected two shares"):
-        clips.in_part((0.6, 0.2))
+        clips.in_part(Part(0.6, 0.2))
 
 
 def test_reserved_frames_are_never_observed() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pyg_sybio.data.datasets.two_tasks import ratio_range, split_tasks
+from pyg_sybio.data.datasets.two_tasks import Part, ratio_range, split_tasks
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import load_skeleton
 
@@ -87,15 +87,17 @@ def test_every_length_follows_the_rule(padding: str, ratio: float) -> None:
 def test_a_part_hides_the_other_observed_frames(
     part: tuple[float, float], padding: str, observed: list[int]
 ) -> None:
-    sample = split_tasks(clip(11), num_observed=5, num_future=3, padding=padding, part=part)
+    sample = split_tasks(clip(11), num_observed=5, num_future=3, padding=padding, part=Part(*part))
     assert frames(sample.observed) == observed
     assert frames(sample.future) == [8, 9, 10]
 
 
 def test_parts_are_relative_to_the_observed_frames() -> None:
-    sample = split_tasks(clip(20), num_observed=4, num_future=4, observation_ratio=0.5, part=(0.25, 1.0))
+    sample = split_tasks(clip(20), num_observed=4, num_future=4, observation_ratio=0.5, part=Part(0.25, 1.0))
     assert frames(sample.observed) == [4, 5, 6, 7]
-    assert max(frames(split_tasks(clip(20), num_observed=4, num_future=4, part=(0.5, 1.0)).observed)) == 15
+    assert (
+        max(frames(split_tasks(clip(20), num_observed=4, num_future=4, part=Part(0.5, 1.0)).observed)) == 15
+    )
 
 
 @pytest.mark.parametrize("part", [(0.5, 0.5), (0.6, 0.5), (-0.1, 1.0), (0.0, 1.1), (0.0, float("nan"))])
@@ -103,7 +105,7 @@ def test_parts_out_of_range_are_refused(part: tuple[float, float]) -> None:
     with pytest.raises(
         ValueError, match=r"'part' is .*, expected two shares from 0 to 1, the lower one first"
     ):
-        split_tasks(clip(11), num_observed=5, num_future=3, part=part)
+        split_tasks(clip(11), num_observed=5, num_future=3, part=Part(*part))
 
 
 def test_smaller_ratios_observe_less_and_the_future_follows_immediately() -> None:
