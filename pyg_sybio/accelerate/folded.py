@@ -11,13 +11,16 @@ from torch_geometric.data import Data
 from pyg_sybio.accelerate.dense_actional import DENSE, replace_submodules
 from pyg_sybio.accelerate.fast_head import FastPredictionHead
 from pyg_sybio.accelerate.folded_backbone import FoldedMultiscaleGCN
+from pyg_sybio.accelerate.folded_norm import FoldedInputNorm
 from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.nn.backbone import MultiscaleGCN
+from pyg_sybio.nn.input_norm import InputNorm
 from pyg_sybio.nn.prediction_head import PredictionHead
 
 # The replacement of each module of the reference model.
 REPLACEMENTS: dict[type[nn.Module], Any] = {
     **DENSE,
+    InputNorm: FoldedInputNorm,
     MultiscaleGCN: FoldedMultiscaleGCN,
     PredictionHead: FastPredictionHead,
 }

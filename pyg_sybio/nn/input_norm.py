@@ -59,16 +59,16 @@ class InputNorm(nn.Module):
 
     def whole_body(self, x: Tensor) -> Tensor:
         """Standardise poses ``[G, T, M, D]`` by one mean and one scale per feature for all joints."""
-        mean, scale = self._body()
+        mean, scale = self.body()
         return (x - mean.to(x.dtype)) / scale.to(x.dtype)
 
     def by_joint(self, x: Tensor) -> Tensor:
         """Standardise the output of :meth:`whole_body` by one mean and one scale per joint and feature."""
-        mean, scale = self._body()
+        mean, scale = self.body()
         poses = x * scale.to(x.dtype) + mean.to(x.dtype)
         return (poses - self.mean[0].to(x.dtype)) / self.scale[0].to(x.dtype)
 
-    def _body(self) -> tuple[Tensor, Tensor]:
+    def body(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of all joints together, ``[D]`` each."""
         mean = self.mean[0].mean(dim=0)
         var = (self.var[0] + (self.mean[0] - mean).square()).mean(dim=0)
