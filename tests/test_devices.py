@@ -193,11 +193,11 @@ class Halves(SyntheticMotions):
         other.shown = part
         return other
 
-    shown = (0.0, 1.0)
+    shown = Part()
 
     def get(self, idx: int) -> Any:
         data = super().get(idx)
-        first, last = (round(share * data.x.size(1)) for share in self.shown)
+        first, last = (round(share * data.x.size(1)) for share in self.shown[:2])
         data.x = data.x[:, first:last]
         return data
 

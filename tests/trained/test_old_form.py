@@ -99,7 +99,8 @@ Edit = Callable[[dict[str, Any]], Any]
             lambda d: d.update(num_observed=10**9),
             "'preparation.num_observed': .*expected an integer from 1 to",
         ),
-        (lambda d: d.update(frame_rate=1e300), "'preparation.frame_rate': .*expected a frame rate"),
+        (lambda d: d.update(frame_rate=1e300), "'frame_rate': a number .* too large"),
+        (lambda d: d.update(frame_rate=1e18), "'preparation.frame_rate': .*expected a frame rate"),
         (
             lambda d: d["settings"]["preprocess"][0].update(class_path="subprocess.Popen"),
             "names 'Popen', which is not a registered transform",
