@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data, Dataset
 
-from pyg_sybio.data.datasets.clip_table import match_clip_pattern
+from pyg_sybio.data.datasets.clip_table import WHOLE_FILE, match_clip_pattern
 from pyg_sybio.data.datasets.motion_folder import describe_files, find_motion_files
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.reading import read_motion, read_motions
@@ -137,12 +137,13 @@ class Trained:
         else:
             entries = match_clip_pattern(pattern, [name for name in names if re.fullmatch(pattern, name)])
         for path, name in zip(files, names, strict=True):
-            label = entries[name].label if name in entries else None
-            for number, motion in enumerate(read_motions(path, skeleton=self.preparation.skeleton)):
+            motions = read_motions(path, skeleton=self.preparation.skeleton)
+            clips = (entry.clip(motion) for motion in motions for entry in entries.get(name, WHOLE_FILE))
+            for number, clip in enumerate(clips):
                 yield PredictedClip(
                     name=f"{name}: {number}" if number else name,
-                    label=motion.label if label is None else label,
-                    prediction=self._predict(motion, self.views),
+                    label=clip.label,
+                    prediction=self._predict(clip, self.views),
                 )
 
     def stream(self, **settings: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyg_sybio.data.datasets.clip_table import ClipEntry, match_clip_pattern, read_clip_table
+from pyg_sybio.data.datasets.clip_table import WHOLE_FILE, Entries, match_clip_pattern, read_clip_table
 from pyg_sybio.data.datasets.clip_transforms import DEFAULT_TRANSFORMS, ClipTransforms
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.protocols import SPLITS, Validation, check_split_name, leave_out, select
@@ -37,7 +37,7 @@ class MotionFolder(MotionDataset):
 
     * `pattern`, whose named groups are the label, the split and the ids of a file
       (:func:`~pyg_sybio.data.datasets.clip_table.match_clip_pattern`);
-    * the CSV file `labels`, with a line per file
+    * the CSV file `labels`, with a line per file, or several with segments (`start`, `end`) and persons
       (:func:`~pyg_sybio.data.datasets.clip_table.read_clip_table`);
     * the files themselves.
 
@@ -127,31 +127,32 @@ class ReadEntries:
 
     Args:
         root: The folder.
-        entries: The entry of each file, by its path relative to the folder.
+        entries: The entries of each file, by its path relative to the folder.
         skeleton: The requested skeleton. (default: the file's own)
         frame_rate: In Hz; motions at another rate are resampled, and motions without a frame rate are assumed
             to have it. (default: the file's own)
     """
 
     root: Path
-    entries: Mapping[str, ClipEntry]
+    entries: Entries
     skeleton: Skeleton | None
     frame_rate: float | None
 
     def __call__(self, path: Path) -> Iterator[Motion]:
         """The motions of the file."""
-        entry = self.entries.get(path.relative_to(self.root).as_posix(), ClipEntry())
+        entries = self.entries.get(path.relative_to(self.root).as_posix(), WHOLE_FILE)
         for motion in read_motions(path, skeleton=self.skeleton):
             motion = motion.replace(
                 # A store has one number type, but the arrays of a user may have any.
                 poses=motion.poses.float(),
                 confidence=None if motion.confidence is None else motion.confidence.float(),
-                label=motion.label if entry.label is None else entry.label,
-                ids={**motion.ids, **entry.ids},
+                frame_rate=self.frame_rate if motion.frame_rate is None else motion.frame_rate,
                 # Use the file itself, not its original source.
                 source=motion.source if motion.source.startswith(str(path)) else str(path),
             )
-            yield motion if self.frame_rate is None else at_rate(motion, self.frame_rate)
+            for entry in entries:
+                clip = entry.clip(motion)
+                yield clip if self.frame_rate is None else at_rate(clip, self.frame_rate)
 
 
 def at_rate(motion: Motion, frame_rate: float) -> Motion:
@@ -210,9 +211,7 @@ def _is_skeleton(path: Path) -> bool:
     return b'"part_bones"' in content and b'"poses"' not in content
 
 
-def describe_files(
-    files: Sequence[Path], root: Path, *, labels: str, pattern: str | None
-) -> dict[str, ClipEntry]:
+def describe_files(files: Sequence[Path], root: Path, *, labels: str, pattern: str | None) -> Entries:
     """The entries of the files by their relative paths, from the pattern, or else from the CSV file."""
     names = [path.relative_to(root).as_posix() for path in files]
     if pattern is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyg_sybio.data.datasets.clip_table import WHOLE_FILE, Entries
 from pyg_sybio.data.datasets.protocols import SPLITS
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.annotations import load_annotations
@@ -74,8 +75,10 @@ class ClipFacts:
         )
 
 
-def facts_of_file(file: Path, root: Path, skeleton: Skeleton | None) -> Iterator[ClipFacts | str]:
-    """The facts of a file's motions; if the file cannot be read to its end, the error is the last item."""
+def facts_of_file(
+    file: Path, root: Path, skeleton: Skeleton | None, entries: Entries
+) -> Iterator[ClipFacts | str]:
+    """The facts of a file's clips; if the file cannot be read to its end, the error is the last item."""
     suffix = "folder" if file.is_dir() else file.suffix.lower()
     inner = file.relative_to(root).parts[:-1]
     folder = tuple(part.lower() for part in inner if part.lower() in SPLITS)[-1:]
@@ -91,6 +94,7 @@ def facts_of_file(file: Path, root: Path, skeleton: Skeleton | None) -> Iterator
             motions = read_motions(file, skeleton=skeleton)
         for motion in motions:
             in_splits = tuple(splits.get(motion.source, folder))
-            yield ClipFacts.of(motion, suffix, in_splits)
+            for entry in entries.get(file.relative_to(root).as_posix(), WHOLE_FILE):
+                yield ClipFacts.of(entry.clip(motion), suffix, in_splits)
     except (ValueError, OSError) as error:
         yield str(error)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pyg_sybio.data.datasets.clip_table import ClipEntry, match_clip_pattern
+from pyg_sybio.data.datasets.clip_table import Entries, match_clip_pattern
 from pyg_sybio.data.datasets.motion_folder import describe_files, find_motion_files
 from pyg_sybio.data.datasets.protocols import SPLITS
 from pyg_sybio.data.folder_walk import paths_below
@@ -98,7 +98,7 @@ def summarise(
         folder = path
         files = _files(path, besides if labels is None else (*besides, Path(labels)))
         entries = _entries(files, path, labels, pattern)
-    read = partial(facts_of_file, root=folder, skeleton=skeleton)
+    read = partial(facts_of_file, root=folder, skeleton=skeleton, entries=entries)
     every = Tally()
     splits: dict[str, Tally] = {}
     failures: dict[str, str] = {}
@@ -107,12 +107,11 @@ def summarise(
     with closing(results_of(read, files, num_processes=num_processes)) as results:
         bar = tqdm(results, total=len(files), unit="file", disable=hidden, leave=False)
         for file, clips in zip(files, bar, strict=True):
-            entry = entries.get(file.relative_to(folder).as_posix(), ClipEntry())
             for clip in clips:
                 if isinstance(clip, str):
                     failures[str(file)] = clip
                     continue
-                described = _described(clip, entry, names)
+                described = _named(clip, names)
                 every.add(described)
                 for split in described.splits:
                     splits.setdefault(split, Tally()).add(described)
@@ -141,16 +140,14 @@ def _others(path: Path, files: Sequence[Path]) -> dict[str, int]:
     return dict(sorted(others.items()))
 
 
-def _entry(path: Path, labels: str | Path | None, pattern: str | None) -> dict[str, ClipEntry]:
+def _entry(path: Path, labels: str | Path | None, pattern: str | None) -> Entries:
     """The entry of a single file, from its name."""
     if labels is not None:
         raise ValueError(f"'labels' is {labels}, but {path} is a single file: expected a folder")
     return {} if pattern is None else match_clip_pattern(pattern, [path.name])
 
 
-def _entries(
-    files: Sequence[Path], path: Path, labels: str | Path | None, pattern: str | None
-) -> dict[str, ClipEntry]:
+def _entries(files: Sequence[Path], path: Path, labels: str | Path | None, pattern: str | None) -> Entries:
     """The entries of files, from a table or from their names, by their relative paths."""
     if labels is not None and pattern is not None:
         raise ValueError("'labels' and 'pattern' are both given, expected one of them")
@@ -160,21 +157,13 @@ def _entries(
     return describe_files(files, path, labels=table, pattern=pattern)
 
 
-def _described(clip: ClipFacts, entry: ClipEntry, names: Names) -> ClipFacts:
-    """A clip with the properties in a table, which override those in the file.
-
-    The name of a skeleton gets a number if another has the same: all rigs of 21 joints are called `rig21`.
-    """
-    ids = dict(entry.ids)
-    splits = (ids.pop("split"),) if "split" in ids else clip.splits
+def _named(clip: ClipFacts, names: Names) -> ClipFacts:
+    """A clip whose skeleton has a number if another has the same name: all rigs of 21 joints are `rig21`."""
     skeleton = clip.values["skeleton"]
     if (key := (skeleton, clip.joints)) not in names:
         number = 1 + sum(name == skeleton for name, _ in names)
         names[key] = f"{skeleton} ({number})" if number > 1 else str(skeleton)
-    values = {**clip.values, "skeleton": names[key]}
-    if entry.label is not None:
-        values["class"] = entry.label
-    return replace(clip, values=values, splits=splits, ids={**clip.ids, **ids})
+    return replace(clip, values={**clip.values, "skeleton": names[key]})
 
 
 def _split_place(name: str) -> int:

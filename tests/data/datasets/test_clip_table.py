@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from mutations import mutations
+from stick_body import stick_motion
 
 from pyg_sybio.data.datasets.clip_table import ClipEntry, match_clip_pattern, read_clip_table
+from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.natural_order import natural
 
 FILES = ["a/1.npz", "a/2.npz", "b c.bvh"]
@@ -26,9 +29,9 @@ def _table(folder: Path, text: str | bytes) -> Path:
 
 
 ENTRIES = {
-    "a/1.npz": ClipEntry("wave, both", {"split": "train", "subject": "3", "style": "old"}),
-    "a/2.npz": ClipEntry("kick", {"split": "test", "subject": "3"}),
-    "b c.bvh": ClipEntry("kick", {"split": "train", "subject": "12", "style": "young"}),
+    "a/1.npz": [ClipEntry("wave, both", {"split": "train", "subject": "3", "style": "old"})],
+    "a/2.npz": [ClipEntry("kick", {"split": "test", "subject": "3"})],
+    "b c.bvh": [ClipEntry("kick", {"split": "train", "subject": "12", "style": "young"})],
 }
 
 
@@ -54,7 +57,7 @@ def test_equivalent_csv_forms_give_the_same_entries(text: str | bytes, tmp_path:
 
 def test_a_table_may_omit_labels(tmp_path: Path) -> None:
     path = _table(tmp_path, "file,subject\n" + "".join(f"{name},1\n" for name in FILES))
-    assert read_clip_table(path, FILES) == dict.fromkeys(FILES, ClipEntry(None, {"subject": "1"}))
+    assert read_clip_table(path, FILES) == {name: [ClipEntry(None, {"subject": "1"})] for name in FILES}
 
 
 @pytest.mark.parametrize(
@@ -108,14 +111,14 @@ def test_damaged_tables_are_refused(tmp_path: Path) -> None:
     assert refused > 150
 
 
-def _second_parse(content: bytes) -> dict[str, ClipEntry]:
-    entries = {}
+def _second_parse(content: bytes) -> dict[str, list[ClipEntry]]:
+    entries: dict[str, list[ClipEntry]] = {}
     for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")):
         assert set(row) - {None} == set(row) and None not in row.values()
         said = {key.strip(): value.strip() for key, value in row.items() if value.strip()}
         name = re.sub(r"/+", "/", said.pop("file")).replace("./", "")
         assert name not in entries
-        entries[name] = ClipEntry(said.pop("label", None), said)
+        entries[name] = [ClipEntry(said.pop("label", None), said)]
     return entries
 
 
@@ -123,8 +126,8 @@ def test_named_groups_of_a_pattern_give_label_split_and_ids() -> None:
     files = ["train/walk/s1_2.bvh", "test/jump up/s10_3.bvh"]
     entries = match_clip_pattern(r"(?P<split>\w+)/(?P<label>[^/]+)/s(?P<subject>\d+)_\d+\.bvh", files)
     assert entries == {
-        files[0]: ClipEntry("walk", {"split": "train", "subject": "1"}),
-        files[1]: ClipEntry("jump up", {"split": "test", "subject": "10"}),
+        files[0]: [ClipEntry("walk", {"split": "train", "subject": "1"})],
+        files[1]: [ClipEntry("jump up", {"split": "test", "subject": "10"})],
     }
 
 
@@ -153,3 +156,73 @@ def test_numbers_in_names_are_sorted_by_value() -> None:
     # Numbers that differ in leading zeros are equal, so they are sorted by their text.
     for names in (["012", "11", "01", "1"], ["1", "01", "11", "012"]):
         assert sorted(names, key=natural) == ["01", "1", "11", "012"]
+
+
+# Segments -------------------------------------------------------------------------------------------------
+
+
+def _recording(frame_rate: float | None = 10.0) -> Motion:
+    """Two persons, tracks 3 and 7, whose first coordinate is the number of the frame."""
+    motion = stick_motion(30, 2, label=None, frame_rate=frame_rate)
+    poses = motion.poses.clone()
+    poses[..., 0] = torch.arange(30.0)[None, :, None] + 100 * torch.arange(2)[:, None, None]
+    return motion.replace(poses=poses, tracks=(3, 7), source="day.npz")
+
+
+def _clips(folder: Path, text: str, motion: Motion) -> list[Motion]:
+    entries = read_clip_table(_table(folder, text), ["day.npz"])
+    return [entry.clip(motion) for entry in entries["day.npz"]]
+
+
+@pytest.mark.parametrize(
+    ("segments", "frames"),
+    [
+        ([("0", "10"), ("10", "30")], [(0, 10), (10, 30)]),
+        ([("", "10"), ("10", "")], [(0, 10), (10, 30)]),
+        ([("0", "1.5"), ("1.5", "2")], [(0, 15), (15, 20)]),  # one decimal point, so all are seconds
+        ([("0s", "1s"), ("1 s", "3 s")], [(0, 10), (10, 30)]),
+        ([("0.0", "3.05")], [(0, 30)]),  # the duration is rounded
+    ],
+)
+def test_segments_are_in_frames_or_seconds(
+    segments: list[tuple[str, str]], frames: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    rows = "".join(f"day.npz,class {k},{a},{b}\n" for k, (a, b) in enumerate(segments))
+    clips = _clips(tmp_path, "file,label,start,end\n" + rows, _recording())
+    for number, (clip, (first, end)) in enumerate(zip(clips, frames, strict=True)):
+        assert clip.poses[0, :, 0, 0].tolist() == [*range(first, end)]
+        assert (clip.label, clip.ids, clip.num_persons) == (f"class {number}", {}, 2)
+        assert clip.source == f"day.npz, frames {first} to {end - 1}"
+        assert clip.notes[-1].startswith(
+            "is cut into segments by " + ("s" if "." in rows or "s," in rows else "f")
+        )
+
+
+def test_each_person_may_have_a_label(tmp_path: Path) -> None:
+    clips = _clips(tmp_path, "file,label,person\nday.npz,wave,7\nday.npz,kick,3\n", _recording())
+    assert [(clip.label, clip.tracks) for clip in clips] == [("wave", (7,)), ("kick", (3,))]
+    assert clips[0].poses[0, 5, 0, 0] == 105
+
+
+@pytest.mark.parametrize(
+    ("row", "frame_rate", "message"),
+    [
+        ("10,31,", 10.0, "day.npz has 30 frames, which do not contain 10 to 31"),
+        ("10,10,", 10.0, "day.npz has 30 frames, which do not contain 10 to 10"),
+        ("0.0,3.5,", 10.0, "day.npz has 3 seconds, which do not contain 0 to 3.5"),
+        ("0.0,3.0,", None, "day.npz has no frame rate, but its segments are in seconds"),
+        ("first,3,", 10.0, "line 2, column 'start' is 'first', expected a frame such as 150, or seconds"),
+        ("-1,3,", 10.0, "line 2, column 'start' is '-1', expected a frame"),
+        (",,anna", 10.0, "line 2, column 'person' is 'anna', expected a track number"),
+        (",,0", 10.0, "day.npz has no person 0, expected one of the tracks 3, 7"),
+    ],
+)
+def test_wrong_segments_are_named(row: str, frame_rate: float | None, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        _clips(tmp_path, f"file,label,start,end,person\nday.npz,wave,{row}\n", _recording(frame_rate))
+
+
+def test_a_repeated_segment_is_refused(tmp_path: Path) -> None:
+    text = "file,label,start,end\nday.npz,wave,0,9\nday.npz,kick,0,9\n"
+    with pytest.raises(ValueError, match=r"line 3, column 'file': 'day.npz' is already in line 2"):
+        read_clip_table(_table(tmp_path, text), ["day.npz"])

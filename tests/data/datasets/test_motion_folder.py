@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stick_body import stick_motion
 from torch_geometric.loader import DataLoader
 
 from pyg_sybio.data.datasets.motion_folder import MotionFolder, find_motion_files
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
+from pyg_sybio.data.summary.summary import summarise
 from pyg_sybio.data.transforms import Center, LimitLength
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
@@ -206,6 +208,24 @@ def test_a_folder_of_openpose_frames_is_a_clip(tmp_path: Path) -> None:
     _openpose_frame(tmp_path / "a" / "kick_1" / "video_000000000020_keypoints.json", 99)
     after = _make(tmp_path, **settings)[0].x
     assert ((before != after).flatten(2).any(-1).any(0)).nonzero().flatten().tolist() == [15]
+
+
+def test_segments_of_a_recording_are_clips(tmp_path: Path) -> None:
+    write_motion(stick_motion(90, label=None, frame_rate=30.0), tmp_path / "day.npz")
+    rows = "day.npz,wave,train,0s,1s\nday.npz,kick,train,1s,2s\nday.npz,wave,test,2s,3s\n"
+    (tmp_path / "clips.csv").write_text("file,label,split,start,end\n" + rows)
+    for frame_rate, length in ((30.0, 30), (15.0, 15)):
+        train = _make(tmp_path, frame_rate=frame_rate)
+        assert train.class_names == ("kick", "wave")
+        assert [(info.label, info.num_frames) for info in train.store.clips] == [
+            ("wave", length),
+            ("kick", length),
+            ("wave", length),
+        ]
+        assert len(train) == 2 and len(_make(tmp_path, split="test", frame_rate=frame_rate)) == 1
+    summary = summarise(tmp_path, progress=False)
+    assert summary.all.of("class") == {"kick": 1, "wave": 2} and not summary.failures
+    assert summary.splits["train"].lengths == [30, 30]
 
 
 def test_recordings_are_resampled_to_the_given_frame_rate(folder: Path) -> None:
