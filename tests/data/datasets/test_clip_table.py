@@ -193,9 +193,8 @@ def test_segments_are_in_frames_or_seconds(
         assert clip.poses[0, :, 0, 0].tolist() == [*range(first, end)]
         assert (clip.label, clip.ids, clip.num_persons) == (f"class {number}", {}, 2)
         assert clip.source == f"day.npz, frames {first} to {end - 1}"
-        assert clip.notes[-1].startswith(
-            "is cut into segments by " + ("s" if "." in rows or "s," in rows else "f")
-        )
+        unit = "seconds" if re.search(r"\.|\ds", rows.replace("day.npz", "")) else "frames"
+        assert clip.notes[-1].startswith(f"is cut into segments by {unit}")
 
 
 def test_each_person_may_have_a_label(tmp_path: Path) -> None:
