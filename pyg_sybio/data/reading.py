@@ -34,6 +34,13 @@ FORMATS = {
 }
 """The formats, by suffix."""
 
+_CONVERTED = {
+    ".fbx": "export it as .bvh, for example with Blender",
+    ".c3d": "save its points as .npy [T, M, 3], for example with the package ezc3d, and give a skeleton",
+    ".trc": "save its markers as .npy [T, M, 3], for example with pandas.read_csv, and give a skeleton",
+    ".mat": "save its poses as .npy [T, M, 3], for example with scipy.io.loadmat, and give a skeleton",
+}
+
 # Values per line -> skeleton.
 _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
 
@@ -94,6 +101,8 @@ def _format(path: Path) -> Read:
         return _npz_format(path)
     if suffix == ".txt":
         return _txt_format(path)
+    if suffix in _CONVERTED:
+        raise ValueError(f"{path} cannot be read: {_CONVERTED[suffix]}")
     if suffix not in _BY_SUFFIX:
         raise ValueError(f"{path} ends in {suffix!r}, expected {_expected()}")
     return _BY_SUFFIX[suffix]
@@ -115,6 +124,16 @@ def _json_format(path: Path, document: Any) -> Read:
 def _npz_format(path: Path) -> Read:
     with NpzFile(path) as file:
         names = set(file.names)
+    if {"poses", "trans"} <= names and "skeleton" not in names:
+        raise ValueError(
+            f"{path} is a file of AMASS with rotations of SMPL: compute its joints with the package smplx, "
+            "and save them as .npy [T, 22, 3] or [T, 24, 3], which are read as smpl22 or smpl24"
+        )
+    if "positions_3d" in names:
+        raise ValueError(
+            f"{path} is a file of VideoPose3D, whose arrays are pickled: save each as .npy [T, 17, 3], which "
+            "is read as h36m17 (numpy.load(FILE, allow_pickle=True)['positions_3d'].item()[SUBJECT][ACTION])"
+        )
     if "poses" in names:
         return _named(read_motion_npz) if "skeleton" in names else read_motion_npz
     if "x_train" in names:

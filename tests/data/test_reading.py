@@ -211,6 +211,26 @@ def test_errors_list_the_readable_formats(name: str, content: bytes, message: st
     assert is_readable(path) == (content.startswith(b"1,2"))  # with a skeleton of two joints, it is
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("a.fbx", "export it as .bvh"), ("a.c3d", "ezc3d"), ("a.TRC", "pandas"), ("a.mat", "scipy.io.loadmat")],
+)
+def test_refused_formats_say_what_converts_them(name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"Kaydara")
+    with pytest.raises(ValueError, match=f"{name} cannot be read: .*{message}"):
+        read_motion(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(("poses", "trans", "betas"), "of AMASS .* smplx"), (("positions_3d",), "of VideoPose3D, .* as h36m17")],
+)
+def test_archives_of_other_tools_are_recognised(names: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{name: np.zeros((3, 156)) for name in names})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=f"a.npz is a file {message}"):
+        read_motion(tmp_path / "a.npz")
+
+
 def test_other_arrays_and_missing_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", data=np.zeros(3))
     with pytest.raises(ValueError, match=r"a.npz has 'data', expected 'poses' and related arrays, or x_t"):

@@ -289,5 +289,6 @@ def _frame_rate(
         elif info.frame_rate is not None and abs(info.frame_rate - expected) > 1e-3 * expected:
             raise ValueError(f"{info.source} has {info.frame_rate:g} Hz, expected {expected:g} Hz")
     if expected is None:
-        raise ValueError("'frame_rate' is None, and no clip has one: expected a frame rate in Hz")
+        remedy = "expected a frame rate in Hz, such as --data.settings.frame_rate 30"
+        raise ValueError(f"'frame_rate' is None, and no clip has one: {remedy}")
     return float(expected)

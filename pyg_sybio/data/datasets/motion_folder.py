@@ -110,6 +110,11 @@ class MotionFolder(MotionDataset):
                 f"{root} has rotations (skeleton '{store.skeleton.name}'), expected positions: "
                 "MotionFolder has neither statistics nor an error for rotations"
             )
+        if all(clip.label is None for clip in store.clips):
+            raise ValueError(
+                f"no clip of {root} has a label: expected a table {labels} with the columns file and label, "
+                "or for a folder per class --data.settings.pattern '(?P<label>[^/]+)/.*'"
+            )
         self.split = split
         super().__init__(
             store=store,

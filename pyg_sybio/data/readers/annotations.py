@@ -3,7 +3,9 @@ r"""Annotation pickles, a common format for skeletons extracted from whole video
 A file is ``{"split": {name: [ids]}, "annotations": [...]}``, or only the list of annotations, as the tools
 that extract skeletons from videos write it. An annotation is a dictionary with ``frame_dir`` (the id of the
 clip), ``total_frames``, usually ``label`` (a number), ``keypoint`` `[P, T, M, C]` and usually
-``keypoint_score`` `[P, T, M]`; other entries (``img_shape``, ...) are not used.
+``keypoint_score`` `[P, T, M]`; other entries (``img_shape``, ...) are not used. With ``frame_inds`` `[N]`, as
+for Kinetics, ``keypoint`` is a list of people `[N, M, 3]` (x, y, score), who are matched by distance; frames
+are counted from 0, or from 1 if there is a frame ``total_frames``.
 """
 
 import re
@@ -19,7 +21,9 @@ import torch
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.nested import entry_of, shown, single_precision
 from pyg_sybio.data.readers.ntu import ids_from_name
+from pyg_sybio.data.readers.people import listed_motion
 from pyg_sybio.data.readers.plain_pickle import PickledArray, load_plain_pickle
+from pyg_sybio.data.readers.reading_of import reading_of
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 MAX_EMPTY = 2**26
@@ -145,6 +149,8 @@ def read_annotations(path: str | Path, *, skeleton: Skeleton | None = None) -> I
 
 
 def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: str) -> Motion:
+    if "frame_inds" in annotation:
+        return _listed(annotation, skeleton, source)
     keypoints = _numbers(annotation, "keypoint", 4)
     persons, num_frames, num_joints, num_coordinates = keypoints.shape
     label = str(_integer(annotation, "label", least=0)) if "label" in annotation else None
@@ -190,6 +196,27 @@ def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: st
         tracks=tuple(seen),
         source=source,
     )
+
+
+def _listed(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: str) -> Motion:
+    """The motion of a list of people (x, y, score) with the frame of each, as Kinetics is shared."""
+    keypoints, total = _numbers(annotation, "keypoint", 3), _integer(annotation, "total_frames", least=1)
+    frames = _numbers(annotation, "frame_inds", 1).astype(np.int64)
+    frames = frames - int(frames.max(initial=0) == total and frames.min(initial=1) > 0)
+    if len(frames) != len(keypoints) or not ((frames >= 0) & (frames < total)).all():
+        expected = f"{len(keypoints)} from 0 to {total - 1}, one per pose in 'keypoint'"
+        raise ValueError(f"'frame_inds' has {len(frames)} frames, expected {expected}")
+    keypoints[..., 2:] = keypoints[..., 2:].clip(min=0)
+    order = np.argsort(frames, kind="stable")
+    return listed_motion(
+        keypoints[order],
+        frames[order].tolist(),
+        num_frames=total,
+        reading=reading_of(keypoints, "'keypoint'", skeleton=skeleton, columns="xys"),
+        where=source,
+        label=str(_integer(annotation, "label", least=0)) if "label" in annotation else None,
+        ids=(),
+    ).replace(ids=ids_from_name(annotation["frame_dir"]))
 
 
 def _present(keypoints: np.ndarray, scores: np.ndarray | None) -> np.ndarray:

@@ -91,9 +91,11 @@ class Global:
     name: str
 
 
-def _key(value: Any) -> str | int:
-    """A key of a dictionary: text or a small integer, for which hash collisions cannot be forced."""
+def _key(value: Any) -> str | int | float:
+    """A key for which hash collisions cannot be forced: text, a small integer, or a share such as 0.5."""
     if type(value) is str or (type(value) is int and abs(value) < 2**31):
+        return value
+    if type(value) is float and 0 <= value <= 1 and value == round(value, 2):  # as in 'valid' of annotations
         return value
     raise ValueError(f"a key of type {type(value).__name__}, expected text or a small integer")
 

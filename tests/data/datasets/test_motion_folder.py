@@ -327,7 +327,7 @@ def test_wrong_folders_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"empty has no motion file, expected some of .npz, .json"):
         _make(tmp_path / "empty")
     (folder / "clips.csv").unlink()
-    with pytest.raises(ValueError, match=r"take 10_1.npz has no label|expected one of"):
+    with pytest.raises(ValueError, match=r"no clip of .*clips has a label: expected a table clips.csv"):
         _make(folder, hold_out=0.3)
     (folder / "old" / "wave_1.npz").write_bytes(b"hello")
     with pytest.raises(ValueError, match=r"wave_1.npz: File is not a zip file"):
@@ -351,3 +351,17 @@ def test_a_pattern_labels_real_recordings(data_root: Path, tmp_path: Path) -> No
     assert test.class_names == ("walk", "walk-turn-left", "walk-turn-right") and test.frame_rate == 30.0
     assert len(test) == 3
     assert all(f"_{test.class_names[int(test[i].y)]}_youthful_" in test.motion(i).source for i in range(3))
+
+
+def test_a_folder_per_class_without_a_table_gets_the_setting_to_type(tmp_path: Path) -> None:
+    for name in ("wave", "kick"):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            motion = stick_motion(70, label=None, frame_rate=30.0)
+            write_motion(motion, tmp_path / name / f"{number}.npz")
+    with pytest.raises(
+        ValueError, match=r"no clip of .* has a label: .* a folder per class --data.settings"
+    ) as error:
+        _make(tmp_path)
+    pattern = str(error.value).split("'")[1]
+    assert _make(tmp_path, pattern=pattern, hold_out=0.5).class_names == ("kick", "wave")

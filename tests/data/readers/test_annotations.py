@@ -373,3 +373,28 @@ def test_code_in_a_pickle_is_not_run(path: Path, tmp_path: Path, protocol: int) 
         with pytest.raises(ValueError, match=r"annotations\.pkl, byte \d+: the pickle names '"):
             list(read_annotations(written(path, content, protocol)))
         assert not flag.exists()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_list_of_people_with_their_frames_is_read(first: int, tmp_path: Path) -> None:
+    pose = np.random.default_rng(0).uniform(100, 300, (17, 3)).astype(np.float32)
+    pose[:, 2] = 0.5
+    moved = pose + np.array([900, 0, 0], np.float32)
+    annotation = {
+        "frame_dir": "a",
+        "label": 4,
+        "total_frames": 4,
+        "keypoint": np.stack([pose, moved, moved, pose, pose]),
+        "frame_inds": np.array([0, 0, 1, 1, 3], np.int16) + np.int16(first),
+        "box_score": np.ones(5),
+        "valid": {0.5: 4, 0.95: 3},
+    }
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps([annotation]))
+    (motion,) = read_annotations(tmp_path / "a.pkl")
+    assert motion.label == "4" and motion.skeleton.name == "coco17"
+    assert motion.seen.tolist() == [[True, True, False, True], [True, True, False, False]]
+    assert motion.poses[1, 1].tolist() == moved.tolist()
+    annotation["frame_inds"] = np.array([0, 0, 1, 1, 5])
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps([annotation]))
+    with pytest.raises(ValueError, match="'frame_inds' has 5 frames, expected 5 from 0 to 3"):
+        list(read_annotations(tmp_path / "a.pkl"))

@@ -261,6 +261,8 @@ def test_hostile_arguments_are_refused_without_memory(tmp_path: Path, content: b
         (b"]N\x85b.", "a state for a list"),
         (b"N)R.", "a call of something that is not a function"),
         (b"}])s.", "a key of type list"),
+        (pickle.dumps({0.123: 1}), "a key of type float"),
+        (pickle.dumps({1e300: 1}), "a key of type float"),
         (b"}(" + integer(2**61 - 1) + b"Nu.", "a key of type int"),
         # Hashing this value would overflow the stack.
         (b"}" + b")" + b"\x85" * 10**5 + b"Ns.", "a key of type tuple"),
