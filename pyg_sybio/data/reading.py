@@ -14,6 +14,7 @@ from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays
 from pyg_sybio.data.readers.keypoints import FRAME_FILES, frame_files, read_keypoints
 from pyg_sybio.data.readers.kinetics import read_kinetics
+from pyg_sybio.data.readers.landmark_csv import landmark_columns, read_landmark_csv
 from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz
 from pyg_sybio.data.readers.npz_file import NpzFile
 from pyg_sybio.data.readers.ntu import read_ntu
@@ -27,6 +28,7 @@ FORMATS = {
     ".json": "'poses' and related fields, Kinetics-Skeleton, NW-UCLA, or the keypoints of a detector",
     ".npy": "keypoints",
     ".pkl": "annotations of many clips, as toolboxes share them",
+    ".csv": "landmarks in the columns x0, y0, z0, v0, x1, ...",
     ".skeleton": "NTU RGB+D",
     ".bvh": "BVH",
     ".amc": "AMC, with its .asf in the same folder",
@@ -99,6 +101,8 @@ def _format(path: Path) -> Read:
         return _json_format(path, read_json(path))
     if suffix == ".npz":
         return _npz_format(path)
+    if suffix == ".csv" and not landmark_columns(path):
+        raise ValueError(f"{path} has other columns, expected {FORMATS['.csv']}")
     if suffix == ".txt":
         return _txt_format(path)
     if suffix in _CONVERTED:
@@ -187,6 +191,7 @@ def _expected() -> str:
 
 _BY_SUFFIX: dict[str, Read] = {
     ".npy": read_keypoints,
+    ".csv": read_landmark_csv,
     ".skeleton": _named(read_ntu),
     ".bvh": read_bvh,
     ".amc": read_amc,

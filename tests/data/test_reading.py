@@ -150,7 +150,7 @@ def test_byte_order_marks_are_ignored(name: str, tmp_path: Path) -> None:
 
 
 def test_every_readable_suffix_is_listed() -> None:
-    assert set(FORMATS) == {".npz", ".json", ".npy", ".pkl", ".skeleton", ".bvh", ".amc", ".txt"}
+    assert set(FORMATS) == {".npz", ".json", ".npy", ".csv", ".pkl", ".skeleton", ".bvh", ".amc", ".txt"}
 
 
 def test_motion_files_of_this_package_are_read(tmp_path: Path) -> None:

@@ -193,9 +193,9 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
         suffix = path.suffix.lower()
         if _is_skeleton(path):
             continue
-        # The first line of a text file shows whether it is a motion.
+        # The first line of a text or CSV file shows whether it is a motion.
         if path in frames or (
-            path.is_file() and suffix in FORMATS and (suffix != ".txt" or is_readable(path))
+            path.is_file() and suffix in FORMATS and (suffix not in (".txt", ".csv") or is_readable(path))
         ):
             found.append(path)
         elif path.is_file() and suffix != ".asf":  # read with its .amc files
