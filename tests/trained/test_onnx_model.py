@@ -310,8 +310,8 @@ def grows(*nodes: tuple[str, list[str], str]) -> Callable[[onnx.ModelProto], Non
                 node.attribute.append(helper.make_attribute("axis", 0))
         last = made[-1].output[0]
         made += [
-            helper.make_node("ReduceMean", [last], ["mean"], keepdims=0),
-            helper.make_node("Add", ["few", "mean"], ["logits"]),
+            helper.make_node("ReduceMean", [last], ["mean of theirs"], keepdims=0),
+            helper.make_node("Add", ["few", "mean of theirs"], ["logits"]),
         ]
         graph.node.extend(made)
 

