@@ -50,6 +50,7 @@ def _serves(argv: list[str]) -> dict[str, Any]:
         process.communicate()
 
 
+@pytest.mark.slow
 def test_every_step_of_the_guide_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def test_a_saved_and_loaded_model_gives_the_same_outputs(graphs: str, tmp_path: 
     assert torch.equal(loaded(x).actional, model(x).actional)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graphs", SHARED)
 def test_a_model_with_shared_graphs_is_exported(graphs: str, tmp_path: Path) -> None:
     model, x = build(actional_graphs=graphs, bones=False), motion(2, T)

@@ -120,6 +120,7 @@ def test_a_saved_and_reloaded_old_model_gives_the_same_outputs(tmp_path: Path) -
         assert torch.equal(getattr(loaded(x), name), getattr(model(x), name))
 
 
+@pytest.mark.slow
 def test_an_exported_old_model_gives_the_same_outputs(tmp_path: Path) -> None:
     model, x = old_model().float(), motion(2, T)
     export_onnx(model, tmp_path / "model.onnx", num_future=2)

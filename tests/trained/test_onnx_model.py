@@ -94,6 +94,7 @@ def test_fewer_future_frames(single: tuple[OnnxFile, OnnxModel]) -> None:
         assert_same(exported(x, num_future=2), model(x, num_future=2))
 
 
+@pytest.mark.slow
 def test_outputs_that_were_not_exported_are_none() -> None:
     out = OnnxModel(onnx_file("recognition").content)(torch.randn(2, 30, 15, 2))
     assert out.logits is not None
