@@ -201,7 +201,7 @@ def server(model: Path, threads: int | None, bf16: bool) -> Iterator[tuple[int, 
 async def converse(
     scenario: Scenario, port: int, process: int, skeleton: Skeleton, fps: float, seconds: float
 ) -> Counts:
-    """Run all clients of a scenario for a time."""
+    """Run all clients and viewers of a scenario for `seconds` seconds, and return the measurements."""
     counts = Counts()
     gc.collect()
     gc.freeze()  # a collection in the clients would count as latency

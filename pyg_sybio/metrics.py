@@ -195,19 +195,19 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
     r"""Error of predicted joint angles, as reported for Human3.6M and CMU Mocap ("MAE").
 
     Exponential maps are converted to Euler angles (:func:`~pyg_sybio.rotations.benchmark_euler_angles`); the
-    error of a frame is the norm of their difference over the columns that count,
+    error of a frame is the norm of their difference over some of the columns,
 
     .. math::
         \mathrm{error}_{n,t} = \Bigl(\sum_{v \in \mathcal V_n} (\hat e_{n,t,v} - e_{n,t,v})^2\Bigr)^{1/2},
 
     where :math:`\mathcal V_n` are the columns of clip `n` whose standard deviation over the target's frames
-    exceeds 1e-4. The first six columns, translation and orientation of the whole body, never count.
+    exceeds 1e-4. The first six columns, translation and orientation of the whole body, are always excluded.
 
     Args:
         prediction: Raw (not normalised) frames: a translation, followed by one exponential map per joint.
         target: The recorded frames in the same form.
-        columns: Only these columns count, as in the protocol of CMU Mocap (those that vary in training).
-            (default: all)
+        columns: Columns that may be in :math:`\mathcal V_n`, such as those that vary in training in the
+            protocol of CMU Mocap. (default: all)
 
     Shapes:
         - **prediction, target:** `[N, T, V]` with `V = 3 + 3 M`

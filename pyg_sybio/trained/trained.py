@@ -230,8 +230,8 @@ class Trained:
         facts = self.training
         if lacks := facts["only_in_recipe"]:
             raise ValueError(
-                f"the model file does not hold the {', '.join(map(repr, lacks))} of its data: "
-                "expected the recipe of the training (--recipe RECIPE)"
+                f"the model file does not contain the data settings {', '.join(map(repr, lacks))}: "
+                "expected the training recipe (--recipe RECIPE)"
             )
         dataset = dataset_named(facts["dataset"])
         settings = dict(facts["settings"])

@@ -149,9 +149,7 @@ def test_the_clips_of_a_recipe_replace_those_of_the_model(
     clips = tmp_path / "clips"
     path = fit_whole_clips(made, lambda number: "test", clips, tmp_path / "run", overrides)
     line = error_of(capsys, "evaluate", path, "--data-root", clips)
-    assert (
-        "the model file does not hold the 'pattern' of its data: expected the recipe of the training" in line
-    )
+    assert "the model file does not contain the data settings 'pattern': expected the training recipe" in line
     recipe = tmp_path / "mine.yaml"
     settings |= {"num_observed": 12, "num_future": 9}
     data = {"settings": settings, "test": {"split": "test"}}

@@ -43,7 +43,7 @@ def test_an_old_model_of_a_motion_folder_predicts_the_same(file: str) -> None:
     assert (trained.training["dataset"], trained.training["folder"]) == ("MotionFolder", "")
     assert trained.training["settings"]["hold_out"] == {"subject": ["2"]}
     assert not {"pattern", "skeleton", "labels"} & set(trained.training["settings"])
-    with pytest.raises(ValueError, match=r"does not hold the 'pattern' of its data: expected the recipe"):
+    with pytest.raises(ValueError, match="does not contain the data settings 'pattern': expected"):
         trained.splits()
 
 

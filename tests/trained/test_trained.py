@@ -119,7 +119,7 @@ def test_a_model_file_contains_no_local_paths(tmp_path: Path) -> None:
     assert found["settings"] == {"num_future": 5} and found["folder"] == ""
     assert found["only_in_recipe"] == ["hold_out", "labels", "pattern"]
     with pytest.raises(
-        ValueError, match="does not hold the 'hold_out', 'labels', 'pattern' of its data: exp"
+        ValueError, match="does not contain the data settings 'hold_out', 'labels', 'pattern': expected"
     ):
         trained.splits()
 

@@ -77,7 +77,7 @@ class Benchmark:
         validation_choices: Its values in the training files.
         first_start: The lowest start of a test window.
         test_future: Number of frames that a file must have after the observed frames of a test window.
-        cut_to_varying: Whether only columns that vary in training count in the error.
+        cut_to_varying: Whether the error excludes columns that are constant in training.
     """
 
     layout: str
@@ -244,14 +244,14 @@ class ExpmapDataset(MotionDataset):
             - **output:** `{"angle_mae": [N, T], "mpjpe_mm": [N, T]}`, radians and millimetres
 
         Raises:
-            ValueError: If a shape does not fit, or a part of the target was not recorded (the columns that
-                count depend on the whole target).
+            ValueError: If a shape does not fit, or a part of the target was not recorded (the error includes
+                only columns that move, which can be found only in a complete target).
 
         Note:
             The z-scores of the used joints determine the benchmark's error exactly: the Euler angles of a
             joint depend only on its own three columns, a used joint has all three (constant columns have
-            deviation 1 and keep their value), and the columns of all other joints and of the root never count
-            in the error.
+            deviation 1 and keep their value), and the error never includes the
+            columns of the root and of all other joints.
         """
         self._check_joints("prediction", prediction)
         self._check_joints("target", target)

@@ -87,8 +87,9 @@ class Human36M(ExpmapDataset):
         50 observed and 100 future frames. Up to these lengths, `future` begins where the published targets
         do; for longer windows, the starts are drawn for the greater length.
 
-        The error depends on the horizon, since only columns that move in the target count: the error over the
-        first ten frames of a 25-frame prediction is not the error of a ten-frame prediction.
+        The error includes only the columns that move in the target, and therefore depends on the number of
+        predicted frames: the error over the first ten frames of a 25-frame prediction is not the error of a
+        ten-frame prediction.
     """
 
     benchmark = BENCHMARK

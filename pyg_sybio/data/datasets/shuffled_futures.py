@@ -17,8 +17,9 @@ class ShuffledFutures(Dataset):
     but the future is unchanged.
 
     Args:
-        dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, if not all of it was
-            recorded, `future_mask`, person after person.
+        dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, if a part of the
+            future was not recorded, `future_mask`. The nodes are the joints of the first person, followed by
+            those of the second, and so on.
         share: The share of the samples that exchange futures, rounded to an integer.
         seed: Seed of the choice and of the order.
 

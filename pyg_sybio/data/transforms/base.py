@@ -123,7 +123,7 @@ def hide(motion: Motion, hidden: Tensor) -> Motion:
 
 
 def random_stretch(num_frames: int, share: float, *size: int) -> Tensor:
-    """Mark a share of consecutive frames from a random start, ``[*size, T]``."""
+    """Masks `[*size, T]`, each True in one random run of ``round(share * num_frames)`` frames."""
     length = round(share * num_frames)
     start = torch.randint(num_frames - length + 1, (*size, 1))
     frames = torch.arange(num_frames)

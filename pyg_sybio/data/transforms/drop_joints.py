@@ -11,9 +11,10 @@ class DropJoints(MotionTransform):
 
     Args:
         p: Probability that a joint is hidden, from 0 to 1.
-        each_frame: Whether to draw for every frame, like a flickering detector; False hides a joint in a
-            stretch of frames, like behind a table. (default: False)
-        share: Share of the frames in that stretch, from 0 to 1. (default: 1, the whole motion)
+        each_frame: Whether to draw for every frame, like a flickering detector; False hides a joint in
+            consecutive frames, like behind a table. (default: False)
+        share: Length of the run of frames in which joints may be hidden, as a fraction of the motion, from 0
+            to 1. (default: 1)
 
     Raises:
         ValueError: If `p` or `share` is not from 0 to 1.

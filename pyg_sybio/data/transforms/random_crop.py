@@ -7,7 +7,7 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_range
 
 
 class RandomCrop(MotionTransform):
-    r"""Keep a random share of consecutive frames, from a random start.
+    r"""Keep a run of consecutive frames of random length and start.
 
     .. math::
         T' = \max(1, \operatorname{round}(u\,T)), \quad u \sim U(\text{min\_share}, \text{max\_share}), \qquad
