@@ -249,7 +249,7 @@ def test_the_model_does_not_see_the_end_of_the_file(
     plot("prediction", trained.checkpoint, file, "--output", tmp_path / "a.html")
     data = data_of(tmp_path / "a.html")
     assert data["title"] == "30.npz"
-    # The same recording as a test clip is split at the same frame; only the file has no label.
+    # As a clip of the test set, the same recording is split at the same frame, but it also has a label.
     plot("prediction", trained.checkpoint, 30 - 16, "--output", tmp_path / "b.html")
     clip = data_of(tmp_path / "b.html")
     assert len(data["frames"]) == len(clip["frames"])

@@ -79,7 +79,7 @@ def test_a_model_of_exponential_maps_predicts_without_its_training_recordings(tm
     lines = (",".join(map(repr, line)) for line in frames.tolist())
     (tmp_path / "new.txt").write_text("\n".join(lines))
     prepared = load_trained(tmp_path / "rotations").predict(tmp_path / "new.txt").prepared
-    # Every second frame, up to the last one, column by column.
+    # Every second frame is kept, counted back from the last one, and each column is standardised.
     statistics = trained.preparation.preprocess[0].normalisation  # type: ignore[attr-defined]
     columns = list(statistics.used)
     kept = frames[1::2][-trained.preparation.num_observed :]

@@ -78,12 +78,14 @@ _TIME = re.compile(r"\d{1,12}(\.\d{0,9})?\s?s?", re.ASCII)
 def read_clip_table(path: Path, files: Sequence[str]) -> Entries:
     r"""Read a CSV file with the columns `file`, `label`, optionally `split`, segments and persons, and ids.
 
-    `file` is relative to the CSV file's folder, with `/` between folders. `split` is `train`, `val` or
-    `test`. With `start` or `end`, a line is a segment, and a file may have several: in frames from 0, `end`
-    excluded, or in seconds if a number of the table has a decimal point or ends in `s`; an empty field is the
-    beginning or the end. With `person`, a line is about one person, by the track number (without a tracker,
-    the index from 0). Every other column is an id of that name; an empty field means that the clip does not
-    have it.
+    - `file` is relative to the CSV file's folder, with `/` between folders.
+    - `split` is `train`, `val` or `test`.
+    - `start` and `end` (excluded) limit a line to a segment of the file, which may have several lines. They
+      are frame numbers from 0; if a number of the table has a decimal point or ends in `s`, all of them are
+      seconds. An empty field is the beginning or the end of the file.
+    - `person` limits a line to one person: the track number or, without a tracker, the index from 0.
+    - Every other column is an id of that name; an empty field means that the clip does not have it.
+
     Without a column `label`, the files themselves must contain labels. The text is UTF-8, fields are
     separated by commas and may be quoted with double quotes, and blank lines are ignored.
 

@@ -54,7 +54,7 @@ def find_asf(path: Path) -> Path:
             return named[0]
     if len(skeletons) != 1:
         names = few((other.name for other in skeletons), 10) or "none"
-        expected = f"expected {path.stem.split('_')[0]}.asf or only one"
+        expected = f"expected {path.stem.split('_')[0]}.asf, or only one .asf file"
         raise FileNotFoundError(f"{path}: the .asf files in its folder are {names}, {expected}")
     return skeletons[0]
 

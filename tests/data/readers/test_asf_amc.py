@@ -201,7 +201,7 @@ def test_the_skeleton_next_to_the_motion_is_found(tmp_path: Path) -> None:
     assert find_asf(path) == tmp_path / "whatever.ASF"
     (tmp_path / "other.asf").write_text(ASF)
     with pytest.raises(
-        FileNotFoundError, match=r"are other\.asf, whatever\.ASF, expected made\.asf or only one"
+        FileNotFoundError, match=r"are other\.asf, whatever\.ASF, expected made\.asf, or only one \.asf f"
     ):
         read_amc(path)
     (tmp_path / "made_01.asf").write_text(ASF)
