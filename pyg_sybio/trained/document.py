@@ -1,9 +1,9 @@
 r"""The document of a trained model: the content of a model file apart from the network and its weights.
 
 It is JSON, the same in a ``.ckpt`` (under the key ``document``), in a folder (``data.json``) and in the
-metadata of an ONNX file. A model file is data: by its schema, ``document.schema.json``, the document holds
-names of registered data sets and transforms, no path except one plain folder name, no pattern, and a bound
-for every number.
+metadata of an ONNX file. A model file is data and is never executed. Its schema, ``document.schema.json``,
+allows only names of registered data sets and transforms, no path except one plain folder name and no pattern,
+and bounds every number.
 """
 
 from pathlib import Path

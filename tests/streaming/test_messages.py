@@ -141,7 +141,7 @@ def test_invalid_messages_are_refused(message: Any, expected: str) -> None:
     assert "\n" not in line and len(line) < 300
 
 
-def test_damaged_messages_are_refused_or_parsed() -> None:
+def test_damaged_messages_raise_a_one_line_error_or_are_parsed_as_frames() -> None:
     generator = random.Random(0)
     good = json.dumps({**frame(confidence=[0.5] * 25), "timestamp": 1.5})
     pieces = ["null", "{", "}", "[", "]", '"', ",", ":", "1e999", "-", "true", "\\u0000", "\x00", "é", "NaN"]

@@ -115,7 +115,7 @@ def test_with_uniform_graphs_only_the_graphs_differ(folded: bool) -> None:
     assert not torch.allclose(out.logits, before.logits, atol=1e-4)
 
 
-def test_the_model_itself_keeps_its_graphs() -> None:
+def test_a_copy_with_uniform_graphs_leaves_the_model_unchanged() -> None:
     model, x = build(), motion(1, T)
     before = model(x).actional
     uniform = with_uniform_graphs(model)
