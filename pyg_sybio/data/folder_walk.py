@@ -12,7 +12,7 @@ def paths_below(root: Path, *, expected: str = "expected a folder") -> list[Path
     not cause an endless loop.
 
     Raises:
-        FileNotFoundError: If `root` is not a folder; the message ends with what was `expected`.
+        FileNotFoundError: If `root` is not a folder; the message ends with `expected`.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder, {expected}")

@@ -34,8 +34,8 @@ class Motion:
         ids: Other properties of the recording, such as `subject`, `view`, `setup`, `style`, as text.
         tracks: The tracker's number of each person. (default: 0, 1, ...)
         source: The origin of the motion: a file, or a file and an entry in it.
-        notes: What a reader has decided because the file does not say it; each follows the name of the file,
-            such as "is read as x, y, score of coco17".
+        notes: Decisions that a reader made because the file lacks information. Each completes a sentence that
+            begins with the name of the file, such as "is read as x, y, score of coco17".
         check_values: Whether to check every value. False saves most of the time for values that are known to
             be valid, such as a selection from a motion; shapes are always checked.
 
@@ -130,7 +130,7 @@ class Motion:
         """The joints of another skeleton, found by their names.
 
         Raises:
-            ValueError: If this skeleton lacks one of them, or has another kind of coordinates.
+            ValueError: If this motion lacks one of the joints, or its skeleton has other coordinates.
         """
         if skeleton == self.skeleton:
             return self

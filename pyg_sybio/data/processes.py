@@ -54,7 +54,7 @@ def results_of(
         RuntimeError: If a worker process died; the message names the files that were being read.
     """
     available = num_processes or os.cpu_count() or 1
-    if multiprocessing.current_process().daemon:  # a data loader's worker, for example, cannot have children
+    if multiprocessing.current_process().daemon:  # a data loader's worker cannot start processes
         available = 1
     begin = time.perf_counter()
     for done, path in enumerate(files):
@@ -71,8 +71,8 @@ def _from_workers(
     function: Function, files: Sequence[Path], num_processes: int, folder: Path | None
 ) -> Generator[Iterable[Any], None, None]:
     num_processes = min(num_processes, len(files))
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang in its threads' locks
-    reading = context.RawArray("q", num_processes)  # 1 + the number of the file that each worker reads
+    context = multiprocessing.get_context("spawn")  # a forked process may hang in torch's thread locks
+    reading = context.RawArray("q", num_processes)  # 1 + index of the file that each worker reads
     slot = context.Value("i", 0)
     with tempfile.TemporaryDirectory(prefix="results-", dir=folder) as spill:
         executor = ProcessPoolExecutor(

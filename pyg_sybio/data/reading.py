@@ -46,7 +46,7 @@ _CONVERTED = {
 # Values per line -> skeleton.
 _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
 
-Read = Callable[..., Motion | Iterator[Motion]]  # of a path and a skeleton
+Read = Callable[..., Motion | Iterator[Motion]]  # arguments: path and skeleton
 
 
 def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:

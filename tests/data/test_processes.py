@@ -27,14 +27,14 @@ def test_workers_return_results_in_order_until_one_dies(root: Path, monkeypatch:
 
     def advance() -> None:
         advanced.append(len(items))
-        if len(advanced) == 59:  # all others have arrived, so the last one may kill its process
+        if len(advanced) == 59:  # all other files are done: the last one may kill its process
             os.write(pipe, b"go\n")
 
     results = read_files(
         files_of(root), read_here_or_there, None, num_processes=2, folder=root, advance=advance
     )
     with pytest.raises(RuntimeError, match=r"a worker process died while it read \S*/59\.txt: it crashed"):
-        items.extend(results)  # grows item by item
+        items.extend(results)  # keeps the items before the error
     os.close(pipe)
 
     expected = [path for path in files_of(root)[:-1] for _ in range(20 if path.name == "5.txt" else 1)]

@@ -208,14 +208,14 @@ def test_errors_list_the_readable_formats(name: str, content: bytes, message: st
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         list(read_motions(path))
-    assert is_readable(path) == (content.startswith(b"1,2"))  # with a skeleton of two joints, it is
+    assert is_readable(path) == (content.startswith(b"1,2"))  # readable with a two-joint skeleton
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [("a.fbx", "export it as .bvh"), ("a.c3d", "ezc3d"), ("a.TRC", "pandas"), ("a.mat", "scipy.io.loadmat")],
 )
-def test_refused_formats_say_what_converts_them(name: str, message: str, tmp_path: Path) -> None:
+def test_errors_for_unsupported_formats_say_how_to_convert(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"Kaydara")
     with pytest.raises(ValueError, match=f"{name} cannot be read: .*{message}"):
         read_motion(tmp_path / name)

@@ -67,7 +67,7 @@ assert "pyg_sybio.data.synthetic.synthetic" in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_name_of_the_other_kind_is_refused() -> None:
+def test_a_transform_is_not_a_data_set_and_vice_versa() -> None:
     with pytest.raises(ValueError, match="the model file names 'Center', which is not a registered data set"):
         dataset_named("Center")
     with pytest.raises(

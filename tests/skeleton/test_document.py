@@ -176,7 +176,7 @@ def test_the_constructor_checks_consistency() -> None:
         (b'{"name": "x", "name": "y"}', r"f\.json: the key 'name' is repeated in one object, expected"),
     ],
 )
-def test_file_that_is_not_json(content: bytes, message: str, tmp_path: Path) -> None:
+def test_file_that_is_not_json_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "f.json").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load_skeleton(tmp_path / "f.json")

@@ -28,7 +28,7 @@ def test_edges_are_bones_then_bridges() -> None:
     assert skeleton.bone_pairs == ((0, 1), (2, 3))
 
 
-def test_parts_and_part_edges_by_index() -> None:
+def test_parts_and_part_edges_are_given_by_index() -> None:
     skeleton = Skeleton.from_dict(document())
     assert skeleton.joint_parts == (0, 0, 1, 2, 1, 2)
     assert skeleton.part_edges == ((0, 1), (0, 2))

@@ -19,8 +19,8 @@ class ClipEntry:
     Args:
         label: The class; None if the table or pattern has no labels.
         ids: The other columns, including `split` and `person` if they exist.
-        start: The first frame (or second) of the segment. (default: the beginning)
-        end: The frame (or second) after the segment. (default: the end)
+        start: The first frame (or second) of the segment. (default: the beginning of the file)
+        end: The frame (or second) after the segment. (default: the end of the file)
         seconds: Whether `start` and `end` are seconds.
         person: The track number of the only person in the clip. (default: everybody)
     """
@@ -49,7 +49,7 @@ class ClipEntry:
             begin = round(scale * (self.start or 0))
             end = last if self.end is None else round(scale * self.end)
             if self.seconds:
-                end = min(end, last) if end <= last + 1 else end  # the duration of a recording is rounded
+                end = min(end, last) if end <= last + 1 else end  # a rounded duration may be longer
             if not 0 <= begin < end <= last:
                 found = f"{self.start or 0:g} to {last / scale if self.end is None else self.end:g}"
                 raise ValueError(f"{source} has {last / scale:g} {unit}, which do not contain {found}")
@@ -76,15 +76,15 @@ _TIME = re.compile(r"\d{1,12}(\.\d{0,9})?\s?s?", re.ASCII)
 
 
 def read_clip_table(path: Path, files: Sequence[str]) -> Entries:
-    r"""Read a CSV file with the columns `file`, `label`, optionally `split`, segments and persons, and ids.
+    r"""Read a CSV file with labels and, optionally, splits, segments, persons and ids.
 
     - `file` is relative to the CSV file's folder, with `/` between folders.
     - `split` is `train`, `val` or `test`.
     - `start` and `end` (excluded) limit a line to a segment of the file, which may have several lines. They
-      are frame numbers from 0; if a number of the table has a decimal point or ends in `s`, all of them are
-      seconds. An empty field is the beginning or the end of the file.
+      are frame numbers from 0, or seconds if any `start` or `end` in the table has a decimal point or ends in
+      `s`. An empty field is the beginning or the end of the file.
     - `person` limits a line to one person: the track number or, without a tracker, the index from 0.
-    - Every other column is an id of that name; an empty field means that the clip does not have it.
+    - Every other column is an id of that name; an empty field means that the clip does not have this id.
 
     Without a column `label`, the files themselves must contain labels. The text is UTF-8, fields are
     separated by commas and may be quoted with double quotes, and blank lines are ignored.
@@ -97,8 +97,8 @@ def read_clip_table(path: Path, files: Sequence[str]) -> Entries:
         The entries of each of `files`.
 
     Raises:
-        ValueError: If the file is not such a table, a line is wrong, or names an unknown or repeated file
-            (the message names line and column), or a file of the folder has no line.
+        ValueError: If the table is damaged or lacks a column, if a line has a wrong value or names an unknown
+            or repeated file (the message names line and column), or if a file of the folder has no line.
         FileNotFoundError: If there is no such file.
     """
     known = set(files)

@@ -28,9 +28,9 @@ class ClipTransforms:
         augment: Applied to a clip, or to a window, before it is split into observed and future frames. A
             window has to keep its length.
         corrupt: Applied to the observed frames only, to imitate a bad sensor.
-        fill: Applied to the observed frames after `corrupt`, to fill missing joints and frames. A clip that
-            is filled before it is split would have targets that were never recorded. (default: the class's
-            `default_fill`; an empty list fills nothing)
+        fill: Applied to the observed frames after `corrupt`, to fill missing joints and frames. If clips were
+            filled before they are split, targets could be poses that were never recorded. (default: the
+            class's `default_fill`; an empty list fills nothing)
     """
 
     preprocess: Transforms | None = None

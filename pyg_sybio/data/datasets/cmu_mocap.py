@@ -59,20 +59,20 @@ class CMUMocap(ExpmapDataset):
 
     Attributes:
         missing: Files of the benchmark that do not exist, relative to `root`; some are missing in the public
-            copies. One warning names them, and the others are loaded.
+            copies. One warning names them; the existing files are loaded.
 
     Raises:
-        FileNotFoundError: If `root`, or all its files for training (for the test split also for testing), are
-            missing.
+        FileNotFoundError: If `root` does not exist, has no training file, or (for the test split) has no test
+            file.
         ValueError: If an argument is out of its range, a file is damaged, or a test file is too short.
 
     Note:
-        Mean and deviation are taken over all frames of all files in `train`, including validation
-        files and unselected actions, so that the z-scores of all splits equal the published ones. A training
-        file that is too short for one window is left out, and named in the warning.
+        Mean and deviation are taken over all frames of all files in `train`, including validation files and
+        unselected actions. The z-scores of all splits therefore equal the published ones. Training files that
+        are too short for one window are left out and named in a warning.
 
         With at most 50 observed and 25 future frames, `future` begins at the same frames as the published
-        targets. For longer windows, the starts are drawn for the greater length.
+        targets. For longer windows, other starts are drawn, such that the longer windows fit into the files.
 
         The first frame of each file is a rest pose without rotation of the root. It is part of the published
         statistics and is kept.

@@ -47,8 +47,8 @@ def seeded_starts(bounds: Sequence[tuple[int, int]]) -> list[int]:
     r"""First frames of the fixed test windows of one action.
 
     Args:
-        bounds: The lowest start and the end (exclusive) of the range of starts, for each file of the action;
-            the files alternate.
+        bounds: For each file of the action, the lowest start and the end (exclusive) of the possible starts.
+            Windows are drawn from the files alternately.
 
     Raises:
         ValueError: If a file is too short.
@@ -66,15 +66,15 @@ class Benchmark:
     r"""Files and protocol of an angle-space benchmark.
 
     Args:
-        layout: The files below the folder, in words.
+        layout: Description of the files below the folder, for error messages.
         train: Names of the training files.
-        test: Names of the test files, by action; the files of an action alternate.
+        test: Names of the test files, by action. Test windows come from the files of an action alternately.
         skeleton: All joints of a file.
         used: The joints that a model sees.
         read: Returns the phases of a file, with its action as label and the ids `split` (`"train"` or
             `"test"`), `phase`, and `validation_id`.
         validation_id: The id by which files are held out for validation.
-        validation_choices: Its values in the training files.
+        validation_choices: The values of `validation_id` in the training files.
         first_start: The lowest start of a test window.
         test_future: Number of frames that a file must have after the observed frames of a test window.
         cut_to_varying: Whether the error excludes columns that are constant in training.
@@ -123,8 +123,8 @@ class ExpmapDataset(MotionDataset):
         normalisation: Statistics of the training files.
 
     Raises:
-        FileNotFoundError: If `root`, or all files for training (for the test split also for testing), are
-            missing.
+        FileNotFoundError: If `root` does not exist, has no training file, or (for the test split) has no test
+            file.
         ValueError: If an argument is out of its range, a file is damaged, or a test file is too short.
     """
 
@@ -231,7 +231,8 @@ class ExpmapDataset(MotionDataset):
 
         ``angle_mae`` is the benchmark's angle error (:func:`~pyg_sybio.metrics.angle_error`). ``mpjpe_mm`` is
         the mean distance between predicted and true joints in millimetres, over all joints of a file, if the
-        skeleton has bone offsets (:func:`~pyg_sybio.kinematics.bone_offsets`); the root does not move.
+        skeleton has bone offsets (:func:`~pyg_sybio.kinematics.bone_offsets`). Both poses are placed at the
+        same root position.
 
         Args:
             prediction: Predicted z-scores.
@@ -244,14 +245,13 @@ class ExpmapDataset(MotionDataset):
             - **output:** `{"angle_mae": [N, T], "mpjpe_mm": [N, T]}`, radians and millimetres
 
         Raises:
-            ValueError: If a shape does not fit, or a part of the target was not recorded (the error includes
-                only columns that move, which can be found only in a complete target).
+            ValueError: If a shape does not fit, or the target is incomplete. (The error includes only the
+                columns that vary, and only a complete target shows which columns vary.)
 
         Note:
-            The z-scores of the used joints determine the benchmark's error exactly: the Euler angles of a
-            joint depend only on its own three columns, a used joint has all three (constant columns have
-            deviation 1 and keep their value), and the error never includes the
-            columns of the root and of all other joints.
+            The z-scores of the used joints determine the benchmark's error exactly. The Euler angles of a
+            joint depend only on its own three columns, and a used joint has all three (constant columns have
+            deviation 1 and keep their value). The error never includes the root or an unused joint.
         """
         self._check_joints("prediction", prediction)
         self._check_joints("target", target)
@@ -279,8 +279,9 @@ def _test_spans(
 ) -> list[Span]:
     """The eight fixed windows of each action, from the even frames of its test files alternately.
 
-    If windows are longer than the published ones, their starts are drawn for the greater length. Shorter
-    windows are cut out of the published ones, so that `future` begins at the same frame.
+    If windows are longer than the published ones, their starts are drawn such that the longer windows fit
+    into the files. Shorter windows are cut out of the published ones, so that `future` begins at the same
+    frame.
     """
     observed, future = sampling.num_observed, sampling.num_future
     length = max(observed, TEST_OBSERVED), max(future, benchmark.test_future)
@@ -289,7 +290,7 @@ def _test_spans(
         own = {"split": "test", "phase": "0"}.items()
         places = enumerate(store.clips)
         clips = [place for place, clip in places if clip.label == action and own <= clip.ids.items()]
-        # The files of an action alternate, so without one of them all windows differ from the published ones.
+        # Windows come from the files of an action alternately: if one file is missing, all windows change.
         if action not in actions or len(clips) < len(benchmark.test[action]):
             continue
         ends = [store.clips[index].num_frames - sum(length) for index in clips]

@@ -57,35 +57,36 @@ class Human36M(ExpmapDataset):
     * **val**: windows of the validation subject, even frames only, as in the test.
     * **test**: the eight fixed windows per action of all published tables, from the even frames of subject 5,
       alternately from `{action}_1.txt` and `{action}_2.txt`. With `num_future=10`, they are the published
-      windows of the short horizon, whose targets are the first frames of the long targets.
+      windows of the short horizon, whose targets are the first frames of the long-horizon targets.
 
     Args:
         root: The folder that contains `S1`, `S5`, ...
         split: `"train"`, `"val"` or `"test"`.
         validation_subject: The subject that is held out of `"train"` and forms `"val"`, usually 11. With
-            `None`, `"train"` has all six.
+            `None`, `"train"` has all six subjects.
         actions: The actions to take clips from.
         sampling, transforms, storage: As in :class:`~pyg_sybio.data.datasets.expmap.ExpmapDataset`; the
             published tables have 10 (400 ms) and 25 (1 s) future frames.
 
     Attributes:
-        missing: Files of the benchmark that do not exist, relative to `root`. One warning names them, and the
-            others are loaded. An action without one of its two test files has no test windows.
+        missing: Files of the benchmark that do not exist, relative to `root`. One warning names them; the
+            existing files are loaded. An action without one of its two test files has no test windows.
 
     Raises:
-        FileNotFoundError: If `root`, or all its files for training (for the test split also for testing), are
-            missing.
+        FileNotFoundError: If `root` does not exist, has no training file, or (for the test split) has no test
+            file.
         ValueError: If an argument is out of its range, a file is damaged, or a test file is too short.
 
     Note:
-        Mean and deviation are taken over all frames of all six training subjects, before downsampling,
-        including the validation subject and unselected actions, so that the z-scores of all splits equal the
-        published ones. A training file that is too short for one window is left out, and named in the
+        Mean and deviation are taken over all frames of all six training subjects before downsampling,
+        including the validation subject and unselected actions. The z-scores of all splits therefore equal
+        the published ones. Training files that are too short for one window are left out and named in a
         warning.
 
         Test windows start at `randint(16, T - 150)` in a file of `T` frames (after downsampling), followed by
-        50 observed and 100 future frames. Up to these lengths, `future` begins where the published targets
-        do; for longer windows, the starts are drawn for the greater length.
+        50 observed and 100 future frames. Up to these lengths, `future` begins at the same frames as the
+        published targets. For longer windows, other starts are drawn, such that the longer windows fit into
+        the files.
 
         The error includes only the columns that move in the target, and therefore depends on the number of
         predicted frames: the error over the first ten frames of a 25-frame prediction is not the error of a

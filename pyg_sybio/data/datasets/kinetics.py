@@ -20,9 +20,9 @@ TRAINING, TESTING = "kinetics_train", "kinetics_val"
 class KineticsSkeleton(MotionDataset):
     r"""Kinetics-Skeleton, from its JSON files and lists of labels.
 
-    One person per clip. A joint is `x, y, score`, with coordinates in fractions of the image relative to its
-    centre, and zero where it was not found. A clip has 300 frames; the last 10 are the future. Its label is
-    its `label_index`, regardless of the files that exist.
+    One person per clip. A joint is `x, y, score`. The coordinates are fractions of the image size, relative
+    to the image centre; a joint that was not found is zero. A clip has 300 frames; the last 10 are the
+    future. Its label is its `label_index`, regardless of the files that exist.
 
     * **train**, **val**: `kinetics_train`, divided by `validation`;
     * **test**: `kinetics_val`, on which published results are measured.
@@ -44,11 +44,12 @@ class KineticsSkeleton(MotionDataset):
 
     Raises:
         FileNotFoundError: If a folder or a list of labels is missing, or no listed clip has a file.
-        ValueError: If an argument is wrong, a file is damaged, or a file and the list disagree on its class.
+        ValueError: If an argument is wrong, a file is damaged, or a file has another class than its entry in
+            the list.
 
     Note:
         Clips that have no skeleton according to the list are left out, and so are clips in which no person is
-        found. A class that is in neither list, because none of its clips is listed, is named by its number.
+        found. A class without clips in the lists is named by its number.
 
     Source: Yan et al., "Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition"
     (2018).
@@ -91,7 +92,7 @@ class KineticsSkeleton(MotionDataset):
 
 
 def _read_lists(root: Path, part: str) -> dict[str, dict[str, KineticsLabel]]:
-    """The list of labels of the part, and the other list if it exists, for the names of the classes."""
+    """The labels of both parts. The list of the other part may be absent; it only names further classes."""
     layout = "expected kinetics_train, kinetics_val and their lists kinetics_train_label.json, ... there"
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder, {layout}")

@@ -37,17 +37,17 @@ class MotionDataset(PositionDataset):
     r"""Samples for both tasks, each made from a span of a stored clip.
 
     A span is read, augmented as a whole (so that observed and future frames are rotated together), and split
-    (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`, which also has the rule for short clips). Its
-    observed part is corrupted and then filled. Persons are stacked; persons who are not seen in the observed
-    part are left out. If no person is seen there, the first person is kept, as zeros.
+    (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`, which also documents the rule for short clips).
+    Its observed part is corrupted and then filled. Persons are stacked; persons who are not seen in the
+    observed part are left out. If no person is seen there, the first person is kept, as zeros.
 
     Args:
         store: The prepared clips.
         class_names: Names of the classes. A clip's label is one of them; `y` is its index.
         sampling: How samples are cut out of the clips.
         clips: Indices of the clips to use. (default: all)
-        spans: The spans, if they are fixed, like the test windows of a benchmark. (default: whole clips or
-            windows, as `sampling` says)
+        spans: Fixed spans, such as the test windows of a benchmark. (default: whole clips or windows,
+            according to `sampling`)
         frame_rate: Frame rate in Hz. (default: the frame rate of the clips)
         transforms: Transforms of the clips; `preprocess` has been applied when the store was made.
 
@@ -69,8 +69,8 @@ class MotionDataset(PositionDataset):
             other or from `frame_rate`, there is no clip, or `sampling` reserves frames of windows.
 
     Note:
-        Clips that are left out when the store is made (by :class:`SomebodySeen`, clips without any person)
-        are named in a warning.
+        A warning names the clips that were left out when the store was made, such as clips without any person
+        (:class:`SomebodySeen`).
     """
 
     default_preprocess: ClassVar[tuple[Transform, ...]] = ()
@@ -219,7 +219,7 @@ class MotionDataset(PositionDataset):
 
     @property
     def sample_weights(self) -> Tensor:
-        r"""Probability of each item `[len]` when drawing first a class, then a clip of it, then a span.
+        r"""Probability `[len]` of each item when drawing a class, then a clip of the class, then its span.
 
         With :class:`torch.utils.data.WeightedRandomSampler`, neither large classes nor long clips dominate.
         """
@@ -233,10 +233,10 @@ class MotionDataset(PositionDataset):
         """The same clips with only a part of their observable frames; futures do not change.
 
         Args:
-            part: The part.
+            part: The part of the observable frames that the model sees.
 
         Raises:
-            ValueError: If the shares of `part` are not from 0 to 1, the lower one first.
+            ValueError: If the bounds of `part` are not from 0 to 1 in ascending order.
         """
         check_part(part)
         clips = copy.copy(self)
@@ -277,7 +277,7 @@ def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]
 def _frame_rate(
     store: MotionStore, clips: Sequence[int], expected: float | None, *, own_tempo: bool
 ) -> float:
-    """The frame rate, which all clips must have unless preprocessing resampled them to a fixed length."""
+    """The common frame rate of the clips, which is not required of clips resampled to a fixed length."""
     if own_tempo and expected is None:
         reason = "since preprocessing resamples each clip to a number of frames"
         raise ValueError(f"'frame_rate' is None, expected the frame rate of the recordings, {reason}")

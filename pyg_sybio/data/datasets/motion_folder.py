@@ -49,15 +49,14 @@ class MotionFolder(MotionDataset):
         root: The folder.
         split: `"train"`, `"val"` or `"test"`.
         skeleton: A skeleton, the name of a shipped one, or the path of a JSON file. Joints are found in the
-            files by their names; files without joint names must have its joints in its order. (default: the
-            skeleton of the files, which must be the same in all of them)
+            files by their names; files without joint names must have the skeleton's joints in the skeleton's
+            order. (default: the skeleton of the files, which must be the same in all of them)
         labels: The CSV file, relative to `root`; it does not have to exist.
         pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
         hold_out: Clips held out for the test: an id and its values, such as `{"style": ["youthful"]}`
             (leave one style out), or a share of the clips of each class.
-        validation: Clips held out of the rest for validation, unless the clips have a split `val`: ids and
-            values, or a share of the clips of each class
-            (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
+        validation: Training clips to hold out for validation if no clip has the split `val`: ids and values,
+            or a share of the clips of each class (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
         frame_rate: In Hz. Recordings at another rate are resampled, and files without a frame rate are
             assumed to have it. (default: the frame rate of the files, which must be the same in all of them)
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
@@ -75,7 +74,7 @@ class MotionFolder(MotionDataset):
         The CSV file or the pattern overrides the labels in the file itself. A warning gives the number of
         files with other suffixes.
 
-        Rotations (exponential maps) are refused, because they need the statistics and the error of their
+        Rotations (exponential maps) are refused, because their normalisation and their error are defined by a
         benchmark; see :class:`~pyg_sybio.data.datasets.cmu_mocap.CMUMocap`.
     """
 

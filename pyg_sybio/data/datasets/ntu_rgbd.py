@@ -19,17 +19,17 @@ from pyg_sybio.data.transforms import (
     TrimNullFrames,
 )
 
-# Setups and classes of NTU RGB+D (60 classes); file names number them in both data sets.
+# NTU RGB+D (60 classes) consists of the files with setups and actions up to these numbers.
 NTU60_SETUPS, NTU60_CLASSES = 17, 60
 
 
 class NTURGBD(MotionDataset):
     r"""NTU RGB+D (60 classes) or NTU RGB+D 120, from the raw `.skeleton` files.
 
-    Up to two persons, the one who moves most first; centred on the first person's spine and rotated to a
-    common view in the first frame. The last 10 frames are the future. The label of a clip is the number of
-    its action minus one, regardless of the files that exist. Samples with missing or incomplete skeletons
-    (302 and 535 names in the authors' lists) are left out.
+    A sample has up to two persons, the one who moves most first. It is centred on the first person's spine
+    and rotated to a common view in the first frame. The last 10 frames are the future. The label of a clip is
+    the number of its action minus one, regardless of the files that exist. Samples with missing or incomplete
+    skeletons (302 and 535 names in the authors' lists) are left out.
 
     Args:
         root: The folder of the files, in subfolders or not.
@@ -46,8 +46,8 @@ class NTURGBD(MotionDataset):
 
     Raises:
         FileNotFoundError: If `root` is not a folder or has no file of the benchmark.
-        ValueError: If an argument is wrong, a file is damaged, has another name or exists twice, or the split
-            is empty.
+        ValueError: If an argument is wrong, a file is damaged, has an unexpected name or exists twice, or the
+            split is empty.
 
     Source: Shahroudy et al., "NTU RGB+D: A Large Scale Dataset for 3D Human Activity Analysis" (2016); Liu et
     al., "NTU RGB+D 120" (2019); https://github.com/shahroudy/NTURGB-D

@@ -7,7 +7,7 @@ from pyg_sybio.data.lists import listed
 
 @cache
 def missing_skeletons() -> frozenset[str]:
-    """Names of the samples of NTU RGB+D 120 that all published figures leave out, as its authors list them.
+    """Names of the NTU RGB+D 120 samples that all published results leave out, from the authors' list.
 
     There are 535, such as `"S001C002P005R002A008"`; 302 of them are of the first 60 classes.
 

@@ -16,8 +16,8 @@ from pyg_sybio.data.transforms import AlignView, Center, FillMissing
 class NWUCLA(MotionDataset):
     r"""Northwestern-UCLA, from its JSON files (`a01_s01_e00_v01.json`).
 
-    One person, 20 joints of a Kinect v1, in metres. The label of a clip is its `label` minus one, regardless
-    of the files that exist. The usual protocol trains on views 1 and 2 and tests on view 3.
+    A sample has one person with 20 joints of a Kinect v1, in metres. The label of a clip is its `label` minus
+    one, regardless of the files that exist. The usual protocol trains on views 1 and 2 and tests on view 3.
 
     Args:
         root: The folder of the files, in subfolders or not.
@@ -28,7 +28,7 @@ class NWUCLA(MotionDataset):
         validation: Clips held out of training as `"val"`: a share of the clips of each class, or groups
             such as `{"subject": ["10"]}`. None trains on all clips, as for published results.
         frame_rate: Frame rate in Hz, for horizons in milliseconds. Neither the files nor the publication give
-            it; a Kinect v1 has 30.
+            it; a Kinect v1 records at 30 Hz.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 40 observed and 10 future frames of whole clips)
         transforms: Transforms of the clips
@@ -41,10 +41,10 @@ class NWUCLA(MotionDataset):
 
     Note:
         Half of the clips have at most 34 frames, nine of ten at most 84, and the longest 201. In three of
-        four clips, the 40 observed frames are everything before the future; in the others, its last 40
-        frames. The 10 future frames, a third of a second, are fully recorded in clips of 20 frames or more.
-        Both numbers are choices of this package: other work only recognises the clips, resampled to 52
-        frames.
+        four clips, at most 40 frames precede the future, and all of them are observed; in longer clips, the
+        40 frames before the future are observed. The 10 future frames (a third of a second) are fully
+        recorded in clips of 20 frames or more. Both numbers are choices of this package: other work only
+        recognises the clips, resampled to 52 frames.
 
     Source: Wang et al., "Cross-view Action Modeling, Learning and Recognition" (2014).
     """

@@ -21,7 +21,7 @@ class ClipProtocol:
 
     Args:
         id: The id that decides, such as `subject` or `view`.
-        values: The values of that id on one side; every other value is on the other side.
+        values: The values of `id` on the given side; all other values are on the other side.
         side: The side of `values`: `"train"` or `"test"`.
 
     Note:
@@ -44,7 +44,7 @@ class ClipProtocol:
 
 
 def train_on(id: str, values: Sequence[Any]) -> ClipProtocol:
-    """Train on the clips with these values of an id, test on all others; numbers are taken as text."""
+    """Train on the clips with these values of an id, test on all others; numbers are compared as text."""
     return ClipProtocol(id, _texts(id, values), "train")
 
 
@@ -102,13 +102,14 @@ def select(
 
     Args:
         clips: All clips.
-        protocol: Divides the clips into training and test. (None: `clips` are already either of them)
+        protocol: Divides the clips into training and test. (None: `clips` are only training clips, or only
+            test clips)
         split: `"train"`, `"val"` or `"test"`.
         validation: Clips held out of training as `"val"`, as in :func:`hold_out`. With None, `"train"` has
             all training clips, and there is no `"val"`.
 
     Raises:
-        ValueError: If there is no such split, it would be empty, or a clip lacks an id that is needed.
+        ValueError: If `split` is unknown or would be empty, or a clip lacks a required id.
     """
     check_split_name(split)
     if split == "val" and validation is None:
@@ -144,12 +145,13 @@ def hold_out(
         Indices of the clips for training and of the clips for validation, in their order.
 
     Raises:
-        ValueError: If the share is out of its range, a clip lacks a named id, or either part is empty.
+        ValueError: If the share is out of its range, a clip lacks a named id, or no clip is left for training
+            or validation.
 
     Note:
-        Clips are chosen for a share by a hash of their file names. The choice depends on neither the folder,
-        the order of the clips, the machine nor a seed. Clips of one person or one performance may be on both
-        sides; use groups where that matters.
+        For a share, clips are chosen by a hash of their file names. The choice does not depend on the folder,
+        the order of the clips, the machine or a seed. Clips of one person or one performance may be on both
+        sides; to prevent this, give ids and values.
     """
     if isinstance(validation, Mapping):
         groups = {id: _texts(id, values) for id, values in validation.items()}

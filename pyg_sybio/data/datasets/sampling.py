@@ -21,10 +21,10 @@ class Sampling:
         num_future: Number of frames in `future`.
         window_stride: Number of frames from the start of one window to the next. (default: None, each clip is
             one sample)
-        window_tempo: Largest factor by which windows are played faster or slower: a window consists of the
-            frames of its clip at distances of :math:`v` frames around the window's middle, where :math:`v` is
-            drawn per sample, log-uniformly from `1 / window_tempo` to `window_tempo`, but no faster than the
-            length of the clip allows.
+        window_tempo: Largest factor by which windows are played faster or slower. A window consists of the
+            frames of its clip at distances of :math:`v` frames around the window's middle. For each sample,
+            :math:`v` is drawn log-uniformly from `1 / window_tempo` to `window_tempo`, and limited by the
+            length of the clip.
         reserved: Number of frames at the end of a whole clip that are never observed. With 0, a clip is
             observed to its end and has no recorded future. (default: `num_future`)
         observation_ratio: The share of the observable frames that the model sees, or a range of shares from
@@ -91,7 +91,7 @@ class Span(NamedTuple):
 def spans_of(store: MotionStore, clips: Iterable[int], sampling: Sampling) -> list[Span]:
     r"""Whole clips, or all windows that begin at a multiple of the stride.
 
-    A clip shorter than a window is one span, which is split like a whole clip: it is never dropped.
+    A clip shorter than a window is one span, which is split like a whole clip; short clips are never dropped.
     """
     spans: list[Span] = []
     length, stride = sampling.length, sampling.window_stride

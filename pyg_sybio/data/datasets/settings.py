@@ -20,7 +20,7 @@ VALUE_OBJECTS = (Sampling, ClipTransforms, Storage)
 
 
 def flat_parameters(dataset: type[Dataset]) -> dict[str, inspect.Parameter]:
-    """The arguments of a class as recipes name them: the fields of a value object in place of the object."""
+    """The arguments of a class in recipes, where the fields of a value object replace the object."""
     hints, flat = annotations(dataset.__init__), {}
     for name, parameter in inspect.signature(dataset).parameters.items():
         if (kind := hints.get(name, Any)) not in VALUE_OBJECTS:

@@ -17,23 +17,23 @@ class ShuffledFutures(Dataset):
     but the future is unchanged.
 
     Args:
-        dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, if a part of the
-            future was not recorded, `future_mask`. The nodes are the joints of the first person, followed by
-            those of the second, and so on.
+        dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, for incomplete
+            futures, `future_mask`. The nodes are the joints of the first person, followed by those of the
+            second, and so on.
         share: The share of the samples that exchange futures, rounded to an integer.
         seed: Seed of the choice and of the order.
 
     Shapes:
         - **x:** `[P·M, T, D]`
         - **future:** `[P·M, T_future, D]`
-        - **future_mask:** `[P·M, T_future, 1]`, in every sample, whether or not the data set has one
+        - **future_mask:** `[P·M, T_future, 1]`, in every sample, even if `dataset` has no masks
 
     Raises:
         ValueError: If the share is not between 0 and 1.
 
     Note:
-        The future is read from the other sample with its own augmentation. If the other sample has more
-        persons, its first ones are used; if it has fewer, the rest of the future is masked.
+        The future keeps the augmentation of the sample it comes from. If that sample has more persons, the
+        first ones are used; if it has fewer, the rest of the future is masked.
     """
 
     def __init__(self, dataset: Dataset, share: float, *, seed: int = 0) -> None:

@@ -65,10 +65,10 @@ class Normalisation:
 
         Args:
             document: The plain values, which may come from an untrusted source.
-            where: Their name in error messages.
+            where: Name of the statistics in error messages.
 
         Raises:
-            ValueError: If a list is missing, or does not fit the others.
+            ValueError: If a list is missing, or the lists do not fit each other.
         """
         keys = ("mean", "deviation", "used", "varying")
         if set(document) != set(keys) or not all(isinstance(document[key], list) for key in keys):
@@ -126,9 +126,9 @@ class Normalisation:
     def restore(self, scores: Tensor, *, keep_constant: bool = False) -> Tensor:
         r"""z-scores `[..., T, M, 3]` as raw frames `[..., T, V]`, in double precision.
 
-        Columns that are not used take their mean over the training frames. So do the used columns that are
-        constant in training, because a model cannot predict them, unless `keep_constant` is True (as needed
-        for a recorded target).
+        Columns that are not used take their mean over the training frames. Used columns that are constant in
+        training do the same, because a model cannot predict them. With `keep_constant=True`, as a recorded
+        target requires, these columns keep their values.
         """
         mean, deviation = self.mean.to(scores.device), self.deviation.to(scores.device)
         frames = mean.expand(*scores.shape[:-2], -1).clone()
@@ -145,7 +145,7 @@ class Standardize(BaseTransform):
 
     Args:
         normalisation: Statistics of the training files.
-        skeleton: The joints of its used columns. Joints that are not present stay zero, which is the mean.
+        skeleton: The joints of the used columns. Joints that are not present stay zero, which is the mean.
 
     Raises:
         ValueError: If the skeleton does not have the joints of the used columns.
@@ -162,7 +162,7 @@ class Standardize(BaseTransform):
     def forward(self, motion: Motion) -> Motion:
         """z-scores of a motion of all joints."""
         chosen = motion.joints(self.skeleton)
-        # Rows of a file without the translation, which may be unknown and is not a used column.
+        # The translation may be unknown; it is not a used column, so zeros take its place.
         frames = torch.nn.functional.pad(motion.poses.flatten(2), (3, 0))
         scores = self.normalisation.normalise(frames)
         poses = scores.masked_fill(~chosen.present[..., None], 0.0)

@@ -20,8 +20,8 @@ class Part(NamedTuple):
     """A part of the observable frames, as a model sees it.
 
     Args:
-        start, end: The part, as two shares of the frames; ``Part(0.2, 1)`` hides the first fifth. (default:
-            all frames)
+        start, end: The part, as fractions of the observable frames; ``Part(0.2, 1)`` hides the first fifth.
+            (default: all frames)
         stretched: Whether a part with fewer frames than the model observes is resampled to that number,
             instead of padded. (default: :obj:`False`)
     """
@@ -41,7 +41,7 @@ class TwoTaskSample:
 
     Args:
         observed: The observed frames; padding at the front consists of copies of real frames.
-        future: The frames after them, zero and not present after the end of the clip.
+        future: The frames after the observed ones, zero and not present after the end of the clip.
     """
 
     observed: Motion
@@ -126,21 +126,22 @@ def check_split(
 
 
 def check_part(part: Part) -> None:
-    """Raise a :class:`ValueError` unless its shares are from 0 to 1, the lower one first."""
+    """Raise a :class:`ValueError` unless the bounds of a part are from 0 to 1 in ascending order."""
     if not 0 <= part.start < part.end <= 1:
-        raise ValueError(f"'part' is {part[:2]}, expected two shares from 0 to 1, the lower one first")
+        raise ValueError(f"'part' is {part[:2]}, expected two fractions from 0 to 1 in ascending order")
 
 
 def ratio_range(observation_ratio: ObservationRatio) -> tuple[float, float]:
     """The lowest and the highest observation ratio of samples.
 
     Raises:
-        ValueError: If it is neither a share nor two of them, the lower one first.
+        ValueError: If `observation_ratio` is neither a ratio above 0 and at most 1 nor two such ratios in
+            ascending order.
     """
     ends = tuple(observation_ratio) if isinstance(observation_ratio, Sequence) else (observation_ratio,) * 2
     numbers = all(isinstance(end, int | float) for end in ends)
     if not numbers or len(ends) != 2 or not 0 < ends[0] <= ends[1] <= 1:
-        expected = "a number above 0 and at most 1, or two of them, the lower one first"
+        expected = "a number above 0 and at most 1, or two such numbers in ascending order"
         raise ValueError(f"'observation_ratio' is {observation_ratio!r}, expected {expected}")
     return ends[0], ends[1]
 

@@ -5,7 +5,7 @@ that extract skeletons from videos write it. An annotation is a dictionary with 
 clip), ``total_frames``, usually ``label`` (a number), ``keypoint`` `[P, T, M, C]` and usually
 ``keypoint_score`` `[P, T, M]`; other entries (``img_shape``, ...) are not used. With ``frame_inds`` `[N]`, as
 for Kinetics, ``keypoint`` is a list of people `[N, M, 3]` (x, y, score), who are matched by distance; frames
-are counted from 0, or from 1 if there is a frame ``total_frames``.
+are counted from 0, or from 1 if a frame has the number ``total_frames``.
 """
 
 import re
@@ -125,11 +125,11 @@ def read_annotations(path: str | Path, *, skeleton: Skeleton | None = None) -> I
             ``openpose18`` for 17 and 18 in an image)
 
     Returns:
-        Motions whose `label` is the number of the class as text, None for annotations without one. An id such
-        as ``S001C001P001R001A001`` also gives the ids of NTU RGB+D: `setup`, `view`, `subject`, `repetition`.
-        A split named ``train``, ``val`` or ``test`` gives its clips the id `split`; for several protocols or
-        folds, ``xsub_train`` gives `xsub: train`, and ``test1`` gives `split1: test`; other names give none.
-        Coordinates are as in the file (metres, or pixels), in single precision.
+        Motions whose `label` is the number of the class as text, or None for annotations without a label. An
+        id such as ``S001C001P001R001A001`` also gives the ids of NTU RGB+D: `setup`, `view`, `subject`,
+        `repetition`. A split named ``train``, ``val`` or ``test`` gives its clips the id `split`; for several
+        protocols or folds, ``xsub_train`` gives `xsub: train`, and ``test1`` gives `split1: test`; other
+        names give no ids. Coordinates are as in the file (metres, or pixels), in single precision.
 
     Raises:
         ValueError: If the file, or an annotation in it, is wrong, or a clip is in two parts of a protocol;
@@ -137,13 +137,13 @@ def read_annotations(path: str | Path, *, skeleton: Skeleton | None = None) -> I
         FileNotFoundError: If there is no such file.
 
     Note:
-        With scores, a joint is present if its score is above 0 (the peak of a heat map may be below), and its
-        confidence is 0 otherwise. Without scores, a joint in an image is present unless all its coordinates
-        are 0, which is how detectors write a joint that they did not find; its score, if the skeleton has
-        one, is 1. In space, the origin is a valid position (centred clips have a joint there in every frame),
-        so a person is present with all joints unless all of them are 0. Persons who are never present are
-        left out. The tracks are the indices of the persons in the file. A clip without any person becomes one
-        person who is never present.
+        With scores, a joint is present if its score is above 0. Otherwise its confidence is 0. (The peak of a
+        heat map may be negative.) Without scores, a joint in an image is present unless all its coordinates
+        are 0, which is how detectors write a joint that they did not find. If the skeleton has scores, the
+        score of each present joint is 1. In space, the origin is a valid position (centred clips have a joint
+        there in every frame), so a person is present with all joints unless all of them are 0. Persons who
+        are never present are left out. The tracks are the indices of the persons in the file. A clip without
+        any person becomes one person who is never present.
     """
     yield from load_annotations(path).motions(skeleton=skeleton)
 
@@ -199,7 +199,7 @@ def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: st
 
 
 def _listed(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: str) -> Motion:
-    """The motion of a list of people (x, y, score) with the frame of each, as Kinetics is shared."""
+    """The motion of a list of people (x, y, score) with the frame of each, as in the pickles of Kinetics."""
     keypoints, total = _numbers(annotation, "keypoint", 3), _integer(annotation, "total_frames", least=1)
     frames = _numbers(annotation, "frame_inds", 1).astype(np.int64)
     frames = frames - int(frames.max(initial=0) == total and frames.min(initial=1) > 0)

@@ -54,7 +54,7 @@ class AsfBone(RigJoint):
     metres and global axes; the root's `offset` is the preset position.
 
     Args:
-        axis: Angles of the axes about which it rotates, in radians, in the order of `axis_order`.
+        axis: Angles of the axes about which the bone rotates, in radians, in the order of `axis_order`.
         axis_order: Order of these angles, about fixed axes, such as `"XYZ"`.
     """
 

@@ -166,7 +166,7 @@ class _Words(Lines):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._words: list[str] = []  # of this line, the next one last
+        self._words: list[str] = []  # the rest of this line in reverse order
 
     def next(self, expected: str) -> str:
         """The next word; braces are separate words."""
@@ -217,7 +217,7 @@ def _parse_hierarchy(words: _Words) -> BvhRig:
     if (word := words.next("HIERARCHY")).upper() != "HIERARCHY":
         words.fail(shown(word), "HIERARCHY")
     joints: list[_Open] = []
-    stack: list[int] = []  # indices of the joints whose braces are open; no recursion, however deep
+    stack: list[int] = []  # the joints whose braces are open (deep nesting would overflow a recursion)
     while (
         word := words.next("MOTION" if joints and not stack else "the rest of the hierarchy")
     ).upper() != "MOTION":

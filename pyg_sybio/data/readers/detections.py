@@ -1,6 +1,6 @@
 r"""The people that detectors find in images, in the many shapes of their JSON.
 
-Whatever the file looks like, it becomes a :class:`Detection` for each person in each frame.
+Every format is converted to one :class:`Detection` per person and frame.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from pyg_sybio.data.readers.people import listed_motion
 from pyg_sybio.data.readers.reading_of import COLUMNS, Reading, reading_of
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 
-# Names of the same thing in the files of different tools, the preferred one first.
+# Keys that different tools use for the same field, the preferred key first.
 _IMAGE = ("image_id", "frame_id", "frame_index", "frame", "frame_number", "file_name", "image", "image_name")
 _PEOPLE = ("people", "instances", "persons", "predictions", "detections", "bodies")
 _KEYPOINTS = (
@@ -26,7 +26,7 @@ _KEYPOINTS = (
 )
 _IDS = ("track_id", "idx", "tracking_id", "person_id", "instance_id", "id")
 _SCORES = ("keypoint_scores", "keypoints_scores", "keypoint_score", "scores")
-_LISTS = ("instance_info", "frames", "annotations")  # of the entries of an object
+_LISTS = ("instance_info", "frames", "annotations")  # keys of lists of entries
 _AXES = ("x", "y", "z")
 _SCORE = ("visible", "visibility", "score", "confidence", "conf", "v", "c")
 
@@ -37,11 +37,13 @@ class Detection:
 
     Args:
         values: The values of all keypoints.
-        columns: The values of a keypoint (:data:`COLUMNS`); None if the file does not say it.
-        width: The number of values of a keypoint; None if the file does not say it.
+        columns: The meaning of the values of a keypoint (:data:`COLUMNS`); None if the file does not name
+            them.
+        width: The number of values per keypoint; None if the file only has a flat list of numbers.
         where: The place in the file, for errors.
-        id: The number of a tracker.
-        only_id: Whether the number may be the number of this entry, not of the person.
+        id: The track number.
+        only_id: Whether `id` comes from a key ``id``, which may number the entries of the file instead of the
+            persons.
     """
 
     values: list[Any]
@@ -66,7 +68,7 @@ def detected_motion(found: Found, path: Path, skeleton: Skeleton | None, **field
         fields: The other fields of the motion.
 
     Raises:
-        ValueError: If the keypoints are not numbers, or fit no skeleton or two.
+        ValueError: If the keypoints are not numbers, or fit no skeleton, or several.
     """
     people = [(number, person) for number in sorted(found) for person in found[number]]
     first = min(found, default=0)
@@ -92,7 +94,7 @@ def detected_motion(found: Found, path: Path, skeleton: Skeleton | None, **field
 
 
 def _values(people: list[Detection], skeleton: Skeleton | None) -> tuple[np.ndarray, str | None]:
-    """The keypoints of all people, `[people, M, C]`, and their columns if the file says them."""
+    """The keypoints of all people, `[people, M, C]`, and the meaning of their values, if known."""
     where = [person.where for person in people]
     flat = to_array([person.values for person in people], (None, None), "", entries=where, null=True)
     first = people[0]
@@ -124,7 +126,7 @@ def _width_of(count: int, skeleton: Skeleton | None) -> int:
 
 
 def _track_ids(people: list[tuple[int, Detection]]) -> list[int | None]:
-    """The numbers of the tracker; a number that no entry shares with another frame is the entry's own."""
+    """The track number of each entry; None if the numbers of the keys ``id`` count entries, not persons."""
     numbers = [person.id for _, person in people if person.only_id]
     own = len(people) > 1 and len(numbers) == len(set(numbers)) and len({number for number, _ in people}) > 1
     return [None if person.only_id and own else person.id for _, person in people]
@@ -137,7 +139,7 @@ def frames_of(document: Any, path: Path) -> Found:
     r"""The people of each frame in a JSON document.
 
     Raises:
-        ValueError: If the document has none of the known shapes.
+        ValueError: If the document is in none of the known formats.
     """
     if isinstance(document, dict):
         return _frames_of_object(document, path)
@@ -149,7 +151,7 @@ def frames_of(document: Any, path: Path) -> Found:
 
 
 def has_detections(document: Any) -> bool:
-    """Whether an object is one of those that :func:`frames_of` reads."""
+    """Whether :func:`frames_of` can read a document that is an object."""
     if not isinstance(document, dict):
         return False
     if any(isinstance(document.get(key), list) for key in (*_LISTS, "images", "people")):
@@ -169,7 +171,7 @@ def _frames_of_object(document: Mapping[str, Any], path: Path) -> Found:
 
 
 def _frames_by_image(entries: list[tuple[Any, str]]) -> Found:
-    """The people of entries with an image each, one or several per image."""
+    """The people of each frame, from entries that each name an image; an image may have several entries."""
     images = []
     for entry, where in entries:
         if not isinstance(entry, dict):
@@ -212,7 +214,7 @@ def image_people(document: Any, where: str) -> list[Detection]:
 
 
 def _people(frame: Any, where: str) -> Iterator[Detection]:
-    """The people of a frame: null, a person, a list of them, or an object with such a list."""
+    """The people of a frame, which is null, a person, a list of persons, or an object with such a list."""
     if frame is None or frame == []:
         return
     if isinstance(frame, dict):
@@ -256,7 +258,7 @@ def _person(entry: Mapping[str, Any], keypoints: Any, where: str) -> Detection:
 
 
 def _flattened(keypoints: Any, where: str) -> tuple[list[Any], str | None, int | None]:
-    """Keypoints as a flat list, their columns, and the number of values of each."""
+    """Keypoints as a flat list, the meaning of their values, and the number of values per keypoint."""
     if isinstance(keypoints, dict):  # {"x": [...], "y": [...], "visible": [...]}
         names, columns = _columns(keypoints, where)
         lists = [entry_of(keypoints, name, list, where) for name in names]
@@ -283,7 +285,7 @@ def _flattened(keypoints: Any, where: str) -> tuple[list[Any], str | None, int |
 
 
 def _columns(point: Mapping[str, Any], where: str) -> tuple[list[str], str]:
-    """The names of the values of a keypoint, and their columns."""
+    """The keys of the values of a keypoint, and the meaning of these values."""
     axes = [name for name in _AXES if name in point]
     if axes[:2] != ["x", "y"]:
         raise ValueError(f"{where} has {', '.join(map(repr, list(point)[:6]))}, expected 'x' and 'y'")

@@ -15,7 +15,7 @@ from pyg_sybio.data.readers.people import check_coordinates
 from pyg_sybio.data.readers.text import all_lines_of, to_floats
 from pyg_sybio.skeleton import Skeleton
 
-FRAME_RATE = 50.0  # from the benchmarks; not in the files
+FRAME_RATE = 50.0  # of the benchmarks; the files do not state it
 
 
 def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:

@@ -44,8 +44,8 @@ def read_feeder_arrays(path: str | Path, *, skeleton: Skeleton | None = None) ->
     Note:
         Frames of zeros at the end of a clip are padding and are left out; a clip of zeros becomes one frame
         in which nobody is seen. A person is present in a frame, with all joints, unless all of them are zero:
-        clips are usually centred on a joint, so a single joint at the origin is not a missing one. A person
-        who is never present is left out; the tracks are the indices of the persons in the file.
+        clips are usually centred on a joint, so a single joint at the origin is not missing. A person who is
+        never present is left out; the tracks are the indices of the persons in the file.
     """
     skeleton = skeleton or load_skeleton("ntu25")
     check_coordinates(skeleton, ("xyz",), str(path))

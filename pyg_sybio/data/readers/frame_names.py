@@ -9,7 +9,7 @@ from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.readers.nested import shown
 
 _NUMBERED = re.compile(r"(.*?)(\d{1,18})", re.ASCII | re.DOTALL)
-# A date with the time of day, or seconds with a fraction: the number at the end does not count frames.
+# In a date with the time of day, or in seconds with a fraction, the last number is not a frame number.
 _TIME = re.compile(
     r"(.*\D)?(\d{4}[-_.]?\d\d[-_.]?\d\d[T_ -]?\d\d[-_:.]?\d\d[-_:.]?\d\d([.,]\d+)?|\d{9,}[.,]\d+)", re.ASCII
 )
@@ -18,14 +18,14 @@ _TIME = re.compile(
 def frame_numbers(images: Iterable[tuple[Any, str]]) -> list[int]:
     r"""The frame of each image.
 
-    An image is a number, or a name that ends in one (`"clip_000012.jpg"`); all names must start alike. If all
-    names are times (`"2026-01-01T12_00_00.033.png"`), frames are counted in their natural order.
+    An image is a number, or a name that ends in one (`"clip_000012.jpg"`); all names must begin with the same
+    text. If all names are times (`"2026-01-01T12_00_00.033.png"`), frames are counted in their natural order.
 
     Args:
         images: Each image with its place in the file, for errors.
 
     Raises:
-        ValueError: If an image is neither, or the images belong to several series.
+        ValueError: If an image is neither a number nor such a name, or the images belong to several series.
     """
     images = list(images)
     if images and all(isinstance(image, str) and _TIME.fullmatch(_stem(image)) for image, _ in images):

@@ -43,7 +43,7 @@ def read_keypoints(path: str | Path, *, skeleton: Skeleton | None = None) -> Mot
     Args:
         path: The file or folder.
         skeleton: The skeleton of the keypoints; its coordinates are positions. (default: the only shipped
-            skeleton with this number of joints and such values, :func:`~.reading_of.reading_of`)
+            skeleton that fits the number of joints and their values, :func:`~.reading_of.reading_of`)
 
     Raises:
         ValueError: If the file is in none of these formats or damaged, or fits no skeleton, or several; the
@@ -64,7 +64,7 @@ def read_keypoints(path: str | Path, *, skeleton: Skeleton | None = None) -> Mot
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The files of a folder with a frame of OpenPose each, in natural order; empty if it has none."""
+    """The OpenPose files of a folder, one per frame, in natural order; empty if the folder has none."""
     files = [*folder.glob(FRAME_FILES)]
     if not files:
         files = [file for file in folder.glob("*.json") if not file.name.startswith(".")]
@@ -122,7 +122,7 @@ def _from_rows(values: np.ndarray, skeleton: Skeleton | None) -> np.ndarray | No
 
 
 def _persons_first(path: Path, values: np.ndarray, skeleton: Skeleton | None) -> np.ndarray:
-    """An array `[P, T, M, C]`, also of one whose axes are certainly `[C, T, M, P]`."""
+    """An array `[P, T, M, C]`; one whose axes are certainly `[C, T, M, P]` is transposed."""
     num_coordinates, _, num_joints, num_persons = values.shape
     other = num_coordinates in (2, 3, 4) and num_persons in (1, 2)
     if skeleton is not None:

@@ -120,7 +120,7 @@ class Rig(ABC):
 
     @abstractmethod
     def pose(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Rotations and steps of all joints in some frames.
+        r"""Rotations and positions of all joints relative to their parents, in some frames.
 
         Args:
             values: The columns of the frames.

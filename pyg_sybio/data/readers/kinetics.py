@@ -45,8 +45,8 @@ def read_kinetics(path: str | Path) -> Motion:
     document = read_json(path)
     label = entry_of(document, "label", str, str(path))
     label_index = entry_of(document, "label_index", int, str(path))
-    people: dict[str, Any] = {}  # by the place in the file
-    frames: list[int] = []  # of the people
+    people: dict[str, Any] = {}  # place in the file -> person
+    frames: list[int] = []  # of each person
     first, last = 1, -1
     for place, entry in enumerate(entry_of(document, "data", list, str(path))):
         where = f"{path}, 'data'[{place}]"
@@ -71,7 +71,7 @@ def read_kinetics(path: str | Path) -> Motion:
 
 
 def _keypoints(people: dict[str, Any]) -> np.ndarray:
-    """The `[people, 18, 3]` of `x, y, score`."""
+    """The keypoints of all people, `[people, 18, 3]`: `x, y, score`."""
     if not people:
         return np.zeros((0, SKELETON.num_joints, 3))
     poses, scores = (

@@ -35,9 +35,9 @@ def persons_of(
     r"""Tell the people in a list apart.
 
     People with a track number are the same person in all frames with this number. The others are matched from
-    frame to frame, the nearest first, where the mean distance of their joints is smaller than the size of
-    the body. Someone new becomes a new person, up to the largest number of people in a frame; then the person
-    who has not been seen for the longest time.
+    frame to frame, the nearest first, where the mean distance of their joints is smaller than the size of the
+    body. An entry without a match becomes a new person. There are at most as many persons as people in the
+    fullest frame; beyond that, the entry continues the person who has not been seen for the longest time.
 
     Args:
         points: Positions of the joints of each entry; entries of a frame are successive.
@@ -76,7 +76,7 @@ def persons_of(
 def _by_distance(
     points: np.ndarray, seen: np.ndarray, groups: Sequence[Sequence[int]], most: int
 ) -> list[int]:
-    """The person, from 0 to `most - 1`, of each entry of groups that are successive frames."""
+    """The person, from 0 to `most - 1`, of each entry; each group has the entries of one frame, in order."""
     if most <= 1:
         return [0 for group in groups for _ in group]
     result: list[int] = []

@@ -128,7 +128,7 @@ def _motion(
         arrays = {name: array[None] for name, array in arrays.items()}
     poses, present = _missing(arrays["poses"], arrays.get("present"), skeleton, path)
     scores = poses[..., 2] if skeleton.coordinates == "xy+score" else arrays.get("confidence")
-    if scores is not None and scores.shape == present.shape:  # Motion reports another shape
+    if scores is not None and scores.shape == present.shape:  # Motion refuses other shapes
         present = present & (scores != 0)
         poses = np.where(scores[..., None] == 0, poses.dtype.type(0), poses)
     arrays |= {"poses": poses, "present": present}
@@ -288,7 +288,7 @@ def _from_lists(value: Any, name: str, where: str, precision: str, skeleton: Ske
     if name != "poses":
         return to_array(value, [None] * depth, where, dtype=precision)
     if first is None and len(items) % skeleton.num_joints == 0:
-        depth += 1  # Without any number the depth is unknown: assume that a null is a joint.
+        depth += 1  # Without any number, the nesting depth is unknown: assume that a null is a joint.
     value = _with_features(value, depth - 2, skeleton.num_features)
     return to_array(value, [None] * depth, where, null=True, dtype=precision)
 
@@ -312,7 +312,7 @@ def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
 
     Args:
         motion: The motion, in single or double precision.
-        path: The file, whose suffix decides between the two.
+        path: The file; its suffix determines the format.
         extra_arrays: Further arrays for the file, which the readers ignore.
 
     Raises:

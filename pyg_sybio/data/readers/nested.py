@@ -62,7 +62,7 @@ def to_array(
         dtype: The type of the array.
 
     Raises:
-        ValueError: If something is not a list, a list has another number of entries, or an entry is of
+        ValueError: If something is not a list, a list has an unexpected number of entries, or an entry is of
             another type or not finite in the array's precision; the message names the place, such as
             `[3][14]`.
     """

@@ -39,8 +39,8 @@ _SAMPLE = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 def read_ntu(path: str | Path) -> Motion:
     r"""The motion of a `.skeleton` file.
 
-    A person is a body with its number, which is the person's track. Persons come in the order in which they
-    appear, and are present in the frames that list their body. All joints of a listed body are present,
+    Bodies with the same number are one person, who has this track number. Persons come in the order in which
+    they appear, and are present in the frames that list their body. All joints of a listed body are present,
     including those that the sensor inferred: its tracking state 0 (not tracked), 1 (inferred) or 2 (tracked)
     becomes the confidence 0, 0.5 or 1. Only a joint at the origin, that is, at the camera, is not present.
 
@@ -57,8 +57,8 @@ def read_ntu(path: str | Path) -> Motion:
 
     Raises:
         ValueError: If the file is not in the format, is truncated, continues after its last frame, or lists a
-            body twice in a frame (the message names the file and the line), or its name has an action beyond
-            A120.
+            body twice in a frame (the message names the file and the line), or if the file name has an action
+            beyond A120.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

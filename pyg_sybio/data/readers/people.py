@@ -66,12 +66,13 @@ def check_coordinates(skeleton: Skeleton, expected: Sequence[str], where: str) -
 def keypoint_motion(values: Tensor, *, reading: Reading, where: str, **fields: Any) -> Motion:
     r"""A motion from the keypoints of a detector, each with or without a score.
 
-    A keypoint with a NaN, or with score 0, is not present. Without scores, neither is a keypoint at the
-    origin of an image, unless a coordinate is negative: in centred poses, the origin is a valid position.
+    A keypoint with a NaN, or with score 0, is not present. Without scores, a keypoint at the origin of an
+    image is not present either. (If any coordinate is negative, poses are centred, and the origin is a valid
+    position.)
 
     Args:
         values: The keypoints.
-        reading: What they are.
+        reading: The meaning of the keypoints.
         where: The file, for errors.
         fields: The other fields of the :class:`~pyg_sybio.data.motion.Motion`.
 
@@ -127,7 +128,7 @@ def listed_motion(
         values: The keypoints of all people, frame by frame.
         frames: The frame of each entry, in ascending order.
         num_frames: Number of frames.
-        reading: What the keypoints are.
+        reading: The meaning of the keypoints.
         where: The file, for errors.
         ids: The track number of each entry, None where it is unknown. (default: unknown)
         fields: The other fields of the :class:`~pyg_sybio.data.motion.Motion`.

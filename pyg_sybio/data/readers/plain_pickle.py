@@ -50,7 +50,7 @@ def load_plain_pickle(path: str | Path) -> Any:
 
     Raises:
         ValueError: If the file is damaged, or names anything other than plain values and arrays; the message
-            has the file, the byte, and the name.
+            contains the file, the byte, and the name.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
@@ -129,7 +129,7 @@ class PlainUnpickler(pickle._Unpickler):
 
     def __init__(self, content: mmap.mmap | bytes, where: str) -> None:
         self.content, self.where = content, where
-        self.view, self.place = memoryview(content), 0  # of the next byte
+        self.view, self.place = memoryview(content), 0  # index of the next byte
         self.stack: list[Any] = []
         self.append = self.stack.append
         self.metastack: list[list[Any]] = []  # the stacks below the marks
@@ -184,7 +184,7 @@ class PlainUnpickler(pickle._Unpickler):
                     return PickledArray(_array(data, dtype, shape, order))
                 if order == "K" and len(axes) == 1:
                     return PickledArray(_array(data, dtype, shape, "C").transpose(axes[0]))
-            # Protocols 0 to 2 write bytes as text, each byte once, and empty bytes as a call.
+            # Protocols 0 to 2 write bytes as text, with one character per byte, and empty bytes as a call.
             case "encode", (str(text), "latin1") if self.encoded + len(text) <= len(self.content):
                 self.encoded += len(text)
                 return text.encode("latin1")

@@ -39,7 +39,7 @@ _KINDS = {
     "head": ("head|neck", "neck", "head"),
     "tail": ("tail", "tail", "tail_tip"),
 }
-# "Left" in a name: the word anywhere, the letter at the beginning of a word, the letter at the end of one.
+# "Left" in a name: the word anywhere, the letter at the beginning of a word, the letter at the end of a word.
 _LEFT = [*map(re.compile, ("(?i:left)", "(?<![A-Za-z])[Ll]", "(?<=[a-z0-9])L(?![A-Za-z])"))]
 _RIGHT_OF = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"}
 
@@ -54,26 +54,26 @@ def skeleton_of_rig(
 ) -> Skeleton:
     r"""A valid skeleton of the joints of a rig, in their order, with a bone from each joint to its parent.
 
-    - *Body.* The first joints are left out as long as they have a single child, a later joint branches, and
-      either the child is the hips (by name) or in the same position, or they are at the origin and called
-      `root`, `reference`, `armature` or similar: such joints only carry the body.
+    - *Body.* First joints that only carry the body are left out. Such a joint has a single child, and a later
+      joint branches. In addition, the child is the hips (by name) or in the same position, or the joint is at
+      the origin and called `root`, `reference`, `armature` or similar.
     - *Mirror pairs.* Two joints whose names differ by left and right (`LeftArm`, `Shoulder_L`, `lfemur`,
       `hand.l`, `Bip01 L Foot`), if their parents are the same joint or a mirror pair.
-    - *Centre.* Of the joints of the trunk (by name: spine, chest, hips, ...; not in a pair), or else of all
-      joints, the one with the fewest bones to its farthest joint.
+    - *Centre.* The trunk joint with the fewest bones to its farthest joint. Trunk joints have a name such as
+      spine, chest or hips and no mirror image; without any, all joints are candidates.
     - *Parts.* Side branches that are short compared with the distance to where they branch off (fingers at
       the end of an arm) belong to the joint that carries them. The joints at which the remaining tree
       branches, and the joints between them, form the trunk, and each chain from it to a tip is a limb. If the
-      trunk branches at two or more joints, as a body does at hips and chest, a limb of at least three joints
-      that is at least half as long as the longest is halved at the joint nearest to its middle (the elbow,
-      the knee), unless its names say that it is a head or a tail. Otherwise, only chains of six or more
-      joints are halved.
+      trunk branches at two or more joints, as a body does at hips and chest, long limbs are halved at the
+      joint nearest to their middle (the elbow, the knee). A limb is long if it has at least three joints and
+      at least half the length of the longest limb; a head or tail (by name) is not halved. Without two such
+      branches, only chains of six or more joints are halved.
 
     Args:
         names: Names of the joints.
         parents: Index of each joint's parent, -1 for the one root; parents come before their children.
-        rest_positions: Positions of the joints at rest; only lengths and coincidence matter. If all positions
-            are the same, all bones count as equally long.
+        rest_positions: Positions of the joints at rest; only bone lengths and coinciding positions matter. If
+            all positions are the same, all bones count as equally long.
         name: Name of the skeleton. (default: `rig` and the number of its joints, so that all files with the
             same rig have equal skeletons)
         units: Unit of the coordinates.
@@ -131,7 +131,7 @@ def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> No
 def _first_of_body(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> int:
     """Index of the first joint of the body; the joints before it only carry the body."""
     num_children = Counter(parents)
-    flat = bool((rest == rest[0]).all())  # then positions carry no information
+    flat = bool((rest == rest[0]).all())  # all positions are equal
     joint = 0
     while num_children[joint] == 1 and any(num_children[other] > 1 for other in range(joint, len(names))):
         child = joint + 1  # parents come first, so the only child of the first joint is the next one
@@ -270,7 +270,7 @@ def _parts(tree: _Tree) -> list[_Part]:
 
 def _owners(tree: _Tree) -> dict[int, int]:
     """The joint that each joint belongs to: itself, or the joint at which its short side branch starts."""
-    # The neighbour of each joint towards the centre (-1 for it), in breadth-first order.
+    # The neighbour of each joint towards the centre (-1 for the centre), in breadth-first order.
     inner = {tree.center: -1, **dict(nx.bfs_predecessors(tree.graph, tree.center))}
     reach = dict.fromkeys(inner, 0.0)
     depth = nx.single_source_dijkstra_path_length(tree.graph, tree.center, weight="length")

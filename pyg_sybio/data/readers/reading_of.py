@@ -1,7 +1,8 @@
 r"""The meaning of keypoints without names: which joints they are, and what the values of each one are.
 
 Several skeletons have 17 joints, and three values may be `x, y, z` or `x, y, score`. The numbers of joints
-and values never decide alone: the values have to fit as well, and if two readings fit, neither is chosen.
+and values are therefore not enough: the values themselves must fit as well, and keypoints with two possible
+meanings are refused.
 """
 
 from collections.abc import Iterator
@@ -12,14 +13,14 @@ import numpy as np
 from pyg_sybio.skeleton import Skeleton, available_skeletons, load_skeleton
 
 COLUMNS = {"xyz": ("xyz", "xyzs", "xyzsp"), "xy": ("xy", "xys"), "xy+score": ("xys", "xy")}
-"""The possible values of a keypoint, by the coordinates of the skeleton: coordinates, score, presence."""
+"""The possible values of a keypoint, by the coordinates of the skeleton: x, y, z, s (score), p (presence)."""
 
 MAX_SCORE = 1.25
 """Largest score of a keypoint; the peak of a heat map may be a little above 1."""
 MAX_FRACTION = 4.0
 """Larger coordinates in an image are pixels; smaller ones are fractions of the image."""
-_LEAST_PIXELS = 50.0  # Next to larger coordinates, a third value as small as a score is not a depth.
-_MAX_METRES, _MAX_CENTIMETRES = 20.0, 400.0  # of the extent of a body
+_LEAST_PIXELS = 50.0  # If x or y is larger, a third value as small as a score is not a depth.
+_MAX_METRES, _MAX_CENTIMETRES = 20.0, 400.0  # largest extents of a body in these units
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,8 @@ class Reading:
 
     Args:
         skeleton: The skeleton of the keypoints, with their unit.
-        columns: The values of a keypoint, one of :data:`COLUMNS`.
-        note: What was decided by the values; empty if nothing was.
+        columns: The meaning of the values of a keypoint, one of :data:`COLUMNS`.
+        note: What the reader decided by the values; empty if no decision was needed.
     """
 
     skeleton: Skeleton
@@ -47,13 +48,13 @@ def reading_of(
         where: The file, for errors.
         skeleton: The skeleton, if it is known. A recording of more joints is read with a shipped skeleton
             that has the joints of `skeleton`, such as `coco133` for the joints of `coco17`.
-        columns: The values of a keypoint, if the format says it.
+        columns: The meaning of the values of a keypoint, if the format defines it.
 
     Shapes:
         - **values:** `[..., M, C]`
 
     Raises:
-        ValueError: If the keypoints fit no skeleton, or two.
+        ValueError: If the keypoints fit no skeleton, or several.
     """
     num_joints, width = values.shape[-2:]
     if skeleton is not None and skeleton.num_joints == num_joints:
@@ -149,7 +150,7 @@ def _refuted(values: np.ndarray, columns: str) -> str | None:
 
 
 def _is_score(values: np.ndarray, *, pixels: bool) -> bool:
-    """Whether values may be scores; with pixels, a few more are taken for scores with an error."""
+    """Whether values may be scores; next to pixels, a wider range is accepted."""
     known = values[np.isfinite(values)]
     if np.isin(known, (0, 1, 2)).all():  # COCO: not labelled, hidden, visible
         return True

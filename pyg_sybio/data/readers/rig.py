@@ -14,8 +14,8 @@ def skeleton_from_file(
     (:func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`).
 
     The readers of motions (:func:`~pyg_sybio.data.readers.bvh.read_bvh`,
-    :func:`~pyg_sybio.data.readers.amc.read_amc`) take it as `skeleton` and find its joints by their names, so
-    it may be edited: joints can be left out and parts changed.
+    :func:`~pyg_sybio.data.readers.amc.read_amc`) accept the result as `skeleton` and find its joints by their
+    names. It may therefore be edited: joints can be left out and parts changed.
 
     Args:
         path: A `.bvh` or `.asf` file.
@@ -26,7 +26,7 @@ def skeleton_from_file(
             too, named `NAME_end`.
 
     Raises:
-        ValueError: If the file is of another kind or damaged; the message names the line.
+        ValueError: If the file has another suffix or is damaged; the message names the line.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

@@ -135,7 +135,7 @@ class StoreWriter(AbstractContextManager):
         self.folder, self.root = folder, str(root)
         self.files: dict[str, BinaryIO] = {}
         self.checksums: dict[str, Any] = {}
-        self.types: dict[str, tuple[str, str]] = {}  # and the source that set it
+        self.types: dict[str, tuple[str, str]] = {}  # the type, and the first clip with it
         self.skeleton: tuple[Skeleton, str] | None = None
         self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.has: dict[str, list[int]] = {name: [] for name in TENSORS}

@@ -138,18 +138,18 @@ def prepare(
     """Prepare the motions of files, or open the store of an earlier run.
 
     A store is made in a hidden folder and renamed when it is complete. Another process that wants the same
-    store waits, and then opens it. A store is remade, and the previous one removed, if a file was added,
-    removed or changed (by size or modification time), if it was made by a version with another format, or,
-    with a warning, if it is damaged. Stores with other settings are kept, since another run may be using
-    them; the cache folder may be emptied at any time.
+    store waits, and then opens it. A store is made again, and the previous one removed, in three cases: a
+    file was added, removed or changed (by size or modification time); the store has the format of another
+    version; or the store is damaged (with a warning). Stores with other settings are kept, since another run
+    may be using them. The cache folder may be emptied at any time.
 
     Args:
         files: The raw files, in the order of the clips.
         read: Function that returns the motion or motions of a file. The motions of an iterator are not
             collected in memory.
         preprocess: Applied to each motion before it is stored; a motion for which it returns None is left
-            out. Both functions must be picklable: functions of a module, `functools.partial` of one, or
-            transforms.
+            out. `read` and `preprocess` must be picklable: functions of a module, `functools.partial` of one,
+            or transforms.
         settings: Further values on which the result depends, such as the version of a user's function
             (changes of its code are not detected) and the choice of the files. There is one store for each
             combination of `root`, `settings`, `read` and `preprocess`.

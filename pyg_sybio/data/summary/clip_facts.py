@@ -22,18 +22,18 @@ class ClipFacts:
     r"""The facts about one motion.
 
     Args:
-        values: Its class, frame rate, number of persons who are seen in at least one frame, name of the
-            skeleton, and the suffix of its file (`folder` for a folder of frames), as they are counted.
-        splits: Its splits; in an annotation file, a clip may belong to several.
-        ids: Its other ids.
-        num_frames: Its length.
-        seconds: Its length, if its frame rate is known.
+        values: The values that a summary counts: class, frame rate, number of persons who are seen in at
+            least one frame, name of the skeleton, and suffix of the file (`folder` for a folder of frames).
+        splits: The splits of the motion; in an annotation file, a clip may belong to several.
+        ids: The ids of the motion, except `split`.
+        num_frames: Length of the motion.
+        seconds: Length of the motion; None without a frame rate.
         joints: Joints of the skeleton.
         missing: Number of frames in which a person is seen without the joint, for each joint, summed over
             persons, `[M]`.
         seen: Number of frames in which a person is seen, summed over persons.
         empty: Number of frames in which nobody is seen.
-        notes: What the reader has decided because the file does not say it.
+        notes: Decisions that the reader made because the file lacks information.
     """
 
     values: Mapping[str, str | None]

@@ -80,9 +80,11 @@ def summarise(
         skeleton: The requested skeleton (:func:`~pyg_sybio.data.reading.read_motions`).
         labels: A CSV file with class, split and ids of every file (:func:`read_clip_table`). (default:
             `clips.csv` in the folder, if it exists)
-        pattern: A regular expression that takes them from the file names (:func:`match_clip_pattern`).
+        pattern: A regular expression that extracts class, split and ids from the file names
+            (:func:`match_clip_pattern`).
         besides: Files in the folder that are not motions, such as a skeleton.
-        num_processes: Largest number of processes that read. (default: one per core, if they save time)
+        num_processes: Largest number of processes that read. (default: one per core; files are read in this
+            process if that is faster)
         progress: Whether to show a progress bar on stderr.
 
     Raises:
@@ -123,7 +125,7 @@ def summarise(
 
 def _files(path: Path, besides: Sequence[Path]) -> list[Path]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about other files, which the summary counts
+        warnings.simplefilter("ignore")  # the warning about other files, which the summary counts
         return find_motion_files(path, besides=(path / TABLE, *besides))
 
 
@@ -148,7 +150,7 @@ def _entry(path: Path, labels: str | Path | None, pattern: str | None) -> Entrie
 
 
 def _entries(files: Sequence[Path], path: Path, labels: str | Path | None, pattern: str | None) -> Entries:
-    """The entries of files, from a table or from their names, by their relative paths."""
+    """The entries of files by their relative paths, from a table or from the file names."""
     if labels is not None and pattern is not None:
         raise ValueError("'labels' and 'pattern' are both given, expected one of them")
     if labels is not None and not Path(labels).is_file():
@@ -158,7 +160,7 @@ def _entries(files: Sequence[Path], path: Path, labels: str | Path | None, patte
 
 
 def _named(clip: ClipFacts, names: Names) -> ClipFacts:
-    """A clip whose skeleton has a number if another has the same name: all rigs of 21 joints are `rig21`."""
+    """Number different skeletons with the same name: `rig21` is the name of every rig of 21 joints."""
     skeleton = clip.values["skeleton"]
     if (key := (skeleton, clip.joints)) not in names:
         number = 1 + sum(name == skeleton for name, _ in names)

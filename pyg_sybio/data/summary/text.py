@@ -54,7 +54,7 @@ def _failures(summary: Summary) -> list[str]:
 
 
 def _overview(columns: Columns, kinds: Sequence[str]) -> list[list[str]]:
-    """Sizes, and the value of each of `kinds`, which is the same for all clips."""
+    """Sizes of the data, and each of `kinds` (properties with the same value in all clips)."""
     tallies = [tally for _, tally in columns]
     rows = [["", *(name for name, _ in columns)], ["clips", *(str(len(tally.lengths)) for tally in tallies)]]
     if tallies[0].unlabelled:

@@ -28,7 +28,7 @@ from pyg_sybio.data.transforms.base import check_count, check_range
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 GRAVITY = 9.81  # m/s²
-CLIPS_AT_ONCE = 64  # bounds the memory of the generation; clips do not depend on it
+CLIPS_AT_ONCE = 64  # limits the memory of the generation; clips do not depend on it
 
 _SERIES = torch.stack([action.fourier_series() for action in ACTIONS])  # [actions, harmonics, freedoms]
 _IMAGES = [mirrored(name) for name in FREEDOMS]
@@ -199,8 +199,8 @@ class SyntheticMotions(PositionDataset):
     - `xyz` skeletons: metres, `y` up.
     - `xy` skeletons: orthographic view from the front (`x` right, `y` down as in images), in units of the
       person's standing height.
-    - `xy+score` skeletons: the same, and a score in `(0, 1]`; the noise of each joint and frame varies
-      between half and one and a half times `noise`, and the score is lower where it is larger.
+    - `xy+score` skeletons: the same with a score in `(0, 1]`. The noise of each joint and frame varies from
+      0.5 to 1.5 times `noise`; the larger the noise, the lower the score.
 
     Each clip is centred on the skeleton's center joint in the last observed frame (before noise), in all
     directions, so that the absolute position carries no information.

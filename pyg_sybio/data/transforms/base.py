@@ -11,7 +11,8 @@ from pyg_sybio.data.motion import Motion
 
 
 class MotionTransform(BaseTransform):
-    r"""A transform from a :class:`~pyg_sybio.data.motion.Motion` to another one, which composes with PyG's.
+    r"""A transform from a :class:`~pyg_sybio.data.motion.Motion` to another one, which composes with PyG's
+    transforms.
 
     It never writes into the tensors of its input, and poses stay zero where they are not present. Random
     transforms draw from torch's global generator.
@@ -32,9 +33,9 @@ class MotionTransform(BaseTransform):
 class InvertibleTransform(MotionTransform):
     r"""A transform that can be undone.
 
-    It has no state: :meth:`apply` returns its parameters along with the motion, and :meth:`invert` takes them
-    to undo the transform, also for another motion, such as a prediction (with the same number of frames, if
-    there are parameters for each frame).
+    It has no state: :meth:`apply` returns the transformed motion and the parameters, with which
+    :meth:`invert` undoes the transform. The inverse also applies to another motion, such as a prediction. If
+    each frame has its own parameters, both motions need the same number of frames.
 
     .. code-block:: python
 
@@ -48,7 +49,7 @@ class InvertibleTransform(MotionTransform):
 
     @abstractmethod
     def invert(self, motion: Motion, parameters: Tensor) -> Motion:
-        """The motion before :meth:`apply` returned `parameters` with it."""
+        """Undo :meth:`apply`, which returned these `parameters`."""
 
     def forward(self, motion: Motion) -> Motion:
         return self.apply(motion)[0]
@@ -73,7 +74,7 @@ class LinearTransform(InvertibleTransform):
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
         space = space_of(motion, self)
         matrix = self.matrix(motion)
-        return with_space(motion, space @ matrix.mT.contiguous()), matrix  # the copy makes it fast
+        return with_space(motion, space @ matrix.mT.contiguous()), matrix  # a contiguous copy is faster
 
     def matrices(self, motion: Motion) -> Tensor:
         """The map of each person as if there were no others, `[P, S, S]`."""
@@ -92,7 +93,7 @@ def space_of(motion: Motion, transform: BaseTransform) -> Tensor:
     r"""The coordinates in space, `[P, T, M, S]`: the first 3 or 2 features, without a score.
 
     Raises:
-        ValueError: If the poses are rotations, naming the transform.
+        ValueError: If the poses are rotations; the message names `transform`.
     """
     if not motion.num_spatial:
         found = f"skeleton '{motion.skeleton.name}' has rotations ('{motion.skeleton.coordinates}')"

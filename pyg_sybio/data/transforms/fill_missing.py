@@ -17,9 +17,9 @@ class FillMissing(MotionTransform):
         x(t) = x(a) \;(\text{hold}), \qquad
         x(t) = x(a) + \frac{t - a}{b - a}\,\bigl(x(b) - x(a)\bigr) \;(\text{interpolate});
 
-    where rotations are interpolated as rotations. Before the first frame that has the joint, both take that
-    frame, and after the last one, the last. "mask" fills nothing: the joint stays zero and not present. A
-    joint that is present in no frame is never filled.
+    where rotations are interpolated as rotations. Both modes copy the first frame that has the joint to all
+    frames before it, and the last one to all frames after it. "mask" fills nothing: the joint stays zero and
+    not present. A joint that is present in no frame is never filled.
 
     Args:
         mode: `"hold"`, `"interpolate"` or `"mask"`. (default: `"interpolate"`)
@@ -31,8 +31,8 @@ class FillMissing(MotionTransform):
 
     Note:
         A filled joint is present afterwards. Its score (the third feature of `xy+score`) and its confidence
-        are not changed: it was not observed, which a model may use. Fill only the observed part of a clip:
-        otherwise forecasts are compared with poses that were not recorded.
+        are not changed, so that a model can tell that it was not observed. Fill only the observed part of a
+        clip: otherwise forecasts are compared with poses that were not recorded.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class FillMissing(MotionTransform):
         start = start.where(has_before[entries], end)
         end = end.where(has_after[entries], start) if self.mode == "interpolate" else start
         share = (frame - start).to(motion.poses.dtype) / (end - start)
-        features = slice(motion.num_spatial or None)  # all but a score
+        features = slice(motion.num_spatial or None)  # all features except a score
         poses = motion.poses.clone()
         poses[person, frame, joint, features] = interpolate(
             motion.poses[person, start, joint, features],

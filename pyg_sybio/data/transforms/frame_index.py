@@ -1,4 +1,4 @@
-r"""Indices of frames: the nearest one in which something is present, and other frames per person."""
+r"""Indices of the nearest frames in which something is present."""
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ def next_present(present: Tensor) -> Tensor:
 def held_frames(present: Tensor) -> Tensor:
     r"""For each frame, the frame to hold: the last present frame up to it, or else the first one after it.
 
-    If nothing is present in any frame, each frame is its own.
+    If nothing is present in any frame, the result is the index of the frame itself.
 
     Shapes:
         - **input:** `[P, T, ...]`

@@ -24,8 +24,8 @@ def build_transforms(
         plain: ``{"name": "Center", "arguments": {"joint": "spine"}}``, or a list of these; arguments are
             optional. Recipes write ``class_path`` and ``init_args``.
         where: The place of `plain`, for error messages.
-        resolve: Function that finds a class by its name. (default: only registered ones, as required for
-            files)
+        resolve: Function that finds a class by its name. (default: only registered ones, as model files
+            require)
 
     Raises:
         ValueError: If it has neither form, there is no such transform, or an argument is unknown, missing,
@@ -72,7 +72,7 @@ def steps_of(transform: Any) -> tuple[Any, ...]:
 def _build_one(plain: Any, where: str, resolve: Resolver) -> BaseTransform:
     keys = next((keys for keys in _KEYS if isinstance(plain, Mapping) and keys[0] in plain), None)
     if keys is None or not set(plain) <= set(keys):
-        raise ValueError(f"'{where}' is {plain!r}, expected class_path and, if need be, init_args")
+        raise ValueError(f"'{where}' is {plain!r}, expected class_path and, optionally, init_args")
     transform = resolve(plain[keys[0]], where=f"'{where}'")
     arguments = plain.get(keys[1]) or {}
     if not isinstance(arguments, Mapping):

@@ -10,10 +10,10 @@ from pyg_sybio.data.transforms.base import MotionTransform
 class JoinTracks(MotionTransform):
     r"""Join tracks that are never seen in the same frame into one person (NTU RGB+D).
 
-    A tracker that loses a person assigns a new number when it finds the person again. In their order, each
-    track is joined to the first earlier person (including the tracks already joined to that person) with whom
-    it shares no frame; a track that shares a frame with all of them stays separate. The joined person keeps
-    the track number and index of its first track.
+    A tracker that loses a person assigns a new number when it finds the person again. Tracks are processed in
+    order: each is joined to the first earlier person who is seen in none of its frames. (Tracks that were
+    already joined belong to that person.) If there is no such person, the track becomes a new person. A
+    joined person keeps the number and index of the first track.
 
     First order persons by motion and drop spurious bodies, so that the important tracks are joined first:
 
@@ -22,8 +22,8 @@ class JoinTracks(MotionTransform):
         Compose([SelectBodies(num_bodies=10), JoinTracks(), SelectBodies(num_bodies=2)])
 
     Note:
-        A person who comes back cannot be distinguished from another one who appears when the first has left;
-        these are joined as well, as is usual for NTU RGB+D.
+        A person who returns cannot be distinguished from a different person who appears after the first has
+        left. Both are joined, as is usual for NTU RGB+D.
     """
 
     def forward(self, motion: Motion) -> Motion:

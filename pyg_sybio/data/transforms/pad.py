@@ -17,8 +17,8 @@ class Pad(InvertibleTransform):
     .. math::
         t \bmod T \;(\text{repeat}), \qquad T - 1 \;(\text{hold}),
 
-    or a frame in which nobody is present (zero). At the start, the sequence is repeated backwards in time, so
-    that its last frame comes before the first recorded one, or the first frame is held.
+    or a frame in which nobody is present (zero). With `side="start"`, the repeated sequences end directly
+    before the first recorded frame, or the first frame is held.
 
     Args:
         num_frames: Smallest number of frames of the result.

@@ -18,7 +18,7 @@ class RandomCrop(MotionTransform):
         max_share: Largest share. (default: 1)
 
     Raises:
-        ValueError: If a share is not from 0 to 1, or they are in the wrong order.
+        ValueError: If a share is not from 0 to 1, or `min_share` is above `max_share`.
     """
 
     def __init__(self, *, min_share: float = 0.5, max_share: float = 1.0) -> None:

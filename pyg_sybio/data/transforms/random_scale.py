@@ -19,7 +19,7 @@ class RandomScale(LinearTransform):
         each_axis: Whether each axis has its own factor, which changes proportions. (default: False)
 
     Raises:
-        ValueError: If a factor is not positive, or they are in the wrong order, or poses are rotations.
+        ValueError: If a factor is not positive, `low` is above `high`, or poses are rotations.
     """
 
     def __init__(self, *, low: float = 0.9, high: float = 1.1, each_axis: bool = False) -> None:

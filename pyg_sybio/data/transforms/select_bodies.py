@@ -15,11 +15,11 @@ class SelectBodies(MotionTransform):
 
     1. bodies that are never seen;
     2. bodies that are seen in fewer than `min_frames` frames;
-    3. bodies that are too wide for a person: in a share of more than `max_wide_share` of the frames in which
-       the body is seen, its joints spread over more than `max_spread_ratio` times as much in x as in y.
+    3. bodies that are too wide for a person: in more than `max_wide_share` of the frames in which the body is
+       seen, the joints spread more than `max_spread_ratio` times as far in x as in y.
 
     A rule that would drop all persons is skipped, so that at least one person is kept (the first one, if no
-    person is ever seen). The others are ordered by their amount of motion,
+    person is ever seen). The remaining persons are ordered by their amount of motion,
 
     .. math::
         \mu_p = \sum_{i=1}^{M} \frac{1}{|\mathcal T_{pi}|} \sum_{t \in \mathcal T_{pi}}
@@ -87,5 +87,5 @@ def amount_of_motion(space: Tensor, present: Tensor) -> Tensor:
     weight = present[..., None].to(space.dtype)
     count = weight.sum(1, keepdim=True).clamp(min=1)
     mean = (space * weight).sum(1, keepdim=True) / count
-    deviation = (space - mean) * weight  # not from the mean square, which would cancel 3 m from a camera
+    deviation = (space - mean) * weight  # (a mean of squares is inaccurate at 3 m)
     return (deviation.square().sum(1, keepdim=True) / count).sum((1, 2, 3))

@@ -244,7 +244,7 @@ def test_errors_ignore_predicted_constant_columns_and_the_root(published_clips: 
 def test_a_target_keeps_its_own_value_of_a_column_that_is_constant_in_training(
     published_clips: CMUMocap,
 ) -> None:
-    # That column is not counted itself, but it changes the Euler angles of its joint.
+    # The error excludes the constant column, but this column changes the Euler angles of its joint.
     x, future, raw = stacked(published_clips)
     target, recorded = future.flatten(-2).clone(), raw[:, 50:].clone()
     target[..., USED_COLUMNS.index(CONSTANT[0])] += 0.5

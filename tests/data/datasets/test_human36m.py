@@ -226,8 +226,9 @@ def test_starts_of_longer_windows_are_drawn_for_their_length(complete_root: Path
         np.testing.assert_array_equal(frames_of(longer.motion(index)), frames[start : start + 170])
 
 
-def test_columns_that_vary_in_the_target_are_counted(long_horizon: Human36M) -> None:
-    # A hinge is bent sideways in one target: unlike the CMU protocol, this protocol counts that column.
+def test_the_error_includes_all_columns_that_vary_in_the_target(long_horizon: Human36M) -> None:
+    # A hinge is bent sideways in one target: unlike the CMU protocol, this protocol includes the bent column
+    # in the error.
     x, future = stacked(long_horizon)
     still = ZeroVelocity()(x, 25)
     bent = future.flatten(-2).clone()
@@ -248,7 +249,7 @@ def test_a_prediction_restores_constant_columns_to_their_training_value(long_hor
     assert (frames[..., varying] != mean[varying]).all()
 
 
-def test_transforms_change_only_their_part_of_a_sample(complete_root: Path) -> None:
+def test_corruption_keeps_futures_and_partial_observation_keeps_frames(complete_root: Path) -> None:
     torch.manual_seed(0)
     whole = Human36M(root=complete_root, split="val")
     dropped = Human36M.from_settings(root=complete_root, split="val", corrupt=DropJoints(p=0.5))

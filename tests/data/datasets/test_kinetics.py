@@ -58,7 +58,7 @@ def sources(clips: KineticsSkeleton) -> list[Path]:
     return [Path(clips.store.clips[span.clip].source) for span in clips.spans]
 
 
-def test_the_folders_are_the_splits_and_validation_is_part_of_training(root: Path) -> None:
+def test_the_folders_are_the_splits_and_validation_clips_come_from_training(root: Path) -> None:
     train, val = (make(root, split=split, validation=0.25) for split in ("train", "val"))
     assert set(sources(train)).isdisjoint(sources(val))
     assert sorted(sources(train) + sources(val)) == sorted((root / "kinetics_train").iterdir())

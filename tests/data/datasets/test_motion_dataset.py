@@ -103,7 +103,7 @@ def test_windows_begin_at_multiples_of_the_stride_and_short_clips_are_one_sample
     torch.testing.assert_close(frames_first(clips[3].future), motions[1].poses[:, 5:])
 
 
-def test_a_window_predicts_more_than_it_observes() -> None:
+def test_a_window_may_have_more_future_than_observed_frames() -> None:
     motion = clip(20)
     clips = dataset([motion], num_observed=2, num_future=8, window_stride=10)
     assert len(clips) == 2
@@ -220,7 +220,7 @@ def fill_with_ones(motion: Motion) -> Motion:
     )
 
 
-def test_augmentation_applies_to_both_parts_corruption_to_the_observed_one_and_filling_comes_last() -> None:
+def test_all_frames_are_augmented_and_observed_frames_corrupted_then_filled() -> None:
     motion = clip(10, drop=0.2)
     sample = dataset([motion], augment=double, corrupt=hide_first_joint, fill=fill_with_ones)[0]
     seen = motion.present[:, :6].clone()
@@ -335,7 +335,7 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, object], messag
         dataset([clip(10)], **arguments)
 
 
-def test_clips_left_out_by_preparation_are_named_once() -> None:
+def test_one_warning_names_the_clips_left_out_by_preparation() -> None:
     skipped = tuple((f"file {i}", "nobody") for i in range(5))
     with pytest.warns(
         UserWarning, match=r"5 clips are left out: file 0 \(nobody\), .* file 2 \(nobody\) and 2 more"

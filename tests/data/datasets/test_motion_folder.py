@@ -111,7 +111,7 @@ def _said_by_name(folder: Path, split_of: dict[str, str]) -> None:
     shutil.rmtree(folder / "old"), shutil.rmtree(folder / "young")
 
 
-def test_a_pattern_can_replace_the_table(folder: Path) -> None:
+def test_a_pattern_can_replace_the_csv_file(folder: Path) -> None:
     _said_by_name(folder, {"1": "train", "2": "test"})
     pattern = r"(?P<split>\w+)/(?P<style>\w+)/(?P<label>.+)_\d\.npz"
     train, test = (_make(folder, pattern=pattern, split=split) for split in ("train", "test"))
@@ -159,21 +159,21 @@ def test_the_splits_of_an_annotation_pickle_are_used(tmp_path: Path) -> None:
         assert chosen("train", **held) == "".join(sorted(set("abcdef") - set(test)))
 
 
-def test_the_table_takes_precedence(folder: Path) -> None:
+def test_the_csv_file_overrides_labels_in_motion_files(folder: Path) -> None:
     write_motion(_clip(label="other", ids={"style": "none", "day": "1"}), folder / "old" / "wave_1.npz")
     clips = _make(folder, hold_out={"style": ["young"]})
     info = next(info for info in clips.store.clips if "old/wave_1" in info.source)
     assert (info.label, dict(info.ids)) == ("wave", {"style": "old", "day": "1", "take": "1"})
 
 
-def test_a_changed_table_is_noticed(folder: Path) -> None:
+def test_changes_of_the_csv_file_are_detected(folder: Path) -> None:
     table = folder / "clips.csv"
     assert _make(folder, hold_out=0.3).class_names == ("take 2", "take 10", "wave")
     table.write_text(table.read_text().replace(",wave,", ",greet,"))
     assert _make(folder, hold_out=0.3).class_names == ("greet", "take 2", "take 10")
 
 
-def test_other_files_are_named_unless_hidden(folder: Path) -> None:
+def test_a_warning_counts_other_files_that_are_not_hidden(folder: Path) -> None:
     for name in (
         "notes.md",
         "a.mp4",
@@ -353,7 +353,7 @@ def test_a_pattern_labels_real_recordings(data_root: Path, tmp_path: Path) -> No
     assert all(f"_{test.class_names[int(test[i].y)]}_youthful_" in test.motion(i).source for i in range(3))
 
 
-def test_a_folder_per_class_without_a_table_gets_the_setting_to_type(tmp_path: Path) -> None:
+def test_the_error_for_unlabelled_folders_gives_a_working_pattern(tmp_path: Path) -> None:
     for name in ("wave", "kick"):
         (tmp_path / name).mkdir()
         for number in range(6):

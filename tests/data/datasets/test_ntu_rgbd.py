@@ -101,7 +101,7 @@ def test_labels_are_the_numbers_of_the_actions(make: Callable[..., NTURGBD]) -> 
     assert clips.frame_rate == 30.0
 
 
-def test_a_clip_without_a_body_is_named(make: Callable[..., NTURGBD]) -> None:
+def test_a_warning_names_clips_without_a_body(make: Callable[..., NTURGBD]) -> None:
     with pytest.warns(UserWarning, match=rf"1 clips are left out: .*{name(1, 2, 1, 2, 7)}.*SomebodySeen"):
         make()
 
@@ -114,7 +114,7 @@ def test_a_sample_without_preprocessing_is_the_end_of_its_file(
     path = next(root.rglob(f"{name(17, 3, 2, 2, 60)}.skeleton"))
     lines = path.read_text().split("\n")
     rows = [line.split()[:3] for line in lines if len(line.split()) == 12]
-    frames = torch.tensor(np.array(rows, dtype=np.float32)).view(-1, 25, 3)  # 17 of one body
+    frames = torch.tensor(np.array(rows, dtype=np.float32)).view(-1, 25, 3)  # 17 frames of one body
     torch.testing.assert_close(clips[index].x.transpose(0, 1), frames[1:13])
     torch.testing.assert_close(clips[index].future.transpose(0, 1), frames[13:])
     whole = make(preprocess=[], fill=[], reserved=0)[index]
@@ -174,11 +174,11 @@ def test_of_three_simultaneous_bodies_two_are_kept_without_empty_frames(tmp_path
     assert motion.tracks == tuple(raw.tracks[person] for person in order[:2])
 
 
-def test_both_numbers_of_classes_have_separate_stores(root: Path, tmp_path: Path) -> None:
+def test_60_and_120_classes_have_separate_stores(root: Path, tmp_path: Path) -> None:
     for _ in range(2):
         for classes in (60, 120):
             NTURGBD.from_settings(root=root, classes=classes, validation=None, cache=str(tmp_path))
-    # With a key of only the files, the stores would replace each other every time.
+    # If the key of a store were only its files, the two stores would replace each other every time.
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 

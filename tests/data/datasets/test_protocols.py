@@ -92,7 +92,7 @@ def test_every_clip_is_in_exactly_one_split() -> None:
             assert parts[2] == [i for i, clip in enumerate(clips) if protocol.part(clip) == "test"]
 
 
-def test_without_validation_all_training_clips_train() -> None:
+def test_without_validation_all_training_clips_are_used() -> None:
     clips = ntu_clips()
     train = select(clips, ntu_protocol("cross-view"), "train")
     assert train == [i for i, clip in enumerate(clips) if clip.ids["view"] in ("2", "3")]

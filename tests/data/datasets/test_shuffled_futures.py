@@ -105,7 +105,7 @@ def test_the_original_samples_do_not_change() -> None:
     assert [int(data.future[0, 0, 0]) for data in kept] == list(range(6))
 
 
-def test_the_representation_and_refused_shares() -> None:
+def test_repr_shows_the_share_and_wrong_shares_are_refused() -> None:
     assert repr(ShuffledFutures(Numbered([1, 1]), 0.5)) == "ShuffledFutures(Numbered(2), share=0.5, seed=0)"
     for share in (-0.1, 1.5, float("nan")):
         with pytest.raises(

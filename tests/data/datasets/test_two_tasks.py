@@ -103,7 +103,7 @@ def test_parts_are_relative_to_the_observed_frames() -> None:
 @pytest.mark.parametrize("part", [(0.5, 0.5), (0.6, 0.5), (-0.1, 1.0), (0.0, 1.1), (0.0, float("nan"))])
 def test_parts_out_of_range_are_refused(part: tuple[float, float]) -> None:
     with pytest.raises(
-        ValueError, match=r"'part' is .*, expected two shares from 0 to 1, the lower one first"
+        ValueError, match=r"'part' is .*, expected two fractions from 0 to 1 in ascending order"
     ):
         split_tasks(clip(11), num_observed=5, num_future=3, part=Part(*part))
 

@@ -348,7 +348,7 @@ def test_damaged_files_are_refused_or_read_correctly(path: Path, protocol: int) 
     assert naive(sound) is not None
     refused = assert_safe(read, path, mutations(sound, seed=2, text=False), right=naive)
     assert refused > 80
-    head = sound[:400]  # only the names and numbers, so that most flips are outside of the array data
+    head = sound[:400]  # only names and numbers, so that most flipped bits are not array data
     damaged = [
         Mutation(item.name, item.content + sound[400:])
         for item in mutations(head, seed=3, text=protocol == 0)

@@ -153,7 +153,7 @@ def test_the_rig_and_rotations_give_the_positions(tmp_path: Path) -> None:
     torch.testing.assert_close(rig.positions(values), positions)
 
 
-def test_any_first_frame_number_and_any_order_of_bones(tmp_path: Path) -> None:
+def test_any_first_frame_number_and_any_order_of_bones_are_read(tmp_path: Path) -> None:
     expected = read_amc(write(tmp_path)).poses
     assert torch.equal(read_amc(write(tmp_path, amc=amc_with(first=1780))).poses, expected)
     lines = amc_with().split("\n")

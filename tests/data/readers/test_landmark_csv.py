@@ -34,7 +34,7 @@ def test_other_tables_are_not_motions(tmp_path: Path) -> None:
         assert find_motion_files(tmp_path) == [tmp_path / "a.csv"]
 
 
-def test_a_field_that_is_no_number_is_named(tmp_path: Path) -> None:
+def test_a_field_that_is_not_a_number_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", np.full((2, 33, 4), 0.5))
     path.write_text(path.read_text().replace("1,0.5000", "1,left", 1))
     with pytest.raises(ValueError, match=r"a.csv, line 3 lacks a number, expected one"):

@@ -17,7 +17,7 @@ from pyg_sybio.data.readers.matching import (
 
 
 def persons(frames: Sequence[Sequence[float]], ids: Sequence[int | None] = ()) -> Persons:
-    """People of a size of 10 at given places."""
+    """People of size 10 at the given places."""
     places = np.array([place for frame in frames for place in frame])
     points = places[:, None, None] + np.array([[0.0, 0], [10, 0], [0, 5]])
     numbers = [number for number, frame in enumerate(frames) for _ in frame]
@@ -35,13 +35,13 @@ def test_without_numbers_people_are_matched_by_distance() -> None:
 
 
 def test_the_nearest_people_are_matched_first() -> None:
-    # The first entry of the second frame could be either person, the other is certain.
+    # The first entry of the second frame is near both persons, but the second entry is nearer to person 0.
     assert persons([[0, 8], [5, 0]]).index == [0, 1, 1, 0]
 
 
 def test_someone_new_does_not_continue_another_person() -> None:
     assert persons([[100], [500, 101], [502]]).index == [0, 1, 0, 1]
-    assert persons([[100, 200], [101, 201], [900]]).index == [0, 1, 0, 1, 0]  # no third row
+    assert persons([[100, 200], [101, 201], [900]]).index == [0, 1, 0, 1, 0]  # no third person
 
 
 def test_people_without_a_number_are_matched_among_themselves() -> None:

@@ -115,7 +115,7 @@ def test_files_with_few_fields_are_read(tmp_path: Path) -> None:
         assert motion.source == str(path) and motion.present.all()
 
 
-def test_a_score_of_zero_is_not_seen_in_any_format(tmp_path: Path) -> None:
+def test_a_joint_with_score_zero_is_missing_in_every_format(tmp_path: Path) -> None:
     poses = np.full((3, 17, 3), [100.0, 200.0, 0.8])
     poses[1, 4] = [7.0, 8.0, 0.0]
     document = {"poses": poses.tolist(), "skeleton": "coco17"}

@@ -1,4 +1,5 @@
-"""What keypoints without names are: decided by their values, said, or refused with the ways to say it."""
+"""The meaning of keypoints without names: found from values, given by the user, or refused with the
+options."""
 
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def read(values: np.ndarray, folder: Path, skeleton: str | None = None) -> Motio
         (np.concatenate([body(33), image(33)[..., 2:]], -1).reshape(6, -1), "mediapipe33", "m"),
     ],
 )
-def test_values_decide_between_the_skeletons_of_a_size(
+def test_values_decide_between_skeletons_with_the_same_number_of_joints(
     values: np.ndarray, skeleton: str, units: str, tmp_path: Path
 ) -> None:
     motion = read(values, tmp_path)
@@ -75,7 +76,7 @@ def test_values_decide_between_the_skeletons_of_a_size(
         ),
     ],
 )
-def test_values_that_do_not_decide_are_refused(values: np.ndarray, message: str, tmp_path: Path) -> None:
+def test_ambiguous_values_are_refused(values: np.ndarray, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         read(values, tmp_path)
 

@@ -243,7 +243,7 @@ def test_damage_found_by_another_process_is_reported(root: Path) -> None:
         pickle.loads(content)
 
 
-def test_error_in_a_file_leaves_nothing(root: Path, cache: Path) -> None:
+def test_error_in_a_file_leaves_no_store(root: Path, cache: Path) -> None:
     with pytest.raises(ValueError, match="2 files cannot be prepared") as caught:
         prepared(root, read_one_bad)
     for name in ("3.txt", "5.txt"):

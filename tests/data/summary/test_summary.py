@@ -88,7 +88,7 @@ def by_hand(motions: list[Motion]) -> dict[str, Any]:
     }
 
 
-def test_decisions_of_readers_are_named(tmp_path: Path) -> None:
+def test_decisions_of_readers_are_listed(tmp_path: Path) -> None:
     pose = 600 * np.random.default_rng(0).random((17, 3))
     pose[:, 2] = 0.9
     for name in ("a", "b"):
@@ -119,7 +119,7 @@ def test_the_numbers_equal_a_count_by_hand(
     num_processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     motions = write_folder(tmp_path)
-    if num_processes > 1:  # immediately, not only for many files
+    if num_processes > 1:  # start workers immediately, even for few files
         monkeypatch.setattr(processes, "TRIAL_SECONDS", -1.0)
         monkeypatch.setattr(processes, "START_UP_SECONDS", -1.0)
         workers = []
@@ -199,7 +199,7 @@ def test_labels_come_from_a_table_a_pattern_or_the_files(tmp_path: Path) -> None
     assert one.all.of("class") == {"a": 1}
 
 
-def test_splits_of_an_annotation_file(tmp_path: Path) -> None:
+def test_splits_of_an_annotation_file_are_counted(tmp_path: Path) -> None:
     ids = [f"S001C00{view}P00{view}R001A00{view}" for view in (1, 2, 3)]
     annotations = [
         {
@@ -295,7 +295,7 @@ def test_numbers_sort_by_size_and_words_by_letters() -> None:
     assert spread([]) is None
 
 
-def test_an_empty_tally_and_the_facts_of_one_clip() -> None:
+def test_an_empty_tally_has_no_lengths_and_the_split_of_a_clip_wins() -> None:
     document = Tally().to_dict()
     assert document["clips"] == 0
     assert document["frames"] is None

@@ -261,7 +261,7 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> N
         SyntheticMotions(**settings)
 
 
-def test_a_part_is_observed_and_the_future_begins_after_it() -> None:
+def test_partial_observation_moves_the_start_of_the_future() -> None:
     sizes = {"num_clips": 4, "num_observed": 10, "noise": 0.0}
     whole = SyntheticMotions(**sizes, num_future=6)
     part = SyntheticMotions(**sizes, num_future=10, reserved=6, observation_ratio=0.4)

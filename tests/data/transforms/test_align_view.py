@@ -25,7 +25,7 @@ def turn_in_two_steps(motion: Motion, frame: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_it_equals_two_rotations_and_has_an_inverse(seed: int) -> None:
+def test_alignment_equals_two_rotations_and_has_an_inverse(seed: int) -> None:
     torch.manual_seed(seed)
     motion = random_motion(dtype=torch.float64)
     aligned, matrix = AlignView().apply(motion)

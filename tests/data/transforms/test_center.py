@@ -10,7 +10,7 @@ from pyg_sybio.skeleton import load_skeleton
 
 @pytest.mark.parametrize("name", ["ntu25", "jhmdb15", "openpose18"])
 @pytest.mark.parametrize("frame", ["first", "each"])
-def test_it_equals_the_loop_and_has_an_inverse(name: str, frame: str) -> None:
+def test_centring_equals_the_loop_and_has_an_inverse(name: str, frame: str) -> None:
     motion = random_motion(name, dtype=torch.float64)
     joint = motion.skeleton.joints[5]
     transform = Center(joint=joint, frame=frame)  # type: ignore[arg-type]

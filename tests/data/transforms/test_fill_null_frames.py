@@ -43,7 +43,7 @@ def test_a_short_sequence_is_repeated_as_often_as_needed() -> None:
     )
     assert torch.equal(
         FillNullFrames()(motion).poses, motion.poses[:, [6, 4, 5, 6, 4, 5, 6, 4, 5, 6, 4, 5]]
-    )  # ... so that the first real frame 4 follows 6, and again after it
+    )  # frames 4, 5, 6 repeat in a loop
 
 
 def test_gaps_and_absent_persons_do_not_change() -> None:

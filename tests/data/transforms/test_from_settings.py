@@ -32,8 +32,8 @@ def test_one_transform_or_a_list_of_transforms_is_built() -> None:
     [
         ("Center", "'fill' is 'Center', expected class_path and init_args, or a list"),
         (7, "'fill' is 7, expected class_path"),
-        ({"init_args": {}}, "'fill' is .*, expected class_path and, if need be, init_args"),
-        (CENTER | {"args": {}}, "expected class_path and, if need be, init_args"),
+        ({"init_args": {}}, "'fill' is .*, expected class_path and, optionally, init_args"),
+        (CENTER | {"args": {}}, "expected class_path and, optionally, init_args"),
         ([CENTER, "x"], r"'fill\[1\]' is 'x', expected class_path"),
         (
             {"class_path": "os.system", "init_args": {"command": "true"}},
@@ -47,7 +47,7 @@ def test_one_transform_or_a_list_of_transforms_is_built() -> None:
         ({"name": "center"}, "names 'center', which is not a registered transform"),
         ({"class_path": None}, "names None, which is not a registered transform"),
         ({"class_path": ["Center"]}, r"names \['Center'\], which is not a registered transform"),
-        ({"name": "Center", "init_args": {}}, "expected class_path and, if need be, init_args"),
+        ({"name": "Center", "init_args": {}}, "expected class_path and, optionally, init_args"),
         (CENTER | {"init_args": ["spine"]}, r"'fill.init_args' is \['spine'\], expected arguments by name"),
         (
             CENTER | {"init_args": {"joints": 1}},
