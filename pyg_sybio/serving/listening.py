@@ -29,7 +29,8 @@ class Listener(socket.socket):
     """
 
     def __init__(self, family: int, *, connections: int, handshake: float) -> None:
-        super().__init__(family, socket.SOCK_STREAM)
+        # asyncio sends small messages at once (TCP_NODELAY) only if the protocol is given.
+        super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.connections = connections
         self.handshake = handshake
         self._open: list[socket.socket] = []

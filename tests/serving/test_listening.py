@@ -55,6 +55,28 @@ def test_a_huge_message_closes_only_its_connection(
     assert "refused: a message was too big" in caplog.text
 
 
+def test_small_messages_are_not_delayed() -> None:
+    """Otherwise TCP keeps a result until the client has acknowledged the previous one: up to 40 ms."""
+
+    async def no_delay() -> int:
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listen("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(serve, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                try:
+                    return await accepted
+                finally:
+                    writer.close()
+
+    assert run(no_delay())
+
+
 def test_silent_connections_are_closed(streams: Streams) -> None:
     limits = Limits(handshake=1.0)
     with (
