@@ -94,7 +94,7 @@ def preprocess(**transform: Any) -> Edit:
         (preprocess(name="Center", path="x"), "'path' was unexpected"),
         (lambda d: d["views"].update(mirror="w"), "'views.mirror': .*; expected x, y, z, null"),
         (lambda d: d["views"].update(parts=[[0, 2]]), "'views.parts.*; expected a number from 0 to 1"),
-        (lambda d: d["views"].update(parts=[[0.5, 0.2]]), "'part' is .*expected two shares"),
+        (lambda d: d["views"].update(parts=[[0.5, 0.2]]), "'part' is .*expected two fractions"),
         (lambda d: d["views"].update(parts=[[0, 1]] * 33), "'views.parts'"),
         (lambda d: d["training"].update(epoch=True), "'training.epoch': .*; expected a non-negative integer"),
         (

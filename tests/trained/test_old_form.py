@@ -109,7 +109,7 @@ Edit = Callable[[dict[str, Any]], Any]
             lambda d: d["settings"].update(url="http://example.org/x"),
             "'training.settings.url': .*strings have no slashes",
         ),
-        (lambda d: d.update(looks={"parts": [[0.5, 0.1]]}), "'part' is .*expected two shares"),
+        (lambda d: d.update(looks={"parts": [[0.5, 0.1]]}), "'part' is .*expected two fractions"),
     ],
 )
 def test_values_refused_in_old_files(edit: Edit, message: str, tmp_path: Path) -> None:

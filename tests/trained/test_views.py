@@ -132,5 +132,5 @@ def test_parts_follow_the_data_set(model: SybioGNN) -> None:
         ValueError, match=r"SyntheticMotions has no method 'in_part\(part\)' for parts of clips"
     ):
         Views(parts=PARTS).versions(made)
-    with pytest.raises(ValueError, match=r"'part' is \(1\.0, 0\.5\), expected two shares"):
+    with pytest.raises(ValueError, match=r"'part' is \(1\.0, 0\.5\), expected two fractions"):
         Views(parts=((1.0, 0.5),))

@@ -135,7 +135,7 @@ def test_partially_observed_clips_keep_their_future() -> None:
     torch.testing.assert_close(frames_first(part[0].x), motion.poses[:, 2:6])
     torch.testing.assert_close(frames_first(clips[0].x), motion.poses[:, 6:10])
     assert torch.equal(part[0].future, clips[0].future)
-    with pytest.raises(ValueError, match=r"'part' is \(0\.6, 0\.2\), expected two shares"):
+    with pytest.raises(ValueError, match=r"'part' is \(0\.6, 0\.2\), expected two fractions"):
         clips.in_part(Part(0.6, 0.2))
 
 
