@@ -9,8 +9,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-_NUMBERS: Mapping[Any, type] = {int: Integral, float: Real}  # including NumPy's; booleans are excluded
-_LISTS = (Sequence, list, tuple)  # YAML and JSON have only one kind
+_NUMBERS: Mapping[Any, type] = {int: Integral, float: Real}  # includes NumPy's numbers
+_LISTS = (Sequence, list, tuple)  # YAML and JSON have only one list type
 _NAMES: Mapping[Any, str] = {
     bool: "true or false",
     int: "an integer",
@@ -70,7 +70,7 @@ def check_known(key: str, known: Iterable[str], *, place: str, of: str) -> None:
 
 
 def annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types of a function's arguments; none if a name is only imported for type checkers."""
+    """Return the types of a function's arguments; empty if a type is only imported by type checkers."""
     try:
         return get_type_hints(function)
     except NameError:
@@ -78,7 +78,7 @@ def annotations(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_value(value: Any, hint: Any, *, name: str) -> None:
-    """Check a value against an annotation, as far as the value shows its type.
+    """Check that a value has the type of an annotation. The items of tuples are not checked.
 
     Raises:
         ValueError: If the value has another type.

@@ -29,8 +29,8 @@ _OUTPUTS = {
 }
 TASKS = tuple(_OUTPUTS)
 
-# Clips, persons and frames of the traced motions, and of the motions that an export is checked with. No shape
-# is used for both.
+# Numbers of clips, persons and frames of the traced motions, and of the motions that check an export. The two
+# sets have no shape in common.
 _TRACED = (3, 2, 41)
 _CHECKED = ((1, 1, 30), (2, 2, 50), (7, 3, 100), (3, 1, 5))
 
@@ -41,8 +41,8 @@ class Exported:
 
     Args:
         outputs: Names of the outputs.
-        differences: Maximum difference of each field from PyTorch, relative to its largest magnitude (at
-            least 1).
+        differences: Maximum difference of each output from PyTorch, divided by the output's largest
+            magnitude, or by 1 if that is smaller.
         num_bytes: Size of the file in bytes.
     """
 
@@ -257,7 +257,7 @@ def _motions(
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Suppress warnings, and log messages that are not errors: they are about the exporter's internals."""
+    """Suppress warnings and log messages below errors: they only concern the exporter's internals."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -50,16 +50,16 @@ class SymbioticLoss(nn.Module):
         time_exponent: Exponent :math:`p` of the weight :math:`t^{-p}` of future frame :math:`t = 1, 2, \dots`
             in the prediction loss. Errors grow with time, so without weights, as in the paper, the last
             frames dominate the loss. (default: :obj:`0.0`)
-        separate_networks: Whether to train the probabilities of each network,
+        separate_networks: Whether to compute the recognition loss from the probabilities of each network,
 
             .. math::
                 \mathcal{L}_{recg} = -\frac{1}{2N} \sum_n y_n^\top
                     \big(\log \hat{y}_{joint, n} + \log \hat{y}_{bone, n}\big),
 
-            instead of their mean, as in the paper. With the loss of the mean, the gradient of each network is
-            proportional to the probability that it assigns to the true class, so a network hardly learns
-            classes that the other network recognises. In evaluation, where outputs have no
-            ``network_logits``, the loss of the mean is computed. (default: :obj:`False`)
+            and not from the mean of both, as the paper does. With the loss of the mean, the gradient of each
+            network is proportional to the probability that it assigns to the true class, so a network hardly
+            learns classes that the other network recognises. In evaluation, outputs have no
+            ``network_logits``, and the loss of the mean is computed. (default: :obj:`False`)
 
     Shapes:
         - **feature_scale:** :math:`(M, D)`, or broadcastable to it

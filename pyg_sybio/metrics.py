@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyg_sybio.rotations import benchmark_euler_angles, expmap_to_matrix
 
-# Columns count in the benchmark if their standard deviation over the target window exceeds this (radians).
+# The benchmark only uses columns whose standard deviation over the target window exceeds this (radians).
 _MOVING = 1e-4
 
 
@@ -94,7 +94,7 @@ def brier_score(logits: Tensor, y: Tensor) -> Tensor:
         \frac{1}{N} \sum_n \sum_c (p_{n,c} - [c = y_n])^2, \qquad p_n = \mathrm{softmax}(z_n)
 
     From G. W. Brier, "Verification of forecasts expressed in terms of probability" (Monthly Weather Review,
-    1950), in the form for several classes, which is twice the common form for two.
+    1950). This is the form for several classes; with two classes, it is twice the common binary form.
 
     Args:
         logits: Logits :math:`z` of the classes.
@@ -165,7 +165,7 @@ def reliability_bins(logits: Tensor, y: Tensor, num_bins: int = 15) -> Reliabili
 
 
 def expected_calibration_error(logits: Tensor, y: Tensor, num_bins: int = 15) -> Tensor:
-    r"""Expected calibration error (ECE): the mean difference of confidence and accuracy.
+    r"""Expected calibration error (ECE): the mean absolute difference of confidence and accuracy.
 
     .. math::
         \mathrm{ECE} = \sum_b \frac{|B_b|}{N} \bigl|\mathrm{acc}(B_b) - \mathrm{conf}(B_b)\bigr|
@@ -206,8 +206,8 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
     Args:
         prediction: Raw (not normalised) frames: a translation, followed by one exponential map per joint.
         target: The recorded frames in the same form.
-        columns: Columns that may be in :math:`\mathcal V_n`, such as those that vary in training in the
-            protocol of CMU Mocap. (default: all)
+        columns: Columns that :math:`\mathcal V_n` may contain. The protocol of CMU Mocap uses the columns
+            that vary in the training data. (default: all)
 
     Shapes:
         - **prediction, target:** `[N, T, V]` with `V = 3 + 3 M`
@@ -245,7 +245,7 @@ def mean_per_joint_position_error(prediction: Tensor, target: Tensor, mask: Tens
     Args:
         prediction: Predicted joint positions.
         target: Recorded joint positions.
-        mask: Mask of the recorded joints; the others do not count. (default: all)
+        mask: Mask of the recorded joints; the other joints are ignored. (default: all)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
@@ -267,7 +267,8 @@ def percentage_of_correct_keypoints(
         prediction: Predicted joint positions.
         target: Recorded joint positions.
         threshold: Largest error of a correct joint, relative to the size of the body.
-        mask: Mask of the recorded joints; the others count neither as joints nor for the size. (default: all)
+        mask: Mask of the recorded joints; other joints are ignored, also for the size of the body. (default:
+            all)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
@@ -302,7 +303,7 @@ def position_errors(
     Args:
         prediction: Predicted poses.
         target: Recorded poses.
-        mask: Mask of the recorded joints; the others do not count. (default: all)
+        mask: Mask of the recorded joints; the other joints are ignored. (default: all)
         num_spatial: Number of leading features that are coordinates.
         units: Unit of the coordinates.
 
@@ -311,9 +312,10 @@ def position_errors(
         - **mask:** `[N, T, M]`
 
     Returns:
-        `[N, T]` each, NaN in a frame without a recorded joint: the mean distance of the joints (`mpjpe_mm` in
-        millimetres if the unit is `m`, `cm` or `mm`, else `mpjpe` in the given unit), and `pck@0.05`, the
-        fraction of joints whose error is below 0.05 of the largest side of the box around the recorded clip.
+        Two errors `[N, T]`, NaN in a frame without a recorded joint. The mean distance of the joints is
+        `mpjpe_mm` in millimetres if the unit is `m`, `cm` or `mm`, else `mpjpe` in the given unit. `pck@0.05`
+        is the fraction of joints whose error is below 0.05 of the largest side of the box around the
+        recorded clip.
 
     Raises:
         ValueError: If the shapes do not fit.

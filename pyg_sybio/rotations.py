@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# If the squared angle is below this threshold, quotients by the angle are computed from their series, whose
-# first neglected term is then below the rounding error of double precision.
+# If the squared angle is below this threshold, quotients such as sin(a) / a are computed from their Taylor
+# series. Their first neglected term is then below the rounding error of double precision.
 _SMALL_SQUARE = 1e-6
 
 
@@ -51,8 +51,8 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
 def matrix_to_expmap(matrix: Tensor) -> Tensor:
     r"""Exponential map of a rotation matrix, with an angle in `[0, pi]`.
 
-    It is computed from the quaternion (:func:`quaternion_to_expmap`), which is well conditioned near half a
-    turn, where the trace does not determine the angle accurately.
+    It is computed from the quaternion (:func:`quaternion_to_expmap`), which is well conditioned near an angle
+    of pi, where the trace does not determine the angle accurately.
 
     Args:
         matrix: Rotation matrices.
@@ -65,7 +65,7 @@ def matrix_to_expmap(matrix: Tensor) -> Tensor:
         ValueError: If the last two dimensions are not 3 and 3.
 
     Note:
-        Half a turn about an axis is also half a turn about its opposite; either may be returned.
+        A rotation by pi about an axis is also one about the opposite axis; either axis may be returned.
     """
     return quaternion_to_expmap(matrix_to_quaternion(matrix))
 
@@ -111,7 +111,7 @@ def quaternion_to_expmap(quaternion: Tensor) -> Tensor:
         ValueError: If the last dimension is not 4.
 
     Note:
-        Half a turn about an axis is also half a turn about its opposite; either may be returned.
+        A rotation by pi about an axis is also one about the opposite axis; either axis may be returned.
     """
     _check_shape("quaternion", quaternion, (4,))
     real, imaginary = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion).split((1, 3), dim=-1)
@@ -263,7 +263,7 @@ def check_parents(parents: Sequence[int]) -> None:
     """Check that `parents` lists one root first, and every other joint after its parent.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If there is another root, or a joint comes before its parent.
     """
     for joint, parent in enumerate(parents):
         if not (parent == -1 if joint == 0 else 0 <= parent < joint):
@@ -272,7 +272,8 @@ def check_parents(parents: Sequence[int]) -> None:
 
 
 def _length(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the squared length, whether it is small, and the length, or 1 if it is small, ``[..., 1]``."""
+    """Return the squared length, whether it is small, and the length (1 if it is small), each ``[...,
+    1]``."""
     square = vectors.square().sum(-1, keepdim=True)
     small = square < _SMALL_SQUARE
     # The square root has an infinite gradient at zero.

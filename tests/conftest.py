@@ -21,7 +21,7 @@ def _isolated() -> Iterator[None]:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
-    torch.backends.cudnn.allow_tf32 = False  # results on CUDA are compared with those of the CPU
+    torch.backends.cudnn.allow_tf32 = False  # CUDA is compared with the CPU
     folder, environment, path = Path.cwd(), dict(os.environ), list(sys.path)
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     yield

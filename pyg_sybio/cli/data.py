@@ -10,7 +10,7 @@ from pyg_sybio.cli import options
 from pyg_sybio.cli.errors import note
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
-_SKELETON = "skeleton of the files, or with the joints to select (default: as stored in the files)"
+_SKELETON = "skeleton of the files, or one whose joints are selected (default: as stored in the files)"
 
 
 def add_command(commands: options.Commands) -> None:

@@ -30,7 +30,7 @@ def add_command(commands: options.Commands) -> None:
     options.add(parser, "--output", Path, "the folder to write", required=True, metavar="DIR")
     report = "report of 'sybio evaluate' for the model card (default: none)"
     options.add(parser, "--report", Path, report, metavar="FILE.json")
-    root = "folder with all recordings, which a checkpoint of version 0.1 on exponential maps requires"
+    root = "folder with all recordings; only for checkpoints of version 0.1 on exponential maps"
     options.add(parser, "--data-root", str, root, metavar="DIR")
     options.add(parser, "--title", str, "title of the model card (default: the folder's name)")
 
@@ -49,7 +49,7 @@ def onnx(args: argparse.Namespace) -> None:
         args.output, task=args.task, persons=args.persons, num_future=args.num_future
     )
     for name, difference in exported.differences.items():
-        print(f"{name:<12} largest difference from PyTorch {difference:.1e} of the largest magnitude")
+        print(f"{name:<12} largest difference from PyTorch {difference:.1e} (of the largest value)")
     print(f"outputs: {', '.join(exported.outputs)}")
     print(f"model: {args.output} ({exported.num_bytes / 1e6:.1f} MB)")
 

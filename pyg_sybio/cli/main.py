@@ -97,7 +97,7 @@ def _silence_libraries() -> None:
     for message in (
         ".*does not have many workers.*",
         ".*LightningCLI's args parameter.*",
-        ".*Experiment logs directory .* exists and is not empty.*",  # TensorBoard's files, just written
+        ".*Experiment logs directory .* exists and is not empty.*",  # contains TensorBoard's new files
         ".*isinstance.treespec, LeafSpec.*",
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def load(args: argparse.Namespace, path: Path | None = None, **settings: Any) -> Any:
-    """Import the modules of ``--import``, and load the model at `path`, or else the argument ``MODEL``."""
+    """Import the modules of ``--import``, and load the model at `path`. (default: the argument ``MODEL``)"""
     from pyg_sybio.trained.load import load_trained
 
     for module in args.imports:
@@ -16,7 +16,7 @@ def load(args: argparse.Namespace, path: Path | None = None, **settings: Any) ->
 
 
 def splits_of(trained: Any, args: argparse.Namespace) -> Any:
-    """Return the data sets of ``--recipe``, or else of the model file, in the folder ``--data-root``."""
+    """Return the data sets of ``--recipe`` (default: of the model file) in the folder ``--data-root``."""
     if args.recipe is None:
         return trained.splits(args.data_root)
     from pyg_sybio.training.recipes import data_of

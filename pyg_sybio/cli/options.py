@@ -22,7 +22,7 @@ def new_command(commands: Commands, name: str, run: Run, **kwargs: Any) -> argpa
     """Add a command.
 
     Args:
-        commands: The program, or the group of the command.
+        commands: The subparsers of the program or of a group, to which the command is added.
         name: Name of the command.
         run: Function that runs the command; its docstring is the help text.
         **kwargs: Further arguments of :class:`argparse.ArgumentParser`.

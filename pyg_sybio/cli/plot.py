@@ -37,7 +37,7 @@ def add_command(commands: options.Commands) -> None:
     options.add_model(parser, clips=True)
     options.add(parser, "--seed", options.non_negative_int, "random seed of t-SNE", 0)
     clips = "maximum number of clips, spread evenly over the split"
-    options.add(parser, "--clips", options.positive_int, clips, 2000)  # mapped in well below a minute
+    options.add(parser, "--clips", options.positive_int, clips, 2000)  # t-SNE takes less than a minute
     options.add(parser, "--classes", str, "only show these classes", nargs="+", metavar="NAME")
     perplexity = "perplexity of t-SNE (default: 30, or a third of the number of graphs if there are few)"
     options.add(parser, "--perplexity", options.non_negative_float, perplexity)
@@ -173,7 +173,7 @@ def embedding(args: argparse.Namespace) -> None:
     title = (
         f"{count} actional graphs of {clips} of the {args.split} split, mapped by t-SNE "
         f"(perplexity {perplexity:.3g}, seed {args.seed}). Points that are close are similar graphs. "
-        f"Before mapping, the nearest other graph is of the same class for {agreement:.0%}."
+        f"The nearest other graph (before t-SNE) has the same class for {agreement:.0%}."
     )
     embedding_figure.draw_embedding(places, found.y, dataset.class_names, args.output, title=title)
     print(f"nearest other graph of the same class: {agreement:.2%} of {count}")
@@ -262,7 +262,7 @@ def observation(args: argparse.Namespace) -> None:
 
 
 def training(args: argparse.Namespace) -> None:
-    """Draw losses, accuracy and errors during one or more trainings."""
+    """Draw losses, accuracy and errors during one or more training runs."""
     from pyg_sybio.training.log import Curves, read_log
     from pyg_sybio.visualization.training_figure import draw_training
 
@@ -270,12 +270,12 @@ def training(args: argparse.Namespace) -> None:
     for folder in args.folders:
         read, curves = read_log(folder)
         if read != folder:
-            note(f"{folder}: {read.name} is shown")
+            note(f"{folder}: only {read.name} is drawn")
         runs[str(folder)] = curves
-    if len(runs) > 1:  # names start at the last common folder
+    if len(runs) > 1:  # name runs relative to their common folder
         start = Path(os.path.commonpath([Path(name).absolute() for name in runs])).parent
         runs = {os.path.relpath(name, start): curves for name, curves in runs.items()}
-    title = f"Training of {args.folders[0]}" if len(runs) == 1 else f"{len(runs)} trainings"
+    title = f"Training of {args.folders[0]}" if len(runs) == 1 else f"{len(runs)} training runs"
     draw_training(runs, args.output, smoothing=args.smoothing, logarithmic=args.log, title=title)
 
 

@@ -23,7 +23,7 @@ def add_command(commands: options.Commands) -> None:
         "FILE_future.npz in the current folder); for a folder, the folder to write them to (default: none)"
     )
     options.add(parser, "--output", Path, output, metavar="PATH")
-    labels = "table of the labels of a folder, with the columns file and label, if it exists"
+    labels = "for a folder, CSV table with the columns file and label, used if it exists"
     options.add(parser, "--labels", str, labels, "clips.csv", metavar="CSV")
     pattern = "regular expression for file names that replaces the table; its group 'label' is the label"
     options.add(parser, "--pattern", str, pattern, metavar="REGEX")
@@ -53,7 +53,7 @@ def _predict_folder(args: argparse.Namespace, trained: Any) -> None:
     for clip in trained.predict_folder(args.path, labels=args.labels, pattern=args.pattern):
         prediction = clip.prediction
         for notice in prediction.notices:
-            if notice not in notices:  # once, not for every clip
+            if notice not in notices:  # print equal notices once
                 note(f"{clip.name} {notice}")
             notices.add(notice)
         named, probability = next(iter(prediction.ranked()), ("", 0.0))

@@ -21,7 +21,7 @@ class SiteCheck:
     site may also resolve its own name to the address of this machine (DNS rebinding), which `Host` reveals.
 
     Args:
-        app: The guarded application.
+        app: The application that handles the accepted requests.
         hosts: Names by which clients may address the server; None for any.
         origins: Further origins whose pages may connect, such as `"http://localhost:3000"`.
     """

@@ -1,4 +1,5 @@
-"""The routes of the server: the page, its health, producers and viewers (docs/serving.md)."""
+"""The routes of the server: the page, the health report, and the WebSockets of producers and viewers
+(docs/serving.md)."""
 
 import asyncio
 import contextlib
@@ -133,7 +134,7 @@ class _Routes:
         self._model = {"name": name, "skeleton": service.skeleton.name, "classes": classes, **described}
 
     async def page(self, request: Request) -> Response:
-        """Return the page, which needs no token; its WebSocket does."""
+        """Return the page. It needs no token, but its WebSocket needs one."""
         return HTMLResponse(self._page, headers=_PAGE_HEADERS)
 
     async def health(self, request: Request) -> Response:
@@ -225,7 +226,7 @@ class _Routes:
         audience = self._service.audience
         channel = audience.channels.get(str(request.get("source")))
         if channel is None:
-            raise ValueError(f"source {str(request.get('source'))[:40]!r} does not exist or has left")
+            raise ValueError(f"source {str(request.get('source'))[:40]!r} does not exist or has disconnected")
         if request["type"] == "watch":
             audience.watch(viewer, channel)
         elif not isinstance(request.get("paused"), bool):
@@ -245,7 +246,7 @@ async def _first_to_end(*parts: Callable[[], Coroutine[Any, Any, None]]) -> None
 
 
 def _warm_up(stream: MotionStream) -> None:
-    """Run the model once, because first runs are slow, and let the process keep its memory."""
+    """Run the model once, because first runs are slow, and let the process reuse freed memory."""
     _keep_memory()
     skeleton = stream.skeleton
     pose = np.random.default_rng(0).normal(size=(skeleton.num_joints, skeleton.num_features))
@@ -257,8 +258,8 @@ def _warm_up(stream: MotionStream) -> None:
 def _keep_memory() -> None:
     """Let the C library reuse freed memory, instead of returning it to the system after every frame.
 
-    glibc returns free memory once there is twice as much of it as the largest block that was freed so far,
-    up to 32 MiB, and a call of the model frees more than that. With ten people, each frame then took 3200
-    page faults.
+    glibc returns free memory to the system when it exceeds twice the largest block freed so far (only blocks
+    of up to 32 MiB count). By default, a call of the model frees more. With ten people, each frame then took
+    3200 page faults.
     """
-    np.empty(31 * 2**20, dtype=np.uint8)  # allocated and freed, and never written to
+    np.empty(31 * 2**20, dtype=np.uint8)  # is freed at once and never written to

@@ -83,7 +83,7 @@ class Channel:
         self.update_wanted()
 
     def update_wanted(self) -> None:
-        """Set :attr:`wanted` if the source has viewers and is not paused."""
+        """Set :attr:`wanted` if the source has viewers and is not paused, otherwise clear it."""
         if self.viewers and not self.paused:
             self.wanted.set()
         else:

@@ -120,7 +120,7 @@ class Connection:
         """Answer an invalid message.
 
         Raises:
-            Refusal: If there were too many.
+            Refusal: If the client has sent too many invalid messages.
         """
         message = error_message(error)
         self._service.refuse(self.name, message["message"])
@@ -135,5 +135,5 @@ class Connection:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
             async with asyncio.timeout(2):
                 await self.send(encode(error_message(message)))
-                # A reason has room for 123 bytes.
+                # The reason of a WebSocket close has at most 123 bytes.
                 await self._socket.close(code, message.encode()[:120].decode(errors="ignore"))

@@ -22,7 +22,7 @@ class CloseCode(IntEnum):
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of this program
-    """The server closes a connection.
+    """Raised to close a connection.
 
     Args:
         code: Close code of the WebSocket.
@@ -46,7 +46,8 @@ class Limits:
         message_bytes: Size of a message. (default: enough for `people`, with 30 characters per number)
         idle: A producer is disconnected after this many seconds without a message.
         waiting: Frames of one source that wait for the model; a further frame replaces the oldest.
-        mistakes: Invalid messages per connection that are answered with an error; the next one closes it.
+        mistakes: Invalid messages per connection that are answered with an error; the next one closes the
+            connection.
         handshake: Seconds within which a connection must send its request.
 
     Raises:
@@ -72,7 +73,7 @@ class Limits:
         """Return the maximum size of a message: as given, or enough for any frame of the skeleton."""
         if self.message_bytes is not None:
             return self.message_bytes
-        numbers = self.people * skeleton.num_joints * (skeleton.num_features + 1)  # one is the confidence
+        numbers = self.people * skeleton.num_joints * (skeleton.num_features + 1)  # + 1 for the confidence
         return 4096 + 32 * numbers
 
     @property

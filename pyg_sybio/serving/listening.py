@@ -1,4 +1,4 @@
-"""The network side: the listening socket, limits for connections without a request, and uvicorn."""
+"""The listening socket, limits for connections that have not sent a request, and uvicorn."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ class Listener(socket.socket):
     Args:
         family: Address family.
         connections: Maximum number of open connections.
-        handshake: Seconds that a connection has for its request.
+        handshake: Seconds within which a connection must send its request.
 
     Note:
         The limits need an event loop that accepts connections by :meth:`accept`, as asyncio's does except on
@@ -55,11 +55,11 @@ class Listener(socket.socket):
             del self._silent[address]
             if connection.fileno() != -1:
                 logger.info("%s:%d: closed, no request within %g s", *address, self.handshake)
-                with contextlib.suppress(OSError):  # the client has closed it
+                with contextlib.suppress(OSError):  # the client has closed the connection
                     connection.shutdown(socket.SHUT_RDWR)
 
     def heard_by(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the application so that it notifies this socket of the request of each connection."""
+        """Wrap the application so that it tells this socket when a connection has sent its request."""
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             async def send_and_close(message: Message) -> None:
@@ -81,7 +81,7 @@ def listen(host: str, port: int, *, connections: int = 128, handshake: float = 1
         host: Name or address of an interface of this machine.
         port: TCP port; 0 selects a free one.
         connections: Maximum number of open connections.
-        handshake: Seconds that a connection has for its request.
+        handshake: Seconds within which a connection must send its request.
 
     Raises:
         OSError: If the address is not available.
@@ -122,7 +122,7 @@ def make_server(app: ASGIApp, listener: Listener, *, message_bytes: int) -> uvic
         ws_per_message_deflate=False,  # a small compressed message may be huge
         lifespan="on",
         log_config=None,
-        access_log=False,  # it would contain tokens
+        access_log=False,  # the log would contain tokens
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=3,

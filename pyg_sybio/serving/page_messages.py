@@ -29,12 +29,12 @@ Poses = Mapping[int, np.ndarray]
 
 @dataclass
 class PageFrames:
-    """The messages about the frames of one source.
+    """Creates the page's messages about the frames of one source.
 
     Args:
         source: Identifier of the source.
-        skeleton: The skeleton of its poses.
-        view: The view to draw it in. (default: estimated from the first frames)
+        skeleton: The skeleton of the poses.
+        view: The view in which the poses are drawn. (default: estimated from the first frames)
     """
 
     source: str
@@ -51,11 +51,11 @@ class PageFrames:
         return {"type": "view", "source": self.source, "axes": axes, "note": self.view.note}
 
     def frame_message(self, poses: Poses, outputs: Mapping[int, StreamOutput]) -> dict[str, Any]:
-        """Return a frame with the answers of the model; rotations have no coordinates to draw.
+        """Return the message of a frame with the model's outputs; it has no joints if poses are rotations.
 
         Args:
-            poses: The incoming poses.
-            outputs: The answers.
+            poses: The incoming poses by track.
+            outputs: The outputs of the model by track.
         """
         if self.skeleton.num_spatial:
             self._prepare({track: poses[track] for track in outputs})
@@ -116,7 +116,7 @@ def view_of_frames(frames: Sequence[Poses], skeleton: Skeleton) -> View | None:
         for track, pose in poses.items():
             place = values[tracks.index(track), time]
             place[:, : pose.shape[1]] = pose
-            place[:, pose.shape[1] :] = 1.0  # the score, which a producer may send as the confidence
+            place[:, pose.shape[1] :] = 1.0  # scores, if the poses have none
     present = np.isfinite(values).all(axis=-1)
     if not present.any():
         return None
@@ -127,7 +127,7 @@ def view_of_frames(frames: Sequence[Poses], skeleton: Skeleton) -> View | None:
 
 
 def decimals(poses: Poses, num_spatial: int) -> int | None:
-    """Return the decimals that resolve a ten-thousandth of a body's size; None if nobody is observed."""
+    """Return how many decimals resolve 1/10000 of a body's size; None if nobody is observed."""
     sizes = [
         np.ptp(seen, axis=0).max()
         for pose in poses.values()

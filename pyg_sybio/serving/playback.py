@@ -25,7 +25,7 @@ def read_recordings(
 
     Args:
         paths: Files that :func:`~pyg_sybio.data.reading.read_motions` reads.
-        skeleton: The skeleton whose joints they must contain.
+        skeleton: The skeleton whose joints the files must contain.
         frame_rate: Frame rate of files that do not contain one, in Hz.
 
     Raises:
@@ -84,7 +84,7 @@ class Playback:
                 due = loop.time()
             index = number % self._poses.shape[1]
             if not index:
-                self.source.put(Reset())  # the start does not continue the end
+                self.source.put(Reset())  # the first frame does not follow the last one
             people = np.flatnonzero(self._seen[:, index]).tolist()
             poses = {self._tracks[person]: self._poses[person, index] for person in people}
             self.source.put(Frame(poses, timestamp=number / self._rate))

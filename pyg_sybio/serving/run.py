@@ -100,7 +100,7 @@ def in_bfloat16(trained: Trained) -> Trained:
     """Return the same trained model, computing in bfloat16.
 
     Raises:
-        ValueError: If the precision of the model is fixed, as in an exported one.
+        ValueError: If the precision of the model is fixed, as in an ONNX file.
     """
     if not isinstance(trained.model, SybioGNN):
         raise ValueError("--bf16 needs a checkpoint or a model folder: the precision of this model is fixed")

@@ -73,10 +73,10 @@ class Source:
 
     Args:
         name: Displayed name of the source.
-        kind: Whether it is live or a recording.
+        kind: Whether the source is live or a recording.
         stream: Stream of the source.
         service: State shared with other sources.
-        view: The view to draw it in. (default: estimated from its frames)
+        view: The view in which the poses are drawn. (default: estimated from the frames)
     """
 
     def __init__(

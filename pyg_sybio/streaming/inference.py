@@ -42,7 +42,7 @@ class Windows:
         observed_ratios: Fraction of each window's joints that were observed.
         prepared: The windows, one person per track.
         probabilities: Class probabilities, filled in by :func:`answer`.
-        future: Forecasts in the space and with the joints of the incoming poses, also filled in by it.
+        future: Forecasts in the space and with the joints of the incoming poses, filled in by :func:`answer`.
 
     Shapes:
         - **probabilities:** `[P, C]`
@@ -63,7 +63,7 @@ class Windows:
         return self.prepared.observed.present.flatten(1).any(1)
 
     def take(self, out: SybioOutput, rows: slice) -> None:
-        """Keep the answers in some rows of the model's output, one per track with an observed joint."""
+        """Store this stream's rows of the model's output, one per track with an observed joint."""
         # New tensors, outside of inference mode: callers may modify them.
         if out.logits is not None:
             self.probabilities = self._by_track(out.logits[rows].float().cpu().softmax(-1))
@@ -82,7 +82,8 @@ class Windows:
         self.future[:, :, self.reader.joints] = poses
 
     def answers(self, person: int) -> tuple[Tensor | None, Tensor | None]:
-        """Return the probabilities and the future of one track, None where there are none."""
+        """Return the probabilities and the future of one track; None without an observed joint or without the
+        task."""
         if not self.seen[person]:
             return None, None
         probabilities = None if self.probabilities is None else self.probabilities[person]

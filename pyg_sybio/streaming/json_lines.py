@@ -35,7 +35,7 @@ def items_of_motions(
     A frame does not contain persons without an observed joint.
 
     Args:
-        motions: The recordings; the persons of each are tracks from 0 on.
+        motions: The recordings; the persons of each recording become the tracks 0, 1, ...
         fps: Frame rate of recordings that do not contain one.
         same_rate: Use `fps` for every recording, overriding the file's own rate.
         with_confidence: Include the confidence in joints, if it was recorded.
@@ -89,7 +89,7 @@ class Summary:
     """Statistics of a stream.
 
     Args:
-        what: Displayed name of an item.
+        what: Displayed name of an item, ``"line"`` or ``"frame"``.
         frames: Number of frames.
         dropped: Number of frames that were too late to be answered.
         refused: Number of invalid lines or frames.
@@ -135,7 +135,7 @@ class Pace:
     max_pause: float
     clock: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
-    _last: tuple[float, float] | None = None  # timestamp, and when it was due
+    _last: tuple[float, float] | None = None  # timestamp of the last frame, and its due time on the clock
 
     def wait(self, timestamp: float) -> bool:
         """Wait until a frame is due. Return False if it is too late."""
@@ -167,7 +167,7 @@ def answer_all(
         stream: The stream.
         items: Frames, resets, and errors.
         write: Writes one line.
-        summary: The statistics, updated on the way.
+        summary: The statistics, which are updated for every item.
         pace: Timing of the frames. (default: process each frame immediately, and drop none)
     """
     write(encode(messages.hello_message(stream)))

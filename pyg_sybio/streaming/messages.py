@@ -1,6 +1,6 @@
 r"""Live poses and answers as JSON: the messages of ``sybio stream`` and of the server's WebSocket.
 
-Input is frames, and resets of one track or of all:
+The input consists of frames, and of resets of one track or of all tracks:
 
 .. code-block:: json
 
@@ -9,7 +9,7 @@ Input is frames, and resets of one track or of all:
     {"type": "reset", "track": 0}
 
 A joint that was not observed is null or contains null. ``timestamp`` (in seconds), ``confidence``
-and ``track`` (default 0) are optional. Output is a greeting, results and errors:
+and ``track`` (default 0) are optional. The output consists of a greeting, results and errors:
 
 .. code-block:: json
 
@@ -80,11 +80,11 @@ def parse_message(message: str | bytes, skeleton: Skeleton) -> Frame | Reset:
 
     Args:
         message: JSON, in UTF-8.
-        skeleton: The skeleton of its poses.
+        skeleton: The skeleton of the poses.
 
     Raises:
-        ValueError: If it is not a frame of this skeleton or a reset; the error names the place and what was
-            expected, in one line.
+        ValueError: If the message is not a reset or a frame of this skeleton; one line names the wrong value
+            and what was expected.
     """
     try:
         text = message if isinstance(message, str) else message.decode()
@@ -127,7 +127,7 @@ def _frame(document: dict[str, Any], skeleton: Skeleton) -> Frame:
 
 
 def _pose(joints: Any, skeleton: Skeleton, has_confidence: bool, where: str) -> np.ndarray:
-    """Parse a pose `[M, D]`; its scores may be left out if there is a confidence."""
+    """Parse a pose `[M, D]`; its scores may be left out if the message has confidences."""
     size = skeleton.num_features
     if isinstance(joints, list):
         lengths = {len(joint) for joint in joints if isinstance(joint, list)}

@@ -24,11 +24,11 @@ from pyg_sybio.trained.preparation import CHOOSE_PERSONS, Preparation, rate_noti
 
 # Transforms that fill joints which were not observed: the argument 'missing' replaces them.
 _FILL = (FillMissing, FillNullFrames)
-# Maximum rate of the poses kept, as a multiple of the higher of the two frame rates.
+# Maximum rate of stored poses, as a multiple of the higher of `fps` and the window's frame rate.
 _MAX_RATE = 4
 # Poses that arrive faster than this multiple of the window's frame rate are not all stored.
 _MAX_RATIO = 32
-# Number of poses to measure the rate from, and the relative difference from 'fps' that is tolerated.
+# Number of poses from which the rate is measured, and the tolerated relative difference from 'fps'.
 _RATE_POSES, _RATE_TOLERANCE = 30, 0.1
 
 
@@ -44,10 +44,10 @@ class StreamOutput:
         label: Name of the most likely class; None without probabilities.
         class_names: Names of the classes, in the order of `probabilities`.
         observed_ratio: Fraction of the window's joints that were observed, from 0 to 1.
-        enough: Whether that fraction is large enough to rely on the answer.
-        future: The predicted poses, with the joints, in the space and in the units of the incoming poses, NaN
-            for joints that the model does not have; None from a model without prediction, and while no joint
-            is observed.
+        enough: Whether `observed_ratio` is large enough to rely on the answer.
+        future: The predicted poses, with the joints, coordinates and units of the incoming poses. Joints that
+            the model does not have are NaN. None from a model without prediction, and while no joint is
+            observed.
         future_times: Times of the predicted poses, in seconds, on the clock of `timestamp`.
         latency: Duration of this update, in seconds.
 
@@ -115,13 +115,13 @@ class MotionStream:
 
         *Threads.* Several threads may use a stream; its updates run one at a time.
 
-        *Reuse.* Updates only share the poses. In an actional graph, each joint depends on the whole window,
-        and so does every feature of every block that uses the graph. A purely structural model could reuse
-        features of its backbone, but only between updates whose windows are aligned with its strides, and
-        away from the edges of the window: hardly any with the `realtime` preset, whose second block has four
-        frames left. The whole backbone takes 26% of an update of such a model with one track, 47% with ten;
-        preparation takes 9% and 5% of an update of the full model (``sybio benchmark streaming``, one
-        processor).
+        *Reuse.* Updates share the stored poses, but no features of the network. An actional graph depends on
+        the whole window, and so does every feature that is computed with it. A purely structural model could
+        reuse features of its backbone, but only between updates whose windows are aligned with its strides,
+        and away from the edges of the window. With the `realtime` preset, whose second block has four frames
+        left, these are hardly any. The backbone takes 26% of an update of a purely structural model with one
+        track, and 47% with ten tracks. Preparation takes 9% and 5% of an update of the full model (``sybio
+        benchmark streaming``, one processor).
     """
 
     def __init__(
@@ -157,12 +157,12 @@ class MotionStream:
         if missing is not None:
             others = (step for step in fill if not isinstance(step, _FILL))
             fill = (FillMissing(mode=missing), *others)  # type: ignore[arg-type]
-        # A track already is a single person.
+        # Selecting persons is not necessary, because a track is a single person.
         steps = tuple(step for step in preparation.preprocess if not isinstance(step, CHOOSE_PERSONS))
         self.preparation = replace(preparation, preprocess=steps, fill=fill)
         self.skeleton = skeleton or preparation.skeleton
         self.class_names = tuple(class_names)
-        # The same tolerance as for recordings.
+        # Frame rates of recordings are compared with the same tolerance.
         same = abs(fps - preparation.frame_rate) <= SAME_RATE * preparation.frame_rate
         self.fps = preparation.frame_rate if same else float(fps)
         self.enough = enough

@@ -49,7 +49,7 @@ def update_together(updates: Sequence[Update]) -> list[dict[int, StreamOutput] |
     if len(streams) < len(updates):
         raise ValueError(f"'updates' has {len(updates)} of {len(streams)} streams, expected one per stream")
     with contextlib.ExitStack() as locks:
-        for _, stream in sorted(streams.items()):  # in one order for all threads, or they could deadlock
+        for _, stream in sorted(streams.items()):  # all threads lock in the same order, to avoid deadlocks
             locks.enter_context(stream.lock)
         taken = [_take_in(update) for update in updates]
         answer(windows for batches in taken if not isinstance(batches, Exception) for windows in batches)

@@ -11,7 +11,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.interpolate import interpolate
 from pyg_sybio.skeleton import Skeleton
 
-# A time this close to a frame (in frames) counts as that frame: clocks round, and so do seconds since 1970.
+# A time this close to a frame (in frames) counts as the time of the frame, because timestamps are rounded.
 _SAME_FRAME = 1e-4
 # Minimum number of poses to keep, even for a short window, so that their rate can be measured.
 _MIN_POSES = 32
@@ -35,7 +35,8 @@ class Track:
         self.num_frames = num_frames
         self.frame_rate = frame_rate
         self._step = (1 - 1e-6) / max_rate
-        # The window, one earlier pose to interpolate from, and the newest pose, which may replace another.
+        # Room for the window, an earlier pose to interpolate from, and the newest pose, which may be
+        # replaced.
         self._capacity = max(math.ceil((num_frames - 1) / frame_rate / self._step) + 3, _MIN_POSES)
         # Twice the capacity, so that rows are contiguous and move only once per `capacity` poses.
         rows = 2 * self._capacity
@@ -101,7 +102,7 @@ class Track:
         return np.where(np.abs(positions - nearest) <= _SAME_FRAME, nearest, positions)
 
     def poses_at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Poses `[T, M, D]` at whole positions, and which of their joints were observed `[T, M]`."""
+        """Poses `[T, M, D]` at integer positions, and which of their joints were observed `[T, M]`."""
         rows = self._start + positions.astype(int)
         return self._poses[rows], self._present[rows]
 

@@ -15,7 +15,7 @@ class ActionalGraphs(NamedTuple):
     r"""Actional graphs of single persons.
 
     Args:
-        graphs: The weight with which joint `i` receives from joint `j`.
+        graphs: Entry `[i, j]` is the weight of the edge from joint `j` to joint `i`.
         poses: The last observed pose, in the space of the training clips.
         clip: The index of each graph's clip.
         y: The class of each graph's clip.
@@ -71,7 +71,7 @@ def actional_graphs(
         clip, y = (each.repeat_interleave(persons) for each in (part, batch.y.cpu()))
         found.append(ActionalGraphs(graphs.flatten(0, -3).cpu(), poses.flatten(0, -3).cpu(), clip, y))
     together = ActionalGraphs(*(torch.cat(values) for values in zip(*found, strict=True)))
-    # The graph of an absent person is zero; the rows of all others sum to one.
+    # The graph of an absent person is zero; the rows of other graphs sum to one.
     present = together.graphs.flatten(1).any(1)
     return ActionalGraphs(*(values[present] for values in together))
 
@@ -91,6 +91,6 @@ def _actional(out: SybioOutput) -> Tensor:
     if out.actional is None:
         raise ValueError(
             "the model has no actional graphs: it was built without them ('actional' or 'joints' is False), "
-            "or is an export that leaves them out"
+            "or was exported without them"
         )
     return out.actional

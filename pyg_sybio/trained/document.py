@@ -1,9 +1,9 @@
 r"""The document of a trained model: the content of a model file apart from the network and its weights.
 
-It is JSON, the same in a ``.ckpt`` (under the key ``document``), in a folder (``data.json``) and in the
-metadata of an ONNX file. A model file is data and is never executed. Its schema, ``document.schema.json``,
-allows only names of registered data sets and transforms, no path except one plain folder name and no pattern,
-and bounds every number.
+The document is JSON, with the same content in a ``.ckpt`` (under the key ``document``), in a folder
+(``data.json``) and in the metadata of an ONNX file. A model file is data and is never executed. The schema of
+the document, ``document.schema.json``, bounds every number. It allows names of registered data sets and
+transforms and one plain folder name, but no other path and no pattern.
 """
 
 from pathlib import Path
@@ -45,7 +45,7 @@ def check_document(document: Any) -> None:
     check_schema(document, _SCHEMA)
     views = Views.from_settings(document["views"])
     if len(views.seen) > 1 and document["preparation"]["padding"] is None:
-        raise ValueError("'views' has parts, but clips that are not padded have no parts")
+        raise ValueError("'views' has parts, but parts of clips need a 'padding' in 'preparation'")
     named, seen = len(document["class_names"]), len(document["seen_classes"])
     if seen != named:
         raise ValueError(f"'seen_classes' has {seen} entries, expected {named}, one per class")

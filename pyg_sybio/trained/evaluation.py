@@ -31,7 +31,7 @@ class Motions(NamedTuple):
         model: The model's prediction.
         zero_velocity: The last observed pose in every frame.
         target: The recorded future.
-        recorded: Where `target` was recorded; None if everywhere.
+        recorded: Mask of the recorded joints of `target`; None if all joints were recorded.
         y: The class of each person's clip.
 
     Shapes:
@@ -202,7 +202,7 @@ def evaluate(
         ValueError: If the skeleton or the classes of the data differ from the model's, or no class has a name
             in `actions`.
     """
-    _chosen_classes(list(dataset.class_names), actions)  # a wrong name is reported before the pass
+    _chosen_classes(list(dataset.class_names), actions)  # report wrong names before the model runs
     found = answers(model, dataset, batch_size=batch_size, views=views, progress=progress)
     report = summary(found, dataset, seen_classes=seen_classes, actions=actions)
     return {"views": views.count, "mirrored": views.mirror is not None} | report
@@ -218,14 +218,14 @@ def summary(
     r"""Accuracy and motion errors from a model's answers; see :func:`evaluate` for the other arguments.
 
     Returns:
-        Plain values, ready for JSON. ``recognition`` has the number of clips and their classes, and, if there
-        is a clip, ``top1``, ``top5`` (for five classes and more), ``mean_class_accuracy``, ``ece``
+        Plain values, ready for JSON. ``recognition`` has the number of clips and their classes. If there is a
+        clip, it also has ``top1``, ``top5`` (for five classes and more), ``mean_class_accuracy``, ``ece``
         (:func:`~pyg_sybio.metrics.expected_calibration_error`), the ``recall`` of each class, and
-        ``confusion``, the number of clips per class and predicted class. ``motion`` has, for every error that
-        the data set reports, the error per horizon of the model and of zero velocity and their ratio, for
-        each class and as the mean of the classes with equal weights; it is empty if no future was recorded.
-        ``actional_graphs`` has the :class:`~pyg_sybio.trained.liveness.Liveness` of each network with such
-        graphs over all clips, and whether they are ``dead``.
+        ``confusion``, the number of clips per class and predicted class. ``motion`` has every error that the
+        data set reports, per horizon, for each class and as the unweighted mean over classes: the error of
+        the model, the error of zero velocity, and their ratio. It is empty if no future was recorded.
+        ``actional_graphs`` has the :class:`~pyg_sybio.trained.liveness.Liveness` over all clips of each
+        network with actional graphs, and whether its graphs are ``dead``.
 
     Raises:
         ValueError: If no class, or no clip, has a name in `actions`.
@@ -270,7 +270,7 @@ def batches(
     versions = views.versions(dataset)
     numbers = torch.arange(len(dataset)) if numbers is None else numbers
     # A DataLoader is not used, because it draws from torch's generator even without shuffling.
-    hidden = None if progress else True  # None: only shown on a terminal
+    hidden = None if progress else True  # None shows the bar on terminals only
     for part in tqdm(numbers.split(batch_size), unit="batch", disable=hidden, leave=False):
         seen = [
             Batch.from_data_list([numbered_clip(each, number) for number in part.tolist()]).to(device)
@@ -351,7 +351,7 @@ def _motion(
 def _row(errors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Errors of both predictors at each horizon, and their ratio.
 
-    Values are None if nothing was recorded; the ratio also if the error of zero velocity is 0.
+    Values are None if nothing was recorded. The ratio is also None if the error of zero velocity is 0.
     """
     rows = dict(errors) | {"ratio": errors["model"] / errors["zero_velocity"]}
     return {

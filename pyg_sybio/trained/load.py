@@ -16,7 +16,7 @@ from pyg_sybio.trained.document import DATA_FILE, DOCUMENT_KEY, check_document, 
 from pyg_sybio.trained.torch_file import read_torch_file
 from pyg_sybio.trained.trained import Trained
 
-_PREFIX = "model."  # of the network's weights in a checkpoint
+_PREFIX = "model."  # names of the network's weights in a checkpoint begin with this
 _DAMAGED = "the weights are damaged: their digest differs from the digest in the document"
 
 
@@ -31,7 +31,7 @@ def load_trained(path: str | Path, *, root: str | Path | None = None) -> Trained
             wrote, or the name of such a folder on the Hugging Face hub, ``owner/name`` (if there is no folder
             ``owner``).
         root: The folder of the training recordings, only for checkpoints of earlier versions, which lack the
-            statistics that exponential maps are normalised by.
+            mean and standard deviation of exponential maps.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.

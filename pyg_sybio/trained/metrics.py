@@ -7,8 +7,8 @@ from torch import Tensor
 class ErrorByHorizon:
     r"""Mean motion error at each predicted frame, per class and overall.
 
-    An error of NaN means that nothing was recorded in that frame: the clip does not count there. Sums are in
-    double precision, so the result does not depend on the batch size or the order.
+    An error of NaN means that nothing was recorded in a frame: the mean of this frame leaves the clip out.
+    Sums are in double precision, so the result does not depend on the batch size or the order.
 
     Args:
         num_frames: The number `T` of predicted frames.

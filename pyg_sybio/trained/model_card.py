@@ -22,7 +22,7 @@ def model_card(
 
     Args:
         model: The model.
-        document: Its document; the settings of its data are copied unchanged.
+        document: The model's document; the settings of its data are copied unchanged.
         report: A report of ``sybio evaluate``. Without one the card says that the model was not evaluated.
         title: The name of the model.
 
@@ -136,13 +136,12 @@ def _limits(
 ) -> Iterator[str]:
     yield f"The model only knows the skeleton `{model.skeleton.name}`; other joints have to be mapped to it."
     if model.config["recognition"]:
-        yield "It names one of its classes for every recording; there is no class for anything else."
+        yield "It assigns one of its classes to every recording, even if the recording shows another action."
         names = zip(document["class_names"], document["seen_classes"], strict=True)
         if unseen := [name for name, seen in names if not seen]:
-            yield f"Classes that did not occur in training, and are not reliable: {_listed(unseen)}."
+            yield f"These classes did not occur in training and are not reliable: {_listed(unseen)}."
     yield (
-        f"It was trained on {observed} per clip; it accepts shorter recordings, but the results do not show "
-        "how well they work."
+        f"It was trained on {observed} per clip. It accepts shorter recordings, but was not tested on them."
     )
     if model.config["prediction"]:
         yield f"It predicts one future of {future}, without alternatives."

@@ -176,5 +176,5 @@ def _transforms(plain: Any) -> Any:
 
 
 def _last(path: str) -> str:
-    """Return the last part of the path of a class, which is its registered name; nothing is imported."""
+    """Return the last component of a class path, which is the registered name; nothing is imported."""
     return path.rpartition(".")[2]

@@ -39,7 +39,7 @@ MAX_SECONDS = 60.0
 
 _PIECE = 2**19  # maximum number of pose values per run of the graph
 
-# Errors of onnxruntime for a file that is not ONNX, is damaged, or needs a later version of onnxruntime.
+# Errors of onnxruntime if a file is not ONNX, is damaged, or needs a later version of onnxruntime.
 _UNREADABLE = (
     native.InvalidProtobuf, native.InvalidGraph, native.InvalidArgument, native.NoSuchFile, native.NoModel,
     native.NotImplemented, native.RuntimeException, native.Fail,
@@ -61,9 +61,9 @@ class OnnxModel(nn.Module):
     Attributes:
         skeleton, in_channels, num_future, config: The same as in the exported model. ``num_future`` is also
             the maximum number of predicted frames.
-        num_classes: The number of classes; 0 where recognition was not exported.
+        num_classes: The number of classes; 0 if recognition was not exported.
         persons: Whether clips may have several persons.
-        about: Further facts in the file (data, class names, ...); empty if there are none.
+        about: Further metadata of the file (data, class names, ...); empty if there are none.
         digest: The digest of the graph (:func:`~pyg_sybio.trained.digest.graph_digest`).
 
     Shapes:
@@ -233,11 +233,11 @@ def _session(content: bytes, where: str, num_threads: int | None) -> onnxruntime
     _limit_memory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads() if num_threads is None else num_threads
-    options.inter_op_num_threads = 1  # the graph is a chain of small operators
+    options.inter_op_num_threads = 1  # operators depend on each other
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
-    options.log_severity_level = 4  # errors are raised
+    options.log_severity_level = 4  # errors are exceptions, not log messages
     try:
         # Constant folding would bypass the memory limit; the exporter has already folded the constants.
         return onnxruntime.InferenceSession(

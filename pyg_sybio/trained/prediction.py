@@ -25,7 +25,7 @@ class Prediction:
         class_names: The classes, in the order of `probabilities`.
         frame_rate: The frame rate of `future`, in Hz.
         recorded: The recording.
-        prepared: The model's input, and the steps back to the space of the recording.
+        prepared: The model's input, and the steps that convert a motion back to the space of the recording.
         notices: Remarks for the user, each beginning with a verb: a changed frame rate, a step of the
             preparation that cannot be inverted.
 
@@ -81,7 +81,7 @@ class Prediction:
         :func:`~pyg_sybio.data.reading.read_motion` reads it: ``poses`` are the future poses in the
         coordinates of the recording (see :attr:`notices` for exceptions), at the frame rate of the model.
         Further arrays are ``probabilities`` and ``class_names``, and for a recording of exponential maps
-        ``future_frames``, the future as lines of such a file.
+        ``future_frames``, the future in the columns of the recording.
 
         A model without prediction writes an ``.npz`` file of the probabilities and class names.
 
@@ -106,8 +106,9 @@ class PredictedClip:
     """A clip of a folder with its prediction.
 
     Args:
-        name: Its file, relative to the folder, and its index in the file if that is not 0.
-        label: Its class, if known.
+        name: The file of the clip, relative to the folder, and the index of the clip in the file if it is not
+            0.
+        label: The class of the clip, if known.
         prediction: The prediction.
     """
 

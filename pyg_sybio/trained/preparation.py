@@ -29,7 +29,7 @@ _KEEP_COORDINATES = (
     T.ResampleLength, T.Smooth, T.TrimNullFrames,
 )  # fmt: skip
 
-# Transforms that treat persons independently, and those that optionally do.
+# Transforms that treat persons independently, and transforms with an option to do so.
 _EACH_ALONE = (
     T.Crop, T.FillMissing, T.FillNullFrames, T.LimitLength, T.Mirror, T.Pad, T.ResampleLength, T.Shift,
     T.Smooth, Standardize,
@@ -52,7 +52,8 @@ class Prepared:
     undone: tuple[WayBack, ...] = ()
 
     def to_recording(self, future: Motion) -> Motion:
-        """Take a motion, such as a forecast, from the space of `observed` to the space of the recording."""
+        """Convert a motion, such as a forecast, from the space of `observed` to the space of the
+        recording."""
         for step in self.undone:
             future = step(future)
         return future
@@ -63,8 +64,8 @@ class Preparation:
     r"""Preprocessing of recorded frames for a model, the same for files and for live poses.
 
     A motion of another frame rate is resampled, from its last frame backwards (:func:`at_rate`). Then
-    `preprocess` is applied. The last `num_observed` frames of the result are observed, filled at the front if
-    they are too few. `fill` is applied last.
+    `preprocess` is applied. The last `num_observed` frames of the result are observed; if there are too few,
+    they are padded at the front. `fill` is applied last.
 
     Args:
         skeleton: The joints of the recordings.
@@ -72,8 +73,8 @@ class Preparation:
         frame_rate: The frame rate of the observed frames, in Hz.
         preprocess: Transforms, in their order.
         fill: Transforms of the observed frames, in their order.
-        padding: How too few frames are filled, `"repeat"` or `"hold"`
-            (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`); None does not fill them.
+        padding: How too few frames are padded, `"repeat"` or `"hold"`
+            (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`); None does not pad them.
     """
 
     skeleton: Skeleton
@@ -89,11 +90,11 @@ class Preparation:
         Args:
             motion: The motion.
             apart: Treat each person as a separate clip, which all steps have to support (:attr:`can_apart`).
-            part: The part of the frames that is seen
+            part: The segment of the frames that the model sees
                 (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
 
         Raises:
-            ValueError: If a part is requested, but the clips of the model's data set have none.
+            ValueError: If `part` is given, but the clips of the model's data set are not padded.
         """
         motion = at_rate(motion, self.frame_rate, least=self.num_observed)
         undone: list[WayBack] = []
@@ -102,9 +103,7 @@ class Preparation:
             undone += [] if back is None else [back]
         if self.padding is None:
             if part != WHOLE:
-                raise ValueError(
-                    f"'part' is {part[:2]}, but the clips of this model's data set have no parts"
-                )
+                raise ValueError(f"'part' is {part[:2]}, but clips that are not padded have no parts")
             observed = motion.frames(slice(-self.num_observed, None))
         else:
             observed = split_tasks(
@@ -127,12 +126,13 @@ class Preparation:
 
     @property
     def standardize(self) -> Standardize | None:
-        """The z-scores of the recordings; None if there are none."""
+        """The transform to z-scores; None if the model does not use z-scores."""
         return next((step for step in reversed(self.preprocess) if isinstance(step, Standardize)), None)
 
     @property
     def can_apart(self) -> bool:
-        """Whether persons can be prepared together as separate clips: ten take a third of the time."""
+        """Whether persons can be prepared together as separate clips, which is three times as fast for ten
+        persons."""
         return all(isinstance(step, (*_EACH_ALONE, *_APART)) for step in (*self.preprocess, *self.fill))
 
     @property
@@ -150,7 +150,7 @@ class Preparation:
         )
 
     def to_document(self) -> dict[str, Any]:
-        r"""The preparation as plain values for a model file, with all numbers that it needs.
+        r"""The preparation as plain values for a model file, including the statistics of z-scores.
 
         Raises:
             ValueError: If a transform is not registered, or does not store its arguments.
@@ -162,7 +162,7 @@ class Preparation:
             "fill": [settings_of(step) for step in self.fill],
             "padding": self.padding,
         }
-        # Otherwise it is the model's skeleton, which is in the model's config.
+        # By default, the recordings have the model's skeleton, which is in the model's config.
         if self.model_skeleton != self.skeleton:
             document["skeleton"] = self.skeleton.to_dict()
         return document
@@ -200,7 +200,7 @@ class Preparation:
         return preparation
 
     def _check_statistics(self) -> None:
-        """Raise an error unless the columns of the z-scores belong to the joints that the model sees."""
+        """Raise an error unless the statistics of the z-scores have the columns of the model's joints."""
         for step in self.preprocess:
             if isinstance(step, Standardize):
                 used, columns = used_columns(self.skeleton, step.skeleton), 3 + 3 * self.skeleton.num_joints
@@ -213,13 +213,13 @@ class Preparation:
 
 
 def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
-    r"""Resample a motion; its last frame stays, because a prediction continues from there.
+    r"""Resample a motion. Its last frame does not change, because a prediction continues from it.
 
     Args:
-        motion: The motion. If it has no frame rate, this one is assumed.
-        frame_rate: In Hz.
-        least: Minimum number of last frames to keep of a motion that would become too long
-            (:func:`~pyg_sybio.data.transforms.resample.most_frames`).
+        motion: The motion. If it has no frame rate, `frame_rate` is assumed.
+        frame_rate: The new frame rate, in Hz.
+        least: If the result would be too long (:func:`~pyg_sybio.data.transforms.resample.most_frames`), at
+            least this many of its last frames are kept.
     """
     rate = motion.frame_rate
     if rate is None:
@@ -228,7 +228,7 @@ def at_rate(motion: Motion, frame_rate: float, *, least: int = 1) -> Motion:
         return motion
     step = rate / frame_rate
     last = motion.num_frames - 1
-    # If the motion would become too long, only the last frames are kept, which are enough for a window.
+    # If the result would be too long, only its last frames are kept, at least as many as a window has.
     num_frames = min(int(last / step) + 1, max(most_frames(motion), least))
     times = last - step * torch.arange(num_frames, dtype=torch.float64).flip(0)
     return at_times(motion, times.clamp(min=0)).replace(frame_rate=frame_rate)
@@ -244,7 +244,7 @@ def rate_notices(rate: float | None, frame_rate: float) -> tuple[str, ...]:
 
 
 def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion, WayBack | None]:
-    """Return the transformed motion, and its inverse if there is one and it is needed."""
+    """Return the transformed motion, and the inverse transform if one exists and is needed."""
     if isinstance(transform, Standardize):
         return transform(motion), partial(transform.invert, skeleton=motion.skeleton)
     if isinstance(transform, _KEEP_COORDINATES) or not isinstance(transform, T.InvertibleTransform):
@@ -254,6 +254,6 @@ def _applied(transform: Transform, motion: Motion, apart: bool) -> tuple[Motion,
     else:
         motion, parameters = transform.apply(motion)
     if isinstance(transform, T.Center):
-        # Centring every frame loses the path of the motion, so the future stays at the last position.
+        # Centring every frame removes the path of the body, so the future stays at the last position.
         parameters = parameters[..., -1:, :]
     return motion, partial(transform.invert, parameters=parameters)

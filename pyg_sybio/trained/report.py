@@ -7,7 +7,8 @@ from pyg_sybio.trained.evaluation import PREDICTORS
 
 
 def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
-    """The report as text with Markdown tables; without `by_class`, they only have the mean of the classes."""
+    """The report as text with Markdown tables; without `by_class`, the tables only have the mean over
+    classes."""
     lines = [f"{report['dataset']}: {report['clips']} clips"]
     if "observation_ratio" in report:
         lines[0] += f", of which the first {report['observation_ratio']:.0%} was observed"
@@ -37,21 +38,21 @@ def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[
         where: Name of the report in error messages.
 
     Raises:
-        ValueError: If it has no confusion: the model does not recognise, no clip has a class that occurred in
-            training, or it is not such a report.
+        ValueError: If there is no confusion matrix, because the model does not recognise or no clip has a
+            class that occurred in training, or if the report is not from :func:`summary`.
     """
     recognition = report.get("recognition") if isinstance(report, Mapping) else None
     confusion = recognition.get("confusion") if isinstance(recognition, Mapping) else None
     if not isinstance(confusion, Mapping) or not confusion:
         raise ValueError(
-            f"{where} has no confusion, expected a report of 'sybio evaluate' on a model that recognises"
+            f"{where} has no confusion matrix, expected a report of 'sybio evaluate' with recognition"
         )
     try:
         # Classes without clips that were predicted by mistake come last.
         names = list(dict.fromkeys([*confusion, *(guess for row in confusion.values() for guess in row)]))
         return [[int(confusion.get(name, {}).get(guess, 0)) for guess in names] for name in names], names
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{where} has a malformed confusion, expected counts by class: {error}") from error
+        raise ValueError(f"{where} has a malformed confusion matrix, expected counts: {error}") from error
 
 
 def _recognition_line(recognition: Mapping[str, Any]) -> str:

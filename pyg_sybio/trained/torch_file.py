@@ -1,7 +1,8 @@
-r"""Files that :func:`torch.save` wrote, read as data: tensors and plain values, which are views of the file.
+r"""Safe reading of files that :func:`torch.save` wrote. Tensors are views of the file.
 
 ``torch.load(weights_only=True)`` also calls constructors with arguments from the file, such as a buffer of
-any size. Here, no function is called, and no value takes more memory than the file.
+any size. This module reads only tensors and plain values, calls no function, and takes no more memory than
+the file.
 """
 
 import math
@@ -21,7 +22,7 @@ _TYPES = ("Bool", "Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "F
 _STORAGES = {f"torch.{name}Storage": getattr(torch, f"{name}Tensor").dtype for name in _TYPES}
 _DICT, _TENSOR = "collections.OrderedDict", "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"
-_MAX_PICKLE = 4 * 2**20  # bytes of the values without the tensors
+_MAX_PICKLE = 4 * 2**20  # bytes, without the tensors
 _MAX_DIMENSIONS = 8
 
 
@@ -29,7 +30,8 @@ def read_torch_file(path: Path) -> Any:
     """Read a file that :func:`torch.save` wrote.
 
     Raises:
-        ValueError: If it is another file, is damaged, or holds anything other than tensors and plain values.
+        ValueError: If it is another file, is damaged, or contains objects other than tensors and plain
+            values.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -44,7 +46,7 @@ def read_torch_file(path: Path) -> Any:
                 or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values())
                 or entries[f"{folder}/data.pkl"].file_size > _MAX_PICKLE
             ):
-                raise ValueError("its archive is not one that torch writes")
+                raise ValueError("its archive differs from the archives that torch writes")
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged!r:.80} is damaged")
             if archive.read(f"{folder}/byteorder") != sys.byteorder.encode():
@@ -71,7 +73,7 @@ class _TensorUnpickler(PlainUnpickler):
     ) -> None:
         super().__init__(pickled, where)
         self.archive, self.entries, self.folder = archive, entries, folder
-        self.taken = 0  # bytes of all tensors
+        self.taken = 0  # total bytes of the tensors
 
     def persistent_load(self, pid: Any) -> Tensor:
         """Return a storage, as a tensor of one dimension."""
@@ -104,7 +106,7 @@ class _TensorUnpickler(PlainUnpickler):
                 if math.prod(size) > data.numel() or (math.prod(size) and last >= data.numel()):
                     raise ValueError(f"a tensor of shape {list(size)} that has only {data.numel()} numbers")
                 if self.taken > 2 * len(self.archive):
-                    raise ValueError("the same numbers in many tensors")
+                    raise ValueError("many tensors share the same numbers")
                 return data.as_strided(size, stride, first)
         raise ValueError(f"{name} is called with arguments that torch does not write")
 

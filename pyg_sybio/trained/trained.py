@@ -41,8 +41,8 @@ class Trained:
         print(prediction.label, prediction.future_motion)
 
     Args:
-        model: The network in evaluation mode: a :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`, or one
-            exported as ONNX, which is called in the same way.
+        model: The network in evaluation mode: a :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`, or an
+            :class:`~pyg_sybio.trained.onnx_model.OnnxModel`, which is called in the same way.
         preparation: Preprocessing of recordings.
         class_names: The classes, in the order of the model's outputs.
         seen_classes: Whether a class occurred in training, for each class.
@@ -122,8 +122,8 @@ class Trained:
             labels: A CSV file in the folder with the labels of the files, if it exists
                 (:func:`~pyg_sybio.data.datasets.clip_table.read_clip_table`). Without it, the labels in the
                 files are used.
-            pattern: A regular expression of the files' paths whose group ``label`` is the label, in place of
-                the CSV file; files that do not match keep their own label.
+            pattern: A regular expression for the files' paths, whose group ``label`` is the label. It
+                replaces the CSV file; files that do not match keep their own label.
 
         Raises:
             FileNotFoundError: If there is no such folder, or it contains no motion file.
@@ -161,7 +161,7 @@ class Trained:
 
     @cached_property
     def fast(self) -> Any:
-        """The model as predictions and streams run it: folded, unless it is an exported one."""
+        """The model as predictions and streams run it: folded, unless it is an ONNX model."""
         return self.model.folded() if isinstance(self.model, SybioGNN) else self.model
 
     def on_device(self) -> Any:
@@ -341,7 +341,7 @@ class Trained:
             title: The name of the model in its card. (default: the name of the folder)
 
         Raises:
-            ValueError: If the model is an exported one, or the report is of another model.
+            ValueError: If the model is from an ONNX file, or the report is of another model.
         """
         folder = Path(folder)
         model = self._trainable()
@@ -362,7 +362,7 @@ class Trained:
             The :class:`~pyg_sybio.export.Exported`.
 
         Raises:
-            ValueError: If the model is an exported one, or a setting is wrong.
+            ValueError: If the model is from an ONNX file, or a setting is wrong.
             ExportError: If the outputs of the file would differ from the model.
         """
         from pyg_sybio.export import export_onnx

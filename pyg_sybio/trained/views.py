@@ -35,15 +35,15 @@ class Views:
     clip.
 
     Args:
-        mirror: The axis from one side of the body to the other, across which each view is also mirrored.
+        mirror: The left-right axis of the body; the mirror image of each view along this axis is added.
             (default: no mirror images)
         parts: Start and end of further views, as fractions of the observed frames, such as ``((0.2, 1.0),
             (0.0, 0.8))``. (default: none)
-        stretch: Whether the clip and its parts are also seen stretched to the number of frames that the model
-            observes, as another tempo. (default: :obj:`False`)
+        stretch: Whether to add views in which the clip and its parts are stretched to the number of frames
+            that the model observes, which changes their tempo. (default: :obj:`False`)
 
     Raises:
-        ValueError: If a part is not two shares, the lower one first.
+        ValueError: If a part is not a pair of increasing fractions.
     """
 
     mirror: str | None = None
@@ -76,7 +76,7 @@ class Views:
         if mirror not in (None, "x", "y", "z"):
             raise ValueError(f"'data.views.mirror' is {mirror!r}, expected x, y, z or null")
         if not isinstance(parts, Sequence) or not all(_is_pair(part) for part in parts):
-            raise ValueError(f"'data.views.parts' is {parts!r}, expected a list of pairs of shares")
+            raise ValueError(f"'data.views.parts' is {parts!r}, expected a list of pairs of fractions")
         return cls(mirror, tuple((float(low), float(high)) for low, high in parts), stretch)
 
     def to_settings(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Views:
 
     @property
     def seen(self) -> list[Part]:
-        """What the views show of a clip, the whole clip first."""
+        """The part of a clip that each view shows, the whole clip first."""
         parts = [WHOLE, *(Part(*part) for part in self.parts)]
         return parts + [part._replace(stretched=True) for part in parts if self.stretch]
 
@@ -117,7 +117,7 @@ class Views:
             model: The model, which may be folded or exported, in evaluation mode.
             space: Object that mirrors poses in the space of the model: the data set of the clips, or a
                 preparation.
-            versions: A batch of each of :meth:`versions`, of the same clips.
+            versions: One batch from each data set of :meth:`versions`, all with the same clips.
 
         Returns:
             The model's output for whole clips, with the mean probabilities and futures.

@@ -18,9 +18,9 @@ from pyg_sybio.visualization import figures, theme
 from pyg_sybio.visualization.skeleton_figure import body_layout
 from pyg_sybio.visualization.view import view_of
 
-_WITH_MATRICES = 3  # largest number of graphs whose matrices are drawn, too
+_WITH_MATRICES = 3  # matrices are drawn for at most this many graphs
 _COLUMNS = 5
-_FEW = 20  # largest number of arrows per panel of full width
+_FEW = 20  # with more arrows per panel, they are drawn thinner
 _BONE: dict[str, Any] = {"color": theme.SKY, "linewidth": 3}
 _PANEL, _HEIGHT, _MATRIX_PANEL = 3.1, 3.5, 4.0  # inches
 
@@ -45,15 +45,16 @@ def draw_actional(
 
     Args:
         skeleton: Skeleton of the poses.
-        actionals: Titles of panels and actional graphs ``[M, M]``, where ``[i, j]`` is the weight with which
-            ``i`` receives from ``j``.
+        actionals: Titles of panels and actional graphs ``[M, M]``, where ``[i, j]`` is the weight of the edge
+            from joint ``j`` to joint ``i``.
         path: File to write: .png, .svg or .pdf.
         poses: Titles of panels and poses ``[M, D]``. (default: a schematic body, for motions of rotations)
         strongest: Number of strongest edges to draw per panel.
-        threshold: Draw all edges whose weight is above this instead. If no graph has such an edge,
-            `relative_threshold` is set to the smallest multiple of 0.01 that draws at most `strongest` edges
-            per panel on average.
-        relative_threshold: Draw all edges whose weight is above this times :math:`1 / M` instead.
+        threshold: Draw all edges whose weight is above this, not only the strongest ones. If no graph has
+            such an edge, `relative_threshold` is set to the smallest multiple of 0.01 that draws at most
+            `strongest` edges per panel on average.
+        relative_threshold: Draw all edges whose weight is above this multiple of :math:`1 / M`, not only the
+            strongest ones.
         title: Start of the title, which is followed by a description of the drawn edges.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
 
@@ -79,7 +80,7 @@ def draw_actional(
         threshold = relative_threshold / joints
     edges = {name: edges_drawn(graph, strongest, threshold) for name, graph in graphs.items()}
 
-    # Lines are thinner if there are many.
+    # Arrows are thinner if a panel has many.
     crowd = max(len(drawn) for drawn in edges.values()) / _FEW
     lightest = min((weight for drawn in edges.values() for weight in drawn.values()), default=1 / joints)
     pen = _Pen(max(lightest, 1 / joints), heaviest, 2.6 / math.sqrt(max(crowd, 1.0)))
@@ -118,7 +119,7 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> d
     Args:
         graph: Actional graph ``[M, M]``, whose diagonal is ignored.
         strongest: Number of edges.
-        threshold: Return all edges whose weight is above this instead. (:obj:`None`: no threshold)
+        threshold: If given, return all edges whose weight is above this, however many.
     """
     weights = _without_diagonal(graph)
     order = np.argsort(-weights, axis=None, kind="stable")
@@ -127,7 +128,7 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> d
 
 
 def _relative_threshold(graphs: list[np.ndarray], strongest: int) -> float:
-    """The multiple of the equal weight above which graphs have at most `strongest` edges on average."""
+    """The multiple of :math:`1 / M` above which graphs have at most `strongest` edges on average."""
     weights = np.sort(np.concatenate([_without_diagonal(graph).ravel() for graph in graphs]))[::-1]
     cut = weights[min(strongest * len(graphs), len(weights) - 1)]
     return math.ceil(100 * cut * len(graphs[0]) - 1e-9) / 100
@@ -156,7 +157,7 @@ def _without_diagonal(graph: np.ndarray) -> np.ndarray:
 
 
 class _Pen(Normalize):
-    """Line widths and opacities of edges, from the lightest drawn one to the heaviest."""
+    """Line widths and opacities of edges, from the lightest drawn edge to the heaviest."""
 
     def __init__(self, lightest: float, heaviest: float, largest: float) -> None:
         super().__init__(lightest, max(heaviest, lightest + 1e-12), clip=True)

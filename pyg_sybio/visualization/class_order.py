@@ -12,7 +12,7 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list[int]:
-    r"""Indices of the classes in an order.
+    r"""Indices that sort the classes, in one of these orders:
 
     - ``data``: the given order;
     - ``name``: alphabetical;
@@ -20,7 +20,7 @@ def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list
     - ``similar``: classes that are confused with each other are neighbours. The order is given by the Fiedler
       vector (Fiedler, "A property of eigenvectors of nonnegative symmetric matrices", 1975), the second
       eigenvector of the Laplacian of a graph between classes. The weight of an edge is the sum of the rates
-      of both confusions. Without confusions, it is the given order.
+      at which each class is mistaken for the other. Without confusions, the given order is kept.
 
     Args:
         counts: Number of clips, true class by predicted class.

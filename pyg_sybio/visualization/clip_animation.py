@@ -44,7 +44,7 @@ def write_gif(scene: Scene, path: str | Path, *, up: str | None = None, progress
         The view, whose note says which way is up.
 
     Raises:
-        ValueError: If the motion is rotations.
+        ValueError: If the motion contains rotations, not positions.
     """
     view = scene.view(up)
     step, rate = _sampling(scene)
@@ -68,7 +68,7 @@ def write_mp4(scene: Scene, path: str | Path, *, up: str | None = None, progress
 
     Raises:
         FileNotFoundError: If the program `ffmpeg` is not installed.
-        ValueError: If `ffmpeg` fails, with its last message, or the motion is rotations.
+        ValueError: If `ffmpeg` fails, with its last message, or the motion contains rotations.
     """
     view = scene.view(up)
     program = find_ffmpeg(path)
@@ -90,7 +90,7 @@ def write_mp4(scene: Scene, path: str | Path, *, up: str | None = None, progress
                     process.stdin.write(image.tobytes())
                 process.stdin.close()
             except BrokenPipeError:
-                pass  # it has exited early; its last message gives the reason
+                pass  # ffmpeg has exited early; its last message gives the reason
             said = process.stderr.read().decode(errors="replace").split("\n")
         if process.returncode:
             reason = next((line for line in reversed(said) if line.strip()), f"code {process.returncode}")
@@ -116,7 +116,7 @@ def find_ffmpeg(path: str | Path) -> str:
 
 
 def write_html(scene: Scene, path: str | Path, *, up: str | None = None, progress: bool = False) -> View:
-    """Write a scene as an HTML page with a player; the file loads nothing from elsewhere.
+    """Write a scene as an HTML page with a player; the file loads no other files.
 
     The page contains all frames, with coordinates rounded to 1/10,000 of the motion's extent. It plays in
     real time, has a slider to select a frame, and can rotate 3D motions. See :func:`write_gif` for the

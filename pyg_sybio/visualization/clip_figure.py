@@ -39,9 +39,9 @@ def strip_figure(
     limits = np.max([reach(places) for places in points], axis=0)
 
     cell_width = max(_CELL_HEIGHT * limits[0] / limits[1], _CELL_GAP)
-    wide = int(np.ceil(len(shown) * (cell_width + _CELL_GAP) / _MAX_WIDTH))  # rows of the shown frames
+    wide = int(np.ceil(len(shown) * (cell_width + _CELL_GAP) / _MAX_WIDTH))  # number of rows
     columns = len(shown) if rows else int(np.ceil(len(shown) / wide))
-    # Cells that exceed the largest width together are made smaller.
+    # If the cells of a row would exceed the largest width, they are made smaller.
     width = min(max(columns * (cell_width + _CELL_GAP), 6.0), _MAX_WIDTH)
     cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (columns * (cell_width + _CELL_GAP)))
     height = height_of(points[0][scene.recorded])
@@ -85,7 +85,7 @@ class SceneArtist:
             PoseArtist(axes, scene.motion.skeleton, colors, width=width) for colors in scene.colors
         ]
         self._pairs = np.array(scene.links, dtype=int).reshape(-1, 2)
-        # Drawn above the bodies, which would hide small errors.
+        # Error lines are drawn above the bodies, which would hide short lines.
         self._links = LineCollection([], colors=ERROR, linewidths=1.0, capstyle="round", zorder=6)
         axes.add_collection(self._links, autolim=False)
 
@@ -106,7 +106,7 @@ def add_keys(figure: Figure, keys: Sequence[Key]) -> None:
 
 
 def centred(points: np.ndarray, recorded: np.ndarray) -> np.ndarray:
-    """Centre poses `[P, T, M, 2]` on the recorded ones: horizontally per frame, vertically over all frames.
+    """Centre poses `[P, T, M, 2]` on the recorded bodies: horizontally per frame, vertically over all frames.
 
     Args:
         points: The poses, NaN for missing joints.
@@ -119,7 +119,7 @@ def centred(points: np.ndarray, recorded: np.ndarray) -> np.ndarray:
 
 
 def box(points: np.ndarray, axis: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest coordinates of the joints that are not NaN; NaN if all are."""
+    """Lowest and highest coordinates of the joints, ignoring NaN; NaN if all joints are NaN."""
     return np.fmin.reduce(points, axis=axis), np.fmax.reduce(points, axis=axis)
 
 
@@ -148,6 +148,7 @@ def body_caption(scene: Scene, view: View, height: float) -> str:
 
 
 def caption(scene: Scene, *notes: str) -> str:
-    """The title of a scene, and a line of its facts and of notes, which can be wrapped between the facts."""
+    """The title of a scene, followed by a line with its facts and the notes, which only wraps between
+    them."""
     facts = [fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*scene.facts, *notes]]
     return f"{scene.title}\n" + "\N{NO-BREAK SPACE}· ".join(facts)

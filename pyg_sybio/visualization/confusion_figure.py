@@ -15,11 +15,11 @@ from pyg_sybio.visualization.figures import Array, add_colorbar, checked, ink_on
 from pyg_sybio.visualization.plots import WIDTH, text_size
 
 _MATRIX, _LARGEST_MATRIX = 3.9, 15.0  # inches
-_CELL, _LARGEST_CELL = 0.125, 0.8  # inches; the first is the height of small text
+_CELL, _LARGEST_CELL = 0.125, 0.8  # smallest (the height of small text) and largest, in inches
 _NUMBER_CELL = 0.22  # inches; smaller cells have no space for three digits
 _NAMED_COLUMNS = 20  # with more classes, columns have numbers instead of names
-_CLASS_LETTERS = 36  # longest class name next to a row
-_LISTED, _LISTED_LETTERS = 5, 26  # number of listed confusions, and longest class name in the list
+_CLASS_LETTERS = 36  # maximum length of the class name next to a row
+_LISTED, _LISTED_LETTERS = 5, 26  # number of listed confusions, and length of their class names
 
 
 def confusion_figure(
@@ -92,7 +92,7 @@ def confusion_figure(
 def _name_classes(
     axes: Axes, rows: Sequence[str], columns: Sequence[str], cell: float, *, every: int, turned: bool
 ) -> None:
-    """Label the rows and columns, or only some of them if cells are smaller than the text."""
+    """Label the rows and columns; label only some of them if cells are smaller than the text."""
     step = math.ceil(_CELL / cell - 1e-9)
     axes.set_yticks(range(0, len(rows), step), rows[::step], fontsize=theme.SMALL, parse_math=False)
     every *= step

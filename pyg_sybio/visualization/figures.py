@@ -168,7 +168,7 @@ def bare(axes: Axes, limits: np.ndarray | None = None) -> None:
 
 
 def number_format(values: Iterable[float]) -> Callable[[float], str]:
-    """A format with as many decimals as give the largest number three significant digits."""
+    """A format with fixed decimals, chosen so that the largest number has three significant digits."""
     largest = max(abs(value) for value in values if not math.isnan(value))
     decimals = max(2 - math.floor(math.log10(largest)), 0) if largest else 0
     pattern = f"{{:,.{decimals}f}}" if decimals <= 6 else "{:.2e}"

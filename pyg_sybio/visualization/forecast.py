@@ -23,7 +23,7 @@ class Forecast:
         future: The frames after the observed ones; joints that were not recorded are not `present`.
         prediction: The predicted frames, in the same coordinates.
         title: Name of the file or clip.
-        remarks: Further facts in a few words each, such as the recognised class.
+        remarks: Further short facts for the caption, such as the recognised class.
 
     Raises:
         ValueError: If the three motions differ in skeleton, number of persons or frame rate, if `future` and
@@ -93,9 +93,9 @@ class Forecast:
     def scene(self) -> Scene:
         """The scene of the forecast: the last observed frames, and then the overlaid true and predicted ones.
 
-        It shows as many observed frames as predicted ones, if there are so many. The bodies are the observed
-        persons, then the true ones, then the predicted ones. The observed frames are the model's input, in
-        which short clips are padded at the front.
+        The number of observed frames shown is the number of predicted frames, or less if fewer were observed.
+        The bodies are the observed persons, then the true ones, then the predicted ones. The observed frames
+        are the model's input, in which short clips are padded at the front.
         """
         count, persons = self.future.num_frames, self.observed.num_persons
         past = self.observed.frames(slice(-count, None))

@@ -25,7 +25,7 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int, *, angles: bo
 
     Args:
         trained: The model.
-        dataset: Clips of the same kind as the training clips.
+        dataset: Clips prepared like the training clips.
         number: Index of the clip.
         angles: Always convert joint angles to rotations.
 
@@ -64,9 +64,9 @@ def forecast_file(
 ) -> tuple[Forecast, tuple[str, ...]]:
     r"""Predict the end of a recording from its start and compare it with the true end.
 
-    The end consists of as many frames as the model predicts, but at most of half of the recording. All
-    earlier frames are passed to :meth:`Trained.predict <pyg_sybio.trained.trained.Trained.predict>`. Both
-    are in the coordinates of the recording.
+    The end has as many frames as the model predicts, but at most half of the frames of the recording. All
+    earlier frames are passed to :meth:`Trained.predict <pyg_sybio.trained.trained.Trained.predict>`. The true
+    and the predicted end are in the coordinates of the recording.
 
     Args:
         trained: The model.
@@ -84,7 +84,7 @@ def forecast_file(
     """
     preparation = trained.preparation
     if preparation.notices:
-        raise ValueError(f"a forecast of {path} cannot be compared with it: it {preparation.notices[0]}")
+        raise ValueError(f"{path} cannot be compared with its forecast, which {preparation.notices[0]}")
     recorded = trained.read(path, entry)
     source = recorded.source or str(path)
     if recorded.num_frames < 2:

@@ -78,8 +78,8 @@ def draw_forecast(
     Args:
         forecast: The forecast.
         path: File to write, as for :func:`draw_motion`.
-        times: Times of the future frames of a strip, in ms after the last observed frame. (default: six,
-            evenly spaced back from the last)
+        times: Times of the future frames of a strip, in ms after the last observed frame. (default: six
+            evenly spaced times that end with the last frame)
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
         progress: Show a progress bar for videos.
         others: Names and other forecasts of the same motion, drawn in rows below. (default: none)

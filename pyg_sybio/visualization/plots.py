@@ -27,9 +27,9 @@ _COLORS = (
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _Dashes = tuple[float, tuple[float, ...]]
 _STYLES: tuple[_Dashes | str, ...] = ("solid", (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1.2)))
-DASHED: _Dashes = (0, (4, 2.5))  # for published values
+DASHED: _Dashes = (0, (4, 2.5))  # line style of published values
 
-_NAME_LETTERS = 24  # letters per line of a name
+_NAME_LETTERS = 24  # maximum number of letters per line of a name
 _NEAR = 6.0  # distance between a point and its name, in typographic points
 
 

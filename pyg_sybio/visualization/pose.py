@@ -33,7 +33,7 @@ _TOGETHER = (
 
 
 def person_colors(num_persons: int) -> list[Colors]:
-    """Colours of each person: hues distinguish the two sides of a single person, or else the persons."""
+    """Colours of each person: one person has a hue per side of the body; several have one hue each."""
     if num_persons == 1:
         return [_ALONE]
     return [_TOGETHER[person % len(_TOGETHER)] for person in range(num_persons)]

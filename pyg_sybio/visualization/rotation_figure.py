@@ -112,7 +112,7 @@ def draw_rotation_forecast(
 
 
 def rotation_errors(forecast: Forecast) -> np.ndarray:
-    """Angle between predicted and true rotation `[P, T, M]` in degrees, NaN where none was recorded."""
+    """Angle between predicted and true rotation `[P, T, M]` in degrees, NaN for unrecorded joints."""
     predicted, true = (
         expmap_to_matrix(each.poses.double()) for each in (forecast.prediction, forecast.future)
     )

@@ -40,7 +40,7 @@ class Scene:
         keys: Entries of the legend.
         times: Text of each frame, usually its time.
         title: Title of the scene.
-        facts: Facts about the scene, in a few words each.
+        facts: Short facts about the scene for the caption.
         links: Pairs of bodies whose corresponding joints are connected by lines.
     """
 
@@ -58,7 +58,7 @@ class Scene:
         return view_of(self.motion.persons(np.flatnonzero(self.recorded).tolist()), up=up)
 
     def when(self, frame: int) -> str:
-        """Text of a frame, which also says if nobody is seen."""
+        """Text of a frame: its time, and a note if nobody is seen."""
         return self.times[frame] + ("" if self.motion.seen[:, frame].any() else " · nobody seen")
 
     @property
@@ -101,7 +101,7 @@ def _side_keys(motion: Motion) -> Iterator[Key]:
 
 
 def facts(motion: Motion) -> list[str]:
-    """Facts about a motion, in a few words each: class, ids, skeleton, length and frame rate."""
+    """Short facts about a motion: class, ids, skeleton, length and frame rate."""
     label = [] if motion.label is None else [f"class {motion.label}"]
     ids = [f"{name} {value}" for name, value in motion.ids.items()]
     frames = f"{motion.num_frames} frame{'s' if motion.num_frames != 1 else ''}"

@@ -21,8 +21,9 @@ _BRIDGE: dict[str, Any] = {"color": theme.GREY, "linewidth": 1.1, "linestyle": (
 def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
     """Draw the joint graph, the part graph and the bone graph (the dual) side by side.
 
-    Nodes show their index in the tensors; the key below lists their names. Colours show parts; a part and its
-    mirror image share a colour, as left is drawn on the left. Bridges are dashed, and the center has a ring.
+    Nodes show their index in the tensors; a list below the graphs gives their names. Colours show parts; a
+    part and its mirror image share a colour, as left is drawn on the left. Bridges are dashed, and the center
+    has a ring.
 
     Args:
         skeleton: A skeleton of any topology.
@@ -91,7 +92,7 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
 
 
 def _part_colors(skeleton: Skeleton) -> dict[str, str]:
-    """Colours of the parts; a part and its mirror image share one."""
+    """Colours of the parts; a part and its mirror image share a colour."""
     names = list(skeleton.parts)
     mirrored = [skeleton.joint_parts[image] for image in skeleton.mirror_permutation]
     twin = {names[part]: names[image] for part, image in zip(skeleton.joint_parts, mirrored, strict=True)}
@@ -127,7 +128,7 @@ def _draw_parts(axes: Axes, skeleton: Skeleton, joints: np.ndarray, colors: Mapp
         box = {"boxstyle": "round,pad=0.35", "facecolor": fill, "edgecolor": "white"}
         label = name.replace("_", "\n", 1).replace("_", " ")
         axes.text(x, y, label, color=ink_on(fill), fontsize=theme.SMALL, ha="center", va="center", bbox=box)
-    axes.scatter(places[:, 0], places[:, 1], s=0)  # because text does not extend the limits of the axes
+    axes.scatter(places[:, 0], places[:, 1], s=0)  # text does not extend axes limits
     axes.margins(0.2)
 
 

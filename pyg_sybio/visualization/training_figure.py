@@ -93,9 +93,9 @@ def draw_training(
         if logarithmic and "loss" in quantity and not any((curve.values <= 0).any() for curve in curves):
             axes.set_yscale("log")
             low, high = axes.get_ylim()
-            wide = high > 20 * low  # a narrow range has too few of these ticks
+            wide = high > 20 * low  # other ranges need more ticks
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(5))
-            axes.yaxis.set_major_formatter("{x:g}")  # not as powers of ten
+            axes.yaxis.set_major_formatter("{x:g}")  # plain numbers, no powers of ten
             axes.yaxis.set_minor_locator(NullLocator())
     for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
         axes.set_xlabel("optimiser step", fontsize=theme.TEXT)
@@ -109,7 +109,7 @@ def smoothed(values: Array, smoothing: float) -> np.ndarray:
     .. math::
         \bar v_t = \sum_{s \le t} a^{t - s} v_s \Big/ \sum_{s \le t} a^{t - s}
 
-    A value that is not finite leaves a gap and does not affect the others.
+    A value that is not finite leaves a gap and does not affect other values.
 
     Args:
         values: The values `[n]`.

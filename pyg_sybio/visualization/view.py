@@ -38,7 +38,7 @@ def view_of(motion: Motion, *, up: str | None = None) -> View:
     In image coordinates, y points down. In 3D, up is the coordinate axis closest to the mean direction from
     the body to its head (the part `head` of the skeleton), or, without a head, the axis of the largest mean
     extent. The camera faces the widest side of the body, at 20 to 60 degrees from the direction in which the
-    body faces; if persons face each other, only the widest side counts.
+    body faces; if persons face each other, it only faces the widest side.
 
     Args:
         motion: Positions.
@@ -46,7 +46,8 @@ def view_of(motion: Motion, *, up: str | None = None) -> View:
             estimated from the motion)
 
     Raises:
-        ValueError: If the motion is rotations, `up` is not an axis, or `up` is given for image coordinates.
+        ValueError: If the motion contains rotations, `up` is not an axis, or `up` is given for image
+            coordinates.
 
     Note:
         The coordinates are assumed to be right-handed, as in Kinect, BVH and ASF/AMC files. The estimate is
@@ -124,14 +125,14 @@ def _pairs_at_trunk(skeleton: Skeleton) -> list[tuple[int, int]]:
 
 
 def _mean(points: np.ndarray, axis: int | tuple[int, int] = 2) -> np.ndarray:
-    """Mean of the points `[P, T, M, 3]` that are not NaN over some axes; NaN if all are."""
+    """Mean of points `[P, T, M, 3]` over some axes, ignoring NaN; NaN if all points are NaN."""
     total = np.nansum(points, axis=axis)
     with np.errstate(invalid="ignore"):
         return total / (~np.isnan(points)).sum(axis=axis)
 
 
 def _known(vectors: np.ndarray) -> np.ndarray:
-    """The vectors `[n, 3]` that are not NaN."""
+    """Return the vectors `[n, 3]` without NaN."""
     return vectors[~np.isnan(vectors[..., 0])]
 
 

@@ -47,7 +47,7 @@ def test_without_a_name_the_benchmarks_are_listed(
 @pytest.mark.parametrize(
     "options", [[], ["--seconds", "1", "x y"], ["--help"], ["-h", "--debug"], ["demo", "--unknown=1"]]
 )
-def test_all_options_are_passed_on(
+def test_all_options_are_passed_to_the_script(
     folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = list(sys.argv), list(sys.path)
@@ -70,7 +70,9 @@ def test_an_option_without_a_name_is_a_usage_error(capsys: pytest.CaptureFixture
     assert "unrecognized arguments: --seconds" in capsys.readouterr().err
 
 
-def test_a_failure_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_a_script_is_reported_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = list(sys.argv), list(sys.path)
     assert cli.main(["benchmark", "broken"]) == 1
     assert capsys.readouterr().err == "sybio: error: no figures\n"
@@ -104,7 +106,7 @@ def test_the_wheel_contains_the_benchmarks() -> None:
     assert wheel["sources"]["benchmarks"] == "pyg_sybio/benchmarks"
 
 
-def test_the_wheel_contains_everything_that_it_imports() -> None:
+def test_scripts_in_the_wheel_only_import_modules_in_the_wheel() -> None:
     for path in BENCHMARKS.glob("*.py"):
         if not path.stem.startswith(LEFT_OUT):
             nodes = ast.walk(ast.parse(path.read_text()))
@@ -113,8 +115,8 @@ def test_the_wheel_contains_everything_that_it_imports() -> None:
 
 
 @pytest.mark.slow
-def test_a_benchmark_runs_from_the_command_line_to_its_file(tmp_path: Path) -> None:
-    """Run a benchmark that starts another process, from the command line to the file."""
+def test_a_benchmark_on_the_command_line_writes_its_results(tmp_path: Path) -> None:
+    """Run a benchmark that starts another process, and read the file that it writes."""
     argv = ["throughput", "--presets", "demo", "--modes", "eager", "--batch", "1", "--seconds", "0"]
     done = subprocess.run(
         [sys.executable, "-m", "pyg_sybio", "benchmark", *argv, "--output", str(tmp_path / "out.json")],

@@ -94,7 +94,9 @@ def test_info_prints_tables_and_writes_json(folder: Path, capsys: pytest.Capture
         assert document["all"]["frames"]["total"] == 15
 
 
-def test_info_takes_a_skeleton_labels_and_a_pattern(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_uses_the_given_skeleton_labels_and_pattern(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     small = STICK.to_dict() | {
         "name": "legs",
         "joints": ["pelvis", "left_foot", "right_foot"],
@@ -151,7 +153,7 @@ def test_show_writes_every_file_type(folder: Path, capsys: pytest.CaptureFixture
     assert '"title":"a.npz"' in (folder.parent / "a.html").read_text()
 
 
-def test_show_follows_its_options(
+def test_show_uses_the_given_number_of_frames_and_up_axis(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder.parent)
@@ -254,7 +256,7 @@ def test_the_skeleton_from_a_file_is_accepted_by_other_commands(
     assert output.read_text() == text
 
 
-def test_skeleton_from_takes_end_sites_and_the_name_of_the_rig(
+def test_skeleton_from_a_rig_may_include_end_sites(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -140,7 +140,7 @@ def test_data_of_another_skeleton_is_refused(
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_the_clips_of_a_recipe_replace_those_of_the_model(
+def test_clips_of_a_recipe_are_evaluated_instead_of_the_clips_of_the_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = SyntheticMotions(num_clips=36, num_observed=8, num_future=9)

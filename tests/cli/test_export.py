@@ -121,7 +121,7 @@ def test_export_prints_what_it_wrote(
     assert OnnxModel.load(path).persons
 
 
-def test_the_report_goes_into_the_card(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_model_card_contains_the_report(checkpoint: Path, tmp_path: Path) -> None:
     report, folder = tmp_path / "report.json", tmp_path / "shared"
     assert cli.main(["evaluate", str(checkpoint), "--output", str(report)]) == 0
     argv = ["export", "pretrained", str(checkpoint), "--output", str(folder), "--report", str(report)]

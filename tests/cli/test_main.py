@@ -69,7 +69,9 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert error.splitlines()[-1].startswith("sybio: error: unknown skeleton 'ntu99'")
 
 
-def test_interrupted_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_command_has_exit_code_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -79,7 +81,7 @@ def test_interrupted_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 @pytest.mark.parametrize(("package", "extra"), [("lightning", "train"), ("matplotlib", "viz")])
-def test_a_missing_extra_is_named(
+def test_the_error_names_a_missing_extra(
     package: str, extra: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing(*args: object) -> None:

@@ -122,7 +122,7 @@ def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
 # Actional graphs ------------------------------------------------------------------------------------------
 
 
-def test_means_of_classes_equal_a_loop(
+def test_mean_graphs_of_classes_equal_a_loop_over_clips(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = spied(monkeypatch, actional_figure, "draw_actional")
@@ -151,7 +151,7 @@ def test_means_of_classes_equal_a_loop(
     torch.testing.assert_close(calls[1][0][1][name], shown[name])
 
 
-def test_actional_graphs_of_a_clip_and_of_a_file(
+def test_actional_graphs_of_a_clip_and_of_a_file_equal_the_model(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = spied(monkeypatch, actional_figure, "draw_actional")
@@ -210,7 +210,7 @@ def test_forecasts_are_compared_in_rows(
     assert (first, second) == (f"prediction of {third}", "zero velocity")
     assert own is scene
     np.testing.assert_array_equal(again.points, own.points)
-    observed, _, predicted = still.points  # one person each
+    observed, _, predicted = still.points  # one person per body
     for frame in shown[-2:]:
         np.testing.assert_allclose(predicted[frame], observed[8])
     assert imread(tmp_path / "a.png").shape[0] > imread(tmp_path / "b.png").shape[0]
@@ -315,7 +315,7 @@ def test_observation_draws_saved_results_and_the_accuracies_of_evaluate(
     plot("observation", results, trained.checkpoint, shared, "--output", tmp_path / "a.png")
     series = calls[0][0][0]
     name = f"run/{trained.run.name}"
-    assert list(series) == ["all", name, "walk/model"]  # a folder is named after itself
+    assert list(series) == ["all", name, "walk/model"]  # a model folder gives the name
     np.testing.assert_allclose(series["all"].x, [0.25, 1])
     np.testing.assert_allclose(series["all"].mean, [12.5 + 5, 50 + 5])
     np.testing.assert_allclose(series["all"].deviation, [10 / np.sqrt(2)] * 2)
@@ -332,7 +332,7 @@ def test_training_curves_show_the_logged_values(
     calls = spied(monkeypatch, training_figure, "draw_training")
     plot("training", trained.run, "--smoothing", 0, "--output", tmp_path / "a.png")
     plot("training", trained.run, trained.run.parent, "--log", "--output", tmp_path / "b.png")
-    assert "version_0 is shown" in capsys.readouterr().err
+    assert "version_0 is drawn" in capsys.readouterr().err
     (curves,) = calls[0][0][0].values()
     # Lightning's CSV logger is independent and has the same values.
     lines = [line.split(",") for line in (trained.run / "metrics.csv").read_text().splitlines()]
@@ -391,11 +391,11 @@ def test_errors_are_a_single_line(
     report.write_text("{")
     assert "report.json, line 1, column 2" in error("confusion", report, *out)
     report.write_text('{"motion": {}}')
-    assert "report.json has no confusion, expected a report of 'sybio evaluate'" in error(
+    assert "report.json has no confusion matrix, expected a report of 'sybio evaluate'" in error(
         "confusion", report, *out
     )
     report.write_text('{"recognition": {"confusion": {"a": {"a": "many"}}}}')
-    assert "has a malformed confusion" in error("confusion", report, *out)
+    assert "has a malformed confusion matrix" in error("confusion", report, *out)
 
     results = tmp_path / "observation-r.csv"
     assert "no file" in error("observation", results, *out)
@@ -420,7 +420,7 @@ def test_errors_are_a_single_line(
     [
         ({"actional": False}, ["actional"], "the model has no actional graphs"),
         ({"prediction": False}, ["prediction", "1"], "the model does not predict"),
-        ({"recognition": False}, ["confusion"], "has no confusion"),
+        ({"recognition": False}, ["confusion"], "has no confusion matrix"),
         ({"recognition": False}, ["observation"], "the model does not recognise"),
     ],
 )

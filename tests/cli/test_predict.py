@@ -48,7 +48,7 @@ def test_predict_writes_the_output_of_the_model(
 
 
 @pytest.mark.parametrize("frames", [1, 3])
-def test_predict_takes_clips_with_fewer_frames_and_with_two_persons(
+def test_predict_accepts_clips_with_fewer_frames_and_with_two_persons(
     frames: int, checkpoint: Path, clip: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -139,7 +139,7 @@ def test_predict_of_a_recording_of_cmu_mocap_equals_numpy_preprocessing(
         of_image = trained.model(clips.mirrored(x, "x")[None]).future[0]
         future = (trained.model(x[None]).future[0] + clips.mirrored(of_image, "x")) / 2
     scores = future.reshape(25, -1).numpy()
-    # Columns of the recording: columns that vary in training are predicted, the others are at their means.
+    # Columns of the recording: columns that vary in training are predicted, other columns are at their means.
     expected = np.tile(mean, (25, 1))
     expected[:, varying] += scores[:, [used.index(column) for column in varying]] * deviation[varying]
     with np.load(output) as written:

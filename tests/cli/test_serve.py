@@ -56,7 +56,7 @@ def server(checkpoint: Path, recording: Path) -> Iterator[subprocess.Popen[str]]
     process.communicate()
 
 
-def test_it_serves_until_it_is_interrupted(server: subprocess.Popen[str]) -> None:
+def test_the_server_runs_until_it_is_interrupted(server: subprocess.Popen[str]) -> None:
     assert server.stdout is not None
     page, poses = server.stdout.readline(), server.stdout.readline()
     found = re.fullmatch(r"page:  (http://127\.0\.0\.1:\d+/)\?token=TOKEN\n", page)
@@ -123,7 +123,7 @@ def test_serving_without_access_control_is_warned_about(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
-    monkeypatch.setattr("gc.freeze", lambda: None)  # the tests go on
+    monkeypatch.setattr("gc.freeze", lambda: None)  # affects all later tests
     warning = "sybio: warning: anybody who can reach this machine can connect (--token prevents that)"
     for options, warned in (
         (["--host", "0.0.0.0"], True),
@@ -146,7 +146,7 @@ def test_emulated_bfloat16_is_warned_about(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
-    monkeypatch.setattr("gc.freeze", lambda: None)  # the tests go on
+    monkeypatch.setattr("gc.freeze", lambda: None)  # affects all later tests
     monkeypatch.setattr("pyg_sybio.training.precision.has_native_bf16", lambda device: native)
     assert main(["serve", str(checkpoint), "--port", "0", *options]) == 0
     assert (

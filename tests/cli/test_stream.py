@@ -115,7 +115,7 @@ def test_persons_of_a_file_are_tracks(
     tracks = [[person["track"] for person in result["people"]] for result in run.results]
     assert tracks == [[0]] * 5 + [[0, 1]] * 3 + [[]] + [[0, 1]] * 3
     assert [result["timestamp"] for result in run.results] == pytest.approx([n / 60 for n in range(12)])
-    # Eleven frames at 60 Hz are six frames at 30 Hz, of a window of 20.
+    # Eleven frames at 60 Hz are six frames at 30 Hz; the window has 20 frames.
     assert [person["enough"] for person in run.results[-1]["people"]] == [True, True]
     assert [person["enough"] for person in run.results[5]["people"]] == [False, False]
 
@@ -260,7 +260,7 @@ def test_the_number_of_threads_is_set_only_if_requested(
 
 
 @pytest.mark.real_data
-def test_a_stream_of_another_rig_ends_like_predict(
+def test_the_last_result_of_a_stream_of_another_rig_equals_predict(
     data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = data_root / "bandai2" / "dataset-2_wave-both-hands_normal_001.bvh"
@@ -277,7 +277,7 @@ def test_a_stream_of_another_rig_ends_like_predict(
 
 
 @pytest.mark.real_data
-def test_a_stream_of_rotations_ends_like_predict(data_root: Path) -> None:
+def test_the_last_result_of_a_stream_of_rotations_equals_predict(data_root: Path) -> None:
     path = data_root / "cmu_mocap" / "test" / "walking" / "walking_1.txt"
     (recorded,) = read_motions(path)
     used = recorded.skeleton.subset("used")
@@ -348,13 +348,13 @@ def test_frames_are_processed_when_due_and_dropped_when_late() -> None:
     assert pace.wait(7.0) and not clock.slept  # the first frame is due immediately
     assert pace.wait(7.2) and clock.slept == [pytest.approx(0.1)]  # twice as fast
     clock.now += 0.14
-    assert pace.wait(7.3) and len(clock.slept) == 1  # late by 0.09 s, which is still answered
+    assert pace.wait(7.3) and len(clock.slept) == 1  # late by 0.09 s, below max_delay
     clock.now += 0.2
     assert not pace.wait(7.4)  # late by 0.24 s
     assert not pace.wait(7.5)  # 0.19 s
     assert pace.wait(7.8)  # 0.04 s
     assert pace.wait(8.0) and clock.slept[1:] == [pytest.approx(0.06)]
-    assert pace.wait(500.0) and clock.slept[2:] == [pytest.approx(0.5)]  # a pause of a second at most
+    assert pace.wait(500.0) and clock.slept[2:] == [pytest.approx(0.5)]  # at most one second of timestamps
     assert pace.wait(3.0) and len(clock.slept) == 3  # the clock restarts
 
 

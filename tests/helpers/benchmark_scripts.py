@@ -1,4 +1,4 @@
-"""The scripts of ``benchmarks/`` as modules, on a machine with known ceilings."""
+"""The scripts of ``benchmarks/`` as modules, with fixed peak rates instead of measured ones."""
 
 import importlib
 from pathlib import Path
@@ -12,7 +12,7 @@ CEILINGS = {torch.float32: 100.0, torch.bfloat16: 200.0}  # GFLOP/s
 
 
 class Scripts:
-    """The modules of ``benchmarks/``, with constant ceilings, on a device with native bfloat16."""
+    """The modules of ``benchmarks/``, with fixed peak rates (ceilings), on a device with native bfloat16."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         patch.syspath_prepend(str(BENCHMARKS))

@@ -113,7 +113,7 @@ def read_and_touch(path: Path) -> Motion:
 
 
 def read_here_or_there(path: Path) -> Iterator[Motion]:
-    """Return motions that name their process; the sixth file has many, and the last kills the process."""
+    """Return motions with the id of their process; file 5 has many motions, and file 59 kills the process."""
     if path.name == "59.txt":
         wait_for_go(path.parent)
         os._exit(1)
@@ -148,7 +148,7 @@ def prepare_from_command_line(root: str, num_processes: str) -> None:
     """Prepare a folder; reading its third file waits for a line in the pipe `go`."""
     if num_processes != "1":
         processes.TRIAL_SECONDS = processes.START_UP_SECONDS = 0
-    # A shell that starts the tests in the background may ignore the signal.
+    # If a shell starts the tests in the background, it may set the signal to be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     store = prepare(
         files=files_of(Path(root)),

@@ -330,7 +330,7 @@ WISH = "{'type': 'watch' or 'pause', 'source': ...}"
 VIEWERS_MISTAKES = {
     "watch": f"not JSON, line 1, column 1: Expecting value, expected {WISH}",
     '{"type": "jump"}': f"expected {WISH}",
-    '{"type": "watch", "source": "x\\u0007"}': "source 'x\\x07' does not exist or has left",
+    '{"type": "watch", "source": "x\\u0007"}': "source 'x\\x07' does not exist or has disconnected",
     '{"type": "pause", "source": "0"}': "'paused' is missing, expected true or false",
 }
 

@@ -58,7 +58,7 @@ def test_the_card_has_the_report(tmp_path: Path) -> None:
     assert "| mean of classes    | zero velocity |   2.000 |       – |" in text
     assert "| b | 25.0% |" in text
     assert "`ntu25`, 25 joints, `xyz`, m" in text
-    assert "Classes that did not occur in training, and are not reliable: b." in text
+    assert "These classes did not occur in training and are not reliable: b." in text
     assert "the next 0.167 s (5 frames at 30 Hz)" in text
 
 

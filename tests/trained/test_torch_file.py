@@ -195,7 +195,7 @@ def test_many_tensors_of_one_storage_are_refused(tmp_path: Path) -> None:
     numbers = {"0": bytes(2**20)}
     many = tensor(0, (2**18,), (1,), storage(count=2**18))[2:-1] * 5
     write(tmp_path / "file.ckpt", b"\x80\x02(" + many + b"t.", storages=numbers)
-    assert "the same numbers in many tensors" in refusal(tmp_path / "file.ckpt")
+    assert "many tensors share the same numbers" in refusal(tmp_path / "file.ckpt")
 
 
 def compressed(path: Path) -> None:
@@ -230,8 +230,8 @@ def of_another_byte_order(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (compressed, "its archive is not one that torch writes"),
-        (twice, "its archive is not one that torch writes"),
+        (compressed, "its archive differs from the archives that torch writes"),
+        (twice, "its archive differs from the archives that torch writes"),
         (overlapping, "'archive/data/1' is damaged"),
         (without_a_pickle, "not a file that torch.save wrote"),
         (of_another_byte_order, "its numbers are not little-endian"),

@@ -114,8 +114,8 @@ def test_views_of_a_recipe_are_read(folder: Path) -> None:
     [
         ({"mirror": True}, "'data.views.mirror' is True, expected x, y, z or null"),
         ({"mirror": "w"}, "'data.views.mirror' is 'w', expected x, y, z or null"),
-        ({"parts": [[0.2]]}, r"'data.views.parts' is \[\[0.2\]\], expected a list of pairs of shares"),
-        ({"parts": 0.2}, "'data.views.parts' is 0.2, expected a list of pairs of shares"),
+        ({"parts": [[0.2]]}, r"'data.views.parts' is \[\[0.2\]\], expected a list of pairs of fractions"),
+        ({"parts": 0.2}, "'data.views.parts' is 0.2, expected a list of pairs of fractions"),
         ({"parts": [[0.8, 0.2]]}, r"'part' is \(0.8, 0.2\), expected two fractions from 0 to 1"),
         ([], r"'data.views' is \[\], expected 'mirror', 'parts' or 'stretch'"),
         ({"crops": []}, "'data.views' has the unknown key 'crops': Views accepts mirror, parts"),
