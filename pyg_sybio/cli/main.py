@@ -99,6 +99,7 @@ def _silence_libraries() -> None:
         ".*LightningCLI's args parameter.*",
         ".*Experiment logs directory .* exists and is not empty.*",  # contains TensorBoard's new files
         ".*isinstance.treespec, LeafSpec.*",
+        ".*in eval mode at the start of training.*",  # frozen modules
     ):
         warnings.filterwarnings("ignore", message=message)
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):

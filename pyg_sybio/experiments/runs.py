@@ -143,6 +143,7 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
         },
         "trainer": {**_without(trainer, _INCIDENTAL["trainer"]), "callbacks": callbacks},
         "seed": settings["seed_everything"],
+        **{key: settings[key] for key in ("init_from", "freeze") if settings.get(key)},
     }
     return _with_short_names(identity)
 

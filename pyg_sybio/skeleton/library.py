@@ -9,17 +9,19 @@ from pyg_sybio.skeleton.document import FOLDER
 from pyg_sybio.skeleton.skeleton import Skeleton
 
 
-def load_skeleton(name_or_path: str | Path) -> Skeleton:
+def load_skeleton(name_or_path: Skeleton | str | Path) -> Skeleton:
     """Load a shipped skeleton or a skeleton from a file.
 
     Args:
         name_or_path: Name of a shipped skeleton (``"ntu25"``) or path of a ``.json`` file, optionally with a
-            subset (``"cmu38:used"``, ``"mine.json:upper_body"``).
+            subset (``"cmu38:used"``, ``"mine.json:upper_body"``). A skeleton is returned as it is.
 
     Raises:
         ValueError: If no skeleton or subset has that name, or the file is not a valid skeleton.
         FileNotFoundError: If the path does not exist.
     """
+    if isinstance(name_or_path, Skeleton):
+        return name_or_path
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or ".json" in text:
         stem, colon, subset = text.rpartition(".json:")

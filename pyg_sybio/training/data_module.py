@@ -107,7 +107,12 @@ class ClipDataModule(L.LightningDataModule):
     @property
     def num_classes(self) -> int:
         """The number of classes of the training clips."""
-        return len(self.clips("train").class_names)
+        return len(self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes of the training clips."""
+        return tuple(self.clips("train").class_names)
 
     @property
     def num_future(self) -> int:

@@ -10,7 +10,7 @@ from pyg_sybio.nn.shared_graph import SharedGraph
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
-    r"""Group a model's parameters for an optimiser: those with weight decay, and those without.
+    r"""Group a model's trainable parameters for an optimiser: those with weight decay, and those without.
 
     Biases, batch norms and the embeddings of AGIM have no decay. With decay, the affinities and their
     gradients would shrink, while the steps of AdamW and Muon keep their size: the actional graphs would
@@ -18,7 +18,7 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     """
     without = {id(parameter) for module in model.modules() for parameter in _without_decay(module)}
     groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
-    for parameter in model.parameters():
+    for parameter in filter(lambda parameter: parameter.requires_grad, model.parameters()):
         groups[id(parameter) in without]["params"].append(parameter)
     return [group for group in groups if group["params"]]
 

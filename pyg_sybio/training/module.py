@@ -2,12 +2,14 @@ r"""Training of :class:`~pyg_sybio.models.SybioGNN` by Lightning."""
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -22,7 +24,9 @@ from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.trained.digest import weights_digest
 from pyg_sybio.trained.document import DOCUMENT_KEY
 from pyg_sybio.trained.evaluation import dense, future_mask, motion_errors, motions
+from pyg_sybio.trained.fine_tuning import FineTuned, fine_tuned
 from pyg_sybio.trained.liveness import actional_of
+from pyg_sybio.trained.load import load_trained
 from pyg_sybio.trained.metrics import ErrorByHorizon
 from pyg_sybio.trained.trained import Trained
 from pyg_sybio.training.actional_monitor import ActionalGraphMonitor
@@ -55,13 +59,18 @@ class SybioModule(L.LightningModule):
 
     Args:
         skeleton: Skeleton of the clips (from the data).
-        num_classes: Number of classes C (from the data).
+        class_names: Names of the classes (from the data).
         num_future: Number of frames to predict (from the data).
         feature_scale: Factors [M, D] that convert differences of poses to radians or body sizes (from the
             data).
         preset: Size of the model: ``ntu``, ``mocap``, ``demo`` or ``realtime``.
         variant: Constructor arguments of the model that differ from the preset, such as
             ``{"actional": False}`` for a row of the paper's Table 1.
+        init_from: A trained model to fine-tune: a ``.ckpt`` file, a model folder, or a name on the hub
+            (:func:`~pyg_sybio.trained.load.load_trained`). The architecture is then the trained model's, and
+            ``preset`` is not used (:func:`~pyg_sybio.trained.fine_tuning.fine_tuned`).
+        freeze: Modules that fine-tuning does not change, such as ``"backbone"`` or ``["recognition_head"]``
+            (:func:`~pyg_sybio.trained.fine_tuning.fine_tuned`).
         alpha: Weight of recognition in the loss; the weight of prediction is ``1 - alpha``.
         label_smoothing: Fraction of each label that is spread over all classes. (default: ``0.0``, as in the
             paper)
@@ -91,11 +100,13 @@ class SybioModule(L.LightningModule):
     def __init__(
         self,
         skeleton: Skeleton,
-        num_classes: int,
+        class_names: Sequence[str],
         num_future: int,
         feature_scale: Tensor,
         preset: str = "ntu",
         variant: dict[str, Any] | None = None,
+        init_from: str | None = None,
+        freeze: list[str] | str | None = None,
         alpha: float = 0.9,
         label_smoothing: float = 0.0,
         distance: Literal["l1", "joint"] = "l1",
@@ -108,9 +119,28 @@ class SybioModule(L.LightningModule):
         checkpoint_activations: bool = False,
     ) -> None:
         super().__init__()
-        self.model = SybioGNN.from_preset(
-            preset, skeleton=skeleton, num_classes=num_classes, num_future=num_future, **(variant or {})
-        )
+        self.init_from = None if init_from is None else load_trained(init_from)
+        self.fine_tuned: FineTuned | None = None
+        if self.init_from is None:
+            if freeze:
+                raise ValueError(f"'freeze' is {freeze!r}, expected it only with 'init_from'")
+            self.model = SybioGNN.from_preset(
+                preset,
+                skeleton=skeleton,
+                num_classes=len(class_names),
+                num_future=num_future,
+                **(variant or {}),
+            )
+        else:
+            self.fine_tuned = fine_tuned(
+                self.init_from,
+                class_names=class_names,
+                skeleton=skeleton,
+                num_future=num_future,
+                freeze=[freeze] if isinstance(freeze, str) else freeze or (),
+                **(variant or {}),
+            )
+            self.model = self.fine_tuned.model
         self.model.checkpoint_activations = checkpoint_activations
         if dense_actional:
             use_dense_actional(self.model)
@@ -123,7 +153,7 @@ class SybioModule(L.LightningModule):
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         # Classes that occurred in training: recognition is only evaluated on these.
-        self.register_buffer("seen_classes", torch.zeros(num_classes, dtype=torch.bool))
+        self.register_buffer("seen_classes", torch.zeros(len(class_names), dtype=torch.bool))
         self._val_errors: dict[str, ErrorByHorizon] = {}
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
@@ -180,12 +210,19 @@ class SybioModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """Check before training that the model can be saved.
+        """Check before training that the model can be saved, and say what fine-tuning starts from.
 
         Raises:
             ValueError: If a transform of the data is not registered, so that no model file can name it.
         """
-        self.trained().document(digest="0" * 64)
+        document = self.trained().document(digest="0" * 64)
+        if self.init_from is not None and self.fine_tuned is not None:
+            lines = self.fine_tuned.summary()
+            old, new = self.init_from.preparation.to_document(), document["preparation"]
+            differing = [key for key in new if new[key] != old.get(key)]
+            if differing:
+                lines.append(f"the recordings are prepared in another way: {', '.join(differing)} differ")
+            rank_zero_only(print)("\n".join(f"fine-tuning: {line}" for line in lines), file=sys.stderr)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint belongs to this model, to resume its training.

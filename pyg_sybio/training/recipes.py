@@ -65,7 +65,7 @@ class RecipeCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link the data to the model, and add the options for bases and for resuming."""
-        for name in ("skeleton", "num_classes", "num_future", "feature_scale"):
+        for name in ("skeleton", "class_names", "num_future", "feature_scale"):
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
         parser.add_argument("--base", type=str | None, default=None, help="Recipe that this one is based on.")
         parser.add_argument(
@@ -74,6 +74,20 @@ class RecipeCLI(LightningCLI):
             default=None,
             help="Checkpoint to resume from; 'last' is the newest last.ckpt below trainer.default_root_dir.",
         )
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Trained model to fine-tune: a .ckpt file, a model folder, or a name on the hub.",
+        )
+        parser.add_argument(
+            "--freeze",
+            type=list[str] | str | None,
+            default=None,
+            help="Modules that fine-tuning does not change: backbone, or a list such as '[actional_graph]'.",
+        )
+        for name in ("init_from", "freeze"):
+            parser.link_arguments(name, f"model.{name}")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
         """Parse the settings; an error is one line that names the wrong key and similar existing ones."""

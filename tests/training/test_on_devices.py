@@ -37,7 +37,7 @@ def test_a_device_trains_and_the_cpu_reads_its_checkpoint(
         monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     module = SybioModule(
         data.skeleton,
-        data.num_classes,
+        data.class_names,
         data.num_future,
         data.feature_scale,
         preset="demo",

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from tiny_recipe import TINY, tiny
 
+from pyg_sybio.trained.load import load_trained
 from pyg_sybio.training.recipes import RecipeError, fit, prepare, recipe_names, recipe_path, settings
 
 
@@ -171,3 +173,34 @@ def test_a_recipe_overrides_its_base_and_an_override_overrides_both(tmp_path: Pa
     third.write_text("base: [\n")
     with pytest.raises(RecipeError, match=r"third\.yaml is not YAML"):
         prepare(str(third))
+
+
+def test_fine_tuning_from_a_trained_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = fit("synthetic", tiny(tmp_path / "first", steps=2))
+    checkpoint = Path(first.trainer.log_dir) / "checkpoints" / "last.ckpt"
+    recipe = tmp_path / "tune.yaml"
+    recipe.write_text(f"base: synthetic\ninit_from: {checkpoint}\nfreeze: backbone\n")
+    second = fit(str(recipe), [*tiny(tmp_path / "second", steps=2), "--model.preset=ntu"])
+
+    shown = capsys.readouterr().err
+    total = len(first.model.model.state_dict())
+    assert f"fine-tuning: {total} of {total} tensors are taken from the trained model" in shown
+    assert "recordings are prepared in another way" not in shown
+    old, new = first.model.model.state_dict(), second.model.model.state_dict()
+    changed = [name for name, weight in new.items() if not torch.equal(weight, old[name])]
+    assert changed
+    assert all("_head." in name for name in changed)
+
+    saved = load_trained(Path(second.trainer.log_dir) / "checkpoints" / "last.ckpt")
+    torch.testing.assert_close(saved.model.state_dict(), new)
+    # A fine-tuning is resumed with its frozen modules.
+    resumed = fit(
+        str(recipe), [*tiny(tmp_path / "second", steps=3), "--ckpt_path=last", "--trainer.max_epochs=9"]
+    )
+    backbone, kept = first.model.model.joint_network.backbone, resumed.model.model.joint_network.backbone
+    torch.testing.assert_close(kept.state_dict(), backbone.state_dict())
+
+
+def test_freezing_without_a_trained_model_is_an_error() -> None:
+    with pytest.raises(ValueError, match="'freeze' is 'backbone', expected it only with 'init_from'"):
+        prepare("synthetic", [*TINY, "--freeze=backbone"])
