@@ -34,7 +34,7 @@ def mutations(content: bytes, *, seed: int = 0, count: int = 200, text: bool = T
 
     Args:
         content: The intact file.
-        seed: Seed of the places that are damaged.
+        seed: Random seed of the damaged positions.
         count: Number of versions.
         text: Whether the file is text, so that lines and numbers can be damaged too.
     """
@@ -64,7 +64,7 @@ def assert_safe(
     *,
     right: Callable[[bytes], list[Motion] | None],
 ) -> int:
-    """Assert that each damaged file is refused by name, or read correctly according to a second parse.
+    """Assert that each damaged file raises an error with its name, or is read as by a second parser.
 
     Args:
         read: The reader.

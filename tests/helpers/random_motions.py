@@ -19,8 +19,9 @@ def random_motion(
 ) -> Motion:
     """Persons in slow random walks, each with larger steps than the previous one.
 
-    If `missing` is positive, single joints are missing, one joint of the first person in all frames, and all
-    joints in two frames at the start, in the middle and at the end; the second person appears even later.
+    If `missing` is positive, random joints are missing. One joint of the first person is missing in all
+    frames, and all joints are missing in two frames at the start, in the middle and at the end. The second
+    person appears even later.
     """
     if isinstance(skeleton, str):
         skeleton = load_skeleton(skeleton)

@@ -1,4 +1,4 @@
-"""The same persons in successive frames, found with loops over pairs of people."""
+"""Matching of persons between successive frames, with loops over pairs of people."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ def seen(point: np.ndarray) -> bool:
 
 
 def same_persons(frames: Sequence[Sequence[np.ndarray]]) -> list[list[int]]:
-    """The person of each entry `[M, 3]` (x, y, score) of each frame, the nearest people first."""
+    """Return the person index of each entry `[M, 3]` (x, y, score) of each frame; nearest pairs are matched
+    first."""
     most = max(map(len, frames), default=0)
     if most <= 1:
         return [[0] * len(frame) for frame in frames]

@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
     "head_channels": 8,
     "actional_channels": 8,
     "actional_frames": 6,
-    "dropout": 0.0,  # training gives the same numbers twice
+    "dropout": 0.0,  # training is deterministic
 }
 
 

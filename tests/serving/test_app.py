@@ -192,7 +192,9 @@ def test_a_binary_message_closes_the_connection(client: TestClient) -> None:
         assert end_of(socket)[::2] == ("a binary message, expected text",) * 2
 
 
-def test_flooding_closes_only_its_own_connection(streams: Streams, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_flooding_client_only_loses_its_own_connection(
+    streams: Streams, caplog: pytest.LogCaptureFixture
+) -> None:
     with (
         TestClient(create_app(streams, limits=Limits(rate=5))) as client,
         client.websocket_connect("/ws/poses") as other,
@@ -224,7 +226,7 @@ def test_the_number_of_connections_is_limited(streams: Streams, path: str, kind:
             with client.websocket_connect(path) as second:
                 error, code, _ = end_of(second)
                 assert (error, code) == (f"too many {kind}: the limit is 1", 4503)
-        # A connection is available again.
+        # Once the first client has left, another one can connect.
         wait_for(lambda: client.get("/health").json()[kind] == 0)
         with client.websocket_connect(path) as third:
             assert third.receive_json()["type"] == "hello"
@@ -302,7 +304,7 @@ def test_a_viewer_sees_the_frames_of_a_producer(client: TestClient) -> None:
         assert receive(viewer, "sources")["sources"] == []
 
 
-def test_frames_without_persons_keep_their_time(client: TestClient) -> None:
+def test_frames_without_persons_keep_their_timestamp(client: TestClient) -> None:
     with client.websocket_connect("/ws/poses") as producer, client.websocket_connect("/ws/view") as viewer:
         producer.receive_json()
         while not (sources := receive(viewer, "sources")["sources"]):
@@ -406,7 +408,7 @@ def test_joints_that_were_not_recorded_are_not_drawn(streams: Streams) -> None:
         assert [joint for joint, place in enumerate(person["joints"]) if place is None] == [5]
 
 
-def test_an_invalid_recording_ends_and_the_others_continue(
+def test_an_invalid_recording_ends_and_other_recordings_continue(
     streams: Streams, caplog: pytest.LogCaptureFixture
 ) -> None:
     motion = made_up_recording(frames=3)

@@ -42,7 +42,7 @@ def sources_of(text: str) -> list[dict[str, object]]:
 
 
 @in_event_loop
-async def test_a_slow_viewer_gets_the_newest_frame_and_delays_no_other() -> None:
+async def test_a_slow_viewer_gets_the_newest_frame_and_does_not_delay_others() -> None:
     viewer = Viewer()
     for number in range(1000):
         viewer.offer("frame", f"frame {number}")

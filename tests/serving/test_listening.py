@@ -108,7 +108,7 @@ def test_the_number_of_connections_is_limited(streams: Streams) -> None:
         assert half_open[0].recv(15) == b"HTTP/1.1 200 OK"
 
 
-def test_a_client_that_does_not_read_slows_no_other(streams: Streams) -> None:
+def test_a_client_that_does_not_read_does_not_slow_other_clients(streams: Streams) -> None:
     app = create_app(streams)
     service = app.state.service
 
@@ -135,7 +135,7 @@ def test_a_client_that_does_not_read_slows_no_other(streams: Streams) -> None:
                     await asyncio.sleep(0.01)
                 (deaf,) = new
                 step, crowd = 0, tuple(range(16))
-                # Until all buffers between the server and the client that does not read are full.
+                # Send until all buffers between the server and the client that does not read are full.
                 while not deaf.skipped:
                     step += 1
                     assert step < 2000

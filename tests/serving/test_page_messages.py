@@ -39,7 +39,7 @@ def test_a_frame_has_a_few_rounded_poses_of_the_forecast() -> None:
     assert np.array(message["people"][0]["joints"]) == pytest.approx(poses[3], abs=6e-5)
 
 
-def test_a_frame_of_a_model_with_one_task() -> None:
+def test_a_frame_has_no_values_of_a_disabled_task() -> None:
     poses = {0: made_up_pose()}
     (output,) = Streams()().update_many(poses).values()
     bare = replace(output, probabilities=None, label=None, future=None)
@@ -57,7 +57,7 @@ def test_rotations_are_not_drawn() -> None:
     assert message["people"][0]["label"] == output.label
 
 
-def test_a_frame_without_persons_keeps_its_time() -> None:
+def test_a_frame_without_persons_keeps_the_last_timestamp() -> None:
     frames = PageFrames("0", SKELETON)
     poses = {0: made_up_pose()}
     frames.frame_message(poses, Streams()().update_many(poses, timestamp=3.5))

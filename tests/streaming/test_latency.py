@@ -3,7 +3,7 @@
 from pyg_sybio.streaming.latency import RecentTimes
 
 
-def test_percentiles_of_the_last_times() -> None:
+def test_percentiles_only_use_the_latest_durations() -> None:
     times = RecentTimes(length=101)
     assert times.percentiles() is None
     for value in [9.0] * 50 + [step / 1000 for step in range(101)]:

@@ -247,7 +247,7 @@ def test_probabilities_that_are_nan_are_an_error() -> None:
         result_message({3: output})
 
 
-def test_an_error_is_one_line() -> None:
+def test_an_error_message_is_a_single_line() -> None:
     assert error_message(ValueError("not\n  this")) == {"type": "error", "message": "not this"}
     assert error_message("no\x07") == {"type": "error", "message": "no?"}
     assert error_message("x" * 301)["message"] == "x" * 297 + "..."

@@ -94,7 +94,7 @@ def test_scores_are_used_as_confidence() -> None:
     torch.testing.assert_close(answers[0][0, :, 5, 2], scores[:, 5].float())
 
 
-def test_no_persons_give_no_results() -> None:
+def test_an_update_without_persons_has_no_results() -> None:
     checkpoint = small_checkpoint(preprocess=[CENTER, ALIGN], fill=[FILL])
     stream = checkpoint.stream(enough=0.0)
     nobody = torch.full((25, 3), math.nan)

@@ -1,4 +1,5 @@
-"""A stream gives the results of the model for the same frames, however they arrive."""
+"""A stream gives the results of the model for the same frames, in whatever order and at whatever rate they
+come."""
 
 import math
 from pathlib import Path
@@ -27,7 +28,7 @@ FILL = {"class_path": "pyg_sybio.data.transforms.FillMissing"}
 # Streaming equals offline ---------------------------------------------------------------------------------
 
 
-def test_a_full_window_is_one_call_of_the_model() -> None:
+def test_results_of_a_full_window_equal_the_model() -> None:
     model, poses = small_model(), walk(40)
     stream = model.stream(fps=25, num_observed=12, class_names=["a", "b", "c"])
     for frame, pose in enumerate(poses):
@@ -44,7 +45,7 @@ def test_a_full_window_is_one_call_of_the_model() -> None:
             assert out.latency > 0
     assert out.future is not None and out.probabilities is not None
     for given in (out.future, out.probabilities):
-        given += 1  # the caller may change the result
+        given += 1  # callers may modify results
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_frames_before_the_window_have_no_effect() -> None:
     torch.testing.assert_close(after.probabilities, alone.probabilities, rtol=0, atol=1e-6)
 
 
-def test_without_filling_short_windows_stay_short() -> None:
+def test_without_padding_short_windows_stay_short() -> None:
     checkpoint = small_checkpoint("SyntheticMotions")
     stream, poses = checkpoint.stream(), walk(9)
     for frame, pose in enumerate(poses):

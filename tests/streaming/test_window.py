@@ -24,7 +24,7 @@ def test_poses_at_a_high_rate_take_bounded_memory() -> None:
         assert track.newest == time
         assert len(track) <= 32
     assert track.times.base is memory
-    assert np.all(np.diff(track.times)[:-1] > 0.99 / 120)  # only the newest may be closer
+    assert np.all(np.diff(track.times)[:-1] > 0.99 / 120)  # only the newest pose may be closer
     assert track.times[-1] - track.times[0] >= 5 / 30  # the whole window
 
 
@@ -37,7 +37,7 @@ def test_the_window_ends_with_the_newest_pose() -> None:
     assert len(track) == 0
 
 
-def test_a_window_is_interpolated_and_needs_both_poses() -> None:
+def test_an_interpolated_joint_is_present_if_both_poses_have_it() -> None:
     first, second = track_of(np.arange(4) / 30), track_of(np.arange(4) / 30 + 10)
     first.append(5 / 30, np.full((25, 3), 5 / 30), np.arange(25) != 3)
     second.append(10 + 5 / 30, np.full((25, 3), 10 + 5 / 30), np.ones(25, dtype=bool))

@@ -169,7 +169,7 @@ def test_values_that_do_not_fit_the_model_are_refused(
         Trained.from_document(rotations.model, document)
 
 
-def test_the_schema_has_the_names_and_numbers_of_the_package() -> None:
+def test_the_schema_has_the_same_names_and_bounds_as_the_package() -> None:
     schema = read_json(Path(document_module.__file__).with_suffix(".schema.json"))
     jsonschema.Draft202012Validator.check_schema(schema)
     definitions = schema["$defs"]
@@ -203,7 +203,7 @@ class Mine(MotionTransform):
         return motion
 
 
-def test_a_user_transform_is_saved_once_registered() -> None:
+def test_a_transform_of_the_user_is_saved_if_it_is_registered() -> None:
     trained = small_checkpoint()
     own = replace(trained, preparation=replace(trained.preparation, preprocess=(Mine(size=3),)))
     with pytest.raises(ValueError, match=r"\.Mine is not registered, so no model file can name it"):

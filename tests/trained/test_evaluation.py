@@ -54,9 +54,7 @@ def report(model: SybioGNN, clips: SyntheticMotions) -> Report:
     return evaluate(model, clips, batch_size=7)
 
 
-def test_with_mirror_images_the_result_is_the_mean_and_symmetric(
-    model: SybioGNN, clips: SyntheticMotions
-) -> None:
+def test_with_mirror_images_results_are_means_and_symmetric(model: SybioGNN, clips: SyntheticMotions) -> None:
     joints = clips.skeleton.joints
     other_side = {"left": "right", "right": "left"}
     image_of = [
@@ -87,7 +85,7 @@ def test_with_mirror_images_the_result_is_the_mean_and_symmetric(
         torch.testing.assert_close(means.float(), 1000 * distance.mean(0))
 
 
-def test_mirror_images_follow_the_data_set(model: SybioGNN, clips: SyntheticMotions) -> None:
+def test_mirror_images_need_a_data_set_that_supports_them(model: SybioGNN, clips: SyntheticMotions) -> None:
     class Unmirrored(torch.utils.data.Dataset):
         skeleton, class_names = clips.skeleton, clips.class_names
 
@@ -97,7 +95,7 @@ def test_mirror_images_follow_the_data_set(model: SybioGNN, clips: SyntheticMoti
         answers(model, clips, views=Views(mirror="w"))
 
 
-def test_horizon_frames() -> None:
+def test_horizons_are_converted_to_the_nearest_frames() -> None:
     # Frame 0 is the first predicted frame: 40 ms after the last observed one, at 25 Hz.
     assert horizon_frames(25.0, 25) == {80: 1, 160: 3, 320: 7, 400: 9, 560: 13, 1000: 24}
     assert list(horizon_frames(25.0, 10)) == [80, 160, 320, 400]
@@ -136,7 +134,9 @@ def test_motion_errors_equal_the_means_over_single_clips(
     torch.testing.assert_close(torch.tensor(mean_of_classes["ratio"]), ratio, rtol=1e-4, atol=1e-4)
 
 
-def test_recognition_counts_clips(model: SybioGNN, clips: SyntheticMotions, report: Report) -> None:
+def test_top_k_accuracy_equals_a_count_of_clips(
+    model: SybioGNN, clips: SyntheticMotions, report: Report
+) -> None:
     hits = {1: 0, 5: 0}
     for clip in clips:
         with torch.no_grad():
@@ -149,7 +149,9 @@ def test_recognition_counts_clips(model: SybioGNN, clips: SyntheticMotions, repo
     assert recognition["top5"] == pytest.approx(hits[5] / len(clips))
 
 
-def test_recall_and_confusion_count_clips(model: SybioGNN, clips: SyntheticMotions, report: Report) -> None:
+def test_recall_confusion_and_calibration_equal_counts_of_clips(
+    model: SybioGNN, clips: SyntheticMotions, report: Report
+) -> None:
     taken: dict[str, list[str]] = {}
     probabilities = []
     for clip in clips:
@@ -162,7 +164,7 @@ def test_recall_and_confusion_count_clips(model: SybioGNN, clips: SyntheticMotio
     recall = {name: guesses.count(name) / len(guesses) for name, guesses in taken.items()}
     assert recognition["recall"] == pytest.approx(recall)
     assert recognition["mean_class_accuracy"] == pytest.approx(sum(recall.values()) / len(recall))
-    gaps = [0.0] * 15  # per bin: the sum of correct minus confidence
+    gaps = [0.0] * 15  # sum of correct minus confidence per bin
     for confidence, right in probabilities:
         gaps[math.ceil(15 * confidence) - 1] += (right - confidence) / len(clips)
     assert recognition["ece"] == pytest.approx(sum(map(abs, gaps)), rel=1e-5)
@@ -200,7 +202,7 @@ def test_random_numbers_depend_on_the_index_of_the_clip(model: SybioGNN) -> None
     torch.testing.assert_close(first.logits[3], third, rtol=1e-4, atol=1e-5)
 
 
-def test_classes_not_in_training_do_not_count_for_recognition(
+def test_recognition_ignores_classes_without_training_clips(
     model: SybioGNN, clips: SyntheticMotions, report: Report
 ) -> None:
     seen = torch.arange(12) != 2
@@ -212,7 +214,9 @@ def test_classes_not_in_training_do_not_count_for_recognition(
     )
 
 
-def test_actions_restrict_clips_and_means(model: SybioGNN, clips: SyntheticMotions, report: Report) -> None:
+def test_actions_select_the_classes_of_the_report(
+    model: SybioGNN, clips: SyntheticMotions, report: Report
+) -> None:
     names = clips.class_names[3:5]
     restricted = evaluate(model, clips, actions=names)
     errors, full = restricted["motion"]["mpjpe_mm"], report["motion"]["mpjpe_mm"]
@@ -246,7 +250,7 @@ def test_a_disabled_task_is_left_out_of_the_report(left_out: str, clips: Synthet
     assert format_report(report)
 
 
-def test_each_person_counts_with_the_class_of_its_clip(model: SybioGNN, clips: SyntheticMotions) -> None:
+def test_each_person_has_the_class_of_its_clip(model: SybioGNN, clips: SyntheticMotions) -> None:
     pair = Data(
         x=torch.cat([clips[0].x, clips[1].x]),
         future=torch.cat([clips[0].future, clips[1].future]),
@@ -333,7 +337,7 @@ def alive(model: SybioGNN, clips: SyntheticMotions) -> SybioGNN:
     return alive.eval()
 
 
-# The graphs are those of the whole clips, which are not mirrored.
+# Liveness is computed from the graphs of whole clips without mirror images.
 @pytest.mark.parametrize("views", [Views(), Views(mirror="x")])
 def test_the_liveness_is_the_mean_over_single_clips(
     alive: SybioGNN, clips: SyntheticMotions, views: Views

@@ -68,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_round_trip(server: Hub, folder: Path) -> None:
+def test_a_pulled_model_equals_the_pushed_model(server: Hub, folder: Path) -> None:
     assert hub.push_to_hub(folder, "anna/walks", private=True, token="t") == "https://hub/anna/walks/commit/1"
     assert server.said == [("token", "t"), ("private", True), ("message", "Share a model")]
     pulled = hub.pull("anna/walks", revision="v1")

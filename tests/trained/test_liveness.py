@@ -37,7 +37,7 @@ def entropy_of(graph: Tensor) -> float:
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3)])
-def test_distance_and_entropy_equal_the_loops(shape: tuple[int, ...]) -> None:
+def test_distance_and_entropy_equal_loops_over_rows(shape: tuple[int, ...]) -> None:
     graphs = random_graphs(*shape)
     assert row_distances(graphs).shape == row_entropies(graphs).shape == shape
     for graph, distance, entropy in zip(
@@ -47,7 +47,7 @@ def test_distance_and_entropy_equal_the_loops(shape: tuple[int, ...]) -> None:
         assert float(entropy) == pytest.approx(entropy_of(graph), abs=1e-12)
 
 
-def test_known_graphs() -> None:
+def test_distance_and_entropy_of_known_graphs_are_exact() -> None:
     uniform = torch.full((5, 5), 0.2)
     identity = torch.eye(5)  # each joint receives only from itself
     one_sender = torch.zeros(5, 5)
@@ -63,7 +63,7 @@ def test_known_graphs() -> None:
         assert float(row_entropies(graph)) == pytest.approx(entropy, abs=1e-6)
 
 
-def test_the_mean_is_over_present_persons_of_all_batches() -> None:
+def test_the_mean_includes_the_present_persons_of_all_batches() -> None:
     clips, persons = random_graphs(3), random_graphs(2, 2)
     persons[1, 0] = 0  # absent
     mean = MeanLiveness()
@@ -75,12 +75,12 @@ def test_the_mean_is_over_present_persons_of_all_batches() -> None:
     assert mean.value.entropy == pytest.approx(sum(map(entropy_of, counted)) / 6, rel=1e-5)
 
 
-def test_graphs_are_dead_below_the_bound() -> None:
+def test_graphs_are_dead_if_the_row_distance_is_below_the_bound() -> None:
     assert Liveness(DEAD / 2, 0.5).is_dead
     assert not Liveness(DEAD, 1.0).is_dead
 
 
-def test_graphs_by_network() -> None:
+def test_graphs_are_returned_by_network() -> None:
     joints, bones = random_graphs(1), random_graphs(1)
 
     def output(actional: Tensor | None, bone_actional: Tensor | None) -> SybioOutput:
@@ -94,11 +94,11 @@ def test_graphs_by_network() -> None:
 
 @pytest.mark.parametrize("folded", [False, True])
 @torch.no_grad()
-def test_with_uniform_graphs_only_the_graphs_differ(folded: bool) -> None:
+def test_with_uniform_graphs_equals_a_model_with_constant_graphs(folded: bool) -> None:
     model, x = build().double(), motion(3, 2, T).double()
     x[1, 1] = 0
     for network in (model.joint_network, model.bone_network):
-        network.actional_graph.scale = 100.0  # so that the graphs matter
+        network.actional_graph.scale = 100.0  # so that outputs depend on the graphs
     before = model(x)
     uniform = with_uniform_graphs(model.folded() if folded else model)
     out = uniform(x)
@@ -106,7 +106,7 @@ def test_with_uniform_graphs_only_the_graphs_differ(folded: bool) -> None:
     present[1, 1] = 0
     close(out.actional, present.expand(3, 2, M, M) / M, 1e-12)
     close(out.bone_actional, present.expand(3, 2, B, B) / B, 1e-12)
-    # Independently: the modules return 1/M for any input.
+    # Independent computation: the modules are replaced by functions that return 1/M.
     model.joint_network.actional_graph.forward = lambda x: x.new_full((len(x), M, M), 1 / M)
     model.bone_network.actional_graph.forward = lambda x: x.new_full((len(x), B, B), 1 / B)
     expected = model(x)
@@ -124,7 +124,9 @@ def test_a_copy_with_uniform_graphs_leaves_the_model_unchanged() -> None:
 
 
 @pytest.mark.parametrize("overrides", [{"bones": False}, {"joints": False}, {"actional": False}], ids=str)
-def test_models_without_a_network_or_without_graphs(overrides: dict[str, bool]) -> None:
+def test_models_without_a_network_or_without_graphs_can_get_uniform_graphs(
+    overrides: dict[str, bool],
+) -> None:
     out = with_uniform_graphs(build(**overrides))(motion(2, T))
     for graphs in actional_of(out).values():
         assert not row_distances(graphs).any()

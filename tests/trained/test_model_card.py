@@ -16,7 +16,7 @@ def trained() -> Trained:
 
 
 def report(**changes: Any) -> dict[str, Any]:
-    """A part of the report of `sybio evaluate`."""
+    """Some entries of a report of `sybio evaluate`."""
     row = {"model": [1.0, 2.0], "zero_velocity": [2.0, None], "ratio": [0.5, None]}
     recognition = {"clips": 9, "classes": ["a", "b"], "top1": 0.75, "mean_class_accuracy": 0.5}
     recognition["recall"] = {"a": 1.0, "b": 0.25}
@@ -37,7 +37,7 @@ def card_of(folder: Path) -> ModelCard:
     return ModelCard.load(folder / "README.md")
 
 
-def test_the_card_has_the_report(tmp_path: Path) -> None:
+def test_the_card_contains_the_values_of_the_report(tmp_path: Path) -> None:
     trained().save(tmp_path / "walks", report=report(), title='Walks: "a" | b')
     card = card_of(tmp_path / "walks")
     assert card.data.library_name == "pyg_sybio"

@@ -39,7 +39,7 @@ def check(trained: Trained, kind: str, recording: str = "recording.npz") -> None
 def test_an_old_model_of_a_motion_folder_predicts_the_same(file: str) -> None:
     trained = load_trained(OLD / "motion_folder" / file)
     check(trained, "motion_folder")
-    assert trained.views.count == 4  # mirror images and parts
+    assert trained.views.count == 4  # the clip, a part, and their mirror images
     assert (trained.training["dataset"], trained.training["folder"]) == ("MotionFolder", "")
     assert trained.training["settings"]["hold_out"] == {"subject": ["2"]}
     assert not {"pattern", "skeleton", "labels"} & set(trained.training["settings"])
@@ -62,7 +62,7 @@ def test_saving_an_old_model_converts_it(tmp_path: Path) -> None:
     check(load_trained(tmp_path / "new"), "motion_folder")
 
 
-def test_exponential_maps_shared_with_their_statistics() -> None:
+def test_an_old_folder_of_exponential_maps_predicts_the_same() -> None:
     check(load_trained(OLD / "exponential_maps" / "shared"), "exponential_maps", "new.txt")
 
 
@@ -112,7 +112,7 @@ Edit = Callable[[dict[str, Any]], Any]
         (lambda d: d.update(looks={"parts": [[0.5, 0.1]]}), "'part' is .*expected two fractions"),
     ],
 )
-def test_values_refused_in_old_files(edit: Edit, message: str, tmp_path: Path) -> None:
+def test_invalid_values_in_old_files_are_refused(edit: Edit, message: str, tmp_path: Path) -> None:
     shutil.copytree(OLD / "motion_folder" / "shared", tmp_path / "old")
     path = tmp_path / "old" / "data.json"
     document = json.loads(path.read_text())
@@ -123,7 +123,7 @@ def test_values_refused_in_old_files(edit: Edit, message: str, tmp_path: Path) -
     assert str(tmp_path / "old") in str(error.value)
 
 
-def test_the_folder_of_the_training_is_ignored(tmp_path: Path) -> None:
+def test_only_a_plain_folder_name_is_read_from_old_files(tmp_path: Path) -> None:
     content = torch.load(OLD / "motion_folder" / "last.ckpt", weights_only=True)
     assert content["data"]["root"]
     for folder, kept in (("../x", ""), ("a/b", ""), ("ucla", "ucla")):

@@ -53,14 +53,14 @@ def test_an_exported_model_has_the_attributes_of_the_original(single: tuple[Onnx
 
 @pytest.mark.parametrize("kind", ["joints alone", "persons"])
 @pytest.mark.parametrize("shape", [(1, 30), (7, 50), (1, 1, 40), (3, 1, 64)])
-def test_clips_of_one_person_equal_pytorch(kind: str, shape: tuple[int, ...]) -> None:
+def test_outputs_for_clips_of_one_person_equal_pytorch(kind: str, shape: tuple[int, ...]) -> None:
     model, content, _ = onnx_file(kind)
     x = torch.randn(*shape, model.skeleton.num_joints, model.in_channels)
     with torch.no_grad():
         assert_same(OnnxModel(content)(x), model(x))
 
 
-def test_clips_of_several_persons_equal_pytorch(several: tuple[OnnxFile, OnnxModel]) -> None:
+def test_outputs_for_clips_of_several_persons_equal_pytorch(several: tuple[OnnxFile, OnnxModel]) -> None:
     (model, _, _), exported = several
     x = torch.randn(3, 2, 30, 26, 3)
     x[1, 1] = 0
@@ -71,7 +71,7 @@ def test_clips_of_several_persons_equal_pytorch(several: tuple[OnnxFile, OnnxMod
         assert_same(exported(x, everyone), model(x, everyone))
 
 
-def test_a_batch_of_graphs_equals_pytorch(
+def test_outputs_for_a_batch_of_graphs_equal_pytorch(
     single: tuple[OnnxFile, OnnxModel], several: tuple[OnnxFile, OnnxModel]
 ) -> None:
     for (model, _, _), exported in (single, several):
@@ -82,12 +82,12 @@ def test_a_batch_of_graphs_equals_pytorch(
             assert_same(exported(batch), model(batch))
 
 
-def test_double_precision_is_rounded(single: tuple[OnnxFile, OnnxModel]) -> None:
+def test_inputs_in_double_precision_are_rounded(single: tuple[OnnxFile, OnnxModel]) -> None:
     x = torch.randn(2, 30, 15, 2)
     torch.testing.assert_close(single[1](x.double()).future, single[1](x).future, atol=0, rtol=0)
 
 
-def test_fewer_future_frames(single: tuple[OnnxFile, OnnxModel]) -> None:
+def test_fewer_future_frames_can_be_requested(single: tuple[OnnxFile, OnnxModel]) -> None:
     (model, _, _), exported = single
     x = torch.randn(2, 30, 15, 2)
     with torch.no_grad():
@@ -214,7 +214,7 @@ def test_a_truncated_file_is_refused(share: float, tmp_path: Path) -> None:
 def test_weights_in_another_file_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     proto = onnx.load_model_from_string(onnx_file("joints alone").content)
     onnx.save(proto, str(tmp_path / "their.onnx"), save_as_external_data=True, location="w", size_threshold=0)
-    monkeypatch.chdir(tmp_path)  # the folder of the other file
+    monkeypatch.chdir(tmp_path)  # where the file of the weights is
     with pytest.raises(ValueError, match=r"their\.onnx: the numbers of '.*' are in another file"):
         OnnxModel.load("their.onnx")
 

@@ -127,14 +127,14 @@ def test_a_recording_has_the_same_views_as_clips_in_evaluation(num_persons: int,
     assert single.ranked() != asked.ranked()
 
 
-def test_data_sets_without_parts_have_no_views_of_parts() -> None:
+def test_a_part_of_a_clip_without_padding_is_refused() -> None:
     preparation = Preparation(NTU, num_observed=5, frame_rate=30.0, padding=None)
     assert preparation(_walk(9)).observed.num_frames == 5
-    with pytest.raises(ValueError, match=r"'part' is \(0\.5, 1\.0\), but the clips of this model's data set"):
+    with pytest.raises(ValueError, match=r"'part' is \(0\.5, 1\.0\), but clips that are not padded"):
         preparation(_walk(9), part=Part(0.5, 1.0))
 
 
-def test_centred_in_each_frame_the_future_stays_where_the_last_frame_was(tmp_path: Path) -> None:
+def test_with_centring_per_frame_the_future_stays_at_the_last_position(tmp_path: Path) -> None:
     motion = _walk(30)
     write_motion(motion, tmp_path / "a.npz")
     prepared = _trained(preprocess=EACH).predict(tmp_path / "a.npz").prepared
@@ -159,7 +159,7 @@ def test_the_future_is_converted_back_in_any_precision(dtype: torch.dtype, tmp_p
     assert (future - expected).abs().max() < 1e-4
 
 
-def test_another_frame_rate_is_resampled_from_the_end(tmp_path: Path) -> None:
+def test_another_frame_rate_is_resampled_back_from_the_last_frame(tmp_path: Path) -> None:
     motion = _walk(50).replace(frame_rate=60.0)
     write_motion(motion, tmp_path / "a.npz")
     prediction = _trained().predict(tmp_path / "a.npz")
@@ -253,7 +253,7 @@ def test_joints_of_a_motion_are_found_by_their_names() -> None:
     assert torch.equal(found.future, trained.predict(motion).future)
 
 
-def test_motions_of_a_file_with_several_are_read_by_index(tmp_path: Path) -> None:
+def test_one_of_several_motions_in_a_file_is_read_by_index(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 9, 150)).astype(np.float32), np.eye(3, dtype=np.float32)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=y[:2], x_test=x, y_test=y[:2])
     with pytest.raises(ValueError, match=r"a.npz contains several motions, expected one"):

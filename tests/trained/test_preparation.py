@@ -103,7 +103,7 @@ def test_resampling_starts_from_the_last_frame() -> None:
     assert notice == "does not contain its frame rate: taken to be 15 Hz, as in training"
 
 
-def test_steps_of_compositions() -> None:
+def test_steps_of_nested_compositions_are_listed_in_order() -> None:
     from torch_geometric.transforms import Compose
 
     one, two, three = Center(), Mirror(axis="x"), AlignView()

@@ -140,7 +140,7 @@ def tensor(first: Any, size: Any, stride: Any, stored: bytes | None = None) -> b
 NUMBERS = {"0": torch.arange(4.0).numpy().tobytes()}
 
 
-def test_the_handmade_tensor_is_valid(tmp_path: Path) -> None:
+def test_a_handmade_file_of_a_tensor_is_read(tmp_path: Path) -> None:
     write(tmp_path / "file.ckpt", tensor(1, (3,), (1,)), storages=NUMBERS)
     assert read_torch_file(tmp_path / "file.ckpt").tolist() == [1, 2, 3]
 
@@ -179,7 +179,9 @@ def test_the_handmade_tensor_is_valid(tmp_path: Path) -> None:
         (b"", "the file has only 0 more"),
     ],
 )
-def test_hostile_pickles_are_refused_without_memory(tmp_path: Path, content: bytes, message: str) -> None:
+def test_hostile_pickles_are_refused_without_large_allocations(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     write(tmp_path / "file.ckpt", content, storages=NUMBERS)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
@@ -209,7 +211,7 @@ def twice(path: Path) -> None:
 
 
 def overlapping(path: Path) -> None:
-    """Two entries of the directory at the same offset."""
+    """An archive whose directory has two entries at the same offset."""
     write(path, b"\x80\x02N.", storages={"0": bytes(2**16), "1": bytes(2**16)})
     with zipfile.ZipFile(path, "a") as archive:
         archive.getinfo("archive/data/1").header_offset = archive.getinfo("archive/data/0").header_offset

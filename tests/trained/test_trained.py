@@ -149,7 +149,7 @@ def test_every_route_gives_the_same_numbers(
     from pyg_sybio.cli.main import main
     from pyg_sybio.visualization.model_forecast import forecast_file
 
-    # With a single block, because exporting it takes less time.
+    # The models have a single block, which takes less time to export.
     model, of_rotations = (
         small_model(skeleton, channels=[8], strides=[2], fusions=[], bones=False) for skeleton in (NTU, USED)
     )
@@ -176,7 +176,7 @@ def test_every_route_gives_the_same_numbers(
             future.float(), expected.future_motion.poses.float()[: len(future)], rtol=0, atol=1e-5
         )
 
-    # A file and a folder, with the checkpoint, the model folder and the ONNX file.
+    # Predict a file and a folder, each with the checkpoint, the model folder and the ONNX file.
     folder, onnx = tmp_path / "model", tmp_path / "model.onnx"
     assert main(["export", "pretrained", str(checkpoint), "--output", str(folder)]) == 0
     if exported:
@@ -190,7 +190,7 @@ def test_every_route_gives_the_same_numbers(
                 check(torch.from_numpy(arrays["probabilities"]), read_motion(written).poses)
         shutil.rmtree(output)
 
-    # The model card's example.
+    # Run the example of the model card.
     card = (folder / "README.md").read_text()
     example = card.split("```python\n")[1].split("```")[0]
     example = example.replace("FOLDER", str(folder)).replace("FILE", str(recording))
@@ -199,7 +199,7 @@ def test_every_route_gives_the_same_numbers(
     assert str(names["prediction"].ranked()[:3]) in capsys.readouterr().out
     check(names["prediction"].probabilities, names["prediction"].future_motion.poses)
 
-    # The figure, whose recording continues after the observed frames.
+    # Predict as for the figure of a forecast, from a recording that continues after the observed frames.
     recorded = trained.read(recording)
     last = recorded.poses[:, -1:].expand(-1, 40, -1, -1)
     longer = recorded.replace(
@@ -220,7 +220,7 @@ def test_every_route_gives_the_same_numbers(
     )
     assert forecast.remarks[-1] == f"recognised as {expected.label} ({expected.ranked()[0][1]:.0%})"
 
-    # The stream, which has one view and only sees its window.
+    # Predict with a stream, which has one view and only sees its window.
     window = step * (OBSERVED - 1) + 1
     single = trained.predict(recorded.frames(slice(-window, None)), one_view=True)
     stream = load_trained(folder).stream(fps=recorded.frame_rate)
@@ -262,7 +262,7 @@ def test_inference_does_not_need_lightning_torchmetrics_or_jsonargparse(tmp_path
 # Evaluation -----------------------------------------------------------------------------------------------
 
 
-def test_evaluates_on_the_data_of_its_training() -> None:
+def test_a_model_is_evaluated_on_the_data_set_of_its_training() -> None:
     made = SyntheticMotions(num_clips=12, num_observed=20, num_future=5)
     settings = {"num_clips": 12, "num_observed": 20, "num_future": 5}
     model_of_twelve = small_checkpoint("SyntheticMotions", class_names=made.class_names, **settings)

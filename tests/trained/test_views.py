@@ -58,7 +58,7 @@ def test_recognition_averages_all_views_and_the_forecast_only_views_of_whole_cli
     means, errors = [], []
     for clip in poses:
         observed = clip[:, :-4]
-        count = observed.size(1)  # 8, 16 and 12: all divisible by four
+        count = observed.size(1)  # 8, 16 or 12 frames, divisible by four
         shown = [observed, observed[:, : 3 * count // 4], observed[:, count // 4 :]]
         shown += [each[:, :, other_side] * signs for each in shown]
         outs = [said_of(model, each) for each in shown]
@@ -118,7 +118,7 @@ def test_a_model_with_one_task_also_has_views(clips: MotionDataset) -> None:
         assert bool(found.errors) == (left_out == "recognition")
 
 
-def test_one_view_is_the_model_itself(model: SybioGNN, clips: MotionDataset) -> None:
+def test_a_single_view_gives_the_output_of_the_model(model: SybioGNN, clips: MotionDataset) -> None:
     batch = Batch.from_data_list(list(clips))
     with torch.no_grad():
         direct = model(batch)
@@ -126,7 +126,7 @@ def test_one_view_is_the_model_itself(model: SybioGNN, clips: MotionDataset) -> 
     assert Views().count == 1 and Views(parts=PARTS).count == 3
 
 
-def test_parts_follow_the_data_set(model: SybioGNN) -> None:
+def test_views_of_parts_need_a_data_set_that_supports_them(model: SybioGNN) -> None:
     made = SyntheticMotions(num_clips=2, num_observed=8, num_future=4)
     with pytest.raises(
         ValueError, match=r"SyntheticMotions has no method 'in_part\(part\)' for parts of clips"

@@ -178,7 +178,7 @@ def test_a_page_loads_no_resources_and_does_not_execute_data(tmp_path: Path) -> 
     assert f"class {evil}" in data_of(tmp_path / "a.html")["facts"]
 
 
-def test_pages_of_image_coordinates_and_without_persons(tmp_path: Path) -> None:
+def test_pages_show_image_coordinates_and_frames_without_persons(tmp_path: Path) -> None:
     keypoints = torch.rand(1, 3, 17, 3)
     write_html(scene_of(Motion(poses=keypoints, skeleton=load_skeleton("coco17"))), tmp_path / "a.html")
     place = data_of(tmp_path / "a.html")["frames"][1][0][4]
@@ -229,7 +229,7 @@ def test_the_player_draws_the_bones(tmp_path: Path) -> None:
     )
     drawn = json.loads(done.stdout)
     assert drawn["label"] == "stick.npz"
-    assert drawn["time"] == "0.20 s"  # a quarter of a second at 10 Hz
+    assert drawn["time"] == "0.20 s"  # the frame shown after 0.25 s at 10 Hz
     poses = view_of(motion).project(motion.poses[0].double().numpy())
     scales = []
     ground, drawn["first"] = drawn["first"][:4], drawn["first"][4:]
@@ -247,7 +247,7 @@ def test_the_player_draws_the_bones(tmp_path: Path) -> None:
             scales.append(np.linalg.norm(step) / np.linalg.norm(true))
             np.testing.assert_allclose(step / scales[0], true, atol=2e-3)
     np.testing.assert_allclose(scales, scales[0], rtol=5e-3)
-    # A quarter turn to the side does not change heights, but it does change the rest.
+    # A quarter turn to the side does not change heights, but it changes horizontal positions.
     drawn["turned"] = drawn["turned"][4:]
     assert [line[2] for line in drawn["turned"]] == pytest.approx([line[2] for line in drawn["later"]])
     assert [line[1] for line in drawn["turned"]] != pytest.approx([line[1] for line in drawn["later"]])

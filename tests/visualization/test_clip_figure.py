@@ -62,7 +62,7 @@ def test_every_bone_of_every_frame_is_drawn_at_its_length() -> None:
         assert dots_of(axes) == STICK.num_joints
 
 
-def test_left_and_right_have_their_colours() -> None:
+def test_left_and_right_bones_have_different_colours() -> None:
     (axes,) = figure_of(stick_motion(num_frames=1)).axes
     colors = sorted(color for color, _ in bones_of(axes))
     # The trunk has two bones, and each side an arm and a leg. The body faces the viewer: its left is on the
@@ -74,7 +74,7 @@ def test_left_and_right_have_their_colours() -> None:
     assert middle[BLUE][0] > middle[INK][0] > middle[ORANGE][0]
 
 
-def test_persons_have_their_colours() -> None:
+def test_persons_have_different_colours() -> None:
     (axes,) = figure_of(stick_motion(num_frames=1, num_persons=2)).axes
     colors = [color for color, _ in bones_of(axes)]
     assert {color: colors.count(color) for color in colors} == {BLUE: 4, SKY: 2, VERMILLION: 4, ORANGE: 2}
@@ -96,7 +96,7 @@ def test_a_bone_between_both_sides_has_the_colour_of_the_middle() -> None:
 
 def test_missing_joints_are_not_drawn() -> None:
     missing = torch.zeros(1, 3, 7, dtype=torch.bool)
-    missing[0, 1, STICK.joint_index("chest")] = True  # four bones end there
+    missing[0, 1, STICK.joint_index("chest")] = True  # four bones end at the chest
     missing[0, 2] = True
     figure = figure_of(without(stick_motion(num_frames=3), missing))
     assert [len(bones_of(axes)) for axes in figure.axes] == [6, 2, 0]
@@ -183,16 +183,16 @@ def test_texts_are_not_parsed_as_formulas() -> None:
     assert "$\\frac$" in figure.get_suptitle()
 
 
-def test_an_image_stands_upright() -> None:
+def test_a_pose_in_image_coordinates_is_drawn_upright() -> None:
     skeleton = load_skeleton("coco17")
     keypoints = torch.rand(1, 1, 17, 3)
     nose, ankle = skeleton.joint_index("nose"), skeleton.joint_index("left_ankle")
-    keypoints[..., 1] = torch.linspace(0.1, 0.9, 17)  # image rows: the ankles are below the nose
+    keypoints[..., 1] = torch.linspace(0.1, 0.9, 17)  # in an image, y points down
     assert keypoints[0, 0, nose, 1] < keypoints[0, 0, ankle, 1]
     (axes,) = figure_of(Motion(poses=keypoints, skeleton=skeleton)).axes
     offsets = np.concatenate([np.asarray(d.get_offsets()) for d in axes.collections if dots_of(axes)][1::2])
     assert len(offsets) == 17
-    assert offsets[0, 1] == offsets[:, 1].max()  # the nose, the one joint in the middle, is on top
+    assert offsets[0, 1] == offsets[:, 1].max()  # the nose is drawn on top
 
 
 def test_a_picture_is_written_unless_there_is_an_error(tmp_path: Path) -> None:

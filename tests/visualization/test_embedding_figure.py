@@ -19,7 +19,7 @@ def grouped(classes: int, each: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.random((classes, 5, 5))[labels] + 0.01 * rng.normal(size=(len(labels), 5, 5)), labels
 
 
-def test_a_map_keeps_groups_together_and_follows_its_seed() -> None:
+def test_a_map_keeps_groups_together_and_depends_only_on_its_seed() -> None:
     graphs, labels = grouped(4, 6)
     places = embed(torch.from_numpy(graphs), seed=1)
     assert places.shape == (24, 2)

@@ -12,7 +12,7 @@ from pyg_sybio.visualization.figures import checked, ink_on, new_figure, save_fi
 from pyg_sybio.visualization.theme import PALETTE
 
 
-def test_save_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_save_replaces_the_file_and_leaves_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_text("old")
     save_figure(new_figure(2, 1), path)

@@ -125,7 +125,7 @@ def test_unrecorded_joints_have_no_ground_truth_and_no_error() -> None:
     assert scene.times[7] == "+200 ms\nnot recorded"
 
 
-def test_an_image_is_drawn_upright_and_its_score_does_not_count() -> None:
+def test_image_coordinates_are_drawn_upright_and_scores_are_ignored() -> None:
     skeleton = load_skeleton("coco17")
     poses = torch.rand(1, 8, skeleton.num_joints, skeleton.num_features)
     motion = Motion(poses=poses, skeleton=skeleton, frame_rate=25.0)

@@ -164,7 +164,9 @@ def test_all_poses_stand_upright_whatever_axis_is_up(tmp_path: Path) -> None:
 def test_draw_actional_ignores_the_diagonal(tmp_path: Path) -> None:
     figure = draw_actional(load_skeleton("coco17"), {"a": np.eye(17)}, tmp_path / "a.png")
     assert not arrows_of(figure.axes[0])
-    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), np.eye(17))  # the matrix shows it
+    np.testing.assert_array_equal(
+        figure.axes[1].images[0].get_array(), np.eye(17)
+    )  # the matrix shows the diagonal
 
 
 def test_draw_actional_errors_name_the_argument(tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ def test_a_threshold_above_every_edge_becomes_relative_to_equal_weights(tmp_path
 
 
 @pytest.mark.parametrize("largest", [0.3, 0.05])
-def test_a_cut_relative_to_equal_weights_shows_few_edges(tmp_path: Path, largest: float) -> None:
+def test_a_threshold_relative_to_equal_weights_shows_few_edges(tmp_path: Path, largest: float) -> None:
     rng = np.random.default_rng(0)
     graphs = {name: rng.uniform(0, largest, (25, 25)) for name in "abcd"}
     figure = draw_actional(load_skeleton("ntu25"), graphs, tmp_path / "a.png", threshold=0.5)

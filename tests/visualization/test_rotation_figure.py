@@ -15,7 +15,7 @@ from pyg_sybio.visualization.rotation_figure import draw_rotations
 from pyg_sybio.visualization.theme import BLUE, INK, ORANGE
 
 
-def test_the_map_is_the_angle_of_every_joint(tmp_path: Path) -> None:
+def test_the_map_shows_the_angle_of_every_joint(tmp_path: Path) -> None:
     skeleton = load_skeleton("cmu38")
     poses = torch.randn(1, 9, 38, 3, dtype=torch.float64)
     present = torch.ones(1, 9, 38, dtype=torch.bool)
@@ -29,7 +29,7 @@ def test_the_map_is_the_angle_of_every_joint(tmp_path: Path) -> None:
     assert drawn.shape == (38, 9)
     assert np.isnan(np.ma.filled(drawn.astype(float), np.nan)[5, 2])
     for joint, frame in ((0, 0), (7, 3), (37, 8)):
-        # Below half a turn, the norm of the exponential map is the angle of the rotation.
+        # Below an angle of pi, the norm of the exponential map is the angle of the rotation.
         vector = poses[0, frame, joint].numpy()
         if np.linalg.norm(vector) < np.pi:
             expected = np.degrees(Rotation.from_rotvec(vector).magnitude())

@@ -29,12 +29,12 @@ def lines_of(axes: Axes) -> list[tuple[str, float, np.ndarray]]:
     ]
 
 
-def test_smoothing_is_a_weighted_mean_of_all_values_before() -> None:
+def test_smoothing_is_a_weighted_mean_of_the_values_so_far() -> None:
     values = np.array([3.0, 1.0, math.nan, 4.0, 1.0])
     result = smoothed(values, 0.8)
     for place in (0, 1, 3, 4):
         known = [t for t in range(place + 1) if not math.isnan(values[t])]
-        # A missing value does not reduce the weights of the others.
+        # A missing value does not reduce the weights of other values.
         weights = [0.8 ** (len(known) - 1 - rank) for rank in range(len(known))]
         expected = sum(w * values[t] for w, t in zip(weights, known, strict=True)) / sum(weights)
         assert result[place] == pytest.approx(expected)

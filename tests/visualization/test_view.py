@@ -55,7 +55,7 @@ def test_a_body_stands_upright_and_faces_the_viewer(axis: str, degrees: float) -
     assert facing @ towards == pytest.approx(math.cos(math.radians(20)), abs=1e-6)
 
 
-def test_arms_held_out_are_seen_from_the_side_but_not_quite() -> None:
+def test_a_body_with_arms_stretched_forward_is_seen_at_60_degrees() -> None:
     pose = STANDING.clone()
     for side, hand in ((0.2, "left_hand"), (-0.2, "right_hand")):
         pose[STICK.joint_index(hand)] = torch.tensor([side, 1.4, 2.0])
@@ -76,17 +76,17 @@ def test_two_persons_who_face_each_other_are_seen_side_by_side() -> None:
     assert abs(pelvis[1, 0] - pelvis[0, 0]) == pytest.approx(2, abs=1e-5)
 
 
-def test_missing_joints_do_not_count() -> None:
+def test_missing_joints_do_not_change_the_view() -> None:
     lying = stick_motion(num_frames=2)
     poses = lying.poses.clone()
-    poses[0, 1] = poses[0, 1] @ from_y_to("-z").T  # one frame upside down in another axis ...
+    poses[0, 1] = poses[0, 1] @ from_y_to("-z").T  # one frame is turned upside down ...
     missing = torch.zeros(1, 2, 7, dtype=torch.bool)
-    missing[0, 1, :3] = True  # ... without head and trunk
+    missing[0, 1, :3] = True  # ... and lacks head and trunk
     motion = without(lying.replace(poses=poses), missing)
     assert view_of(motion).note == "up is y (where the head points)"
 
 
-def test_hidden_joints_of_a_body_far_from_the_origin_do_not_count() -> None:
+def test_hidden_joints_of_a_body_far_from_the_origin_are_ignored() -> None:
     far = stick_motion(poses=(STANDING + torch.tensor([50.0, 0, 0])).expand(1, 3, -1, -1))
     missing = torch.zeros(1, 3, 7, dtype=torch.bool)
     missing[..., 3:] = True
@@ -115,7 +115,7 @@ def test_the_up_axis_can_be_given() -> None:
     assert view.note == "up is -y (as asked)"
 
 
-def test_images_are_turned_upside_down() -> None:
+def test_image_coordinates_are_flipped_because_y_points_down() -> None:
     keypoints = torch.rand(1, 2, 17, 3)
     motion = Motion(poses=keypoints, skeleton=load_skeleton("coco17"))
     drawn = view_of(motion).project(keypoints.numpy())
