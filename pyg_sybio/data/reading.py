@@ -59,8 +59,8 @@ def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Itera
             the file or of its format)
 
     Raises:
-        ValueError: If the file cannot be read or does not fit the skeleton; the message names the place and
-            what was expected. (Errors in later motions are raised when these are reached.)
+        ValueError: If the file cannot be read or does not fit the skeleton; the message names the location
+            and what was expected. (An error in a later motion is raised when that motion is read.)
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

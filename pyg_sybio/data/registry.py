@@ -69,7 +69,7 @@ def dataset_named(name: str, *, where: str = "the model file") -> type[Dataset]:
     Args:
         name: A name such as ``"NWUCLA"``. In a path ``"pyg_sybio.[...].NWUCLA"``, as earlier versions wrote,
             only the last part counts.
-        where: The place of the name, for error messages.
+        where: The location of the name, for error messages.
 
     Raises:
         ValueError: If neither the package nor user code has registered such a data set. In that case, nothing

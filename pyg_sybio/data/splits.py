@@ -157,7 +157,7 @@ class Splits:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a model file can hold a value: numbers, texts that are not paths, lists and objects of them."""
+    """Whether a value is a number, a text that is not a path, or a list or object of these."""
     if isinstance(value, str):
         return len(value) <= 200 and value.isprintable() and not {"/", "\\"} & {*value}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The JSON document of a skeleton: the place of its schema, and formatting."""
+"""The JSON document of a skeleton: the path of its schema, and formatting."""
 
 import json
 from collections.abc import Mapping

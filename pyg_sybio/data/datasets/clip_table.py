@@ -14,7 +14,7 @@ from pyg_sybio.data.readers.text import few, shown
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """Label, split and ids of a file or of a segment of it, from the user's table or pattern.
+    """Label, split and ids of a file, or of a segment of a file, from the user's CSV file or pattern.
 
     Args:
         label: The class; None if the table or pattern has no labels.
@@ -133,8 +133,8 @@ def match_clip_pattern(pattern: str, files: Sequence[str]) -> Entries:
         files: The files.
 
     Raises:
-        ValueError: If the pattern is not a regular expression or has no named groups, a file does not match
-            it, or a split is not `train`, `val` or `test`.
+        ValueError: If the pattern is not a regular expression, has no named groups, or does not match every
+            file, or a split is not `train`, `val` or `test`.
     """
     try:
         expression = re.compile(pattern)

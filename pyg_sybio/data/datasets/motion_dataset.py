@@ -39,7 +39,7 @@ class MotionDataset(PositionDataset):
     A span is read, augmented as a whole (so that observed and future frames are rotated together), and split
     (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`, which also documents the rule for short clips).
     Its observed part is corrupted and then filled. Persons are stacked; persons who are not seen in the
-    observed part are left out. If no person is seen there, the first person is kept, as zeros.
+    observed part are left out. If nobody is seen in the observed part, the first person is kept, with zeros.
 
     Args:
         store: The prepared clips.
@@ -121,7 +121,8 @@ class MotionDataset(PositionDataset):
 
         Args:
             settings: The arguments of the class, with the fields of :class:`Sampling`,
-                :class:`ClipTransforms` and :class:`~pyg_sybio.data.store.storage.Storage` in place of these.
+                :class:`ClipTransforms` and :class:`~pyg_sybio.data.store.storage.Storage` instead of these
+                objects.
         """
         return cls(**with_value_objects(cls, settings))
 
@@ -277,7 +278,7 @@ def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]
 def _frame_rate(
     store: MotionStore, clips: Sequence[int], expected: float | None, *, own_tempo: bool
 ) -> float:
-    """The common frame rate of the clips, which is not required of clips resampled to a fixed length."""
+    """The common frame rate of the clips; clips resampled to a fixed length may have different rates."""
     if own_tempo and expected is None:
         reason = "since preprocessing resamples each clip to a number of frames"
         raise ValueError(f"'frame_rate' is None, expected the frame rate of the recordings, {reason}")

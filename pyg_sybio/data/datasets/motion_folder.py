@@ -58,7 +58,8 @@ class MotionFolder(MotionDataset):
         validation: Training clips to hold out for validation if no clip has the split `val`: ids and values,
             or a share of the clips of each class (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
         frame_rate: In Hz. Recordings at another rate are resampled, and files without a frame rate are
-            assumed to have it. (default: the frame rate of the files, which must be the same in all of them)
+            assumed to have this rate. (default: the frame rate of the files, which must be the same in all of
+            them)
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 30 observed and 30 future frames of whole clips)
         transforms: Transforms of the clips
@@ -101,7 +102,7 @@ class MotionFolder(MotionDataset):
         if isinstance(skeleton, str):
             skeleton = load_skeleton(skeleton)
         read = ReadEntries(root, entries, skeleton, frame_rate)
-        # The store detects changes of the given files; some of them may be folders.
+        # The store detects changes of files. For folders of frames, it needs a listing of the frames.
         frames = [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]
         store = self.prepared(files, read, root, transforms, storage, frames=frames)
         if store.skeleton.coordinates == "expmap":
@@ -134,7 +135,7 @@ class ReadEntries:
         entries: The entries of each file, by its path relative to the folder.
         skeleton: The requested skeleton. (default: the file's own)
         frame_rate: In Hz; motions at another rate are resampled, and motions without a frame rate are assumed
-            to have it. (default: the file's own)
+            to have this rate. (default: the file's own)
     """
 
     root: Path

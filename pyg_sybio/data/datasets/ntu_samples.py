@@ -9,7 +9,7 @@ from pyg_sybio.data.lists import listed
 def missing_skeletons() -> frozenset[str]:
     """Names of the NTU RGB+D 120 samples that all published results leave out, from the authors' list.
 
-    There are 535, such as `"S001C002P005R002A008"`; 302 of them are of the first 60 classes.
+    The list has 535 names, such as `"S001C002P005R002A008"`; 302 belong to the first 60 classes.
 
     Source: https://github.com/shahroudy/NTURGB-D
     """

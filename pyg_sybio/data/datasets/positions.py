@@ -34,7 +34,7 @@ class PositionDataset(Dataset):
         Args:
             prediction: Predicted frames, in the space of the samples.
             target: Recorded frames.
-            mask: Which joints were recorded; the others do not count. (default: all)
+            mask: Which joints were recorded; other joints are not part of the error. (default: all)
 
         Shapes:
             - **prediction, target:** `[N, T, M, D]`

@@ -20,13 +20,13 @@ class ClipProtocol:
     r"""A rule that divides clips into training and test by one of their ids.
 
     Args:
-        id: The id that decides, such as `subject` or `view`.
+        id: The id by which clips are divided, such as `subject` or `view`.
         values: The values of `id` on the given side; all other values are on the other side.
         side: The side of `values`: `"train"` or `"test"`.
 
     Note:
-        Benchmarks publish one side (for NTU RGB+D, the training subjects); every other value is on the other
-        side, so every clip is on exactly one side.
+        Benchmarks publish one side (for NTU RGB+D, the training subjects); all other values are on the other
+        side, so that every clip is on exactly one side.
     """
 
     id: str

@@ -162,7 +162,7 @@ class Standardize(BaseTransform):
     def forward(self, motion: Motion) -> Motion:
         """z-scores of a motion of all joints."""
         chosen = motion.joints(self.skeleton)
-        # The translation may be unknown; it is not a used column, so zeros take its place.
+        # The translation may be unknown; it is not a used column, so it is replaced by zeros.
         frames = torch.nn.functional.pad(motion.poses.flatten(2), (3, 0))
         scores = self.normalisation.normalise(frames)
         poses = scores.masked_fill(~chosen.present[..., None], 0.0)

@@ -75,8 +75,8 @@ def split_tasks(
     * `"hold"`: with copies of the first frame.
 
     The future is the `num_future` frames from :math:`s_\rho` on. Frames beyond the end of the clip are zero
-    and not present, so that they count neither in the loss nor in an error. Without reserved frames, a clip
-    is observed to its end and has no recorded future.
+    and not present, so that the loss and the errors ignore them. Without reserved frames, a clip is observed
+    to its end and has no recorded future.
 
     Args:
         motion: The clip, `T` frames.

@@ -40,7 +40,7 @@ class Detection:
         columns: The meaning of the values of a keypoint (:data:`COLUMNS`); None if the file does not name
             them.
         width: The number of values per keypoint; None if the file only has a flat list of numbers.
-        where: The place in the file, for errors.
+        where: The location in the file, for errors.
         id: The track number.
         only_id: Whether `id` comes from a key ``id``, which may number the entries of the file instead of the
             persons.

@@ -22,7 +22,7 @@ def frame_numbers(images: Iterable[tuple[Any, str]]) -> list[int]:
     text. If all names are times (`"2026-01-01T12_00_00.033.png"`), frames are counted in their natural order.
 
     Args:
-        images: Each image with its place in the file, for errors.
+        images: Each image with its location in the file, for errors.
 
     Raises:
         ValueError: If an image is neither a number nor such a name, or the images belong to several series.

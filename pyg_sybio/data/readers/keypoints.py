@@ -47,7 +47,7 @@ def read_keypoints(path: str | Path, *, skeleton: Skeleton | None = None) -> Mot
 
     Raises:
         ValueError: If the file is in none of these formats or damaged, or fits no skeleton, or several; the
-            message names the file and the place.
+            message names the file and the location in it.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

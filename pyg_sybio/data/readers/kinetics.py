@@ -27,9 +27,8 @@ def read_kinetics(path: str | Path) -> Motion:
     `{"frame_index": 1, "skeleton": [{"pose": [x0, y0, x1, ...], "score": [s0, s1, ...]}]}`. Coordinates are
     not changed, 0 to 1 across the image. A joint with score 0 was not found, and is not present.
 
-    The people of a frame have no identity from one frame to the next, and are matched by distance
-    (:func:`listed_motion`). Frames are counted from 1, or from 0 in a file with a frame 0, to the last one
-    that is listed.
+    The file does not identify people across frames, so they are matched by distance (:func:`listed_motion`).
+    Frames are counted from 1, or from 0 in a file with a frame 0, to the last one that is listed.
 
     The label is None if its index is negative, which stands for an unknown class.
 
@@ -38,14 +37,14 @@ def read_kinetics(path: str | Path) -> Motion:
 
     Raises:
         ValueError: If the file is not in the format, lists no frame, or its frames are not in order; the
-            message names the file and the place.
+            message names the file and the location in it.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
     document = read_json(path)
     label = entry_of(document, "label", str, str(path))
     label_index = entry_of(document, "label_index", int, str(path))
-    people: dict[str, Any] = {}  # place in the file -> person
+    people: dict[str, Any] = {}  # location in the file -> person
     frames: list[int] = []  # of each person
     first, last = 1, -1
     for place, entry in enumerate(entry_of(document, "data", list, str(path))):

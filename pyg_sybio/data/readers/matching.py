@@ -34,10 +34,11 @@ def persons_of(
 ) -> Persons:
     r"""Tell the people in a list apart.
 
-    People with a track number are the same person in all frames with this number. The others are matched from
-    frame to frame, the nearest first, where the mean distance of their joints is smaller than the size of the
-    body. An entry without a match becomes a new person. There are at most as many persons as people in the
-    fullest frame; beyond that, the entry continues the person who has not been seen for the longest time.
+    People with a track number are the same person in all frames with this number. People without a track
+    number are matched from frame to frame, the nearest first, if the mean distance of their joints is smaller
+    than the size of the body. An entry without a match becomes a new person. There are at most as many
+    persons as people in the fullest frame; beyond that, the entry continues the person who has not been seen
+    for the longest time.
 
     Args:
         points: Positions of the joints of each entry; entries of a frame are successive.

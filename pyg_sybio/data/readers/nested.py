@@ -52,8 +52,8 @@ def to_array(
 
     Args:
         value: The lists.
-        shape: Number of entries of the lists at each level, at least 1; None for any number that is the same
-            in all of them.
+        shape: Number of entries of the lists at each level, at least 1; None for any number, if all lists of
+            the level have the same.
         where: The name of the lists in error messages, such as ``"walk.json, 'skeletons'"``.
         entries: The names of the entries of the outermost list in error messages. (default: `[0]`, `[1]`,
             ...)
@@ -63,14 +63,14 @@ def to_array(
 
     Raises:
         ValueError: If something is not a list, a list has an unexpected number of entries, or an entry is of
-            another type or not finite in the array's precision; the message names the place, such as
+            another type or not finite in the array's precision; the message names the location, such as
             `[3][14]`.
     """
     items: list[Any] = [value]
     sizes: list[int] = []
 
     def place(index: int) -> str:
-        """The place of an item of this level, such as `"[3][14]"`."""
+        """The location of an item of this level, such as `"[3][14]"`."""
         indices = [int(size) for size in np.unravel_index(index, sizes)] if sizes else []
         named = [entries[first] for first in indices[:1]] if entries else []
         return "".join([*named, *(f"[{index}]" for index in indices[len(named) :])])

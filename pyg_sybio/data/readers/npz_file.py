@@ -145,7 +145,7 @@ def _as_array(content: bytes | bytearray, header: ArrayHeader) -> np.ndarray:
 
 @contextmanager
 def _named(where: str, expected: str = "") -> Iterator[None]:
-    """Name the place of an error in a file's content, in one line."""
+    """Name the file and array in which the content is damaged, in an error of one line."""
     try:
         yield
     except FileNotFoundError:

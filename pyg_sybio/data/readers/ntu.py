@@ -45,8 +45,8 @@ def read_ntu(path: str | Path) -> Motion:
     becomes the confidence 0, 0.5 or 1. Only a joint at the origin, that is, at the camera, is not present.
 
     Of the twelve numbers of a joint, the position and the tracking state are used and must be finite. The
-    others (position in the depth and colour images, orientation) and the fields of a body after its
-    number must be numbers; they may be infinite or `nan`, as for joints outside an image.
+    other numbers of a joint (position in the depth and colour images, orientation) and of a body may be
+    infinite or `nan`, as for joints outside an image.
 
     A file without any body becomes one person who is never present.
 
@@ -57,8 +57,8 @@ def read_ntu(path: str | Path) -> Motion:
 
     Raises:
         ValueError: If the file is not in the format, is truncated, continues after its last frame, or lists a
-            body twice in a frame (the message names the file and the line), or if the file name has an action
-            beyond A120.
+            body twice in a frame; the message names the file and the line. Also if the file name has an
+            action beyond A120.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
@@ -142,7 +142,7 @@ def _parse(path: Path, lines: Sequence[bytes]) -> tuple[int, list[_Body]]:
 
 
 def _line(path: Path, lines: Sequence[bytes], at: int) -> tuple[str, str]:
-    """A line, and its place for errors."""
+    """A line, and its location for errors."""
     if at >= len(lines):
         raise ValueError(f"{path}, line {at} is the last, expected more frames, bodies or joints")
     # Bytes that are not text become characters that are not numbers.

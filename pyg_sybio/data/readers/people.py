@@ -57,7 +57,7 @@ def spread(
 
 
 def check_coordinates(skeleton: Skeleton, expected: Sequence[str], where: str) -> None:
-    """Raise a :class:`ValueError` unless the skeleton has one of the expected kinds of coordinates."""
+    """Raise a :class:`ValueError` unless the skeleton has one of the expected coordinates."""
     if skeleton.coordinates not in expected:
         found = f"'skeleton' {skeleton.name!r} has coordinates '{skeleton.coordinates}'"
         raise ValueError(f"{found}, expected {' or '.join(map(repr, expected))} for {where}")

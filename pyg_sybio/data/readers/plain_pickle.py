@@ -92,7 +92,7 @@ class Global:
 
 
 def _key(value: Any) -> str | int | float:
-    """A key for which hash collisions cannot be forced: text, a small integer, or a share such as 0.5."""
+    """A key for which hash collisions cannot be forced: text, a small integer, or a fraction such as 0.5."""
     if type(value) is str or (type(value) is int and abs(value) < 2**31):
         return value
     if type(value) is float and 0 <= value <= 1 and value == round(value, 2):  # as in 'valid' of annotations

@@ -18,13 +18,13 @@ from torch import Tensor
 from pyg_sybio.rotations import check_parents
 from pyg_sybio.skeleton import Skeleton
 
-# A side branch becomes a limb if its length is at least this share of the distance from the centre to the
-# joint where it branches off (true for a head, false for a finger at the end of an arm) ...
+# A side branch becomes a limb if its length is at least this fraction of the distance from the centre to the
+# joint where it branches off (a head becomes a limb, a finger does not) ...
 _MIN_LIMB_OF_DISTANCE = 0.5
-# ... and at least this share of the longest limb (false for a stump on the trunk).
+# ... and at least this fraction of the longest limb (a stump on the trunk is not a limb).
 _MIN_LIMB_OF_LONGEST = 0.1
-# The limbs of a body with a trunk are halved (upper arm and forearm) if they are at least this share of the
-# longest one, as arms and legs are. Limbs whose names say head or tail are never halved.
+# The limbs of a body with a trunk are halved (upper arm and forearm) if their length is at least this
+# fraction of the longest limb, as in arms and legs. Limbs whose names say head or tail are never halved.
 _MIN_HALVED_OF_LONGEST = 0.5
 # Any chain of at least this number of joints is halved.
 _MIN_HALVED_JOINTS = 6
@@ -61,13 +61,13 @@ def skeleton_of_rig(
       `hand.l`, `Bip01 L Foot`), if their parents are the same joint or a mirror pair.
     - *Centre.* The trunk joint with the fewest bones to its farthest joint. Trunk joints have a name such as
       spine, chest or hips and no mirror image; without any, all joints are candidates.
-    - *Parts.* Side branches that are short compared with the distance to where they branch off (fingers at
-      the end of an arm) belong to the joint that carries them. The joints at which the remaining tree
-      branches, and the joints between them, form the trunk, and each chain from it to a tip is a limb. If the
-      trunk branches at two or more joints, as a body does at hips and chest, long limbs are halved at the
-      joint nearest to their middle (the elbow, the knee). A limb is long if it has at least three joints and
-      at least half the length of the longest limb; a head or tail (by name) is not halved. Without two such
-      branches, only chains of six or more joints are halved.
+    - *Parts.* Side branches that are much shorter than the path from the centre to them (fingers at the end
+      of an arm) belong to the joint that carries them. The joints at which the remaining tree branches, and
+      the joints between them, form the trunk, and each chain from it to a tip is a limb. If the trunk
+      branches at two or more joints, as a body does at hips and chest, long limbs are halved at the joint
+      nearest to their middle (the elbow, the knee). A limb is long if it has at least three joints and at
+      least half the length of the longest limb; a head or tail (by name) is not halved. If the trunk branches
+      at fewer joints, only chains of six or more joints are halved.
 
     Args:
         names: Names of the joints.

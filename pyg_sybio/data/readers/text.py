@@ -17,10 +17,10 @@ MAX_LINES = 2**22
 
 
 class Lines:
-    """The lines of a text file, one at a time, with the place of the last one for errors.
+    """The lines of a text file, one at a time; the location of the last line is kept for errors.
 
     A byte order mark is left out. Bytes that are not text become characters that are neither numbers nor
-    keywords, so that the parser of the line reports them with their place.
+    keywords, so that the parser of the line reports them.
 
     Args:
         path: The file.
@@ -51,7 +51,7 @@ class Lines:
 
     @property
     def where(self) -> str:
-        """The place of the last line."""
+        """File and number of the last line."""
         return f"{self.path}, line {self.line}"
 
     def fail(self, found: str, expected: str) -> NoReturn:
@@ -87,7 +87,7 @@ def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list
 
     Args:
         fields: The texts.
-        where: The place in error messages, such as ``"walk.bvh, line 7"``.
+        where: The location in error messages, such as ``"walk.bvh, line 7"``.
         finite: Whether infinity and `nan` are refused.
 
     Raises:
@@ -137,7 +137,7 @@ def shown(field: str) -> str:
 
 
 def few(names: Iterable[str], most: int = 3) -> str:
-    """The first names in an error message, and the number of the others."""
+    """The first names for an error message, and the number of further names."""
     listed = list(names)
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -77,7 +77,7 @@ CONTACTS = tuple(f"{side}_{name}" for side in ("left", "right") for name in ("he
 
 # Degree of freedom -> {(segment, axis): weight}: one angle, in degrees, may rotate several segments. Angles
 # that move the hips sideways or tilt the whole body rotate the feet back, so that the soles stay flat. A
-# reflection in the sagittal plane keeps rotations about x and reverses the others.
+# reflection in the sagittal plane keeps rotations about x and reverses rotations about y and z.
 DEGREES_OF_FREEDOM: dict[str, dict[tuple[str, str], float]] = {
     name: {
         (_of_side(segment, side), axis): w if axis == "x" else sign * w for segment, axis, w in entry["turns"]

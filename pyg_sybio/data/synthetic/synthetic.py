@@ -128,7 +128,7 @@ def _flight_heights(labels: Tensor, phases: Tensor, tempo: Tensor) -> Tensor:
 
 
 def _root_path(labels: Tensor, soles: Tensor, flight: Tensor) -> Tensor:
-    """Path of the pelvis that keeps the soles on the ground and, while they carry the body, in place.
+    """Path of the pelvis such that the soles stay on the ground and do not slide while they carry the body.
 
     Args:
         labels: Actions.
@@ -231,8 +231,8 @@ class SyntheticMotions(PositionDataset):
 
     Note:
         The units of the clips are as above; `skeleton.units` is the unit of real recordings. The labels are
-        the actions, not their phases: of two clips of one class, one may begin before the onset of a kick and
-        the other in its middle, but 40 frames at 25 Hz contain at least 0.65 of every cycle.
+        the actions, not their phases: a clip may begin before a kick or in the middle of the kick. 40 frames
+        at 25 Hz contain at least 0.65 of every cycle.
     """
 
     def __init__(

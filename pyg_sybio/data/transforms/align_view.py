@@ -22,9 +22,9 @@ class AlignView(LinearTransform):
         e_z = \frac{v}{\lVert v\rVert}, \quad
         e_x = \frac{h - (h^\top e_z)\,e_z}{\lVert h - (h^\top e_z)\,e_z \rVert}, \quad e_y = e_z \times e_x.
 
-    The frame is the first one in which the four joints are present and the two vectors have a length above 0
-    and are not parallel (the sine of their angle is at least 1e-4). Without such a frame, the motion is not
-    rotated. Centre the motion first; otherwise it is rotated about the camera.
+    The vectors come from the first frame in which the four joints are present, both vectors are longer than
+    0, and the sine of their angle is at least 1e-4. Without such a frame, the motion is not rotated. Centre
+    the motion first; otherwise it is rotated about the camera.
 
     Args:
         vertical: The two joints, from low to high. (default: the pelvis and the spine)
@@ -37,9 +37,9 @@ class AlignView(LinearTransform):
         - **parameters** of :meth:`apply`: `R`, `[3, 3]`
 
     Note:
-        The two vectors are not exactly at right angles. Here the spine is exactly along z, and the shoulders
-        are as close to x as a rotation about z allows. Other implementations rotate the shoulders onto x with
-        a second, unconstrained rotation, which tilts the spine again by the same angle.
+        Spine and shoulders are not exactly at right angles. Here, the spine is exactly along z, and the
+        shoulders are as close to x as a rotation about z allows. Other implementations rotate the shoulders
+        onto x with a second, unconstrained rotation, which tilts the spine again by the same angle.
     """
 
     def __init__(

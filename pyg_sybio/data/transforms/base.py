@@ -77,11 +77,11 @@ class LinearTransform(InvertibleTransform):
         return with_space(motion, space @ matrix.mT.contiguous()), matrix  # a contiguous copy is faster
 
     def matrices(self, motion: Motion) -> Tensor:
-        """The map of each person as if there were no others, `[P, S, S]`."""
+        """The map of each person as if the motion had no other persons, `[P, S, S]`."""
         return torch.stack([self.matrix(motion.persons([person])) for person in range(motion.num_persons)])
 
     def apply_apart(self, motion: Motion) -> tuple[Motion, Tensor]:
-        """Like :meth:`apply`, for each person as if there were no others; parameters are `[P, 1, S, S]`."""
+        """Like :meth:`apply`, separately for each person; parameters are `[P, 1, S, S]`."""
         space, matrices = space_of(motion, self), self.matrices(motion)[:, None]
         return with_space(motion, space @ matrices.mT.contiguous()), matrices
 

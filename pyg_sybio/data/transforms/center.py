@@ -16,9 +16,9 @@ class Center(InvertibleTransform):
         x'_{pi}(t) = x_{pi}(t) - x_{1c}(\tau), \qquad \tau = t_0 \;(\text{first}), \; \tau = t \;(\text{each})
 
     with `c` the joint and `t_0` the first frame in which it is present. In a frame without the joint, "each"
-    takes the last frame that has it (or the first one, if there is none before). The first person is the
-    first one whose joint is present in any frame; without such a person, nothing is subtracted. All persons
-    are shifted together, so that they keep their distances.
+    uses the last earlier frame with the joint, or else the first later one. The first person is the first one
+    whose joint is present in any frame; if it is never present, nothing is subtracted. All persons are
+    shifted together, so that they keep their distances.
 
     Args:
         joint: Name of the joint; `"spine"` is usual for NTU RGB+D. (default: the skeleton's center)
@@ -42,7 +42,7 @@ class Center(InvertibleTransform):
         return shift_space(motion, -offset[:, None], self), offset
 
     def apply_apart(self, motion: Motion) -> tuple[Motion, Tensor]:
-        """Like :meth:`apply`, for each person as if there were no others; parameters have persons first."""
+        """Like :meth:`apply`, separately for each person; parameters have persons first."""
         offsets = self._offsets(motion, slice(None))
         return shift_space(motion, -offsets[:, :, None], self), offsets
 

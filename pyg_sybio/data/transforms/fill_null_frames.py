@@ -48,12 +48,12 @@ class FillNullFrames(MotionTransform):
             return motion
         num_frames = seen.size(1)
         frame = torch.arange(num_frames, device=seen.device).expand_as(seen)
-        # For a person who is never seen, these are the first and the last frame: every frame is kept.
+        # For a person who is never seen, the span is the whole clip, so that no frame changes.
         first = seen.int().argmax(1, keepdim=True)
         last = num_frames - 1 - seen.flip(1).int().argmax(1, keepdim=True)
         if self.mode == "hold":
             index = frame.clamp(first, last)
         else:
-            index = first + (frame - first) % (last - first + 1)  # inside the span, this is the frame itself
+            index = first + (frame - first) % (last - first + 1)  # unchanged inside the span
         person = torch.arange(motion.num_persons, device=seen.device)[:, None]
         return motion.mapped(lambda values: values[person, index])

@@ -23,13 +23,13 @@ def build_transforms(
     Args:
         plain: ``{"name": "Center", "arguments": {"joint": "spine"}}``, or a list of these; arguments are
             optional. Recipes write ``class_path`` and ``init_args``.
-        where: The place of `plain`, for error messages.
+        where: The location of `plain`, for error messages.
         resolve: Function that finds a class by its name. (default: only registered ones, as model files
             require)
 
     Raises:
-        ValueError: If it has neither form, there is no such transform, or an argument is unknown, missing,
-            of another type than its annotation, or refused.
+        ValueError: If `plain` has another form, there is no such transform, or an argument is unknown,
+            missing, of another type than its annotation, or refused.
     """
     if isinstance(plain, Mapping):
         return _build_one(plain, where, resolve)
@@ -61,7 +61,7 @@ def settings_of(transform: Any) -> dict[str, Any]:
 
 
 def steps_of(transform: Any) -> tuple[Any, ...]:
-    """The single transforms in a transform, a composition, or a sequence of them, in order; none for None."""
+    """The single transforms of a transform, a composition or a sequence, in order; none for None."""
     if isinstance(transform, Compose):
         transform = transform.transforms
     if isinstance(transform, Sequence):

@@ -28,8 +28,8 @@ class JoinTracks(MotionTransform):
 
     def forward(self, motion: Motion) -> Motion:
         seen = motion.seen
-        members: list[int] = []  # the first member of each joined person
-        taken: list[Tensor] = []  # frames in which it is seen, [T]
+        members: list[int] = []  # the first track of each joined person
+        taken: list[Tensor] = []  # frames in which the person is seen, [T]
         whose: list[Tensor] = []  # the track to take each frame from, [T]
         for person, frames in enumerate(seen):
             free = (group for group in range(len(members)) if not (taken[group] & frames).any())

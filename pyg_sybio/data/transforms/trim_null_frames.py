@@ -7,8 +7,8 @@ from pyg_sybio.data.transforms.base import MotionTransform
 class TrimNullFrames(MotionTransform):
     r"""Drop the leading and the trailing frames in which nobody is seen.
 
-    Empty frames between others are kept, since dropping them would make the motion jump. A motion in which
-    nobody is ever seen is unchanged.
+    Empty frames between other frames are kept, since dropping them would make the motion jump. A motion in
+    which nobody is ever seen is unchanged.
     """
 
     def forward(self, motion: Motion) -> Motion:

@@ -84,7 +84,7 @@ def test_every_length_follows_the_rule(padding: str, ratio: float) -> None:
         ((0.99, 1.0), "hold", [7, 7, 7, 7, 7]),
     ],
 )
-def test_a_part_hides_the_other_observed_frames(
+def test_frames_outside_the_part_are_not_observed(
     part: tuple[float, float], padding: str, observed: list[int]
 ) -> None:
     sample = split_tasks(clip(11), num_observed=5, num_future=3, padding=padding, part=Part(*part))

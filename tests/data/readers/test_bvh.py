@@ -263,7 +263,7 @@ def test_other_frame_times_are_kept(rate: float) -> None:
     assert frame_rate_of(1 / rate) == pytest.approx(rate, rel=1e-12)
 
 
-def test_a_missing_joint_and_another_kind_of_skeleton_are_named(tmp_path: Path) -> None:
+def test_missing_joints_and_rotation_skeletons_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "made.bvh", text_with())
     with pytest.raises(
         ValueError, match=r"made\.bvh has no joint 'pelvis'.* skeleton 'ntu25'; it has Hips, Spine"

@@ -354,7 +354,7 @@ def test_left_and_right_are_split_symmetrically(seed: int) -> None:
     assert parts == {frozenset(image.get(joint, joint) for joint in joints) for joints in parts}
 
 
-def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
+def test_files_of_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"walk\.amc is not a rig, expected a \.bvh or \.asf file"):
         skeleton_from_file(tmp_path / "walk.amc")
     with pytest.raises(ValueError, match=r"'end_sites' is True, but .*02\.asf has none"):

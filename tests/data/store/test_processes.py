@@ -1,4 +1,4 @@
-"""Several processes that prepare one store: one works and the others wait; killed ones leave no store."""
+"""Several processes prepare one store: one works, the others wait, and killed processes leave no store."""
 
 import multiprocessing
 import os

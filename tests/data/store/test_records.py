@@ -43,7 +43,7 @@ def test_few_files_are_read_in_this_process(root: Path) -> None:
     assert reads == [path.name for path in files_of(root)]
 
 
-def test_errors_name_the_first_files_and_count_the_rest(root: Path) -> None:
+def test_errors_name_the_first_files_and_count_further_ones(root: Path) -> None:
     with pytest.raises(ValueError) as caught:
         reading(root, read_some_bad)
     shown = "".join(
