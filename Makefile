@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 WORKERS ?= logical
-# Each worker starts with whole files, so that shared fixtures are built once; at the end, an idle worker takes tests
-# from the other ones.
+# Each worker starts with whole files, so that shared fixtures are built once; at the end, an idle worker takes tests from other workers.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .PHONY: help install demo test slow lint message-passing benchmark gpu clean

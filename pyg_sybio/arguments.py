@@ -57,7 +57,7 @@ def check_known(key: str, known: Iterable[str], *, place: str, of: str) -> None:
     Args:
         key: The key.
         known: Names of the arguments.
-        place: Place of the key in the recipe, for the message.
+        place: Section of the recipe that has the key, for the message.
         of: Owner of the arguments, for the message.
 
     Raises:

@@ -67,10 +67,10 @@ def export_onnx(
     r"""Export a model in evaluation mode to an ONNX file.
 
     The exported model has the input ``poses``, with any number of clips and observed frames. Its outputs are
-    ``probabilities``, ``logits``, ``future``, ``actional`` and ``bone_future``
-    (:class:`~pyg_sybio.models.sybio_gnn.SybioOutput`), as far as ``task`` and the model include them. The
-    metadata contain the model's config with the skeleton, so
-    :class:`~pyg_sybio.trained.onnx_model.OnnxModel` only needs the file.
+    those of ``probabilities``, ``logits``, ``future``, ``actional`` and ``bone_future``
+    (:class:`~pyg_sybio.models.sybio_gnn.SybioOutput`) that ``task`` and the model include. The metadata
+    contain the model's config with the skeleton, so :class:`~pyg_sybio.trained.onnx_model.OnnxModel` only
+    needs the file.
 
     Before the file is written, its outputs in onnxruntime are compared with PyTorch on random motions with
     different numbers of clips, persons and frames.
@@ -212,8 +212,8 @@ def _check(exported: OnnxModel, model: SybioGNN, graph: _Graph, num_future: int)
             worst[name] = max(worst[name], difference)
             if not difference <= TOLERANCE:  # also true for NaN
                 raise ExportError(
-                    f"'{name}' differs between onnxruntime and PyTorch for {shape}: the largest difference "
-                    f"is {difference:.2g} of the largest magnitude, expected at most {TOLERANCE:g}"
+                    f"'{name}' differs between onnxruntime and PyTorch for {shape}: the relative difference "
+                    f"is {difference:.2g}, expected at most {TOLERANCE:g}"
                 )
             # The largest differences between clips.
             spread, came_spread = (float((each.amax(0) - each.amin(0)).max()) for each in (ours, theirs))

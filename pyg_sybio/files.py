@@ -63,7 +63,7 @@ def parse_json(text: str, where: str, *, expected: str = "JSON") -> Any:
         raise ValueError(f"{where}, {place}: {error.msg}, expected {expected}") from None
     except RecursionError:
         raise ValueError(f"{where}: nested too deeply, expected {expected}") from None
-    except ValueError as error:  # a repeated key, a constant, an integer of thousands of digits
+    except ValueError as error:  # for example, a repeated key
         raise ValueError(f"{where}: {error}") from None
 
 
@@ -89,10 +89,10 @@ def check_schema(document: Any, schema: Path, where: str = "") -> None:
 
 @cache
 def _validator(schema: Path) -> Any:
-    import jsonschema  # takes a third of a second, and is not needed for files of the package
+    import jsonschema  # takes a third of a second; not needed for the package's own files
 
     validator = jsonschema.Draft202012Validator
-    # Without this, 3.0 is an integer.
+    # jsonschema itself accepts 3.0 as an integer.
     types = validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
     return jsonschema.validators.extend(validator, type_checker=types)(read_json(schema))
 

@@ -39,9 +39,9 @@ class SymbioticLoss(nn.Module):
         skeleton: The skeleton of the joints, which defines the bones of the target.
         alpha: Weight :math:`\alpha \in [0, 1]` of the recognition loss; the paper uses 0.8 to 0.95.
             (default: :obj:`0.9`)
-        label_smoothing: Share :math:`\epsilon` of each label that is distributed uniformly over all classes,
-            which prevents overconfident probabilities (Szegedy et al., 2016). The paper does not use it.
-            (default: :obj:`0.0`)
+        label_smoothing: Fraction :math:`\epsilon` of each label that is distributed uniformly over all
+            classes, which prevents overconfident probabilities (Szegedy et al., 2016). The paper does not use
+            it. (default: :obj:`0.0`)
         feature_scale: If given, replaces the :math:`\ell_1` norm by the **mean** distance per joint and
             frame, :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, and for bones by the mean absolute difference
             of a feature, multiplied by :math:`s` if it is the same for all joints. The scale :math:`s` gives

@@ -51,8 +51,8 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
 def matrix_to_expmap(matrix: Tensor) -> Tensor:
     r"""Exponential map of a rotation matrix, with an angle in `[0, pi]`.
 
-    It is computed from the quaternion (:func:`quaternion_to_expmap`), which is well conditioned near an angle
-    of pi, where the trace does not determine the angle accurately.
+    The computation uses the quaternion (:func:`quaternion_to_expmap`), which is well conditioned near an
+    angle of pi, where the trace does not determine the angle accurately.
 
     Args:
         matrix: Rotation matrices.

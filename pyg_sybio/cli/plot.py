@@ -67,7 +67,7 @@ def add_command(commands: options.Commands) -> None:
     options.add_model(parser, "sources", sources, clips=True, nargs="+", metavar="CSV|MODEL")
 
     parser = _new_picture(actions, training)
-    folders = "folder with a run's TensorBoard files, or with its versions, of which the last is shown"
+    folders = "folder with a run's TensorBoard files, or with its versions (only the last one is drawn)"
     options.add(parser, "folders", Path, folders, nargs="+", metavar="RUN_FOLDER")
     smoothing = "exponential smoothing of training curves, from 0 (none) to below 1; raw curves are faint"
     options.add(parser, "--smoothing", options.non_negative_float, smoothing, 0.9)

@@ -236,7 +236,7 @@ class _Routes:
 
 
 async def _first_to_end(*parts: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run both directions of a connection until one of them raises an error, and raise it."""
+    """Run both directions of a connection until one direction raises an error, and raise this error."""
     try:
         async with anyio.create_task_group() as group:
             for part in parts:

@@ -10,7 +10,7 @@ Kind = Literal["live", "recording"]
 
 
 class Viewer:
-    """A connected page, and its pending messages: only the newest one of each kind.
+    """A connected page, and its pending messages: only the newest message of each type.
 
     A slow viewer misses frames; memory does not grow, and other viewers are not delayed.
     """
@@ -22,13 +22,13 @@ class Viewer:
         self._changed = asyncio.Event()
 
     def offer(self, kind: str, text: str) -> None:
-        """Queue a message, which replaces a pending one of the same kind."""
+        """Queue a message, which replaces a pending message of the same type."""
         self.skipped += kind == "frame" and kind in self._pending
         self._pending[kind] = text
         self._changed.set()
 
     def forget(self, *kinds: str) -> None:
-        """Discard pending messages of these kinds."""
+        """Discard pending messages of these types."""
         for kind in kinds:
             self._pending.pop(kind, None)
 
@@ -42,7 +42,7 @@ class Viewer:
 
 
 class Channel:
-    """The newest message of each kind from one source, for its viewers.
+    """The newest message of each type from one source, for its viewers.
 
     Args:
         id: Identifier of the source.
@@ -64,7 +64,7 @@ class Channel:
         return {"id": self.id, "name": self.name, "kind": self.kind, "paused": self.paused}
 
     def show(self, kind: str, text: str) -> None:
-        """Send a message to all viewers, and to later viewers until the next message of its kind."""
+        """Send a message to all viewers, and to later viewers until the next message of its type."""
         self._newest[kind] = text
         for viewer in self.viewers:
             viewer.offer(kind, text)

@@ -66,7 +66,7 @@ class Service:
 
 
 class Source:
-    """The frames of one producer or recording, in order, and the answers of the model.
+    """The frames of one producer or recording, in order, and the outputs of the model.
 
     The model processes one frame of a source at a time. While it is busy, a few frames wait; a further frame
     replaces the oldest of them.
@@ -140,7 +140,7 @@ class Source:
             await asyncio.gather(delivery, return_exceptions=True)
 
     async def _deliver(self, frame: Frame, outputs: Outputs, arrived: float, send: Send | None) -> None:
-        """Send the answers to the producer and to the viewers."""
+        """Send the outputs of the model to the producer and to the viewers."""
         if send is not None:
             await send(await asyncio.to_thread(self._result, outputs))
         latency = time.perf_counter() - arrived

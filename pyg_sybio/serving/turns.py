@@ -27,7 +27,8 @@ class Turns:
         self._running: asyncio.Task[None] | None = None
 
     async def answer(self, update: Update) -> Outputs:
-        """Return the answers for an update. A stream must have no more than one update at a time.
+        """Return the outputs of the model for an update. A stream must have no more than one update at a
+        time.
 
         Raises:
             ValueError: If the poses are invalid.

@@ -33,7 +33,7 @@ class Model(Protocol):
 
 @dataclass(eq=False)
 class Windows:
-    r"""Windows of one stream that were prepared together, one track each, and the answers of the model.
+    r"""Windows of one stream that were prepared together, one track each, and the outputs of the model.
 
     Args:
         model: The model of the stream.
@@ -115,6 +115,6 @@ def answer(batches: Iterable[Windows]) -> None:
 
 def input_example(model: Model) -> Tensor:
     """Return a scalar with the type and on the device of a model's input; float32 if these are unknown."""
-    # Buffers are constants; the weights of a folded model may have been rounded.
+    # Buffers have the type of the input, even if the weights of a folded model are in bfloat16.
     buffers = model.buffers() if isinstance(model, nn.Module) else ()
     return next((value.new_zeros(()) for value in buffers if value.is_floating_point()), torch.zeros(()))

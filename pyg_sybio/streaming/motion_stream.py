@@ -34,7 +34,7 @@ _RATE_POSES, _RATE_TOLERANCE = 30, 0.1
 
 @dataclass(frozen=True, eq=False)
 class StreamOutput:
-    r"""The answer for one track after its newest pose.
+    r"""The result for one track after its newest pose.
 
     Args:
         track_id: The track.
@@ -44,7 +44,7 @@ class StreamOutput:
         label: Name of the most likely class; None without probabilities.
         class_names: Names of the classes, in the order of `probabilities`.
         observed_ratio: Fraction of the window's joints that were observed, from 0 to 1.
-        enough: Whether `observed_ratio` is large enough to rely on the answer.
+        enough: Whether `observed_ratio` is large enough to rely on the result.
         future: The predicted poses, with the joints, coordinates and units of the incoming poses. Joints that
             the model does not have are NaN. None from a model without prediction, and while no joint is
             observed.
@@ -332,7 +332,7 @@ class MotionStream:
                 self._warned_of_rate = True
                 warnings.warn(
                     f"poses come at {rate:.3g} Hz, but 'fps' is {self.fps:g}: the timestamps are used",
-                    stacklevel=5,  # the caller of the update
+                    stacklevel=5,  # the line that calls the update
                 )
                 return
 
@@ -353,7 +353,7 @@ class MotionStream:
         return result
 
     def outputs(self, batches: Iterable[Windows], latency: float) -> dict[int, StreamOutput]:
-        """Return the answers for windows of this stream, in the order of the update."""
+        """Return the results for windows of this stream, in the order of the update."""
         found = {}
         for windows in batches:
             rate = windows.prepared.observed.frame_rate or self.frame_rate

@@ -59,7 +59,7 @@ class PoseReader:
                 f"'pose' has shape {list(values.shape)}, expected [{skeleton.num_joints}, "
                 f"{skeleton.num_features}] for skeleton '{skeleton.name}' ({skeleton.coordinates})"
             )
-        too_large = np.abs(values) > _MAX_COORDINATE  # False for NaN
+        too_large = np.abs(values) > _MAX_COORDINATE  # a comparison with NaN is False
         if too_large.any():
             raise ValueError(
                 f"'pose' has {values[too_large][0]:g}, expected numbers between -{_MAX_COORDINATE:g} and "
@@ -67,7 +67,7 @@ class PoseReader:
             )
         present = ~np.isnan(values).any(-1)
         if trust is not None:
-            present &= trust > self.min_confidence  # False for NaN
+            present &= trust > self.min_confidence  # a comparison with NaN is False
         values, present = values[self.joints], present[self.joints]
         return np.where(present[:, None], values, 0.0), present
 

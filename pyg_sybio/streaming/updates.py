@@ -35,8 +35,8 @@ def update_together(updates: Sequence[Update]) -> list[dict[int, StreamOutput] |
     r"""Update several streams, with one call per model that they share.
 
     Each answer is the result of :meth:`~pyg_sybio.streaming.motion_stream.MotionStream.update_many`, or the
-    error that it would raise: an error in one stream does not affect the others. The latency is the duration
-    of the whole call.
+    error that it would raise: an error in one stream does not affect other streams. The latency is the
+    duration of the whole call.
 
     Args:
         updates: At most one update per stream.

@@ -31,7 +31,7 @@ def arrays_digest(arrays: Iterable[tuple[str, str, Sequence[int], bytes]]) -> st
     """The SHA-256 of the names, types, shapes and bytes of arrays, in the given order."""
     digest = hashlib.sha256()
     for name, dtype, shape, content in arrays:
-        # The lengths separate the bytes of one array from those of the next.
+        # The lengths separate the bytes of successive arrays.
         digest.update(f"{name!r} {dtype} {list(shape)} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()

@@ -215,7 +215,7 @@ def summary(
     seen_classes: Tensor | None = None,
     actions: Sequence[str] | None = None,
 ) -> Report:
-    r"""Accuracy and motion errors from a model's answers; see :func:`evaluate` for the other arguments.
+    r"""Accuracy and motion errors from a model's predictions; see :func:`evaluate` for the other arguments.
 
     Returns:
         Plain values, ready for JSON. ``recognition`` has the number of clips and their classes. If there is a

@@ -52,7 +52,7 @@ class FineTuned:
         partly: Tensors with some rows from the trained model, and which rows.
         new: Tensors with new values, and the reason.
         left_out: Tensors of the trained model that the model does not have.
-        ignored: Arguments that were requested but are those of the trained model: requested and used value.
+        ignored: Arguments that keep the trained model's value: the requested and the used value.
     """
 
     model: SybioGNN
@@ -88,9 +88,8 @@ def fine_tuned(
 ) -> FineTuned:
     r"""Build a model that starts from the weights of a trained model.
 
-    The architecture is the trained model's. A weight that belongs to joints, bones, parts or classes is taken
-    for those whose names the trained model knows, and is new for the others. Any other tensor is taken if its
-    shape is the same.
+    The architecture is the trained model's. A weight of a joint, bone, part or class is taken if the trained
+    model knows its name, and is new otherwise. Any other tensor is taken if its shape is the same.
 
     Args:
         trained: The trained model.
@@ -222,7 +221,7 @@ def _copy(
     """Copy the rows that two tensors have in common.
 
     Returns:
-        Whether there are any, and why others are new; empty if there are no others.
+        Whether the tensors have common rows, and why the other rows are new (empty if no row is new).
     """
     axes, old_axes = axes or (None,) * new.dim(), old_axes or (None,) * old.dim()
     sizes, old_sizes = (
@@ -257,7 +256,7 @@ def _copy(
 
 
 def _listed(names: Sequence[str]) -> str:
-    """List names of tensors; the networks, blocks and statistics of one kind are listed once."""
+    """List names of tensors without the network, each name once, and at most four of them."""
     short = dict.fromkeys(name.partition(".")[2].removeprefix("backbone.") for name in names)
     shown = list(short)[:4]
     return ", ".join(shown) + (f" and {len(short) - 4} more" if len(short) > 4 else "")

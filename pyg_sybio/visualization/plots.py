@@ -125,7 +125,7 @@ def _places_beside(dot: np.ndarray, size: np.ndarray, pixels: float) -> tuple[np
 
 
 def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The area `[n]` that each box `[n, 4]` shares with the others `[k, 4]`, summed over the others."""
+    """The area `[n]` in which each box `[n, 4]` overlaps `others` `[k, 4]`, summed over `others`."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     return np.clip(high - low, 0, None).prod(axis=-1).sum(axis=-1)

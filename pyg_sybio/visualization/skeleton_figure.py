@@ -75,7 +75,7 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
 
     candidates = []
     for seed in range(8):
-        # The noise separates joints that start at the same place, such as a thumb and a hand.
+        # The noise separates joints that start at the same position, such as a thumb and a hand.
         places = symmetric(start + np.random.default_rng(seed).normal(scale=0.5, size=start.shape))
         found = nx.kamada_kawai_layout(graph, pos=dict(enumerate(places)))
         layout = symmetric(np.array([found[joint] for joint in joints]))

@@ -38,7 +38,7 @@ def view_of(motion: Motion, *, up: str | None = None) -> View:
     In image coordinates, y points down. In 3D, up is the coordinate axis closest to the mean direction from
     the body to its head (the part `head` of the skeleton), or, without a head, the axis of the largest mean
     extent. The camera faces the widest side of the body, at 20 to 60 degrees from the direction in which the
-    body faces; if persons face each other, it only faces the widest side.
+    body faces; if persons face each other, this range does not apply.
 
     Args:
         motion: Positions.

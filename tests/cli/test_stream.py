@@ -83,7 +83,7 @@ def said_by_predict(trained: Trained, path: Path) -> tuple[dict[str, float], tor
 def test_a_file_is_answered_frame_by_frame(
     rate: float, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # The recording is as long as the window; a longer one would fill it with older frames.
+    # The recording is as long as the window, so the window contains no older frames.
     motion = recording(OBSERVED if rate == 30 else OBSERVED // 2, rate=rate)
     write_motion(motion, tmp_path / "a.npz")
     run = Streamed(capsys, [str(checkpoint), str(tmp_path / "a.npz")])

@@ -57,7 +57,7 @@ _JOINT = " ".join(["%.7g"] * 12)
 
 
 def _motion(rng: np.random.Generator, num_frames: int, place: int) -> np.ndarray:
-    """A slow random walk with positions and the other values of the sensor, rounded as in the file."""
+    """A slow random walk: positions and further sensor values, rounded as in the file."""
     steps = 0.01 * rng.normal(size=(num_frames, 25, 3))
     rest = np.concatenate([_REST, np.full((25, 1), 3.0)], axis=1)
     position = rest + np.array([0.8 * place, 0, 0]) + steps.cumsum(0)

@@ -28,7 +28,7 @@ def client(streams: Streams) -> Iterator[TestClient]:
 
 
 def receive(socket: WebSocketTestSession, kind: str) -> dict[str, Any]:
-    """Return the next message of a kind."""
+    """Return the next message of a type."""
     while (message := socket.receive_json())["type"] != kind:
         pass
     return dict(message)
@@ -374,7 +374,7 @@ def test_a_recording_loops_while_it_has_viewers(streams: Streams) -> None:
             viewer.send_json({"type": "watch", "source": "0"})
             assert receive(viewer, "view")["note"] == "up is y (where the head points)"
             seen = {}
-            while len(seen) < 8:  # more frames than the recording has
+            while len(seen) < 8:  # more frames than the recording
                 frame = receive(viewer, "frame")
                 step = round(frame["timestamp"] * 50)
                 seen[step] = frame

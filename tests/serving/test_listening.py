@@ -162,9 +162,9 @@ def deaf_viewer(port: int, source: str) -> Iterator[None]:
             b"GET /ws/view HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
-        assert deaf.recv(4096).startswith(b"HTTP/1.1 101")  # no message may come before that
+        assert deaf.recv(4096).startswith(b"HTTP/1.1 101")  # the handshake must be the first answer
         wish = json.dumps({"type": "watch", "source": source}).encode()
-        deaf.sendall(bytes([0x81, 0x80 | len(wish), 0, 0, 0, 0]) + wish)  # masked with zeros
+        deaf.sendall(bytes([0x81, 0x80 | len(wish), 0, 0, 0, 0]) + wish)  # text frame, masked with zeros
         yield
 
 

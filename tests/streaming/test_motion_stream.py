@@ -1,5 +1,4 @@
-"""A stream gives the results of the model for the same frames, in whatever order and at whatever rate they
-come."""
+"""The results of a stream equal the results of the model for the same frames."""
 
 import math
 from pathlib import Path

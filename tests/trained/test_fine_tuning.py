@@ -82,7 +82,7 @@ def test_joints_are_found_by_their_names() -> None:
     torch.testing.assert_close(ours.future, theirs.future[:, :, order], rtol=1e-4, atol=1e-4)
 
 
-def test_another_number_of_joints() -> None:
+def test_known_joints_are_taken_for_another_skeleton() -> None:
     old = trained()
     legs = ("knee", "foot", "ankle")
     kept = tuple(joint for joint in NTU.joints if not any(part in joint for part in legs))
@@ -145,6 +145,6 @@ def test_arguments_that_would_change_the_meaning_of_weights_are_ignored_and_name
         ({"stride": (1, 1)}, "the model has no 'stride', did you mean 'strides'"),
     ],
 )
-def test_wrong_arguments(settings: dict[str, object], message: str) -> None:
+def test_wrong_arguments_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fine_tuned(trained(), **settings)  # type: ignore[arg-type]

@@ -150,7 +150,7 @@ def test_an_exported_model_cannot_be_trained(single: tuple[OnnxFile, OnnxModel])
 
 
 def changed(**metadata: str | None) -> bytes:
-    """An intact file with other metadata; None removes an entry."""
+    """An intact file whose metadata have been changed; None removes an entry."""
     proto = onnx.load_model_from_string(onnx_file("joints alone").content)
     values = {each.key: each.value for each in proto.metadata_props}
     values |= {f"pyg_sybio.{key}": value for key, value in metadata.items()}  # type: ignore[misc]
@@ -220,7 +220,7 @@ def test_weights_in_another_file_are_not_opened(tmp_path: Path, monkeypatch: pyt
 
 
 def altered(change: Callable[[onnx.ModelProto], object]) -> bytes:
-    """An intact file with another graph."""
+    """An intact file whose graph has been changed."""
     proto = onnx.load_model_from_string(onnx_file("recognition").content)
     change(proto)
     content: bytes = proto.SerializeToString()

@@ -392,7 +392,7 @@ def test_points_have_the_given_positions_and_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spread", [1.0, 0.05])
 def test_names_of_points_overlap_neither_points_nor_each_other(spread: float, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    # Two distant points determine the axes; the others are crowded in the middle or fill the axes.
+    # Two distant points determine the axes; other points are crowded in the middle or fill the axes.
     places = [(0.0, 0.0), (1.0, 1.0), *(0.5 + spread * (rng.random((8, 2)) - 0.5)).tolist()]
     figure = draw_points(tmp_path / "a.png", {f"K = {i}": (x, y) for i, (x, y) in enumerate(places)})
     (axes,) = figure.axes
