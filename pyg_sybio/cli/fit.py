@@ -1,6 +1,10 @@
 """``sybio fit``."""
 
 import argparse
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from pyg_sybio.cli import options
 from pyg_sybio.cli.errors import UsageError
@@ -28,5 +32,28 @@ def run(args: argparse.Namespace) -> None:
         cli = fit(args.recipe, args.overrides)
     except RecipeError as error:
         raise UsageError(str(error)) from error
-    if cli.trainer.checkpoint_callback is not None:
-        print(f"checkpoints: {cli.trainer.checkpoint_callback.dirpath}")
+    if cli.trainer.is_global_zero:
+        print("\n".join(_outcome(cli)))
+
+
+def _outcome(cli: Any) -> Iterator[str]:
+    """Describe a finished training: its last scores, its checkpoints, and the command that evaluates it."""
+    trainer, data = cli.trainer, cli.datamodule
+    scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    shown = {name: value for name, value in scores.items() if name.startswith("val_")} or scores
+    if shown:
+        yield "scores: " + ", ".join(f"{name} {value:.4g}" for name, value in sorted(shown.items()))
+    checkpoint = trainer.checkpoint_callback
+    if checkpoint is None:
+        return
+    last = Path(checkpoint.dirpath) / "last.ckpt"
+    best = Path(checkpoint.best_model_path or last)
+    if best != last:
+        yield f"best checkpoint: {best} ({checkpoint.monitor} {float(checkpoint.best_model_score):.4g})"
+    yield f"last checkpoint: {last}"
+    command = ["sybio", "evaluate", str(best)]
+    if data.splits.describe()["only_in_recipe"]:
+        command += ["--recipe", str(Path(trainer.log_dir) / "config.yaml")]
+    elif data.splits.root is not None:
+        command += ["--data-root", str(data.splits.root)]
+    yield f"next: {shlex.join(command)}"

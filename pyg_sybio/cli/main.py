@@ -14,6 +14,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 
+from pyg_sybio import __version__
 from pyg_sybio.cli import (
     benchmark,
     data,
@@ -21,6 +22,7 @@ from pyg_sybio.cli import (
     evaluate,
     export,
     fit,
+    options,
     plot,
     predict,
     reproduce,
@@ -47,12 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code. Wrong usage that :mod:`argparse` detects raises :class:`SystemExit`.
     """
-    parser = _parser()
-    args, rest = parser.parse_known_args(_renamed(sys.argv[1:] if argv is None else argv))
+    args, rest = _parser().parse_known_args(_renamed(sys.argv[1:] if argv is None else argv))
     if args.command in _TAKE_OVERRIDES:
         args.overrides = rest
     elif rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        args.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if not args.debug:
         _silence_libraries()
     try:
@@ -78,8 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Recognise an action and forecast the motion from one skeleton sequence.",
         allow_abbrev=False,
     )
-    parser.set_defaults(debug=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"sybio {__version__}")
+    parser.set_defaults(debug=False, parser=parser, run=lambda args: parser.print_help())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=options.Command)
     for command in _COMMANDS:
         command.add_command(commands)
     return parser

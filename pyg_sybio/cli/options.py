@@ -38,11 +38,30 @@ def new_command(commands: Commands, name: str, run: Run, **kwargs: Any) -> argpa
 def new_group(commands: Commands, name: str, summary: str, metavar: str = "ACTION") -> Commands:
     """Add a command with subcommands, and return the object to which subcommands are added."""
     group = _new_parser(commands, name, summary)
-    return group.add_subparsers(dest="action", required=True, metavar=metavar)
+    group.set_defaults(run=lambda args: group.print_help())
+    return group.add_subparsers(dest="action", metavar=metavar, parser_class=Command)
+
+
+class Command(argparse.ArgumentParser):
+    """A command whose options may stand before, between and after its arguments."""
+
+    _is_parsing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as the base class, which requires optional arguments to come before options."""
+        counts = {action.nargs for action in self._get_positional_actions()}
+        if self._is_parsing or argparse.REMAINDER in counts or not counts & {"?", "+"}:
+            return super().parse_known_args(args, namespace)
+        self._is_parsing = True  # the base class calls this method twice
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_parsing = False
 
 
 def _new_parser(commands: Commands, name: str, summary: str, **kwargs: Any) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False, **kwargs)
+    parser.set_defaults(parser=parser)
     debug = "show all warnings, and the traceback of an error"
     parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=debug)
     return parser

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,49 @@ def test_every_command_has_help(argv: list[str], capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["fly"], ["fit"], ["evaluate"], ["evaluate", "a.ckpt", "--spilt", "test"], ["skeleton", "show"]],
+    [["fly"], ["fit"], ["evaluate"], ["evaluate", "a.ckpt", "--spilt", "test"], ["skeleton", "show"]],
 )
 def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(argv)
     assert end.value.code == 2
+
+
+@pytest.mark.parametrize("argv", [[], ["data"], ["skeleton"], ["plot"], ["export"]])
+def test_a_command_without_its_subcommand_is_help(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"usage: {' '.join(['sybio', *argv])} [-h]")
+    assert not shown.err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"sybio {version('pyg_sybio')}\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["stream", "a.ckpt", "--missing", "hold", "clip.npz"],
+        ["stream", "--missing", "hold", "a.ckpt", "clip.npz"],
+        ["stream", "a.ckpt", "clip.npz", "--missing", "hold"],
+    ],
+)
+def test_options_may_stand_between_files(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no file clip.npz: expected a motion file" in error_of(capsys, *argv)
+
+
+def test_an_unknown_option_shows_the_usage_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["predict", "a.ckpt", "clip.npz", "--speed", "3"])
+    shown = capsys.readouterr().err
+    assert shown.startswith("usage: sybio predict ")
+    assert shown.endswith("unrecognized arguments: --speed 3\n")
 
 
 def test_missing_and_invalid_files_are_one_line_errors(
