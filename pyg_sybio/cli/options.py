@@ -185,7 +185,7 @@ def _alternatives(kinds: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Number:
-    """A type of numbers, for :meth:`argparse.ArgumentParser.add_argument`.
+    """A type of numbers, or of a text with rules, for :meth:`argparse.ArgumentParser.add_argument`.
 
     Args:
         expected: Description of valid values for error messages.
@@ -219,6 +219,12 @@ def _decimal(text: str) -> int:
 non_negative_int = Number("a non-negative integer", _decimal, lambda value: value >= 0, "N")
 positive_int = Number("a positive integer", _decimal, lambda value: value >= 1, "N")
 port = Number("a port from 0 to 65535", _decimal, lambda value: 0 <= value <= 65535, "N")
+token = Number(
+    "visible characters without spaces",
+    str,
+    lambda text: text.split() == [text] and text.isprintable(),
+    "TOKEN",
+)
 positive_float = Number("a positive number", float, lambda value: 0 < value < math.inf, "X")
 non_negative_float = Number("a non-negative number", float, lambda value: 0 <= value < math.inf, "X")
 fraction = Number("a number from 0 to 1", float, lambda value: 0 <= value <= 1, "X")

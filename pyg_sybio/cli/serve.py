@@ -23,7 +23,7 @@ def add_command(commands: options.Commands) -> None:
     host = "address to listen on; 0.0.0.0 for all addresses of this machine"
     options.add(parser, "--host", str, host, "127.0.0.1", metavar="ADDRESS")
     options.add(parser, "--port", options.port, "port to listen on; 0 for a free one", 8000)
-    options.add(parser, "--token", str, "password for connections (default: none)")
+    options.add(parser, "--token", options.token, "password for connections (default: none)")
     origin = "another web site whose pages may connect, such as http://localhost:3000; may be repeated"
     options.add(parser, "--allow-origin", str, origin, action="append", metavar="ORIGIN")
     fps = "frame rate of the poses that producers send (default: the model's frame rate)"
@@ -36,11 +36,13 @@ def add_command(commands: options.Commands) -> None:
     options.add(limits, "--max-people", options.positive_int, "persons per frame", 16)
     size = "bytes per message (default: enough for --max-people)"
     options.add(limits, "--max-message", options.positive_int, size)
-    idle = "disconnect a producer that sends nothing for this many seconds"
+    idle = "disconnect a producer that sends nothing, or any client that reads nothing, for this many seconds"
     options.add(limits, "--idle", options.positive_float, idle, 60)
     limits = parser.add_argument_group("limits of the server")
     options.add(limits, "--max-producers", options.positive_int, "connections that send poses", 8)
     options.add(limits, "--max-viewers", options.positive_int, "open pages", 16)
+    places = "producers, and pages, from one address (default: half of them; all of them from this machine)"
+    options.add(limits, "--max-per-address", options.positive_int, places)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
         people=args.max_people,
         producers=args.max_producers,
         viewers=args.max_viewers,
+        per_address=args.max_per_address,
         message_bytes=args.max_message,
         idle=args.idle,
     )

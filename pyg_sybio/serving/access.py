@@ -64,8 +64,11 @@ def knows_token(token: str | None, scope: Scope) -> bool:
     if token is None:
         return True
     request = HTTPConnection(scope)
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer":
-        given = request.query_params.get("token", "")
+    kind, _, header = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        given = header.encode("latin-1")  # the bytes that were sent: UTF-8, or Latin-1 from some clients
+    else:
+        given = request.query_params.get("token", "").encode("utf-8", "replace")
     # In constant time, so that the duration does not reveal how much of the token is correct.
-    return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
+    spellings = token.encode(), token.encode("latin-1", "backslashreplace")
+    return any(hmac.compare_digest(given, spelling) for spelling in spellings)

@@ -6,13 +6,11 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import anyio
 import numpy as np
 import torch
 from starlette.applications import Starlette
@@ -147,8 +145,8 @@ class _Routes:
                 "status": "ok",
                 "model": self._model,
                 "seconds": round(time.monotonic() - self._started, 1),
-                "producers": service.connected["producer"],
-                "viewers": service.connected["viewer"],
+                "producers": len(service.producers),
+                "viewers": len(service.viewers),
                 "sources": [channel.describe() for channel in service.audience.channels.values()],
                 "frames": service.frames,
                 "dropped": service.dropped,
@@ -165,7 +163,7 @@ class _Routes:
         service, limits = self._service, self._service.limits
         size = limits.bytes_of_message(service.skeleton)
         connection = Connection(socket, service, rate=limits.rate, max_size=size, idle=limits.idle)
-        await connection.converse("producer", limits.producers, self._produce)
+        await connection.converse(service.producers, self._produce)
 
     async def _produce(self, connection: Connection) -> None:
         service = self._service
@@ -175,9 +173,8 @@ class _Routes:
         await connection.send(encode(service.hello))
         service.audience.add(source.channel)
         try:
-            await _first_to_end(
-                partial(connection.receive, partial(self._take, source)),
-                partial(source.run, connection.send, connection.complain),
+            await connection.exchange(
+                partial(self._take, source), partial(source.run, connection.send, connection.complain)
             )
         finally:
             service.audience.remove(source.channel)
@@ -200,17 +197,14 @@ class _Routes:
     async def view(self, socket: WebSocket) -> None:
         """Send the messages of the watched source, and handle the requests of the viewer."""
         connection = Connection(socket, self._service, rate=_VIEWER_RATE, max_size=_VIEWER_BYTES)
-        await connection.converse("viewer", self._service.limits.viewers, self._watch)
+        await connection.converse(self._service.viewers, self._watch)
 
     async def _watch(self, connection: Connection) -> None:
         audience, viewer = self._service.audience, Viewer()
         viewer.offer("hello", encode(self._service.hello))
         audience.enter(viewer)
         try:
-            await _first_to_end(
-                partial(connection.receive, partial(self._follow, viewer)),
-                partial(viewer.run, connection.send),
-            )
+            await connection.exchange(partial(self._follow, viewer), partial(viewer.run, connection.send))
         finally:
             audience.leave(viewer)
 
@@ -224,6 +218,9 @@ class _Routes:
         if not isinstance(request, dict) or request.get("type") not in ("watch", "pause"):
             raise ValueError(f"expected {_REQUEST}")
         audience = self._service.audience
+        if request == {"type": "watch", "source": None}:
+            audience.watch(viewer, None)
+            return
         channel = audience.channels.get(str(request.get("source")))
         if channel is None:
             raise ValueError(f"source {str(request.get('source'))[:40]!r} does not exist or has disconnected")
@@ -233,16 +230,6 @@ class _Routes:
             raise ValueError("'paused' is missing, expected true or false")
         else:
             audience.pause(channel, request["paused"])
-
-
-async def _first_to_end(*parts: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run both directions of a connection until one direction raises an error, and raise this error."""
-    try:
-        async with anyio.create_task_group() as group:
-            for part in parts:
-                group.start_soon(part)
-    except BaseExceptionGroup as ends:
-        raise ends.exceptions[0] from None
 
 
 def _warm_up(stream: MotionStream) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
+import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pyg_sybio.serving.access import knows_token
 from pyg_sybio.serving.limits import Allowance, CloseCode, Refusal
+from pyg_sybio.serving.places import Places
 from pyg_sybio.serving.source import Service
 from pyg_sybio.streaming.messages import encode, error_message
 
@@ -36,36 +39,39 @@ class Connection:
     def __init__(
         self, socket: WebSocket, service: Service, *, rate: float, max_size: int, idle: float | None = None
     ) -> None:
-        self.name = "unknown" if socket.client is None else f"{socket.client.host}:{socket.client.port}"
+        self.host, port = socket.client or ("unknown", 0)
+        self.name = f"{self.host}:{port}"
+        self.active = False
         self._socket = socket
         self._service = service
         self._allowance = Allowance(rate)
         self._max_size = max_size
         self._idle = idle
         self._mistakes = 0
+        self._displaced = asyncio.Event()
 
-    async def converse(self, kind: str, limit: int, talk: Callable[["Connection"], Awaitable[None]]) -> None:
+    async def converse(self, places: Places, talk: Callable[["Connection"], Awaitable[None]]) -> None:
         """Accept the connection, run `talk`, and report to the client and the log why it ends.
 
         Args:
-            kind: Displayed kind of the connection.
-            limit: Maximum number of connections of this kind.
+            places: The places for connections of its kind.
             talk: Function that receives and sends until it raises an error.
         """
-        service = self._service
-        await self._socket.accept()
-        logger.info("%s: %s", self.name, kind)
+        service, kind = self._service, places.kind
+        # Set by the listener: for as long as the connection has a place, it needs no further request.
+        admitted = getattr(self._socket.state, "admitted", contextlib.nullcontext)
         try:
+            await self._socket.accept()
+            logger.info("%s: %s", self.name, kind)
             if not knows_token(service.token, self._socket.scope):
                 hint = "add ?token=TOKEN to the address"
                 raise Refusal(CloseCode.WRONG_TOKEN, f"the token is missing or wrong: {hint}")
-            if service.connected[kind] >= limit:
-                raise Refusal(CloseCode.TOO_MANY, f"too many {kind}s: the limit is {limit}")
-            service.connected[kind] += 1
+            places.take(self)
             try:
-                await talk(self)
+                with admitted():
+                    await talk(self)
             finally:
-                service.connected[kind] -= 1
+                places.leave(self)
         except WebSocketDisconnect as end:
             if end.code in _ABUSES:
                 service.refuse(self.name, _ABUSES[end.code])
@@ -78,22 +84,44 @@ class Connection:
             logger.exception("%s: %s: internal error", self.name, kind)
             await self._close(CloseCode.INTERNAL_ERROR, "internal error of the server: see its log")
 
-    async def receive(self, handle: Callable[[str], None]) -> None:
-        """Pass messages to a function until the connection ends.
+    async def exchange(
+        self, handle: Callable[[str], None], deliver: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Receive and send messages until the connection ends.
 
         Args:
             handle: Function that handles a message; its `ValueError` is sent to the client.
+            deliver: Function that sends messages forever.
 
         Raises:
             WebSocketDisconnect: If the client has left.
-            Refusal: If the client exceeds a limit.
+            Refusal: If the client exceeds a limit, or is displaced.
         """
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._receive, handle)
+                group.start_soon(deliver)
+                group.start_soon(self._until_displaced)
+        except BaseExceptionGroup as ends:
+            # Sending to a client that has left fails too; the reason why it was disconnected matters more.
+            raise max(ends.exceptions, key=_importance) from None
+
+    async def _receive(self, handle: Callable[[str], None]) -> None:
         while True:
             text = await self._next()
             try:
                 handle(text)
+                self.active = True
             except ValueError as error:
                 await self.complain(error)
+
+    def displace(self) -> None:
+        """End the connection, because another client gets its place."""
+        self._displaced.set()
+
+    async def _until_displaced(self) -> None:
+        await self._displaced.wait()
+        raise Refusal(CloseCode.TOO_MANY, "no message yet, and another client needed the place")
 
     async def _next(self) -> str:
         try:
@@ -113,8 +141,20 @@ class Connection:
         return str(text)
 
     async def send(self, text: str) -> None:
-        """Send a message."""
-        await self._socket.send_text(text)
+        """Send a message.
+
+        Raises:
+            WebSocketDisconnect: If the client has left, or the connection is being closed.
+            Refusal: If the client does not read.
+        """
+        limit = self._service.limits.idle
+        try:
+            async with asyncio.timeout(limit):
+                await self._socket.send_text(text)
+        except TimeoutError:
+            raise Refusal(CloseCode.IDLE, f"no message was read for {limit:g} s") from None
+        except RuntimeError:  # closed already
+            raise WebSocketDisconnect(1006) from None
 
     async def complain(self, error: ValueError) -> None:
         """Answer an invalid message.
@@ -137,3 +177,10 @@ class Connection:
                 await self.send(encode(error_message(message)))
                 # The reason of a WebSocket close has at most 123 bytes.
                 await self._socket.close(code, message.encode()[:120].decode(errors="ignore"))
+
+
+def _importance(end: BaseException) -> int:
+    """Rank the errors that end a connection, of which the largest one is reported."""
+    if not isinstance(end, WebSocketDisconnect):
+        return 2
+    return int(end.code in _ABUSES)

@@ -43,12 +43,15 @@ class Limits:
         people: Persons per frame.
         producers: Connections that send poses.
         viewers: Connected pages.
+        per_address: Producers, and viewers, from one address. (default: half of `producers` and of `viewers`;
+            all of them for clients on this machine)
         message_bytes: Size of a message. (default: enough for `people`, with 30 characters per number)
-        idle: A producer is disconnected after this many seconds without a message.
+        idle: A producer that sends no message, or any client that reads none, is disconnected after this many
+            seconds.
         waiting: Frames of one source that wait for the model; a further frame replaces the oldest.
         mistakes: Invalid messages per connection that are answered with an error; the next one closes the
             connection.
-        handshake: Seconds within which a connection must send its request.
+        handshake: Seconds within which a connection must become a producer or a viewer, or be answered.
 
     Raises:
         ValueError: If a limit is not a positive number.
@@ -58,6 +61,7 @@ class Limits:
     people: int = 16
     producers: int = 8
     viewers: int = 16
+    per_address: int | None = None
     message_bytes: int | None = None
     idle: float = 60.0
     waiting: int = 2
@@ -78,7 +82,7 @@ class Limits:
 
     @property
     def connections(self) -> int:
-        """Open connections of any kind, including those without a request."""
+        """Open connections of any kind, including those that are neither producer nor viewer."""
         return self.producers + self.viewers + 32
 
 

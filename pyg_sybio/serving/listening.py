@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -12,16 +15,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 logger = logging.getLogger(__name__)
 
 
+Address = tuple[str, int]
+
+
 class Listener(socket.socket):
     """A listening socket that limits the connections which it accepts.
 
-    uvicorn waits forever for the request of a connection. A client that opens connections and sends nothing,
-    or sends its request byte by byte, would use up all connections.
+    uvicorn waits forever for the request of a connection, and for a client that does not read its answer. A
+    connection that is neither a producer nor a viewer is therefore *silent*: it is closed after some seconds.
+    If there are too many connections, a new one displaces a silent one: the oldest one from the address with
+    the most silent connections.
 
     Args:
         family: Address family.
         connections: Maximum number of open connections.
-        handshake: Seconds within which a connection must send its request.
+        handshake: Seconds that a connection has to become a producer or a viewer, or to get its answer.
 
     Note:
         The limits need an event loop that accepts connections by :meth:`accept`, as asyncio's does except on
@@ -33,33 +41,62 @@ class Listener(socket.socket):
         super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.connections = connections
         self.handshake = handshake
-        self._open: list[socket.socket] = []
-        self._silent: dict[tuple[str, int], socket.socket] = {}
+        self._admitted = 0
+        self._silent: dict[Address, tuple[socket.socket, asyncio.TimerHandle]] = {}
+        self._closing: list[socket.socket] = []
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection, unless there are too many."""
+        """Accept a connection; if there are too many, it displaces a silent one."""
         connection, address = super().accept()
-        self._open = [each for each in self._open if each.fileno() != -1]
-        if len(self._open) >= self.connections:
+        self._closing = [each for each in self._closing if each.fileno() != -1]
+        for client, (each, timer) in list(self._silent.items()):
+            if each.fileno() == -1:
+                timer.cancel()
+                del self._silent[client]
+        if self._admitted + len(self._silent) >= self.connections and self._silent:
+            silent = Counter(host for host, _ in self._silent)
+            self._close(max(self._silent, key=lambda client: silent[client[0]]), "too many connections")
+        if self._admitted + len(self._closing) >= 2 * self.connections:
             connection.close()
-            logger.warning("%s:%d: closed, there are %d connections", *address[:2], self.connections)
             raise ConnectionAbortedError
-        self._open.append(connection)
-        self._silent[address[:2]] = connection
-        loop = asyncio.get_running_loop()
-        loop.call_later(self.handshake, self._give_up, address[:2], connection)
+        self._expect(address[:2], connection)
         return connection, address
 
-    def _give_up(self, address: tuple[str, int], connection: socket.socket) -> None:
-        if self._silent.get(address) is connection:
-            del self._silent[address]
+    def _expect(self, client: Address, connection: socket.socket) -> None:
+        reason = f"no request within {self.handshake:g} s"
+        timer = asyncio.get_running_loop().call_later(self.handshake, self._close, client, reason)
+        self._silent[client] = connection, timer
+
+    def _close(self, client: Address, reason: str) -> None:
+        connection, timer = self._silent.pop(client)
+        timer.cancel()
+        if connection.fileno() != -1:
+            logger.info("%s:%d: closed, %s", *client, reason)
+            self._closing.append(connection)
+            with contextlib.suppress(OSError):  # the client has closed it
+                connection.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def _admit(self, client: Address) -> Iterator[None]:
+        """Keep a connection open for as long as it is a producer or a viewer."""
+        connection, timer = self._silent.pop(client, (None, None))
+        if connection is None or timer is None:  # closed meanwhile
+            yield
+            return
+        timer.cancel()
+        self._admitted += 1
+        try:
+            yield
+        finally:
+            self._admitted -= 1
             if connection.fileno() != -1:
-                logger.info("%s:%d: closed, no request within %g s", *address, self.handshake)
-                with contextlib.suppress(OSError):  # the client has closed the connection
-                    connection.shutdown(socket.SHUT_RDWR)
+                self._expect(client, connection)
 
     def heard_by(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the application so that it tells this socket when a connection has sent its request."""
+        """Wrap the application so that it can tell which connections are producers and viewers.
+
+        It does so by the context manager `admitted` in the state of a request.
+        """
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
             async def send_and_close(message: Message) -> None:
@@ -68,7 +105,7 @@ class Listener(socket.socket):
                 await send(message)
 
             if scope.get("client"):
-                self._silent.pop(tuple(scope["client"]), None)
+                scope.setdefault("state", {})["admitted"] = partial(self._admit, tuple(scope["client"]))
             await app(scope, receive, send_and_close)
 
         return wrapped
@@ -81,7 +118,7 @@ def listen(host: str, port: int, *, connections: int = 128, handshake: float = 1
         host: Name or address of an interface of this machine.
         port: TCP port; 0 selects a free one.
         connections: Maximum number of open connections.
-        handshake: Seconds within which a connection must send its request.
+        handshake: Seconds that a connection has to become a producer or a viewer, or to get its answer.
 
     Raises:
         OSError: If the address is not available.

@@ -120,9 +120,16 @@ def log_to_stderr(*, debug: bool = False) -> None:
         logger.warning("%s", one_line(str(message)))
 
     warnings.showwarning = show
-    levels = {"pyg_sybio.serving": logging.INFO, "uvicorn.error": logging.ERROR}
+
+    def is_news(record: logging.LogRecord) -> bool:
+        # uvicorn logs invalid UTF-8 of a client with a traceback; this package reports it in one line.
+        return debug or not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
+
+    # asyncio warns once per message to a client that has left.
+    levels = {"pyg_sybio.serving": logging.INFO, "uvicorn.error": logging.ERROR, "asyncio": logging.ERROR}
     for name, level in levels.items():
         each = logging.getLogger(name)
         each.handlers = [handler]
+        each.filters = [is_news]
         each.setLevel(logging.DEBUG if debug else level)
         each.propagate = False

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from typing import Any
 from pyg_sybio.serving.audience import Audience, Channel, Kind
 from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.page_messages import PageFrames
+from pyg_sybio.serving.places import Places
 from pyg_sybio.serving.turns import Outputs, Turns
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.streaming.latency import RecentTimes
@@ -48,7 +49,6 @@ class Service:
     token: str | None
     pool: Executor
     audience: Audience = field(default_factory=Audience)
-    connected: Counter[str] = field(default_factory=Counter)
     frames: int = 0
     dropped: int = 0
     refused: int = 0
@@ -58,6 +58,9 @@ class Service:
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.pool)
+        limits = self.limits
+        self.producers = Places("producer", limits.producers, limits.per_address)
+        self.viewers = Places("viewer", limits.viewers, limits.per_address)
 
     def refuse(self, who: str, why: object) -> None:
         """Log and count a refusal."""

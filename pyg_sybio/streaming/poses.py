@@ -67,6 +67,10 @@ class PoseReader:
             )
         present = ~np.isnan(values).any(-1)
         if trust is not None:
+            if (wrong := (trust < 0) | np.isinf(trust)).any():
+                joint = int(wrong.argmax())
+                found = f"the confidence of {skeleton.joints[joint]!r} is {trust[joint]:g}"
+                raise ValueError(f"{found}, expected a number from 0")
             present &= trust > self.min_confidence  # a comparison with NaN is False
         values, present = values[self.joints], present[self.joints]
         return np.where(present[:, None], values, 0.0), present

@@ -107,6 +107,8 @@ def test_an_unsuitable_recording_is_a_one_line_error(
         ("--port", "65536", "expected a port from 0 to 65535, got '65536'"),
         ("--max-people", "0", "expected a positive integer, got '0'"),
         ("--max-rate", "fast", "expected a positive number, got 'fast'"),
+        ("--token", "", "expected visible characters without spaces, got ''"),
+        ("--token", "s\udce9", "expected visible characters without spaces, got 's\\udce9'"),
         ("--idle", "-1", "expected a positive number, got '-1'"),
     ],
 )

@@ -22,6 +22,10 @@ def test_a_token_is_read_from_the_header_or_the_address() -> None:
     assert knows_token("s€cret", scope("token=s%E2%82%ACcret"))
     assert knows_token("secret", scope("a=b&token=secret"))
     assert knows_token("secret", scope(header="bearer secret"))
+    # Clients send the characters of a header in UTF-8 or in Latin-1.
+    assert knows_token("sécret", scope(header="Bearer sécret".encode().decode("latin-1")))
+    assert knows_token("sécret", scope(header="Bearer sécret"))
+    assert knows_token("s€cret", scope(header="Bearer s€cret".encode().decode("latin-1")))
     for wrong in (scope(), scope("token="), scope("token=secre"), scope(header="Basic secret")):
         assert not knows_token("secret", wrong)
     # The header takes precedence over the address.

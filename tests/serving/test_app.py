@@ -128,6 +128,18 @@ MISTAKES = {
     "another type": ('{"type": "hello"}', "'type' is 'hello'"),
     "deep": ("[" * 50_000, "nested too deeply"),
     "NaN": ('{"type": "frame", "people": [{"joints": [NaN]}]}', "NaN"),
+    "score below 0": (
+        json.dumps(made_up_frame(2)).replace('"joints"', f'"confidence": {[-0.5] * 25}, "joints"'),
+        "the confidence of 'pelvis' is -0.5, expected a number from 0",
+    ),
+    "infinite score": (
+        json.dumps(made_up_frame(2)).replace('"joints"', f'"confidence": [{"1e999, " * 24}0], "joints"'),
+        "'people'[0]: 'confidence'[0] is inf, expected a finite number",
+    ),
+    "a key twice": (
+        '{"type": "frame", "people": [], "people": []}',
+        "the key 'people' is repeated in one object, expected it once",
+    ),
     "two lines": ('{"type":\n"fr\nme"}', "not JSON"),
     "few joints": ('{"type": "frame", "people": [{"joints": [[1, 2, 3]]}]}', "has 1 entries, expected"),
     "late": (json.dumps(made_up_frame(0)), "expected a later time"),
@@ -217,12 +229,54 @@ def test_a_silent_producer_is_disconnected(streams: Streams) -> None:
         assert end_of(socket)[:2] == ("no message for 0.2 s", 4408)
 
 
+def keep_busy(socket: WebSocketTestSession, path: str) -> None:
+    """Send a valid message, and wait until the server has handled it."""
+    if path == "/ws/poses":
+        socket.send_json({"type": "reset"})
+        socket.send_json(made_up_frame())
+        receive(socket, "result")
+    else:
+        socket.send_json({"type": "watch", "source": None})
+        socket.send_text("nonsense")
+        receive(socket, "error")
+
+
+@pytest.mark.parametrize("path", ["/ws/poses", "/ws/view"])
+def test_a_silent_client_gives_way_and_an_active_one_stays(streams: Streams, path: str) -> None:
+    with (
+        TestClient(create_app(streams, limits=Limits(producers=2, viewers=2, per_address=2))) as client,
+        client.websocket_connect(path) as silent,
+        client.websocket_connect(path) as active,
+    ):
+        keep_busy(active, path)
+        with client.websocket_connect(path) as new:
+            error, code, _ = end_of(silent)
+            assert (error, code) == ("no message yet, and another client needed the place", 4503)
+            keep_busy(new, path)
+            with client.websocket_connect(path) as last:
+                assert end_of(last)[1] == 4503
+            keep_busy(new, path)
+        keep_busy(active, path)
+
+
+def test_one_address_gets_half_of_the_places(streams: Streams) -> None:
+    with (
+        TestClient(create_app(streams, limits=Limits(producers=3))) as client,
+        client.websocket_connect("/ws/poses") as first,
+        client.websocket_connect("/ws/poses") as second,
+    ):
+        for each in (first, second):
+            keep_busy(each, "/ws/poses")
+        with client.websocket_connect("/ws/poses") as third:
+            assert end_of(third)[0] == "too many producers from address testclient: the limit is 2"
+
+
 @pytest.mark.parametrize(("path", "kind"), [("/ws/poses", "producers"), ("/ws/view", "viewers")])
 def test_the_number_of_connections_is_limited(streams: Streams, path: str, kind: str) -> None:
     limits = Limits(producers=1, viewers=1)
-    with TestClient(create_app(streams, limits=limits)) as client:
+    with TestClient(create_app(streams, limits=limits), client=("127.0.0.1", 1)) as client:
         with client.websocket_connect(path) as first:
-            assert first.receive_json()["type"] == "hello"
+            keep_busy(first, path)
             with client.websocket_connect(path) as second:
                 error, code, _ = end_of(second)
                 assert (error, code) == (f"too many {kind}: the limit is 1", 4503)

@@ -5,11 +5,13 @@ import contextlib
 import json
 import logging
 import socket
+import struct
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from served import Streams, listening, made_up_frame, run
+from served import Streams, listening, made_up_frame, run, wait_for
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_now
@@ -17,6 +19,7 @@ from websockets.sync.client import connect as connect_now
 from pyg_sybio.serving.app import create_app
 from pyg_sybio.serving.limits import Limits
 from pyg_sybio.serving.listening import listen
+from pyg_sybio.serving.run import log_to_stderr
 
 
 @pytest.fixture(scope="module")
@@ -95,17 +98,88 @@ def test_silent_connections_are_closed(streams: Streams) -> None:
         assert json.loads(good.recv(timeout=10))["type"] == "result"
 
 
-def test_the_number_of_connections_is_limited(streams: Streams) -> None:
-    limits = Limits(producers=1, viewers=1)
+UPGRADE = (
+    b"GET /ws/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("request_of", [b"", b"GET / HTTP/1.1\r\nHos", UPGRADE % b"poses"])
+def test_silent_connections_lock_nobody_out(streams: Streams, request_of: bytes) -> None:
+    limits = Limits(producers=1, viewers=1, handshake=60)
     assert limits.connections == 34
-    with listening(create_app(streams, limits=limits), limits) as port, contextlib.ExitStack() as stack:
-        half_open = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(35)
-        ]
+    app = create_app(streams, limits=limits, token="secret")
+    with listening(app, limits) as port, contextlib.ExitStack() as stack:
+        good = stack.enter_context(connect_now(f"ws://127.0.0.1:{port}/ws/poses?token=secret"))
+        for step in range(2):
+            silent = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+                for _ in range(40)
+            ]
+            for each in silent:
+                with contextlib.suppress(ConnectionError):
+                    each.sendall(request_of)
+            viewer = stack.enter_context(connect_now(f"ws://127.0.0.1:{port}/ws/view?token=secret"))
+            assert json.loads(viewer.recv(timeout=10))["type"] == "hello"
+            viewer.close()
+            good.send(json.dumps(made_up_frame(step)))
+            while (message := json.loads(good.recv(timeout=10)))["type"] != "result":
+                pass
+            assert message["dropped"] == 0
+        # The oldest ones were displaced.
         with contextlib.suppress(ConnectionResetError):
-            assert half_open[-1].recv(100) == b""
-        half_open[0].sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert half_open[0].recv(15) == b"HTTP/1.1 200 OK"
+            while silent[0].recv(4096):
+                pass
+
+
+def test_a_client_that_does_not_read_loses_its_place(streams: Streams) -> None:
+    limits = Limits(viewers=1, idle=0.5, handshake=0.5)
+    app = create_app(streams, limits=limits)
+    service = app.state.service
+    crowd = tuple(range(16))
+    with (
+        listening(app, limits, send_buffer=4096) as port,
+        connect_now(f"ws://127.0.0.1:{port}/ws/poses") as producer,
+    ):
+        assert json.loads(producer.recv())["type"] == "hello"
+        (number,) = service.audience.channels
+        with deaf_viewer(port, number):
+            wait_for(lambda: len(service.viewers) == 1)
+            step = 0
+            while len(service.viewers):
+                step += 1
+                assert step < 2000
+                producer.send(json.dumps(made_up_frame(step, crowd)))
+                assert json.loads(producer.recv())["type"] == "result"
+            with connect_now(f"ws://127.0.0.1:{port}/ws/view") as viewer:
+                assert json.loads(viewer.recv())["type"] == "hello"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [b"\x81\x88\0\0\0\0nonsense" * 30, b"\x81\x82\0\0\0\0\xff\xfe", b"\x82\x82\0\0\0\0ab", b"garbage"],
+    ids=["errors", "no UTF-8", "binary", "no WebSocket"],
+)
+@pytest.mark.parametrize("path", [b"poses", b"view"])
+def test_a_client_that_leaves_during_an_error_causes_no_traceback(
+    streams: Streams, path: bytes, messages: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = create_app(streams)
+    with logs_of_serve(), listening(app) as port:
+        for waits in (True, False):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(UPGRADE % path)
+                if waits:
+                    client.recv(4096)
+                client.sendall(messages)
+                # A reset instead of a proper end of the connection.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with connect_now(f"ws://127.0.0.1:{port}/ws/poses") as good:
+            good.send(json.dumps(made_up_frame()))
+            assert json.loads(good.recv())["type"] == "hello"
+            assert json.loads(good.recv(timeout=10))["type"] == "result"
+        wait_for(lambda: not len(app.state.service.producers))
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_client_that_does_not_read_does_not_slow_other_clients(streams: Streams) -> None:
@@ -153,15 +227,27 @@ def test_a_client_that_does_not_read_does_not_slow_other_clients(streams: Stream
 
 
 @contextlib.contextmanager
+def logs_of_serve() -> Iterator[None]:
+    """The log settings of `sybio serve`, which are undone afterwards."""
+    names = ("pyg_sybio.serving", "uvicorn.error", "asyncio")
+    before = [(each, dict(vars(each))) for each in map(logging.getLogger, names)]
+    show = warnings.showwarning
+    log_to_stderr()
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+        for each, state in before:
+            vars(each).update(state)
+
+
+@contextlib.contextmanager
 def deaf_viewer(port: int, source: str) -> Iterator[None]:
     """A viewer that chooses a source and then stops reading."""
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", port))
-        deaf.sendall(
-            b"GET /ws/view HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        deaf.sendall(UPGRADE % b"view")
         assert deaf.recv(4096).startswith(b"HTTP/1.1 101")  # the handshake must be the first answer
         wish = json.dumps({"type": "watch", "source": source}).encode()
         deaf.sendall(bytes([0x81, 0x80 | len(wish), 0, 0, 0, 0]) + wish)  # text frame, masked with zeros

@@ -166,6 +166,8 @@ def test_incompatible_skeletons_are_refused() -> None:
         (torch.full((25, 3), -2e9), None, r"'pose' has -2e\+09, expected numbers between"),
         ([[0, 1, 2], [3]], None, "'pose' is not an array of numbers"),
         ("wave", None, "'pose' is not an array of numbers"),
+        (torch.zeros(25, 3), [1.0] * 24 + [-0.1], "the confidence of '.*' is -0.1, expected a number from 0"),
+        (torch.zeros(25, 3), [1.0] * 24 + [math.inf], "the confidence of '.*' is inf, expected"),
         (torch.zeros(25, 3), [1.0], r"'confidence' has shape \[1\], expected \[25\]"),
         (torch.zeros(25, 3), {"a": 1}, "'confidence' is not an array of numbers"),
     ],
