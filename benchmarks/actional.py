@@ -1,13 +1,13 @@
 """Time of the actional graph inference module (AGIM) by message passing and by dense products.
 
-    python benchmarks/actional.py                                     25 joints, 64 persons, K = 2
+    python benchmarks/actional.py                                     # 25 joints, 64 persons, K = 2
     python benchmarks/actional.py --skeletons jhmdb15 mediapipe33 --batch 1 64 256 --iterations 1 4
 
-Both versions have the same weights and infer the same graphs, which is checked first; they are timed
-alternately. `ratio` is the time of message passing over the time of the dense version. `training` is a
-forward and a backward pass, `evaluation` a forward pass without gradients. `time x ceiling` is the time of
-the dense version per person times the ceiling in single precision, in GFLOP; `share` is the fraction of the
-ceiling that the dense version reaches, in FLOPs of message passing per second.
+Both implementations have the same weights. The script first checks that they infer the same graphs, and then
+times them alternately. `ratio` is the time of message passing divided by the time of the dense version.
+`training` is a forward and a backward pass, `evaluation` a forward pass without gradients. `time x ceiling`
+is the time of the dense version per person times the ceiling in single precision, in GFLOP; `share` is the
+FLOPs of message passing, divided by the time of the dense version, as a fraction of the ceiling.
 """
 
 import argparse
@@ -44,12 +44,12 @@ PASSES = ("evaluation", "training")
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argument_parser(__doc__, **COMMON)
-    parser.add_argument("--skeletons", nargs="+", default=["ntu25"], metavar="NAME", help="default: ntu25")
+    parser.add_argument("--skeletons", nargs="+", default=["ntu25"], metavar="NAME", help="(default: ntu25)")
     parser.add_argument("--batch", nargs="+", type=positive_int, default=[64], help="persons (default: 64)")
     parser.add_argument(
-        "--iterations", nargs="+", type=int, choices=range(10), default=[2], metavar="K", help="default: 2"
+        "--iterations", nargs="+", type=int, choices=range(10), default=[2], metavar="K", help="(default: 2)"
     )
-    parser.add_argument("--width", type=positive_int, default=128, help="of all perceptrons (default: 128)")
+    parser.add_argument("--width", type=positive_int, default=128, help="width of all MLPs (default: 128)")
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES), metavar="PASS")
     run(parser, argv, rows, COLUMNS)
 
@@ -73,7 +73,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
             one_pass = backward_pass if each == "training" else forward_pass
             runs = [one_pass(infer.train(each == "training"), x) for infer in both]
             passing, dense = around_in_turn(runs, device, arguments.seconds)
-            # For each product of the forward pass, the backward pass computes two.
+            # The backward pass computes two matrix products for each product of the forward pass.
             needed = 3 * forward if each == "training" else forward
             yield {
                 "skeleton": name,
@@ -90,12 +90,12 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def forward_pass(infer: nn.Module, x: Tensor) -> Callable[[], Tensor]:
-    """Return a forward pass without gradients."""
+    """Return a function that runs a forward pass without gradients."""
     return partial(torch.inference_mode()(infer.forward), x)
 
 
 def backward_pass(infer: nn.Module, x: Tensor) -> Callable[[], None]:
-    """Return a forward and a backward pass that clears the gradients afterwards."""
+    """Return a function that runs a forward and a backward pass and then clears the gradients."""
     with torch.no_grad():
         target = torch.randn_like(infer(x))
 

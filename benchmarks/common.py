@@ -60,14 +60,14 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
     "modes": {
         "nargs": "+",
         "metavar": "MODE",
-        "help": f"any of {', '.join(MODES)}; the last two only on CUDA",
+        "help": f"any of {', '.join(MODES)}; the graph modes need CUDA",
     },
     "precisions": {"nargs": "+", "choices": timing.PRECISIONS, "metavar": "PRECISION", "help": "fp32, bf16"},
     "batch": {"nargs": "+", "type": positive_int, "metavar": "N", "help": "clips per batch"},
-    "persons": {"type": positive_int, "metavar": "N", "help": "persons per clip, instead of the preset's"},
-    "frames": {"type": positive_int, "metavar": "N", "help": "observed frames, instead of the preset's"},
+    "persons": {"type": positive_int, "metavar": "N", "help": "persons per clip (default: the preset's)"},
+    "frames": {"type": positive_int, "metavar": "N", "help": "observed frames (default: the preset's)"},
     "device": {"type": _device, "help": "cpu or cuda"},
-    "seconds": {"type": float, "help": "measuring time per timed model"},
+    "seconds": {"type": float, "help": "seconds to measure each model"},
     "output": {
         "type": Path,
         "metavar": "FILE.json",
@@ -77,11 +77,11 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
 
 
 def argument_parser(documentation: str | None, **defaults: Any) -> argparse.ArgumentParser:
-    """Return a parser with some of the options that benchmarks share.
+    """Return a parser with the requested shared options.
 
     Args:
         documentation: The docstring of the script, which is the help text.
-        **defaults: Names of the options, with their defaults.
+        **defaults: The requested options, as names and default values.
     """
     parser = argparse.ArgumentParser(
         description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -89,7 +89,7 @@ def argument_parser(documentation: str | None, **defaults: Any) -> argparse.Argu
     for name, default in defaults.items():
         settings = dict(_OPTIONS[name])
         if default is not None:
-            shown = " ".join(map(str, default)) if isinstance(default, Sequence) else default
+            shown = " ".join(map(str, default)) if isinstance(default, list | tuple) else default
             settings["help"] += f" (default: {shown})"
         parser.add_argument(f"--{name}", default=default, **settings)
     return parser
@@ -98,7 +98,7 @@ def argument_parser(documentation: str | None, **defaults: Any) -> argparse.Argu
 def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse arguments; if bfloat16 is emulated, remove bfloat16 from the default modes and print a message.
 
-    A mode that the device does not support is a usage error.
+    If the device does not support a mode, the parser exits with a usage error.
     """
     arguments = parser.parse_args(argv)
     device = getattr(arguments, "device", torch.device("cpu"))
@@ -132,7 +132,7 @@ def run(
     rows: Callable[[argparse.Namespace], Iterable[Row]],
     columns: Mapping[str, str],
 ) -> None:
-    """Parse arguments, and print and write the table of their rows."""
+    """Parse the arguments, measure the rows, and print and save them as a table."""
     arguments = parsed(parser, argv)
     device = getattr(arguments, "device", torch.device("cpu"))
     Report(environment(device), arguments.output).table(rows(arguments), columns)
@@ -142,7 +142,7 @@ def run(
 
 
 class Report:
-    """Print tables while their rows arrive, and write all rows so far as JSON.
+    """Print each row of a table as soon as it is measured, and save all rows so far as JSON.
 
     Args:
         environment: Description of the machine (:func:`environment`).
@@ -166,10 +166,10 @@ class Report:
 
         Args:
             rows: The results; a row may contain more values than the table shows.
-            columns: Key of each column, and the format of its values, such as ``">8.2f"``; :obj:`None` is
-                printed as a dash.
-            name: The list in the document that the rows are added to.
-            shown: Whether a row is printed.
+            columns: Name of each column, and the format of its values, such as ``">8.2f"``. The value
+                :obj:`None` is printed as a dash.
+            name: Key of the list of rows in the JSON document.
+            shown: Function that returns whether to print a row.
 
         Returns:
             The rows.
@@ -200,7 +200,7 @@ class Report:
 
 
 def _cell(value: object, spec: str) -> str:
-    """Format a value, or a dash of the same width for :obj:`None`."""
+    """Format a value; :obj:`None` becomes a dash of the same width."""
     if value is not None:
         return format(value, spec)
     width = re.search(r"\d+", spec)
@@ -208,7 +208,7 @@ def _cell(value: object, spec: str) -> str:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Describe the machine and its software, and measure the ceilings of the device."""
+    """Describe the machine and its software, and measure the peak rates (ceilings) of the device."""
     result: dict[str, Any] = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
         "threads": torch.get_num_threads(),
@@ -226,7 +226,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """Return the model name of the processor if the system knows it."""
+    """Return the model name of the processor, or its architecture if the system does not report a name."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
@@ -239,7 +239,7 @@ def commit_of(file: Path) -> str | None:
     """Return the commit of the checkout that tracks a file, or :obj:`None`."""
     git = partial(subprocess.run, cwd=file.parent, capture_output=True, text=True, check=True)
     try:
-        # An installed copy may be inside an unrelated repository, which does not track the file.
+        # An installed copy may be inside an unrelated git repository that does not track this file.
         git(["git", "ls-files", "--error-unmatch", file.name])
         return str(git(["git", "describe", "--always", "--dirty", "--abbrev=10"]).stdout.strip())
     except (OSError, subprocess.CalledProcessError):

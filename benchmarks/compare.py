@@ -5,18 +5,17 @@
     python benchmarks/compare.py OLD NEW --modes --others training stream --rounds 31 --output compare.json
 
 OLD and NEW are folders that contain a version of the package `pyg_sybio`. Each version runs in a separate
-process (`compare_cases.py` of this checkout). In every round, the processes time the case one after the other
-for about `--seconds`, in reverse order in every other round. The time of a round is the median of its runs.
-`old ms` and `new ms` are medians over the rounds; `ratio` is the median over the rounds of NEW / OLD, with
-its quartiles, and is below 1 if NEW is faster. `best/best` is the ratio of the fastest rounds. With
-`--processes`, there are several pairs of processes, which take turns, so that effects of a single process
-average out.
+process (`compare_cases.py` of this checkout). In every round, the two processes time a case one after the
+other, for about `--seconds` each; every second round has the reverse order. The time of a round is the median
+of its runs. `old ms` and `new ms` are medians over the rounds. `ratio` is the median of NEW / OLD over the
+rounds, with quartiles; it is below 1 if NEW is faster. `best/best` is the ratio of the fastest rounds. With
+`--processes N`, N pairs of processes take turns, so that differences between processes average out.
 
-Modes are those of `latency.py`. Others: `training` is a training step of `--training-batch` clips and `agim`
-a forward pass of the same batch, both with the default AGIM of the version, with the dense AGIM, and with
-message passing; `stream` is an update of a stream, and `evaluate` the evaluation of synthetic motions by the
-`demo` preset. Cases that a version cannot run are reported with the reason. Threads and processors are pinned
-with `--threads` and `--cpus`.
+The modes are explained in `latency.py`. Other cases: `training` is a training step with `--training-batch`
+clips, and `agim` is a forward pass with the same batch. Both run with the default AGIM of the version, with
+the dense AGIM, and with message passing. `stream` is an update of a stream. `evaluate` is the evaluation of
+synthetic motions with the `demo` preset. If a version cannot run a case, the reason is printed. `--threads`
+and `--cpus` set the threads and processors.
 """
 
 import argparse
@@ -37,7 +36,7 @@ from workers import Worker, WorkerError
 
 VERSIONS = ("old", "new")
 OTHERS = ("training", "agim", "stream", "evaluate")
-# Clips per batch of presets that do not use 1, and per training step of presets that do not use 8.
+# Clips per batch (1 for all other presets), and clips per training step (8 for all other presets).
 BATCH, TRAINING_BATCH = {"mocap": [1, 8]}, {"ntu": 1}
 
 COLUMNS = {
@@ -87,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not (folder / "pyg_sybio" / "__init__.py").is_file():
             parser.error(f"{folder} contains no package pyg_sybio")
     if arguments.cpus:
-        os.sched_setaffinity(0, arguments.cpus)  # the workers inherit the affinity
+        os.sched_setaffinity(0, arguments.cpus)  # the worker processes inherit the affinity
     where: dict[str, Any] = {"device": processor_name(), "processors": sorted(os.sched_getaffinity(0))}
     for name in VERSIONS:
         where[name] = commit_of(getattr(arguments, name) / "pyg_sybio" / "__init__.py")
@@ -106,7 +105,7 @@ def cases(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for kind, name in (("training", "training"), ("eager", "agim")):
             for form in ("", "dense", "message passing") if name in arguments.others else ():
                 yield {"kind": kind, "preset": preset, "batch": batch, "actional": form}
-        # A window of the largest preset would take minutes to fill.
+        # Filling the window of the largest preset would take minutes.
         if "stream" in arguments.others and SAMPLES[preset].persons == 1:
             yield {"kind": "stream", "preset": preset, "batch": 1, "actional": ""}
     if "evaluate" in arguments.others:
@@ -162,7 +161,7 @@ def prepared(
 
 
 def figures(old: Sequence[float], new: Sequence[float]) -> dict[str, Any]:
-    """Return the median times of both versions, and median and quartiles of their ratio per round."""
+    """Return the median times of both versions, and the median and quartiles of the ratios of all rounds."""
     return {
         "old ms": 1e3 * statistics.median(old),
         "new ms": 1e3 * statistics.median(new),

@@ -1,6 +1,7 @@
 """The cases of `compare.py`, which runs this file in a separate process per version of the package.
 
-Only functions that both versions have are used; names that differ between versions are handled here.
+This file handles names that differ between versions, and otherwise uses only functions that both versions
+have.
 """
 
 import gc
@@ -20,7 +21,7 @@ from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.nn.actional_graph import ActionalGraphInference
 from pyg_sybio.testing import randomize
 
-# In versions whose default is dense actional graphs, message passing is another method.
+# Versions in which AGIM is dense by default have a separate method for message passing.
 _DENSE_BY_DEFAULT = hasattr(ActionalGraphInference, "infer_edgewise")
 
 
@@ -29,15 +30,15 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], object], Any]:
 
     Args:
         case: ``kind``, one of :data:`KINDS`; ``preset``, ``batch``, ``actional`` (``"dense"``, ``"message
-            passing"``, or empty for the default of the version), and ``threads``.
+            passing"``, or ``""`` for the default of the version), and ``threads``.
 
     Returns:
-        The function to time, and the location of the package.
+        The function to time, and the path of the imported package.
     """
     if case["threads"]:
         torch.set_num_threads(case["threads"])
     gc.collect()
-    torch.compiler.reset()  # otherwise the models of many cases would reach the limit of recompilations
+    torch.compiler.reset()  # otherwise the models of many cases would reach torch's limit of recompilations
     sample = SAMPLES[case["preset"]]
     skeleton = load_skeleton(sample.skeleton)
     torch.manual_seed(0)
@@ -53,7 +54,7 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], object], Any]:
 
 
 def evaluation(called: Callable[[Tensor], object], x: Tensor) -> Callable[[], object]:
-    """Return a forward pass without gradients."""
+    """Return a function that runs a forward pass without gradients."""
 
     def run() -> object:
         with torch.inference_mode():
@@ -63,7 +64,7 @@ def evaluation(called: Callable[[Tensor], object], x: Tensor) -> Callable[[], ob
 
 
 def training(model: SybioGNN, x: Tensor) -> Callable[[], object]:
-    """Return a training step: forward pass, loss, backward pass and AdamW."""
+    """Return a function that runs a training step: forward pass, loss, backward pass and AdamW."""
     model.train()
     loss, optimizer = SymbioticLoss(model.skeleton), torch.optim.AdamW(model.parameters(), fused=True)
     y = torch.arange(len(x)) % model.num_classes
@@ -78,7 +79,7 @@ def training(model: SybioGNN, x: Tensor) -> Callable[[], object]:
 
 
 def stream(model: SybioGNN, x: Tensor) -> Callable[[], object]:
-    """Return an update of a stream whose window is full."""
+    """Return a function that updates a stream whose window is full."""
     live = model.stream(num_observed=x.shape[-3])
     pose = x.flatten(0, -3)[0].double().numpy()
     for _ in range(x.shape[-3]):
@@ -87,7 +88,7 @@ def stream(model: SybioGNN, x: Tensor) -> Callable[[], object]:
 
 
 def data_set(model: SybioGNN, x: Tensor) -> Callable[[], object]:
-    """Return the evaluation of built-in synthetic motions, with all errors."""
+    """Return a function that evaluates built-in synthetic motions with all metrics."""
     motions = _first_of(
         ("pyg_sybio.data.synthetic.synthetic", "pyg_sybio.data.synthetic"), "SyntheticMotions"
     )
@@ -110,7 +111,7 @@ KINDS: Mapping[str, Callable[[Any, Tensor], Callable[[], object]]] = {
 
 
 class MessagePassing(nn.Module):
-    """An AGIM that infers edge by edge, for versions in which AGIM is dense by default."""
+    """AGIM by message passing, for versions in which AGIM is dense by default."""
 
     def __init__(self, module: ActionalGraphInference) -> None:
         super().__init__()
@@ -122,7 +123,7 @@ class MessagePassing(nn.Module):
 
 
 def with_actional(model: SybioGNN, form: str) -> SybioGNN:
-    """Return the model with the requested form of AGIM."""
+    """Return the model with the requested implementation of AGIM."""
     if form == "dense" and not _DENSE_BY_DEFAULT:
         return _first_of(("pyg_sybio.accelerate.dense_actional",), "use_dense_actional")(model)
     if form == "message passing" and _DENSE_BY_DEFAULT:
@@ -134,7 +135,7 @@ def with_actional(model: SybioGNN, form: str) -> SybioGNN:
 
 
 def _first_of(modules: tuple[str, ...], name: str) -> Any:
-    """Return the object with a name from the first module that exists."""
+    """Return the object called `name` from the first module that has it."""
     for module in modules:
         try:
             found = importlib.import_module(module)

@@ -1,12 +1,13 @@
 """Time and memory of preparing, opening and loading recordings.
 
-    python benchmarks/data.py --ntu 2000 --processes 2            files of the size of NTU RGB+D
-    python benchmarks/data.py --folder recordings/bandai2         any folder of motion files
-    python benchmarks/data.py --ntu 200 --loader 0 2 --step ntu   also an epoch and a training step
+    python benchmarks/data.py --ntu 2000 --processes 2 # generated files like those of NTU RGB+D python
+    benchmarks/data.py --folder recordings/bandai2 # any folder of motion files python benchmarks/data.py
+    --ntu 200 --loader 0 2 --step ntu # also time loading and training
 
-Memory is the sum over this process and its workers, sampled twice a second: `PSS` counts each page once,
-including pages of the memory-mapped store (which the system can reclaim at any time); `own` excludes pages
-that processes share. Both include about 200 MB for torch per process. `CPU s` is the sum over all cores.
+Memory is the peak of the sum over this process and its workers, sampled twice a second. `PSS` (proportional
+set size) counts each page once, including pages of the memory-mapped store, which the system can reclaim at
+any time. `own` excludes pages that processes share. Both include about 200 MB for torch per process. `CPU s`
+is the CPU time summed over all cores.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from pyg_sybio.trained.evaluation import future_mask
 NTU_FILES = 56_880
 """Number of files of NTU RGB+D (60 classes), to which times are extrapolated."""
 NTU_FRAMES = 84
-"""Their mean length."""
+"""Mean number of frames per file."""
 NTU_BODIES = (0.78, 0.19, 0.03)
 """Fractions of files with one, two and three bodies; 11 of the 60 classes have two persons."""
 
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--processes",
         type=positive_int,
         default=os.cpu_count(),
-        help="reading processes (default: all cores)",
+        help="processes that read the files (default: all cores)",
     )
     add(
         "--loader",
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs="+",
         default=[],
         metavar="WORKERS",
-        help="load with these numbers of workers",
+        help="also time the data loader with these numbers of workers",
     )
     add("--batch-size", type=positive_int, default=32, help="clips per batch of the loader (default: 32)")
     add("--step", choices=PRESETS, help="also time a training step of this preset")
@@ -125,7 +126,7 @@ def ntu(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDatase
 
 
 def folder_of(root: Path) -> Source:
-    """Return a function that prepares a folder, in which clips without a label have the same class."""
+    """Return a function that prepares a folder; all clips without a label get the same class."""
 
     def make(scratch: Path, arguments: argparse.Namespace) -> tuple[Row, MotionDataset]:
         files = find_motion_files(root)
@@ -156,7 +157,7 @@ def with_label(motion: Motion) -> Motion:
 def preparation(
     data: str, files: Sequence[Path], run: Callable[[], MotionDataset], processes: int
 ) -> tuple[Row, MotionDataset]:
-    """Prepare files, and then open the result again."""
+    """Time the preparation of files, and then the opening of the prepared store."""
     before = sum(os.times()[:4])
     with sampled_memory() as memory:
         seconds = timed(run)
@@ -176,7 +177,7 @@ def preparation(
         **memory,
         "store, MB": sum(path.stat().st_size for path in dataset.store.folder.iterdir()) / 1e6,
         "opened in, s": open_seconds,
-        # The extrapolation includes the start of the workers.
+        # The extrapolated time includes the start of the workers, although it does not grow with the files.
         "all of NTU, min": seconds / len(files) * NTU_FILES / 60 if "NTU" in data else None,
     }
     return row, dataset
@@ -206,7 +207,7 @@ def write_ntu_files(root: Path, count: int) -> None:
 
 
 def ntu_names() -> Iterator[str]:
-    """Yield the names of samples that have a skeleton, all actions of a performer first."""
+    """Yield the names of samples that have a skeleton; the action number varies fastest."""
     missing = missing_skeletons()
     for setup, camera, performer, repetition, action in product(*map(range, (17, 3, 40, 2, 60))):
         name = f"S{setup + 1:03}C{camera + 1:03}P{performer + 1:03}R{repetition + 1:03}A{action + 1:03}"
@@ -218,7 +219,7 @@ def ntu_names() -> Iterator[str]:
 
 
 def epochs(data: str, dataset: MotionDataset, arguments: argparse.Namespace) -> Iterator[Row]:
-    """Time an epoch in random order, after a first epoch that starts the workers and maps the pages."""
+    """Time the second epoch in random order; the first starts the workers and maps the pages of the store."""
     for workers in arguments.loader:
         loader = DataLoader(
             dataset,
@@ -235,7 +236,7 @@ def epochs(data: str, dataset: MotionDataset, arguments: argparse.Namespace) -> 
 
 
 def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.device) -> float:
-    """Return the clips per second of training steps without the loader."""
+    """Return the clips per second of training steps without a data loader."""
     model = SybioGNN.from_preset(
         preset, skeleton=dataset.skeleton, num_classes=len(dataset.class_names), num_future=dataset.num_future
     ).to(device)
@@ -258,7 +259,7 @@ def step_rate(dataset: MotionDataset, preset: str, clips: int, device: torch.dev
 
 @contextmanager
 def sampled_memory() -> Iterator[dict[str, float]]:
-    """Sample the memory of this process and its children, and yield the peaks as columns of a table."""
+    """Sample the memory of this process and its children, and yield the peaks as table columns."""
     memory, done = dict.fromkeys(_MEMORY, 0.0), threading.Event()
 
     def sample() -> None:

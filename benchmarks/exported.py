@@ -1,15 +1,15 @@
 """Latency of exported models in onnxruntime, compared with PyTorch (eager, folded, compiled) in the same run.
 
-    python benchmarks/exported.py                                 realtime and mocap, one clip
+    python benchmarks/exported.py                                 # realtime and mocap, one clip
     python benchmarks/exported.py --presets ntu --batch 1 8
-    python benchmarks/exported.py --modes folded --seconds 20     without a C++ compiler
+    python benchmarks/exported.py --modes folded --seconds 20     # without a C++ compiler
 
-A sample is one clip of the size of the preset's data; times are of the whole batch. All modes of a model are
-timed in turn, with torch's number of threads (`OMP_NUM_THREADS`): the requested modes of `latency.py`, and
-`onnx`, the file that `sybio export onnx` writes, called as in `sybio predict` and `sybio stream`. `x eager`
-is the speed-up over eager. `MB` is the size of the file, and `difference` the largest deviation from PyTorch
-that the export measured, relative to the largest magnitude of an output or to 1. `time x ceiling` is the time
-per clip times the ceiling in single precision, in GFLOP.
+A sample is one clip of the size of the preset's data; times are for the whole batch. All modes of a model are
+timed alternately, with torch's number of threads (`OMP_NUM_THREADS`): the requested modes of `latency.py`,
+and `onnx`. `onnx` runs the file that `sybio export onnx` writes, in the same way as `sybio predict` and
+`sybio stream`. `x eager` is the speed-up over eager. `MB` is the size of the ONNX file. `difference` is the
+largest deviation from PyTorch that the export measured, relative to the largest absolute output value, or to
+1 if that is larger. `time x ceiling` is the time per clip times the ceiling in single precision, in GFLOP.
 """
 
 import argparse

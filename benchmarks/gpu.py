@@ -1,25 +1,27 @@
-"""All tests and measurements that need a GPU, in one command of at most eight minutes.
+"""Run all tests and measurements that need a GPU, in at most eight minutes.
 
-    make gpu                                    on CUDA: benchmarks/gpu.json and gpu.md
-    python benchmarks/gpu.py --rehearse         on the CPU, with tiny sizes: gpu_rehearsal.json and .md
-    python benchmarks/gpu.py --parts device latency --output results
+    make gpu # on CUDA; writes benchmarks/gpu.json and gpu.md python benchmarks/gpu.py --rehearse # on the CPU
+    with tiny models; writes gpu_rehearsal.* python benchmarks/gpu.py --parts device latency --output results
 
-Each part runs in a separate process with a time limit; if it fails, the next part still runs. Both files are
-rewritten after each result, so they contain all results so far if the run is stopped:
+Each part runs in a separate process with a time limit; if it fails, the next part still runs. The JSON and
+the Markdown report are rewritten after each result, so they contain all results so far if the run is stopped.
+The parts are:
 
-- device: versions, and the rates of a matrix product and of a convolution, which are ceilings for other parts
-- tests: the tests marked ``cuda``: forward pass, training step, autocast, graph replay, streams, Muon,
-  test-time augmentation, and no synchronisation with the device in the forward pass
-- latency: one clip in eager mode, folded and as a CUDA graph, in float32 and bfloat16
-- training: steps in bfloat16, with AGIM by message passing and dense, and with recomputed activations
-- AGIM: AGIM by message passing and dense, without the rest of the model
-- compiled latency, slow tests, compiled training: with ``torch.compile``, if time is left
+- device: versions of the software, and the ceilings, which are the rates of a matrix product and a
+  convolution
+- tests: the tests marked ``cuda``, such as forward pass, training step, autocast, graph replay, streams,
+  Muon, test-time augmentation, and a forward pass without device synchronisation
+- latency: evaluation of one clip in eager mode, folded and as a CUDA graph, in float32 and bfloat16
+- training: training steps in bfloat16, with AGIM by message passing, dense AGIM, and recomputed activations
+- AGIM: only AGIM, by message passing and dense
+- compiled latency, slow tests, compiled training: measurements and tests that use ``torch.compile``, if time
+  is left
 
-`share of product` is the number of the reference's FLOPs per second, relative to the rate of a matrix product
-in the same precision, measured in the same process. `peak GB` is what torch allocates for weights, optimiser
-and activations. Nothing is installed: the Python that runs this script needs torch, torch-geometric,
-networkx, safetensors and tqdm, and pytest for the tests. A part whose packages are missing fails with an
-error.
+`share of product` is the FLOPs of the eager model per second, as a fraction of the rate of a matrix product
+in the same precision, measured in the same process. `peak GB` is the peak memory that torch allocates for
+weights, optimiser and activations. The script installs nothing: its Python environment needs torch,
+torch-geometric, networkx, safetensors and tqdm, and pytest for the tests. A part whose packages are missing
+fails with an error.
 
 A rehearsal runs every part on the CPU to check that it works. Its measurements are meaningless.
 """
@@ -101,11 +103,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--parts", nargs="+", choices=_NAMES, default=_NAMES, metavar="PART", help=", ".join(_NAMES))
     add("--output", type=Path, default=_HERE, metavar="FOLDER", help="(default: the folder of this script)")
     add("--minutes", type=float, default=7.5, help="time limit of all parts together (default: 7.5)")
-    add("--commit", help="the commit that is measured (default: from git)")
+    add("--commit", help="name of the measured commit in the report (default: from git)")
     arguments = parser.parse_args(argv)
     rehearse = arguments.rehearse
     if not rehearse and (reason := _unusable()):
-        parser.error(f"{sys.executable} cannot use a GPU: {reason} (--rehearse runs on the CPU)")
+        parser.error(f"{sys.executable} cannot use a GPU: {reason} (use --rehearse to run on the CPU)")
     slower = 20 if rehearse else 1
     parts = [
         Part(
@@ -139,16 +141,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _introduction(*, rehearsal: bool) -> str:
     title = "# Rehearsal of the GPU measurements" if rehearsal else "# GPU measurements"
     meaning = (
-        "`share of product` is the number of the reference's FLOPs per second, relative to the rate of a\n"
+        "`share of product` is the FLOPs of the eager model per second, as a fraction of the rate of a\n"
         "matrix product in the same precision, measured in the same process."
     )
     if rehearsal:
-        meaning = "Rehearsed on a CPU with tiny sizes: every part runs, but the measurements are meaningless."
+        meaning = "Rehearsal on a CPU with tiny models: every part runs, but its measurements mean nothing."
     return f"{title}\n\nWritten by `benchmarks/gpu.py`, which explains the parts.\n{meaning}"
 
 
 def _unusable() -> str:
-    """Return the reason why this Python cannot use a CUDA device, or an empty text."""
+    """Return the reason why this Python cannot use a CUDA device, or an empty string."""
     code = "import torch; torch.zeros(1, device='cuda')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return run.stderr.strip().rpartition("\n")[2] if run.returncode else ""
@@ -164,7 +166,7 @@ def _commit() -> str:
 
 
 def _python_path() -> str:
-    """Return a PYTHONPATH with which the parts import the package of this checkout."""
+    """Return a PYTHONPATH that makes the parts import the package of this checkout."""
     return os.pathsep.join(filter(None, (str(_HERE.parent), os.environ.get("PYTHONPATH"))))
 
 

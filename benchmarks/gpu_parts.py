@@ -1,7 +1,7 @@
 """The parts of `gpu.py`, each run as `python gpu_parts.py PART [--rehearse] FIGURES`.
 
-A rehearsal runs the same code on the CPU with small models, small batches and few repetitions, so that its
-measurements are meaningless. CUDA graphs are left out, and ``torch.compile`` generates no code.
+A rehearsal runs the same code on the CPU with small models, small batches and few repetitions; its
+measurements are meaningless. It skips CUDA graphs, and ``torch.compile`` generates no code.
 """
 
 import argparse
@@ -40,7 +40,7 @@ WAYS = ("plain", "dense", "checkpointed")
 
 @dataclass(frozen=True)
 class Sizes:
-    """The models that are measured, their sizes, and the measuring time."""
+    """The device, the models to measure, the batch size, and the measuring time."""
 
     device: torch.device
     live: Sequence[str]  # presets whose latency is measured
@@ -61,7 +61,7 @@ def measure_device(figures: Figures, sizes: Sizes) -> None:
     if sizes.device.type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(f"torch {torch.__version__} finds no CUDA device")
     found = environment(sizes.device)
-    # The ceilings become the rows of this part.
+    # The measured ceilings become the rows of this part's table.
     figures.describe({key: value for key, value in found.items() if "ceiling" not in key})
     figures.describe(software())
     if sizes.device.type == "cuda":
@@ -81,7 +81,7 @@ def measure_device(figures: Figures, sizes: Sizes) -> None:
 
 
 def software() -> dict[str, Any]:
-    """Return the versions and settings that the results depend on."""
+    """Return the software versions and settings that influence the results."""
     versions = {}
     for name in ("torch-geometric", "torch-scatter", "lightning", "numpy", "pytest", "triton"):
         try:
@@ -123,14 +123,14 @@ def driver_version() -> str:
 
 
 def tests(figures: Figures, sizes: Sizes, *, slow: bool = False) -> None:
-    """Run the tests marked ``cuda`` that are not marked ``slow``, or those that are (they compile models)."""
+    """Run the tests marked ``cuda``: either the fast ones, or those marked ``slow``, which compile models."""
     import pytest
 
     os.chdir(ROOT)
     if not (files := marked_files(ROOT / "tests")):
         raise FileNotFoundError(f"no test in {ROOT / 'tests'} is marked 'cuda': expected a checkout")
     selected = "cuda and slow" if slow else "cuda and not slow"
-    # Only files with such tests are collected: others may import packages that are not installed.
+    # Only files with ``cuda`` tests are collected, because other test files may import missing packages.
     options = ["-m", selected, "-p", "no:cacheprovider", "--continue-on-collection-errors", "-rs"]
     recorder = Recorder(figures)
     code = pytest.main([*map(str, files), *options], plugins=[recorder])
@@ -152,7 +152,7 @@ def marked_files(folder: Path) -> list[Path]:
 
 
 def latency(figures: Figures, sizes: Sizes) -> None:
-    """Time the evaluation of one clip; the modes of a preset are timed in turn."""
+    """Time the evaluation of one clip; the modes of a preset are timed alternately."""
     ceilings = product_ceilings(sizes.device)
     for preset in sizes.live:
         prepared = {}
@@ -166,7 +166,7 @@ def latency(figures: Figures, sizes: Sizes) -> None:
 
 
 def compiled_latency(figures: Figures, sizes: Sizes) -> None:
-    """Time compiled models, one after the other, because each takes long to compile."""
+    """Time the evaluation of compiled models, one model after the other, because compilation takes long."""
     ceilings = product_ceilings(sizes.device)
     for preset in sizes.live:
         for mode in COMPILED_MODES:
@@ -185,7 +185,7 @@ def add_latency(
     ceilings: Mapping[str, float],
     more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Time prepared evaluations in turn, and add a row for each."""
+    """Time prepared evaluations alternately, and add a row for each."""
     needed = flops(Case(preset, "eager").prepared(sizes.device).countable())
     measured = around_in_turn(list(prepared.values()), sizes.device, sizes.seconds)
     eager = dict(zip(prepared, measured, strict=True)).get("eager")
@@ -215,10 +215,10 @@ def product_ceilings(device: torch.device) -> dict[str, float]:
 
 
 def training(figures: Figures, sizes: Sizes) -> None:
-    """Time training steps in bfloat16, with AGIM by message passing and dense, in turn."""
+    """Time training steps in bfloat16; AGIM by message passing and dense AGIM are timed alternately."""
     for preset in sizes.trained:
         batch = sizes.batch
-        # On a device with less memory, the batch is reduced, which the rows show.
+        # If the device has too little memory, the batch is reduced; the rows show the batch size.
         while not _train(figures, sizes, preset, batch, WAYS) and batch > 1:
             batch //= 2
 
@@ -230,7 +230,7 @@ def compiled_training(figures: Figures, sizes: Sizes) -> None:
 
 
 def _train(figures: Figures, sizes: Sizes, preset: str, batch: int, ways: Sequence[str]) -> bool:
-    """Add a row for each training method that fits into memory, and return whether there is one."""
+    """Add a row for each training method that fits into memory, and return whether any method fits."""
     steps, peaks, seconds = {}, {}, {}
     for way in ways:
         with figures.attempt(preset=preset, way=way, batch=batch):
@@ -279,7 +279,7 @@ def allocated(device: torch.device) -> float | None:
 
 
 def peak_of(step: Callable[[], object], device: torch.device) -> float:
-    """Return the peak in GB that torch has allocated during a step."""
+    """Return the peak memory in GB that torch allocates during a step."""
     torch.cuda.reset_peak_memory_stats(device)
     timed(step, device)
     return torch.cuda.max_memory_allocated(device) / 1e9
@@ -296,7 +296,7 @@ def free_memory(device: torch.device) -> None:
 
 
 def agim(figures: Figures, sizes: Sizes) -> None:
-    """Time AGIM by message passing and dense, in float32 and without the rest of the model."""
+    """Time only AGIM, by message passing and dense, in float32."""
     for preset in sizes.trained:
         with figures.attempt(preset=preset):
             sample, config = SAMPLES[preset], PRESETS[preset]

@@ -1,4 +1,4 @@
-"""Attribution of time or FLOPs to the modules of a model, by hooks of modules and of the autograd graph."""
+"""Attribute time or FLOPs to the modules of a model, with hooks on modules and on the autograd graph."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,10 +15,10 @@ FORWARD, BACKWARD = "forward", "backward"
 
 
 class Place(NamedTuple):
-    """A module and a direction, to which time and FLOPs are attributed.
+    """The key under which time and FLOPs are counted: the running modules and the direction.
 
     Args:
-        modules: Names of the running modules, the outermost first; empty outside of all modules.
+        modules: Names of the running modules, outermost first; empty if no module is running.
         direction: ``"forward"`` or ``"backward"``.
     """
 
@@ -27,7 +27,8 @@ class Place(NamedTuple):
 
 
 class ModuleProfile:
-    r"""Attribute the counts of a meter to the modules that run while the profile is active.
+    r"""Attribute the increase of a meter, such as a clock, to the modules that run while the profile is
+    active.
 
     .. code-block:: python
 
@@ -35,9 +36,9 @@ class ModuleProfile:
             loss(model(x)).backward()
         profile.spent[Place(("", "encoder"), "forward")]
 
-    Forward hooks mark where each module begins and ends. When a module ends, hooks are added to the nodes of
-    the autograd graph that it has created; they attribute the backward pass. The cost of the hooks themselves
-    is not counted.
+    Forward hooks mark where each module begins and ends. When a module ends, hooks are added to the autograd
+    nodes that it has created, in order to attribute the backward pass. The cost of the hooks themselves is
+    not counted.
 
     Args:
         modules: Modules by name.
@@ -49,7 +50,7 @@ class ModuleProfile:
         self.calls: Counter[str] = Counter()
         self._modules, self._meter = modules, meter
         self._handles: list[Any] = []
-        # Names of the running modules, with the autograd nodes of their inputs.
+        # The running modules: their names, and the autograd nodes of their inputs.
         self._running: list[tuple[str, Collection[Node]]] = []
         self._hooked: set[Node] = set()
 
@@ -92,7 +93,7 @@ class ModuleProfile:
                 continue
             seen.add(node)
             pending += [following for following, _ in node.next_functions]
-            # Inner modules have ended before this one; nodes that they created are attributed to them.
+            # Submodules have ended before this module, so the nodes that they created are already attributed.
             if node not in self._hooked:
                 self._hooked.add(node)
                 self._handles.append(node.register_prehook(partial(self._backward, place)))
@@ -115,7 +116,7 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 
 def synchronised(clock: Callable[[], float], device: torch.device) -> Callable[[], float]:
-    """Return a clock that, on CUDA, waits for the device before each reading."""
+    """Return a clock that, on CUDA, synchronises the device before each reading."""
     if device.type != "cuda":
         return clock
 

@@ -1,6 +1,6 @@
-"""Number of frames predicted in 20 ms, by the number K of AGIM iterations (the speed in Fig. 9 of the paper).
+"""Number of frames predicted in 20 ms for each number K of AGIM iterations (speed in Fig. 9 of the paper).
 
-    python benchmarks/iterations.py                       K = 0 to 4, the mocap preset, one clip per batch
+    python benchmarks/iterations.py                       # K = 0 to 4, the mocap preset, one clip per batch
     python benchmarks/iterations.py --modes eager compiled --future 20
 
 The paper's speed is "the generated frame numbers in each 20 ms (frame period) when we predict up to 400 ms",
@@ -8,14 +8,15 @@ on Human3.6M. This script reports
 
     frames in 20 ms = predicted frames · 20 ms / time of one prediction,
 
-where the time is the median time of the model for a clip, including the recognition whose result the
-prediction uses. 400 ms are 10 frames at 25 frames per second, the usual frame rate of Human3.6M; `--future`
-sets another number. The paper does not state a batch size; with `--batch`, the frames of all clips are
-counted.
+where the time is the model's median time per clip, including recognition, because prediction uses the class
+probabilities. The 400 ms are 10 frames at 25 frames per second, the usual frame rate of Human3.6M; `--future`
+sets another number of frames. The paper does not state a batch size; with `--batch`, the predicted frames of
+all clips are counted.
 
-The models of all K are timed in turn. `time x ceiling` is the time per clip times the ceiling in single
-precision, in GFLOP; `share` is the number of the reference's FLOPs per second, relative to the ceiling in the
-mode's precision. The error in Fig. 9 needs trained models: `sybio reproduce iterations` measures it.
+The models for all K are timed alternately. `time x ceiling` is the time per clip times the ceiling in single
+precision, in GFLOP. `share` is the FLOPs of the eager model per second, as a fraction of the ceiling in the
+mode's precision. Fig. 9 also shows the prediction error, which requires trained models; `sybio reproduce
+iterations` measures it.
 """
 
 import argparse

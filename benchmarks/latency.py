@@ -1,19 +1,19 @@
 """Latency of every preset and variant in each mode, compared with the ceiling of the machine.
 
-    python benchmarks/latency.py                                        every preset and variant, on the CPU
+    python benchmarks/latency.py                                        # every preset and variant, on the CPU
     python benchmarks/latency.py --presets ntu --modes eager bf16 folded compiled
     python benchmarks/latency.py --presets mocap --variants full "no bones" --batch 1 8 --device cuda
 
-A sample is one clip of the size of the preset's data; times are of the whole batch. The modes of a model are
-timed in turn in one process, so that their ratios hold on a shared machine; `x eager` is the speed-up over
-eager. `GFLOP` is the number of FLOPs of the reference, counted in eager (two per multiply-add of its products
-and convolutions), and `executed` the number of FLOPs that the mode executes. `time x ceiling` is the time per
-clip times the ceiling in single precision, in GFLOP; `share` is the number of the reference's FLOPs per
-second, relative to the ceiling in single precision and, if the mode computes in bfloat16, in bfloat16.
+A sample is one clip of the size of the preset's data; times are for the whole batch. The modes of a model are
+timed alternately in one process, so that their ratios are reliable on a shared machine. `x eager` is the
+speed-up over eager. `GFLOP` counts the matrix products and convolutions in eager mode (two FLOPs per
+multiply-add), and `executed` counts them in the timed mode. `time x ceiling` is the time per clip times the
+ceiling in single precision, in GFLOP. `share` is the FLOPs of the eager mode per second, as a fraction of the
+ceiling in single precision; modes in bfloat16 have a second share, of the ceiling in bfloat16.
 
-Modes: eager is the model itself under inference_mode, bf16 the same under autocast; folded is model.folded(),
-folded-bf16 the same in bfloat16. compiled and graph are torch.compile and a CUDA graph of folded,
-compiled-bf16 and graph-bf16 of folded-bf16.
+Modes: eager is the model itself under torch.inference_mode, and bf16 is eager under autocast. folded is
+model.folded(), and folded-bf16 is model.folded(torch.bfloat16). compiled and graph are torch.compile and a
+CUDA graph of folded; compiled-bf16 and graph-bf16 are the same for folded-bf16.
 """
 
 import argparse

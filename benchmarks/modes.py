@@ -1,4 +1,4 @@
-"""Models and samples of each preset, and their evaluation in every mode (:data:`common.MODES`)."""
+"""Build the model and a sample of each preset, and evaluate them in every mode (:data:`common.MODES`)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,12 +29,12 @@ def build(
     skeleton: str | Skeleton | None = None,
     **overrides: Any,
 ) -> tuple[SybioGNN, Tensor]:
-    """Return a model in evaluation mode and motions for it, which are the same in every run.
+    """Return a model in evaluation mode and its input motions, which are the same in every run.
 
-    Weights and statistics are random numbers that keep the scale of a signal as trained weights do.
+    The random weights and statistics preserve the scale of a signal, as trained weights do.
 
     Args:
-        preset: Size of the model and of its sample.
+        preset: The preset, which sets the size of the model and of the sample.
         device: Device of the model and the motions.
         batch: Number of clips.
         persons: Number of persons per clip. (default: as in the sample of the preset)
@@ -63,13 +63,13 @@ def build(
 
 
 def single(x: Tensor) -> Tensor:
-    """Drop the person dimension of ``[N, P, T, M, D]`` if it is 1, as in live use and on Mocap."""
+    """Drop the person dimension of ``[N, P, T, M, D]`` if there is one person."""
     return x.squeeze(1) if x.dim() == 5 else x
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A forward pass of a module without gradients, under autocast to bfloat16 if ``bf16``."""
+    """A forward pass of a module without gradients; with ``bf16``, under autocast to bfloat16."""
 
     module: Callable[[Tensor], SybioOutput]
     x: Tensor
@@ -83,7 +83,7 @@ class Evaluation:
             return self.module(self.x)
 
     def countable(self) -> "Evaluation":
-        """Return the same with ``torch.no_grad``.
+        """Return a copy that uses ``torch.no_grad``, so that its FLOPs can be counted.
 
         In inference mode, torch's FLOP counter decomposes operators below autocast, and fails.
         """
@@ -91,7 +91,7 @@ class Evaluation:
 
 
 def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Evaluation:
-    """Return the evaluation of ``x`` in a mode, after compilation or capture and one run.
+    """Return the evaluation of ``x`` in a mode, after compiling or capturing it and running it once.
 
     Raises:
         ValueError: If the device does not support the mode.
@@ -114,10 +114,10 @@ def in_mode(model: SybioGNN, mode: str, x: Tensor) -> Evaluation:
 
 
 def compiled(model: nn.Module) -> Any:
-    """Compile a model for static shapes, for any number of models in a script.
+    """Compile a model for static shapes; a script may compile any number of models.
 
-    All models share code objects, so each new model counts as a recompilation. Beyond torch's limit of
-    recompilations, a model would silently run eagerly.
+    All models share code objects, so torch counts each new model as a recompilation. After torch's limit of
+    recompilations, a model would silently run in eager mode.
     """
     torch._dynamo.config.recompile_limit = 1000
     torch._dynamo.config.accumulated_recompile_limit = 1000
@@ -131,7 +131,9 @@ def precision_of(mode: str) -> str:
 
 
 def flops(run: Run) -> int:
-    """Count the FLOPs of products and convolutions of one run with torch, two per multiply-add."""
+    """Count the FLOPs of the matrix products and convolutions of one run (two per multiply-add), with
+    torch.
+    """
     with FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops()
@@ -139,7 +141,7 @@ def flops(run: Run) -> int:
 
 @dataclass(frozen=True)
 class Case:
-    """A model in a mode, with the other arguments of :func:`build`."""
+    """A model, its input and a mode, given by the mode and the arguments of :func:`build`."""
 
     preset: str
     mode: str
@@ -150,7 +152,7 @@ class Case:
         return build(self.preset, device, **self.settings)
 
     def prepared(self, device: torch.device) -> Evaluation:
-        """Return the evaluation of a new model."""
+        """Build a model and return its evaluation in the mode."""
         model, x = self.build(device)
         return in_mode(model, self.mode, x)
 
@@ -158,14 +160,16 @@ class Case:
 def executed_flops(model: SybioGNN, mode: str, x: Tensor) -> int:
     """Count the FLOPs that a mode executes.
 
-    The FLOPs of compiled code and CUDA graphs cannot be counted, so the FLOPs of the folded model are used,
-    whose products they execute. FLOPs do not depend on the precision.
+    The FLOPs of compiled code and CUDA graphs cannot be counted. They execute the same products as the folded
+    model, so its FLOPs are returned. FLOPs do not depend on the precision.
     """
     return flops(in_mode(model, "eager" if mode in ("eager", "bf16") else "folded", x).countable())
 
 
 def measure(cases: Sequence[Case], device: torch.device, seconds: float) -> Iterator[Row]:
-    """Time several cases in turn, and yield a row for each; ``GFLOP`` counts the FLOPs of the reference."""
+    """Time several cases alternately, and yield a row for each; ``GFLOP`` counts the FLOPs of the eager
+    model.
+    """
     measured = around_in_turn([case.prepared(device) for case in cases], device, seconds)
     for case, own in zip(cases, measured, strict=True):
         model, x = case.build()

@@ -1,24 +1,24 @@
 """Time and FLOPs of every module of a model, in evaluation or in a training step.
 
-    python benchmarks/operators.py --presets ntu                        every preset by default
+    python benchmarks/operators.py --presets ntu                        # every preset by default
     python benchmarks/operators.py --presets ntu --modes eager folded --frames 100 --persons 1 --batch 4
-    python benchmarks/operators.py --presets mocap --batch 32 --train   forward, loss and backward of a step
+    python benchmarks/operators.py --presets mocap --batch 32 --train   # forward, loss and backward of a step
 
-Three tables per model:
+The script prints three tables per model:
 
-classes          one row per class of modules: time and FLOPs of its instances without their submodules (these
-                 rows add up to the total), and with their submodules (`inside ms`)
-modules          one row per module, including its submodules, for names of up to `--depth` components
-torch operators  one row per operator, from torch.profiler
+classes one row per module class: time and FLOPs of its instances without their submodules (the sum of these
+rows is the total), and the time with their submodules (`inside ms`) modules one row per module, including its
+submodules, if its name has at most `--depth` components torch operators one row per operator, from
+torch.profiler
 
 Times are medians over the recorded runs; on CUDA, the device is synchronised before and after every module.
-FLOPs include products and convolutions, two per multiply-add, as torch.utils.flop_counter counts them. Only
-executed FLOPs are counted: minimal filtering needs fewer FLOPs than the equations in wide temporal
-convolutions of long clips. `share` is the rate relative to the ceiling of a convolution in the mode's
-precision. Hooks of modules attribute time and FLOPs in the forward pass. In the backward pass, hooks of the
-autograd graph attribute them to the module whose gradient is computed. Operations outside of all modules have
-a separate row. Recording takes time itself, so the sum of the recorded times is printed together with the
-time of a run without recording.
+FLOPs are counted by torch.utils.flop_counter for matrix products and convolutions (two per multiply-add).
+Only executed FLOPs count: for wide temporal convolutions and long clips, minimal filtering executes fewer
+FLOPs than the equations need. `share` is the FLOPs per second as a fraction of the ceiling of a convolution
+in the mode's precision. In the forward pass, module hooks attribute time and FLOPs. In the backward pass,
+autograd hooks attribute them to the module whose gradient is computed. Operations outside of all modules have
+a separate row. Recording takes time itself, so the time of a run without recording is printed next to the sum
+of the recorded times.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from pyg_sybio import SybioGNN
 from pyg_sybio.losses import SymbioticLoss
 from pyg_sybio.models.presets import PRESETS
 
-# Compiled code and CUDA graphs run no modules.
+# Only these modes run the modules of the model; compiled code and CUDA graphs do not.
 MODES = ("eager", "bf16", "folded", "folded-bf16")
 OUTSIDE = "(outside of modules)"
 
@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__, presets=list(PRESETS), modes=["eager"], **shape, **COMMON)
     parser.add_argument("--batch", type=positive_int, default=1, help="clips per batch (default: 1)")
     parser.add_argument("--recordings", type=positive_int, default=5, help="recorded runs (default: 5)")
-    parser.add_argument("--depth", type=positive_int, default=6, help="of printed module names (default: 6)")
-    parser.add_argument("--train", action="store_true", help="profile a training step, in eager or bf16")
+    parser.add_argument("--depth", type=positive_int, default=6, help="levels of submodules (default: 6)")
+    parser.add_argument("--train", action="store_true", help="profile a training step (modes: eager, bf16)")
     arguments = parsed(parser, argv)
     known = MODES[:2] if arguments.train else MODES
     if not set(arguments.modes) <= set(known):
@@ -111,8 +111,8 @@ def profile(preset: str, mode: str, arguments: argparse.Namespace) -> dict[str, 
 
     Args:
         preset: Preset of the model.
-        mode: One of :data:`MODES`; for a training step, one of the first two.
-        arguments: The arguments of the command line.
+        mode: One of :data:`MODES`; for a training step, ``"eager"`` or ``"bf16"``.
+        arguments: The parsed command-line arguments.
 
     Returns:
         The totals of the ``model``, and the rows of ``classes``, ``modules`` and ``torch operators``.
@@ -154,7 +154,7 @@ def profile(preset: str, mode: str, arguments: argparse.Namespace) -> dict[str, 
 
 
 def training_step(model: SybioGNN, x: Tensor, *, bf16: bool) -> tuple[Callable[[], None], nn.Module]:
-    """Return the forward pass, loss and backward pass of a training step, and the loss."""
+    """Return a function that runs the forward pass, loss and backward pass, and the loss module."""
     model.train()
     x = single(x)
     loss = SymbioticLoss(model.skeleton).to(x.device)
@@ -172,7 +172,9 @@ def training_step(model: SybioGNN, x: Tensor, *, bf16: bool) -> tuple[Callable[[
 
 
 class Spent(NamedTuple):
-    """Median ``seconds`` and ``flops`` by place, and the number of calls of each module."""
+    """Median ``seconds`` and ``flops`` of each :class:`~hooks.Place`, and the number of calls of each
+    module.
+    """
 
     seconds: Mapping[Place, float]
     flops: Mapping[Place, float]
@@ -182,7 +184,7 @@ class Spent(NamedTuple):
 def recorded(
     run: Callable[[], object], modules: Mapping[str, nn.Module], device: torch.device, recordings: int
 ) -> Spent:
-    """Record several runs for the time, and one more run for the FLOPs."""
+    """Record the times of several runs, and the FLOPs of one more run."""
     clock = synchronised(time.perf_counter, device)
     profiles = []
     for _ in range(recordings):
@@ -200,12 +202,12 @@ def recorded(
 def tables(
     spent: Spent, modules: Mapping[str, nn.Module], ceiling: float | None
 ) -> tuple[list[Row], list[Row]]:
-    """Return the rows by class, ending with the total, and by module, ending with the time outside.
+    """Return the rows per class, with the total, and per module, with the time outside of modules.
 
     Args:
-        spent: Costs of each place.
+        spent: Time and FLOPs of each :class:`~hooks.Place`.
         modules: Modules by name.
-        ceiling: Ceiling in GFLOP/s. (:obj:`None`: without shares)
+        ceiling: Ceiling in GFLOP/s, or :obj:`None` for rows without shares.
     """
     class_of = {name: type(module).__name__ for name, module in modules.items()}
     places, total = sorted({*spent.seconds, *spent.flops}), sum(spent.seconds.values())
@@ -254,7 +256,7 @@ def tables(
 
 
 def torch_operators(run: Callable[[], object], device: torch.device, most: int = 20) -> list[Row]:
-    """Return the torch operators with the largest self time in one run of torch.profiler."""
+    """Return the torch operators with the largest self time, from one run of torch.profiler."""
     activities = [torch.profiler.ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(torch.profiler.ProfilerActivity.CUDA)

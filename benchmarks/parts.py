@@ -1,10 +1,10 @@
-"""Parts of a long measurement, each in a separate process with a time limit.
+"""Run the parts of a long measurement, each in a separate process with a time limit.
 
-A part is a command that fills a file with :class:`Figures`. If it fails (an error, a crash, a hang), the
-report states the failure and the next part runs. If this process is killed, the report contains all results
-up to the last second.
+A part is a command that writes its results to a file with :class:`Figures`. If it fails with an error, a
+crash or a hang, the report states the failure, and the next part runs. If this process is killed, the report
+contains all results up to one second before.
 
-Only the standard library is used, so that a missing package is an error of the parts that need it.
+This module imports only the standard library, so that a missing package only affects the parts that need it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.5
-# Time that a stopped part has to print its traceback.
+# Seconds that a stopped part gets to print its traceback.
 _LAST_WORDS_SECONDS = 2.0
 _LOG_LINES = 40
 
@@ -36,10 +36,11 @@ class Part:
 
     Args:
         name: Name of the part.
-        command: The command; the path of the file for the results is appended as last argument.
+        command: The command; the path of the results file is appended as the last argument.
         seconds: Time limit of the part.
         columns: Columns of the Markdown table, with the format of their values.
-        needed: Whether all later parts are skipped if this part does not pass. (default: :obj:`False`)
+        needed: If :obj:`True` and this part does not pass, all later parts are skipped. (default:
+            :obj:`False`)
     """
 
     name: str
@@ -61,7 +62,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 class Figures:
-    """The results of a part so far, in a file that is replaced atomically with each addition.
+    """The results of a part so far, saved to a file that is replaced atomically at each change.
 
     Args:
         path: The file.
@@ -73,28 +74,30 @@ class Figures:
         self._write()
 
     def doing(self, what: str) -> None:
-        """Record the current measurement, which the report states if the part does not end."""
+        """Record the name of the current measurement; the report contains it if the part is stopped."""
         self._document["doing"] = what
         self._write()
 
     def describe(self, environment: Mapping[str, Any]) -> None:
-        """Add to the environment of the whole report."""
+        """Add entries to the environment in the report."""
         self._document["environment"].update(environment)
         self._write()
 
     def conclude(self, summary: str) -> None:
-        """Set a short summary of the result of the whole part."""
+        """Set the summary of this part in the report."""
         self._document["summary"] = summary
         self._write()
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row; a row with an ``error`` is a failure."""
+        """Add a row; a row with an ``error`` makes the part fail."""
         self._document["rows"].append(dict(row))
         self._write()
 
     @contextlib.contextmanager
     def attempt(self, **row: Any) -> Iterator[None]:
-        """Context of a measurement; if it fails, a row with the given values and the error is added."""
+        """Run a measurement in this context; if it raises, a row with the given values and the error is
+        added.
+        """
         self.doing(", ".join(f"{key} {value}" for key, value in row.items()))
         try:
             yield
@@ -106,7 +109,7 @@ class Figures:
 
 
 class Recorder:
-    """A plugin of pytest that records the outcome of each test when it is known."""
+    """A pytest plugin that records the outcome of each test as soon as it is known."""
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
@@ -117,7 +120,7 @@ class Recorder:
         self._figures.doing(nodeid)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Add the outcome of a test; a failure or a skip in its setup or teardown is an outcome, too."""
+        """Add the outcome of a test, which may also be a failure or skip during setup or teardown."""
         if report.when == "call" or not report.passed:
             row = {"test": report.nodeid, "outcome": report.outcome, "seconds": report.duration, "why": None}
             if report.skipped and isinstance(report.longrepr, tuple):
@@ -128,7 +131,7 @@ class Recorder:
             self._figures.add(row)
 
     def pytest_collectreport(self, report: Any) -> None:
-        """Add a file that cannot be imported."""
+        """Add a failure for a test file that cannot be imported."""
         if report.failed:
             row = {"test": report.nodeid, "outcome": "not collected", "seconds": None, "why": None}
             self.counts["not collected"] += 1
@@ -136,7 +139,7 @@ class Recorder:
 
 
 def prepare_process() -> None:
-    """Let this process end with its parent (on Linux), and disable core dumps."""
+    """Make Linux kill this process when its parent ends, and disable core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if sys.platform == "linux":
         set_parent_death_signal = 1
@@ -154,14 +157,14 @@ def run_parts(
     seconds: float,
     variables: Mapping[str, str] | None = None,
 ) -> bool:
-    """Run parts one after the other, each until it ends or its time is over.
+    """Run parts one after the other, each until it ends or reaches its time limit.
 
     Args:
-        parts: The parts in the order of their importance.
-        environment: Description of the environment, which parts extend.
+        parts: The parts, most important first.
+        environment: Description of the machine and the software; parts may add entries.
         write: Function that receives the report whenever it changes.
-        seconds: Time limit of all parts together; each part gets at most the remaining time.
-        variables: Environment variables of the parts. (default: those of this process)
+        seconds: Time limit of all parts together; the running part is stopped when it is reached.
+        variables: Environment variables for the parts. (default: the variables of this process)
 
     Returns:
         Whether every part passed.
@@ -178,7 +181,7 @@ def run_parts(
         for part, result in zip(parts, results, strict=True):
             result["limit"] = min(part.seconds, deadline - time.monotonic())
             if reason is None and result["limit"] <= 0:
-                reason = f"the {seconds:.0f} s of all parts are over"
+                reason = f"the time limit of all parts, {seconds:.0f} s, is reached"
             if reason is not None:
                 result.update(status="skipped", error=reason, limit=part.seconds)
                 write(report)
@@ -200,7 +203,7 @@ def _run(
     write: Callable[[Mapping[str, Any]], None],
     variables: Mapping[str, str] | None,
 ) -> None:
-    """Run a part, and keep its result up to date."""
+    """Run a part, and update its result in the report while it runs."""
     result["status"] = "running"
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -221,7 +224,7 @@ def _run(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                process_group=0,  # to stop the processes that it starts, too
+                process_group=0,  # so that its child processes can be stopped, too
                 env={**os.environ, **(variables or {}), "PYTHONFAULTHANDLER": "1"},
             )
             stopped = "interrupted"
@@ -229,7 +232,7 @@ def _run(
                 update()
                 while _waits(process, _POLL_SECONDS) and time.monotonic() - start < result["limit"]:
                     update()
-                stopped = f"stopped at its limit of {result['limit']:.0f} s"
+                stopped = f"stopped at the time limit of {result['limit']:.0f} s"
             finally:
                 ended = process.poll()
                 _stop(process)
@@ -243,7 +246,7 @@ def _run(
 def _outcome(
     rows: Sequence[Mapping[str, Any]], code: int | None, stopped: str, doing: str | None
 ) -> tuple[str, str | None]:
-    """Return status and error of a part that ended with an exit code, or was stopped (None)."""
+    """Return the status and error of a part, given its exit code, or None if it was stopped."""
     during = f" (last: {doing})" if doing else ""
     if code is None:
         return "stopped", stopped + during
@@ -257,7 +260,7 @@ def _outcome(
 
 
 def _waits(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for a process for a limited time, and return whether it still runs."""
+    """Wait at most `seconds` for a process, and return whether it still runs."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -268,7 +271,7 @@ def _waits(process: subprocess.Popen[bytes], seconds: float) -> bool:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End a process and all processes that it started."""
     if process.poll() is None:
-        process.send_signal(signal.SIGABRT)  # faulthandler prints where it was
+        process.send_signal(signal.SIGABRT)  # faulthandler prints the traceback
         _waits(process, _LAST_WORDS_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

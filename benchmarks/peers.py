@@ -4,30 +4,32 @@
     python benchmarks/peers.py --peers peers.yaml --modes eager folded --dtype bf16 --output peers.json
     python benchmarks/peers.py --peers peers.yaml --train
 
-WARNING: this imports and runs the code in the folders that the file names, with all of your permissions. Read
-that code first. It is neither copied nor modified.
+WARNING: this script imports and runs the code in the folders that the file names, with all of your
+permissions. Read the code first. The script neither copies nor modifies it.
 
-The file is YAML (start from benchmarks/peers.example.yaml) with a list `peers:`.
-`benchmarks/peers.schema.json` describes every field: `name`, `folder`, `module`, `class`, `arguments` of the
-constructor, `copies`, `input` or `inputs` (`shape`, and `layout` in letters: N clips, C features, T frames, V
-joints, P or M persons; further inputs may have `kind`, `below` and `name`), `call` for further arguments of
-every call, and `ours` for our model (`preset`, `skeleton`, `persons`, `frames`, `future`, `batch`,
-`classes`). By default, `ours` has as many clips, persons and frames as the layout, and a preset and skeleton
-that depend on the number of joints (25: ntu on ntu25; 18: ntu on openpose18; 20: mocap on h36m32:used; 26:
-mocap on cmu38:used). The preset gives all other defaults.
+The file is YAML with a list `peers:`; start from benchmarks/peers.example.yaml.
+`benchmarks/peers.schema.json` describes every field. `name` is the name in the table. `folder`, `module`,
+`class` and `arguments` define the constructor call, and `copies` the number of copies. `input` or `inputs`
+has a `shape`, and a `layout` in letters: N clips, C features, T frames, V joints, P or M persons. Further
+inputs may have `kind`, `below` and `name`, and `call` has further arguments of the forward call. `ours` has
+settings of our model: `preset`, `skeleton`, `persons`, `frames`, `future`, `batch` and `classes`.
 
-Each peer runs in a separate process, in which its folders come first on the path. A peer that cannot be
-imported, constructed or run is skipped, and the reason is printed. Its code is not adapted: a model that
-needs CUDA in its constructor does not run on a CPU unless you change your checkout (for example with a
-wrapper class in a folder listed before the other folders in `folder`). If torch cannot count the FLOPs of a
-peer, the reason is printed instead.
+By default, `ours` has the same numbers of clips, persons and frames as the peer's input. The default preset
+and skeleton depend on the number of joints: ntu and ntu25 for 25, ntu and openpose18 for 18, mocap and
+h36m32:used for 20, mocap and cmu38:used for 26. The preset sets all other defaults.
 
-A round runs the peer once and our model once in every mode, in reverse order in every other round. A ratio is
-our time over the peer's time of the same round, below 1 if our model is faster; the table shows the median
-and the quartiles over the rounds. `time x ceiling` is the median time times the ceiling in single precision,
-in GFLOP. In bf16, the peer runs under autocast, and our model as the mode defines. With --train, a run
-consists of the forward pass and the backward pass of the sum of the outputs (or of the cross entropy, for an
-output [N, C]), without an optimiser.
+Each peer runs in a separate process, in which its folders come first on the Python path. A peer that cannot
+be imported, constructed or run is skipped, and the reason is printed. The peer's code is not adapted: a model
+that needs CUDA in its constructor only runs on a CPU if you change your checkout. For example, add a wrapper
+class in a folder that `folder` lists first. If torch cannot count the FLOPs of a peer, the reason is printed
+instead.
+
+A round runs the peer once, and our model once in every mode; every second round has the reverse order. A
+ratio is our time divided by the peer's time of the same round, and is below 1 if our model is faster. The
+table shows the median and the quartiles over the rounds. `time x ceiling` is the median time times the
+ceiling in single precision, in GFLOP. With `--dtype bf16`, the peer runs under autocast, and our model runs
+in the bfloat16 modes. With `--train`, a run consists of a forward and a backward pass, without an optimiser
+step; the loss is the sum of the outputs, with the cross entropy of an output [N, C] in place of its sum.
 """
 
 import statistics
@@ -44,7 +46,7 @@ from peers_model import count_flops, in_training
 from timing import convolution_ceiling, ratio_figures, timed, timings_in_turn
 from workers import Worker, WorkerError
 
-# Modes in float32 and their counterparts in bfloat16.
+# The bfloat16 mode for each float32 mode.
 BF16 = {
     mode: "bf16" if mode == "eager" else f"{mode}-bf16" for mode in ("eager", "folded", "compiled", "graph")
 }
@@ -64,10 +66,10 @@ COLUMNS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, print, and write; exits with 1 if no peer could be measured."""
+    """Measure, print and save; exit with status 1 if no peer could be measured."""
     parser = argument_parser(__doc__, **COMMON)
-    parser.add_argument("--peers", type=Path, required=True, metavar="FILE.yaml", help="what to compare with")
-    parser.add_argument("--modes", nargs="+", metavar="MODE", help="of ours, in evaluation (default: folded)")
+    parser.add_argument("--peers", type=Path, required=True, metavar="FILE.yaml", help="the file of peers")
+    parser.add_argument("--modes", nargs="+", metavar="MODE", help="modes of our model (default: folded)")
     parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="(default: fp32)")
     parser.add_argument("--train", action="store_true", help="time a forward and a backward pass")
     arguments = parsed(parser, argv)
@@ -107,12 +109,12 @@ class Setting:
 
     @property
     def mode(self) -> str:
-        """The mode of a peer, and of our model in training."""
+        """The mode of a peer, and of our model if a training step is timed."""
         return ("train" if self.train else "eager") + (" bf16" if self.bf16 else "")
 
 
 def _modes(modes: Sequence[str] | None, setting: Setting) -> list[str]:
-    """Return the modes of our model in the precision of the peers.
+    """Return the modes of our model, with the precision of the peers.
 
     Raises:
         ValueError: If a mode does not exist, or does not support the precision.
@@ -132,8 +134,8 @@ class Contestant:
 
     Args:
         name: Name in the table.
-        mode: Mode in which it runs.
-        timer: Function that runs it once and returns the seconds.
+        mode: Mode in which the model runs.
+        timer: Function that runs the model once and returns the time in seconds.
         parameters: Number of parameters.
         flops: FLOPs of the products of a run; None if they cannot be counted.
         note: Remark in the table.
@@ -148,10 +150,10 @@ class Contestant:
 
 
 def prepared(peer: Peer, worker: Worker, setting: Setting) -> Contestant:
-    """Prepare a peer in its process.
+    """Build a peer in its worker process.
 
     Raises:
-        WorkerError: If it cannot be imported, constructed or run.
+        WorkerError: If the peer cannot be imported, constructed or run.
     """
     how = {"device": str(setting.device), "bf16": setting.bf16, "train": setting.train}
     facts = worker.ask(prepare={"peer": peer.description, **how})
@@ -160,7 +162,7 @@ def prepared(peer: Peer, worker: Worker, setting: Setting) -> Contestant:
 
 
 def ours_in(ours: Case, mode: str, device: torch.device) -> Contestant:
-    """Return our model in a mode of evaluation."""
+    """Build our model for evaluation in a mode."""
     model, x = ours.build(device)
     run, flops = in_mode(model, mode, x), executed_flops(model, mode, x)
     parameters = sum(each.numel() for each in model.parameters())
@@ -168,7 +170,7 @@ def ours_in(ours: Case, mode: str, device: torch.device) -> Contestant:
 
 
 def ours_in_training(ours: Case, setting: Setting) -> Contestant:
-    """Return our model in training."""
+    """Build our model for training steps."""
     model, x = ours.build(setting.device)
     model.train()
 
@@ -186,7 +188,7 @@ def _name(ours: Case) -> str:
 
 
 def compare(peer: Peer, modes: Sequence[str], setting: Setting, seconds: float = 4.0) -> list[Row]:
-    """Time a peer and our model in turn.
+    """Time a peer and our model alternately.
 
     Args:
         peer: The peer.

@@ -1,4 +1,4 @@
-"""The file that describes peers (`peers.schema.json`), read and checked."""
+"""Read and check the file that describes peers (schema: `peers.schema.json`)."""
 
 import json
 from collections.abc import Mapping
@@ -38,11 +38,11 @@ class Peer:
 
 
 def read_peers(path: Path) -> list[Peer]:
-    """Read the file, without importing the peers.
+    """Read the descriptions of all peers, without importing their code.
 
     Raises:
-        ValueError: If it is not YAML, or a value is missing, unknown or invalid.
-        OSError: If it cannot be read.
+        ValueError: If the file is not YAML, or a value is missing, unknown or invalid.
+        OSError: If the file cannot be read.
     """
     import yaml
 
@@ -53,7 +53,7 @@ def read_peers(path: Path) -> list[Peer]:
     schema = json.loads((Path(__file__).parent / "peers.schema.json").read_text(encoding="utf-8"))
     errors = jsonschema.Draft202012Validator(schema).iter_errors(document)
     if (error := jsonschema.exceptions.best_match(errors)) is not None:
-        # Without '$.', the root of a JSON path.
+        # Remove '$.', the root of a JSON path.
         raise ValueError(f"{path}: {error.json_path[2:] or 'the document'}: {error.message:.200}")
     peers = [_peer(entry, path.parent, f"{path}: peer {entry['name']!r}") for entry in document["peers"]]
     names = [peer.name for peer in peers]
@@ -98,7 +98,7 @@ def _ours(given: Mapping[str, Any], sizes: Mapping[str, int], where: str) -> Cas
     if preset is None:
         known = ", ".join(map(str, sorted(JOINTS)))
         raise ValueError(
-            f"{where}: 'ours' has no 'preset', and no layout has V joints that imply one ({known})"
+            f"{where}: 'ours' has no 'preset', and only layouts with {known} joints (V) have a default"
         )
     sample = SAMPLES[preset]
     name = given.get("skeleton", skeleton or sample.skeleton)
@@ -108,7 +108,7 @@ def _ours(given: Mapping[str, Any], sizes: Mapping[str, int], where: str) -> Cas
         raise ValueError(f"{where}: 'skeleton' is {name!r}, expected a skeleton: {error}") from error
     settings = {
         "skeleton": name,
-        # A layout without persons has one person.
+        # A layout without the letter P or M means one person.
         "persons": given.get("persons", sizes.get("P", 1) if sizes else sample.persons),
         "observed": given.get("frames", sizes.get("T", sample.observed)),
         "batch": given.get("batch", sizes.get("N", 1)),

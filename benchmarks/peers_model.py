@@ -28,7 +28,8 @@ def prepare(request: Mapping[str, Any]) -> tuple[Run, Mapping[str, Any]]:
         request: ``peer`` (:class:`peers_file.Peer`'s description), ``device``, ``bf16`` and ``train``.
 
     Returns:
-        The run, and ``parameters``, ``flops`` and ``uncounted``, the reason if ``flops`` is None.
+        The function to time, and the facts ``parameters``, ``flops``, and ``uncounted`` (why ``flops`` is
+        None).
 
     Raises:
         WorkerError: If a step fails; the message names the step and the reason.
@@ -55,7 +56,7 @@ def prepare(request: Mapping[str, Any]) -> tuple[Run, Mapping[str, Any]]:
     run = in_training(models, forward, device, bf16) if train else in_evaluation(forward, device, bf16)
     with _step("forward and backward" if train else "forward"):
         run()
-    # Counted in float32, which executes the same products.
+    # FLOPs are counted in float32, which executes the same products as bfloat16.
     counted = in_training(models, forward, device, False) if train else torch.no_grad()(forward)
     flops, reason = count_flops(counted)
     parameters = sum(each.numel() for model in models for each in model.parameters())
@@ -68,12 +69,12 @@ def _step(what: str) -> Any:
         yield
     except WorkerError:
         raise
-    except (Exception, SystemExit) as error:  # scripts may exit when they are imported
+    except (Exception, SystemExit) as error:  # a script may call sys.exit when it is imported
         raise WorkerError(f"{what}: {one_line(error)}") from error
 
 
 def constructed(made: Callable[..., object], arguments: Mapping[str, Any] | Sequence[Any]) -> nn.Module:
-    """Construct a model with a copy of the arguments, because constructors may modify them."""
+    """Construct a model with a copy of the arguments, because a constructor may modify its arguments."""
     arguments = copy.deepcopy(arguments)
     model = made(**arguments) if isinstance(arguments, Mapping) else made(*arguments)
     if not isinstance(model, nn.Module):
@@ -82,7 +83,7 @@ def constructed(made: Callable[..., object], arguments: Mapping[str, Any] | Sequ
 
 
 def tensor(description: Mapping[str, Any], device: torch.device) -> Tensor:
-    """Return a random tensor of the kind and shape of an input."""
+    """Return a random tensor with the shape and kind of an input."""
     shape = description["shape"]
     if description["kind"] == "float":
         return torch.randn(shape, device=device)
@@ -91,7 +92,7 @@ def tensor(description: Mapping[str, Any], device: torch.device) -> Tensor:
 
 
 def in_evaluation(forward: Callable[[], object], device: torch.device, bf16: bool) -> Run:
-    """Return a run of the forward pass."""
+    """Return a function that runs the forward pass."""
 
     def run() -> None:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -104,7 +105,7 @@ def in_evaluation(forward: Callable[[], object], device: torch.device, bf16: boo
 def in_training(
     models: Sequence[nn.Module], forward: Callable[[], object], device: torch.device, bf16: bool
 ) -> Run:
-    """Return a run of the forward pass, a loss, and the backward pass."""
+    """Return a function that runs the forward pass, a loss, and the backward pass."""
 
     def run() -> None:
         for model in models:
@@ -124,7 +125,7 @@ def _wait(device: torch.device) -> None:
 
 
 def loss(output: object) -> Tensor:
-    """Return the sum of all outputs with a gradient, with the cross entropy of class scores ``[N, C]``.
+    """Return the sum of all outputs that have a gradient; class scores ``[N, C]`` add their cross entropy.
 
     Raises:
         ValueError: If no output has a gradient.
@@ -143,10 +144,10 @@ def loss(output: object) -> Tensor:
 
 
 def count_flops(run: Run) -> tuple[int | None, str]:
-    """Return the FLOPs of the products of a run, or None and the reason why torch cannot count them.
+    """Count the FLOPs of the products of a run; return None and the reason if torch cannot count them.
 
-    The run must not be in inference mode: torch's counter tracks modules by hooks on their inputs, which fail
-    in inference mode for a module that takes a parameter as an input (as in CTR-GCN).
+    The run must not be in inference mode. torch's counter tracks modules by hooks on their inputs. In
+    inference mode, these hooks fail if a module receives a parameter as input, as in CTR-GCN.
     """
     try:
         with FlopCounterMode(display=False) as counter:

@@ -1,6 +1,6 @@
 """Size of a typical clip for each preset.
 
-This file does not import the package, so that `compare_cases.py` can use it with any version of the package.
+This file does not import pyg_sybio, so that `compare_cases.py` can use it with any version of pyg_sybio.
 """
 
 from collections.abc import Mapping

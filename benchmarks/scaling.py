@@ -3,17 +3,17 @@
     python benchmarks/scaling.py --presets mocap --growth frames batch persons
     python benchmarks/scaling.py --presets demo --modes eager --growth joints --joints 16
 
-One of the sizes is multiplied by one, two, four and eight, while the others stay at their base. The four
-sizes are timed in turn, so that drift affects all of them equally. `exponent` is the slope of the
-least-squares line through the logarithms of sizes and times: 1 is linear, 2 quadratic. `to linear` is t(8x) /
-(8 t(x)) - 1, the deviation of the largest size from proportional growth. Both are smaller if a part of the
-time does not depend on the size: the prediction head and the actional graph do not depend on the number of
-frames.
+One size (frames, joints, persons or clips) is multiplied by one, two, four and eight, while the other sizes
+keep their base value. The four models are timed alternately, so that drift of the machine's speed affects all
+of them equally. `exponent` is the slope of the least-squares line through the logarithms of sizes and times:
+1 is linear, 2 quadratic. `to linear` is t(8x) / (8 t(x)) - 1, the deviation of the largest size from
+proportional growth. Both values are smaller if some of the time does not depend on the size. For example, the
+time of the prediction head and of AGIM does not depend on the number of frames.
 
-Skeletons are generated chains of joints, with one part per three joints. All graphs are dense, so the time
-grows faster than the number of joints. `time x ceiling` is the time per clip at eight times the size, times
-the ceiling in single precision, in GFLOP; `share` is the number of the reference's FLOPs per second at that
-size, relative to the ceiling.
+Skeletons are generated chains of joints, with three joints per part. All graphs are dense, so the time grows
+faster than the number of joints. `time x ceiling` is the time per clip at eight times the size, times the
+ceiling in single precision, in GFLOP; `share` is the FLOPs of the eager model per second at eight times the
+size, as a fraction of the ceiling.
 """
 
 import argparse
@@ -47,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argument_parser(__doc__, presets=["mocap"], modes=["folded"], **COMMON)
     parser.add_argument("--growth", nargs="+", choices=GROWTH, default=list(GROWTH), metavar="SIZE")
-    parser.add_argument("--frames", type=positive_int, default=64, help="observed frames, base (default: 64)")
+    parser.add_argument("--frames", type=positive_int, default=64, help="base of the frames (default: 64)")
     parser.add_argument(
-        "--joints", type=positive_int, default=12, help="joints of the chain, base (default: 12)"
+        "--joints", type=positive_int, default=12, help="base number of joints of the chain (default: 12)"
     )
-    parser.add_argument("--persons", type=positive_int, default=1, help="persons per clip, base (default: 1)")
-    parser.add_argument("--batch", type=positive_int, default=8, help="clips, base (default: 8)")
+    parser.add_argument("--persons", type=positive_int, default=1, help="base of the persons (default: 1)")
+    parser.add_argument("--batch", type=positive_int, default=8, help="base of the clips (default: 8)")
     arguments = parsed(parser, argv)
     if arguments.joints < 2:
         parser.error("argument --joints: a chain has at least 2 joints")
@@ -69,7 +69,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 def grown(
     preset: str, mode: str, growth: str, base: Mapping[str, int], device: torch.device, seconds: float
 ) -> Row:
-    """Measure one model at all sizes, in turn."""
+    """Time one model at all sizes, alternately."""
     cases = []
     for factor in FACTORS:
         sizes = {**base, growth: factor * base[growth]}
@@ -95,7 +95,7 @@ def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
 
 
 def chain(num_joints: int) -> Skeleton:
-    """Return a skeleton whose joints form a chain, with one part per three joints."""
+    """Return a skeleton whose joints form a chain, with three joints per part."""
     joints = tuple(f"joint{i}" for i in range(num_joints))
     parts = {f"part{i // 3}": joints[i : i + 3] for i in range(0, num_joints, 3)}
     return Skeleton(

@@ -1,16 +1,16 @@
-"""End-to-end latency, dropped frames and memory of `sybio serve`, over its WebSocket.
+"""Measure end-to-end latency, dropped frames and memory of `sybio serve` over a WebSocket.
 
-    python benchmarks/serving.py                                  one person, ten people, three clients
+    python benchmarks/serving.py                                  # one person, ten people, three clients
     python benchmarks/serving.py --minutes 5 --scenarios "three clients"
     python benchmarks/serving.py --preset mocap --threads 2 --output serving.json
 
 The server is `sybio serve` in a separate process, with a model of random weights; the clients are in this
-process. Each client sends frames at `--fps` without waiting for answers. `ms` is the time from sending a
-frame to receiving its result, over all clients, and `model` the time of the update of the stream, which is a
-part of it. `dropped` is the number of frames that the server skipped because newer ones had arrived. Each
-frame is also sent to every viewer; viewers draw nothing in this benchmark. `MB` is the resident memory of the
-server after a fifth of the time, when everything has run at least once, and at the end. `MB/min` is the slope
-of a line fitted to all values in between, one per second. Only Linux reports memory.
+process. Each client sends frames at `--fps` without waiting for answers. `ms` is the latency of all clients:
+the time from sending a frame to receiving its result. `model` is the time within this latency that the server
+needs to update the stream. `dropped` is the number of frames that the server skipped because newer frames had
+arrived. The server also sends each frame to every viewer; viewers draw nothing in this benchmark. `MB` is the
+resident memory of the server after a fifth of the time (warm-up) and at the end. `MB/min` is the slope of a
+line fitted to the memory values in between, one per second. Memory is only measured on Linux.
 """
 
 import argparse
@@ -69,7 +69,7 @@ class Scenario:
         name: Name in the table.
         clients: Number of connections that send frames.
         people: Number of people per frame.
-        viewers: Number of pages that watch the first client.
+        viewers: Number of viewers that watch the first client.
     """
 
     name: str
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--scenarios", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
     )
-    parser.add_argument("--minutes", type=float, default=0.25, help="time per scenario (default: 0.25)")
+    parser.add_argument("--minutes", type=float, default=0.25, help="minutes per scenario (default: 0.25)")
     parser.add_argument("--fps", type=float, default=30.0, help="frame rate of each client (default: 30)")
     parser.add_argument(
         "--threads", type=positive_int, help="threads of the model (default: the default of 'sybio serve')"
@@ -204,7 +204,7 @@ async def converse(
     """Run all clients and viewers of a scenario for `seconds` seconds, and return the measurements."""
     counts = Counts()
     gc.collect()
-    gc.freeze()  # a collection in the clients would count as latency
+    gc.freeze()  # garbage collection in the clients would count as latency
     address = f"ws://127.0.0.1:{port}/ws/"
     settings: dict[str, Any] = {"compression": None, "max_size": None}
     async with contextlib.AsyncExitStack() as stack:
@@ -226,13 +226,13 @@ async def converse(
         await asyncio.gather(*talks)
         for task in (*watching, memory):
             if task.done():
-                task.result()  # raises if a viewer or the sampling failed
+                task.result()  # raise the exception of a failed viewer or of the memory sampling
             task.cancel()
     return counts
 
 
 def made_up_frames(skeleton: Skeleton, people: int, length: int = 90) -> list[dict[str, Any]]:
-    """Return frames of swaying people, which are sent repeatedly."""
+    """Return a loop of frames with swaying people."""
     rng = np.random.default_rng(0)
     size = (people, skeleton.num_joints, skeleton.num_features)
     rest, swing = rng.normal(size=size), 0.1 * rng.normal(size=size)
@@ -256,7 +256,7 @@ async def talk(
     seconds: float,
     offset: float,
 ) -> None:
-    """Send frames at their rate, and record when each is answered."""
+    """Send frames at a fixed rate for `seconds` seconds, and record the latency of each answer."""
     sent: dict[float, float] = {}
     dropped = 0
 
@@ -284,7 +284,7 @@ async def talk(
         await client.send(text)
         if listening.done():
             break
-    for _ in range(100):  # wait for the last answers
+    for _ in range(100):  # wait until the last answers have arrived
         if listening.done() or len(sent) <= dropped:
             break
         await asyncio.sleep(0.02)
@@ -296,7 +296,7 @@ async def talk(
 
 
 async def watch(viewer: ClientConnection) -> None:
-    """Watch the first source, as the page does."""
+    """Watch the first source, as the viewer page does."""
     watched = None
     async for text in viewer:
         message = json.loads(text)
@@ -306,7 +306,7 @@ async def watch(viewer: ClientConnection) -> None:
 
 
 async def sample_memory(process: int, counts: Counts) -> None:
-    """Record the server's resident memory every second, where the system reports it."""
+    """Record the resident memory of the server every second, if the system reports it."""
     while Path(f"/proc/{process}/status").exists():
         counts.memory.append(process_memory(process, "VmRSS"))
         await asyncio.sleep(1)

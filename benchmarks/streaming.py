@@ -1,24 +1,23 @@
 """Time of one update of a live stream and of its steps, by number of tracks.
 
-    python benchmarks/streaming.py                                      realtime: 1, 5 and 10 tracks
-    python benchmarks/streaming.py --presets realtime demo --tracks 1 --variants full "only structural"
+    python benchmarks/streaming.py # preset realtime; 1, 5 and 10 tracks python benchmarks/streaming.py
+    --presets realtime demo --tracks 1 --variants full "only structural"
 
-A stream has a full window per track, with the frames and the skeleton of the preset's data, at 30 Hz; every
-update adds one pose per track. The preparation centres each frame and fills missing joints. Poses are either
-`regular` (complete, and at the times of the window's frames) or `irregular`: timestamps deviate by up to a
-sixth of a frame, so that the whole window is interpolated, and one joint in 25 is missing.
+A stream has a full window per track, with the frames and the skeleton of the preset's data, at 30 Hz. Every
+update adds one pose per track. The preparation centres each frame and fills missing joints. `regular` poses
+are complete, and their timestamps match the frames of the window. The timestamps of `irregular` poses deviate
+by up to a sixth of a frame, so that the whole window is interpolated, and one joint in 25 is missing.
 
-`prepare` is the time of the preparation, `model` the time of the model, and `rest` the time of everything
-else: checks, windows, interpolation, and the conversion of the forecast (all three are means). `over` is the
-fraction of updates that take longer than 33 ms, the time between two frames. `time x ceiling` is the median
-time times the ceiling in single precision, in GFLOP. On a shared machine, threads wait for each other; set
-OMP_NUM_THREADS=1 to measure one core.
+`prepare`, `model` and `rest` are mean times: of the preparation, of the model, and of everything else, which
+is checks, windows, interpolation, and the conversion of the forecast. `over` is the fraction of updates that
+take longer than 33 ms, the time between two frames. `time x ceiling` is the median time times the ceiling in
+single precision, in GFLOP. On a shared machine, threads wait for each other; set OMP_NUM_THREADS=1 to measure
+one core.
 
-The last columns are upper bounds of the time that could be saved by reusing results of earlier updates, as
-fractions of the mean time of an update. With an actional graph, every feature depends on the whole window.
-Only a model without actional graphs (`only structural`) could reuse features of its `backbone`, except for
-frames at the edges of the window and frames that a stride skips. `graph` is the inference of actional graphs,
-and `heads` the part after the backbone.
+The last columns are the times of `backbone`, `graph` (AGIM) and `heads`, as fractions of the mean time of an
+update. They are upper bounds of the time that reusing results of earlier updates could save. With an actional
+graph, every feature depends on the whole window. Only a model without actional graphs (`only structural`)
+could reuse features of its backbone, except at the edges of the window and in frames that a stride skips.
 """
 
 import argparse
@@ -66,7 +65,7 @@ COLUMNS = {
 }
 
 
-# Names of modules in a network, and the columns that include their time.
+# Module names in a network, and the column that contains the time of each.
 PARTS = {"actional_graph": "graph", "backbone": "backbone"} | dict.fromkeys(
     ("recognition_head", "prediction_head"), "heads"
 )
@@ -84,13 +83,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:
-    """Yield a row per preset, variant, kind of poses and number of tracks."""
+    """Yield a row per preset, variant, pose timing (regular or irregular) and number of tracks."""
     for settings in product(arguments.presets, arguments.variants, arguments.poses, arguments.tracks):
         yield measure(*settings, arguments.device, arguments.seconds)
 
 
 class Asleep:
-    """A model that can be switched to return zeros immediately, which is used to fill windows quickly."""
+    """A model that returns zeros immediately while it is asleep, in order to fill windows quickly."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.asleep = model, False
@@ -120,7 +119,7 @@ class TimedPreparation(Preparation):
 
 
 class Feed:
-    """Poses of several tracks, which are the same in every run."""
+    """A generator of poses of several tracks; the poses are the same in every run."""
 
     def __init__(self, kind: str, tracks: int, joints: int, features: int) -> None:
         self._kind, self._shape = kind, (tracks, joints, features)
@@ -200,7 +199,7 @@ def measure(preset: str, variant: str, poses: str, tracks: int, device: torch.de
 
 
 def parts_of(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the modules with columns in the table, and the model itself."""
+    """Return the modules whose time has a column in the table, and the model itself."""
     named = model.named_modules()
     return {name: module for name, module in named if not name or name.rpartition(".")[2] in PARTS}
 

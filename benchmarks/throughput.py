@@ -1,12 +1,12 @@
-"""Throughput of evaluation by batch size, and its peak memory.
+"""Throughput and peak memory of evaluation by batch size.
 
     python benchmarks/throughput.py --presets mocap realtime --modes eager folded --batch 1 4 16 64
 
-`clips/s` is the batch size over the median time. `peak MB` on CUDA is the peak that torch has allocated,
-weights included; on the CPU it is the growth of the resident memory of a fresh process during a run that
-follows a warm-up run, so weights are not included. `time x ceiling` is the time per clip times the ceiling in
-single precision, in GFLOP; `share` is the number of the reference's FLOPs per second, relative to the ceiling
-in single precision and, if a mode computes in bfloat16, in bfloat16.
+`clips/s` is the batch size over the median time. On CUDA, `peak MB` is the peak memory that torch has
+allocated, including weights. On the CPU, it is the growth of the resident memory of a fresh process during a
+run after a warm-up run, so it does not include weights. `time x ceiling` is the time per clip times the
+ceiling in single precision, in GFLOP. `share` is the FLOPs of the eager mode per second, as a fraction of the
+ceiling in single precision; modes in bfloat16 have a second share, of the ceiling in bfloat16.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:
-    """Yield a row per preset, batch and mode; modes are timed in turn."""
+    """Yield a row per preset, batch size and mode; the modes are timed alternately."""
     device = arguments.device
     for preset, batch in product(arguments.presets, arguments.batch):
         cases = [Case(preset, mode, {"batch": batch}) for mode in arguments.modes]

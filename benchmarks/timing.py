@@ -1,4 +1,4 @@
-"""Measurement of times, of the ceiling of the device during the measurement, and of memory.
+"""Measure times, memory, and the ceiling of the device at the time of the measurement.
 
 The ceiling of a device is the rate of the widest temporal convolution in the models: a 9×1 convolution of 128
 channels over 2×150×25 positions, channels last. It is measured before and after every group of timings in the
@@ -33,7 +33,7 @@ CEILING_SECONDS = 0.4
 
 
 def native_precisions(device: torch.device) -> dict[str, torch.dtype]:
-    """Return the precisions that the device supports natively; emulated bfloat16 can take minutes."""
+    """Return the precisions that the device supports natively. (Emulated bfloat16 can take minutes.)"""
     native = has_native_bf16(device.type)
     return {name: dtype for name, dtype in PRECISIONS.items() if name != "bf16" or native}
 
@@ -49,14 +49,14 @@ def convolution_ceiling(device: torch.device, dtype: torch.dtype = torch.float32
 
 @torch.inference_mode()
 def product_ceiling(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
-    """Return the rate in GFLOP/s of a matrix product, 2048×2048 or, on CUDA, 8192×8192."""
+    """Return the rate in GFLOP/s of a square matrix product of size 2048, or 8192 on CUDA."""
     size = 8192 if device.type == "cuda" else 2048
     a, b = torch.randn(2, size, size, device=device, dtype=dtype).unbind()
     return _rate(lambda: a @ b, 2 * size**3, device)
 
 
 def _rate(run: Run, flop: int, device: torch.device) -> float:
-    # A single launch on CUDA would measure the launch overhead.
+    # Timing a single kernel on CUDA would measure the launch overhead.
     repeats = 20 if device.type == "cuda" else 1
 
     def repeated() -> None:
@@ -70,16 +70,17 @@ def _rate(run: Run, flop: int, device: torch.device) -> float:
 def timings_in_turn(
     timers: Sequence[Callable[[], float]], seconds: float, at_least: int = 5
 ) -> list[list[float]]:
-    """Time several runs in rounds, one of each per round, so that drift affects all of them alike.
+    """Time several runs alternately, once per round, so that drift of the machine's speed affects all
+    equally.
 
     Args:
-        timers: Functions that run once and return the time in seconds (:func:`timed`). Each is called twice
-            to warm up; every other round is in reverse order.
+        timers: Functions that each run once and return the time in seconds (:func:`timed`). Each function is
+            called twice to warm up. Every second round has the reverse order.
         seconds: Average measuring time per run.
         at_least: Minimum number of rounds.
 
     Returns:
-        The times of each run in seconds.
+        The times in seconds, one list per timer.
     """
     for timer in timers:
         for _ in range(2):
@@ -95,7 +96,7 @@ def timings_in_turn(
 
 
 def timed(run: Run, device: torch.device | None = None) -> float:
-    """Return the time of a run in seconds; on CUDA, it ends when the device has finished."""
+    """Return the time of a run in seconds; on CUDA, the time until the device has finished."""
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()
@@ -106,7 +107,7 @@ def timed(run: Run, device: torch.device | None = None) -> float:
 
 
 def ratio_figures(times: Sequence[float], base: Sequence[float]) -> dict[str, float]:
-    """Return the median and the quartiles of the ratios of two times per round."""
+    """Return the median and the quartiles of the per-round ratios of two runs."""
     ratios = [own / other for own, other in zip(times, base, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {"ratio": middle, "quartile 1": low, "quartile 3": high}
@@ -114,7 +115,7 @@ def ratio_figures(times: Sequence[float], base: Sequence[float]) -> dict[str, fl
 
 @dataclass(frozen=True)
 class Measured:
-    """Times in seconds, and the mean of the ceilings before and after, in GFLOP/s, per native precision."""
+    """Times in seconds, and the ceiling in GFLOP/s for each native precision (mean of before and after)."""
 
     times: Sequence[float]
     ceilings: Mapping[str, float]
@@ -130,9 +131,9 @@ class Measured:
         """Return the values that all tables share.
 
         Args:
-            flop: FLOPs of the reference. (default: none, and no shares)
+            flop: FLOPs of the eager model, which are needed for ``share``. (default: no shares)
             clips: Number of clips per run; ``time x ceiling`` is per clip.
-            precision: Precision of the run, whose ceiling is the reference of ``share``.
+            precision: Precision of the run; ``share`` is relative to the ceiling in this precision.
         """
         times = torch.tensor(self.times, dtype=torch.float64)
         quantiles = {f"p{q} ms": 1e3 * float(times.quantile(q / 100)) for q in (50, 95, 99)}
@@ -150,7 +151,7 @@ class Measured:
 
 
 def around_in_turn(runs: Sequence[Run], device: torch.device, seconds: float) -> list[Measured]:
-    """Time several runs in turn (:func:`timings_in_turn`), with the ceilings measured before and after."""
+    """Time several runs alternately (:func:`timings_in_turn`), and measure the ceilings before and after."""
     precisions = native_precisions(device)
     before = [convolution_ceiling(device, dtype) for dtype in precisions.values()]
     times = timings_in_turn([partial(timed, run, device) for run in runs], seconds)
@@ -162,13 +163,13 @@ def around_in_turn(runs: Sequence[Run], device: torch.device, seconds: float) ->
 def peak_memory(prepare: Callable[[], Run], device: torch.device) -> float | None:
     """Return the peak memory of a run in MB.
 
-    On CUDA this is the peak that torch has allocated: weights, optimiser state and activations. On the CPU it
-    is the growth of the resident memory of a fresh process during a run that follows a warm-up run. Only
-    Linux reports it; on other systems the result is :obj:`None`.
+    On CUDA, it is the peak memory that torch has allocated for weights, optimiser state and activations. On
+    the CPU, it is the growth of the resident memory of a fresh process during a run after a warm-up run. On
+    the CPU of systems other than Linux, the result is :obj:`None`.
 
     Args:
-        prepare: Function that builds the run. It is pickled for the fresh process, so it must be a function
-            of a module, or a :func:`functools.partial` of one.
+        prepare: Function that builds the run. It is pickled for the fresh process, so it must be a
+            module-level function or a :func:`functools.partial` of a module-level function.
         device: Device of the run.
     """
     if device.type == "cuda":
@@ -189,9 +190,9 @@ def _resident_growth(prepare: Callable[[], Run], threads: int) -> float:
     run = prepare()
     run()
     gc.collect()
-    # Return freed memory to the system first: otherwise the run could reuse it without growth.
+    # Return freed memory to the system first; otherwise the run could reuse it without new memory.
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    # Reset the peak in /proc; the peak of getrusage would be inherited from the parent.
+    # Reset the peak in /proc. (The peak of getrusage is inherited from the parent process.)
     Path("/proc/self/clear_refs").write_text("5")
     before = process_memory("self", "VmRSS")
     run()
@@ -199,6 +200,6 @@ def _resident_growth(prepare: Callable[[], Run], threads: int) -> float:
 
 
 def process_memory(process: int | str, key: str) -> float:
-    """Return a size from ``/proc/PROCESS/status`` in MB, such as ``VmRSS``, the resident memory."""
+    """Return a field of ``/proc/PROCESS/status`` in MB, such as ``VmRSS`` (the resident memory)."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return 1024e-6 * next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))

@@ -3,17 +3,19 @@
     python benchmarks/training.py --presets mocap --batch 32 --precisions fp32 bf16 --ways plain compiled
     python benchmarks/training.py --presets ntu --batch 64 --precisions bf16 --device cuda
 
-A step consists of forward pass, multi-objective loss, backward pass, and a fused step of AdamW, on a batch
-that is already on the device. `bf16` is autocast to bfloat16 of forward pass and loss; it is left out by
-default where bfloat16 is emulated. The ways are plain (the default of `sybio fit`), dense (AGIM by dense
-products instead of message passing), compiled (torch.compile of the model), checkpointed (activations inside
-of blocks are recomputed in the backward pass) and compiled-checkpointed. All are timed in turn.
+A step consists of forward pass, multi-objective loss, backward pass, and a fused AdamW step, on a batch that
+is already on the device. `bf16` runs forward pass and loss under autocast to bfloat16; it is skipped by
+default on devices that emulate bfloat16. The training methods (`--ways`) are plain (the default of `sybio
+fit`), dense (AGIM by dense products instead of message passing), compiled (torch.compile of the model),
+checkpointed (activations inside of blocks are recomputed in the backward pass) and compiled-checkpointed.
+They are timed alternately.
 
 `samples/s` counts clips. `time x ceiling` is the time per clip times the ceiling in single precision, in
-GFLOP. The shares are three times the number of the reference's FLOPs per second, relative to the ceiling of a
-convolution and of a matrix product in the precision of the row. `peak MB` on CUDA is the peak that torch has
-allocated, including weights and optimiser state; on the CPU it is the growth of the resident memory of a
-fresh process during a step that follows a warm-up step, without weights and optimiser state.
+GFLOP. The two shares are three times the FLOPs of the eager forward pass, divided by the time of a step, as
+fractions of the ceiling of a convolution and of a matrix product in the same precision. On CUDA, `peak MB` is
+the peak memory that torch has allocated, including weights and optimiser state. On the CPU, it is the growth
+of the resident memory of a fresh process during a step after a warm-up step, without weights and optimiser
+state.
 """
 
 import argparse
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:
-    """Yield a row per preset, batch, precision and training method; the last two are timed in turn."""
+    """Yield a row per preset, batch size, precision and training method."""
     device = arguments.device
     for preset, batch in product(arguments.presets, arguments.batch):
         settings = list(product(arguments.precisions, arguments.ways))
@@ -97,7 +99,7 @@ def training_step(
         device: Device of the training.
 
     Returns:
-        A function that takes a step and returns the loss.
+        A function that runs a step and returns the loss.
     """
     model, x = build(preset, device, batch=batch)
     model.checkpoint_activations = way.endswith("checkpointed")
@@ -118,7 +120,7 @@ def training_step(
             terms = loss(forward(x), y=y, future=future)
         terms.total.backward()
         optimizer.step()
-        # At the end of the step, so that no gradient stays in memory between steps.
+        # Gradients are freed at the end of the step, so that none stays in memory between steps.
         optimizer.zero_grad()
         return terms.total.detach()
 

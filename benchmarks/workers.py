@@ -1,4 +1,4 @@
-"""Worker processes that prepare and time runs on request, for code that needs a process of its own."""
+"""Worker processes that prepare and time runs on request, for code that must run in a separate process."""
 
 import contextlib
 import json
@@ -23,8 +23,8 @@ class Worker:
     """A Python process that answers requests.
 
     Args:
-        script: The script of the process, which calls :func:`serve`.
-        environment: Variables to set in its environment.
+        script: The script that the process runs, which must call :func:`serve`.
+        environment: Variables to set in the environment of the process.
     """
 
     def __init__(self, script: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -62,7 +62,7 @@ class Worker:
         return answer["answer"]
 
     def seconds(self, repeats: int = 1) -> float:
-        """Return the median time of several runs of the last prepared case."""
+        """Return the median time in seconds of several runs of the case that was prepared last."""
         return statistics.median(self.ask(repeats=repeats))
 
     def __enter__(self) -> Self:
@@ -74,7 +74,7 @@ class Worker:
         self._process.kill()
         self._process.wait()
         assert self._process.stdin is not None and self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # closing sends a request that the process did not read
+        with contextlib.suppress(BrokenPipeError):  # closing flushes a request that the process did not read
             self._process.stdin.close()
         self._process.stdout.close()
         self._errors.close()
@@ -83,13 +83,14 @@ class Worker:
 def serve(prepare: Callable[[Any], tuple[Run, Any]]) -> None:
     """Answer requests from standard input until it closes.
 
-    ``{"prepare": what}`` calls ``prepare(what)``, which returns a run and an answer. The answer to
-    ``{"repeats": n}`` is a list of the times of ``n`` runs in seconds. Exceptions are answered as errors.
+    The request ``{"prepare": what}`` calls ``prepare(what)``, which returns the function to time and an
+    answer. The request ``{"repeats": n}`` is answered with the times of ``n`` runs in seconds. An exception
+    is answered with an error message.
 
     Args:
-        prepare: Function that prepares a run; the previous run is deleted first.
+        prepare: Function that prepares a run; the previous run is deleted before the call.
     """
-    # Prints of other code must not end up between the answers.
+    # Other code may print, which must not mix with the answers on standard output.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     run: Run | None = None
@@ -103,7 +104,7 @@ def serve(prepare: Callable[[Any], tuple[Run, Any]]) -> None:
                 assert run is not None, "nothing is prepared"
                 answer = [_timed(run) for _ in range(request["repeats"])]
             message = {"answer": answer}
-        except (Exception, SystemExit) as error:  # scripts may exit when they are imported
+        except (Exception, SystemExit) as error:  # a script may call sys.exit when it is imported
             message = {"error": one_line(error)}
         print(json.dumps(message), file=answers, flush=True)
 

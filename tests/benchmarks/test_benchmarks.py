@@ -295,6 +295,14 @@ def test_help_shows_examples(scripts: Scripts, name: str, capsys: pytest.Capture
     assert f"python benchmarks/{name}.py" in capsys.readouterr().out
 
 
+def test_help_shows_default_values(common: ModuleType) -> None:
+    parser = common.argument_parser("Test.", preset="realtime", batch=[1, 8], persons=None, seconds=0.5)
+    text = " ".join(parser.format_help().split())
+    assert "model size (default: realtime)" in text
+    assert "clips per batch (default: 1 8)" in text
+    assert "measure each model (default: 0.5)" in text
+
+
 def test_emulated_bf16_is_skipped_unless_requested(
     scripts: Scripts, common: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
