@@ -1,12 +1,11 @@
 r"""The graphs of the paper as PyG :class:`~torch_geometric.data.Data`, derived from a skeleton.
 
 All layers get their graphs from this module. :func:`skeleton_graph` is the graph of the joint network, and
-:func:`bone_graph` the graph of the dual bone network; :func:`structural_graph` and :func:`complete_graph` are
-derived from either. :func:`part_graph` is the graph of the part scale.
+:func:`bone_graph` is the graph of the dual bone network. :func:`structural_graph` and :func:`complete_graph`
+are derived from one of these two graphs. :func:`part_graph` is the graph of the part scale.
 
-In all adjacency matrices, ``adj[i, j]`` is the weight of what node ``i`` receives from node ``j``. This is
-the edge from ``j`` (source) to ``i`` (target), the column ``(j, i)`` of ``edge_index``. Edges are sorted by
-target, then by source.
+In all adjacency matrices, ``adj[i, j]`` is the weight of the edge from node ``j`` (source) to node ``i``
+(target), which is the column ``(j, i)`` of ``edge_index``. Edges are sorted by target, then by source.
 """
 
 from typing import NamedTuple
@@ -82,22 +81,22 @@ def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | 
         dtype: Type of the weights. (default: torch's default type)
 
     Returns:
-        ``edge_index`` ``[2, E]`` of the pairs that are at most ``hops`` apart, self-loops included,
-        ``edge_attr`` ``[E, hops]`` with the values of :math:`\tilde A^\gamma, \gamma = 1..\Gamma`,
-        ``hop`` ``[E]`` with the length of the shortest path, ``num_nodes``.
+        ``edge_index`` ``[2, E]`` of the pairs with a distance of at most ``hops``, including self-loops;
+        ``edge_attr`` ``[E, hops]`` with the values of :math:`\tilde A^\gamma, \gamma = 1..\Gamma`; ``hop``
+        ``[E]`` with the length of the shortest path; and ``num_nodes``.
 
     Raises:
         ValueError: If ``hops`` is less than 1.
 
     Note:
-        Weights belong to powers, not to distances: because of the self-loops, :math:`\tilde A^\gamma` also
-        includes pairs with a distance of less than :math:`\gamma`, as in Eq. 4.
+        As in Eq. 4, each power has weights, not each distance: because of the self-loops, :math:`\tilde
+        A^\gamma` also includes pairs with a distance of less than :math:`\gamma`.
     """
     if hops < 1:
         raise ValueError(f"'hops' is {hops}, expected at least 1")
     if isinstance(graph, Skeleton):
         graph = skeleton_graph(graph)
-    # Computed from the edges, because the edge weights may be rounded.
+    # The matrix is computed from the edges, because the edge weights may be rounded.
     linked = dense_adjacency(graph, torch.ones(graph.num_edges, dtype=torch.float64))
     adj = _normalized(linked)
     powers = torch.stack([torch.linalg.matrix_power(adj, gamma) for gamma in range(1, hops + 1)], dim=-1)

@@ -13,19 +13,19 @@ from pyg_sybio.skeleton.document import FOLDER
 
 
 def expmap_positions(expmaps: Tensor, skeleton: Skeleton, offsets: Tensor) -> Tensor:
-    r"""Joint positions of exponential maps, with the center of the skeleton at the origin.
+    r"""Compute joint positions from exponential maps, with the center of the skeleton at the origin.
 
-    The files of CMU Mocap and Human3.6M multiply row vectors by rotations from the right. In columns, a
-    global rotation and a position are
+    The convention of the files of CMU Mocap and Human3.6M multiplies row vectors by rotation matrices from
+    the right. With column vectors, the global rotation and the position of a joint are
 
     .. math::
         G_i = G_{p(i)} \exp(-v_i), \qquad x_i = x_{p(i)} + G_{p(i)}\, o_i
 
-    for a joint `i` with the exponential map :math:`v_i`, the offset :math:`o_i` and the parent `p(i)`, its
+    for a joint `i` with the exponential map :math:`v_i` and the offset :math:`o_i`. Its parent `p(i)` is its
     neighbour towards the center.
 
     Args:
-        expmaps: Rotation axes times angles, in radians.
+        expmaps: Exponential map of each joint (rotation axis times angle in radians).
         skeleton: A skeleton whose bones form a tree.
         offsets: Position of each joint in its parent's frame, in the unit of the result.
 
@@ -46,7 +46,7 @@ def expmap_positions(expmaps: Tensor, skeleton: Skeleton, offsets: Tensor) -> Te
 
 @cache
 def _from_center(skeleton: Skeleton) -> tuple[list[int], list[int]]:
-    """The joints ordered with parents first, and the index of each joint's parent in that order."""
+    """Return the joints ordered with parents first, and the index of each joint's parent in this order."""
     graph, center = nx.Graph(skeleton.bone_pairs), skeleton.joint_index(skeleton.center)
     if not nx.is_tree(graph) or len(graph) != skeleton.num_joints:
         raise ValueError(f"the bones of skeleton '{skeleton.name}' are not a tree that connects all joints")
@@ -58,9 +58,9 @@ def _from_center(skeleton: Skeleton) -> tuple[list[int], list[int]]:
 
 @cache
 def bone_offsets(skeleton: Skeleton) -> Tensor | None:
-    r"""The shipped bone offsets of a skeleton of exponential maps, in millimetres; None if there are none.
+    r"""Return the shipped bone offsets of a skeleton for exponential maps, in millimetres, or None.
 
-    They are in the folder ``skeletons/offsets``, in a CSV file with the name of the skeleton.
+    The offsets are in the folder ``skeletons/offsets``, in a CSV file with the name of the skeleton.
 
     Shapes:
         - **output:** `[M, 3]`

@@ -29,7 +29,7 @@ class SymbioticLoss(nn.Module):
         \mathcal{L}_{pred} = \frac{1}{N} \sum_n \|(X_{pred})_n - (\hat{X}_{pred})_n\|_1
 
     The :math:`\ell_1` norm is the sum over all frames, recorded joints and features, and over the persons of
-    a clip. The paper's :math:`\alpha` belongs to this sum: with a mean instead, the prediction would
+    a clip. The paper's :math:`\alpha` assumes this sum: with a mean instead, the prediction loss would
     contribute less than 2 % of the gradient of the backbone.
 
     In training, the bone network also predicts, and the :math:`\ell_1` distance to the true bones is added to
@@ -40,26 +40,26 @@ class SymbioticLoss(nn.Module):
         alpha: Weight :math:`\alpha \in [0, 1]` of the recognition loss; the paper uses 0.8 to 0.95.
             (default: :obj:`0.9`)
         label_smoothing: Fraction :math:`\epsilon` of each label that is distributed uniformly over all
-            classes, which prevents overconfident probabilities (Szegedy et al., 2016). The paper does not use
-            it. (default: :obj:`0.0`)
-        feature_scale: If given, replaces the :math:`\ell_1` norm by the **mean** distance per joint and
-            frame, :math:`\| s_i \odot (x_i - \hat{x}_i) \|_2`, and for bones by the mean absolute difference
-            of a feature, multiplied by :math:`s` if it is the same for all joints. The scale :math:`s` gives
-            the unit: the standard deviations for z-scores, one over the size of the body for positions.
-            (default: :obj:`None`)
+            classes, to prevent overconfident probabilities (Szegedy et al., 2016). The paper does not use it.
+            (default: :obj:`0.0`)
+        feature_scale: If given, the **mean** distance per joint and frame, :math:`\| s_i \odot (x_i -
+            \hat{x}_i) \|_2`, replaces the :math:`\ell_1` norm. For bones, the mean absolute difference per
+            feature replaces it, multiplied by :math:`s` if all joints have the same :math:`s`. The scale
+            :math:`s` determines the unit: use the standard deviations for z-scores, and one over the body
+            size for positions. (default: :obj:`None`)
         time_exponent: Exponent :math:`p` of the weight :math:`t^{-p}` of future frame :math:`t = 1, 2, \dots`
-            in the prediction loss. Errors grow with time, so without weights, as in the paper, the last
-            frames dominate the loss. (default: :obj:`0.0`)
-        separate_networks: Whether to compute the recognition loss from the probabilities of each network,
+            in the prediction loss. Errors grow with time, so the last frames dominate a loss without weights,
+            as in the paper. (default: :obj:`0.0`)
+        separate_networks: Whether to train the probabilities of each network,
 
             .. math::
                 \mathcal{L}_{recg} = -\frac{1}{2N} \sum_n y_n^\top
                     \big(\log \hat{y}_{joint, n} + \log \hat{y}_{bone, n}\big),
 
-            and not from the mean of both, as the paper does. With the loss of the mean, the gradient of each
-            network is proportional to the probability that it assigns to the true class, so a network hardly
-            learns classes that the other network recognises. In evaluation, outputs have no
-            ``network_logits``, and the loss of the mean is computed. (default: :obj:`False`)
+            instead of the mean probabilities, as in the paper. If the mean is trained, the gradient of each
+            network is proportional to the probability that this network assigns to the true class, so a
+            network hardly learns classes that only the other network recognises. In evaluation, the loss is
+            computed from the mean, because outputs have no ``network_logits``. (default: :obj:`False`)
 
     Shapes:
         - **feature_scale:** :math:`(M, D)`, or broadcastable to it
@@ -99,7 +99,7 @@ class SymbioticLoss(nn.Module):
         bone_scale = None
         if feature_scale is not None:
             rows = torch.atleast_2d(feature_scale)
-            # Differences of z-scores have no common unit.
+            # If joints have different scales, bones (differences of z-scores) have no common unit.
             bone_scale = rows[:1] if (rows == rows[0]).all() else rows.new_ones(1, 1)
         self.register_buffer("bone_scale", bone_scale, persistent=False)
         self.bone_vectors = BoneVectors(skeleton)
@@ -107,7 +107,7 @@ class SymbioticLoss(nn.Module):
     def forward(
         self, output: SybioOutput, *, y: Tensor, future: Tensor, future_mask: Tensor | None = None
     ) -> LossTerms:
-        """Compute the loss of a model's output; without a mask, all future joints count as recorded."""
+        """Compute the loss of a model's output; without a mask, all future joints are taken as recorded."""
         recognition, prediction = None, None
         if output.logits is not None:
             recognition = self._recognition(output, output.logits, y)
@@ -146,7 +146,7 @@ class SymbioticLoss(nn.Module):
         return future_mask & present[:, :, None, None] if future_mask.dim() == 4 else future_mask
 
     def _distance(self, prediction: Tensor, target: Tensor, mask: Tensor, *, joints: bool) -> Tensor:
-        """Return the distance where the mask `[N, (P,) T, M]` is true, in at least float32.
+        """Return the distance over the entries where the mask `[N, (P,) T, M]` is true, in at least float32.
 
         Each frame is weighted by the time exponent.
         """
@@ -155,7 +155,7 @@ class SymbioticLoss(nn.Module):
                 f"'future' has shape {tuple(target.shape)}, but the prediction has {tuple(prediction.shape)}"
             )
         difference = _precise(prediction) - target
-        # Masked before the absolute value, so that a masked NaN does not reach the gradient.
+        # The mask is applied before the absolute value, so that a masked NaN does not reach the gradient.
         counted = torch.where(mask[..., None], difference, 0.0)
         frames = torch.arange(1, mask.size(-2) + 1, device=mask.device, dtype=counted.dtype)
         weights = mask * frames.pow(-self.time_exponent)[:, None]

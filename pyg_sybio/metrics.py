@@ -1,7 +1,7 @@
 r"""Metrics of recognition and motion prediction, as pure functions.
 
-Metrics of motion return one value per clip and frame; :mod:`pyg_sybio.trained.metrics` averages them over a
-data set. Metrics of recognition return one value for all clips.
+Metrics of motion prediction return one value per clip and frame; :mod:`pyg_sybio.trained.metrics` averages
+the values over a data set. Metrics of recognition return one value for all clips.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,11 @@ from torch import Tensor
 
 from pyg_sybio.rotations import benchmark_euler_angles, expmap_to_matrix
 
+<<<<<<< HEAD
 # The benchmark only uses columns whose standard deviation over the target window exceeds this (radians).
+=======
+# The benchmark ignores columns whose standard deviation over the target frames is below this (radians).
+>>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 _MOVING = 1e-4
 
 
@@ -94,7 +98,11 @@ def brier_score(logits: Tensor, y: Tensor) -> Tensor:
         \frac{1}{N} \sum_n \sum_c (p_{n,c} - [c = y_n])^2, \qquad p_n = \mathrm{softmax}(z_n)
 
     From G. W. Brier, "Verification of forecasts expressed in terms of probability" (Monthly Weather Review,
+<<<<<<< HEAD
     1950). This is the form for several classes; with two classes, it is twice the common binary form.
+=======
+    1950). For two classes, this form for several classes is twice the common form.
+>>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     Args:
         logits: Logits :math:`z` of the classes.
@@ -115,7 +123,7 @@ def brier_score(logits: Tensor, y: Tensor) -> Tensor:
 
 
 class ReliabilityBins(NamedTuple):
-    r"""Clips by the confidence of their prediction, as in a reliability diagram.
+    r"""Statistics of clips in bins of the confidence of their prediction, as in a reliability diagram.
 
     Args:
         confidence: Mean probability of the predicted classes in each bin, NaN in an empty bin.
@@ -132,12 +140,12 @@ class ReliabilityBins(NamedTuple):
 
 
 def reliability_bins(logits: Tensor, y: Tensor, num_bins: int = 15) -> ReliabilityBins:
-    r"""Confidence and accuracy in bins of equal width.
+    r"""Compute the mean confidence and the accuracy of clips in confidence bins of equal width.
 
-    The confidence of a clip is the probability of its prediction, :math:`\max_c p_{n,c}` with
-    :math:`p_n = \mathrm{softmax}(z_n)`; bin `b` of `B`, counted from 1, holds the clips whose confidence lies
-    in :math:`(\frac{b-1}{B}, \frac{b}{B}]`. From C. Guo et al., "On calibration of modern neural networks"
-    (ICML 2017), section 2.
+    The confidence of a clip is the probability of its predicted class, :math:`\max_c p_{n,c}` with :math:`p_n
+    = \mathrm{softmax}(z_n)`. Bin `b` of `B`, counted from 1, contains the clips whose confidence is in
+    :math:`(\frac{b-1}{B}, \frac{b}{B}]`. From C. Guo et al., "On calibration of modern neural networks" (ICML
+    2017), section 2.
 
     Args:
         logits: Logits :math:`z` of the classes.
@@ -158,14 +166,18 @@ def reliability_bins(logits: Tensor, y: Tensor, num_bins: int = 15) -> Reliabili
     index = ((confidence * num_bins).ceil().long() - 1).clamp(0, num_bins - 1)
     counts = index.bincount(minlength=num_bins)
     right = (guess == y).double()
-    # 0 / 0 is NaN in an empty bin.
+    # In an empty bin, 0 / 0 is NaN.
     totals = (index.bincount(values, minlength=num_bins) for values in (confidence, right))
     mean_confidence, accuracy = (total / counts for total in totals)
     return ReliabilityBins(mean_confidence, accuracy, counts)
 
 
 def expected_calibration_error(logits: Tensor, y: Tensor, num_bins: int = 15) -> Tensor:
+<<<<<<< HEAD
     r"""Expected calibration error (ECE): the mean absolute difference of confidence and accuracy.
+=======
+    r"""Expected calibration error (ECE): the mean absolute difference between confidence and accuracy,
+>>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     .. math::
         \mathrm{ECE} = \sum_b \frac{|B_b|}{N} \bigl|\mathrm{acc}(B_b) - \mathrm{conf}(B_b)\bigr|
@@ -195,7 +207,7 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
     r"""Error of predicted joint angles, as reported for Human3.6M and CMU Mocap ("MAE").
 
     Exponential maps are converted to Euler angles (:func:`~pyg_sybio.rotations.benchmark_euler_angles`); the
-    error of a frame is the norm of their difference over some of the columns,
+    error of a frame is the norm of the difference over the columns that move,
 
     .. math::
         \mathrm{error}_{n,t} = \Bigl(\sum_{v \in \mathcal V_n} (\hat e_{n,t,v} - e_{n,t,v})^2\Bigr)^{1/2},
@@ -205,9 +217,15 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
 
     Args:
         prediction: Raw (not normalised) frames: a translation, followed by one exponential map per joint.
+<<<<<<< HEAD
         target: The recorded frames in the same form.
         columns: Columns that :math:`\mathcal V_n` may contain. The protocol of CMU Mocap uses the columns
             that vary in the training data. (default: all)
+=======
+        target: The recorded frames in the same format.
+        columns: Columns that may be in :math:`\mathcal V_n`, such as those that vary in training in the
+            protocol of CMU Mocap. (default: all)
+>>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     Shapes:
         - **prediction, target:** `[N, T, V]` with `V = 3 + 3 M`
@@ -217,10 +235,11 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
         ValueError: If the shapes differ, `V` is not 3 plus three per joint, or a column does not exist.
 
     Note:
-        The benchmark sets the first six columns of the target to zero and then ignores every column in which
-        the target does not move, so the predicted root is excluded as well. It uses the population standard
-        deviation, which depends on the number of target frames. A clip with a motionless target has an error
-        of zero. The computation is in double precision; the result has the type of the prediction.
+        The benchmark sets the first six columns of the target (the root) to zero and then ignores every
+        column in which the target does not move, so the predicted root is ignored as well. The standard
+        deviation is the population standard deviation, which depends on the number of target frames. A clip
+        with a motionless target has an error of zero. The computation is in double precision; the result has
+        the type of the prediction.
     """
     if prediction.dim() != 3 or prediction.shape != target.shape:
         raise ValueError(
@@ -240,7 +259,7 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
 
 
 def mean_per_joint_position_error(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    r"""Mean distance of the predicted joints from the true ones (MPJPE), in the unit of the coordinates.
+    r"""Mean distance between predicted and true joints (MPJPE), in the unit of the coordinates.
 
     Args:
         prediction: Predicted joint positions.
@@ -267,8 +286,12 @@ def percentage_of_correct_keypoints(
         prediction: Predicted joint positions.
         target: Recorded joint positions.
         threshold: Largest error of a correct joint, relative to the size of the body.
+<<<<<<< HEAD
         mask: Mask of the recorded joints; other joints are ignored, also for the size of the body. (default:
             all)
+=======
+        mask: Mask of the recorded joints; other joints are ignored, also for the body size. (default: all)
+>>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
@@ -279,9 +302,9 @@ def percentage_of_correct_keypoints(
         ValueError: If the shapes differ or have fewer than three dimensions.
 
     Note:
-        The paper does not state its normalisation. Here the size is the largest side of the axis-aligned box
-        around all target joints in all target frames of the clip (each leading index is a separate clip).
-        If the target is a single point, no joint is correct.
+        The paper does not state how it normalises the error. Here the body size is the largest side of the
+        axis-aligned box around all target joints in all target frames of the clip. (Each leading index is a
+        separate clip.) If the target is a single point, no joint is correct.
     """
     distances = _joint_distances(prediction, target, mask)
     inside = torch.ones_like(distances, dtype=torch.bool) if mask is None else mask
@@ -298,7 +321,7 @@ MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
 def position_errors(
     prediction: Tensor, target: Tensor, mask: Tensor | None = None, *, num_spatial: int, units: str
 ) -> dict[str, Tensor]:
-    r"""The usual errors of predicted positions: MPJPE and PCK.
+    r"""Compute the usual metrics of predicted positions: MPJPE and PCK.
 
     Args:
         prediction: Predicted poses.
@@ -312,10 +335,17 @@ def position_errors(
         - **mask:** `[N, T, M]`
 
     Returns:
+<<<<<<< HEAD
         Two errors `[N, T]`, NaN in a frame without a recorded joint. The mean distance of the joints is
         `mpjpe_mm` in millimetres if the unit is `m`, `cm` or `mm`, else `mpjpe` in the given unit. `pck@0.05`
         is the fraction of joints whose error is below 0.05 of the largest side of the box around the
         recorded clip.
+=======
+        Two tensors `[N, T]`, with NaN in frames without a recorded joint. The first is the mean distance of
+        the joints: `mpjpe_mm` in millimetres if the unit is `m`, `cm` or `mm`, and otherwise `mpjpe` in the
+        given unit. The second is `pck@0.05`, the fraction of joints whose error is below 0.05 of the largest
+        side of the box around the recorded clip.
+>>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     Raises:
         ValueError: If the shapes do not fit.
@@ -335,7 +365,7 @@ def _check_logits(logits: Tensor, y: Tensor) -> None:
 
 
 def _euler_columns(frames: Tensor) -> Tensor:
-    """Frames `[N, T, V]` with Euler angles instead of exponential maps, in double precision."""
+    """Convert the exponential maps in frames `[N, T, V]` to Euler angles, in double precision."""
     translation, expmaps = frames.double().split((3, frames.shape[-1] - 3), dim=-1)
     angles = benchmark_euler_angles(expmap_to_matrix(expmaps.unflatten(-1, (-1, 3))))
     return torch.cat([translation, angles.flatten(-2)], dim=-1)
@@ -364,7 +394,7 @@ def _joint_distances(prediction: Tensor, target: Tensor, mask: Tensor | None) ->
 
 
 def _mean_over_joints(values: Tensor, mask: Tensor | None) -> Tensor:
-    """The mean over the recorded joints `[..., M]`; NaN if there are none."""
+    """Return the mean over the recorded joints `[..., M]`, or NaN if no joint was recorded."""
     if mask is None:
         return values.mean(-1)
     return torch.where(mask, values, 0.0).sum(-1) / mask.sum(-1)

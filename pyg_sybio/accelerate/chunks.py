@@ -14,7 +14,7 @@ def num_chunks(x: Tensor, bytes_each: int) -> int:
 
     Args:
         x: The motions.
-        bytes_each: Size of the features of one motion in bytes.
+        bytes_each: Size in bytes of the features of one motion.
 
     Returns:
         The number of chunks; always 1 on devices other than the CPU and in compiled graphs.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyg_sybio.models.sybio_gnn import SybioOutput
 
-# The first calls of a model select algorithms and reserve memory, which must not be captured.
+# Number of calls before the capture; the first calls select algorithms and reserve memory.
 _WARM_UP = 3
 
 
@@ -17,7 +17,7 @@ class Graphed:
     r"""Evaluation of a model as a CUDA graph, captured once for a fixed input shape and replayed.
 
     With a single clip, launching a kernel takes longer than running it; a replay launches all kernels at
-    once. The mode of the model and autocast are captured as well.
+    once. The graph is captured with the current mode of the model and the current autocast setting.
 
     .. code-block:: python
 
@@ -51,13 +51,13 @@ class Graphed:
         clone: bool = True,
     ) -> None:
         if getattr(model, "training", False):
-            raise ValueError("'model' is in training mode, expected one in evaluation: call model.eval()")
+            raise ValueError("'model' is in training mode, expected evaluation mode: call model.eval()")
         if not torch.cuda.is_available():
             raise ValueError("a CUDA graph needs a CUDA device, but torch sees none")
         if example.device.type != "cuda":
             raise ValueError(f"'example' is on {example.device}, expected a CUDA device")
         self.clone = clone
-        self._model = model  # kept alive, because the graph reads the memory of its weights
+        self._model = model  # a reference keeps the weights alive, because the graph reads their memory
         self._input = example.clone(memory_format=torch.contiguous_format)
         # With a mask on the host, the model would remove absent persons on the host, outside of the graph.
         self._present = None if present is None else present.to(example.device)
@@ -73,7 +73,8 @@ class Graphed:
                 for _ in range(_WARM_UP):
                     forward()
             torch.cuda.current_stream().wait_stream(side)
-            # torch's default stream for captures belongs to the device of its first use, not to this one.
+            # torch's default capture stream belongs to the device of its first use, which may be another
+            # device.
             with torch.cuda.graph(self._graph, stream=side):
                 self._output = forward()
 
@@ -95,7 +96,9 @@ class Graphed:
 
 @contextmanager
 def _without_autocast_cache() -> Iterator[None]:
-    """Disable the weight cache of autocast, which is freed when autocast ends, while a graph is captured."""
+    """Disable the weight cache of autocast during a capture, because the cache is freed when autocast
+    ends.
+    """
     enabled = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)
     torch.clear_autocast_cache()

@@ -31,7 +31,7 @@ class DenseActionalGraph(nn.Module):
         See :class:`~pyg_sybio.nn.actional_graph.ActionalGraphInference`.
     """
 
-    inputs: Any = ActionalGraphInference.inputs  # with this module's own embeddings
+    inputs: Any = ActionalGraphInference.inputs  # called with the embeddings of this module
 
     def __init__(self, module: ActionalGraphInference) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ DENSE = {ActionalGraphInference: DenseActionalGraph, OldActionalGraph: DenseActi
 def use_dense_actional(model: nn.Module) -> nn.Module:
     """Replace every AGIM in a model by its dense version, in place; parameters keep their names.
 
-    This is for training; :class:`~pyg_sybio.accelerate.folded.FoldedSybioGNN` does the same for evaluation.
+    Use this function for training; :class:`~pyg_sybio.accelerate.folded.FoldedSybioGNN` has dense AGIM, too.
 
     Args:
         model: The model.
@@ -83,19 +83,19 @@ def replace_submodules(module: nn.Module, replacements: Mapping[type[nn.Module],
 
 
 def _mean_in_training(mlp: ActionalMLP, receiver: Tensor, sender: Tensor) -> Tensor:
-    """Average the perceptron over the senders :math:`j \\neq i`, given its two terms ``[G, M, D]``."""
+    """Average the edge perceptron over the senders :math:`j \\neq i`, given the terms of its first layer."""
     hidden = _without_diagonal(receiver[:, :, None] + sender[:, None])  # [G, M, M - 1, D]
     out = mlp.second(mlp.dropout(hidden.relu())).relu()
     return mlp.norm(out.flatten(0, -2)).view_as(out).mean(dim=2)
 
 
 def _mean_in_evaluation(mlp: ActionalMLP, receiver: Tensor, sender: Tensor) -> Tensor:
-    """Compute the same average as :func:`_mean_in_training`, for evaluation."""
+    """Compute the same average as :func:`_mean_in_training` faster, for evaluation."""
 
     def mean_before_norm(receiver: Tensor, sender: Tensor) -> Tensor:
         hidden = receiver[:, :, None] + sender[:, None]  # [G, M, M, D]
         pairs = transform(hidden.relu_(), mlp.second.weight, mlp.second.bias).relu_()
-        # In evaluation the diagonal affects no batch statistics, so it is computed and then subtracted.
+        # Evaluation computes no batch statistics, so the diagonal may be computed and then subtracted.
         total = pairs.sum(dim=2, dtype=torch.promote_types(pairs.dtype, torch.float32))
         return (total - pairs.diagonal(dim1=1, dim2=2).mT) / (pairs.size(2) - 1)
 

@@ -1,4 +1,4 @@
-r"""Prediction head that computes the terms shared by all steps only once (Eq. 10)."""
+r"""Prediction head that computes the terms shared by all steps once (Eq. 10)."""
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,8 @@ from pyg_sybio.nn.prediction_head import MAX_HIDDEN, PredictionHead
 class FastPredictionHead(nn.Module):
     r"""Faster implementation of :class:`~pyg_sybio.nn.prediction_head.PredictionHead`, sharing its weights.
 
-    All graphs of the JGC are merged into one matrix, which is prepared once. The contribution of the class
-    probabilities to the gates of the GRU is the same in every step and is computed once.
+    All graphs and weights of the JGC are merged into one matrix before the first step. The contribution of
+    the class probabilities to the gates of the GRU is the same in every step, so it is also computed once.
 
     Args:
         head: The reference head; its layers are shared, under the same names.

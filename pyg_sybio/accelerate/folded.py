@@ -29,7 +29,7 @@ REPLACEMENTS: dict[type[nn.Module], Any] = {
 class FoldedSybioGNN(nn.Module):
     r"""Copy of a model for evaluation, made by :meth:`SybioGNN.folded`.
 
-    Submodules of the copy are replaced by faster modules that compute the same (:data:`REPLACEMENTS`): batch
+    Submodules of the copy are replaced by faster modules with the same outputs (:data:`REPLACEMENTS`): batch
     norms are folded into the preceding convolutions, products are merged, and weights are prepared once. The
     copy cannot be trained, and later changes of the original model do not affect it.
 
@@ -46,7 +46,7 @@ class FoldedSybioGNN(nn.Module):
         skeleton, config, num_classes, num_future: As in :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
 
     Raises:
-        ValueError: If ``dtype`` is another type, or :meth:`train` is called with :obj:`True`.
+        ValueError: If ``dtype`` is any other type, or if :meth:`train` is called with :obj:`True`.
     """
 
     def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
@@ -62,7 +62,7 @@ class FoldedSybioGNN(nn.Module):
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         bones = self.model.bone_network
         if bones is not None and self.model.joint_network is not None and self.model.bone_correction is None:
-            bones.prediction_head = None  # with a joint network, it is only used in training
+            bones.prediction_head = None  # with a joint network, the bone network predicts only in training
         replace_submodules(self.model, REPLACEMENTS)
         if self.lowered:
             for module in self.model.modules():

@@ -33,7 +33,7 @@ class FoldedMultiscaleGCN(MultiscaleGCN):
             to_parts = network.joint2part.assignment()
             parts = torch.eye(to_parts.size(0), dtype=to_parts.dtype, device=to_parts.device)
             to_joints = network.part2joint(parts)  # [M, M_p]
-        # With two scales, the part blocks begin at block 1, whose input is the pooled joints.
+        # With two scales, the part blocks begin at block 1, whose input is pooled from the joints.
         first = len(network.joint_blocks) - len(network.part_blocks) if network.joint_blocks else 0
         self.joint_blocks = nn.ModuleList(
             FoldedBlock(block, to_joints if i in self.fusions else None)
@@ -51,7 +51,9 @@ class FoldedMultiscaleGCN(MultiscaleGCN):
         return apply_in_chunks(super().forward, chunks, x, actional)
 
     def _fused(self, x: Tensor, other: Tensor, exchange: nn.Module) -> Any:
-        """Leave the scales separate, as :class:`FoldedBlock` takes them."""
+        """Return the features of both scales as separate tensors, the input of a fused
+        :class:`FoldedBlock`.
+        """
         return x, other
 
     def _widest(self, x: Tensor) -> int:

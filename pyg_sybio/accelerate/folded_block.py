@@ -12,12 +12,12 @@ from pyg_sybio.nn.blocks import FeatureNorm
 from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.nn.part_conv import PartConv
 
-# Size (motions × frames × nodes) from which minimal filtering speeds up a temporal convolution.
+# Minimum size (motions × frames × nodes) for which minimal filtering speeds up a temporal convolution.
 _MANY = 3 * 2**10
 
 
 class FoldedBlock(nn.Module):
-    r"""Evaluation of a :class:`~pyg_sybio.nn.blocks.GraphTemporalBlock` in fewer steps.
+    r"""A :class:`~pyg_sybio.nn.blocks.GraphTemporalBlock` for evaluation, with folded batch norms.
 
     A batch norm with fixed statistics is :math:`a \odot x + b`, so it can be folded into a preceding linear
     map,
@@ -38,8 +38,8 @@ class FoldedBlock(nn.Module):
             a block without fusion. (default: none)
 
     Shapes:
-        - **x:** :math:`(G, T, M, D)`; in a fused block, a tuple with the features of the other scale
-          :math:`(G, T, M_o, D_o)`
+        - **x:** :math:`(G, T, M, D)`; in a fused block, a pair of these features and the features of the
+          other scale :math:`(G, T, M_o, D_o)`
         - **actional:** :math:`(G, M, M)` or :obj:`None`
         - **output:** :math:`(G, \lceil T/s \rceil, M, D')`
     """

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from pyg_sybio.nn.graph_product import gather
 
-# Number of multiplications from which a 1×1 convolution is faster than a matrix product on a CPU.
+# Minimum number of multiplications for which a 1×1 convolution beats a matrix product on a CPU.
 _LARGE = 2**24
 
 
@@ -29,12 +29,12 @@ def graph_product(x: Tensor, adj: Tensor, weight: Tensor, bias: Tensor | None = 
         - **output:** :math:`(G, T, M', D')`
 
     Note:
-        In both orders, all terms share one product with the graphs and one with the weights.
+        In both orders, one product with the graphs and one product with the weights compute all terms.
     """
     num_terms, receivers, senders = adj.shape[-3:]
     if gathers_first(receivers, senders, x.size(-1), weight.size(0)):
         return transform(gather(x, adj), weight, bias)
-    # [D', K, D] to [K·D', D]: all terms of a node in one row.
+    # Reshape [D', K, D] to [K·D', D], so that one product computes all terms of a node.
     stacked = weight.unflatten(1, (num_terms, -1)).transpose(0, 1).flatten(0, 1)
     collected = collect(transform(x, stacked), adj)
     return collected if bias is None else collected + bias
@@ -48,7 +48,7 @@ def gathers_first(receivers: int, senders: int, in_channels: int, out_channels: 
 
 def transform(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Apply the linear map ``weight`` ``[D', D]`` to features ``[G, T, M, D]``."""
-    # A compiled graph should not depend on the size of the features.
+    # The choice must not depend on the size while compiling, because it would specialise the graph.
     small = not torch.compiler.is_compiling() and x.numel() * weight.size(0) < _LARGE
     if small or x.device.type != "cpu":
         return F.linear(x, weight, bias)
@@ -58,8 +58,10 @@ def transform(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def collect(sent: Tensor, adj: Tensor) -> Tensor:
-    """Sum the terms of the senders, ``[G, T, M, K·D']``, along the graphs ``[.., K, M', M]``."""
-    # The K columns of a sender are adjacent, in the order of its K terms.
+    """Sum the transformed features of the senders, ``[G, T, M, K·D']``, along the graphs ``[.., K, M',
+    M]``.
+    """
+    # Reorder the graphs so that each sender has K adjacent columns, one per term.
     columns = adj.movedim(-3, -1).flatten(-2)  # [.., M', M·K]
     return columns.unsqueeze(-3) @ sent.unflatten(-1, (adj.size(-3), -1)).flatten(-3, -2)
 

@@ -1,16 +1,16 @@
 r"""Temporal convolution with fewer multiplications: minimal filtering F(3, 3).
 
-Three outputs of a filter with three taps require nine multiplications directly, but only five by
-interpolation: filter and data are polynomials, and their product is determined by its values at 0, 1, -1, 2
-and infinity,
+Direct computation of three outputs of a filter with three taps requires nine multiplications. Interpolation
+requires only five: the filter and the data are polynomials, and their product is determined by its values at
+0, 1, -1, 2 and infinity,
 
 .. math::
     \begin{pmatrix} y_0 \\ y_1 \\ y_2 \end{pmatrix} = A^\top \big( (G w) \odot (B^\top x) \big), \qquad
     x \in R^5,\; w \in R^3.
 
 A filter with nine taps is split into three filters with three taps, which use the same tiles shifted by three
-frames. With multiple features, each multiplication becomes a matrix product, and the five values of a tile
-become five convolutions over tiles with a third of the taps.
+frames. With several features, each multiplication becomes a matrix product. The five products then become
+five convolutions over tiles, with a third of the taps.
 
 Source: S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin and S. Gray, Fast Algorithms for
 Convolutional Neural Networks (2016).
@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-TILE = 3  # number of outputs per tile, and of taps per part of the filter
+TILE = 3  # number of outputs per tile, and of taps of each short filter
 
-# G: evaluates a filter of three taps at 0, 1, -1, 2 and infinity, divided by the interpolation denominators.
+# G evaluates a filter of three taps at 0, 1, -1, 2 and infinity, with the interpolation factors included.
 _G = torch.tensor(
     [[1 / 2, 0, 0], [-1 / 2, -1 / 2, -1 / 2], [-1 / 6, 1 / 6, -1 / 6], [1 / 6, 1 / 3, 2 / 3], [0, 0, 1]],
     dtype=torch.float64,
@@ -32,8 +32,9 @@ _G = torch.tensor(
 def can_be_tiled(weight: Tensor, stride: int) -> bool:
     """Return whether minimal filtering supports a temporal kernel ``[D', D, τ, 1]`` and is faster.
 
-    On two CPU cores, a convolution of 9 frames takes 0.76 of the time of a direct convolution with 128 and
-    256 features, and the same time with 64 features. Half precision is excluded because the sums lose digits.
+    Measured on two CPU cores for kernels of 9 frames: with 128 and 256 features, it takes 0.76 of the time of
+    a direct convolution, and with 64 features the same time. Half precision is excluded because the sums lose
+    precision.
     """
     wide = min(weight.shape[:2]) >= 128
     exact = weight.dtype in (torch.float32, torch.float64)
@@ -79,7 +80,7 @@ def convolve_in_tiles(x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
 
     y_1, y_minus_1 = product(at_1, kernels[1]), product(at_minus_1, kernels[2])
     y_2 = product(at_2, kernels[3])
-    # Aᵀ has the rows (1 1 1 1 0), (0 1 -1 2 0) and (0 1 1 4 1); the bias is added to each.
+    # Aᵀ has the rows (1 1 1 1 0), (0 1 -1 2 0) and (0 1 1 4 1). The bias is added to each output.
     even, odd = y_1 + y_minus_1, y_1 - y_minus_1
     first = product(at_0, kernels[0], bias).add_(even).add_(y_2)
     second = odd.add_(y_2, alpha=2).add_(bias)

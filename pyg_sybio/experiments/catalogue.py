@@ -1,7 +1,7 @@
-r"""All experiments: the models that each trains, what it measures, and what it shows.
+r"""All experiments: the models that each experiment trains, its measures, and the layout of its results.
 
-The settings of an arm override those of the recipe and of the command line. Arms with the same settings in
-different experiments, such as ``full``, are one run, which is trained once.
+An arm is one trained variant of the model. Its settings override the recipe and the command line. Arms with
+the same settings in different experiments, such as ``full``, share one training run.
 """
 
 import json
@@ -57,14 +57,16 @@ SHORT_ERROR = Column("mean error to 400 ms", MOTION_ERROR, group=MEAN_OF_CLASSES
 
 
 def _fold(name: str, protocol: str, setting: str, tested: tuple[str, ...]) -> Arm:
-    """An arm that tests on some views or subjects and trains on the others, with 5 % for validation."""
+    """An arm that tests on some views or subjects, and trains on all others with 5 % held out for
+    validation.
+    """
     settings = {"protocol": protocol, setting: json.dumps(tested), "validation": "0.05"}
     words = ((f"--data.settings.{key}", value) for key, value in settings.items())
     return Arm(name, tuple(word for pair in words for word in pair))
 
 
 def _observing(name: str, num_future: str, *without: str) -> Arm:
-    """An arm that is trained on random parts of clips, which leave at least ten frames for the future."""
+    """An arm that is trained on random segments of clips and leaves at least ten frames for the future."""
     train = ("--data.train.observation_ratio", "[0.1, 1.0]", "--data.settings.reserved", "10")
     return Arm(name, (*train, "--data.settings.num_future", num_future, *without))
 
@@ -97,7 +99,7 @@ def _corruption(name: str, title: str, measure: Measure, x_label: str, *groups: 
 _ALL = (
     Experiment(
         name="variants",
-        title="Ablation of the parts of the model",
+        title="Ablation of the components of the model",
         needs=("classes",),
         arms=(FULL, ONLY_STRUCTURAL, ONLY_ACTIONAL, ONLY_PARTS, ONLY_JOINTS, NO_BONES, NO_PREDICTION),
         measures=(measures.recognition, measures.cost),
@@ -258,7 +260,7 @@ _ALL = (
     ),
     Experiment(
         name="actional_graph",
-        title="What infers the actional graphs",
+        title="Source of the actional graphs",
         arms=(
             FULL,
             _variant("AGIM, affinities not scaled", actional_scale=1.0),
@@ -279,10 +281,10 @@ _ALL = (
                     metric=MOTION_ERROR + graph_measures.WITH_UNIFORM_GRAPHS,
                 ),
                 *(
-                    Column(f"rows apart, {network}", "row_distance", network, digits=3)
+                    Column(f"row distance, {network}", "row_distance", network, digits=3)
                     for network in ("joints", "bones")
                 ),
-                _percent("class of the nearest graph, %", "nearest_graph"),
+                _percent("nearest-graph accuracy, %", "nearest_graph"),
             )
         ),
     ),

@@ -19,9 +19,9 @@ from pyg_sybio.data.transforms.resample import at_times
 def corrupted(dataset: Dataset, corrupt: Transform) -> Dataset:
     """Copy a data set and corrupt its observed frames.
 
-    In a :class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`, the transform replaces `corrupt`, and
-    missing joints are filled by `fill`. The samples of any other dataset are assumed to be complete, and
-    joints that the transform removes remain zero.
+    In a :class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`, the transform replaces the argument
+    `corrupt` of the data set, and its `fill` fills missing joints. The samples of any other data set are
+    assumed to be complete, and joints that the transform removes remain zero.
 
     Args:
         dataset: The clips, which are not modified.
@@ -54,16 +54,16 @@ class _OfSample:
 
 @dataclass(frozen=True)
 class OtherRate:
-    r"""Observe the motion with a camera of another frame rate; the number of frames stays the same.
+    r"""Observe the motion with a camera of another frame rate, and keep the number of frames.
 
-    A camera with `rate` times the frame rate records a frame every :math:`1 / rate` frames; the last frames
-    of both coincide. If the camera has too many frames, the last ones are used; if it has too few, they are
-    padded at the front, as in a short clip (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
+    A camera with `rate` times the frame rate records a frame every :math:`1 / rate` frames of the motion;
+    both end with the same frame. If the camera has too many frames, the last frames are used. If it has too
+    few frames, they are padded at the front, as in a short clip
+    (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
 
     Args:
         rate: Frame rate of the camera relative to the frame rate of the motion.
-        resampled: Whether the frames of the camera are resampled to the frame rate of the motion, or used as
-            they are.
+        resampled: Whether to resample the frames of the camera to the frame rate of the motion.
         padding: How short clips are padded: `"repeat"` or `"hold"`.
 
     Raises:
@@ -95,8 +95,7 @@ class OtherRate:
 def _every(motion: Motion, step: float) -> Motion:
     """Sample a pose every `step` frames, counted back from the last frame.
 
-    Exponential maps are interpolated component by component, because data sets of joint angles convert them
-    to z-scores.
+    Rotations are also interpolated component by component, because samples of exponential maps are z-scores.
     """
     last = motion.num_frames - 1
     times = last - step * torch.arange(int(last / step) + 1, dtype=torch.float64).flip(0)

@@ -21,13 +21,13 @@ from pyg_sybio.training.data_module import ClipDataModule
 
 @dataclass(frozen=True)
 class Arm:
-    """A model of an experiment, which is a row of its table.
+    """A variant of the model that an experiment trains; a row of the experiment's table.
 
     Args:
         name: Name in the table.
-        overrides: Settings that differ from the recipe, as for ``sybio fit``:
-            ``("--model.variant.bones", "false")``. ``{num_frames}`` is replaced by the largest number of
-            frames that can be predicted.
+        overrides: Options of ``sybio fit`` that differ from the recipe, such as ``("--model.variant.bones",
+            "false")``. The text ``{num_frames}`` is replaced by the largest number of frames that can be
+            predicted.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredModel:
-    """A trained model and its data, which measures evaluate.
+    """A trained model and its data, as the input of measures.
 
     Args:
         model: The model in evaluation mode, on the device to use.
-        data: The data of its run.
+        data: The splits of the data set.
         seen_classes: Mask of the classes that occurred in training `[C]`.
         split: The split to measure on: ``"test"`` or ``"val"``.
         views: Test-time augmentation.
         batch_size: Number of clips per batch.
-        loss: Function that returns the training loss. (default: unknown)
+        loss: Function that returns the training loss, if it is known. (default: :obj:`None`)
     """
 
     model: SybioGNN
@@ -95,7 +95,7 @@ Measure = Callable[[MeasuredModel], list[Row]]
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment that produces a table and figures, of the paper or in addition to the paper.
+    """An experiment that produces a table and figures, which may reproduce a table or figure of the paper.
 
     Args:
         name: Name on the command line.
@@ -104,8 +104,9 @@ class Experiment:
         measures: Functions of :mod:`pyg_sybio.experiments.measures`.
         layout: Layout of the table and the figures.
         paper: The tables or figures of the paper that are reproduced. (default: none)
-        needs: Requirements on the data: ``"classes"`` (two or more), ``"positions"`` (no rotations).
-        note: Additional text of the caption.
+        needs: Requirements on the data: ``"classes"`` for at least two classes, and ``"positions"`` for joint
+            positions instead of rotations.
+        note: Additional text for the caption.
     """
 
     name: str
@@ -119,11 +120,11 @@ class Experiment:
 
     @property
     def arm_names(self) -> list[str]:
-        """The names of the arms in their order."""
+        """The names of the arms, in the order of the table."""
         return [arm.name for arm in self.arms]
 
     def refusal(self, data: ClipDataModule) -> str | None:
-        """The reason why the experiment cannot be run on this data; None if it can."""
+        """The reason why the experiment cannot be run on this data, or None if it can be run."""
         if "classes" in self.needs and data.num_classes < 2:
             return f"'{self.name}' measures recognition, expected two or more classes, but the data has one"
         if "positions" in self.needs and data.skeleton.coordinates == "expmap":

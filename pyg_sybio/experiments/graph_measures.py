@@ -24,13 +24,15 @@ GRADIENT_CLIPS = 128
 
 
 def graphs(trained: MeasuredModel) -> list[Row]:
-    """Statistics of the actional graphs, and their effect on the results; no rows for a model without them.
+    """Statistics of the actional graphs, and their effect on the results. Models without actional graphs have
+    no rows.
 
-    The metrics are ``row_distance`` and ``row_entropy`` by network
-    (:class:`~pyg_sybio.trained.liveness.Liveness`); ``nearest_graph``, the accuracy of classifying a person
-    by the nearest actional graph of another clip (by the sum of absolute differences); and all metrics of
-    :func:`~pyg_sybio.experiments.measures.recognition` and :func:`~pyg_sybio.experiments.measures.motion` of
-    the same model with 1/M in place of its actional graphs.
+    The metrics ``row_distance`` and ``row_entropy`` exist for each network
+    (:class:`~pyg_sybio.trained.liveness.Liveness`). ``nearest_graph`` is the accuracy of classifying a person
+    by the nearest actional graph of another clip (smallest sum of absolute differences). In addition, all
+    metrics of :func:`~pyg_sybio.experiments.measures.recognition` and
+    :func:`~pyg_sybio.experiments.measures.motion` are computed for the same model with all entries of its
+    actional graphs set to 1/M.
     """
     rows = []
     for network, alive in trained.answers.liveness.items():
@@ -51,8 +53,8 @@ def nearest_graph(graphs: Tensor, y: Tensor, clip: Tensor) -> float:
 
     Args:
         graphs: Actional graphs of persons.
-        y: The classes of their clips.
-        clip: The indices of their clips.
+        y: The class of each graph's clip.
+        clip: The clip index of each graph.
 
     Shapes:
         - **graphs:** :math:`(n, M, M)`
@@ -64,7 +66,7 @@ def nearest_graph(graphs: Tensor, y: Tensor, clip: Tensor) -> float:
 
 
 def task_gradients(trained: MeasuredModel) -> list[Row]:
-    r"""Norm of the gradient of the prediction loss, relative to that of the recognition loss.
+    r"""Ratio of the gradient norms of the prediction loss and the recognition loss.
 
     ``prediction_gradient`` is :math:`\|\nabla (1 - \alpha) \mathcal{L}_{pred}\| / \|\nabla \alpha
     \mathcal{L}_{recg}\|` for the weights of the backbones in training mode, averaged over batches of clips of
@@ -82,7 +84,7 @@ def task_gradients(trained: MeasuredModel) -> list[Row]:
     step = max(1, len(trained.clips) // GRADIENT_CLIPS)
     shares = []
     with torch.random.fork_rng():
-        torch.manual_seed(0)  # random numbers of the dropout
+        torch.manual_seed(0)  # for the random numbers of the dropout
         for numbers in torch.arange(0, len(trained.clips), step).split(trained.batch_size):
             clips = [numbered_clip(trained.clips, number) for number in numbers.tolist()]
             batch = Batch.from_data_list(clips).to(weights[0].device)

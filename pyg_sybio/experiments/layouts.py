@@ -1,4 +1,4 @@
-r"""Tables and figures of measured numbers, compared with the numbers of the paper."""
+r"""Tables and figures that compare measured values with the values in the paper."""
 
 import math
 import re
@@ -22,29 +22,31 @@ Lines = dict[str, Series]
 
 
 class Layout(Protocol):
-    """A kind of table with its figures."""
+    """The layout of a table and its figures."""
 
     def table(self, measured: Measured) -> list[str]:
         """Return the lines of the table in Markdown."""
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
-        """Draw the available numbers, and return the written files, the first of which is `path`."""
+        """Draw the available values, and return the written files; the first file is `path`."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One number per arm, shown as a column of a table, or a curve of each arm over several places.
+    """One value per arm, shown as a table column; or a curve per arm over several positions, such as
+    horizons.
 
     Args:
-        title: Title with the unit.
+        title: Title of the column, with the unit.
         metric: Name of the metric.
-        group: Group of the metric.
-        at: Place of the number, such as a horizon in ms. (default: none)
-        until: Use the mean over all places up to this one instead of `at`.
-        scale: Factor from the measured to the shown number.
+        group: Group of the metric, such as an action.
+        at: Position of the value on the x axis, such as a horizon in ms. (default: none)
+        until: If given, the value is the mean over all positions up to this position, and `at` is ignored.
+        scale: Factor that converts the measured value to the displayed value.
         digits: Number of decimal places.
-        paper: Numbers of the paper by data set and arm, in the unit of the shown number.
-        baselines: Names and metrics of further curves that do not depend on the arm, such as zero velocity.
+        paper: Values in the paper by data set and arm, in the displayed unit.
+        baselines: Names and metrics of additional curves that do not depend on the arm, such as zero
+            velocity.
     """
 
     title: str
@@ -58,32 +60,37 @@ class Column:
     baselines: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, measured: Measured, arm: str) -> Value | None:
-        """The scaled number of an arm."""
+        """The displayed value of an arm."""
         return measured.value(arm, self.metric, self.group, self.at, until=self.until, scale=self.scale)
 
     def published(self, arm: str) -> float:
-        """The number of an arm in the paper, on the first of the paper's data sets; NaN if there is none."""
+        """The value of an arm in the paper, for the first data set in `paper`; NaN if the paper has no
+        value.
+        """
         return next(iter(self.paper.values()), {}).get(arm, math.nan)
 
     def heading(self, measured: Measured) -> str:
-        """The title; if the metric is the motion error of the data set, with the error's name and unit."""
+        """The title; for the motion error of the data set, the title also has the name and unit of the
+        error.
+        """
         name = measured.metric(self.metric)
         return self.title if name == self.metric else f"{self.title} ({_with_unit(name)})"
 
     def label(self, measured: Measured) -> str:
-        """Label of an axis, which names the data set of the paper's numbers."""
+        """The axis label, which also names the data set of the paper's values."""
         return self.heading(measured) + "".join(f" (paper: {dataset})" for dataset in list(self.paper)[:1])
 
 
 @dataclass(frozen=True)
 class ArmTable:
-    """A table with one row per arm, in which the columns of the paper follow the measured columns.
+    """A table with one row per arm; the values from the paper are in the last columns.
 
     Args:
-        columns: Measured columns; the first is drawn as bars unless `lines` or `scatter` is given.
-        lines: Label of the x axis, and for each line its arms and their x values. Arms that are not in a line
-            are drawn as horizontal lines.
-        scatter: Indices of two columns to draw against each other.
+        columns: Columns of measured values; the first column is drawn as bars unless `lines` or `scatter` is
+            given.
+        lines: Label of the x axis, and for each line the arms on it with their x values. An arm that is not
+            on any line is drawn as a horizontal line.
+        scatter: Indices of the two columns of a scatter plot.
     """
 
     columns: tuple[Column, ...]
@@ -128,7 +135,7 @@ class ArmTable:
     ) -> Iterator[tuple[Column, Lines, Lines]]:
         places = sorted({place for arms in lines.values() for place in arms.values()})
         points = {name: list(arms.items()) for name, arms in lines.items()}
-        # The other arms do not depend on the x axis.
+        # The remaining arms have no x value.
         others = [arm for arm in measured.arms if not any(arm in arms for arms in lines.values())]
         points |= {arm: [(arm, place) for place in places] for arm in others}
         for column in self.columns:
@@ -142,10 +149,10 @@ class ArmTable:
 
 @dataclass(frozen=True)
 class CurveTable:
-    """One table and one figure per curve; a table has one row per arm and one column per place.
+    """One table and one figure per curve; a table has one row per arm and one column per position.
 
     Args:
-        x_label: Name of the places, with their unit.
+        x_label: Label of the x axis, with the unit.
         curves: The curves.
     """
 
@@ -176,14 +183,14 @@ class CurveTable:
 
 
 def _values(curve: Column, measured: Measured, places: Sequence[float]) -> dict[str, list[Value | None]]:
-    """Return the values of all arms and baselines at all places."""
+    """Return the values of all arms and baselines at all positions."""
 
     def along(arm: str, metric: str) -> list[Value | None]:
         return [measured.value(arm, metric, curve.group, place, scale=curve.scale) for place in places]
 
     lines = {arm: along(arm, curve.metric) for arm in measured.arms}
     for name, metric in curve.baselines.items():
-        # A baseline is the same for all arms, so use the first arm that has it.
+        # A baseline is the same for all arms, so use the first arm with values.
         of_arms = (along(arm, metric) for arm in measured.arms)
         if values := next((values for values in of_arms if any(values)), None):
             lines[name] = values
@@ -192,20 +199,22 @@ def _values(curve: Column, measured: Measured, places: Sequence[float]) -> dict[
 
 @dataclass(frozen=True)
 class ActionTable:
-    """Motion errors by action and horizon: the arms, zero velocity, and the paper on the same data set.
+    """Motion errors by action and horizon, for the arms, zero velocity, and the paper's model on the same
+    data set.
 
     Args:
-        metrics: Names of the errors, with one table and one figure each. Errors that the data set does not
-            have are left out.
-        paper: For the name of a dataset class, the paper's values of the first metric: ``horizons`` in ms,
-            and ``arms``, the errors by arm and action, one per horizon. The last horizons may be missing.
+        metrics: Names of the errors; each has a table and a figure. Errors that the data set does not report
+            are left out.
+        paper: The paper's values of the first metric, by the name of the dataset class: ``horizons`` in ms,
+            and ``arms``, which has a list of errors for each arm and action, one error per horizon. Errors at
+            the last horizons may be missing.
     """
 
     metrics: tuple[str, ...]
     paper: Mapping[str, Mapping[str, Any]]
 
     def table(self, measured: Measured) -> list[str]:
-        """Return one row per action and arm; the mean over actions is first."""
+        """Return one row per action and arm, after the rows of the mean over actions."""
         lines = []
         for metric in self._known(measured):
             horizons, digits = measured.places(metric), 1 if metric.endswith("_mm") else 3
@@ -217,7 +226,7 @@ class ActionTable:
         return lines[1:]
 
     def draw(self, measured: Measured, path: Path, title: str) -> list[Path]:
-        """Draw the mean over actions at each horizon."""
+        """Draw the mean error over actions at each horizon."""
         drawn = []
         for metric in self._known(measured):
             horizons, ours, papers = measured.places(metric), Lines(), Lines()
@@ -253,7 +262,7 @@ class ActionTable:
 def _mean_error(
     errors: Mapping[str, Sequence[float]], actions: Sequence[str], horizons: Sequence[int], at: float
 ) -> Value | None:
-    """The paper's mean error over actions at a horizon; None if the paper lacks it for an action."""
+    """The paper's mean error over actions at a horizon; None if the paper has no error for some action."""
     if not actions or at not in horizons:
         return None
     index = horizons.index(int(at))
@@ -289,7 +298,9 @@ class ConfusionTable:
 
 
 def _confusion(measured: Measured) -> tuple[list[str], np.ndarray]:
-    """Class names, and the number of clips by true and predicted class `[C, C]`, averaged over seeds."""
+    """Return the class names, and the number of clips by true and predicted class `[C, C]`, averaged over
+    seeds.
+    """
     pairs = {tuple(group.split(" -> ")): group for group in measured.groups("confusion")}
     names = list(dict.fromkeys([true for true, _ in pairs] + [predicted for _, predicted in pairs]))
     counts = np.zeros((len(names), len(names)))
@@ -342,10 +353,12 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _draw_lines(
     measured: Measured, path: Path, title: str, x_label: str, lines: Iterable[tuple[Column, Lines, Lines]]
 ) -> list[Path]:
-    """Draw one figure per column with values; the first file is `path`, the other names add the column."""
+    """Draw one figure per column with values. The first file is `path`; the names of the other files add the
+    column.
+    """
     pictures: list[Path] = []
     for column, *both in lines:
-        # Lines without values are left out; a missing value in another line is a gap.
+        # A line without any value is left out; a single missing value is a gap in its line.
         ours, papers = ({n: s for n, s in some.items() if not np.isnan(s.mean).all()} for some in both)
         if ours:
             words = f"{column.metric} {column.group}".split()
@@ -368,7 +381,7 @@ def _with_unit(error: str) -> str:
 
 
 def _point(value: Value | None) -> tuple[float, float | None]:
-    """Mean and deviation to draw; NaN if the value is missing or infinite."""
+    """Return the mean and standard deviation to draw, or NaN if the value is missing or infinite."""
     return (math.nan, None) if value is None or not math.isfinite(value.mean) else value
 
 

@@ -1,14 +1,14 @@
-r"""Measures of a trained model: functions that return rows of numbers.
+r"""Measures of a trained model: functions that return rows of measured values.
 
-A measure evaluates the model on the clips of a split, without modifying them. Its numbers do not depend on
-the batch size or the state of torch's generator, which is restored: clip `n` is corrupted by the random
-numbers of seed `n`, which are the same at every strength of the corruption. Only timings vary between runs
-(:func:`cost`).
+A measure evaluates the model on the clips of a split, without modifying them. Its values do not depend on the
+batch size or on the state of torch's random generator, which is restored afterwards. Clip `n` is corrupted
+with random numbers of seed `n`, which are the same at every strength of the corruption. Only timings vary
+between runs (:func:`cost`).
 
 Recognition ignores clips of classes that did not occur in training, as in
-:func:`~pyg_sybio.trained.evaluation.evaluate`. Accuracies are fractions from 0 to 1. :func:`recognition`,
-:func:`motion` and the corruptions have no rows for a task that the model does not have; measures of only one
-task raise :class:`ValueError`.
+:func:`~pyg_sybio.trained.evaluation.evaluate`. Accuracies are fractions from 0 to 1. If the model does not
+have a task, :func:`recognition`, :func:`motion` and the corruption measures return no rows for this task, and
+measures of only this task raise :class:`ValueError`.
 """
 
 import statistics
@@ -41,8 +41,8 @@ SHORT_TERM_MS = 400  # end of the literature's "short-term prediction"
 OBSERVATION_RATIOS = tuple(step / 10 for step in range(1, 11))
 NOISE_DEVIATIONS = tuple(step / 100 for step in range(11))
 MISSING_SHARES = tuple(step / 10 for step in range(6))
-FRAME_RATES = (0.25, 0.5, 1.0, 2.0)  # relative to the model's
-TIMER_SECONDS = 20.0  # at most, for a median
+FRAME_RATES = (0.25, 0.5, 1.0, 2.0)  # relative to the frame rate of the model
+TIMER_SECONDS = 20.0  # time limit for the median of repeated runs
 
 _PCK = "pck@0.05"
 
@@ -51,7 +51,9 @@ _PCK = "pck@0.05"
 
 
 def recognition(trained: MeasuredModel) -> list[Row]:
-    """``top1``, ``top5`` (with at least five classes), ``mean_class_accuracy``, and ``recall`` by class."""
+    """Measure ``top1``, ``top5`` (if there are at least five classes), ``mean_class_accuracy``, and
+    ``recall`` by class.
+    """
     report = trained.report()
     if "recognition" not in report:
         return []
@@ -64,15 +66,16 @@ def recognition(trained: MeasuredModel) -> list[Row]:
 
 
 def motion(trained: MeasuredModel) -> list[Row]:
-    """Every error of the data set by action and horizon (ms), and the mean of the classes.
+    """Measure every error of the data set by action and horizon (ms), and its mean over actions.
 
-    The metrics of zero velocity end in `" of zero velocity"`. Horizons without recorded joints have no rows.
+    The names of metrics of the zero-velocity baseline end in `" of zero velocity"`. Horizons without recorded
+    joints have no rows.
     """
     return _motion_rows(trained.report())
 
 
 def pck(trained: MeasuredModel) -> list[Row]:
-    r"""Percentage of correct keypoints, as a fraction, by future frame, from 1 (Fig. 8).
+    r"""Measure the percentage of correct keypoints, as a fraction, by future frame, counted from 1 (Fig. 8).
 
     The rows are means over all persons recorded in the frame, for the model (``pck``) and for zero velocity
     (``pck of zero velocity``); see :func:`~pyg_sybio.metrics.percentage_of_correct_keypoints` with a
@@ -102,7 +105,7 @@ def pck(trained: MeasuredModel) -> list[Row]:
 
 
 def calibration(trained: MeasuredModel) -> list[Row]:
-    """Calibration of the probabilities; see :mod:`pyg_sybio.metrics`.
+    """Measure the calibration of the probabilities; see :mod:`pyg_sybio.metrics`.
 
     The rows are ``ece``, ``nll`` and ``brier``, and for each bin of confidence, counted from 1, the mean
     ``confidence``, the ``accuracy`` and the ``count`` of clips; an empty bin only has its count.
@@ -125,12 +128,13 @@ def calibration(trained: MeasuredModel) -> list[Row]:
 
 
 def confusion(trained: MeasuredModel) -> list[Row]:
-    """Number of clips by true and predicted class, in groups ``true class -> predicted class``.
+    """Count the clips by true and predicted class, in groups ``true class -> predicted class``.
 
-    There is a row, which may be zero, for every class with clips and every class that occurred in training.
+    There is a row for every class with clips and every class that occurred in training, even if its count is
+    zero.
 
     Raises:
-        ValueError: As :func:`calibration`.
+        ValueError: In the same cases as :func:`calibration`.
     """
     _counted(trained)
     found, names = trained.report()["recognition"]["confusion"], trained.clips.class_names
@@ -143,10 +147,11 @@ def confusion(trained: MeasuredModel) -> list[Row]:
 
 
 def cost(trained: MeasuredModel) -> list[Row]:
-    r"""Size and speed on this machine, with torch's current number of threads.
+    r"""Measure the size and speed of the model on this machine, with torch's current number of threads.
 
-    ``parameters``; ``ms_per_clip``, the median time of the model for one clip; and, if the model predicts,
-    ``frames_per_20ms``: the number of future frames per 20 ms when it predicts 400 ms (Fig. 9).
+    The metrics are ``parameters``, and ``ms_per_clip``, the median time of the model for one clip. If the
+    model predicts, ``frames_per_20ms`` is the number of frames that it predicts in 20 ms of computing time,
+    for a future of 400 ms (Fig. 9).
     """
     model, dataset = trained.model, trained.clips
     batch = Batch.from_data_list([numbered_clip(dataset, 0)]).to(next(model.parameters()).device)
@@ -168,26 +173,27 @@ def cost(trained: MeasuredModel) -> list[Row]:
 
 
 def observation_ratios(trained: MeasuredModel) -> list[Row]:
-    """``top1`` if only a fraction of the observable frames is observed (Fig. 10).
+    """Measure ``top1`` if only a fraction of the observable frames is observed (Fig. 10).
 
     Raises:
-        ValueError: As :func:`calibration`, or if the data set has no ``observation_ratio``.
+        ValueError: In the same cases as :func:`calibration`, or if the data set has no ``observation_ratio``.
     """
     if not trained.model.num_classes:
         raise ValueError("'observation_ratios' measures recognition, but the model does not recognise")
     rows = []
-    for ratio in tqdm(OBSERVATION_RATIOS, unit="ratio", disable=None, leave=False):  # only on a terminal
+    for ratio in tqdm(OBSERVATION_RATIOS, unit="ratio", disable=None, leave=False):  # a bar on terminals
         clips = trained.data.changed(trained.split, observation_ratio=ratio).clips(trained.split)
         rows.append(Row("top1", "", ratio, _recognised(trained.report(clips), trained)["top1"]))
     return rows
 
 
 def noise(trained: MeasuredModel) -> list[Row]:
-    r"""Accuracy and errors with noise :math:`\mathcal N(0, \sigma^2)` on the observed frames (Fig. 15).
+    r"""Measure accuracy and errors with noise :math:`\mathcal N(0, \sigma^2)` on the observed frames (Fig.
+    15).
 
-    The standard deviation :math:`\sigma`, from 0 to 0.1, is in metres if the recordings have a metric unit,
-    and otherwise in the unit of the model's input; for joint angles, these are standard deviations of the
-    training data (z-scores). The group is ``noise``; for the rows see :func:`missing_joints`.
+    The standard deviation :math:`\sigma` is from 0 to 0.1. It is in metres if the recordings have a metric
+    unit, and otherwise in the unit of the model's input, which is the z-score for joint angles. The group is
+    ``noise``; :func:`missing_joints` describes the rows.
     """
     dataset = trained.clips
     units = dataset.skeleton.units if isinstance(dataset, MotionDataset) else ""
@@ -196,38 +202,39 @@ def noise(trained: MeasuredModel) -> list[Row]:
 
 
 def missing_joints(trained: MeasuredModel) -> list[Row]:
-    r"""Accuracy and errors if a fraction of the joints is missing in each observed frame.
+    r"""Measure accuracy and errors if a fraction of the joints is missing in each observed frame.
 
-    The rows of a corruption are, for each strength, ``top1`` and the mean of every error of the data set over
-    the horizons up to 400 ms and over the classes, of the model and of zero velocity (which repeats the last
-    observed pose, as corrupted). The true future is never corrupted. The group is ``missing joints``.
+    Each strength of the corruption has a row ``top1``, and a row for each error of the data set, averaged
+    over classes and over horizons up to 400 ms. The errors are measured for the model and for the
+    zero-velocity baseline, which repeats the last observed pose with its corruption. The true future is never
+    corrupted. The group is ``missing joints``.
 
-    Missing joints are filled as in training, by the `fill` of the data set. Without one, they are zero, which
-    is the mean pose for z-scores of joint angles.
+    Missing joints are filled as in training, by the argument `fill` of the data set. Without `fill`, they are
+    zero; for z-scores of joint angles, this is the mean pose.
     """
     return _corruption(trained, "missing joints", MISSING_SHARES, lambda share: DropJoints(p=share))
 
 
 def dropped_frames(trained: MeasuredModel) -> list[Row]:
-    """Accuracy and errors if a fraction of the observed frames is missing.
+    """Measure accuracy and errors if a fraction of the observed frames is missing.
 
-    The group is ``dropped frames``; for the rows see :func:`missing_joints`.
+    The group is ``dropped frames``; :func:`missing_joints` describes the rows.
     """
     return _corruption(trained, "dropped frames", MISSING_SHARES, lambda share: DropFrames(p=share))
 
 
 def frame_rates(trained: MeasuredModel) -> list[Row]:
-    """Accuracy and errors if the observed frames have another frame rate than the model's.
+    """Measure accuracy and errors if the frame rate of the observed frames differs from the model's frame
+    rate.
 
-    `at` is the frame rate relative to the model's. In the group ``as it comes``, the frames are used as if
-    they had the model's frame rate; in ``resampled``, they are first resampled to it, counted from the last
-    frame, as in ``sybio predict``. In both groups, missing frames are padded as in short clips. For the rows
-    see
-    :func:`missing_joints`.
+    `at` is the frame rate relative to the model's frame rate. In the group ``as it comes``, the frames are
+    used as if they had the model's frame rate. In the group ``resampled``, they are first resampled to the
+    model's frame rate, backwards from the last frame, as in ``sybio predict``. In both groups, missing frames
+    are padded as in short clips. :func:`missing_joints` describes the rows.
 
     Note:
-        The frame rate is changed in the model's input, including the frames that pad a short clip. Without
-        resampling, the model observes half the time at twice the frame rate.
+        The frame rate is changed after a short clip has been padded, so it also applies to the padding.
+        Without resampling, at twice the frame rate, the model observes half the duration.
     """
     padding = getattr(trained.clips, "padding", "repeat")
     as_it_comes, resampled = (
@@ -247,7 +254,7 @@ def _corruption(
     *,
     unchanged: float = 0.0,
 ) -> list[Row]:
-    """Accuracy and short-term errors at each strength of a transform of the observed frames."""
+    """Measure accuracy and short-term errors at each strength of a transform of the observed frames."""
     rows = []
     for strength in strengths:
         clips = None if strength == unchanged else corrupted(trained.clips, transform(strength))
@@ -288,17 +295,19 @@ def _recognised(report: Report, trained: MeasuredModel) -> Report:
 
 
 def _counted(trained: MeasuredModel) -> tuple[Tensor, Tensor]:
-    """Logits `[n, C]` and classes `[n]` of the clips whose class occurred in training."""
+    """Return the logits `[n, C]` and classes `[n]` of the clips whose class occurred in training."""
     found = trained.answers
     if found.logits is None:
-        raise ValueError("the measure is of recognition, but the model does not recognise")
+        raise ValueError("the measure is about recognition, but the model does not recognise")
     _recognised(trained.report(), trained)
     counted = trained.seen_classes.cpu()[found.y]
     return found.logits[counted], found.y[counted]
 
 
 def _median_ms(run: Callable[[], object]) -> float:
-    """Median time of a run in milliseconds, which is repeated until the times agree or the time is up."""
+    """Return the median time in ms; the run is repeated until the times agree or the time limit is
+    reached.
+    """
     timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
     with torch.no_grad():
         return (

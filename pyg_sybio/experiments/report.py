@@ -1,4 +1,4 @@
-r"""Tables and figures from result files, and the page that contains them all."""
+r"""Write tables and figures from result files, and a page that contains them all."""
 
 import shlex
 from collections import Counter
@@ -17,7 +17,7 @@ PAGE = "RESULTS.md"
 
 
 class Planned(NamedTuple):
-    """A run that an experiment requires."""
+    """A training run that an experiment requires."""
 
     arm: str
     seed: int
@@ -40,7 +40,7 @@ def write_report(
     *,
     say: Say = print,
 ) -> str:
-    """Write the table and the figures of the available numbers, and return the text of the table."""
+    """Write the table and the figures of the available results, and return the text of the table."""
     records = [record for record in results.records() if record.split == asked["split"]]
     shown = current(records, plan, asked["split"])
     if len(records) > len(shown):
@@ -63,13 +63,13 @@ def write_report(
 
 
 def write_page(output: Path) -> Path:
-    """Write all tables of a folder into ``RESULTS.md`` next to the folder, between two marks.
+    """Write all tables of a folder into ``RESULTS.md`` next to the folder, between two marker comments.
 
-    The rest of the page is kept. If the page has no marks, they are added at the end.
+    The text outside the markers is kept. If the page has no markers, they are added at the end.
 
     Raises:
         FileNotFoundError: If the folder has no table.
-        ValueError: If the page has only one of the marks, or both in the wrong order.
+        ValueError: If the page has only one marker, or both in the wrong order.
     """
     output = output.resolve()
     tables = [
@@ -138,7 +138,7 @@ def _machine(run: dict[str, Any]) -> str:
 
 
 def _said(values: Iterable[Any]) -> str:
-    """Join the distinct values, the most frequent first."""
+    """Join the distinct values, most frequent first."""
     return " or ".join(str(value) for value, _ in Counter(values).most_common())
 
 

@@ -1,4 +1,4 @@
-r"""Running an experiment: train and measure the missing runs, and write the report."""
+r"""Run an experiment: train and measure the missing runs, and write the report."""
 
 import time
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from pyg_sybio.training.recipes import data_of, settings
 
 
 class RefusedError(ValueError):
-    """The experiment cannot be run on this data set."""
+    """Raised if an experiment cannot be run on a data set."""
 
 
 def plan_runs(
     experiment: Experiment, recipe: str, overrides: Sequence[str], seeds: Sequence[int]
 ) -> list[Planned]:
-    """All runs of an experiment in order of the seed, so that every arm has a result early."""
+    """Return all runs of an experiment, ordered by seed, so that every arm has a result early."""
     data = settings(recipe, overrides)["data"]
     given = data["settings"] | (data.get("train") or {})
     stride = flat_parameters(recipe_dataset(data["dataset"])).get("window_stride")
     windows = stride is not None and given.get("window_stride", stride.default) is not None
-    # Windows have a fixed future; in whole clips, frames are reserved for the future.
+    # Windows have a fixed number of future frames; whole clips reserve frames for the future.
     num_frames = str(given.get("num_future" if windows else "num_observed"))
     plan = []
     for seed in seeds:
@@ -56,19 +56,19 @@ def reproduce(
 ) -> str:
     r"""Train and measure the missing runs of an experiment, and write its table and figures.
 
-    Finished runs are kept: rows of the CSV file are not measured again, and a run is trained once for all
-    experiments of the folder. An interrupted run continues from its last checkpoint.
+    Finished work is not repeated: rows of the CSV file are not measured again, and all experiments of the
+    folder share trained runs. An interrupted run continues from its last checkpoint.
 
     Args:
         experiment: The experiment.
         recipe: Name of a shipped recipe, or path of a YAML file.
-        overrides: Settings of all arms, as for ``sybio fit``.
+        overrides: Options of ``sybio fit`` that apply to all arms.
         seeds: Each arm is trained once per seed.
         output: Folder of the results.
         split: The split to measure on: ``"test"`` or ``"val"``.
         minutes: Start no run after this time, and stop a running training at a checkpoint. (default: no
             limit)
-        say: Receives messages about the progress.
+        say: Function that receives progress messages.
 
     Returns:
         The table in Markdown.
@@ -109,17 +109,18 @@ def reproduce(
                     say(f"  trained: {facts['steps']} steps in {duration(facts['seconds'])}; measuring")
                     _measure(experiment, results, planned, split, facts, run.trained(split=split))
             except Timeout:
-                say("  another process is training it")
+                say("  skipped, because another process is training this run")
     except OutOfTimeError:
         say(f"time limit reached: {len(missing) - number + 1} runs are left; repeat the command to continue")
     finally:
-        # Also after Ctrl+C.
+        # The report is also written after Ctrl+C.
         text = write_report(experiment, results, plan, asked, say=say)
     return text
 
 
 def report(experiment: Experiment, recipe: str, *, output: Path, say: Say = print) -> str:
-    """Write the table and the figures again from the result files, with the options of the last call.
+    """Write the table and figures again from the result files, with the options of the last call of
+    :func:`reproduce`.
 
     Raises:
         FileNotFoundError: If there are no result files.
@@ -142,7 +143,7 @@ def _measure(
     facts: dict[str, Any],
     trained: MeasuredModel,
 ) -> None:
-    """Measure a trained run, and add its numbers to the results."""
+    """Measure a trained run, and add the measured values to the results."""
     rows = [row for measure in experiment.measures for row in measure(trained)]
     earlier = results.facts()["runs"].get(planned.run, {}).get("measured", {})
     measured = {**earlier, split: {"clips": len(trained.data.clips(split)), **machine()}}
@@ -152,10 +153,10 @@ def _measure(
 
 
 def _check_data(experiment: Experiment, recipe: str, missing: Sequence[Planned]) -> None:
-    """Build the data of every arm before anything is trained."""
+    """Build the data of every arm, so that errors occur before any training."""
     of_data = [selected(planned.overrides, lambda key: key.startswith("--data")) for planned in missing]
     for words in dict.fromkeys(of_data):
         data = data_of(recipe, words)
-        data.clips("train")  # may raise an error of the dataset class
+        data.clips("train")  # raises the errors of the dataset class
         if (refusal := experiment.refusal(data)) is not None:
             raise RefusedError(refusal)

@@ -1,4 +1,4 @@
-r"""Results on disk: a CSV file of measured numbers, and a JSON file of the runs that they belong to."""
+r"""Results on disk: a CSV file of measured values, and a JSON file that describes the runs."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ COLUMNS = ("recipe", "run", "arm", "seed", "split", "metric", "group", "at", "va
 
 
 class Record(NamedTuple):
-    """A measured number of a run, which is a line of the CSV file."""
+    """A measured value of a run; a line of the CSV file."""
 
     recipe: str
     run: str
@@ -29,7 +29,7 @@ class Record(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int, str, str]:
-        """Key of the measurement; two records with the same key measure the same quantity."""
+        """Key of the measured quantity; a new record replaces a record with the same key."""
         return self.arm, self.seed, self.run, self.split
 
 
@@ -46,11 +46,11 @@ class Results:
         self.output, self.experiment, self.recipe = output, experiment, recipe
 
     def path(self, kind: str) -> Path:
-        """The file of a kind: ``csv``, ``json``, ``md`` or ``png``."""
+        """The path of the file with a suffix: ``csv``, ``json``, ``md`` or ``png``."""
         return self.output / f"{self.experiment}-{self.recipe}.{kind}"
 
     def records(self) -> list[Record]:
-        """All measured numbers.
+        """All measured values.
 
         Raises:
             ValueError: If a line of the file is invalid.
@@ -73,16 +73,16 @@ class Results:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"asked": None, "runs": {}}
 
     def ask(self, asked: Mapping[str, Any]) -> None:
-        """Save the options of the call."""
+        """Save the options of the current call of :func:`~pyg_sybio.experiments.reproduce.reproduce`."""
         with self._lock():
             self._write_facts({**self.facts(), "asked": dict(asked)})
 
     def add(self, records: Iterable[Record], facts: Mapping[str, Any], arms: Sequence[str]) -> None:
-        """Add the numbers of one run, replacing earlier ones.
+        """Add the measured values of one run, replacing earlier values of the run.
 
         Args:
             records: The numbers.
-            facts: Facts about the run.
+            facts: Facts about the run for the JSON file.
             arms: The order of the arms in the file.
         """
         new = list(records)
@@ -95,7 +95,7 @@ class Results:
                 return place, record.arm, record.seed, record.split, record.run
 
             known = self.facts()
-            # Facts are written first, because the caption of a number requires them.
+            # Facts are written first, because the caption of the table requires them.
             self._write_facts({**known, "runs": {**known["runs"], facts["run"]: dict(facts)}})
             text = io.StringIO()
             writer = csv.writer(text, lineterminator="\n")
@@ -110,7 +110,7 @@ class Results:
         write_whole(self.path("json"), lambda file: file.write(text.encode()))
 
     def _lock(self) -> FileLock:
-        """Lock of the files, because several processes may add to one table."""
+        """Lock of the files, because several processes may add values to one table."""
         folder = self.output / "runs"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{self.experiment}-{self.recipe}.lock")
@@ -124,10 +124,10 @@ class Value(NamedTuple):
 
 
 class Measured:
-    """The numbers of one table, by arm, metric, group and place.
+    """The measured values of one table, by arm, metric, group and position.
 
     Args:
-        arms: The arms in their order.
+        arms: The names of the arms, in the order of the table.
         records: The numbers.
         dataset: Name of the dataset class.
     """
@@ -141,7 +141,9 @@ class Measured:
             self._values.setdefault((record.arm, metric, group, at), []).append(value)
 
     def metric(self, name: str) -> str:
-        """The name of a metric, in which :data:`MOTION_ERROR` stands for the data set's first error."""
+        """Return the name of a metric, with :data:`MOTION_ERROR` replaced by the first error of the data
+        set.
+        """
         if not name.startswith(MOTION_ERROR):
             return name
         metrics = dict.fromkeys(metric for _, metric, _, _ in self._values)
@@ -158,15 +160,16 @@ class Measured:
         until: float | None = None,
         scale: float = 1.0,
     ) -> Value | None:
-        """A scaled number over the seeds; None if it was not measured.
+        """The scaled mean and standard deviation of a value over the seeds; None if it was not measured.
 
         Args:
             arm: Name of the arm.
             metric: Name of the metric.
             group: Group of the metric.
-            at: Place of the number.
-            until: Use the mean over all places up to this one instead of `at`.
-            scale: Factor of the number.
+            at: Position of the value, such as a horizon.
+            until: If given, the value is the mean over all positions up to this position, and `at` is
+                ignored.
+            scale: Factor by which the value is multiplied.
         """
         metric = self.metric(metric)
         places = [at] if until is None else [place for place in self.places(metric) if place <= until]
@@ -175,7 +178,7 @@ class Measured:
         return _over_seeds(by_seed) if by_seed else None
 
     def places(self, metric: str, group: str | None = None) -> list[float]:
-        """The places of a metric, such as horizons, frames or ratios."""
+        """The positions of a metric, such as horizons, frames or ratios."""
         metric = self.metric(metric)
         places = {at for _, m, g, at in self._values if m == metric and group in (None, g)}
         return sorted(at for at in places if at is not None)
@@ -193,12 +196,13 @@ def observation_curves(path: Path) -> dict[str, dict[float, Value]]:
         path: The CSV file `observation-RECIPE.csv`.
 
     Returns:
-        For each arm, the accuracy over seeds by observation ratio. If the file has several splits, the name
-        of an arm includes the split.
+        For each arm, the mean accuracy over seeds by observation ratio. If the file has several splits, the
+        name of an arm includes the split.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not such a file, or has several runs of one arm and seed.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not a result file of `observation`, or has several runs of one arm and
+            seed.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: expected results of 'sybio reproduce observation'")

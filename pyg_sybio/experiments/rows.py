@@ -1,4 +1,4 @@
-"""Measured numbers, and the names that measures and tables share."""
+"""Measured values, and names that measures and tables share."""
 
 from typing import NamedTuple
 
@@ -22,13 +22,14 @@ OBSERVED_RATIO = "observed part of the clip"
 
 
 class Row(NamedTuple):
-    """One measured number of one trained model.
+    """One measured value of one trained model.
 
     Args:
-        metric: Name of the quantity: ``"top1"``, ``"parameters"``, ``"mpjpe_mm"``, ...
-        group: The action, corruption or other group that it belongs to; may be empty.
-        at: The horizon in ms, frame, observation ratio, noise or other place that it belongs to, or None.
-        value: The number.
+        metric: Name of the quantity, such as ``"top1"``, ``"parameters"`` or ``"mpjpe_mm"``.
+        group: The action, corruption or other group that the value belongs to; may be empty.
+        at: The horizon in ms, frame, observation ratio, noise or other x value that the value belongs to, or
+            None.
+        value: The measured value.
     """
 
     metric: str

@@ -4,8 +4,8 @@ A run is a recipe with overrides and a seed. Its name is a digest of the resulti
 the same settings share one run. Its folder contains
 
 * ``last.ckpt``: the checkpoint to resume from, replaced at the end of every epoch and every two minutes;
-* ``finished.json``: facts about the run and its duration, written at the end;
-* ``version_0``, ...: the logs of the training, one folder per start.
+* ``finished.json``: facts about the run, such as its duration, written at the end;
+* ``version_0``, ``version_1``, ...: the logs of the training; each start of the training adds a folder.
 """
 
 import hashlib
@@ -103,15 +103,16 @@ def identify(settings: Mapping[str, Any]) -> str:
 
 
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings (:func:`~pyg_sybio.training.recipes.settings`) in a canonical form.
+    """Return settings (:func:`~pyg_sybio.training.recipes.settings`) in a canonical form.
 
-    The preset is replaced by its arguments, settings for all splits are copied to each split, and defaults
-    are left out, so that new options of the model or data set do not change the digests of runs that do not
-    use them.
+    The preset is replaced by its arguments, settings for all splits are copied to each split, and default
+    values are left out. New options of the model or data set therefore do not change the digests of existing
+    runs.
 
     Note:
-        Transforms include their defaults: a new option of a transform changes the digests of runs that use
-        it. Changed defaults of the model or data set, or changed code, do not change digests.
+        The default values of transforms are included, so a new option of a transform changes the digests of
+        runs with this transform. Changed default values of the model or data set, or changed code, do not
+        change digests.
     """
     model, data, trainer = settings["model"], settings["data"], dict(settings.get("trainer", {}))
     preset = model.get("preset", inspect.signature(SybioModule).parameters["preset"].default)
@@ -120,7 +121,7 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {**PRESETS[preset], **(model.get("variant") or {})}
     dataset = recipe_dataset(data["dataset"])
     known = flat_parameters(dataset)
-    if trainer.get("precision") == "auto":  # depends on the machine
+    if trainer.get("precision") == "auto":  # the number of workers depends on the machine
         del trainer["precision"]
     callbacks = [
         # Saving checkpoints does not affect the trained model.
@@ -155,7 +156,7 @@ def that_matter(overrides: Sequence[str]) -> tuple[str, ...]:
 
 
 def selected(overrides: Sequence[str], wanted: Callable[[str], bool]) -> tuple[str, ...]:
-    """The overrides, given as ``--key value`` or ``--key=value``, whose key is selected."""
+    """Return the overrides whose key is selected; they have the form ``--key value`` or ``--key=value``."""
     kept, words = True, []
     for word in overrides:
         kept = wanted(word.partition("=")[0]) if word.startswith("--") else kept
@@ -165,15 +166,15 @@ def selected(overrides: Sequence[str], wanted: Callable[[str], bool]) -> tuple[s
 
 
 def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict[str, Any]:
-    """Train a run to its end, from its checkpoint if it has one.
+    """Train a run to the end, and resume from its checkpoint if it exists.
 
     Args:
         run: The run, whose lock the caller must hold.
         deadline: Time (:func:`time.monotonic`) at which to stop at a checkpoint. (default: none)
-        say: Receives messages about the progress.
+        say: Function that receives progress messages.
 
     Returns:
-        Facts about the run, as in ``finished.json``.
+        Facts about the run, with the content of ``finished.json``.
 
     Raises:
         OutOfTimeError: If the deadline passes first.
@@ -185,7 +186,7 @@ def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict
     cli = prepare(run.recipe, [*run.overrides, *quiet])
     seconds = SECONDS_BETWEEN_CHECKPOINTS
     keep = KeepCheckpoint(run.checkpoint, every_seconds=seconds, deadline=deadline, say=say)
-    # Write a single checkpoint, and messages instead of a progress bar.
+    # Keep a single checkpoint, and print messages instead of a progress bar.
     others = [c for c in cli.trainer.callbacks if not isinstance(c, ModelCheckpoint | ProgressBar)]
     cli.trainer.callbacks = [*others, keep]
     train(cli, str(run.checkpoint) if run.checkpoint.is_file() else None)
@@ -196,7 +197,7 @@ def finish(run: Run, *, deadline: float | None = None, say: Say = print) -> dict
 
 
 def machine() -> dict[str, Any]:
-    """Description of the device, the number of threads and the versions."""
+    """Return the device, the number of threads and the versions of packages."""
     return {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "threads": torch.get_num_threads(),
@@ -246,7 +247,7 @@ def _without_defaults(
     arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
 ) -> dict[str, Any]:
     """The arguments that differ from the defaults of a function."""
-    plain = json.loads(json.dumps(dict(arguments), default=str))  # a tuple is a list in YAML
+    plain = json.loads(json.dumps(dict(arguments), default=str))  # YAML turns tuples into lists
     return {
         key: value
         for key, value in plain.items()

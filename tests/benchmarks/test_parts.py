@@ -119,7 +119,7 @@ def test_a_hanging_part_is_stopped_with_its_child_processes(parts: ModuleType, t
         parts, part(parts, "hangs", GOOD + child + SLEEPS, seconds=3.0), part(parts, "good", GOOD)
     )
     assert not passed and good["status"] == "passed"
-    assert hung["status"] == "stopped" and hung["error"] == "stopped at its limit of 3 s (last: sleep)"
+    assert hung["status"] == "stopped" and hung["error"] == "stopped at the time limit of 3 s (last: sleep)"
     assert hung["rows"] == [{"name": "good", "ms": 1.25}]
     assert 3 <= hung["seconds"] < 30
     assert "in hangs" in hung["log"] and "in hangs" in text  # where it was
@@ -136,7 +136,10 @@ def test_parts_after_the_common_time_limit_are_skipped(parts: ModuleType) -> Non
     )
     assert not passed and hung["status"] == "stopped" and hung["limit"] <= 2
     for result in rest:
-        assert (result["status"], result["error"]) == ("skipped", "the 2 s of all parts are over")
+        assert (result["status"], result["error"]) == (
+            "skipped",
+            "the time limit of all parts, 2 s, is reached",
+        )
 
 
 def test_parts_are_skipped_if_a_required_part_fails(parts: ModuleType) -> None:

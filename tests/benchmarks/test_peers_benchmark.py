@@ -367,7 +367,7 @@ def test_our_input_can_be_given_partially(file: ModuleType, tmp_path: Path) -> N
         ({"ours": {"frames": "all"}}, r"peers\[0\].ours.frames: 'all' is not of type 'integer'"),
         (
             {"ours": None, "input": {"shape": [1, 7], "layout": "NV"}},
-            r"'ours' has no 'preset', and no layout has V joints that imply one \(18, 20, 25, 26\)",
+            r"'ours' has no 'preset', and only layouts with 18, 20, 25, 26 joints \(V\) have a default",
         ),
     ],
 )

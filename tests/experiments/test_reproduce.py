@@ -203,7 +203,7 @@ def test_a_run_trained_by_another_process_is_skipped(tmp_path: Path, trained_run
     other = Run("synthetic", first.overrides, first.run, folder, first.settings)
     with other.lock():
         text, said = go(experiment_of(), tmp_path)
-    assert "  another process is training it" in said
+    assert "  skipped, because another process is training this run" in said
     assert "1 of 2 runs are finished" in text
 
 
