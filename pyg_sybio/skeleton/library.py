@@ -17,7 +17,7 @@ def load_skeleton(name_or_path: Skeleton | str | Path) -> Skeleton:
             subset (``"cmu38:used"``, ``"mine.json:upper_body"``). A skeleton is returned as it is.
 
     Raises:
-        ValueError: If no skeleton or subset has that name, or the file is not a valid skeleton.
+        ValueError: If no skeleton or subset has the given name, or the file is not a valid skeleton.
         FileNotFoundError: If the path does not exist.
     """
     if isinstance(name_or_path, Skeleton):

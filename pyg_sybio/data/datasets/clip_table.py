@@ -33,7 +33,7 @@ class ClipEntry:
     person: int | None = None
 
     def clip(self, motion: Motion) -> Motion:
-        """The segment of a recording, with the label and the ids.
+        """The segment of a recording, with the label and the ids of this entry.
 
         Raises:
             ValueError: If the recording does not contain the segment or the person, or `start` and `end` are

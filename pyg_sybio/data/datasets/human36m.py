@@ -88,7 +88,7 @@ class Human36M(ExpmapDataset):
         published targets. For longer windows, other starts are drawn, such that the longer windows fit into
         the files.
 
-        The error includes only the columns that move in the target, and therefore depends on the number of
+        The error includes only the columns that vary in the target, and therefore depends on the number of
         predicted frames: the error over the first ten frames of a 25-frame prediction is not the error of a
         ten-frame prediction.
     """

@@ -31,8 +31,8 @@ class KineticsSkeleton(MotionDataset):
         root: The folder that contains `kinetics_train`, `kinetics_train_label.json`, `kinetics_val` and
             `kinetics_val_label.json`.
         split: `"train"`, `"val"` or `"test"`.
-        validation: The share of the training clips of each class that is held out as `"val"`. None trains on
-            all clips.
+        validation: The fraction of the training clips of each class that is held out as `"val"`. None trains
+            on all clips.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 290 observed and 10 future frames of whole clips)
         transforms: Transforms of the clips

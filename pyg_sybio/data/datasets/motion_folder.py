@@ -54,9 +54,9 @@ class MotionFolder(MotionDataset):
         labels: The CSV file, relative to `root`; it does not have to exist.
         pattern: A regular expression of the files' paths, relative to `root`, with `/` between folders.
         hold_out: Clips held out for the test: an id and its values, such as `{"style": ["youthful"]}`
-            (leave one style out), or a share of the clips of each class.
+            (leave one style out), or a fraction of the clips of each class.
         validation: Training clips to hold out for validation if no clip has the split `val`: ids and values,
-            or a share of the clips of each class (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
+            or a fraction of the clips of each class (:func:`~pyg_sybio.data.datasets.protocols.hold_out`).
         frame_rate: In Hz. Recordings at another rate are resampled, and files without a frame rate are
             assumed to have this rate. (default: the frame rate of the files, which must be the same in all of
             them)

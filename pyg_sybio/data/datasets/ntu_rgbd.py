@@ -26,17 +26,17 @@ NTU60_SETUPS, NTU60_CLASSES = 17, 60
 class NTURGBD(MotionDataset):
     r"""NTU RGB+D (60 classes) or NTU RGB+D 120, from the raw `.skeleton` files.
 
-    A sample has up to two persons, the one who moves most first. It is centred on the first person's spine
-    and rotated to a common view in the first frame. The last 10 frames are the future. The label of a clip is
-    the number of its action minus one, regardless of the files that exist. Samples with missing or incomplete
-    skeletons (302 and 535 names in the authors' lists) are left out.
+    A sample has up to two persons, ordered by their amount of motion. It is centred on the first person's
+    spine and rotated to a common view in the first frame. The last 10 frames are the future. The label of a
+    clip is the number of its action minus one, regardless of the files that exist. Samples with missing or
+    incomplete skeletons (302 and 535 names in the authors' lists) are left out.
 
     Args:
         root: The folder of the files, in subfolders or not.
         classes: 60 or 120. With 60, files of the extension to 120 classes are left out.
         protocol: `"cross-subject"`, `"cross-view"` (60 classes) or `"cross-setup"` (120 classes).
         split: `"train"`, `"val"` or `"test"`.
-        validation: Clips held out of training as `"val"`: a share of the clips of each class, or groups
+        validation: Clips held out of training as `"val"`: a fraction of the clips of each class, or groups
             such as `{"subject": ["1"]}`. None trains on all clips, as for published results.
         sampling: How samples are cut out of the clips (:class:`~pyg_sybio.data.datasets.sampling.Sampling`).
             (default: 290 observed and 10 future frames of whole clips, which have at most 300)

@@ -26,7 +26,7 @@ class NWUCLA(MotionDataset):
         test_views: For `"cross-view"`: the test views, such as `"3"` or `3`; all other views are for
             training.
         test_subjects: For `"cross-subject"`: the test subjects; all other subjects are for training.
-        validation: Clips held out of training as `"val"`: a share of the clips of each class, or groups
+        validation: Clips held out of training as `"val"`: a fraction of the clips of each class, or groups
             such as `{"subject": ["10"]}`. None trains on all clips, as for published results.
         frame_rate: Frame rate in Hz, for horizons in milliseconds. Neither the files nor the publication give
             it; a Kinect v1 records at 30 Hz.

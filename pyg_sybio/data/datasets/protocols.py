@@ -113,7 +113,7 @@ def select(
     """
     check_split_name(split)
     if split == "val" and validation is None:
-        raise ValueError("'validation' is None, expected a share or groups of training clips for split 'val'")
+        raise ValueError("'validation' is None, expected a fraction or groups of clips for split 'val'")
     wanted = "test" if split == "test" else "train"
     chosen = [index for index, clip in enumerate(clips) if protocol is None or protocol.part(clip) == wanted]
     if split != "test" and validation is not None and chosen:
@@ -137,7 +137,7 @@ def hold_out(
     Args:
         clips: All clips.
         training: Indices of the training clips in `clips`.
-        validation: A share between 0 and 1 of the clips of each class (at least one clip if the class has
+        validation: A fraction between 0 and 1 of the clips of each class (at least one clip if the class has
             two, and never all of its clips); or ids and values, such as `{"subject": ["1", "5"]}`: clips that
             have one of the listed values for each id.
 
@@ -145,13 +145,13 @@ def hold_out(
         Indices of the clips for training and of the clips for validation, in their order.
 
     Raises:
-        ValueError: If the share is out of its range, a clip lacks a named id, or no clip is left for training
-            or validation.
+        ValueError: If the fraction is out of its range, a clip lacks a named id, or no clip is left for
+            training or validation.
 
     Note:
-        For a share, clips are chosen by a hash of their file names. The choice does not depend on the folder,
-        the order of the clips, the machine or a seed. Clips of one person or one performance may be on both
-        sides; to prevent this, give ids and values.
+        For a fraction, clips are chosen by a hash of their file names. The choice does not depend on the
+        folder, the order of the clips, the machine or a seed. Clips of one person or one performance may be
+        on both sides; to prevent this, give ids and values.
     """
     if isinstance(validation, Mapping):
         groups = {id: _texts(id, values) for id, values in validation.items()}
@@ -159,9 +159,9 @@ def hold_out(
         what = ", ".join(f"'{id}' in {', '.join(sorted(v, key=natural))}" for id, v in groups.items())
     else:
         if not 0 < validation < 1:
-            raise ValueError(f"'validation' is {validation}, expected a share above 0 and below 1")
+            raise ValueError(f"'validation' is {validation}, expected a fraction above 0 and below 1")
         held = _share(clips, training, validation)
-        what = f"a share of {validation:g} per class"
+        what = f"a fraction of {validation:g} per class"
     train = [index for index in training if index not in held]
     val = [index for index in training if index in held]
     for name, part in (("training", train), ("validation", val)):

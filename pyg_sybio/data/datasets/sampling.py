@@ -27,8 +27,8 @@ class Sampling:
             length of the clip.
         reserved: Number of frames at the end of a whole clip that are never observed. With 0, a clip is
             observed to its end and has no recorded future. (default: `num_future`)
-        observation_ratio: The share of the observable frames that the model sees, or a range of shares from
-            which each sample draws its own with torch's generator.
+        observation_ratio: The fraction of the observable frames that the model sees, or a range of fractions
+            from which each sample draws its own with torch's generator.
         padding: How too few observed frames are extended to `num_observed`: `"repeat"` or `"hold"`
             (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`).
 

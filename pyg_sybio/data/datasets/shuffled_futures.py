@@ -8,7 +8,7 @@ from torch_geometric.data import Data, Dataset
 
 
 class ShuffledFutures(Dataset):
-    r"""Data set in which a share of the samples exchange their futures.
+    r"""Data set in which a fraction of the samples exchange their futures.
 
     The chosen samples are put in a random order, and each gets the future of the sample before it, with its
     mask; the first gets the future of the last. With two or more chosen samples, all of them have a wrong

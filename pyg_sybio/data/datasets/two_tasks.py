@@ -13,7 +13,7 @@ from pyg_sybio.data.transforms.base import check_choice, check_count
 from pyg_sybio.data.transforms.resample_length import ResampleLength
 
 ObservationRatio = float | Sequence[float]
-"""A share of the observable frames, or a range of shares: the lowest and the highest."""
+"""A fraction of the observable frames, or a range of fractions: the lowest and the highest."""
 
 
 class Part(NamedTuple):

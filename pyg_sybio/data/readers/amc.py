@@ -40,7 +40,8 @@ def read_amc(path: str | Path, *, asf: str | Path | None = None, skeleton: Skele
 
 
 def find_asf(path: Path) -> Path:
-    """The skeleton in the folder of an AMC file: `02.asf` or `02_01.asf` for `02_01.amc`, or the only one.
+    """The skeleton in the folder of an AMC file: `02.asf` or `02_01.asf` for `02_01.amc`, or the only `.asf`
+    file.
 
     Raises:
         FileNotFoundError: If there is no `.asf` file, or there are several with other names.

@@ -124,7 +124,7 @@ class _Block:
         self.fields: dict[str, tuple[int, list[str]]] = {}  # the line of each field, and its words
 
     def add(self, lines: Lines, words: list[str]) -> None:
-        """A line of the block: a field and its words, or more limits, which may take several lines."""
+        """Add a line of the block: a field and its words, or further limits, which may take several lines."""
         field = words[0].lower()
         if field in self.fields:
             lines.fail(f"a second '{field}'", f"it once, on line {self.fields[field][0]}")

@@ -68,7 +68,7 @@ def detected_motion(found: Found, path: Path, skeleton: Skeleton | None, **field
         fields: The other fields of the motion.
 
     Raises:
-        ValueError: If the keypoints are not numbers, or fit no skeleton, or several.
+        ValueError: If the keypoints are not numbers, or do not fit exactly one skeleton.
     """
     people = [(number, person) for number in sorted(found) for person in found[number]]
     first = min(found, default=0)

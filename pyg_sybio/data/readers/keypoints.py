@@ -46,8 +46,8 @@ def read_keypoints(path: str | Path, *, skeleton: Skeleton | None = None) -> Mot
             skeleton that fits the number of joints and their values, :func:`~.reading_of.reading_of`)
 
     Raises:
-        ValueError: If the file is in none of these formats or damaged, or fits no skeleton, or several; the
-            message names the file and the location in it.
+        ValueError: If the file is in none of these formats or damaged, or the keypoints do not fit exactly
+            one skeleton; the message names the file and the location in it.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
@@ -137,14 +137,14 @@ def _persons_first(path: Path, values: np.ndarray, skeleton: Skeleton | None) ->
     if other and any(load_skeleton(name).num_joints == num_joints for name in available_skeletons()):
         raise ValueError(
             f"{path} has shape {list(values.shape)}, which may be [C, T, M, P] as in ST-GCN or [P, T, M, C]: "
-            "expected '--skeleton NAME' to say which joints these are, or for the former the array "
+            "expected '--skeleton NAME' to name the joints, or, for [C, T, M, P], the array "
             "numpy.transpose(array, (3, 1, 2, 0))"
         )
     return values
 
 
 def _axes(values: np.ndarray) -> str:
-    """The expected axes, and how an array with superfluous ones is converted."""
+    """The expected axes, and how to remove superfluous axes from an array."""
     expected = "[T, M, C] or [P, T, M, C]"
     if values.ndim > 4 and 1 in values.shape[1:-2]:
         expected += (

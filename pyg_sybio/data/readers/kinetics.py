@@ -28,7 +28,7 @@ def read_kinetics(path: str | Path) -> Motion:
     not changed, 0 to 1 across the image. A joint with score 0 was not found, and is not present.
 
     The file does not identify people across frames, so they are matched by distance (:func:`listed_motion`).
-    Frames are counted from 1, or from 0 in a file with a frame 0, to the last one that is listed.
+    Frames are counted from 1, or from 0 in a file with a frame 0, up to the last listed frame.
 
     The label is None if its index is negative, which stands for an unknown class.
 

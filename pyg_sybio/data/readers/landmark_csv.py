@@ -35,7 +35,7 @@ def read_landmark_csv(path: str | Path, *, skeleton: Skeleton | None = None) -> 
         skeleton: The skeleton of the landmarks. (default: by the number of landmarks and their values)
 
     Raises:
-        ValueError: If a field is not a number, or the landmarks fit no skeleton, or several.
+        ValueError: If a field is not a number, or the landmarks do not fit exactly one skeleton.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

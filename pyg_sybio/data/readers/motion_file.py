@@ -5,10 +5,11 @@ field           shape or type               meaning
 =============== =========================== ===========================================================
 ``poses``       `[T, M, D]` or              joints in the order and the units of the skeleton; a joint that
                 `[P, T, M, D]`              was not recorded is NaN in all features (JSON: ``null``). The
-                                            only required field. With ``xy+score``, so is one with score 0
+                                            only required field. With ``xy+score``, a joint with score 0 was
+                                            not recorded either
 ``skeleton``    text (JSON: or an object)   a shipped name such as ``"coco17"``, or a whole skeleton as in
                                             ``skeletons/schema.json``
-``present``     booleans `[(P,) T, M]`      which joints were recorded, instead of NaN; the others are zero
+``present``     booleans `[(P,) T, M]`      which joints were recorded, instead of NaN; other joints are zero
 ``confidence``  `[(P,) T, M]`               score of the detector for each joint, from 0 (not seen) upwards
 ``translation`` `[(P,) T, 3]`               path of the root, for exponential maps only
 ``frame_rate``  number                      frames per second
@@ -322,7 +323,7 @@ def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
     path = Path(path)
     for name in extra_arrays:
         if name in FIELDS:
-            raise ValueError(f"the extra array '{name}' has the name of a motion's field, expected another")
+            raise ValueError(f"the extra array '{name}' has the name of a field, expected another name")
     _check_names(["poses", *extra_arrays], path)
     if path.suffix.lower() not in (".npz", ".json"):
         raise ValueError(f"{path} ends in {path.suffix!r}, expected .npz or .json")

@@ -1,4 +1,4 @@
-r"""Untrusted NumPy archives and arrays: no pickles, and no memory beyond the bytes that are read."""
+r"""Untrusted NumPy archives and arrays: pickles are refused, and memory grows only with the bytes read."""
 
 import io
 import math

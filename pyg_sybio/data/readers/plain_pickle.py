@@ -159,7 +159,7 @@ class PlainUnpickler(pickle._Unpickler):
             if len(self.stack) != 1 or self.metastack:
                 raise ValueError("the pickle ends with values left over")
             if (last := max(self.memo, default=0)) > len(self.content):
-                raise ValueError(f"place {last} of the memo, expected at most {len(self.content)}")
+                raise ValueError(f"memo index {last}, expected at most {len(self.content)}")
             if rest := len(self.content) - self.place:
                 raise ValueError(f"the pickle ends, but the file has {rest} more bytes")
         except (ValueError, TypeError, AttributeError, OverflowError, pickle.UnpicklingError) as error:

@@ -54,7 +54,7 @@ def reading_of(
         - **values:** `[..., M, C]`
 
     Raises:
-        ValueError: If the keypoints fit no skeleton, or several.
+        ValueError: If the keypoints do not fit exactly one skeleton.
     """
     num_joints, width = values.shape[-2:]
     if skeleton is not None and skeleton.num_joints == num_joints:

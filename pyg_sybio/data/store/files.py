@@ -92,7 +92,7 @@ class Clips(Sequence[ClipInfo]):
 
     def __init__(self, columns: Mapping[str, Any], root: str) -> None:
         self._columns = {name: columns[name] for name in COLUMNS}
-        # There are many clips, but few different texts.
+        # Equal texts are stored once: there are many clips, but few different texts.
         ids = columns["ids"].items()
         self._ids = {name: [text and sys.intern(text) for text in column] for name, column in ids}
         self._root = root

@@ -184,7 +184,7 @@ def prepare(
     try:
         return MotionStore(folder, root=root)
     except (DamagedStoreError, OSError):
-        pass  # it does not exist or is being removed: tried again below, under the lock
+        pass  # the store is missing or is being removed: try again under the lock
     with _writing(cache), _alone(cache / f"{family}.lock", root, storage.progress):
         _remove(cache, f".{family}.")  # the remains of a process that was killed
         if folder.exists():

@@ -56,7 +56,7 @@ class Tally:
         return _in_order(self.ids.get(name, Counter()))
 
     def missing(self, skeleton: str) -> dict[str, float]:
-        """For each joint, the share of frames with a person in which this joint of the person is missing."""
+        """For each joint, the fraction of frames with a person in which the person's joint is missing."""
         joints, missing, seen = self.joints.get(skeleton, ((), np.zeros(0), 0))
         return {joint: float(count) / max(seen, 1) for joint, count in zip(joints, missing, strict=True)}
 

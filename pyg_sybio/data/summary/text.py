@@ -105,7 +105,7 @@ def _more(number: int) -> list[list[str]]:
 
 
 def _percent(share: float) -> str:
-    """A share as a percentage; a share above 0 is never shown as 0."""
+    """A fraction as a percentage; a fraction above 0 is never shown as 0."""
     return "0 %" if share == 0 else "<0.01 %" if share < 1e-4 else f"{100 * share:.2f} %"
 
 

@@ -48,7 +48,7 @@ def _of_side(segment: Any, side: str) -> Any:
 
 
 def _entries(kind: str) -> Iterator[tuple[str, str, float, Any]]:
-    """Name, side, sign of x, and entry (as on the left) of each item in the middle and on both sides."""
+    """Name, side, sign of x and entry of each item; entries for the left side also apply to the right."""
     for name, entry in _BODY[kind]["middle"].items():
         yield name, "", 1.0, entry
     for name, entry in _BODY[kind]["left"].items():

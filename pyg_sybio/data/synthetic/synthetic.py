@@ -212,8 +212,8 @@ class SyntheticMotions(PositionDataset):
         num_observed: Number of observed frames.
         num_future: Number of future frames.
         reserved: Number of frames of a clip after the observed ones, at least 1. (default: `num_future`)
-        observation_ratio: The share of the `num_observed` frames that the model sees, or a range of shares
-            (:class:`~pyg_sybio.data.datasets.sampling.Sampling`). The future begins after them.
+        observation_ratio: The fraction of the `num_observed` frames that the model sees, or a range of
+            fractions (:class:`~pyg_sybio.data.datasets.sampling.Sampling`). The future begins after them.
         frame_rate: In Hz.
         noise: Standard deviation of the sensor's noise in each coordinate, in metres, in observed and future
             frames.

@@ -17,8 +17,8 @@ class Center(InvertibleTransform):
 
     with `c` the joint and `t_0` the first frame in which it is present. In a frame without the joint, "each"
     uses the last earlier frame with the joint, or else the first later one. The first person is the first one
-    whose joint is present in any frame; if it is never present, nothing is subtracted. All persons are
-    shifted together, so that they keep their distances.
+    whose joint is present in any frame; without such a person, nothing is subtracted. All persons are shifted
+    together, so that they keep their distances.
 
     Args:
         joint: Name of the joint; `"spine"` is usual for NTU RGB+D. (default: the skeleton's center)

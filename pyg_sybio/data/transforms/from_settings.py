@@ -28,8 +28,8 @@ def build_transforms(
             require)
 
     Raises:
-        ValueError: If `plain` has another form, there is no such transform, or an argument is unknown,
-            missing, of another type than its annotation, or refused.
+        ValueError: If `plain` has another form, the transform is unknown, or an argument is unknown, missing,
+            of a wrong type, or rejected by the transform.
     """
     if isinstance(plain, Mapping):
         return _build_one(plain, where, resolve)

@@ -75,7 +75,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def files(dataset: CMUMocap) -> list[Path]:
-    """The file of each item."""
+    """The path of each item's file."""
     return [Path(dataset.store.clips[span.clip].source) for span in dataset.spans]
 
 
@@ -91,7 +91,7 @@ def test_the_scale_of_a_feature_is_one_standard_deviation_in_radians(published_c
     assert (scale.flatten() == 0).nonzero().flatten().tolist() == constant
 
 
-def test_used_columns_are_the_joints_of_the_subset_of_the_skeleton() -> None:
+def test_used_columns_belong_to_the_joints_of_the_subset() -> None:
     published = ((9, 20), (27, 38), (42, 59), (66, 80), (84, 86), (93, 107), (111, 113))
     assert list(USED_COLUMNS) == [column for first, last in published for column in range(first, last + 1)]
 

@@ -132,7 +132,7 @@ def test_a_file_must_agree_with_its_list(root: Path, tmp_path: Path) -> None:
 def test_wrong_arguments_and_folders_are_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'split' is 'dev'"):
         make(root, split="dev")
-    with pytest.raises(ValueError, match="'validation' is None, expected a share"):
+    with pytest.raises(ValueError, match="'validation' is None, expected a fraction"):
         make(root, split="val", validation=None)
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         make(tmp_path / "nowhere")

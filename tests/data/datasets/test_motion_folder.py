@@ -301,7 +301,7 @@ def test_joints_are_found_by_name(folder: Path) -> None:
             "has no split, expected train, val or test: add a column 'split' to the CSV file, or",
         ),
         ({"split": "all", "hold_out": 0.3}, "'split' is 'all'"),
-        ({"hold_out": 1.5}, "1.5, expected a share above 0"),
+        ({"hold_out": 1.5}, "1.5, expected a fraction above 0"),
         ({"hold_out": {"style": ["new"]}}, "'hold_out' has 'style' 'new', .* some of old, young"),
         (
             {"hold_out": {"style": ["young", "odl"]}, "split": "test"},

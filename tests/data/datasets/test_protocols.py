@@ -96,7 +96,7 @@ def test_without_validation_all_training_clips_are_used() -> None:
     clips = ntu_clips()
     train = select(clips, ntu_protocol("cross-view"), "train")
     assert train == [i for i, clip in enumerate(clips) if clip.ids["view"] in ("2", "3")]
-    with pytest.raises(ValueError, match="'validation' is None, expected a share or groups"):
+    with pytest.raises(ValueError, match="'validation' is None, expected a fraction or groups"):
         select(clips, ntu_protocol("cross-view"), "val")
 
 
@@ -180,7 +180,7 @@ def test_the_error_of_an_empty_split_lists_the_existing_ids() -> None:
 @pytest.mark.parametrize(
     ("validation", "message"),
     [
-        (0.0, "'validation' is 0.0, expected a share above 0 and below 1"),
+        (0.0, "'validation' is 0.0, expected a fraction above 0 and below 1"),
         (1.0, "'validation' is 1.0"),
         ({"view": ["7"]}, r"'validation' \('view' in 7\) leaves none of 2 clips for validation"),
         ({"view": ["1", "2"]}, r"'validation' \('view' in 1, 2\) leaves none of 2 clips for training"),

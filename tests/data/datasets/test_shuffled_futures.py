@@ -11,7 +11,7 @@ M, T, T_FUTURE, D = 4, 5, 3, 2
 
 
 class Numbered(Dataset):
-    """Samples in which every value is the index; `persons` is the number of persons of each."""
+    """Samples in which every value is the sample's index; `persons` has the number of persons per sample."""
 
     def __init__(self, persons: list[int], *, masks: bool = True) -> None:
         super().__init__()

@@ -400,7 +400,7 @@ def test_values_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     motion = _bare()
     with pytest.raises(ValueError, match=r"expected .npz or .json"):
         write_motion(motion, tmp_path / "a.csv")
-    with pytest.raises(ValueError, match="the extra array 'label' has the name of a motion's field"):
+    with pytest.raises(ValueError, match="the extra array 'label' has the name of a field"):
         write_motion(motion, tmp_path / "a.npz", label=np.eye(2))
     with pytest.raises(ValueError, match="did you mean 'label'"):
         write_motion(motion, tmp_path / "a.npz", labels=np.eye(2))

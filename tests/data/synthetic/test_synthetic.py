@@ -267,7 +267,7 @@ def test_partial_observation_moves_the_start_of_the_future() -> None:
     part = SyntheticMotions(**sizes, num_future=10, reserved=6, observation_ratio=0.4)
     for clip, early in zip(whole, part, strict=True):
         frames = torch.cat([clip.x, clip.future], dim=1)
-        # Four frames are seen; the front is filled with them.
+        # Four frames are observed, and copies of them fill the front.
         torch.testing.assert_close(early.x, frames[:, [2, 3, 0, 1, 2, 3, 0, 1, 2, 3]])
         torch.testing.assert_close(early.future, frames[:, 4:14])
         assert early.future_mask.all() and early.future_mask.shape == (25, 10, 1)
