@@ -12,11 +12,7 @@ from torch import Tensor
 
 from pyg_sybio.rotations import benchmark_euler_angles, expmap_to_matrix
 
-<<<<<<< HEAD
 # The benchmark only uses columns whose standard deviation over the target window exceeds this (radians).
-=======
-# The benchmark ignores columns whose standard deviation over the target frames is below this (radians).
->>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 _MOVING = 1e-4
 
 
@@ -98,11 +94,7 @@ def brier_score(logits: Tensor, y: Tensor) -> Tensor:
         \frac{1}{N} \sum_n \sum_c (p_{n,c} - [c = y_n])^2, \qquad p_n = \mathrm{softmax}(z_n)
 
     From G. W. Brier, "Verification of forecasts expressed in terms of probability" (Monthly Weather Review,
-<<<<<<< HEAD
     1950). This is the form for several classes; with two classes, it is twice the common binary form.
-=======
-    1950). For two classes, this form for several classes is twice the common form.
->>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     Args:
         logits: Logits :math:`z` of the classes.
@@ -173,11 +165,7 @@ def reliability_bins(logits: Tensor, y: Tensor, num_bins: int = 15) -> Reliabili
 
 
 def expected_calibration_error(logits: Tensor, y: Tensor, num_bins: int = 15) -> Tensor:
-<<<<<<< HEAD
     r"""Expected calibration error (ECE): the mean absolute difference of confidence and accuracy.
-=======
-    r"""Expected calibration error (ECE): the mean absolute difference between confidence and accuracy,
->>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     .. math::
         \mathrm{ECE} = \sum_b \frac{|B_b|}{N} \bigl|\mathrm{acc}(B_b) - \mathrm{conf}(B_b)\bigr|
@@ -217,15 +205,9 @@ def angle_error(prediction: Tensor, target: Tensor, columns: Sequence[int] | Non
 
     Args:
         prediction: Raw (not normalised) frames: a translation, followed by one exponential map per joint.
-<<<<<<< HEAD
         target: The recorded frames in the same form.
         columns: Columns that :math:`\mathcal V_n` may contain. The protocol of CMU Mocap uses the columns
             that vary in the training data. (default: all)
-=======
-        target: The recorded frames in the same format.
-        columns: Columns that may be in :math:`\mathcal V_n`, such as those that vary in training in the
-            protocol of CMU Mocap. (default: all)
->>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     Shapes:
         - **prediction, target:** `[N, T, V]` with `V = 3 + 3 M`
@@ -286,12 +268,8 @@ def percentage_of_correct_keypoints(
         prediction: Predicted joint positions.
         target: Recorded joint positions.
         threshold: Largest error of a correct joint, relative to the size of the body.
-<<<<<<< HEAD
         mask: Mask of the recorded joints; other joints are ignored, also for the size of the body. (default:
             all)
-=======
-        mask: Mask of the recorded joints; other joints are ignored, also for the body size. (default: all)
->>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     Shapes:
         - **prediction, target:** `[..., T, M, D]`
@@ -335,17 +313,10 @@ def position_errors(
         - **mask:** `[N, T, M]`
 
     Returns:
-<<<<<<< HEAD
         Two errors `[N, T]`, NaN in a frame without a recorded joint. The mean distance of the joints is
         `mpjpe_mm` in millimetres if the unit is `m`, `cm` or `mm`, else `mpjpe` in the given unit. `pck@0.05`
         is the fraction of joints whose error is below 0.05 of the largest side of the box around the
         recorded clip.
-=======
-        Two tensors `[N, T]`, with NaN in frames without a recorded joint. The first is the mean distance of
-        the joints: `mpjpe_mm` in millimetres if the unit is `m`, `cm` or `mm`, and otherwise `mpjpe` in the
-        given unit. The second is `pck@0.05`, the fraction of joints whose error is below 0.05 of the largest
-        side of the box around the recorded clip.
->>>>>>> 68bc09b (Plain wording in equations, experiments, losses and metrics)
 
     Raises:
         ValueError: If the shapes do not fit.
