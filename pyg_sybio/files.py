@@ -13,7 +13,7 @@ def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file atomically: `write` fills a temporary file, which is then renamed to `path`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, with a separate name per process, so that two processes never fill the same file.
+    # The temporary file is hidden, and its name contains the process, so that processes never share it.
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:

@@ -183,8 +183,8 @@ def benchmark_euler_angles(matrix: Tensor) -> Tensor:
         e_2 = -\arcsin R_{02}, \quad e_1 = \operatorname{atan2}(R_{12}, R_{22}), \quad
         e_3 = \operatorname{atan2}(R_{01}, R_{00})
 
-    These are the intrinsic XYZ angles with opposite signs. In gimbal lock (`R_02 = ±1`), the benchmark
-    defines `e_3 = 0`, `e_2 = ∓pi/2` and `e_1 = atan2(R_01, R_02)`.
+    The benchmark's angles are the intrinsic XYZ angles with opposite signs. In gimbal lock (`R_02 = ±1`), the
+    benchmark defines `e_3 = 0`, `e_2 = ∓pi/2` and `e_1 = atan2(R_01, R_02)`.
 
     Args:
         matrix: Rotation matrices.

@@ -53,7 +53,7 @@ def _predict_folder(args: argparse.Namespace, trained: Any) -> None:
     for clip in trained.predict_folder(args.path, labels=args.labels, pattern=args.pattern):
         prediction = clip.prediction
         for notice in prediction.notices:
-            if notice not in notices:  # print equal notices once
+            if notice not in notices:  # print each notice once
                 note(f"{clip.name} {notice}")
             notices.add(notice)
         named, probability = next(iter(prediction.ranked()), ("", 0.0))

@@ -22,7 +22,7 @@ def add_command(commands: options.Commands) -> None:
 
     parser = options.new_command(actions, "from", convert)
     options.add(parser, "file", Path, "a .bvh or .asf file")
-    options.add(parser, "--name", str, "name of the skeleton (default: rig and the number of its joints)")
+    options.add(parser, "--name", str, "name of the skeleton (default: 'rig' with the number of joints)")
     options.add(parser, "--units", str, "length unit of a .bvh file, such as cm (default: unnamed)")
     options.flag(parser, "--end-sites", "turn the end sites of a .bvh file into joints")
     options.add(parser, "--output", Path, "the file to write (default: NAME.json)", metavar="JSON")

@@ -41,7 +41,7 @@ def add_command(commands: options.Commands) -> None:
     fps = "frame rate of the input (default: the frame rate of the file, or of the model)"
     options.add(parser, "--fps", options.positive_float, fps)
     options.add_skeleton(
-        parser, "skeleton of the input, with all joints of the model's (default: the model's)"
+        parser, "skeleton of the input; it needs all joints of the model (default: the model's)"
     )
     missing = "how to fill joints that were not seen (default: as in training)"
     options.add(parser, "--missing", str, missing, choices=("hold", "interpolate", "mask"))

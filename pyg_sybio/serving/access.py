@@ -38,7 +38,7 @@ class SiteCheck:
         await response(scope, receive, send)
 
     def _objection(self, headers: Headers) -> str | None:
-        """Return why a request is refused; None if it is not."""
+        """Return why a request is refused; None if it is accepted."""
         host = headers.get("host", "")
         try:
             name = urlsplit(f"//{host}").hostname

@@ -249,4 +249,4 @@ def _keep_memory() -> None:
     of up to 32 MiB count). By default, a call of the model frees more. With ten people, each frame then took
     3200 page faults.
     """
-    np.empty(31 * 2**20, dtype=np.uint8)  # is freed at once and never written to
+    np.empty(31 * 2**20, dtype=np.uint8)  # is freed at once, never written

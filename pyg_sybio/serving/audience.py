@@ -91,7 +91,7 @@ class Channel:
 
 
 class Audience:
-    """All viewers and all channels of a server. Belongs to its event loop."""
+    """All viewers and all channels of a server, for use in the event loop of the server only."""
 
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}

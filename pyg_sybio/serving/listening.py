@@ -37,7 +37,7 @@ class Listener(socket.socket):
     """
 
     def __init__(self, family: int, *, connections: int, handshake: float) -> None:
-        # asyncio sends small messages at once (TCP_NODELAY) only if the protocol is given.
+        # asyncio sends small messages at once (TCP_NODELAY) only if the protocol of the socket is given.
         super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.connections = connections
         self.handshake = handshake

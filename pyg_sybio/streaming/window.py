@@ -66,7 +66,7 @@ class Track:
         r"""Add a pose.
 
         Args:
-            time: Its time in seconds, later than the newest one.
+            time: Time of the pose in seconds, later than the newest time.
             pose: The pose, zero for joints that are not present.
             present: The joints that were observed.
 

@@ -28,7 +28,7 @@ def parse_document(text: Any) -> Any:
     """The JSON value of a document's text.
 
     Raises:
-        ValueError: If it is not a string, is too long, or is not strict JSON.
+        ValueError: If the text is not a string, is too long, or is not strict JSON.
     """
     if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
         raise ValueError(f"expected a document of at most {MAX_CHARACTERS} characters")

@@ -37,13 +37,14 @@ class Liveness(NamedTuple):
 
 
 def row_distances(graphs: Tensor) -> Tensor:
-    r"""The mean total variation between two rows of each graph ``[*, M, M]``, ``[*]``."""
+    r"""Return the mean total variation ``[*]`` between two rows of each graph ``[*, M, M]``."""
     num_nodes = graphs.size(-1)
     return torch.cdist(graphs, graphs, p=1).mean((-2, -1)) / 2 * num_nodes / (num_nodes - 1)
 
 
 def row_entropies(graphs: Tensor) -> Tensor:
-    r"""The mean entropy of a row of each graph ``[*, M, M]``, as a fraction of :math:`\log M`, ``[*]``."""
+    r"""Return the mean entropy ``[*]`` of a row of each graph ``[*, M, M]``, as a fraction of :math:`\log
+    M`."""
     return torch.special.entr(graphs).sum(-1).mean(-1) / math.log(graphs.size(-1))
 
 

@@ -28,15 +28,15 @@ def load_trained(path: str | Path, *, root: str | Path | None = None) -> Trained
 
     Args:
         path: A checkpoint that ``sybio fit`` wrote, a folder or an ``.onnx`` file that ``sybio export``
-            wrote, or the name of such a folder on the Hugging Face hub, ``owner/name`` (if there is no folder
-            ``owner``).
+            wrote, or the name of such a folder on the Hugging Face hub, ``owner/name`` (only if there is no
+            local folder ``owner``).
         root: The folder of the training recordings, only for checkpoints of earlier versions, which lack the
             mean and standard deviation of exponential maps.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If it is not a trained model, is damaged, or has a content that is not allowed in model
-            files.
+        ValueError: If the file is not a trained model, is damaged, or has contents that are not allowed in
+            model files.
     """
     path = Path(path)
     try:

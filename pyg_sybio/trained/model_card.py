@@ -136,15 +136,16 @@ def _limits(
 ) -> Iterator[str]:
     yield f"The model only knows the skeleton `{model.skeleton.name}`; other joints have to be mapped to it."
     if model.config["recognition"]:
-        yield "It assigns one of its classes to every recording, even if the recording shows another action."
+        yield "The model assigns one of its classes to every recording, even if it shows another action."
         names = zip(document["class_names"], document["seen_classes"], strict=True)
         if unseen := [name for name, seen in names if not seen]:
             yield f"These classes did not occur in training and are not reliable: {_listed(unseen)}."
     yield (
-        f"It was trained on {observed} per clip. It accepts shorter recordings, but was not tested on them."
+        f"The model was trained on {observed} per clip. It accepts shorter recordings, but was not tested on "
+        "them."
     )
     if model.config["prediction"]:
-        yield f"It predicts one future of {future}, without alternatives."
+        yield f"The model predicts one future of {future}, without alternatives."
     if report is not None:
         yield (
             "The results are for recordings of the same data set as in training: they do not show how well "

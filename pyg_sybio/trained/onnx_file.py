@@ -23,8 +23,8 @@ def parse_onnx(content: bytes, where: str) -> onnx.ModelProto:
         where: Name of the file in error messages.
 
     Raises:
-        ValueError: If it is not an ONNX file, names other files, or uses operators or sizes that no model
-            needs.
+        ValueError: If the content is not an ONNX file, names other files, or uses operators or sizes that no
+            model needs.
     """
     try:
         model = onnx.load_model_from_string(content)

@@ -49,7 +49,7 @@ _UNREADABLE = (
 class OnnxModel(nn.Module):
     r"""A model that ``sybio export onnx`` wrote, called as :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
 
-    It has no PyTorch parameters and cannot be trained. Outputs that were not exported are None.
+    The model has no PyTorch parameters and cannot be trained. Outputs that were not exported are None.
 
     Args:
         content: The bytes of the file, which may come from someone else: the graph may contain only standard
@@ -127,7 +127,7 @@ class OnnxModel(nn.Module):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is not such a file.
+            ValueError: If the file is of another kind, or is damaged.
         """
         path = Path(path)
         if not path.is_file():

@@ -30,8 +30,8 @@ def read_torch_file(path: Path) -> Any:
     """Read a file that :func:`torch.save` wrote.
 
     Raises:
-        ValueError: If it is another file, is damaged, or contains objects other than tensors and plain
-            values.
+        ValueError: If torch.save did not write the file, or if it is damaged or contains objects other than
+            tensors and plain values.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:

@@ -94,7 +94,7 @@ class Forecast:
         """The scene of the forecast: the last observed frames, and then the overlaid true and predicted ones.
 
         The number of observed frames shown is the number of predicted frames, or less if fewer were observed.
-        The bodies are the observed persons, then the true ones, then the predicted ones. The observed frames
+        The bodies are, in this order, the observed, the true and the predicted persons. The observed frames
         are the model's input, in which short clips are padded at the front.
         """
         count, persons = self.future.num_frames, self.observed.num_persons
@@ -138,5 +138,5 @@ class Forecast:
 
 
 def padded(motion: Motion, before: int, after: int) -> Motion:
-    """The motion with empty frames, in which no joint is present, before and after it."""
+    """Return the motion with empty frames, in which no joint is present, added before and after."""
     return motion.mapped(lambda values: pad(values, (0, 0) * (values.dim() - 2) + (before, after)))

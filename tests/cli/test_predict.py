@@ -98,7 +98,7 @@ def test_predict_prints_one_line_per_recording_of_a_folder_and_the_accuracy(
     assert [row[0] for row in rows[:4]] == ["a.npz", "b/c.npz", "d.npz", "e.npz"]
     assert printed.err.count("does not contain its frame rate") == 1
     assert read_motion(output / "b" / "c.npz_future.npz").num_frames == 9
-    # One right, one wrong, one of a class that the model does not know, one right.
+    # The predictions are right, wrong, for a class that the model does not know, and right.
     said = [rows[0][1], next(name for name in names if name != rows[1][1]), "other", rows[3][1]]
     table = "file,label\n" + "".join(f"{row[0]},{label}\n" for row, label in zip(rows, said, strict=False))
     (folder / "clips.csv").write_text(table)

@@ -112,7 +112,7 @@ def test_rotations_are_normalised_and_converted_back() -> None:
     out = feed(stream, poses[:21])
     window = rows[6:21:2]  # every second frame, the newest among them
     torch.testing.assert_close(model.seen[-1][0], normalisation.normalise(window).float())
-    # This model forecasts its input; missing joints have their mean.
+    # The model forecasts its input; missing joints are at their mean.
     torch.testing.assert_close(
         out.future,
         normalisation.restore(normalisation.normalise(window))[:3, 3:].unflatten(-1, (-1, 3)).float(),
