@@ -62,7 +62,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "argv",
     [
-        ["data"],
         ["data", "info"],
         ["data", "info", "a", "--labels", "b", "--pattern", "c"],
         ["data", "show", "a", "--frames", "0"],

@@ -185,7 +185,6 @@ def test_errors_name_the_cause(
 @pytest.mark.parametrize(
     "argv",
     [
-        [],
         ["onnx"],
         ["onnx", "a.ckpt"],
         ["onnx", "a.ckpt", "--output", "b.onnx", "--num-future", "0"],

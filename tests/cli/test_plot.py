@@ -102,7 +102,6 @@ def test_every_picture_has_help(action: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     "argv",
     [
-        [],
         ["actional"],
         ["actional", "a", "--clip", "1", "--class", "b"],
         ["actional", "a", "--strongest", "0"],
