@@ -48,7 +48,8 @@ class Command(argparse.ArgumentParser):
     _is_parsing = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse as the base class, which requires optional arguments to come before options."""
+        """Parse arguments and options in any order; the base class expects optional arguments before
+        options."""
         counts = {action.nargs for action in self._get_positional_actions()}
         if self._is_parsing or argparse.REMAINDER in counts or not counts & {"?", "+"}:
             return super().parse_known_args(args, namespace)

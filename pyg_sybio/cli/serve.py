@@ -41,7 +41,9 @@ def add_command(commands: options.Commands) -> None:
     limits = parser.add_argument_group("limits of the server")
     options.add(limits, "--max-producers", options.positive_int, "connections that send poses", 8)
     options.add(limits, "--max-viewers", options.positive_int, "open pages", 16)
-    places = "producers, and pages, from one address (default: half of them; all of them from this machine)"
+    places = (
+        "producers, and pages, from one address (default: half of the limits above; all for this machine)"
+    )
     options.add(limits, "--max-per-address", options.positive_int, places)
 
 

@@ -66,7 +66,7 @@ def knows_token(token: str | None, scope: Scope) -> bool:
     request = HTTPConnection(scope)
     kind, _, header = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
-        given = header.encode("latin-1")  # the bytes that were sent: UTF-8, or Latin-1 from some clients
+        given = header.encode("latin-1")  # the bytes as sent, in UTF-8 or Latin-1
     else:
         given = request.query_params.get("token", "").encode("utf-8", "replace")
     # In constant time, so that the duration does not reveal how much of the token is correct.

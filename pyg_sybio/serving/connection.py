@@ -54,11 +54,11 @@ class Connection:
         """Accept the connection, run `talk`, and report to the client and the log why it ends.
 
         Args:
-            places: The places for connections of its kind.
+            places: The places for connections of this kind.
             talk: Function that receives and sends until it raises an error.
         """
         service, kind = self._service, places.kind
-        # Set by the listener: for as long as the connection has a place, it needs no further request.
+        # The listener provides `admitted`: while the connection has a place, the listener does not close it.
         admitted = getattr(self._socket.state, "admitted", contextlib.nullcontext)
         try:
             await self._socket.accept()
@@ -121,7 +121,7 @@ class Connection:
 
     async def _until_displaced(self) -> None:
         await self._displaced.wait()
-        raise Refusal(CloseCode.TOO_MANY, "no message yet, and another client needed the place")
+        raise Refusal(CloseCode.TOO_MANY, "displaced by another client, because no message was sent")
 
     async def _next(self) -> str:
         try:
@@ -180,7 +180,7 @@ class Connection:
 
 
 def _importance(end: BaseException) -> int:
-    """Rank the errors that end a connection, of which the largest one is reported."""
+    """Return the rank of an error that ends a connection; the error with the highest rank is reported."""
     if not isinstance(end, WebSocketDisconnect):
         return 2
     return int(end.code in _ABUSES)

@@ -43,15 +43,16 @@ class Limits:
         people: Persons per frame.
         producers: Connections that send poses.
         viewers: Connected pages.
-        per_address: Producers, and viewers, from one address. (default: half of `producers` and of `viewers`;
-            all of them for clients on this machine)
+        per_address: Maximum number of producers, and of viewers, from one address. (default: half of
+            `producers` and of `viewers`; all of them for clients on this machine)
         message_bytes: Size of a message. (default: enough for `people`, with 30 characters per number)
         idle: A producer that sends no message, or any client that reads none, is disconnected after this many
             seconds.
         waiting: Frames of one source that wait for the model; a further frame replaces the oldest.
         mistakes: Invalid messages per connection that are answered with an error; the next one closes the
             connection.
-        handshake: Seconds within which a connection must become a producer or a viewer, or be answered.
+        handshake: Seconds within which a connection must become a producer or a viewer, or have read its
+            response.
 
     Raises:
         ValueError: If a limit is not a positive number.

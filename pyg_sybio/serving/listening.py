@@ -29,7 +29,7 @@ class Listener(socket.socket):
     Args:
         family: Address family.
         connections: Maximum number of open connections.
-        handshake: Seconds that a connection has to become a producer or a viewer, or to get its answer.
+        handshake: Seconds within which a connection must become a producer or viewer, or read its response.
 
     Note:
         The limits need an event loop that accepts connections by :meth:`accept`, as asyncio's does except on
@@ -73,7 +73,7 @@ class Listener(socket.socket):
         if connection.fileno() != -1:
             logger.info("%s:%d: closed, %s", *client, reason)
             self._closing.append(connection)
-            with contextlib.suppress(OSError):  # the client has closed it
+            with contextlib.suppress(OSError):  # the client has closed the connection
                 connection.shutdown(socket.SHUT_RDWR)
 
     @contextlib.contextmanager
@@ -95,7 +95,7 @@ class Listener(socket.socket):
     def heard_by(self, app: ASGIApp) -> ASGIApp:
         """Wrap the application so that it can tell which connections are producers and viewers.
 
-        It does so by the context manager `admitted` in the state of a request.
+        The application enters the context manager `admitted` in the state of the request.
         """
 
         async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +118,7 @@ def listen(host: str, port: int, *, connections: int = 128, handshake: float = 1
         host: Name or address of an interface of this machine.
         port: TCP port; 0 selects a free one.
         connections: Maximum number of open connections.
-        handshake: Seconds that a connection has to become a producer or a viewer, or to get its answer.
+        handshake: Seconds within which a connection must become a producer or viewer, or read its response.
 
     Raises:
         OSError: If the address is not available.

@@ -1,4 +1,4 @@
-"""The places for producers and for viewers, and who gives way when all of them are taken."""
+"""The places for producers and for viewers, and which connection is displaced if all places are taken."""
 
 from collections import Counter
 from typing import Protocol
@@ -60,7 +60,7 @@ class Places:
             if not silent:
                 raise Refusal(CloseCode.TOO_MANY, f"too many {self.kind}s{where}: the limit is {limit}")
             connections = Counter(each.host for each in silent)
-            victim = max(silent, key=lambda each: connections[each.host])  # the oldest of several
+            victim = max(silent, key=lambda each: connections[each.host])  # the first, oldest one
             self._taken.remove(victim)
             victim.displace()
         self._taken.append(new)

@@ -168,7 +168,7 @@ def fine_tuned(
 
 
 def _freeze(model: nn.Module, names: Sequence[str]) -> None:
-    """Exclude modules from training; arguments and errors of :func:`fine_tuned`."""
+    """Exclude modules from training; see :func:`fine_tuned` for the arguments and errors."""
     modules = dict(model.named_modules())
     for name in names:
         paths = tuple(f".{each}" for each in _FROZEN_WITH.get(name, (name,)))

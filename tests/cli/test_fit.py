@@ -30,12 +30,12 @@ def test_the_folder_of_recordings_must_be_given_and_exist(
     assert f"{tmp_path / 'cmu_mocap'} is not a folder" in line
 
 
-def test_a_training_ends_with_its_scores_and_the_command_that_evaluates_it(
+def test_fit_prints_the_scores_and_the_command_that_evaluates_the_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = SyntheticMotions(num_clips=24, num_observed=12, num_future=9)
     splits = ("train", "train", "val", "test")
-    # A model file does not contain a pattern, so that the evaluation needs the settings of the run.
+    # A model file does not contain a pattern, so the evaluation needs the settings of the run.
     pattern = ["--data.settings.pattern=(?P<label>\\d)\\d*\\.npz", "--data.settings.hold_out=0.3"]
     for number, settings in enumerate(([], pattern)):
         recordings, run = tmp_path / f"clips{number}", tmp_path / f"run{number}"

@@ -44,7 +44,7 @@ def test_usage_errors_have_exit_code_2(argv: list[str]) -> None:
 
 
 @pytest.mark.parametrize("argv", [[], ["data"], ["skeleton"], ["plot"], ["export"]])
-def test_a_command_without_its_subcommand_is_help(
+def test_a_command_without_its_subcommand_prints_help(
     argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(argv) == 0
@@ -53,7 +53,7 @@ def test_a_command_without_its_subcommand_is_help(
     assert not shown.err
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["--version"])
     assert end.value.code == 0

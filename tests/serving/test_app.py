@@ -242,7 +242,7 @@ def keep_busy(socket: WebSocketTestSession, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/ws/poses", "/ws/view"])
-def test_a_silent_client_gives_way_and_an_active_one_stays(streams: Streams, path: str) -> None:
+def test_a_silent_client_is_displaced_and_an_active_client_is_not(streams: Streams, path: str) -> None:
     with (
         TestClient(create_app(streams, limits=Limits(producers=2, viewers=2, per_address=2))) as client,
         client.websocket_connect(path) as silent,
@@ -251,7 +251,7 @@ def test_a_silent_client_gives_way_and_an_active_one_stays(streams: Streams, pat
         keep_busy(active, path)
         with client.websocket_connect(path) as new:
             error, code, _ = end_of(silent)
-            assert (error, code) == ("no message yet, and another client needed the place", 4503)
+            assert (error, code) == ("displaced by another client, because no message was sent", 4503)
             keep_busy(new, path)
             with client.websocket_connect(path) as last:
                 assert end_of(last)[1] == 4503

@@ -105,7 +105,7 @@ UPGRADE = (
 
 
 @pytest.mark.parametrize("request_of", [b"", b"GET / HTTP/1.1\r\nHos", UPGRADE % b"poses"])
-def test_silent_connections_lock_nobody_out(streams: Streams, request_of: bytes) -> None:
+def test_silent_connections_do_not_block_new_clients(streams: Streams, request_of: bytes) -> None:
     limits = Limits(producers=1, viewers=1, handshake=60)
     assert limits.connections == 34
     app = create_app(streams, limits=limits, token="secret")
@@ -126,7 +126,7 @@ def test_silent_connections_lock_nobody_out(streams: Streams, request_of: bytes)
             while (message := json.loads(good.recv(timeout=10)))["type"] != "result":
                 pass
             assert message["dropped"] == 0
-        # The oldest ones were displaced.
+        # The oldest connections were displaced.
         with contextlib.suppress(ConnectionResetError):
             while silent[0].recv(4096):
                 pass
@@ -172,7 +172,7 @@ def test_a_client_that_leaves_during_an_error_causes_no_traceback(
                 if waits:
                     client.recv(4096)
                 client.sendall(messages)
-                # A reset instead of a proper end of the connection.
+                # Close the connection with a TCP reset, without a WebSocket close.
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with connect_now(f"ws://127.0.0.1:{port}/ws/poses") as good:
             good.send(json.dumps(made_up_frame()))
