@@ -138,6 +138,6 @@ def decimals(poses: Poses, num_spatial: int) -> int | None:
 
 
 def _spread(count: int) -> list[int]:
-    """Up to `HORIZONS` evenly spaced indices, which end with the last one."""
+    """Return up to `HORIZONS` evenly spaced indices, including the last index."""
     step = -(-count // HORIZONS)
     return list(range(count - 1, -1, -step))[::-1]

@@ -1,4 +1,4 @@
-r"""Live poses and answers as JSON: the messages of ``sybio stream`` and of the server's WebSocket.
+r"""Live poses and results as JSON: the messages of ``sybio stream`` and of the server's WebSocket.
 
 The input consists of frames, and of resets of one track or of all tracks:
 

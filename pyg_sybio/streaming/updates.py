@@ -12,7 +12,7 @@ from pyg_sybio.streaming.poses import Confidence, Pose
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    r"""The arguments of :meth:`~pyg_sybio.streaming.motion_stream.MotionStream.update_many`, and its stream.
+    r"""A stream and the arguments of :meth:`~pyg_sybio.streaming.motion_stream.MotionStream.update_many`.
 
     Args:
         stream: The stream.

@@ -51,7 +51,7 @@ class FineTuned:
         taken: Tensors whose values are all from the trained model.
         partly: Tensors with some rows from the trained model, and which rows.
         new: Tensors with new values, and the reason.
-        left_out: Tensors of the trained model that the model does not have.
+        left_out: Tensors of the trained model that the new model does not have.
         ignored: Arguments that keep the trained model's value: the requested and the used value.
     """
 
@@ -101,8 +101,8 @@ def fine_tuned(
             normalisation, the actional graphs and the backbone. Their weights get no gradients, and their
             norms and dropouts run as in evaluation.
         **arguments: Arguments of :class:`~pyg_sybio.models.sybio_gnn.SybioGNN` that differ: ``dropout``,
-            tasks, networks and ``bone_weight``. Others, which would change the meaning of the weights, are
-            ignored; :meth:`FineTuned.summary` names them.
+            tasks, networks and ``bone_weight``. Other arguments, which would change the meaning of the
+            weights, are ignored; :meth:`FineTuned.summary` names them.
 
     Raises:
         ValueError: If the model is from an ONNX file, no module has a name in `freeze`, nothing is left to
@@ -110,7 +110,8 @@ def fine_tuned(
 
     Note:
         The statistics of the input normalisation are estimated from the new data, which may have other units,
-        unless it is frozen. All other weights and running statistics start from the trained model.
+        unless the normalisation is frozen. All other weights and running statistics start from the trained
+        model.
     """
     old = trained.model
     if not isinstance(old, SybioGNN):

@@ -34,7 +34,7 @@ class ErrorByHorizon:
         r"""Add clips, from any device.
 
         Args:
-            error: The error of each clip at each frame, NaN if there is none.
+            error: The error of each clip at each frame, NaN if the frame was not recorded.
             y: The class of each clip.
 
         Shapes:
@@ -65,7 +65,7 @@ class ErrorByHorizon:
         Returns:
             * `mean_of_clips` `[T]`: over all clips that were recorded in the frame;
             * `mean_of_classes` `[T]`: over the classes in `by_class`, the usual average over actions;
-            * `by_class` `[C, T]`: over the recorded clips of a class, NaN if it has none;
+            * `by_class` `[C, T]`: over the recorded clips of a class, NaN for a class without recorded clips;
             * `count` `[C]`.
         """
         by_class = self._total / self._recorded  # 0 / 0 is NaN: a class without clips has no error

@@ -79,7 +79,7 @@ def _check_report(report: Mapping[str, Any], document: Mapping[str, Any]) -> Non
         split = report["split"]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"the report is not one of 'sybio evaluate': {type(error).__name__} {error}"
+            f"'sybio evaluate' did not write the report: {type(error).__name__} {error}"
         ) from error
     expected = document["training"]["dataset"]
     if given != expected or not isinstance(split, str):

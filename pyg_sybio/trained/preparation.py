@@ -73,7 +73,7 @@ class Preparation:
         frame_rate: The frame rate of the observed frames, in Hz.
         preprocess: Transforms, in their order.
         fill: Transforms of the observed frames, in their order.
-        padding: How too few frames are padded, `"repeat"` or `"hold"`
+        padding: How clips with too few frames are padded, `"repeat"` or `"hold"`
             (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`); None does not pad them.
     """
 

@@ -59,7 +59,7 @@ def draw_actional(
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If there is no graph, a graph has no pose, or a shape does not fit the skeleton.
@@ -119,7 +119,7 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> d
     Args:
         graph: Actional graph ``[M, M]``, whose diagonal is ignored.
         strongest: Number of edges.
-        threshold: If given, return all edges whose weight is above this, however many.
+        threshold: If given, return all edges whose weight is above this, and ignore `strongest`.
     """
     weights = _without_diagonal(graph)
     order = np.argsort(-weights, axis=None, kind="stable")

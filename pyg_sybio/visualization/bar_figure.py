@@ -34,7 +34,7 @@ def bar_figure(
             are not in `values` come last. (default: none)
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If there is no value to draw, a deviation is negative, or a number is infinite.
@@ -79,14 +79,14 @@ def scatter_figure(
     """Draw points with their names next to them.
 
     Args:
-        points: Names and coordinates `(x, y)`; names with a NaN are listed below the plot.
+        points: Names and coordinates `(x, y)`; names whose coordinates contain NaN are listed below the plot.
         path: File to write: .png, .svg or .pdf.
         x_label: Name of the x axis, with its unit.
         y_label: Name of the y axis, with its unit.
         title: Title of the picture.
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If there is no point to draw, or a number is infinite.

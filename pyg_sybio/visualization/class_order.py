@@ -25,7 +25,7 @@ def class_order(counts: Array, class_names: Sequence[str], order: Order) -> list
     Args:
         counts: Number of clips, true class by predicted class.
         class_names: Names of the classes in the order of `counts`.
-        order: Name of the order.
+        order: One of the names above.
 
     Shapes:
         - **counts:** `[C, C]`

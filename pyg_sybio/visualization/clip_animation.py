@@ -199,7 +199,7 @@ def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     figure.set_layout_engine("none")
-    hidden = None if progress else True  # None: shown only on a terminal
+    hidden = None if progress else True  # None shows the bar on terminals only
     for frame in tqdm(range(0, scene.motion.num_frames, step), unit="frame", disable=hidden, leave=False):
         time.set_text(scene.when(frame))
         artist.show(points[:, frame])

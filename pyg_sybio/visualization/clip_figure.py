@@ -74,7 +74,7 @@ class SceneArtist:
     Args:
         axes: Axes to draw on.
         scene: The scene.
-        height: Height of all bodies; the ground is drawn half of it below the origin.
+        height: Height of all bodies; the ground is drawn at minus half of this height.
         width: Width of the bones in points.
     """
 
@@ -130,7 +130,7 @@ def reach(points: np.ndarray) -> np.ndarray:
 
 
 def height_of(points: np.ndarray) -> float:
-    """Distance from the lowest to the highest joint of all poses `[P, T, M, 2]`; 0 if all are NaN."""
+    """Distance from the lowest to the highest joint of all poses `[P, T, M, 2]`; 0 if all joints are NaN."""
     low, high = box(points, axis=(0, 1, 2))
     return float(np.nan_to_num(high - low)[1])
 
@@ -148,7 +148,6 @@ def body_caption(scene: Scene, view: View, height: float) -> str:
 
 
 def caption(scene: Scene, *notes: str) -> str:
-    """The title of a scene, followed by a line with its facts and the notes, which only wraps between
-    them."""
+    """The title of a scene, and a line with facts and notes that may only wrap between two of them."""
     facts = [fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in [*scene.facts, *notes]]
     return f"{scene.title}\n" + "\N{NO-BREAK SPACE}· ".join(facts)

@@ -43,7 +43,7 @@ def confusion_figure(
         - **counts:** `[C, C]`
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If the shape of `counts` does not match the number of names, a count is negative or not

@@ -30,7 +30,7 @@ def embed(graphs: Array, *, seed: int = 0, perplexity: float | None = None) -> n
         - **output:** `[n, 2]`
 
     Raises:
-        ValueError: If there are too few graphs, or the perplexity is not below their number.
+        ValueError: If there are too few graphs, or the perplexity is not below the number of graphs.
     """
     vectors = to_numpy(graphs).reshape(len(graphs), -1)
     count = len(vectors)
@@ -79,7 +79,7 @@ def draw_embedding(
         - **labels:** `[n]`
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If a shape or a label does not fit.

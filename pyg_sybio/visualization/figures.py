@@ -68,7 +68,7 @@ def save_figure(figure: Figure, path: str | Path) -> Figure:
     kind = picture_kind(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder; expected one in which to write {path.name}")
-    # Without a date and with stable names, so that equal figures give identical files.
+    # Files have no date and stable internal names, so that equal figures give identical files.
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     with rc_context({"svg.hashsalt": "pyg_sybio"}):
         write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=theme.DPI, metadata=undated))

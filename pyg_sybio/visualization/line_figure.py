@@ -61,7 +61,7 @@ def line_figure(
         reference: Names and published lines, drawn dashed with hollow markers. (default: none)
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If there is no value to draw, lengths differ, `x` does not increase, a deviation is

@@ -81,7 +81,7 @@ def name_points(
         figure: The figure.
         axes: The axes with the points.
         points: Names and coordinates `[2]` of the points.
-        others: Points `[n, 2]` without a name, which should not be covered either.
+        others: Points `[n, 2]` without a name, which names should not cover either.
     """
     figure.draw_without_rendering()
     frame = np.array(axes.get_window_extent().extents)[None]

@@ -34,7 +34,7 @@ def reliability_figure(
         - **confidence, accuracy, counts:** `[B]`
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If the lengths differ, all bins are empty, a count is negative or not finite, or the

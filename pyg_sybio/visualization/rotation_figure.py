@@ -33,7 +33,7 @@ def draw_rotations(motion: Motion, path: str | Path) -> Figure:
         path: File to write: .png, .svg or .pdf.
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If the motion contains positions.
@@ -66,7 +66,7 @@ def draw_rotation_forecast(
             frame)
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If the forecast contains positions, or a time is not within the future.

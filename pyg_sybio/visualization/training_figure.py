@@ -57,7 +57,7 @@ def draw_training(
         title: Title of the picture, to which the smoothing is added.
 
     Returns:
-        The figure as written.
+        The figure that was written.
 
     Raises:
         ValueError: If `smoothing` is out of range, or no run has a curve of training or validation.

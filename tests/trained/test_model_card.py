@@ -78,9 +78,9 @@ def test_the_card_says_that_there_is_no_report(tmp_path: Path) -> None:
             {"recognition": {**report()["recognition"], "classes": ["z"]}},
             "has the class 'z', which the model",
         ),
-        ({"motion": {"mpjpe_mm": {}}}, "the report is not one of 'sybio evaluate': KeyError"),
-        ({"motion": 3}, "the report is not one of 'sybio evaluate': AttributeError"),
-        ({"recognition": [1]}, "the report is not one of 'sybio evaluate'"),
+        ({"motion": {"mpjpe_mm": {}}}, "'sybio evaluate' did not write the report: KeyError"),
+        ({"motion": 3}, "'sybio evaluate' did not write the report: AttributeError"),
+        ({"recognition": [1]}, "'sybio evaluate' did not write the report"),
     ],
 )
 def test_a_report_for_another_model_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
