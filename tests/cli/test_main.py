@@ -12,7 +12,7 @@ from command_line import error_of
 from pyg_sybio.cli.main import main
 
 
-def test_python_dash_m_shows_the_help() -> None:
+def test_python_m_pyg_sybio_shows_the_help() -> None:
     done = subprocess.run([sys.executable, "-m", "pyg_sybio", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     for command in ("demo", "fit", "evaluate", "predict", "skeleton"):

@@ -8,7 +8,7 @@ from pyg_sybio.cli.main import main
 from pyg_sybio.skeleton import load_skeleton
 
 
-def test_list_show_and_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skeletons_are_listed_drawn_and_validated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["skeleton", "list"]) == 0
     rows = {line.split()[0]: line.split()[1:5] for line in capsys.readouterr().out.splitlines()}
     assert rows["ntu25"] == ["25", "24", "10", "xyz"]

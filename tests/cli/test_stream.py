@@ -102,7 +102,7 @@ def test_a_file_is_answered_frame_by_frame(
         assert f"{share} " in run.err.splitlines()[-1]
 
 
-def test_persons_of_a_file_are_tracks(
+def test_persons_of_a_file_become_tracks(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     motion = recording(12, num_persons=2)
@@ -120,7 +120,7 @@ def test_persons_of_a_file_are_tracks(
     assert [person["enough"] for person in run.results[5]["people"]] == [False, False]
 
 
-def test_lines_from_standard_input_equal_a_file(
+def test_results_of_lines_from_standard_input_equal_results_of_a_file(
     checkpoint: Path, tmp_path: Path, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     motion = recording()

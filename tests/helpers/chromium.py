@@ -55,7 +55,7 @@ class Page:
         self.call("Page.navigate", url=address)
         end = time.monotonic() + 30
         while True:
-            with contextlib.suppress(RuntimeError):  # no page between two pages
+            with contextlib.suppress(RuntimeError):  # no page is open yet
                 if self.ask("!window.left && document.readyState === 'complete'"):
                     return
             assert time.monotonic() < end, f"no page at {address}"

@@ -5,7 +5,7 @@ import torch
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
-# One skeleton of each kind of coordinates.
+# One skeleton per type of coordinates.
 NAMES = {"xyz": "ntu25", "xy": "jhmdb15", "xy+score": "openpose18", "expmap": "h36m32"}
 
 

@@ -59,7 +59,8 @@ def test_a_huge_message_closes_only_its_connection(
 
 
 def test_small_messages_are_not_delayed() -> None:
-    """Otherwise TCP keeps a result until the client has acknowledged the previous one: up to 40 ms."""
+    """Without TCP_NODELAY, a result waits up to 40 ms until the client has acknowledged the previous
+    result."""
 
     async def no_delay() -> int:
         accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -108,7 +108,7 @@ def test_outputs_that_were_not_exported_are_none() -> None:
 
 
 @pytest.mark.parametrize("num_threads", [1, 2])
-def test_threads_do_not_change_the_results(num_threads: int) -> None:
+def test_the_number_of_threads_does_not_change_the_results(num_threads: int) -> None:
     model, content, _ = onnx_file("joints alone")
     x = torch.randn(4, 30, 15, 2)
     with torch.no_grad():

@@ -284,7 +284,7 @@ def test_labels_of_a_folder_come_from_files_names_or_a_table(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".json"])
-def test_the_written_prediction_is_a_motion(suffix: str, tmp_path: Path) -> None:
+def test_the_written_prediction_is_a_motion_file(suffix: str, tmp_path: Path) -> None:
     write_motion(_walk(30, ids={"subject": "1"}), tmp_path / "a.npz")
     prediction = _trained(preprocess=CENTER).predict(tmp_path / "a.npz")
     prediction.write(tmp_path / f"out{suffix}")
@@ -294,7 +294,7 @@ def test_the_written_prediction_is_a_motion(suffix: str, tmp_path: Path) -> None
     assert not torch.equal(written.poses, prediction.future)  # no longer centred on the spine
 
 
-def test_a_model_with_one_task_predicts(tmp_path: Path) -> None:
+def test_a_model_with_one_task_can_predict(tmp_path: Path) -> None:
     only = _trained(variant={"prediction": False}).predict(_walk(30))
     only.write(tmp_path / "out.npz")
     assert only.label == only.ranked()[0][0]

@@ -29,7 +29,7 @@ def test_draw_skeleton_writes_a_picture(name: str, tmp_path: Path) -> None:
     draw_skeleton(load_skeleton(name), tmp_path / "a.png")
     picture = pixels(tmp_path / "a.png")
     assert min(picture.shape[:2]) > 800
-    assert 0.01 < (picture.min(axis=-1) < 0.9).mean() < 0.5  # neither empty nor full
+    assert 0.01 < (picture.min(axis=-1) < 0.9).mean() < 0.5  # the picture is neither empty nor full
 
 
 def test_draw_skeleton_shows_a_change_of_parts(tmp_path: Path) -> None:

@@ -84,13 +84,13 @@ def test_the_file_is_valid_and_has_the_size_of_the_figure(kind: str, tmp_path: P
     path = tmp_path / "picture.png"
     path.write_text("old")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # such as warnings about missing glyphs or too little space
+        warnings.simplefilter("error")  # for example, about missing glyphs or too little space
         figure = PICTURES[kind](path)
     picture = imread(path)
     assert list(tmp_path.iterdir()) == [path]
     assert picture.shape[1] == 900
     np.testing.assert_allclose(picture.shape[1::-1], figure.get_size_inches() * 150, atol=1)
-    assert 0.001 < (picture[..., :3].min(axis=-1) < 0.9).mean() < 0.5  # neither empty nor full
+    assert 0.001 < (picture[..., :3].min(axis=-1) < 0.9).mean() < 0.5  # the picture is neither empty nor full
     assert figure.get_suptitle() in ("Errors", "Networks", "Speed", "Confusion", "Calibration")
 
 
@@ -168,7 +168,7 @@ def test_invalid_values_are_refused_and_no_file_is_written(draw: Draw, message: 
     assert not list(tmp_path.iterdir())
 
 
-def test_names_are_not_formulas(tmp_path: Path) -> None:
+def test_names_are_not_parsed_as_formulas(tmp_path: Path) -> None:
     odd = r"cost $x_1$ in $"
     figures = [
         line_figure({odd: Series([1], [2])}, tmp_path / "a.png", x_label=odd, y_label=odd, title=odd),
@@ -311,7 +311,7 @@ def test_bars_show_values_labels_and_spread(tmp_path: Path) -> None:
     assert (joint.get_x(), joint.get_width()) == (0, pytest.approx(87.312))
     assert bone.get_width() == pytest.approx(86)
     assert joint.get_y() < bone.get_y()
-    assert axes.yaxis_inverted()  # the first is at the top
+    assert axes.yaxis_inverted()  # the first bar is at the top
     assert [label.get_text() for label in axes.get_yticklabels()] == ["joint", "bone", "none"]
     assert texts_of(axes) == ["87.3 ± 0.4", "86.0", "no value"]
     assert axes.texts[0].xy == pytest.approx((87.312 + 0.42, 0))
