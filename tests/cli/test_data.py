@@ -130,7 +130,7 @@ def test_info_reports_bad_files_and_then_fails(folder: Path, capsys: pytest.Capt
     assert list(failures) == [str(folder / "bad.bvh")]
 
 
-def test_info_errors_name_the_cause(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_info_name_the_cause(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no folder" in error_of(capsys, "data", "info", str(folder / "absent"))
     assert "unknown skeleton 'ntu99'" in error_of(capsys, "data", "info", str(folder), "--skeleton", "ntu99")
     (folder / "clips.csv").write_text("file,label\na.npz,x\n")
@@ -203,7 +203,7 @@ def test_show_draws_rotations_as_angles_or_as_a_body(
     assert "(where the head points)" in capsys.readouterr().out
 
 
-def test_show_errors_name_the_cause_and_no_file_is_written(
+def test_errors_of_show_name_the_cause_and_no_file_is_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show = ["data", "show", str(folder / "a.npz")]
@@ -266,7 +266,7 @@ def test_skeleton_from_a_rig_may_include_end_sites(
     assert f"skeleton: {written.name}" in capsys.readouterr().out
 
 
-def test_skeleton_from_errors_name_the_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_skeleton_from_name_the_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.npz").write_text("")
     (tmp_path / "a.bvh").write_text("HIERARCHY")
     for name, message in (

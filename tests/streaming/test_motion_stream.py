@@ -24,7 +24,7 @@ ALIGN = {"class_path": "pyg_sybio.data.transforms.AlignView"}
 FILL = {"class_path": "pyg_sybio.data.transforms.FillMissing"}
 
 
-# Streaming equals offline ---------------------------------------------------------------------------------
+# Streaming equals offline prediction -----------------------------------------------------------------------
 
 
 def test_results_of_a_full_window_equal_the_model() -> None:

@@ -45,7 +45,7 @@ def step(model: SybioGNN, x: Tensor) -> None:
     optimizer.step()
 
 
-def test_a_frozen_backbone_keeps_its_outputs_for_the_known_classes_in_any_order() -> None:
+def test_known_classes_keep_their_logits_and_graphs_if_the_backbone_is_frozen() -> None:
     old = trained()
     new = fine_tuned(old, class_names=("wave", "jump", "hop"), freeze=["backbone"])
     assert not new.new
