@@ -1,26 +1,49 @@
 """Atomic writing of files, and strict JSON."""
 
+import contextlib
+import glob
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+_ABANDONED_SECONDS = 3600.0
+"""Temporary files that have not changed for this time are left over from processes that were killed."""
+
 
 def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file atomically: `write` fills a temporary file, which is then renamed to `path`."""
+    """Write a file atomically: `write` fills a temporary file, which is then renamed to `path`.
+
+    Raises:
+        OSError: If the file cannot be written, for example because the disk is full. The error names the
+            file, whose previous version is kept.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The temporary file is hidden, and its name contains the process, so that processes never share it.
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
         with part.open("wb") as file:
             write(file)
         part.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(part)):
+            raise  # it is about another file, which it names
+        raise OSError(error.errno, f"cannot be written: {os.strerror(error.errno)}", str(path)) from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):  # another process may remove it as well
+            if part.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                part.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -29,6 +29,8 @@ def describe(error: Exception) -> str:
             if package in packages:
                 return f'this command needs {package}: pip install "pyg_sybio[{extra}]"'
     message = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     if isinstance(error, (ValueError, OSError)):
         return message
     # For an unexpected error, also show its type and how to get the traceback.

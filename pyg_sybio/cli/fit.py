@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.cli import options
-from pyg_sybio.cli.errors import UsageError
+from pyg_sybio.cli.errors import UsageError, note
 
 
 def add_command(commands: options.Commands) -> None:
@@ -26,12 +26,15 @@ def add_command(commands: options.Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train a model from a recipe."""
-    from pyg_sybio.training.recipes import RecipeError, fit
+    from pyg_sybio.training.recipes import RecipeError, RunFinishedError, fit
 
     try:
         cli = fit(args.recipe, args.overrides)
     except RecipeError as error:
         raise UsageError(str(error)) from error
+    except RunFinishedError as finished:
+        note(str(finished))
+        return
     if cli.trainer.is_global_zero:
         print("\n".join(_outcome(cli)))
 

@@ -1,8 +1,9 @@
 r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data |
 benchmark | reproduce | plot | export | stream | serve``.
 
-Exit codes: 0 success, 1 error, 2 wrong usage, 130 interrupted. An error is one line on stderr; only
-``--debug`` shows its traceback. Commands import torch, Lightning and matplotlib only when they run, so that
+Exit codes: 0 success, 1 error, 2 wrong usage, and 128 plus the number of the signal that ended the command
+(130 after Ctrl+C, 143 after SIGTERM). An error is one line on stderr; only ``--debug`` shows its traceback.
+Commands import torch, Lightning and matplotlib only when they run, so that
 ``sybio --help`` is fast.
 """
 
@@ -31,6 +32,8 @@ from pyg_sybio.cli import (
     stream,
 )
 from pyg_sybio.cli.errors import UsageError, describe, note
+from pyg_sybio.cli.interruptions import exit_code, raise_on_signals
+from pyg_sybio.cli.terminal import safe_output
 
 _COMMANDS = (demo, fit, evaluate, predict, skeleton, data, benchmark, reproduce, plot, export, stream, serve)
 _TAKE_OVERRIDES = ("fit", "reproduce")
@@ -49,6 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code. Wrong usage that :mod:`argparse` detects raises :class:`SystemExit`.
     """
+    with safe_output(), raise_on_signals():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args, rest = _parser().parse_known_args(_renamed(sys.argv[1:] if argv is None else argv))
     if args.command in _TAKE_OVERRIDES:
         args.overrides = rest
@@ -58,13 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_libraries()
     try:
         args.run(args)
+        sys.stdout.flush()  # a full disk is an error of the command
     except BrokenPipeError:
         # The reader of the output, such as 'head', has closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("sybio: interrupted", file=sys.stderr)
-        return 130
+        return exit_code(interrupt)
     except Exception as error:
         if args.debug:
             traceback.print_exc()

@@ -103,7 +103,8 @@ def flag(parser: Any, name: str, help: str) -> None:
 def add_model(
     parser: argparse.ArgumentParser,
     name: str = "model",
-    help: str = ".ckpt file written by 'sybio fit', or a folder or .onnx file written by 'sybio export'",
+    help: str = ".ckpt file written by 'sybio fit', folder or .onnx file written by 'sybio export', or "
+    "hf://OWNER/NAME on the Hugging Face hub",
     *,
     clips: bool = False,
     **options: Any,

@@ -372,8 +372,8 @@ class SybioGNN(nn.Module):
         """Load a model saved by :meth:`save_pretrained`, in evaluation mode.
 
         Args:
-            folder: The folder, or, if it does not exist and ``huggingface_hub`` is installed, the name
-                ``owner/name`` of a model on the hub (:func:`~pyg_sybio.trained.hub.pull`).
+            folder: The folder, or the name of a model on the hub
+                (:func:`~pyg_sybio.trained.hub.repository_of`).
 
         Raises:
             FileNotFoundError: If the folder lacks one of the two files, or the hub has no such model.
@@ -381,9 +381,8 @@ class SybioGNN(nn.Module):
         """
         from pyg_sybio.trained import hub  # imported here, because it is at a higher level
 
-        folder = Path(folder)
-        if not folder.exists() and hub.is_hub_name(folder.as_posix()) and hub.is_installed():
-            folder = hub.pull(folder.as_posix())
+        repository = hub.repository_of(folder)
+        folder = Path(folder) if repository is None else hub.pull(repository)
         config, weights = pretrained.read(folder)
         model = cls.from_config(config)
         model.load_weights(weights, where=str(folder / pretrained.WEIGHTS_FILE))

@@ -20,6 +20,21 @@ def is_hub_name(name: str) -> bool:
     return len(name) <= 96 and _NAME.fullmatch(name) is not None and not name.endswith(_NOT_A_NAME)
 
 
+def repository_of(model: str | Path) -> str | None:
+    """The repository ``owner/name`` that is meant by the name of a model, or None if it is a local path.
+
+    ``hf://owner/name`` always means a repository. ``owner/name`` means one if it is a string, there is no
+    local folder ``owner``, and ``huggingface_hub`` is installed. A :class:`~pathlib.Path` without ``hf://``
+    is local, so that commands do not search the hub for a mistyped path.
+    """
+    path = Path(model)
+    if match := re.fullmatch(r"hf:/{1,2}(.+)", path.as_posix()):
+        return match[1]
+    if isinstance(model, str) and is_hub_name(model) and not path.exists() and not path.parent.exists():
+        return model if is_installed() else None
+    return None
+
+
 def is_installed() -> bool:
     """Whether ``huggingface_hub`` is installed (``pip install "pyg_sybio[hub]"``)."""
     return find_spec("huggingface_hub") is not None

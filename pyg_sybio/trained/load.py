@@ -28,8 +28,8 @@ def load_trained(path: str | Path, *, root: str | Path | None = None) -> Trained
 
     Args:
         path: A checkpoint that ``sybio fit`` wrote, a folder or an ``.onnx`` file that ``sybio export``
-            wrote, or the name of such a folder on the Hugging Face hub, ``owner/name`` (only if there is no
-            local folder ``owner``).
+            wrote, or the name of such a folder on the Hugging Face hub
+            (:func:`~pyg_sybio.trained.hub.repository_of`).
         root: The folder of the training recordings, only for checkpoints of earlier versions, which lack the
             mean and standard deviation of exponential maps.
 
@@ -38,14 +38,20 @@ def load_trained(path: str | Path, *, root: str | Path | None = None) -> Trained
         ValueError: If the file is not a trained model, is damaged, or has contents that are not allowed in
             model files.
     """
-    path = Path(path)
+    repository = hub.repository_of(path)
+    path = Path(path) if repository is None else hub.pull(repository)
     try:
         if path.is_file():
             is_onnx = path.suffix.lower() == ".onnx"
             return _from_onnx(path) if is_onnx else _from_checkpoint(path, root)
-        return _from_folder(path if path.is_dir() else _on_the_hub(path))
+        if path.is_dir():
+            return _from_folder(path)
     except ValueError as error:
         raise error if str(path) in str(error) else ValueError(f"{path}: {error}") from error
+    raise FileNotFoundError(
+        f"no model at {path}: expected a .ckpt file that 'sybio fit' wrote, a folder or an .onnx file that "
+        "'sybio export' wrote, or hf://owner/name for a folder on the Hugging Face hub"
+    )
 
 
 def _from_checkpoint(path: Path, root: str | Path | None) -> Trained:
@@ -97,15 +103,3 @@ def _trained(config: Any, weights: Mapping[str, Tensor], document: Any, digest: 
     model = SybioGNN.from_config(config)
     model.load_weights(weights, where=str(file))
     return Trained.from_document(model, document)
-
-
-def _on_the_hub(path: Path) -> Path:
-    """The local folder of a model on the hub."""
-    name = path.as_posix()
-    # If the part before the slash is a folder, it is more likely a wrong path than a name on the hub.
-    if hub.is_hub_name(name) and not path.parent.exists() and hub.is_installed():
-        return hub.pull(name)
-    raise FileNotFoundError(
-        f"no model at {path}: expected a .ckpt file that 'sybio fit' wrote, or a folder or an .onnx file "
-        "that 'sybio export' wrote"
-    )

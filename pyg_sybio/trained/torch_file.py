@@ -7,11 +7,12 @@ the file.
 
 import math
 import mmap
+import os
 import struct
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -24,6 +25,10 @@ _DICT, _TENSOR = "collections.OrderedDict", "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"
 _MAX_PICKLE = 4 * 2**20  # bytes, without the tensors
 _MAX_DIMENSIONS = 8
+_DAMAGE = (
+    *(zipfile.BadZipFile, KeyError, StopIteration, RuntimeError, NotImplementedError, EOFError, struct.error),
+    OSError,  # zipfile seeks to places that a damaged file names
+)
 
 
 def read_torch_file(path: Path) -> Any:
@@ -32,33 +37,42 @@ def read_torch_file(path: Path) -> Any:
     Raises:
         ValueError: If torch.save did not write the file, or if it is damaged or contains objects other than
             tensors and plain values.
+        OSError: If the file cannot be opened.
     """
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            entries = {entry.filename: entry for entry in archive.infolist()}
-            folder = next(iter(entries)).partition("/")[0]
-            sizes = [entry.file_size for entry in archive.infolist()]
-            # A zip file may announce more data than it contains, or contain the same data under several
-            # names.
-            if (
-                len(entries) < len(sizes)
-                or sum(sizes) > path.stat().st_size
-                or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values())
-                or entries[f"{folder}/data.pkl"].file_size > _MAX_PICKLE
-            ):
-                raise ValueError("its archive differs from the archives that torch writes")
-            if damaged := archive.testzip():
-                raise ValueError(f"{damaged!r:.80} is damaged")
-            if archive.read(f"{folder}/byteorder") != sys.byteorder.encode():
-                raise ValueError(f"its numbers are not {sys.byteorder}-endian")
-            pickled = archive.read(f"{folder}/data.pkl")
-            # Tensors need writable memory; changes are private to this process.
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    except (zipfile.BadZipFile, KeyError, StopIteration, RuntimeError, NotImplementedError, OSError) as error:
-        raise ValueError(f"{path}: not a file that torch.save wrote: {error!s:.200}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    with path.open("rb") as file:
+        try:
+            pickled, content, entries, folder = _archive_of(file)
+        except (*_DAMAGE, ValueError) as error:
+            reason = (
+                str(error) if isinstance(error, ValueError) else f"not a file that torch.save wrote: {error}"
+            )
+            raise ValueError(f"{path}: {reason:.300}; copy it again, or use an earlier checkpoint") from None
     return _TensorUnpickler(pickled, str(path), content, entries, folder).load()
+
+
+def _archive_of(file: BinaryIO) -> tuple[bytes, mmap.mmap, dict[str, zipfile.ZipInfo], str]:
+    """The pickled values, the content, and the entries of an archive that torch wrote, and their folder."""
+    with zipfile.ZipFile(file) as archive:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        folder = next(iter(entries)).partition("/")[0]
+        sizes = [entry.file_size for entry in archive.infolist()]
+        # A zip file may announce more data than it contains, or contain the same data under several
+        # names.
+        if (
+            len(entries) < len(sizes)
+            or sum(sizes) > os.fstat(file.fileno()).st_size
+            or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values())
+            or entries[f"{folder}/data.pkl"].file_size > _MAX_PICKLE
+        ):
+            raise ValueError("its archive differs from the archives that torch writes")
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged!r:.80} is damaged")
+        if archive.read(f"{folder}/byteorder") != sys.byteorder.encode():
+            raise ValueError(f"its numbers are not {sys.byteorder}-endian")
+        pickled = archive.read(f"{folder}/data.pkl")
+        # Tensors need writable memory; changes are private to this process.
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return pickled, content, entries, folder
 
 
 class _TensorUnpickler(PlainUnpickler):

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import WeightedRandomSampler
 from torch_geometric.data import Dataset
-from torch_geometric.loader import DataLoader
 
 from pyg_sybio.data.datasets.expmap import ExpmapDataset
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
@@ -22,6 +21,7 @@ from pyg_sybio.trained.evaluation import numbered_clip
 from pyg_sybio.trained.preparation import Preparation
 from pyg_sybio.trained.views import Views
 from pyg_sybio.training.named_class import recipe_dataset, recipe_transform
+from pyg_sybio.training.resumable_loader import ResumableLoader
 
 # Number of clips from which the size of the body is estimated.
 _SIZED_CLIPS = 200
@@ -157,7 +157,7 @@ class ClipDataModule(L.LightningDataModule):
             padding=clips.sampling.padding if isinstance(clips, MotionDataset) else None,
         )
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> ResumableLoader:
         """Training clips, shuffled or drawn by weight, optionally with shuffled futures."""
         clips = self.clips("train")
         dataset = ShuffledFutures(clips, self.shuffled_futures) if self.shuffled_futures else clips
@@ -166,17 +166,17 @@ class ClipDataModule(L.LightningDataModule):
         weights = torch.as_tensor(clips.sample_weights, dtype=torch.double)
         return self._loader(dataset, sampler=WeightedRandomSampler(weights.tolist(), len(clips)))
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> ResumableLoader:
         """Validation clips in their order."""
         return self._loader(self.clips("val"))
 
-    def test_dataloader(self) -> DataLoader:
+    def test_dataloader(self) -> ResumableLoader:
         """Test clips in their order."""
         return self._loader(self.clips("test"))
 
-    def _loader(self, dataset: Dataset, **order: Any) -> DataLoader:
+    def _loader(self, dataset: Dataset, **order: Any) -> ResumableLoader:
         workers = {"num_workers": self.num_workers, "persistent_workers": self.num_workers > 0}
-        return DataLoader(dataset, batch_size=self.batch_size, **workers, **order)
+        return ResumableLoader(dataset, batch_size=self.batch_size, **workers, **order)
 
 
 def _body_size(clips: Dataset) -> float:

@@ -1,15 +1,23 @@
 r"""A checkpoint from which an interrupted training continues."""
 
+import signal
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities import rank_zero_only
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
+
+# What several processes agree on: nothing, to save, to stop after the number of a signal, or the deadline.
+_SAVE, _DEADLINE = 1, 1000
 
 Say = Callable[[str], None]
 
@@ -25,15 +33,15 @@ class KeepCheckpoint(Checkpoint):
     runs a :class:`~lightning.pytorch.callbacks.Checkpoint` after all other callbacks, averaged weights are
     those of the current step.
 
+    After SIGINT (Ctrl+C) or SIGTERM, the current step is completed and a checkpoint is saved before the
+    signal takes effect; a second signal takes effect immediately.
+
     Args:
         path: The file. (default: ``last.ckpt`` in the folder ``checkpoints`` of the run's logs)
         every_seconds: Interval between checkpoints within an epoch.
         deadline: Time (:func:`time.monotonic`) at which to save and raise :class:`OutOfTimeError`.
             (default: none)
         say: Receives a message about the progress at every checkpoint. (default: none)
-
-    Note:
-        After an interruption within an epoch, the remaining steps of the epoch draw from all clips again.
     """
 
     def __init__(
@@ -51,6 +59,11 @@ class KeepCheckpoint(Checkpoint):
         self._seconds = 0.0  # training time of earlier processes
         self._started: float | None = None
         self._saved = time.monotonic()
+        self._signal = 0  # the number of a signal that was received
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._handlers = {
+            number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN
+        }
 
     @property
     def seconds(self) -> float:
@@ -66,43 +79,83 @@ class KeepCheckpoint(Checkpoint):
         self._seconds = state_dict["seconds"]
         torch.set_rng_state(state_dict["random"])
 
+    def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Hold signals back until a batch is complete; the trainer restores their handlers at its end."""
+        self._handle_signals(dict.fromkeys(self._handlers, self._note))
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         if self.path is None:
             self.path = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints" / "last.ckpt"
         self._started = self._saved = time.monotonic()
+        self.on_sanity_check_start(trainer, pl_module)
         if trainer.global_step:
             self.say(f"  continues after step {trainer.global_step}")
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save if the interval or the deadline has passed."""
-        now = time.monotonic()
-        if now - self._saved >= self.every_seconds or self._is_late(now):
-            self._save(trainer)
+        """Save if the interval or the deadline has passed, or after a signal."""
+        if not trainer.is_last_batch:  # the end of the epoch follows
+            self._save(trainer, always=False)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save."""
-        self._save(trainer)
+        self._save(trainer, always=True)
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Stop after a signal; several processes, whose numbers of batches may differ, first complete it."""
+        if self._signal and trainer.world_size == 1:
+            if not trainer.sanity_checking:
+                self._write(trainer)
+            self._stop(self._signal)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop the clock."""
+        """Stop the clock; a signal that arrived since the last step takes effect."""
         self._seconds, self._started = self.seconds, None
+        if self._signal:
+            self._stop(self._signal)
 
-    def _save(self, trainer: L.Trainer) -> None:
-        assert self.path is not None, "training has begun"
-        part = self.path.with_name(f".{self.path.name}.part")
-        trainer.save_checkpoint(part, weights_only=False)
-        if trainer.is_global_zero:
-            part.replace(self.path)
-        self._saved = time.monotonic()
+    def _save(self, trainer: L.Trainer, *, always: bool) -> None:
+        """Save a checkpoint if it is time, and stop if all processes shall."""
+        now = time.monotonic()
+        late = self.deadline is not None and now >= self.deadline
+        due = always or now - self._saved >= self.every_seconds
+        reason = _DEADLINE if late else self._signal or _SAVE * due
+        if trainer.world_size > 1:
+            each = torch.tensor(reason, device=trainer.strategy.root_device)
+            reason = int(trainer.strategy.reduce(each, reduce_op="max"))
+        if not reason:
+            return
+        self._write(trainer)
         total, step = int(trainer.estimated_stepping_batches), trainer.global_step
         left = self.seconds / max(1, step) * (total - step)
         self.say(f"  step {step} of {total}, {duration(self.seconds)}, about {duration(left)} left")
-        if self._is_late(self._saved) and step < total:
+        if step < total and reason == _DEADLINE:
             raise OutOfTimeError
+        if reason not in (_SAVE, _DEADLINE):
+            self._stop(reason)
 
-    def _is_late(self, now: float) -> bool:
-        return self.deadline is not None and now >= self.deadline
+    def _write(self, trainer: L.Trainer) -> None:
+        assert self.path is not None, "training has begun"
+        trainer.save_checkpoint(self.path, weights_only=False)
+        self._saved = time.monotonic()
+        if self._signal:
+            where = f"interrupted after step {trainer.global_step}; checkpoint to continue from: {self.path}"
+            rank_zero_only(print)(where, file=sys.stderr)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        self._handle_signals(self._handlers)
+
+    def _stop(self, number: int) -> None:
+        """Let a signal take effect."""
+        self._handle_signals(self._handlers)
+        signal.raise_signal(number)
+
+    @staticmethod
+    def _handle_signals(handlers: Mapping[signal.Signals, Any]) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 def duration(seconds: float) -> str:

@@ -31,6 +31,7 @@ from pyg_sybio.trained.metrics import ErrorByHorizon
 from pyg_sybio.trained.trained import Trained
 from pyg_sybio.training.actional_monitor import ActionalGraphMonitor
 from pyg_sybio.training.decay import parameter_groups
+from pyg_sybio.training.resumable_loader import ResumableLoader
 from pyg_sybio.training.schedule import WarmupCosine
 
 
@@ -155,6 +156,7 @@ class SybioModule(L.LightningModule):
         # Classes that occurred in training: recognition is only evaluated on these.
         self.register_buffer("seen_classes", torch.zeros(len(class_names), dtype=torch.bool))
         self._val_errors: dict[str, ErrorByHorizon] = {}
+        self._loader_state: dict[str, Any] = {}  # of the checkpoint that is resumed
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """The ``loss`` of one batch, and its ``actional`` graphs by network."""
@@ -236,6 +238,14 @@ class SybioModule(L.LightningModule):
             where="training cannot resume from this checkpoint",
             skeleton=self.model.skeleton,
         )
+        states = checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", [])
+        self._loader_state = states[0] if states else {}
+
+    def on_train_start(self) -> None:
+        """Continue within the epoch of the checkpoint: Lightning does not, once it has counted the steps."""
+        loader, batches = self.trainer.train_dataloader, self._loader_state.get("batches", 0)
+        if isinstance(loader, ResumableLoader) and 0 < batches < self.trainer.num_training_batches:
+            loader.load_state_dict(self._loader_state)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Complete the checkpoint: add the model's arguments, and the document of the trained model.

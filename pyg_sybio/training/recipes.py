@@ -18,11 +18,14 @@ import yaml
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.accelerators import Accelerator
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
+from pyg_sybio.trained.torch_file import read_torch_file
+from pyg_sybio.training.checkpoint_files import CheckpointFiles
 from pyg_sybio.training.data_module import ClipDataModule
 from pyg_sybio.training.keep_checkpoint import KeepCheckpoint
+from pyg_sybio.training.loggers import new_loggers
 from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.precision import resolve_precision
 
@@ -34,6 +37,10 @@ RENAMED_SETTINGS = {"data.looks": "data.views"}
 
 class RecipeError(ValueError):
     """A recipe or an override is invalid."""
+
+
+class RunFinishedError(ValueError):
+    """The run of a checkpoint is finished."""
 
 
 # The values that Lightning's trainer accepts, and "auto".
@@ -51,13 +58,17 @@ class RecipeTrainer(L.Trainer):
         *,
         accelerator: str | Accelerator = "auto",
         precision: Precision | None = None,
+        plugins: Any = None,
         **kwargs: Any,
     ) -> None:
         kind = accelerator if isinstance(accelerator, str) else accelerator.name()
         resolved, reason = resolve_precision(precision, kind)
         if reason:
             rank_zero_only(print)(f"precision: {resolved} ({reason})", file=sys.stderr)
-        super().__init__(accelerator=accelerator, precision=resolved, **kwargs)
+        given = plugins if isinstance(plugins, list) else [plugins] if plugins else []
+        if not any(isinstance(plugin, CheckpointIO) for plugin in given):
+            given = [*given, CheckpointFiles()]
+        super().__init__(accelerator=accelerator, precision=resolved, plugins=given, **kwargs)
 
 
 class RecipeCLI(LightningCLI):
@@ -97,11 +108,9 @@ class RecipeCLI(LightningCLI):
             raise RecipeError(_one_line(str(error), parser)) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """Create a trainer that logs to TensorBoard and CSV files, unless the recipe defines loggers."""
+        """Create a trainer, without a logger unless the recipe defines one (:func:`train`)."""
         if self.config_init["trainer"]["logger"] is None:
-            root = self.config_init["trainer"]["default_root_dir"] or "runs"
-            tensorboard = TensorBoardLogger(root, name="")
-            kwargs["logger"] = [tensorboard, CSVLogger(root, name="", version=tensorboard.version)]
+            kwargs["logger"] = False
         return super().instantiate_trainer(**kwargs)
 
 
@@ -188,30 +197,40 @@ def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
     In addition to the checkpoints of the recipe, ``last.ckpt`` is written after every epoch, every two
     minutes and at the end. (Lightning's ``save_last`` is the last of the best checkpoints.) See
     :func:`prepare` for the arguments and errors.
+
+    Raises:
+        RunFinishedError: If the run of the checkpoint has reached its last epoch or step.
     """
     cli = prepare(recipe, overrides)
     if cli.trainer.checkpoint_callback is not None:
         cli.trainer.callbacks.append(KeepCheckpoint())
-    train(cli, _resume_path(cli.config.ckpt_path, cli.trainer.default_root_dir))
+    checkpoint = _resume_path(cli.config.ckpt_path, cli.trainer.default_root_dir)
+    if checkpoint is not None:
+        _check_unfinished(checkpoint, cli.trainer)
+    train(cli, checkpoint)
     return cli
 
 
 def train(cli: RecipeCLI, checkpoint: str | None = None) -> None:
     """Run the training that :func:`prepare` returns.
 
+    It logs to TensorBoard and CSV files in a new folder, unless the recipe defines loggers.
+
     Args:
         cli: Trainer, module and data.
         checkpoint: File of a checkpoint to resume from. (default: none)
 
     Raises:
-        KeyboardInterrupt: On Ctrl+C.
+        KeyboardInterrupt: On Ctrl+C, or what another signal raises.
     """
+    if cli.config.trainer.logger is None:
+        cli.trainer.loggers = new_loggers(cli.config.trainer.default_root_dir or "runs")
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as end:
         # Lightning ends the process on Ctrl+C, which we leave to the caller.
         if isinstance(end.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from end
+            raise end.__context__ from None
         raise
 
 
@@ -278,6 +297,19 @@ def _resume_path(ckpt_path: str | None, root: str) -> str | None:
     if not Path(ckpt_path).is_file():
         raise FileNotFoundError(f"--ckpt_path: no checkpoint at {ckpt_path}")
     return ckpt_path
+
+
+def _check_unfinished(checkpoint: str, trainer: L.Trainer) -> None:
+    content = read_torch_file(Path(checkpoint))
+    progress = content["loops"]["fit_loop"]["epoch_progress"]["current"]
+    reached = {"max_epochs": progress["processed"], "max_steps": content["global_step"]}
+    for name, count in reached.items():
+        most = getattr(trainer, name)
+        if most is not None and 0 <= most <= count:  # -1 is without a limit
+            raise RunFinishedError(
+                f"the run of {checkpoint} is finished: it has trained {count} of {most} "
+                f"{name.removeprefix('max_')}; to train longer, add --trainer.{name} {2 * count}, for example"
+            )
 
 
 def _one_line(message: str, parser: LightningArgumentParser) -> str:

@@ -124,8 +124,8 @@ def write_html(scene: Scene, path: str | Path, *, up: str | None = None, progres
     """
     view = scene.view(up)
     player = files("pyg_sybio.visualization").joinpath("player.html").read_text(encoding="utf-8")
-    # "</script>" in the data would end the script.
-    data = json.dumps(_player_data(scene, view), separators=(",", ":")).replace("</", "<\\/")
+    # "<" in a string of the data could end the script ("</script>"), or hide its end ("<!--<script>").
+    data = json.dumps(_player_data(scene, view), separators=(",", ":")).replace("<", "\\u003c")
     page = player.replace('"MOTION"', data)
     write_whole(path, lambda file: file.write(page.encode()))
     return view

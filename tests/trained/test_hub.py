@@ -11,6 +11,7 @@ import torch
 from exported_models import small_model
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from pyg_sybio.cli.main import main
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained import hub
 from pyg_sybio.trained.load import load_trained
@@ -93,12 +94,32 @@ def test_a_model_that_the_hub_does_not_have_is_an_error(server: Hub) -> None:
             read("anna/walks")
 
 
-def test_a_wrong_path_is_not_searched_on_the_hub(server: Hub, tmp_path: Path) -> None:
+def test_a_wrong_path_is_not_searched_on_the_hub(
+    server: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "runs").mkdir()
     for wrong in ("runs/last", "other/last.ckpt", "model.onnx", "a/b/c", str(tmp_path / "none")):
         with pytest.raises(FileNotFoundError, match=f"no model at {wrong}: expected a .ckpt file"):
             load_trained(wrong)
+    for command in (["evaluate", "rnus/last"], ["predict", "rnus/last", "x.npz"]):
+        assert main(command) == 1
+        assert "no model at rnus/last: expected" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError, match="no pretrained model here"):
+        SybioGNN.from_pretrained(Path("rnus/last"))
     assert server.said == []
+
+
+def test_an_address_is_always_searched_on_the_hub(
+    server: Hub, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.push_to_hub(folder, "anna/walks")
+    Path("anna").mkdir()
+    for model in ("hf://anna/walks", Path("hf://anna/walks")):
+        assert isinstance(SybioGNN.from_pretrained(model), SybioGNN)
+    assert main(["evaluate", "hf://anna/runs"]) == 1
+    assert "'anna/runs' is not a local folder, and cannot be downloaded" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="expected the name of a repository"):
+        load_trained("hf://anna")
 
 
 def test_without_huggingface_hub_names_are_not_searched(

@@ -168,13 +168,13 @@ def test_a_page_holds_every_frame(scale: float, tmp_path: Path) -> None:
 
 
 def test_a_page_loads_no_resources_and_does_not_execute_data(tmp_path: Path) -> None:
-    evil = "</script><script>alert(1)</script>"
+    evil = "</script><script>alert(1)</script><!--<script>"
     motion = stick_motion(label=evil, ids={"<b>": "&amp;"}, source=f"a{evil}")
     write_html(scene_of(motion), tmp_path / "a.html")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert not re.search(r"https?:|//[a-z]+\.|\bsrc\b|\bhref\b|\burl\(|@import|\bfetch\b", page)
-    assert page.count("<script>") - page.count(r"<script>alert(1)<\/script>") == 1
-    assert page.count("</script>") == 1
+    assert page.count("<script>") == page.count("</script>") == 1
+    assert "<!--" not in page
     assert f"class {evil}" in data_of(tmp_path / "a.html")["facts"]
 
 

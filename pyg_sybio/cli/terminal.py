@@ -1,0 +1,55 @@
+"""Output on a terminal: text from files cannot control it."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, TextIO
+
+# Control characters except tabs and line ends, marks that reorder text, and bytes of undecodable file names.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MOVES = re.compile(r"[\n\r]*(\x1b\[A)*")  # of progress bars, between their lines
+
+
+def printable(text: str) -> str:
+    r"""Escape characters that would control a terminal, as in JSON: ``\u001b`` for the character ESC."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class SafeOutput:
+    """A text stream that writes :func:`printable` text to another stream.
+
+    Args:
+        stream: The other stream, whose attributes this stream has.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text; a progress bar may start its line again, and move between lines."""
+        start = len(text) if _MOVES.fullmatch(text) else int(text.startswith("\r"))
+        self.stream.write(text[:start] + printable(text[start:]))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    @property
+    def rich_proxied_file(self) -> TextIO:
+        """The stream on which the package ``rich`` draws, which Lightning uses if it is installed."""
+        return self.stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def safe_output() -> Iterator[None]:
+    """A context in which all output of the process passes through :class:`SafeOutput`."""
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(SafeOutput(sys.stdout)))
+        stack.enter_context(redirect_stderr(SafeOutput(sys.stderr)))
+        yield

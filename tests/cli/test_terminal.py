@@ -1,0 +1,48 @@
+"""Output of commands: text from files and file names cannot control the terminal."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyg_sybio.cli.main import main
+from pyg_sybio.cli.terminal import SafeOutput, printable, safe_output
+
+# Set a title, clear the screen, start the line again, a one-byte introducer, reorder, a byte of a file name.
+HOSTILE = "\x1b]0;title\x07\x1b[2J\b\r\x9b1m\u202eabc\udcff"
+
+
+def test_control_characters_are_escaped_as_in_json() -> None:
+    assert printable(HOSTILE) == ("\\u001b]0;title\\u0007\\u001b[2J\\u0008\\u000d\\u009b1m\\u202eabc\\udcff")
+    assert printable("naïve\tλ 歩く 🏃\u200d♀\n") == "naïve\tλ 歩く 🏃\u200d♀\n"
+
+
+def test_only_progress_bars_move_the_cursor() -> None:
+    stream = io.StringIO()
+    output = SafeOutput(stream)
+    for text in ("\r 10 %", "\n\n\x1b[A\x1b[A", "\r"):
+        output.write(text)
+    assert stream.getvalue() == "\r 10 %\n\n\x1b[A\x1b[A\r"
+    output.writelines(["walk\x1b[A", "\x1b[2J"])
+    assert stream.getvalue().endswith("\rwalk\\u001b[A\\u001b[2J")
+
+
+def test_the_streams_are_restored(capsys: pytest.CaptureFixture[str]) -> None:
+    before = sys.stdout, sys.stderr
+    with safe_output():
+        print("a\x1b")
+        print("b\x1b", file=sys.stderr)
+    assert (sys.stdout, sys.stderr) == before
+    assert capsys.readouterr() == ("a\\u001b\n", "b\\u001b\n")
+
+
+def test_errors_usage_and_tracebacks_are_safe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "a\x1b[31m.json"
+    bad.write_text('{"name": "\x1b"')
+    assert main(["skeleton", "validate", str(bad), "--debug"]) == 1
+    with pytest.raises(SystemExit):
+        main(["skeleton", f"{HOSTILE}"])
+    shown = "".join(capsys.readouterr())
+    assert "a\\u001b[31m.json" in shown
+    assert not set("\x1b\x07\b\r\x9b\u202e\udcff") & set(shown)
