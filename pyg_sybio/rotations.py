@@ -2,7 +2,8 @@ r"""Rotations as exponential maps, matrices, quaternions and Euler angles, and f
 
 All functions are differentiable and accept any leading dimensions, in single or double precision. Matrices
 act on column vectors (`R @ v`), angles are in radians, and quaternions are `(w, x, y, z)`. Euler angles are
-intrinsic (each rotation is about an axis of the rotated frame): `order="XYZ"` is `R = R_x(a) R_y(b) R_z(c)`.
+intrinsic, so each rotation is about an axis of the rotated frame. For example, `order="XYZ"` means `R =
+R_x(a) R_y(b) R_z(c)`.
 """
 
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ def expmap_to_matrix(expmap: Tensor) -> Tensor:
         R = I + \frac{\sin\theta}{\theta}\,[v]_\times + \frac{1-\cos\theta}{\theta^2}\,[v]_\times^2,
         \qquad \theta = \lVert v \rVert
 
-    Both quotients are computed as functions of :math:`\theta^2`, which is smooth at zero, unlike
-    :math:`\theta`. The gradient at zero rotation is therefore finite and correct.
+    Both quotients are computed as functions of :math:`\theta^2`, because :math:`\theta` is not differentiable
+    at zero. The gradient at zero rotation is therefore finite and correct.
 
     Args:
         expmap: Rotation axis times angle, in radians.
@@ -198,8 +199,8 @@ def benchmark_euler_angles(matrix: Tensor) -> Tensor:
 
     Note:
         The benchmark also divides both arguments of each arctangent by `cos e_2`. This factor is positive and
-        only affects the rounding, so it is omitted here. The benchmark's formula for gimbal lock does not
-        recover the rotation; it is kept because published errors were computed with it.
+        only affects the rounding, so it is omitted here. The benchmark's angles in gimbal lock do not
+        represent the rotation; the formula is kept because published errors were computed with it.
     """
     _check_shape("matrix", matrix, (3, 3))
     sine = matrix[..., 0, 2]
@@ -219,7 +220,7 @@ def benchmark_euler_angles(matrix: Tensor) -> Tensor:
 def forward_kinematics(
     rotations: Tensor, offsets: Tensor, parents: Sequence[int], root_position: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""Joint positions of a posed skeleton.
+    r"""Compute joint positions from joint rotations and bone offsets.
 
     .. math::
         G_i = G_{p(i)} R_i, \qquad x_i = x_{p(i)} + G_{p(i)}\, o_i

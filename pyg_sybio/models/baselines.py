@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class ZeroVelocity(nn.Module):
     r"""Repeat the last observed pose, :math:`\hat X(t) = X(T - 1)` for :math:`t \ge T`.
 
-    This is the baseline "ZeroV" in tables of motion prediction. It is hard to beat within the first 200 ms.
+    Tables of motion prediction call this baseline "ZeroV". It is hard to beat within the first 200 ms.
     """
 
     def forward(self, x: Tensor, num_future: int) -> Tensor:

@@ -1,4 +1,4 @@
-r"""Correction of predicted joints by predicted bones."""
+r"""Correction of the predicted joints with the predicted bones."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class BoneCorrection(nn.Module):
-    r"""Least-squares poses for the joints of the joint network and the bones of the bone network.
+    r"""Poses that fit the predicted joints and the predicted bones best in the least-squares sense,
 
     .. math::
         \hat{X}^* = \arg\min_X \|X - \hat{X}\|_2^2 + \mu \|B X - \hat{b}\|_2^2

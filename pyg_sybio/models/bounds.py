@@ -1,8 +1,8 @@
-r"""Bounds on the config of a model from a file, checked before the model is built.
+r"""Check the size of a model that a file describes, before the model is built.
 
-An untrusted file may describe any model. The config is compared with the bounds below, with the memory that
-the model would need, and with the size of the file that holds its weights. These bounds do not apply to
-models that are created with the constructor.
+An untrusted file may describe a model of any size. The bounds below limit the values of its config and the
+memory of the model, and the size of the weights file limits the number of weights. Models that are created
+with the constructor have no bounds.
 """
 
 from collections.abc import Mapping
@@ -18,24 +18,24 @@ MAX_NUMBERS = 2**27
 MAX_FUTURE = 1000
 """Maximum number of frames that a model predicts."""
 
-_MAX_GRAPH_ENTRIES = 2**23  # of the structural graphs of all layers
+_MAX_GRAPH_ENTRIES = 2**23  # number of entries of the structural graphs of all layers
 _MAX_FEATURES = 2**25  # values between two blocks, for one person
 _MAX_JOINTS = 512
-_MAX_EDGES = 1024  # of the skeleton
+_MAX_EDGES = 1024  # number of bones, bridges and part edges
 _MAX_BONE_LINKS = 4096  # pairs of bones with a common joint
 
-_SCHEMA = Path(__file__).with_name("config.schema.json")  # the range of every value
+_SCHEMA = Path(__file__).with_name("config.schema.json")  # JSON schema with the range of every value
 
 _MAX_VALUES, _MAX_DEPTH, _MAX_TEXT, _MAX_CHARACTERS = 100_000, 32, 1000, 1_000_000
-_MAX_BYTES = 4 * 2**20  # of a JSON document
+_MAX_BYTES = 4 * 2**20  # size of a JSON document
 
 
 def read_document(path: Path) -> Any:
-    """Read a JSON document of a model, of bounded size.
+    """Read a JSON document of a model, which must not exceed the size limit.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is too large, not JSON, or does not pass :func:`check_plain`.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the document is too large, is not JSON, or does not pass :func:`check_plain`.
     """
     if (size := path.stat().st_size) > _MAX_BYTES:
         raise ValueError(f"{path}: {size} bytes, expected at most {_MAX_BYTES}")
@@ -47,8 +47,8 @@ def read_document(path: Path) -> Any:
 def check_plain(document: Any, where: str) -> None:
     """Raise an error unless a document consists of a bounded number of plain JSON values.
 
-    Values that appear in several places count each time, because a small pickle can contain one list a
-    billion times.
+    A value that appears several times is counted each time, because a small pickle can contain the same list
+    a billion times.
 
     Args:
         document: The document.
@@ -59,7 +59,7 @@ def check_plain(document: Any, where: str) -> None:
             values.
     """
     num_values, num_characters = 0, 0
-    waiting: list[tuple[Any, int, str]] = [(document, 0, where)]  # value, depth, place in messages
+    waiting: list[tuple[Any, int, str]] = [(document, 0, where)]  # value, nesting depth, location in messages
     while waiting:
         value, depth, place = waiting.pop()
         num_values += 1
@@ -99,12 +99,12 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
     Args:
         config: The complete :attr:`SybioGNN.config <pyg_sybio.models.sybio_gnn.SybioGNN>`.
         where: Name of the file in error messages.
-        weights_file: The file that contains the weights; its size bounds the size of the model. (default: no
-            such bound)
+        weights_file: The file that contains the weights; its size limits the number of weights. (default: no
+            limit)
 
     Raises:
-        ValueError: If a value is missing, of another type, or out of its range; if the model would need too
-            much memory, or more weights than the file can hold.
+        ValueError: If a value is missing, has the wrong type, or is out of its range; or if the model would
+            need too much memory, or more weights than the file can contain.
     """
     check_plain(config, where)
     check_schema(config, _SCHEMA, where)
@@ -119,8 +119,8 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
             f"{where}: the config describes a model of about {weights:.3g} weights and {graph_entries:.3g} "
             f"entries of graphs, expected at most {MAX_NUMBERS:.3g} and {_MAX_GRAPH_ENTRIES:.3g}"
         )
-    # A weight takes at least two bytes. Small models are not checked, because the error of loading their
-    # weights names the first tensor that differs.
+    # A weight takes at least two bytes. Small models are not checked here, because loading their weights
+    # raises a better error, which names the first tensor that differs.
     if weights_file is not None and weights > (size := weights_file.stat().st_size) // 2 + 2**20:
         raise ValueError(
             f"{where}: the config describes a model of about {weights:.3g} weights, "
@@ -129,7 +129,7 @@ def check_config_bounds(config: Any, where: str, *, weights_file: Path | None = 
 
 
 def check_window(config: Mapping[str, Any], num_frames: int, where: str) -> None:
-    """Raise an error if a window of frames needs too much memory in a model with a valid config.
+    """Raise an error if a window of `num_frames` frames needs too much memory in a model with a valid config.
 
     Raises:
         ValueError: If the largest features between two blocks have too many values per person.
@@ -150,7 +150,7 @@ def bounded_skeleton(document: Any, where: str) -> Skeleton:
     """Build the skeleton described by a file, with limits on its size.
 
     Raises:
-        ValueError: If it is too large, or is not a skeleton.
+        ValueError: If the skeleton is too large or invalid.
     """
     check_plain(document, where)
     if isinstance(document, Mapping):
@@ -179,9 +179,10 @@ def bounded_skeleton(document: Any, where: str) -> Skeleton:
 
 
 def _sizes(config: Mapping[str, Any], skeleton: Skeleton) -> tuple[int, int, int]:
-    """Estimate the numbers of weights, of entries of structural graphs, and of features of pairs of joints.
+    """Estimate the numbers of weights, of entries of the structural graphs, and of AGIM's features per pair
+    of joints.
 
-    The biases and the norms, which are small, are left out.
+    Biases and norms are ignored, because they are small.
     """
     features, width, classes = config["in_channels"], config["head_channels"], config["num_classes"]
     hidden, iterations = config["actional_channels"], config["actional_iterations"]
@@ -212,12 +213,12 @@ def _sizes(config: Mapping[str, Any], skeleton: Skeleton) -> tuple[int, int, int
 
 
 def _branch_weights(config: Mapping[str, Any], num_parts: int, terms: int) -> int:
-    """Estimate the weights of one branch, whose joint-scale convolutions have ``terms`` terms each."""
+    """Estimate the weights of one branch whose joint-scale convolutions each have ``terms`` terms."""
     weights, width_in = 0, config["in_channels"]
     for block, width_out in enumerate(config["channels"]):
         fused = block in config["fusions"] and terms > 0 and config["parts"]
         for is_part in range(2):
-            # The part scale starts with block 1 if there is a joint scale, and is not fused there yet.
+            # With a joint scale, the part scale starts at block 1, where it is not fused yet.
             if (not config["parts"] or (block == 0 and terms)) if is_part else not terms:
                 continue
             inputs = 2 * width_in if fused and not (is_part and block == 1) else width_in

@@ -20,7 +20,7 @@ class Encoded(NamedTuple):
     r"""Encoding of the observed motion by a network.
 
     Args:
-        orders: The differences of the input.
+        orders: The input and its differences up to order 2.
         features: The features from the backbone.
         actional: The actional graphs; None without AGIM.
 
@@ -38,20 +38,20 @@ class Encoded(NamedTuple):
 class SymbioticNetwork(nn.Module):
     r"""A symbiotic network on one graph: the joints of a skeleton, or the bones of its dual (section 5).
 
-    The nodes are joints with :func:`~pyg_sybio.graphs.joint_graphs`, and bones with
-    :func:`~pyg_sybio.graphs.dual_graphs`.
+    With :func:`~pyg_sybio.graphs.joint_graphs` the nodes are joints; with
+    :func:`~pyg_sybio.graphs.dual_graphs` the nodes are bones.
 
     Args:
-        topology: The graphs.
+        topology: The node graph and the part graph.
         in_channels: Number of features :math:`D` per node and frame.
         num_classes: Number of classes :math:`C`; 0 omits the recognition head.
         prediction: Whether to build the prediction head.
         head_hops: Number of hops of the graph in the prediction head.
         head_channels: Width of both heads.
-        actional_graphs: Whether the actional graphs are inferred from the motion, a graph shared by all
-            motions is learned, or all weights are the same.
-        actional_channels, actional_iterations, actional_frames, actional_scale: Width, number of propagations
-            :math:`K`, number of frames and scale of the affinities of AGIM.
+        actional_graphs: ``"inferred"`` from the motion by AGIM, ``"shared"`` for one learned graph, or
+            ``"uniform"`` for equal weights (see :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`).
+        actional_channels, actional_iterations, actional_frames, actional_scale: Settings of AGIM: width,
+        number of propagations :math:`K`, number of frames, and scale of the affinities.
         shared_branches: Whether the branches for the three orders of difference share their weights.
         actional_weight, dropout: See :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.
         **branch: Other arguments of :class:`~pyg_sybio.nn.backbone.MultiscaleGCN`.

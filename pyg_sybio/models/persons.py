@@ -13,12 +13,13 @@ from pyg_sybio.skeleton import Skeleton
 class Persons:
     r"""The persons of a batch of clips, concatenated.
 
-    Contains either only the persons that are present, or (``padded``) all persons of all clips, with zeros
-    for absent persons.
+    The batch contains only the present persons or, if ``padded``, all persons of all clips, with zeros for
+    absent persons.
 
     Args:
         x: Motions of the persons, :math:`(G, T, M, D)`.
-        clip: Index of each person's clip, :math:`(G)`; the number of clips :math:`N` for absent persons.
+        clip: Index of each person's clip, :math:`(G)`. Absent persons have the number of clips :math:`N` as
+            index.
         slot: Index of each person within the clip, :math:`(G)`.
         present: Which persons are present, :math:`(N, P)`.
         has_slots: Whether the clips have a person dimension.
@@ -39,7 +40,7 @@ class Persons:
 
     @property
     def num_groups(self) -> int:
-        """The number of different values in ``clip``: the number of clips, plus one if padded."""
+        """The number of possible values in ``clip``: the number of clips, plus one if padded."""
         return self.num_clips + 1 if self.padded else self.num_clips
 
     def dense(self, values: Tensor) -> Tensor:
@@ -54,7 +55,9 @@ class Persons:
         return out.unflatten(0, self.present.shape)
 
     def from_clips(self, values: Tensor) -> Tensor:
-        """Repeat values of clips ``[N, ...]`` for each person ``[G, ...]``; arbitrary for absent persons."""
+        """Repeat values of clips ``[N, ...]`` for each person ``[G, ...]``. Values of absent persons are
+        arbitrary.
+        """
         return values.index_select(0, self.clip.clamp(max=self.num_clips - 1) if self.padded else self.clip)
 
 
@@ -65,17 +68,17 @@ def persons_of_tensor(x: Tensor, present: Tensor | None = None, *, padded: bool 
         x: Motions, :math:`(N, T, M, D)` or :math:`(N, P, T, M, D)`.
         present: Which persons are present, :math:`(N, P)`. Only for motions with a person dimension.
             (default: persons whose motion is not all zeros, because datasets pad clips with zeros)
-        padded: Whether absent persons may be included in the result if removing them would require a device
-            synchronisation. The model must then not mix persons, as batch norms do in training.
+        padded: Whether to include absent persons in the result if removing them requires a device
+            synchronisation. Then the model must not mix persons, as batch norms do in training.
 
     Raises:
-        ValueError: If the shapes do not match, or a clip has no person (checked only if reading the mask
-            requires no synchronisation).
+        ValueError: If the shapes do not match, or a clip has no person. (The second check is skipped if
+            reading the mask requires a synchronisation.)
 
     Note:
-        Removing absent persons requires their number on the host. This is free if ``present`` is on the CPU,
-        even if ``x`` is on another device. Otherwise it costs one synchronisation, or a data-dependent shape
-        in compiled models, which ``fullgraph=True`` supports.
+        Removing absent persons requires their number on the host. If ``present`` is on the CPU, this needs no
+        synchronisation, even if ``x`` is on another device. Otherwise it needs one device synchronisation, or
+        a data-dependent shape in compiled models, which ``fullgraph=True`` supports.
     """
     if x.dim() == 4:
         if present is not None:
@@ -104,7 +107,7 @@ def persons_of_tensor(x: Tensor, present: Tensor | None = None, *, padded: bool 
         x = x.masked_fill(~present[:, :, None, None, None], 0).flatten(0, 1)
         return Persons(x, clip, slot, present, has_slots=True, padded=True)
     place = present.flatten().nonzero().squeeze(1)
-    torch._check(place.size(0) > 0)  # for the compiler, which does not know the number
+    torch._check(place.size(0) > 0)  # tells the compiler the shape, which it cannot infer
     present, place = _to_device(present, x.device), _to_device(place, x.device)
     chosen = x.flatten(0, 1).index_select(0, place)
     return Persons(chosen, place // num_slots, place % num_slots, present, has_slots=True)
@@ -127,8 +130,8 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
 
     Note:
         A ``Batch`` made by PyG's loader or ``Batch.from_data_list`` stores the number of nodes of each graph
-        on the host, so no device synchronisation is needed. A batch that was made by hand, or that has the
-        attribute ``clip``, has to be read back from its device.
+        on the host, so no device synchronisation is needed. For a batch that was made by hand, or that has
+        the attribute ``clip``, the numbers are read back from the device.
     """
     values = data.get(key)
     if values is None or values.dim() != 3:
@@ -163,7 +166,7 @@ def persons_of_batch(
     *,
     padded: bool = False,
 ) -> Persons:
-    """Return the persons of a model's input, which is checked to fit the model.
+    """Return the persons of a model's input, after checking that the input fits the model.
 
     Args:
         batch: A PyG ``Data`` or ``Batch`` (:func:`persons_of_data`), or a dense tensor
@@ -215,7 +218,7 @@ def _one_a_clip(x: Tensor) -> Persons:
 
 
 def _with_slots(x: Tensor, clip: Tensor, slot: Tensor, persons: Tensor) -> Persons:
-    """Return persons with slots, for clips with ``persons`` ``[N]`` persons each."""
+    """Return persons with a person dimension, for clips with the numbers ``persons`` ``[N]`` of persons."""
     num_slots = int(persons.max())
     present = torch.arange(num_slots, device=persons.device) < persons[:, None]
     clip, slot, present = (_to_device(each, x.device) for each in (clip, slot, present))
@@ -223,12 +226,12 @@ def _with_slots(x: Tensor, clip: Tensor, slot: Tensor, persons: Tensor) -> Perso
 
 
 def _persons_of_named_clips(x: Tensor, clip: Tensor) -> Persons:
-    """Return the persons of a batch whose attribute ``clip`` holds the clip of each person."""
+    """Return the persons of a batch whose attribute ``clip`` contains the clip index of each person."""
     if clip.numel() != x.size(0):
         raise ValueError(
             f"'clip' of the batch has {clip.numel()} entries, expected one for each of {x.size(0)} persons"
         )
-    # The number of persons of each clip up to and including each person.
+    # For each person, the number of persons of each clip so far, including this person.
     seen = torch.nn.functional.one_hot(clip).cumsum(dim=0)  # [G, N]
     persons = seen[-1]
     if (persons == 0).any():
@@ -239,11 +242,11 @@ def _persons_of_named_clips(x: Tensor, clip: Tensor) -> Persons:
 
 
 def _nodes_of_graphs(data: Data, key: str, values: Tensor) -> Tensor:
-    """Return the number of nodes of each graph, ``[N]``, on the host if it is stored there."""
+    """Return the number of nodes of each graph, ``[N]``; on the host, if the batch stores it there."""
     if data.batch is None:
         return torch.tensor([values.size(0)])
     slices = getattr(data, "_slice_dict", {}).get(key)
-    # The slices describe the tensor that was collated, which may have been replaced since.
+    # The slices describe the collated tensor, which may have been replaced after collation.
     if slices is not None and (not _known_to_host(slices) or slices[-1] == values.size(0)):
         return slices.diff()
     num_graphs = data.num_graphs if isinstance(data, Batch) else 0
@@ -256,5 +259,6 @@ def _known_to_host(values: Tensor) -> bool:
 
 
 def _to_device(values: Tensor, device: torch.device) -> Tensor:
-    # CUDA copies unpinned memory before a non-blocking call returns; MPS may read it after it was freed.
+    # CUDA copies unpinned memory before a non-blocking copy returns, but MPS may read the memory after it was
+    # freed.
     return values.to(device, non_blocking=device.type != "mps")

@@ -14,11 +14,11 @@ NTU: Mapping[str, Any] = {
     "actional_weight": 0.5,
     "head_channels": 256,
     "actional_channels": 128,
-    "dropout": 0.1,  # the paper has dropout, but does not give its rate
+    "dropout": 0.1,  # the paper uses dropout, but does not give its rate
 }
 
 # Human3.6M and CMU Mocap, the paper's light version: four J-GTC and three P-GTC blocks. The paper does not
-# give the temporal kernel of this version. The heads and AGIM are the same as for NTU.
+# give the temporal kernel of this version. The widths of the heads and of AGIM are the same as for NTU.
 MOCAP: Mapping[str, Any] = {
     **NTU,
     "channels": (32, 64, 128, 256),
@@ -28,8 +28,8 @@ MOCAP: Mapping[str, Any] = {
     "actional_weight": 1.0,
 }
 
-# Not in the paper: small enough to train in two minutes on two cores. The strides reduce 25 frames to one, so
-# that the mean over time keeps the phase of the motion, which the forecast needs.
+# Not in the paper: small enough to train in two minutes on two cores. The strides reduce 25 frames to one,
+# because a mean over several frames would lose the phase of the motion, which prediction needs.
 DEMO: Mapping[str, Any] = {
     **MOCAP,
     "channels": (16, 32, 64),
@@ -38,12 +38,12 @@ DEMO: Mapping[str, Any] = {
     "hops": 2,
     "head_channels": 64,
     "actional_channels": 48,
-    "dropout": 0.0,  # in a few hundred steps, dropout only slows training down
+    "dropout": 0.0,  # with only a few hundred steps, dropout just slows training down
 }
 
-# Not in the paper: for live use, 64 observed frames of one person. With small features, a CPU spends most of
-# the time on operator overhead, so this preset has few operators: two blocks with large strides, and
-# only the joint network. The bone network doubles the time ('bones=True' enables it).
+# Not in the paper: for live streams, with 64 observed frames of one person. With small features, a CPU spends
+# most of the time on operator overhead, so this preset has few operators: two blocks with large strides, and
+# only the joint network. 'bones=True' enables the bone network, which doubles the time.
 REALTIME: Mapping[str, Any] = {
     **MOCAP,
     "channels": (32, 64),

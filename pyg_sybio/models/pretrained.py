@@ -16,7 +16,7 @@ CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 
 def save(model: Any, folder: Path) -> None:
-    """Write both files; see :meth:`SybioGNN.save_pretrained
+    """Write the config and the weights; see :meth:`SybioGNN.save_pretrained
     <pyg_sybio.models.sybio_gnn.SybioGNN.save_pretrained>`.
     """
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}

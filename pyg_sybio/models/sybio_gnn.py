@@ -41,20 +41,22 @@ class SybioGNN(nn.Module):
     .. math::
         \hat{y} = \tfrac{1}{2}\big(\hat{y}_{joint} + \hat{y}_{bone}\big),
 
-    and are an input of both prediction heads. In training, both networks predict their own future. In
-    evaluation, only the joint network predicts, and the prediction head of the bone network does not run. A
-    model with only the bone network (``joints=False``) recognises from bones and predicts bones, also in
-    evaluation. It predicts no joints, because bones do not determine the position of the body.
+    and are an input of the prediction heads of both networks. In training, each network predicts its own
+    nodes: future joints or future bones. In evaluation, only the joint network predicts, and the prediction
+    head of the bone network does not run. A model with only the bone network (``joints=False``) recognises
+    from bones and predicts bones, also in evaluation. It predicts no joints, because bones do not determine
+    the position of the body.
 
-    Usually made by :meth:`from_preset`. The arguments from ``actional`` on disable parts of the model, as in
-    Tables 1 and 10; disabled parts have no parameters.
+    Models are usually created with :meth:`from_preset`. The arguments from ``actional`` to ``recognition``
+    disable components of the model, as in Tables 1 and 10 of the paper; disabled components have no
+    parameters.
 
     Args:
         skeleton: The skeleton of the poses.
-        num_classes: Number of classes :math:`C`; not used without recognition.
+        num_classes: Number of classes :math:`C`; ignored if ``recognition`` is :obj:`False`.
         num_future: Default number of future frames :math:`T_{future}` in :meth:`forward`.
         in_channels: Number of features :math:`D` per joint. (default: given by the skeleton's coordinates)
-        channels: Width of each block.
+        channels: Number of output features of each block.
         strides: Temporal stride of each block.
         fusions: Indices, from 0, of the blocks before which both scales are fused.
         kernel_size: Size :math:`\tau` of the temporal kernels.
@@ -66,13 +68,14 @@ class SybioGNN(nn.Module):
         actional_channels: Width of AGIM.
         actional_iterations: Number of propagations :math:`K` in AGIM. (default: :obj:`1`)
         actional_frames: Number of frames to which AGIM resamples trajectories. (default: :obj:`50`)
-        actional_scale: Scale of the affinities in AGIM. (default: one over the root of its width)
+        actional_scale: Scale of the affinities in AGIM. (default: one over the square root of
+            ``actional_channels``)
         dropout: Dropout probability in blocks and AGIM. (default: :obj:`0.0`)
         shared_branches: Whether the branches for the three orders of difference share their weights.
             (default: :obj:`True`)
-        bone_weight: Weight of a predicted bone relative to a predicted joint, if the prediction of the joint
-            network is corrected by the bone network in evaluation; 0, as in the paper, disables the
-            correction. (default: :obj:`0.0`)
+        bone_weight: Weight of a predicted bone relative to a predicted joint. In evaluation, predicted bones
+            then correct the predicted joints (:class:`~pyg_sybio.models.bone_correction.BoneCorrection`); 0
+            disables the correction, as in the paper. (default: :obj:`0.0`)
         actional: Whether to use actional graphs.
         structural: Whether to use structural graphs.
         parts: Whether to use the part scale.
@@ -88,8 +91,8 @@ class SybioGNN(nn.Module):
 
     Raises:
         ValueError: If both tasks or both networks are disabled, or a number is out of its range; if the input
-            does not fit the skeleton, is empty, or (checked only on the CPU, where it requires no
-            synchronisation) is not finite.
+            does not fit the skeleton, is empty, or is not finite. (Finite values are only checked on the CPU,
+            where this requires no synchronisation.)
 
     Note:
         With only the part scale, the prediction head still uses the structural graph, because its hidden
@@ -126,7 +129,7 @@ class SybioGNN(nn.Module):
         prediction: bool = True,
         recognition: bool = True,
     ) -> None:
-        # Taken from the signature, so that the arguments are not listed again.
+        # Read the arguments from the signature, so that they are not listed again.
         config = {
             key: value for key, value in locals().items() if key not in ("self", "__class__", "skeleton")
         }
@@ -213,7 +216,7 @@ class SybioGNN(nn.Module):
     def checkpoint_activations(self) -> bool:
         """Whether training recomputes the activations inside each block instead of storing them.
 
-        Reduces the memory of training for longer training steps; the results stay the same.
+        This reduces the memory of training and makes training steps slower; the results stay the same.
         """
         return all(branch.checkpoint_activations for branch in self._branches())
 
@@ -251,7 +254,7 @@ class SybioGNN(nn.Module):
         network_logits = self._recognize(
             [each.features for each in (joints, bones) if each is not None], persons
         )
-        logits = None  # log of the mean probabilities of the networks
+        logits = None  # logarithm of the networks' mean probabilities
         if network_logits is not None:
             logits = network_logits.logsumexp(dim=0) - math.log(len(network_logits))
         probabilities = None if logits is None else persons.from_clips(logits.softmax(dim=-1))  # [G, C]
@@ -298,7 +301,7 @@ class SybioGNN(nn.Module):
         """Return a copy for evaluation that computes the same outputs faster.
 
         Args:
-            dtype: Type of the computation: the type of the model, or ``torch.bfloat16``, which takes about
+            dtype: Type of the computation: the type of the model, or ``torch.bfloat16``, which needs about
                 half the time. (default: the type of the model)
 
         Returns:
@@ -355,7 +358,7 @@ class SybioGNN(nn.Module):
         return persons.dense(persons.x)
 
     def _persons(self, batch: Data | Tensor | np.ndarray, present: Tensor | None) -> Persons:
-        like = next(each for each in self.buffers() if each.is_floating_point())  # weights may be bfloat16
+        like = next(each for each in self.buffers() if each.is_floating_point())  # weights may be in bfloat16
         if isinstance(batch, np.ndarray):
             batch = torch.from_numpy(batch).to(like.device)
         # Batch norms mix persons in training, so absent persons must not be included.
@@ -379,7 +382,7 @@ class SybioGNN(nn.Module):
             FileNotFoundError: If the folder lacks one of the two files, or the hub has no such model.
             ValueError: If a file is invalid, or the weights belong to another model.
         """
-        from pyg_sybio.trained import hub  # imported here, because it is at a higher level
+        from pyg_sybio.trained import hub  # imported here, because the module is at a higher level
 
         repository = hub.repository_of(folder)
         folder = Path(folder) if repository is None else hub.pull(repository)

@@ -1,4 +1,6 @@
-r"""The actional graph inference of version 0.1, for its model files; a later release drops it."""
+r"""The actional graph inference of version 0.1, for model files of that version; a later release will remove
+it.
+"""
 
 from collections.abc import Container
 
@@ -14,8 +16,8 @@ class OldActionalGraph(ActionalGraphInference):
     r"""AGIM as in version 0.1: each joint is standardised separately, and embeddings have no batch norm.
 
     Args:
-        module: The current module, whose arguments and type are copied.
-        input_norm: The input normalisation of its network.
+        module: The AGIM of the current version, whose arguments and data type are copied.
+        input_norm: The input normalisation of the network.
     """
 
     def __init__(self, module: ActionalGraphInference, input_norm: InputNorm) -> None:
@@ -36,7 +38,7 @@ class OldActionalGraph(ActionalGraphInference):
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
         )
         self.register_parameter("node_embedding", None)
-        self._norm = (input_norm,)  # in a tuple, because it must not become a submodule a second time
+        self._norm = (input_norm,)  # in a tuple, so that it is not registered as a submodule again
         self.to(module.joint_embedding.first.weight).train(module.training)
 
     def trajectories(self, x: Tensor) -> Tensor:
@@ -50,7 +52,7 @@ def use_old_actional_graphs(model: nn.Module, names: Container[str]) -> None:
 
     Args:
         model: The model, which is changed in place.
-        names: Names of the weights, which show their version.
+        names: Names of the weights, which differ between versions.
     """
     for name, network in model.named_modules():
         if isinstance(network, SymbioticNetwork) and f"{name}.actional_graph.f_embedding.0.weight" in names:

@@ -13,7 +13,7 @@ from torch_geometric.nn import MessagePassing
 from pyg_sybio import graphs
 from pyg_sybio.skeleton import Skeleton
 
-_EMBEDDING_STD = 0.5  # standard deviation of new node embeddings; standardised trajectories have 1
+_EMBEDDING_STD = 0.5  # initial standard deviation of node embeddings; trajectories have 1
 
 
 class ActionalMLP(nn.Module):
@@ -23,7 +23,7 @@ class ActionalMLP(nn.Module):
         in_channels: Number of input features.
         hidden_channels: Number of hidden and output features.
         dropout: Probability of dropping a hidden feature.
-        shift: Whether the batch norm has a bias. (default: :obj:`True`)
+        shift: Whether the batch norm has a bias (shift). (default: :obj:`True`)
 
     Shapes:
         - **input:** :math:`(*, D)`
@@ -65,8 +65,8 @@ class ActionalGraphInference(MessagePassing):
         (A_{act})_{i,j} = \frac{\exp(s \, f_i^\top g_j)}{\sum_k \exp(s \, f_i^\top g_k)}, \qquad
         f_i = f_{emb}(p_i^{\langle K \rangle}),\; g_i = g_{emb}(p_i^{\langle K \rangle}).
 
-    ``adj[i, j]`` is the weight of what joint :math:`i` receives from joint :math:`j`. Each row sums to one;
-    in general, the graph is not symmetric.
+    ``adj[i, j]`` is the weight of the edge from joint :math:`j` to joint :math:`i`. Each row sums to one; in
+    general, the graph is not symmetric.
 
     This class computes Eq. 1 by message passing along the edges.
     :class:`~pyg_sybio.accelerate.dense_actional.DenseActionalGraph` computes the same for all pairs at once.
@@ -76,8 +76,8 @@ class ActionalGraphInference(MessagePassing):
         graph: Graph that gives the number of nodes: :func:`~pyg_sybio.graphs.skeleton_graph` or
             :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton. Its edges are not used.
         hidden_channels: Width of all perceptrons. (default: :obj:`128`)
-        iterations: Number of propagations :math:`K`; with 0, each joint is embedded independently of the
-            others. (default: :obj:`1`)
+        iterations: Number of propagations :math:`K`; with 0, each joint is embedded independently of other
+            joints. (default: :obj:`1`)
         num_frames: Number of frames that trajectories are resampled to. (default: :obj:`50`)
         dropout: Dropout probability in the perceptrons. (default: :obj:`0.0`)
         scale: Scale :math:`s` of the affinities. (default: one over the square root of ``hidden_channels``)
@@ -94,18 +94,19 @@ class ActionalGraphInference(MessagePassing):
     Note:
         The paper assumes a fixed clip length. Here trajectories are resampled (linearly in time, with aligned
         ends), so that clips may have any length. The paper does not give :math:`K`; Fig. 9 shows 0 to 4. Each
-        propagation averages over the senders, which makes the features of the joints similar: with
-        :math:`K = 2`, the rows of trained graphs hardly differed.
+        propagation averages over the senders, which makes the features of the joints similar. With :math:`K =
+        2`, the rows of trained graphs hardly differed.
 
-        The paper has no :math:`e_i`. All weights are shared by the joints, so without :math:`e_i`, any two
-        joints with the same standardised trajectory have the same row.
+        The paper has no :math:`e_i`. All joints share all weights, so without :math:`e_i`, any two joints
+        with the same standardised trajectory would have the same row.
 
         All perceptrons have the same layers (section 6.1.2), including :math:`f_{emb}` and :math:`g_{emb}`.
-        Their batch norms keep the outputs, and so the gradients of the affinities, from vanishing. The norm
-        of :math:`g_{emb}` has no bias, because a bias would add the same value to a whole row, which cancels
-        in the softmax. The paper has :math:`s = 1`. The sum of :math:`d` products of normalised features has
-        a standard deviation of about :math:`\sqrt{d}`; with the default, an untrained softmax is neither
-        uniform nor concentrated on a single joint.
+        Their batch norms prevent the outputs, and therefore the gradients of the affinities, from vanishing.
+        The norm of :math:`g_{emb}` has no bias, because a bias would add the same value to a whole row, which
+        cancels in the softmax. The paper has :math:`s = 1`. Because the sum of :math:`d` products of
+        normalised features has a standard deviation of about :math:`\sqrt{d}`, the default is :math:`s = 1 /
+        \sqrt{d}`; the softmax of an untrained model is then neither uniform nor concentrated on a single
+        joint.
     """
 
     def __init__(
@@ -192,8 +193,8 @@ def row_softmax(f: Tensor, g: Tensor, scale: float) -> Tensor:
         scale: Scale :math:`s` of the affinities.
 
     Returns:
-        ``[G, M, M]``, in at least float32, because half precision resolves the differences between
-        affinities too coarsely.
+        ``[G, M, M]``, in at least float32, because half precision is too coarse for the differences between
+        affinities.
     """
     precise, device = torch.promote_types(f.dtype, torch.float32), f.device.type
     with torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext():

@@ -44,9 +44,9 @@ class MultiscaleGCN(nn.Module):
         dropout: Dropout probability in the blocks.
 
     Attributes:
-        checkpoint_activations: In training, store only the inputs of the blocks and recompute the other
-            activations in the backward pass (:func:`~pyg_sybio.nn.recompute.recompute`).
-            (default: :obj:`False`)
+        checkpoint_activations: In training, store only the inputs of the blocks, and recompute activations
+            inside of blocks in the backward pass (:func:`~pyg_sybio.nn.recompute.recompute`). (default:
+            :obj:`False`)
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
@@ -54,12 +54,13 @@ class MultiscaleGCN(nn.Module):
         - **output:** :math:`(G, M, D_h)`
 
     Raises:
-        ValueError: If there are no blocks or no graphs, or the settings of the blocks contradict each other.
+        ValueError: If there are no blocks or no graphs, or the lengths or indices of the block settings do
+            not match.
 
     Note:
-        Fusion doubles the number of input features of a block. Wherever the paper fuses, the result equals
-        the block's output width. The input of the first block of the part scale is the pooled joint features,
-        which are not fused with themselves.
+        Fusion doubles the number of input features of a block. In the settings of the paper, the doubled
+        number equals the output width of the fused block. The input of the first block of the part scale
+        consists of pooled joint features, so it is not fused with joint features again.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class MultiscaleGCN(nn.Module):
                 )
                 joint_blocks.append(block(joint_conv))
             if parts and (i > 0 or not joints):
-                starts = joints and i == 1  # the input is the pooled joints: nothing to fuse
+                starts = joints and i == 1  # the input is pooled from the joints: nothing to fuse
                 part_conv = PartConv(width if starts else fused, out_channels, topology.parts)
                 part_blocks.append(block(part_conv))
         self.out_channels = channels[-1]
@@ -165,9 +166,9 @@ class Backbone(nn.Module):
         - **output:** :math:`(G, M, \text{num\_orders} \cdot D_h)`
 
     Note:
-        The paper describes three individual networks with the same architecture. With a single set of
-        weights, the parameter counts of the whole model and of the joint network are near the paper's. The
-        paper's other variants match neither a single set nor three sets (``docs/equations.md``).
+        The paper describes three individual networks with the same architecture. With shared weights, the
+        parameter counts of the whole model and of the joint network are near the paper's counts. For other
+        variants, neither shared nor individual weights give the paper's counts (``docs/equations.md``).
     """
 
     def __init__(self, branches: Sequence[MultiscaleGCN], num_orders: int) -> None:

@@ -20,18 +20,20 @@ class FeatureNorm(nn.BatchNorm2d):
 
 
 class GraphTemporalBlock(nn.Module):
-    r"""Spatial convolution followed by a temporal convolution: J-GTC block (Eq. 6) and P-GTC block (Eq. 8).
+    r"""Graph convolution followed by a temporal convolution: J-GTC block (Eq. 6) or P-GTC block (Eq. 8).
 
     .. math::
         X' = \rho(\mathrm{BN}(\mathrm{GC}(X_{in}))), \qquad
         X_{out} = \rho\big(\mathrm{Dropout}(\mathrm{BN}(\mathrm{TC}(X'; \tau, s))) + \mathrm{Res}(X_{in})\big)
 
-    With a :class:`~pyg_sybio.nn.joint_conv.JointConv` as :math:`\mathrm{GC}` it is a J-GTC block, with a
-    :class:`~pyg_sybio.nn.part_conv.PartConv` a P-GTC block. The residual is the identity if the block keeps
-    the width and the length; otherwise it is a linear map of every :math:`s`-th frame and a batch norm.
+    If :math:`\mathrm{GC}` is a :class:`~pyg_sybio.nn.joint_conv.JointConv`, this is a J-GTC block; if it is a
+    :class:`~pyg_sybio.nn.part_conv.PartConv`, this is a P-GTC block. The residual is the identity if the
+    block keeps the number of features and frames; otherwise it is a linear map of every :math:`s`-th frame
+    and a batch norm.
 
     Args:
-        graph_conv: The spatial convolution; the block has its ``in_channels`` and ``out_channels``.
+        graph_conv: The graph convolution, whose ``in_channels`` and ``out_channels`` are also those of the
+            block.
         kernel_size: Size :math:`\tau` of the temporal kernel.
         stride: Temporal stride :math:`s`. (default: :obj:`1`)
         dropout: Probability of dropping a feature after the temporal convolution. (default: :obj:`0.0`)

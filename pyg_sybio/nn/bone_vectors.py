@@ -8,7 +8,7 @@ from pyg_sybio.skeleton import Skeleton
 
 
 class BoneVectors(nn.Module):
-    r"""Bone attributes, the outer joint minus the inner joint (section 5.5).
+    r"""Bone vectors: the outer joint minus the inner joint (section 5.5),
 
     .. math::
         b_{i,j} = x_j - x_i

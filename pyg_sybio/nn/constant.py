@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class Constant(nn.Module):
-    r"""Constant tensor that is rounded only once, from float64 to the module's type.
+    r"""Constant tensor that is always rounded directly from float64 to the type of the module.
 
-    A plain buffer would keep its float32 rounding when a model is cast to float64. The constant is not part
-    of the state dict, because it is derived from the skeleton.
+    A plain buffer would keep its float32 rounding error when a model is cast to float64. The constant is not
+    part of the state dict, because it is derived from the skeleton.
 
     Args:
         exact: The constant in float64.

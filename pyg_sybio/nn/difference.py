@@ -41,7 +41,7 @@ class Difference(nn.Module):
         orders = [x]
         for order in range(1, self.num_orders):
             step = orders[-1].diff(dim=-3)  # [*, T - 1, M, D]
-            # Frame `order` is the first whose difference of this order contains no padding.
+            # Frame `order` is the first frame whose difference of this order contains no padding.
             orders.append(
                 torch.cat([torch.zeros_like(x[..., :order, :, :]), step[..., order - 1 :, :, :]], dim=-3)
             )

@@ -1,4 +1,4 @@
-r"""The graph product that all graph convolutions share."""
+r"""The matrix product with graphs that all graph convolutions use."""
 
 from torch import Tensor
 
@@ -8,8 +8,8 @@ def gather(x: Tensor, adj: Tensor) -> Tensor:
 
     Args:
         x: Features of the nodes.
-        adj: Adjacency matrices, shared by all frames; ``adj[k, i, j]`` is the weight of what node :math:`i`
-            receives from node :math:`j`.
+        adj: Adjacency matrices, shared by all frames; ``adj[k, i, j]`` is the weight of the edge from node
+            :math:`j` to node :math:`i`.
 
     Shapes:
         - **x:** :math:`(G, T, M, D)`
@@ -28,5 +28,7 @@ def gather(x: Tensor, adj: Tensor) -> Tensor:
 
 
 def receiver_rows(adj: Tensor) -> Tensor:
-    """Reshape graphs ``[.., K, M', M]`` to ``[.., M'·K, M]``, with the ``K`` rows of a receiver adjacent."""
+    """Reshape graphs ``[.., K, M', M]`` to ``[.., M'·K, M]``, so that the ``K`` rows of each receiver are
+    adjacent.
+    """
     return adj.transpose(-3, -2).flatten(-3, -2)

@@ -15,7 +15,7 @@ class InputNorm(nn.Module):
     :math:`\sigma` over the joints and features of order :math:`\beta`. This lower bound prevents joints that
     hardly move in training from being amplified in evaluation.
 
-    AGIM takes poses that are standardised with one mean and one standard deviation per feature for all joints
+    The input of AGIM is standardised with one mean and one standard deviation per feature for all joints
     (:meth:`whole_body`), which preserves the relative positions of the joints.
 
     Args:
@@ -29,8 +29,8 @@ class InputNorm(nn.Module):
 
     Note:
         The paper does not say how inputs in different units are normalised. Here training and evaluation use
-        the same statistics. The prediction head also normalises its inputs and scales its displacements with
-        them, so that training does not depend on the unit of the poses.
+        the same statistics. The prediction head uses the same statistics to normalise its inputs and to scale
+        its displacements, so that training does not depend on the unit of the poses.
     """
 
     mean: Tensor

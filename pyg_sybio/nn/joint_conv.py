@@ -31,7 +31,7 @@ class ActionalConv(nn.Module):
         self.linear = nn.Linear(in_channels, out_channels, bias=False)
 
     def forward(self, x: Tensor, actional: Tensor) -> Tensor:
-        """Gather along the actional graph of each person."""
+        """Apply the convolution with the actional graph of each person."""
         return self.linear(gather(x, actional.unsqueeze(-3).to(x.dtype)))
 
 
@@ -43,7 +43,7 @@ class StructuralConv(nn.Module):
         \qquad A_{str}^{(\gamma)} = \tilde{A}^\gamma \odot M^{(\gamma)}, \quad \tilde{A} = D^{-1} A
 
     with the self-looped skeleton graph :math:`A` and trainable edge weights :math:`M^{(\gamma)}`, which are
-    initialised to one. With :math:`\Gamma = 1`, the graph is the skeleton itself.
+    initialised to one. With :math:`\Gamma = 1`, the graph is the normalised skeleton graph.
 
     Args:
         in_channels: Number of input features.
@@ -57,7 +57,8 @@ class StructuralConv(nn.Module):
         - **output:** :math:`(G, T, M, D')`
 
     Note:
-        All hops share one product with the graphs and one with :math:`[W^{(1)}, \dots, W^{(\Gamma)}]`.
+        One product with the graphs and one product with :math:`[W^{(1)}, \dots, W^{(\Gamma)}]` compute all
+        hops.
     """
 
     def __init__(self, in_channels: int, out_channels: int, graph: Skeleton | Data, *, hops: int = 4) -> None:
@@ -76,7 +77,7 @@ class StructuralConv(nn.Module):
         return self.powers() * self.edge_weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gather along the structural graphs."""
+        """Apply the convolution with the structural graphs."""
         return self.linear(gather(x, self.adjacency))
 
 
@@ -120,7 +121,7 @@ class JointConv(nn.Module):
         self.actional = ActionalConv(in_channels, out_channels) if actional_weight else None
 
     def forward(self, x: Tensor, actional: Tensor | None = None) -> Tensor:
-        """Add both convolutions."""
+        """Return the weighted sum of both convolutions."""
         if self.actional is None:
             assert self.structural is not None
             return self.structural(x)

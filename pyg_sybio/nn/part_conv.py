@@ -45,7 +45,7 @@ class PartConv(nn.Module):
         return self.normalized() * self.edge_weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gather along the part graph."""
+        """Apply the convolution with the part graph."""
         return self.linear(gather(x, self.adjacency.unsqueeze(0)))
 
     def __repr__(self) -> str:

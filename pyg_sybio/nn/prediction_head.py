@@ -30,7 +30,7 @@ class PredictionHead(nn.Module):
     Args:
         in_channels: Total number of features of all branches.
         pose_channels: Number of features :math:`D` per joint of a pose.
-        num_classes: Number of classes whose probabilities :math:`\hat{y}` are part of the input; 0 for none.
+        num_classes: Number of class probabilities :math:`\hat{y}` in the input; 0 without recognition.
         graph: The graph of the hidden state, :func:`~pyg_sybio.graphs.skeleton_graph` or
             :func:`~pyg_sybio.graphs.bone_graph`, or the skeleton.
         hidden_channels: Width of the GRU and of both perceptrons. (default: :obj:`256`)
@@ -47,14 +47,15 @@ class PredictionHead(nn.Module):
 
     Note:
         The motion input of the GRU is standardised with the network's input statistics (``norm``), and
-        :math:`f_{pred}` predicts displacements in standard deviations of the velocity. Initialising the last
-        layer of :math:`f_{pred}` near zero, which gives a zero-velocity forecast, made training slower and is
-        not done. Poses are accumulated in at least float32.
+        :math:`f_{pred}` predicts displacements in standard deviations of the velocity. The last layer of
+        :math:`f_{pred}` is not initialised near zero: this would start from a zero-velocity forecast, but it
+        made training slower. Poses are accumulated in at least float32.
 
-        The JGC of Eq. 10a is a linear map inside a recurrence. During training it can grow until the hidden
-        state increases by a factor of a million within 25 frames: a training run on CMU Mocap ended in NaN
-        for this reason, although gradients were clipped. The hidden state at the input of the GRU is
-        therefore clamped to :data:`MAX_HIDDEN`, twice the largest value observed in two trained models, 5.01.
+        The JGC of Eq. 10a is a linear map inside a recurrence. In training, its weights can grow until the
+        hidden state increases by a factor of a million within 25 frames. A training run on CMU Mocap ended in
+        NaN for this reason, although gradients were clipped. The hidden state at the input of the GRU is
+        therefore clamped to ±:data:`MAX_HIDDEN`, which is twice the largest value observed in two trained
+        models (5.01).
     """
 
     def __init__(

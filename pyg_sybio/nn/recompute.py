@@ -23,8 +23,8 @@ def recompute(module: nn.Module, *args: Tensor | None, **kwargs: Any) -> Any:
         **kwargs: Keyword arguments of the module.
 
     Note:
-        In the second pass, batch norms do not update their running statistics, which already include the
-        batch.
+        In the second pass, batch norms do not update their running statistics, because these already include
+        the batch.
     """
 
     if torch.compiler.is_compiling():  # a compiled graph updates buffers only once, even if it recomputes
@@ -38,12 +38,12 @@ def recompute(module: nn.Module, *args: Tensor | None, **kwargs: Any) -> Any:
 
 @contextmanager
 def _untouched_statistics(module: nn.Module) -> Iterator[None]:
-    """Let batch norms normalise with batch statistics without changing their running statistics."""
+    """Make batch norms use batch statistics without changing their running statistics."""
     norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        # Update by zero instead of switching the running statistics off, so that autograd saves the same
-        # tensors as in the first pass.
+        # Set the momentum to zero instead of disabling the running statistics, so that autograd saves the
+        # same tensors as in the first pass.
         norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield

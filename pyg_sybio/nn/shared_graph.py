@@ -1,4 +1,4 @@
-r"""A graph that is the same for all motions, in place of the actional graphs."""
+r"""A graph that is the same for all motions and replaces the actional graphs."""
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,8 @@ class SharedGraph(nn.Module):
         ValueError: If the graph has fewer than two nodes.
 
     Note:
-        The paper has no such graph. AS-GCN and 2s-AGCN compare with learned graphs that all clips share.
+        The paper has no such baseline. AS-GCN and 2s-AGCN compare their graphs with learned graphs that all
+        clips share.
     """
 
     def __init__(self, graph: Skeleton | Data, *, learned: bool) -> None:
@@ -45,6 +46,6 @@ class SharedGraph(nn.Module):
             self.register_buffer("logits", logits, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the graph once for each of the motions ``x``."""
+        """Return a copy of the graph for each of the motions ``x``."""
         precise = torch.promote_types(self.logits.dtype, torch.float32)
         return torch.softmax(self.logits, dim=-1, dtype=precise).expand(x.size(0), -1, -1)

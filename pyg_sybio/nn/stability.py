@@ -27,15 +27,15 @@ def stability_bound(conv: JointConv, *, epsilon: float, actional_distortion: flo
         conv: The layer.
         epsilon: Radius :math:`\varepsilon` of the perturbation over all frames, in the unit of the input.
         actional_distortion: Bound :math:`C \varepsilon^q` on :math:`\|A^*_{act} X^* - A_{act} X\|_F`, as
-            computed by :func:`fixed_graph_distortion` or :func:`inferred_graph_distortion`. Not used for a
-            layer without an actional graph.
+            computed by :func:`fixed_graph_distortion` or :func:`inferred_graph_distortion`. It is ignored for
+            a layer without an actional graph.
 
     Raises:
         ValueError: If ``epsilon`` or ``actional_distortion`` is negative.
 
     Note:
-        The theorem is stated for :math:`D_x = 3`, but its proof does not depend on it. It also holds for all
-        frames of a clip together, because squared norms add up over frames on both sides.
+        The theorem is stated for :math:`D_x = 3`, but its proof holds for any :math:`D_x`. The theorem also
+        holds for all frames of a clip together, because squared norms add up over frames on both sides.
     """
     if epsilon < 0 or actional_distortion < 0:
         raise ValueError(

@@ -8,7 +8,7 @@ class TemporalConv(nn.Module):
     r"""Temporal convolution :math:`\mathrm{TC}(X; \tau, s)` along the frames of each joint (Eq. 6b and 8b).
 
     Each output frame depends on the :math:`\tau` input frames around it; a stride :math:`s` keeps every
-    :math:`s`-th frame. The convolution has no bias, because a batch norm follows it wherever it is used.
+    :math:`s`-th frame. The convolution has no bias, because a batch norm always follows it.
 
     Args:
         in_channels: Number of input features.
@@ -28,9 +28,9 @@ class TemporalConv(nn.Module):
                 f"'kernel_size' must be odd, so that it has a middle frame, but it is {kernel_size}"
             )
         self.stride = stride
-        # With a kernel of one frame, the input is subsampled and the convolution has stride 1: the backward
-        # pass of a strided 1×1 convolution of three features accesses memory out of bounds and eventually
-        # crashes the process (torch 2.13, CPU with AVX-512).
+        # With a kernel of one frame, the input is subsampled and the convolution has stride 1. The backward
+        # pass of a strided 1×1 convolution of three features would access memory out of bounds and crash the
+        # process (torch 2.13, CPU with AVX-512).
         self._subsampling = stride if kernel_size == 1 else 1
         self.conv = nn.Conv2d(
             in_channels,
@@ -40,7 +40,7 @@ class TemporalConv(nn.Module):
             padding=(kernel_size // 2, 0),
             bias=False,
         )
-        # The memory format of the input; otherwise every call would convert the weights.
+        # Use the memory format of the input; otherwise every call would convert the weights.
         self.conv.weight = nn.Parameter(
             self.conv.weight.detach().contiguous(memory_format=torch.channels_last)
         )

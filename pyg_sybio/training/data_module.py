@@ -23,23 +23,22 @@ from pyg_sybio.trained.views import Views
 from pyg_sybio.training.named_class import recipe_dataset, recipe_transform
 from pyg_sybio.training.resumable_loader import ResumableLoader
 
-# Number of clips from which the size of the body is estimated.
+# Number of clips from which the body size is estimated.
 _SIZED_CLIPS = 200
 
 
 class ClipDataModule(L.LightningDataModule):
     r"""Training, validation and test clips of one data set class, each built when it is first used.
 
-    A split is ``dataset(**settings, **split)``: arguments that all splits share are given once. Transforms
-    (the arguments ``preprocess``, ``augment``, ``corrupt`` and ``fill``) are written as ``{class_path:
-    Center, init_args: {joint: spine}}``, or as a list of these. A recipe is code: it may refer to any class
-    by its path, and to registered classes by their names.
+    The data set of a split is ``dataset(**settings, **split)``, so arguments that all splits share are given
+    once. Transforms (the arguments ``preprocess``, ``augment``, ``corrupt`` and ``fill``) are written as
+    ``{class_path: Center, init_args: {joint: spine}}``, or as a list of such entries. A recipe may name any
+    class by its path, and registered classes by their names. Recipes can therefore run any code.
 
     Args:
-        dataset: Data set class with keyword arguments; an item is a :class:`~torch_geometric.data.Data` with
-            ``x`` [M, T, D], ``future`` [M, T_future, D] and ``y`` [1], and ``future_mask`` [M, T_future, 1]
-            if not all of the future was recorded. A registered name (``NWUCLA``), the path of a class, or the
-            class.
+        dataset: Data set class, its registered name (``NWUCLA``), or its path. Its constructor has keyword
+            arguments. An item is a :class:`~torch_geometric.data.Data` with ``x`` [M, T, D], ``future`` [M,
+            T_future, D], ``y`` [1], and ``future_mask`` [M, T_future, 1] if the future is incomplete.
         settings: Arguments that all three splits share.
         train: Arguments of the training split.
         val: Arguments of the validation split.
@@ -49,11 +48,12 @@ class ClipDataModule(L.LightningDataModule):
         folder: The folder of this data set's recordings in `root`.
         batch_size: The number of clips in a batch.
         num_workers: The number of processes that prepare batches.
-        weighted_sampling: Draw training clips with the weights of the data set's attribute ``sample_weights``
-            (with replacement, one epoch has the usual number of clips) instead of shuffling them.
-        shuffled_futures: The fraction of the training clips that exchange their futures, the same clips in
-            every run (:class:`~pyg_sybio.data.datasets.shuffled_futures.ShuffledFutures`): noise in the
-            prediction targets, as in Table 8 of the paper. :meth:`clips` is not affected.
+        weighted_sampling: Instead of shuffling the training clips, draw them with replacement and with the
+            weights in the attribute ``sample_weights`` of the data set. An epoch keeps its number of clips.
+        shuffled_futures: The fraction of training clips that exchange their futures, as noise in the
+            prediction targets (Table 8 of the paper). Every run selects the same clips
+            (:class:`~pyg_sybio.data.datasets.shuffled_futures.ShuffledFutures`). :meth:`clips` is not
+            affected.
         views: Test-time augmentation of the trained model, ``{mirror: x, parts: [[0.2, 1.0]]}``
             (:class:`~pyg_sybio.trained.views.Views`). (default: none)
 
@@ -123,15 +123,16 @@ class ClipDataModule(L.LightningDataModule):
     def feature_scale(self) -> Tensor:
         """Factors `[M, D]` that convert differences of poses to the unit of the loss ``joint``.
 
-        Rotations are in radians: data sets of rotations give the standard deviations of their z-scores.
-        Positions are in body sizes: the root mean square distance of the joints from their mean, over a
-        sample of the training clips. The weight of the loss then does not depend on the unit of the data.
+        For rotations, the factors are the standard deviations of the z-scores, so the loss is in radians. For
+        positions, the loss is in body sizes. The body size is the root mean square distance of the joints
+        from their mean, over a sample of the training clips. The balance of the losses therefore does not
+        depend on the unit of the data.
         """
         clips = self.clips("train")
         if (scale := getattr(clips, "feature_scale", None)) is not None:
             return scale
         skeleton = clips.skeleton
-        factors = torch.ones(skeleton.num_joints, skeleton.num_features)  # a score has no unit
+        factors = torch.ones(skeleton.num_joints, skeleton.num_features)  # 1 for scores, which have no unit
         factors[:, : skeleton.num_spatial] /= _body_size(clips)
         return factors
 
@@ -180,7 +181,7 @@ class ClipDataModule(L.LightningDataModule):
 
 
 def _body_size(clips: Dataset) -> float:
-    """The root mean square distance of the joints from their mean, over a sample of clips."""
+    """Return the root mean square distance of the joints from their mean, over a sample of clips."""
     skeleton, squares = clips.skeleton, []
     for number in torch.linspace(0, len(clips) - 1, min(len(clips), _SIZED_CLIPS)).long().tolist():
         poses = numbered_clip(clips, number).x[..., : skeleton.num_spatial].double()  # [P * M, T, S]
@@ -191,7 +192,7 @@ def _body_size(clips: Dataset) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a setting to plain values, because the command line turns class settings into namespaces."""
+    """Convert namespaces, which the command line creates from class settings, to plain values."""
     if isinstance(value, Namespace):
         value = vars(value)
     if isinstance(value, Mapping):

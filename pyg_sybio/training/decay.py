@@ -12,9 +12,8 @@ from pyg_sybio.nn.shared_graph import SharedGraph
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     r"""Group a model's trainable parameters for an optimiser: those with weight decay, and those without.
 
-    Biases, batch norms and the embeddings of AGIM have no decay. With decay, the affinities and their
-    gradients would shrink, while the steps of AdamW and Muon keep their size: the actional graphs would
-    become uniform, and all gradients of AGIM zero.
+    Biases, batch norms and the embeddings of AGIM have no weight decay. With weight decay, the affinities and
+    their gradients would shrink until the actional graphs are uniform and the gradients of AGIM are zero.
     """
     without = {id(parameter) for module in model.modules() for parameter in _without_decay(module)}
     groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]

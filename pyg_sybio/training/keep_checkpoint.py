@@ -1,4 +1,4 @@
-r"""A checkpoint from which an interrupted training continues."""
+r"""Save a checkpoint from which an interrupted training can resume."""
 
 import signal
 import sys
@@ -23,15 +23,15 @@ Say = Callable[[str], None]
 
 
 class OutOfTimeError(Exception):
-    """The deadline has passed; the run has a checkpoint to continue from."""
+    """Raised if the deadline has passed; the run has a checkpoint to resume from."""
 
 
 class KeepCheckpoint(Checkpoint):
     """Periodically writes a resumable checkpoint, with the training time and the state of torch's generator.
 
-    The file is replaced as a whole: a process that is killed leaves the new or the previous one. As Lightning
-    runs a :class:`~lightning.pytorch.callbacks.Checkpoint` after all other callbacks, averaged weights are
-    those of the current step.
+    The file is replaced atomically: a process that is killed leaves either the new or the previous
+    checkpoint. Lightning runs a :class:`~lightning.pytorch.callbacks.Checkpoint` after all other callbacks,
+    so averaged weights in the checkpoint include the current step.
 
     After SIGINT (Ctrl+C) or SIGTERM, the current step is completed and a checkpoint is saved before the
     signal takes effect; a second signal takes effect immediately.
@@ -67,7 +67,7 @@ class KeepCheckpoint(Checkpoint):
 
     @property
     def seconds(self) -> float:
-        """Training time of this process and, up to their last checkpoints, of the interrupted ones."""
+        """Training time in seconds, including interrupted processes up to their last checkpoint."""
         return self._seconds + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class KeepCheckpoint(Checkpoint):
         return {"seconds": self.seconds, "random": torch.get_rng_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue with the training time and the random numbers of the checkpoint."""
+        """Restore the training time and the state of the random generator from a checkpoint."""
         self._seconds = state_dict["seconds"]
         torch.set_rng_state(state_dict["random"])
 

@@ -9,10 +9,10 @@ import numpy as np
 
 
 class Curve(NamedTuple):
-    """Logged values of one name.
+    """The logged values of one quantity.
 
     Args:
-        steps: Optimiser steps, increasing `[n]`.
+        steps: Optimiser steps `[n]`, in increasing order.
         values: The values `[n]`.
     """
 
@@ -27,8 +27,7 @@ def read_log(folder: str | Path) -> tuple[Path, Curves]:
     """Read the curves of a run from Lightning's TensorBoard files.
 
     Args:
-        folder: A folder with event files (`version_N`), or its parent folder, of which the last version is
-            read.
+        folder: A folder with event files (`version_N`), or its parent folder; then the last version is read.
 
     Returns:
         The folder that was read, and the curves by name.
@@ -45,14 +44,14 @@ def read_log(folder: str | Path) -> tuple[Path, Curves]:
         raise FileNotFoundError(
             f"{folder} has no event file (events.out.tfevents.*), expected one there or in its version_N"
         )
-    # This import takes a second.
+    # Imported here, because this import takes a second.
     from tensorboard.backend.event_processing import event_accumulator  # type: ignore[import-untyped]
 
-    # By default only a sample of the values is read.
+    # By default, TensorBoard only reads a sample of the values.
     events = event_accumulator.EventAccumulator(str(found[-1]), size_guidance={"scalars": 0}).Reload()
     curves: Curves = {}
     for name in events.Tags()["scalars"]:
-        # If a resumed run has repeated a step, the last value is used.
+        # If a resumed run has repeated a step, the last value of this step is used.
         by_step = {event.step: event.value for event in events.Scalars(name)}
         steps = sorted(by_step)
         curves[name] = Curve(np.array(steps, dtype=float), np.array([by_step[step] for step in steps]))

@@ -44,7 +44,7 @@ def new_loss(
     time_exponent: float = 0.0,
     separate_networks: bool = False,
 ) -> SymbioticLoss:
-    """The loss of a recipe; see :class:`SybioModule` for the arguments."""
+    """Return the loss of a recipe; see :class:`SybioModule` for the arguments."""
     return SymbioticLoss(
         skeleton,
         alpha=alpha,
@@ -77,22 +77,23 @@ class SybioModule(L.LightningModule):
             paper)
         distance: Loss of the prediction: ``l1``, the sum over frames, joints and coordinates as in the paper
             (Eq. 12), or ``joint``, the mean distance of a joint in radians or body sizes, which gave better
-            results on CMU Mocap. They differ by orders of magnitude, and so do the values of ``alpha`` that
-            balance the tasks. (default: ``l1``)
-        time_exponent: Future frames are weighted by this power of their inverse distance in time. (default:
+            results on CMU Mocap. The two losses differ by orders of magnitude, so they need different values
+            of ``alpha``. (default: ``l1``)
+        time_exponent: Exponent p of the weight t^(-p) of future frame t = 1, 2, ... in the loss. (default:
             ``0.0``, equal weights as in the paper)
-        separate_networks: Train the class probabilities of each network instead of their mean, which the
-            paper trains. (default: :obj:`False`)
-        optimizer: Returns the optimiser of the parameters.
-        lr_scheduler: Returns the schedule for the optimiser and the number of steps of the whole run
-            (``Trainer.estimated_stepping_batches``); it is stepped once per optimiser step. Any scheduler
-            whose second argument is its length can be used, such as ``CosineAnnealingLR``.
-        compile: Compile the model's forward pass: the first steps take minutes, the others are faster.
-            Checkpoints are the same as without compilation. (default: :obj:`False`)
-        dense_actional: Infer the actional graphs by dense products instead of message passing. The numbers
-            are the same; a step of a small model takes less time. (default: :obj:`False`)
-        checkpoint_activations: Recompute the blocks' inner features in the backward pass instead of storing
-            them, for long clips. (default: :obj:`False`)
+        separate_networks: Compute the recognition loss from the class probabilities of each network, and not
+            from the mean of both, as the paper does. (default: :obj:`False`)
+        optimizer: Function that returns the optimiser, given the parameters.
+        lr_scheduler: Function that returns the schedule, given the optimiser and the number of steps of the
+            whole run (``Trainer.estimated_stepping_batches``). The schedule is stepped once per optimiser
+            step. Any scheduler whose second argument is the number of steps can be used, such as
+            ``CosineAnnealingLR``.
+        compile: Compile the model's forward pass. The first steps then take minutes, and later steps are
+            faster. Checkpoints are the same as without compilation. (default: :obj:`False`)
+        dense_actional: Infer the actional graphs by dense products instead of message passing. The results
+            are the same; training steps of small models are faster. (default: :obj:`False`)
+        checkpoint_activations: Recompute the activations inside of blocks in the backward pass instead of
+            storing them, which saves memory for long clips. (default: :obj:`False`)
 
     Note:
         The schedule ends with ``max_epochs`` or ``max_steps``; ``max_time`` does not shorten it.
@@ -146,7 +147,7 @@ class SybioModule(L.LightningModule):
         if dense_actional:
             use_dense_actional(self.model)
         if compile:
-            # In place, which keeps the names of the weights.
+            # Replaced in place, which keeps the names of the weights.
             self.model.compile(fullgraph=True)
         self.loss = new_loss(
             skeleton, feature_scale, alpha, label_smoothing, distance, time_exponent, separate_networks
@@ -159,10 +160,10 @@ class SybioModule(L.LightningModule):
         self._loader_state: dict[str, Any] = {}  # of the checkpoint that is resumed
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """The ``loss`` of one batch, and its ``actional`` graphs by network."""
+        """Return the ``loss`` of a batch, and its ``actional`` graphs by network."""
         self.seen_classes[batch.y] = True
         out, terms = self._forward(batch, "train", on_step=True)
-        # The graphs are for the callback; Lightning detaches only the loss.
+        # The graphs are for the callback. They are detached here, because Lightning only detaches the loss.
         graphs = {network: graphs.detach() for network, graphs in actional_of(out).items()}
         return {"loss": terms.total, "actional": graphs}
 
@@ -171,10 +172,11 @@ class SybioModule(L.LightningModule):
         return [ActionalGraphMonitor()]
 
     def on_validation_epoch_start(self) -> None:
-        """Reset the motion errors; with several processes, use the buffers of the first."""
+        """Reset the motion errors; if there are several processes, copy the buffers of the first process."""
         self._val_errors = {}
         if self.trainer.world_size > 1:
-            # Each process has its own running statistics; the checkpoint gets them from the first process.
+            # Each process has separate running statistics, and the checkpoint contains those of the first
+            # process.
             for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
@@ -190,13 +192,14 @@ class SybioModule(L.LightningModule):
             errors = motion_errors(dataset, persons.model, persons.target, persons.recorded)
             for name, error in errors.items():
                 if name not in self._val_errors:
-                    # Processes sum them on their devices, not all of which support double precision.
+                    # Processes sum these values on their devices, and some devices do not support double
+                    # precision.
                     device = self.device if self.trainer.world_size > 1 else "cpu"
                     self._val_errors[name] = ErrorByHorizon(error.size(1), len(dataset.class_names), device)
                 self._val_errors[name].update(error, persons.y)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the motion errors: means over classes, as in the tables, and over frames."""
+        """Log the motion errors, averaged over classes (as in the tables) and over frames."""
         for name, errors in self._val_errors.items():
             if self.trainer.world_size > 1:
                 for values in errors.sums:
@@ -206,7 +209,7 @@ class SybioModule(L.LightningModule):
                 self.log(f"val_{name}", mean, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, and the schedule over the steps of this run."""
+        """Return the optimiser, and the schedule over the steps of this run."""
         optimizer = self.optimizer(parameter_groups(self))
         scheduler = self.lr_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -227,10 +230,11 @@ class SybioModule(L.LightningModule):
             rank_zero_only(print)("\n".join(f"fine-tuning: {line}" for line in lines), file=sys.stderr)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint belongs to this model, to resume its training.
+        """Check that training of this model can resume from a checkpoint.
 
         Raises:
-            ValueError: If it does not, as a checkpoint of version 0.1, which can only be used for inference.
+            ValueError: If the checkpoint belongs to another model, or to version 0.1, whose checkpoints are
+                only for inference.
         """
         check_weights(
             self.model.state_dict(),
@@ -264,7 +268,7 @@ class SybioModule(L.LightningModule):
         checkpoint[DOCUMENT_KEY] = json.dumps(document, allow_nan=False)
 
     def trained(self) -> Trained:
-        """The current model with everything needed for inference."""
+        """Return the current model with everything needed for inference."""
         data = self.trainer.datamodule
         return Trained(
             model=self.model,
@@ -306,6 +310,8 @@ class SybioModule(L.LightningModule):
 
 
 def _model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights of the model in a checkpoint, which are averages if the recipe averages weights."""
+    """Return the weights of the model in a checkpoint; if the recipe averages weights, these are the
+    averages.
+    """
     state, prefix = checkpoint["state_dict"], "model."
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

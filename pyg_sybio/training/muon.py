@@ -9,14 +9,16 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 
-# Coefficients of the odd polynomial of degree five that maps singular values to about one (Jordan et al.). A
-# larger first coefficient lets small values grow faster.
+# Coefficients of the odd polynomial of degree five that maps singular values to about one (Jordan et al.).
+# With a larger first coefficient, small singular values grow faster.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
-# Norm below which a direction fades out. The momentum of a weight without gradients halves every fourteen
-# steps; without fading, it would be applied at full length for a thousand steps, until its squares underflow.
+# Norm below which steps fade out. The momentum of a weight without gradients halves every fourteen steps.
+# Without this limit, the weight would make full steps for a thousand steps, until the squares of the momentum
+# underflow.
 _LEAST_NORM = 1e-7
-# Root mean square of the entries of AdamW's steps (Liu et al.), so that both share one learning rate.
+# Root mean square of the entries of AdamW's steps (Liu et al.); steps of matrices get the same size, so that
+# one learning rate fits both.
 _ADAMW_RMS = 0.2
 
 
@@ -32,8 +34,8 @@ class Muon(Optimizer):
             - 0.2 \, \eta \sqrt{\max(m, n)} \; \mathrm{orthogonal}\big(\mu M_t + (1 - \mu) G_t\big)
 
     with the learning rate :math:`\eta`, the weight decay :math:`\lambda` and the momentum :math:`\mu`; see
-    :func:`orthogonal`. The factor gives a step the size of AdamW's, so that both share learning rate and
-    weight decay.
+    :func:`orthogonal`. The factor gives a step the same size as a step of AdamW, so that both can use the
+    same learning rate and weight decay.
 
     From K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), and J. Liu et
     al., "Muon is scalable for LLM training" (arXiv:2502.16982, 2025). ``torch.optim.Muon`` only accepts
@@ -50,7 +52,7 @@ class Muon(Optimizer):
         min_side: Minimum number of inputs and outputs of a matrix for orthogonal steps. (default: ``16``)
 
     Raises:
-        ValueError: If an argument is out of range, or no parameter is such a matrix.
+        ValueError: If an argument is out of range, or no parameter gets orthogonal steps.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Muon(Optimizer):
                 (orthogonal_steps if is_matrix else others).append(weight)
             if orthogonal_steps:
                 matrices.append({"momentum": momentum, **group, "params": orthogonal_steps})
-            if others:  # the key 'momentum' distinguishes the groups of matrices from these groups
+            if others:  # only groups of matrices have the key 'momentum'
                 rest.append({**{key: group[key] for key in group if key != "momentum"}, "params": others})
         if not matrices:
             raise ValueError(f"no parameter is a matrix of at least {min_side} by {min_side} entries")
@@ -85,7 +87,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take a step, after calling the closure, if any, whose value is returned."""
+        """Take a step. If there is a closure, call it first, and return its value."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -93,7 +95,7 @@ class Muon(Optimizer):
         for group in self.param_groups:
             if "momentum" in group:
                 self._step_matrices(group)
-        # load_state_dict replaces the groups and the state.
+        # AdamW gets the current groups and state, because load_state_dict replaces them.
         self._adamw.param_groups = [group for group in self.param_groups if "momentum" not in group]
         self._adamw.state = self.state
         self._adamw.step()
@@ -118,9 +120,9 @@ class Muon(Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    r"""Matrices with the same singular vectors and with singular values of about one.
+    r"""Return matrices with the same singular vectors, and with singular values of about one.
 
-    With :math:`X_0 = M / \max(\|M\|_F, 10^{-7})`, five times
+    This step is repeated five times, from :math:`X_0 = M / \max(\|M\|_F, 10^{-7})`,
 
     .. math::
         X \leftarrow a X + b \, (X X^\top) X + c \, (X X^\top)^2 X
@@ -132,7 +134,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
         matrices: Matrices of one size. Shape: :math:`(..., m, n)`.
 
     Returns:
-        The orthogonal matrices, which approach zero for norms below :math:`10^{-7}`.
+        The orthogonal matrices; matrices with a norm below :math:`10^{-7}` approach zero.
         Shape: :math:`(..., m, n)`.
     """
     tall = matrices.size(-2) > matrices.size(-1)
@@ -151,5 +153,5 @@ def _as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _as_matrix(weight: Tensor) -> Tensor:
-    """The weight with one row per output. Shape: :math:`(m, n)`."""
+    """Return the weight as a matrix with one row per output. Shape: :math:`(m, n)`."""
     return weight.reshape(weight.size(0), -1)

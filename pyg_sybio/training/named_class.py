@@ -1,4 +1,4 @@
-"""Data set and transform classes named in recipes, which may be any class because recipes are code."""
+"""Find the data set and transform classes that recipes name; recipes may name any importable class."""
 
 import importlib
 from typing import Any
@@ -10,16 +10,19 @@ from pyg_sybio.data.registry import dataset_named, transform_named
 
 
 def recipe_dataset(path: Any, *, where: str = "the recipe") -> type[Dataset]:
-    r"""The data set class of a registered name (``NWUCLA``), or at a path (``my_package.module.MyClips``).
+    r"""Return the data set class with a registered name (``NWUCLA``) or a path
+    (``my_package.module.MyClips``).
 
     Raises:
-        ValueError: If it is not registered, cannot be imported, or is not a data set class.
+        ValueError: If the class is neither registered nor importable, or is not a data set class.
     """
     return dataset_named(path, where=where) if _is_ours(path) else _imported(path, Dataset, where, "data set")
 
 
 def recipe_transform(path: Any, *, where: str = "the recipe") -> type[BaseTransform]:
-    """The transform class of a registered name or at a path; raises errors as :func:`recipe_dataset`."""
+    """Return the transform class with a registered name or a path; errors are the same as in
+    :func:`recipe_dataset`.
+    """
     if _is_ours(path):
         return transform_named(path, where=where)
     return _imported(path, BaseTransform, where, "transform")

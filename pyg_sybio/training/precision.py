@@ -6,18 +6,18 @@ import torch
 
 
 def resolve_precision(precision: str | int | None, accelerator: str = "auto") -> tuple[str | int | None, str]:
-    r"""The precision to train in, and why.
+    r"""Return the precision to train in, and the reason.
 
     ``"auto"`` is ``"bf16-mixed"`` on a CUDA device with native bfloat16 and on a processor with AMX, and
-    ``"32-true"`` elsewhere: with the bfloat16 of AVX-512, the recipes train more slowly than in single
-    precision, and with emulated bfloat16 far more slowly.
+    ``"32-true"`` on all other devices. The recipes train more slowly with the bfloat16 of AVX-512 than in
+    single precision, and far more slowly with emulated bfloat16.
 
     Args:
-        precision: ``"auto"``, or a precision of Lightning's trainer, which is returned unchanged.
-        accelerator: Name of one of Lightning's accelerators. (default: ``"auto"``)
+        precision: ``"auto"``, or any precision of Lightning's trainer, which is returned unchanged.
+        accelerator: Name of a Lightning accelerator. (default: ``"auto"``)
 
     Returns:
-        The precision, and the reason in words, which is empty if the precision is given.
+        The precision, and the reason in words, which is empty if `precision` is not ``"auto"``.
     """
     if precision != "auto":
         return precision, ""
@@ -35,7 +35,7 @@ def has_native_bf16(device: str) -> bool:
     r"""Whether a type of device supports bfloat16 natively, without emulation.
 
     Args:
-        device: Such as ``"cpu"`` or ``"cuda"``.
+        device: Type of device, such as ``"cpu"`` or ``"cuda"``.
     """
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -53,7 +53,9 @@ def _has_amx() -> bool:
 
 
 def _onednn_may_use(*names: str) -> bool:
-    """Whether the environment allows oneDNN to use one of these instruction sets; torch cannot tell."""
+    """Whether the environment allows oneDNN to use one of these instruction sets, which torch does not
+    report.
+    """
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "default"
     return any(name in limit.lower() for name in ("all", "default", *names))
 

@@ -1,7 +1,7 @@
-r"""Training from recipes, which are YAML files with the settings of data, model and trainer.
+r"""Train from recipes, which are YAML files with the settings of data, model and trainer.
 
-A recipe may be based on another recipe (`base`), and then only contains the settings that differ.
-`data.settings` and other arguments of classes are replaced as a whole.
+A recipe may be based on another recipe (`base`), and then only contains the settings that differ. A
+dictionary of class arguments, such as `data.settings`, replaces the dictionary of the base completely.
 """
 
 import difflib
@@ -36,7 +36,7 @@ RENAMED_SETTINGS = {"data.looks": "data.views"}
 
 
 class RecipeError(ValueError):
-    """A recipe or an override is invalid."""
+    """Raised if a recipe or an override is invalid."""
 
 
 class RunFinishedError(ValueError):
@@ -72,13 +72,15 @@ class RecipeTrainer(L.Trainer):
 
 
 class RecipeCLI(LightningCLI):
-    """Lightning's command line with this package's module and data, which determines the model's sizes."""
+    """Lightning's command line with the module and the data of this package; the data determine the model's
+    sizes.
+    """
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link the data to the model, and add the options for bases and for resuming."""
+        """Link the data to the model, and add the options `base` and `ckpt_path`."""
         for name in ("skeleton", "class_names", "num_future", "feature_scale"):
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
-        parser.add_argument("--base", type=str | None, default=None, help="Recipe that this one is based on.")
+        parser.add_argument("--base", type=str | None, default=None, help="Recipe to start from.")
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
@@ -101,7 +103,7 @@ class RecipeCLI(LightningCLI):
             parser.link_arguments(name, f"model.{name}")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str]) -> None:
-        """Parse the settings; an error is one line that names the wrong key and similar existing ones."""
+        """Parse the settings; an error message is one line with the wrong key and similar valid keys."""
         try:
             self.config = parser.parse_args(list(args))
         except ArgumentError as error:
@@ -118,7 +120,7 @@ class _ParsingCLI(RecipeCLI):
     """The command line without trainer, module and data."""
 
     def instantiate_classes(self) -> None:
-        """Do nothing, as only the settings are needed."""
+        """Do nothing, because only the settings are needed."""
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -127,10 +129,10 @@ def recipe_names() -> tuple[str, ...]:
 
 
 def recipe_path(recipe: str) -> Path:
-    """The YAML file of a recipe, given by the name of a shipped recipe or by its path.
+    """Return the YAML file of a recipe, given the name of a shipped recipe or a path.
 
     Raises:
-        FileNotFoundError: If there is no such recipe or file.
+        FileNotFoundError: If the recipe or file does not exist.
     """
     if recipe in recipe_names():
         return _CONFIGS / f"{recipe}.yaml"
@@ -143,23 +145,23 @@ def recipe_path(recipe: str) -> Path:
 
 
 def prepare(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
-    """Trainer, module and data of a recipe, ready to run.
+    """Return the trainer, module and data of a recipe, ready to run.
 
     Args:
         recipe: Name of a shipped recipe, or the path of a YAML file.
         overrides: Settings that differ, such as ``["--trainer.max_epochs", "3"]``.
 
     Raises:
-        FileNotFoundError: If there is no such recipe, or no checkpoint to resume from.
+        FileNotFoundError: If the recipe or the checkpoint to resume from does not exist.
         RecipeError: If the recipe or an override has an unknown key or a wrong value.
     """
     return _command_line(RecipeCLI, recipe, overrides)
 
 
 def settings(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings of a recipe and overrides that differ from the defaults, as plain values.
+    """Return the settings of a recipe with overrides that differ from the defaults, as plain values.
 
-    Nothing is built and no recording is read. See :func:`prepare` for the arguments and errors.
+    No object is built and no recording is read. See :func:`prepare` for the arguments and errors.
     """
     cli = _command_line(_ParsingCLI, recipe, overrides)
     text = cli.parser.dump(cli.config, skip_default=True, skip_validation=True)
@@ -168,12 +170,14 @@ def settings(recipe: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def data_of(recipe: str, overrides: Sequence[str] = ()) -> ClipDataModule:
-    """The data of a recipe, without a model; arguments and errors of :func:`prepare`."""
+    """Return the data of a recipe without a model. The arguments and errors are the same as in
+    :func:`prepare`.
+    """
     return ClipDataModule(**settings(recipe, overrides)["data"])
 
 
 def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) -> RecipeCLI:
-    # The data module builds its transforms itself, from plain values as in a checkpoint.
+    # The data module builds its transforms from plain values, because checkpoints contain plain values.
     set_parsing_settings(instantiate_subclass_spec_in_any=False)
     return kind(
         SybioModule,
@@ -182,11 +186,11 @@ def _command_line(kind: type[RecipeCLI], recipe: str, overrides: Sequence[str]) 
         args=[*_config_arguments(recipe), *map(_renamed_override, overrides)],
         run=False,
         auto_configure_optimizers=False,
-        # Checkpoints contain the model's arguments; see SybioModule.on_save_checkpoint.
+        # Checkpoints already contain the model's arguments; see SybioModule.on_save_checkpoint.
         load_from_checkpoint_support=False,
-        # An abbreviation may match a wrong key.
+        # Abbreviations are disabled, because they may match a wrong key.
         parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
-        # A resumed run may write its settings to the same folder again.
+        # Overwriting is allowed, because a resumed run may write its settings to the same folder again.
         save_config_kwargs={"overwrite": True},
     )
 
@@ -228,14 +232,14 @@ def train(cli: RecipeCLI, checkpoint: str | None = None) -> None:
     try:
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as end:
-        # Lightning ends the process on Ctrl+C, which we leave to the caller.
+        # Lightning would end the process on Ctrl+C; raise KeyboardInterrupt for the caller instead.
         if isinstance(end.__context__, KeyboardInterrupt):
             raise end.__context__ from None
         raise
 
 
 def _config_arguments(recipe: str) -> list[str]:
-    """Options of the command line for a recipe, after those for its bases."""
+    """Return the command-line options for a recipe, after the options for its bases."""
     arguments: list[str] = []
     paths: list[Path] = []
     base: str | None = recipe
@@ -260,7 +264,7 @@ def _read_recipe(path: Path) -> dict[str, Any]:
 
 
 def _rename_settings(document: dict[str, Any], path: Path) -> bool:
-    """Give the settings of a recipe their new names, and return whether there was an old one."""
+    """Replace old names of settings in a recipe by new names, and return whether there were any."""
     renamed = False
     for old, new in RENAMED_SETTINGS.items():
         part, key = old.split(".")
@@ -272,7 +276,7 @@ def _rename_settings(document: dict[str, Any], path: Path) -> bool:
 
 
 def _renamed_override(word: str) -> str:
-    """An override with the new name of its setting."""
+    """Return the override with the new name of its setting."""
     for old, new in RENAMED_SETTINGS.items():
         if re.match(rf"--{re.escape(old)}(?![^.=])", word):
             _note_renamed(old, new, "override")
@@ -280,13 +284,13 @@ def _renamed_override(word: str) -> str:
     return word
 
 
-@cache  # one line per process
+@cache  # each renamed setting is reported once per process
 def _note_renamed(old: str, new: str, where: str) -> None:
     print(f"note: {where}: '{old}' is now '{new}'", file=sys.stderr)
 
 
 def _resume_path(ckpt_path: str | None, root: str) -> str | None:
-    """The file of the checkpoint to resume from."""
+    """Return the file of the checkpoint to resume from."""
     if ckpt_path is None:
         return None
     if ckpt_path == "last":
@@ -313,7 +317,7 @@ def _check_unfinished(checkpoint: str, trainer: L.Trainer) -> None:
 
 
 def _one_line(message: str, parser: LightningArgumentParser) -> str:
-    """An error of the parser as one line, with similar keys that exist."""
+    """Return an error of the parser as one line, with similar valid keys."""
     line = " ".join(message.split())
     known = list(parser.get_defaults().keys(branches=True))
     words = (word.strip("'\"-:,=") for word in line.split())

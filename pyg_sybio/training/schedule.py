@@ -18,14 +18,14 @@ class WarmupCosine(LambdaLR):
     total.
 
     Args:
-        optimizer: The optimiser, with the highest learning rate of the run.
+        optimizer: The optimiser, whose learning rate is the highest of the run.
         total_steps: Optimiser steps of the whole run.
-        warmup: Fraction of the steps with rising learning rate. (default: ``0.1``)
+        warmup: Fraction of the steps in which the learning rate rises. (default: ``0.1``)
 
     Note:
-        The length is not part of the saved state: a run that is resumed with more steps follows the longer
-        schedule. (``CosineAnnealingLR`` and ``MultiStepLR`` restore the length of the checkpoint, and
-        ``OneCycleLR`` raises an error for further steps.)
+        The number of steps is not part of the saved state, so a run that is resumed with more steps follows
+        the longer schedule. (``CosineAnnealingLR`` and ``MultiStepLR`` restore the number of steps from the
+        checkpoint, and ``OneCycleLR`` raises an error after the last step.)
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int, warmup: float = 0.1) -> None:
@@ -49,10 +49,11 @@ class StepDecay(LambdaLR):
         \eta_s = \eta \, f^{\,|\{i : \, s \ge m_i S\}|}
 
     with the milestones :math:`m_i`, the factor :math:`f` and :math:`S` steps in total. The defaults are the
-    paper's for NTU RGB+D and Kinetics (section 6.1.2): a tenth every 30 of 100 epochs.
+    paper's schedule for NTU RGB+D and Kinetics (section 6.1.2), which divides the rate by 10 after every 30
+    of 100 epochs.
 
     Args:
-        optimizer: The optimiser, with the learning rate of the first steps.
+        optimizer: The optimiser, whose learning rate is used until the first milestone.
         total_steps: Optimiser steps of the whole run.
         milestones: Increasing fractions of the steps, between 0 and 1. (default: ``(0.3, 0.6, 0.9)``)
         factor: Positive factor of the learning rate. (default: ``0.1``)
@@ -77,7 +78,7 @@ class StepDecay(LambdaLR):
             raise ValueError(f"'factor' is {factor}, expected a positive number")
 
         def power(step: int) -> float:
-            # Compared in rounded steps: 0.3 of 10 steps are 3, not 3.0000000000000004.
+            # Milestones are rounded to steps: 0.3 of 10 steps are 3, not 3.0000000000000004.
             return factor ** sum(step >= round(share * total_steps) for share in milestones)
 
         super().__init__(optimizer, power)
