@@ -3,10 +3,11 @@
 import contextlib
 import glob
 import json
+import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -52,8 +53,16 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a value as strict JSON, atomically (:func:`write_whole`)."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Write a value as strict JSON, atomically (:func:`write_whole`); NaN and infinities become null."""
+    write_text(path, json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path, *, expected: str = "JSON") -> Any:

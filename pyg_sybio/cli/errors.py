@@ -31,7 +31,7 @@ def describe(error: Exception) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    if isinstance(error, (ValueError, OSError)):
+    if isinstance(error, (ValueError, OSError, FloatingPointError)):
         return message
     # For an unexpected error, also show its type and how to get the traceback.
     return f"{type(error).__name__}: {message} (--debug shows the traceback)"

@@ -141,7 +141,7 @@ def add_threads(parser: argparse.ArgumentParser, default: str) -> None:
 
 def add_up(parser: argparse.ArgumentParser) -> None:
     """Add ``--up``, the axis of the data that points up in a picture."""
-    help = "axis that points up; write --up=-y for a negative one (default: estimated from the poses)"
+    help = "axis that points up; write --up=-y for a negative one (default: as the skeleton says)"
     add(parser, "--up", str, help, choices=("x", "y", "z", "-x", "-y", "-z"))
 
 

@@ -98,6 +98,17 @@ class Motion:
         return self.present.any(-1)
 
     @property
+    def body_size(self) -> float:
+        """Root mean square distance of a person's present joints from their mean, in the largest frame.
+
+        It is in the unit of the skeleton, and 0 for rotations.
+        """
+        space, present = self.poses[..., : self.num_spatial].double(), self.present.unsqueeze(-1)
+        count = present.sum(2, keepdim=True).clamp(min=1)
+        away = (space - space.sum(2, keepdim=True) / count) * present
+        return float((away.square().sum((2, 3)) / count[..., 0, 0]).max().sqrt())
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that are not None, by name."""
         values = {name: getattr(self, name) for name in TENSORS}

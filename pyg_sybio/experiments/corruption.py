@@ -10,7 +10,6 @@ from torch_geometric.data import Data, Dataset
 from torch_geometric.transforms import Compose
 
 from pyg_sybio.data.datasets.clip_transforms import Transform
-from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.two_tasks import split_tasks
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.resample import at_times
@@ -19,16 +18,16 @@ from pyg_sybio.data.transforms.resample import at_times
 def corrupted(dataset: Dataset, corrupt: Transform) -> Dataset:
     """Copy a data set and corrupt its observed frames.
 
-    In a :class:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset`, the transform replaces the argument
-    `corrupt` of the data set, and its `fill` fills missing joints. The samples of any other data set are
-    assumed to be complete, and joints that the transform removes remain zero.
+    In a data set with the attributes `corrupt` and `fill`, the transform replaces `corrupt`, and `fill` fills
+    missing joints. The samples of any other data set are assumed to be complete, and joints that the
+    transform removes remain zero.
 
     Args:
         dataset: The clips, which are not modified.
         corrupt: Transform of the observed frames that keeps their number and the persons.
     """
     clips = copy.copy(dataset)
-    if isinstance(dataset, MotionDataset):
+    if hasattr(dataset, "corrupt"):
         clips.corrupt = corrupt
     else:
         before: list[Callable[[Data], Data]] = [] if dataset.transform is None else [dataset.transform]

@@ -319,7 +319,6 @@ class SybioGNN(nn.Module):
         num_observed: int | None = None,
         frame_rate: float | None = None,
         class_names: Sequence[str] | None = None,
-        missing: str = "interpolate",
         padding: str = "repeat",
         **settings: Any,
     ) -> Any:
@@ -331,7 +330,6 @@ class SybioGNN(nn.Module):
             num_observed: Window length in frames. (default: the number of frames that AGIM resamples to)
             frame_rate: Frame rate of the window in Hz. (default: ``fps``)
             class_names: Names of the classes. (default: the class indices)
-            missing: Treatment of missing joints: ``"hold"``, ``"interpolate"`` or ``"mask"``.
             padding: How to fill a window with too few frames: ``"repeat"`` or ``"hold"``.
             **settings: Other arguments of :class:`~pyg_sybio.streaming.motion_stream.MotionStream`.
 
@@ -348,9 +346,7 @@ class SybioGNN(nn.Module):
             padding=padding,
         )
         names = tuple(map(str, range(self.num_classes))) if class_names is None else tuple(class_names)
-        return MotionStream(
-            self, preparation, skeleton=skeleton, fps=fps, class_names=names, missing=missing, **settings
-        )
+        return MotionStream(self, preparation, skeleton=skeleton, fps=fps, class_names=names, **settings)
 
     def dense(self, batch: Data, key: str) -> Tensor:
         """Return a node attribute of a PyG ``Batch`` in the layout of the outputs, ``[N, (P,) T, M, D]``."""

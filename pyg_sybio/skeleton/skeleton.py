@@ -17,10 +17,13 @@ from pyg_sybio.skeleton.document import SCHEMA, to_text
 COORDINATES = {"xyz": 3, "xy": 2, "xy+score": 3, "expmap": 3}
 """Number of features per joint for each kind of coordinates."""
 
+AXES = ("x", "y", "z", "-x", "-y", "-z")
+"""The axes that may point up."""
+
 # The fields in the order of the JSON document.
 _KEYS = (
     *("name", "description", "source", "joints", "bones", "bridges", "center"),
-    *("parts", "part_bones", "mirror", "coordinates", "units", "subsets"),
+    *("parts", "part_bones", "mirror", "coordinates", "units", "up", "subsets"),
 )
 
 
@@ -29,7 +32,7 @@ class Skeleton:
     r"""The topology of a body: the skeleton graph of §3 of the paper and the parts of §4.2.
 
     The order of ``joints``, ``parts`` and ``bones`` is the order in tensors. Skeletons are compared by value,
-    except for ``description`` and ``source``. The constructor checks that the fields are consistent;
+    except for ``description``, ``source`` and ``up``. The constructor checks that the fields are consistent;
     :meth:`from_dict` also checks their types.
 
     Args:
@@ -44,6 +47,8 @@ class Skeleton:
         units: Unit of the coordinates, for display.
         bridges: Edges without a bone, which connect separate groups of landmarks.
         subsets: Subset name to the joints that :meth:`subset` keeps.
+        up: The axis that points up, one of :data:`AXES`, for pictures and players; empty if unknown. In an
+            image, y points down.
         description: Description of the topology.
         source: Source that documents the joints, such as a URL.
 
@@ -62,6 +67,7 @@ class Skeleton:
     units: str
     bridges: tuple[Pair, ...] = ()
     subsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    up: str = ""
     description: str = ""
     source: str = ""
 
@@ -70,6 +76,8 @@ class Skeleton:
         checks.check_distinct("joints", joints, "every joint name once")
         if self.coordinates not in COORDINATES:
             raise ValueError(f"'coordinates' is '{self.coordinates}', expected one of {listed(COORDINATES)}")
+        if self.up not in ("", *AXES):
+            raise ValueError(f"'up' is '{self.up}', expected one of {listed(AXES)}")
         if self.center not in joints:
             raise ValueError(f"'center' is '{self.center}', expected one of the joints {listed(joints)}")
         checks.check_edges({"bones": self.bones, "bridges": self.bridges}, joints, "joint")
@@ -101,7 +109,7 @@ class Skeleton:
     def _text(self) -> str:
         # Skeletons are compared by their text, because the order of dictionaries matters here.
         document = self.to_dict()
-        return to_text({key: document[key] for key in document if key not in ("description", "source")})
+        return to_text({key: document[key] for key in document if key not in ("description", "source", "up")})
 
     # Sizes and indices ------------------------------------------------------------------------------------
 
@@ -320,7 +328,8 @@ class Skeleton:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document (``skeletons/schema.json``), without empty optional fields."""
         document = {key: _plain(getattr(self, key)) for key in _KEYS}
-        return {key: value for key, value in document.items() if value or key not in ("bridges", "subsets")}
+        optional = ("bridges", "subsets", "up")
+        return {key: value for key, value in document.items() if value or key not in optional}
 
     @classmethod
     def from_dict(cls, document: Any, where: str = "skeleton") -> "Skeleton":

@@ -76,7 +76,8 @@ class Windows:
             frame_rate=observed.frame_rate,
             check_values=False,
         )
-        poses = self.prepared.to_recording(motion).poses.float()
+        motion = self.prepared.to_recording(motion)
+        poses = motion.poses.float().masked_fill(~motion.present[..., None], math.nan)
         num_joints = self.reader.skeleton.num_joints
         self.future = poses.new_full((*poses.shape[:2], num_joints, poses.size(-1)), math.nan)
         self.future[:, :, self.reader.joints] = poses

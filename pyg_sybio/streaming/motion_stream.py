@@ -13,8 +13,8 @@ from torch import Tensor
 
 from pyg_sybio.data.datasets.motion_folder import SAME_RATE
 from pyg_sybio.data.motion import MAX_RATE, MIN_RATE
-from pyg_sybio.data.transforms import FillMissing, FillNullFrames
 from pyg_sybio.data.transforms.base import check_count, check_range
+from pyg_sybio.data.transforms.fill_missing import FillMode
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import Skeleton
 from pyg_sybio.streaming.inference import Model, Windows, answer, input_example
@@ -22,8 +22,6 @@ from pyg_sybio.streaming.poses import Confidence, Pose, PoseReader
 from pyg_sybio.streaming.window import Track, window_of
 from pyg_sybio.trained.preparation import CHOOSE_PERSONS, Preparation, rate_notices
 
-# Transforms that fill joints which were not observed: the argument 'missing' replaces them.
-_FILL = (FillMissing, FillNullFrames)
 # Maximum rate of stored poses, as a multiple of the higher of `fps` and the window's frame rate.
 _MAX_RATE = 4
 # Poses that arrive faster than this multiple of the window's frame rate are not all stored.
@@ -46,8 +44,8 @@ class StreamOutput:
         observed_ratio: Fraction of the window's joints that were observed, from 0 to 1.
         enough: Whether `observed_ratio` is large enough to rely on the result.
         future: The predicted poses, with the joints, coordinates and units of the incoming poses. Joints that
-            the model does not have are NaN. None from a model without prediction, and while no joint is
-            observed.
+            the model does not have, and joints that were not observed in any frame of the window, are NaN.
+            None from a model without prediction, and while no joint is observed.
         future_times: Times of the predicted poses, in seconds, on the clock of `timestamp`.
         latency: Duration of this update, in seconds.
 
@@ -96,7 +94,8 @@ class MotionStream:
         missing: How to fill a joint that was not observed in some frames of the window
             (:class:`~pyg_sybio.data.transforms.FillMissing`): `"hold"` repeats its last position (or, before
             the first observation, its first one); `"interpolate"` interpolates linearly and holds at both
-            ends; `"mask"` leaves it zero in the prepared frames. (default: as in training)
+            ends; `"mask"` leaves it zero in the prepared frames. (default: as the model's file says,
+            `"interpolate"` unless the model was trained with gaps)
         min_confidence: A joint counts as observed if its confidence is greater than this.
         enough: Fraction of the window that must be observed for :attr:`StreamOutput.enough`.
         max_gap: A track restarts after this many seconds without a pose.
@@ -132,7 +131,7 @@ class MotionStream:
         skeleton: Skeleton | None = None,
         fps: float = 30.0,
         class_names: Sequence[str] = (),
-        missing: str | None = None,
+        missing: FillMode | None = None,
         min_confidence: float = 0.0,
         enough: float = 0.5,
         max_gap: float = 1.0,
@@ -153,13 +152,11 @@ class MotionStream:
             raise ValueError(
                 f"'class_names' has {len(class_names)} names, but the model has {model.num_classes} classes"
             )
-        fill = preparation.fill
         if missing is not None:
-            others = (step for step in fill if not isinstance(step, _FILL))
-            fill = (FillMissing(mode=missing), *others)  # type: ignore[arg-type]
+            preparation = preparation.filled(missing)
         # Selecting persons is not necessary, because a track is a single person.
         steps = tuple(step for step in preparation.preprocess if not isinstance(step, CHOOSE_PERSONS))
-        self.preparation = replace(preparation, preprocess=steps, fill=fill)
+        self.preparation = replace(preparation, preprocess=steps)
         self.skeleton = skeleton or preparation.skeleton
         self.class_names = tuple(class_names)
         # Frame rates of recordings are compared with the same tolerance.

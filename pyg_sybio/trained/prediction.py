@@ -59,6 +59,8 @@ class Prediction:
     def future_motion(self) -> Motion:
         """The future in the recording's own coordinates, of the persons that the model saw.
 
+        A joint that was recorded in none of the observed frames is not present in the future.
+
         Raises:
             ValueError: If the model does not predict.
         """

@@ -1,7 +1,7 @@
 r"""Preprocessing of recorded frames for a trained model, and the conversion back to their original space."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -14,6 +14,8 @@ from pyg_sybio.data.datasets.motion_folder import SAME_RATE
 from pyg_sybio.data.datasets.standardize import Standardize, used_columns
 from pyg_sybio.data.datasets.two_tasks import WHOLE, Part, split_tasks
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import hide
+from pyg_sybio.data.transforms.fill_missing import FillMode
 from pyg_sybio.data.transforms.from_settings import build_transforms, settings_of, steps_of
 from pyg_sybio.data.transforms.mirror import mirrored_poses
 from pyg_sybio.data.transforms.resample import at_times, most_frames
@@ -22,6 +24,9 @@ from pyg_sybio.skeleton import Skeleton
 
 CHOOSE_PERSONS = (T.JoinTracks, T.SelectBodies, T.SelectByConfidence)
 """Transforms that select some of several persons."""
+
+# Transforms that decide what a model sees in place of missing joints.
+_FILL = (T.FillMissing, T.FillNullFrames)
 
 # Transforms that select, repeat, smooth or resample persons and frames, and keep the coordinates.
 _KEEP_COORDINATES = (
@@ -45,18 +50,28 @@ class Prepared:
 
     Args:
         observed: The observed frames of all persons.
+        seen: Whether each joint was recorded in any of these frames, before they were filled.
         undone: The steps that lead from the space of `observed` back to the space of the motion.
+
+    Shapes:
+        - **seen:** `[P, M]`
     """
 
     observed: Motion
+    seen: Tensor
     undone: tuple[WayBack, ...] = ()
 
     def to_recording(self, future: Motion) -> Motion:
-        """Convert a motion, such as a forecast, from the space of `observed` to the space of the
-        recording."""
+        """Convert a forecast to the space of the recording, without the joints that were never seen."""
+        future = hide(future, ~self.seen[:, None])
         for step in self.undone:
             future = step(future)
         return future
+
+    def of_seen_persons(self) -> "Prepared":
+        """Select the persons who are seen; the first person if none is seen, as in data sets."""
+        persons = self.observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0]
+        return replace(self, observed=self.observed.persons(persons), seen=self.seen[persons])
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,8 @@ class Preparation:
         num_observed: The number of frames that the model observes.
         frame_rate: The frame rate of the observed frames, in Hz.
         preprocess: Transforms, in their order.
-        fill: Transforms of the observed frames, in their order.
+        fill: Transforms of the observed frames, in their order. With ``FillMissing(mode="mask")`` among them,
+            the model sees missing joints as zeros. (default: missing joints are interpolated)
         padding: How clips with too few frames are padded, `"repeat"` or `"hold"`
             (:func:`~pyg_sybio.data.datasets.two_tasks.split_tasks`); None does not pad them.
     """
@@ -81,7 +97,7 @@ class Preparation:
     num_observed: int
     frame_rate: float
     preprocess: tuple[Transform, ...] = ()
-    fill: tuple[Transform, ...] = ()
+    fill: tuple[Transform, ...] = (T.FillMissing(),)
     padding: str | None = "repeat"
 
     def __call__(self, motion: Motion, *, apart: bool = False, part: Part = WHOLE) -> Prepared:
@@ -114,9 +130,26 @@ class Preparation:
                 split=motion.num_frames,
                 part=part,
             ).observed
+        seen = observed.present.any(1)
         for step in self.fill:
             observed = step(observed)
-        return Prepared(observed, tuple(reversed(undone)))
+        return Prepared(observed, seen, tuple(reversed(undone)))
+
+    def filled(self, mode: FillMode) -> Self:
+        """The preparation with missing joints filled by :class:`~pyg_sybio.data.transforms.FillMissing`."""
+        preprocess, fill = (
+            tuple(step for step in steps if not isinstance(step, _FILL))
+            for steps in (self.preprocess, self.fill)
+        )
+        missing = T.FillMissing(mode=mode)
+        if self.standardize is not None:  # z-scores cannot be interpolated as rotations
+            return replace(self, preprocess=(missing, *preprocess), fill=fill)
+        return replace(self, fill=(missing, *fill))
+
+    @property
+    def fills(self) -> bool:
+        """Whether the steps say what a model sees in place of missing joints."""
+        return any(isinstance(step, _FILL) for step in (*self.preprocess, *self.fill))
 
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
         """The mirror image of poses `[..., T, M, D]` as the model sees them."""
@@ -191,6 +224,9 @@ class Preparation:
             fill=steps_of(build_transforms(document["fill"], "preparation.fill")),
             padding=document["padding"],
         )
+        # Earlier versions wrote no step for clips without gaps. With scores, a model has learned gaps.
+        if not preparation.fills and model_skeleton.coordinates != "xy+score":
+            preparation = preparation.filled("interpolate")
         preparation._check_statistics()
         if preparation.model_skeleton != model_skeleton:
             raise ValueError(

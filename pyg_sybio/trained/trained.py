@@ -3,7 +3,7 @@ r"""A trained model: predict, stream, evaluate, save and export, without Lightni
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -179,10 +179,10 @@ class Trained:
                 f"{recorded.source or 'the recording'} contains no person in its last "
                 f"{prepared.observed.num_frames} frames, expected at least one"
             )
-        prepared = replace(prepared, observed=_seen(prepared.observed))
-        parts = [_seen(preparation(recorded, part=part).observed) for part in views.seen[1:]]
+        prepared = prepared.of_seen_persons()
+        parts = [preparation(recorded, part=part).of_seen_persons() for part in views.seen[1:]]
         versions = [
-            Data(x=each.poses.float().transpose(1, 2).flatten(0, 1)) for each in (prepared.observed, *parts)
+            Data(x=each.observed.poses.float().transpose(1, 2).flatten(0, 1)) for each in (prepared, *parts)
         ]
         with torch.no_grad():
             out = views.answer(self.fast, preparation, versions)
@@ -391,8 +391,3 @@ def _motion_of(poses: Tensor, preparation: Preparation) -> Motion:
         skeleton=skeleton,
         frame_rate=preparation.frame_rate,
     )
-
-
-def _seen(observed: Motion) -> Motion:
-    """Select the persons who are seen; the first person if none is seen, as in data sets."""
-    return observed.persons(observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0])

@@ -149,7 +149,7 @@ class ClipDataModule(L.LightningDataModule):
         if isinstance(clips, ExpmapDataset):
             skeleton = clips.benchmark.skeleton
             preprocess = (Standardize(clips.normalisation, clips.skeleton),)
-        return Preparation(
+        preparation = Preparation(
             skeleton=skeleton,
             num_observed=int(clips.num_observed),
             frame_rate=float(clips.frame_rate),
@@ -157,6 +157,10 @@ class ClipDataModule(L.LightningDataModule):
             fill=steps("fill"),
             padding=clips.sampling.padding if isinstance(clips, MotionDataset) else None,
         )
+        if preparation.fills:
+            return preparation
+        # Without a step that fills them, gaps in the recordings reach the model as zeros.
+        return preparation.filled("mask" if hasattr(clips, "fill") else "interpolate")
 
     def train_dataloader(self) -> ResumableLoader:
         """Training clips, shuffled or drawn by weight, optionally with shuffled futures."""
@@ -187,7 +191,9 @@ def _body_size(clips: Dataset) -> float:
         poses = numbered_clip(clips, number).x[..., : skeleton.num_spatial].double()  # [P * M, T, S]
         persons = poses.unflatten(0, (-1, skeleton.num_joints))
         squares.append((persons - persons.mean(1, keepdim=True)).square().sum(-1).mean())
-    size = float(torch.stack(squares).mean().sqrt())
+    found = torch.stack(squares)
+    # An outlier, such as a clip in another unit, must not decide the scale of the loss.
+    size = float(found[found <= 1e4 * found.median()].mean().sqrt())
     return size if size > 0 else 1.0
 
 

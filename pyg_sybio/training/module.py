@@ -31,6 +31,7 @@ from pyg_sybio.trained.metrics import ErrorByHorizon
 from pyg_sybio.trained.trained import Trained
 from pyg_sybio.training.actional_monitor import ActionalGraphMonitor
 from pyg_sybio.training.decay import parameter_groups
+from pyg_sybio.training.keep_checkpoint import KeepCheckpoint
 from pyg_sybio.training.resumable_loader import ResumableLoader
 from pyg_sybio.training.schedule import WarmupCosine
 
@@ -160,9 +161,15 @@ class SybioModule(L.LightningModule):
         self._loader_state: dict[str, Any] = {}  # of the checkpoint that is resumed
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """Return the ``loss`` of a batch, and its ``actional`` graphs by network."""
+        """Return the ``loss`` of a batch, and its ``actional`` graphs by network.
+
+        Raises:
+            FloatingPointError: If the loss is not a finite number.
+        """
         self.seen_classes[batch.y] = True
         out, terms = self._forward(batch, "train", on_step=True)
+        if not terms.total.isfinite():
+            raise FloatingPointError(self._diverged(terms.total.item()))
         # The graphs are for the callback. They are detached here, because Lightning only detaches the loss.
         graphs = {network: graphs.detach() for network, graphs in actional_of(out).items()}
         return {"loss": terms.total, "actional": graphs}
@@ -282,6 +289,22 @@ class SybioModule(L.LightningModule):
                 "batch_size": data.batch_size,
                 **data.splits.describe(),
             },
+        )
+
+    def _diverged(self, loss: float) -> str:
+        """Error message for a loss that is not a finite number."""
+        path = next(
+            (
+                callback.path
+                for callback in self.trainer.callbacks
+                if isinstance(callback, KeepCheckpoint) and callback.path and callback.path.exists()
+            ),
+            None,
+        )
+        last = "there is no checkpoint yet" if path is None else f"the last checkpoint is {path}"
+        return (
+            f"training has diverged: the loss of step {self.global_step + 1} is {loss}, expected a finite "
+            f"number; {last}; try a lower learning rate, and look for wrong values in the data"
         )
 
     def _forward(self, batch: Batch, stage: str, *, on_step: bool) -> tuple[Any, Any]:

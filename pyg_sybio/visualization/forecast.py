@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import pad
 
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.models.baselines import ZeroVelocity
+from pyg_sybio.data.transforms import FillMissing
+from pyg_sybio.data.transforms.base import hide
 from pyg_sybio.visualization.figures import number_format, to_numpy
 from pyg_sybio.visualization.pose import ERROR, OBSERVED, PREDICTED, TRUTH
 from pyg_sybio.visualization.scene import Key, Scene, unit_of
@@ -19,9 +20,10 @@ class Forecast:
     r"""The observed motion of some persons, its true future, and the predicted future.
 
     Args:
-        observed: The observed frames.
+        observed: The observed frames; joints that were not seen are not `present`.
         future: The frames after the observed ones; joints that were not recorded are not `present`.
-        prediction: The predicted frames, in the same coordinates.
+        prediction: The predicted frames, in the same coordinates; joints without a prediction are not
+            `present`.
         title: Name of the file or clip.
         remarks: Further short facts for the caption, such as the recognised class.
 
@@ -76,19 +78,22 @@ class Forecast:
 
     @property
     def errors(self) -> np.ndarray:
-        r"""Distance of every predicted joint from the true joint `[P, T, M]`, NaN for unrecorded joints.
+        r"""Distance of every predicted joint from the true joint `[P, T, M]`, NaN for joints not
+        recorded or not predicted.
 
         Distances are in the unit of the skeleton. For exponential maps see
         :func:`~pyg_sybio.visualization.rotation_figure.rotation_errors`.
         """
         spatial = self.observed.num_spatial
         away = to_numpy(self.prediction.poses - self.future.poses)[..., :spatial]
-        return np.where(self.future.present.numpy(), np.linalg.norm(away, axis=-1), np.nan)
+        known = self.future.present & self.prediction.present
+        return np.where(known.numpy(), np.linalg.norm(away, axis=-1), np.nan)
 
     def zero_velocity(self) -> "Forecast":
         """The same forecast with the prediction of the baseline that repeats the last observed pose."""
-        still = ZeroVelocity()(self.observed.poses, self.future.num_frames)
-        return replace(self, prediction=self.future.replace(poses=still, present=None))
+        held = FillMissing(mode="hold")(self.observed)
+        still = held.frames(torch.full((self.future.num_frames,), held.num_frames - 1))
+        return replace(self, prediction=hide(still, ~self.observed.present.any(1, keepdim=True)))
 
     def scene(self) -> Scene:
         """The scene of the forecast: the last observed frames, and then the overlaid true and predicted ones.

@@ -1,5 +1,6 @@
 r"""Forecasts of a model, compared with the true future of a clip or of a recording."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch_geometric.data import Batch, Dataset
 from pyg_sybio.data.datasets.expmap import ExpmapDataset
 from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.transforms.base import hide
 from pyg_sybio.data.transforms.resample import at_times
 from pyg_sybio.trained.evaluation import numbered_clip
 from pyg_sybio.trained.preparation import CHOOSE_PERSONS, at_rate, rate_notices
@@ -40,10 +42,11 @@ def forecast_clip(trained: Trained, dataset: Dataset, number: int, *, angles: bo
     if out.future is None:
         raise ValueError("the model does not predict: it was trained without prediction")
     clip = clips[0]
-    observed = _motion(clip.x, dataset)
+    observed = _motion(clip.x, dataset, _seen(dataset, number))
     future = _motion(clip.future, dataset, clip.future_mask if "future_mask" in clip else None)
     # Clips of one person have no person dimension.
     predicted = future.replace(poses=out.future.view_as(future.poses).to(future.poses), present=None)
+    predicted = hide(predicted, ~observed.present.any(1, keepdim=True))
     if isinstance(dataset, ExpmapDataset):
         observed, future = (_restored(m, dataset, angles, keep_constant=True) for m in (observed, future))
         predicted = _restored(predicted, dataset, angles, keep_constant=False)
@@ -135,12 +138,26 @@ def _restored(motion: Motion, dataset: ExpmapDataset, angles: bool, *, keep_cons
     return whole.joints(motion.skeleton)
 
 
+def _seen(dataset: Dataset, number: int) -> Tensor | None:
+    """Mask `[P·M, T, 1]` of the joints that were seen in a clip before they were filled; None if all were."""
+    if not isinstance(dataset, MotionDataset):
+        return None
+    marked = copy.copy(dataset)
+    marked.fill = _mark
+    return numbered_clip(marked, number).x[..., :1]
+
+
+def _mark(motion: Motion) -> Motion:
+    """Replace the features of joints by 1 where they are present."""
+    return motion.replace(poses=motion.present[..., None].to(motion.poses).expand_as(motion.poses))
+
+
 def _motion(nodes: Tensor, dataset: Dataset, mask: Tensor | None = None) -> Motion:
     """Convert node features `[P·M, T, D]` to a motion; the mask `[P·M, T, 1]` is 0 for unrecorded joints."""
     skeleton = dataset.skeleton
-    if mask is None:
-        scored = skeleton.coordinates == "xy+score"
-        mask = nodes[..., 2:3] > 0 if scored else torch.ones_like(nodes[..., :1])
+    mask = torch.ones_like(nodes[..., :1]) if mask is None else mask
+    if skeleton.coordinates == "xy+score":
+        mask = mask * (nodes[..., 2:3] > 0)
     poses, present = (
         values.unflatten(0, (-1, skeleton.num_joints)).transpose(1, 2) for values in (nodes * mask, mask)
     )

@@ -6,11 +6,11 @@ import numpy as np
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton.skeleton import AXES
 
 # Angle in degrees between the camera and the direction in which the body faces: at smaller angles, a step
 # forward is not visible; at larger angles, one arm hides the other.
 _ASIDE = (20, 60)
-_AXES = "xyz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class View:
 
     Args:
         axes: Unit vectors to the right, up and (in 3D) towards the viewer, in rows; `[2, 2]` or `[3, 3]`.
-        note: Which axis points up and how it was found, for the user.
+        note: Which axis points up and who says so, for the user.
         up: The axis that points up in 3D, as for :func:`view_of`.
     """
 
@@ -35,23 +35,21 @@ class View:
 def view_of(motion: Motion, *, up: str | None = None) -> View:
     r"""The view in which a motion is drawn.
 
-    In image coordinates, y points down. In 3D, up is the coordinate axis closest to the mean direction from
-    the body to its head (the part `head` of the skeleton), or, without a head, the axis of the largest mean
-    extent. The camera faces the widest side of the body, at 20 to 60 degrees from the direction in which the
-    body faces; if persons face each other, this range does not apply.
+    In image coordinates, y points down. In 3D, the field `up` of the skeleton names the axis that points up;
+    without it, y points up. The camera faces the widest side of the body, at 20 to 60 degrees from the
+    direction in which the body faces; if persons face each other, this range does not apply.
 
     Args:
         motion: Positions.
         up: The axis that points up in 3D, `"x"`, `"y"` or `"z"`, with a minus if it points down. (default:
-            estimated from the motion)
+            as the skeleton says)
 
     Raises:
         ValueError: If the motion contains rotations, `up` is not an axis, or `up` is given for image
             coordinates.
 
     Note:
-        The coordinates are assumed to be right-handed, as in Kinect, BVH and ASF/AMC files. The estimate is
-        wrong for a person who lies all the time: pass `up`.
+        The coordinates are assumed to be right-handed, as in Kinect, BVH and ASF/AMC files.
     """
     name = motion.source or "the motion"
     if motion.num_spatial == 0:
@@ -61,24 +59,17 @@ def view_of(motion: Motion, *, up: str | None = None) -> View:
             raise ValueError(f"'up' is {up!r}, but {name} is a motion in an image, where y points down")
         return View(np.array([[1.0, 0.0], [0.0, -1.0]]), "image, y down")
     points = np.where(motion.present[..., None], motion.poses.double(), np.nan)
-    up, how = (up, "as asked") if up is not None else _find_up(motion, points)
-    if up.removeprefix("-") not in tuple(_AXES):
+    if up is not None:
+        how = "as asked"
+    elif motion.skeleton.up:
+        up, how = motion.skeleton.up, f"as in skeleton '{motion.skeleton.name}'"
+    else:
+        up, how = "y", f"skeleton '{motion.skeleton.name}' has no 'up'"
+    if up not in AXES:
         raise ValueError(f"'up' is {up!r}, expected x, y or z, or one of them with a minus")
-    upwards = np.eye(3)[_AXES.index(up[-1])] * (-1 if up.startswith("-") else 1)
+    upwards = np.eye(3)["xyz".index(up[-1])] * (-1 if up.startswith("-") else 1)
     towards = _camera(motion, points, upwards)
     return View(np.stack([np.cross(upwards, towards), upwards, towards]), f"up is {up} ({how})", up)
-
-
-def _find_up(motion: Motion, points: np.ndarray) -> tuple[str, str]:
-    in_head = np.isin(motion.skeleton.joints, motion.skeleton.parts.get("head", ()))
-    directions = _unit(_known(_mean(points[:, :, in_head]) - _mean(points[:, :, ~in_head])))
-    if len(directions) and (mean := directions.mean(axis=0)).any():
-        axis = int(np.abs(mean).argmax())
-        return ("-" if mean[axis] < 0 else "") + _AXES[axis], "where the head points"
-    extents = _known(np.fmax.reduce(points, axis=2) - np.fmin.reduce(points, axis=2))
-    if not len(extents):
-        return "y", "nobody is seen"
-    return _AXES[extents.mean(axis=0).argmax()], "the largest extent"
 
 
 def _camera(motion: Motion, points: np.ndarray, up: np.ndarray) -> np.ndarray:

@@ -145,7 +145,11 @@ def test_show_writes_every_file_type(folder: Path, capsys: pytest.CaptureFixture
         output = folder.parent / name
         assert main(["data", "show", str(folder / "a.npz"), "--output", str(output)]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines == [repr(stick_motion(label="wave")), "up is y (where the head points)", str(output)]
+        assert lines == [
+            repr(stick_motion(label="wave")),
+            "up is y (skeleton 'stick' has no 'up')",
+            str(output),
+        ]
     assert min(imread(folder.parent / "a.png").shape[:2]) > 300
     with Image.open(folder.parent / "a.gif") as gif:
         assert gif.n_frames == 5
@@ -167,7 +171,7 @@ def test_show_draws_two_persons_of_ntu(tmp_path: Path, capsys: pytest.CaptureFix
     path = tmp_path / "S001C002P003R002A050.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 20, [Body(), Body(BODY + 1, start=5, stop=15)])
     assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
-    assert "up is y (where the head points)" in capsys.readouterr().out
+    assert "up is y (as in skeleton 'ntu25')" in capsys.readouterr().out
 
 
 def test_show_draws_the_first_or_the_selected_motion(
@@ -200,7 +204,7 @@ def test_show_draws_rotations_as_angles_or_as_a_body(
     line = error_of(capsys, "data", "show", str(path), "--output", str(tmp_path / "a.gif"), "--angles")
     assert "a picture of the angles" in line
     assert main(["data", "show", str(path), "--output", str(tmp_path / "a.gif")]) == 0
-    assert "(where the head points)" in capsys.readouterr().out
+    assert "(as in skeleton 'cmu38')" in capsys.readouterr().out
 
 
 def test_errors_of_show_name_the_cause_and_no_file_is_written(
@@ -290,7 +294,7 @@ def test_real_files_are_drawn_upright(
 ) -> None:
     (path,) = data_root.glob(pattern)
     assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
-    assert "up is y (where the head points)" in capsys.readouterr().out
+    assert "up is y (as in skeleton" in capsys.readouterr().out
 
 
 @pytest.mark.real_data

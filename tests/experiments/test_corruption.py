@@ -7,7 +7,7 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
-from pyg_sybio.data.transforms import DropJoints
+from pyg_sybio.data.transforms import DropJoints, FillMissing
 from pyg_sybio.experiments.corruption import OtherRate, corrupted
 from pyg_sybio.skeleton import load_skeleton
 
@@ -74,8 +74,19 @@ class Longer(BaseTransform):
         return Data(x=2 * data.x, future=data.future, y=data.y)
 
 
+class Complete(SyntheticMotions):
+    """A data set that neither corrupts nor fills."""
+
+    def __init__(self) -> None:
+        super().__init__(num_clips=3, num_observed=6, num_future=2)
+        del self.corrupt, self.fill
+
+    def get(self, idx: int) -> Data:
+        return Data(x=self.clips[idx, :, :6], future=self.clips[idx, :, 6:], y=self.labels[idx : idx + 1])
+
+
 def test_complete_samples_are_corrupted_after_their_own_transform() -> None:
-    clips = SyntheticMotions(num_clips=3, num_observed=6, num_future=2)
+    clips = Complete()
     clips.transform = Longer()
     worse = corrupted(clips, DropJoints(p=0.5))
     torch.manual_seed(4)
@@ -86,3 +97,14 @@ def test_complete_samples_are_corrupted_after_their_own_transform() -> None:
     assert torch.equal(item.x, expected)
     assert torch.equal(item.future, clips[1].future) and torch.equal(item.y, clips[1].y)
     assert torch.equal(clips[1].x, 2 * clips.clips[1, :, :6])
+
+
+def test_synthetic_motions_are_corrupted_and_then_filled() -> None:
+    clips = SyntheticMotions(num_clips=3, num_observed=6, num_future=2)
+    torch.manual_seed(4)
+    item = corrupted(clips, DropJoints(p=0.5, each_frame=True))[1]
+    torch.manual_seed(4)
+    motion = Motion(poses=clips[1].x.transpose(0, 1)[None], skeleton=clips.skeleton)
+    expected = FillMissing()(DropJoints(p=0.5, each_frame=True)(motion))
+    assert torch.equal(item.x.transpose(0, 1), expected.poses[0]) and not torch.equal(item.x, clips[1].x)
+    assert torch.equal(item.future, clips[1].future) and "future_mask" not in item

@@ -344,7 +344,7 @@ def test_a_viewer_sees_the_frames_of_a_producer(client: TestClient) -> None:
                 producer.send_json(made_up_frame(step, (0, 4)))
                 result = receive(producer, "result")
                 if not step:
-                    assert receive(viewer, "view")["note"] == "up is y (where the head points)"
+                    assert receive(viewer, "view")["note"] == "up is y (as in skeleton 'ntu25')"
                 frame = receive(viewer, "frame")
                 assert frame["source"] == source["id"]
                 assert frame["number"] == step + 1
@@ -426,7 +426,7 @@ def test_a_recording_loops_while_it_has_viewers(streams: Streams) -> None:
             (source,) = receive(viewer, "sources")["sources"]
             assert source == {"id": "0", "name": "sway", "kind": "recording", "paused": False}
             viewer.send_json({"type": "watch", "source": "0"})
-            assert receive(viewer, "view")["note"] == "up is y (where the head points)"
+            assert receive(viewer, "view")["note"] == "up is y (as in skeleton 'ntu25')"
             seen = {}
             while len(seen) < 8:  # more frames than the recording
                 frame = receive(viewer, "frame")

@@ -79,7 +79,7 @@ def test_the_view_of_live_poses_is_found_immediately_and_refined_with_more_frame
         "type": "view",
         "source": "1",
         "axes": second.axes.round(6).tolist(),
-        "note": "up is y (where the head points)",
+        "note": "up is y (as in skeleton 'ntu25')",
     }
 
 
@@ -88,7 +88,7 @@ def test_live_poses_have_the_same_view_as_recordings() -> None:
     frames = [{p: motion.poses[p, t].numpy() for p in range(2)} for t in range(12)]
     view, whole = view_of_frames(frames, SKELETON), view_of(motion)
     assert view is not None
-    assert view.note == whole.note == "up is y (where the head points)"
+    assert view.note == whole.note == "up is y (as in skeleton 'ntu25')"
     assert view.axes == pytest.approx(whole.axes)
 
 

@@ -90,7 +90,8 @@ def test_scores_are_used_as_confidence() -> None:
         assert out.observed_ratio == pytest.approx(17 / 18)
         answers.append(model.seen[-1])
     assert torch.equal(*answers)
-    assert (answers[0][0, :, 4] == 0).all()
+    assert (answers[0][0, :, 4, 2] == 0).all()
+    assert torch.equal(answers[0][0, :, 4, :2], answers[0][0, :, 3, :2])  # the nearest joint
     torch.testing.assert_close(answers[0][0, :, 5, 2], scores[:, 5].float())
 
 

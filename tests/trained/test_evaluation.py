@@ -13,7 +13,7 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
-from pyg_sybio.files import write_json
+from pyg_sybio.files import read_json, write_json
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.trained.evaluation import (
@@ -311,10 +311,24 @@ def test_a_written_report_is_read_back_unchanged(report: Report, tmp_path: Path)
     assert [file.name for file in path.parent.iterdir()] == ["report.json"]
 
 
-def test_a_report_that_is_not_valid_json_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "report.json", {"error": float("nan")})
-    assert list(tmp_path.iterdir()) == []
+def test_figures_that_are_not_numbers_are_written_as_null(tmp_path: Path) -> None:
+    write_json(tmp_path / "report.json", {"errors": [float("nan"), (1.5, math.inf)], "top1": math.nan})
+    assert read_json(tmp_path / "report.json") == {"errors": [None, [1.5, None]], "top1": None}
+
+
+def test_the_report_of_a_diverged_model_is_written(clips: SyntheticMotions, tmp_path: Path) -> None:
+    model = SybioGNN.from_preset("demo", skeleton=clips.skeleton, num_classes=12, num_future=clips.num_future)
+    for weight in model.parameters():
+        torch.nn.init.constant_(weight, math.nan)
+    found = evaluate(model, clips)
+    assert "| model         |     inf |" in format_report(found, by_class=False)
+    write_json(tmp_path / "report.json", found)
+    written = read_json(tmp_path / "report.json")
+    assert (
+        written["recognition"]["ece"] is None
+        and written["recognition"]["top1"] == found["recognition"]["top1"]
+    )
+    assert {*written["motion"]["mpjpe_mm"]["mean_of_classes"]["model"]} == {None}
 
 
 def test_a_model_with_only_the_bone_network_has_no_motion_errors(clips: SyntheticMotions) -> None:

@@ -9,6 +9,7 @@ import torch
 from live_models import small_checkpoint
 from ntu_files import Body, write_ntu_file
 
+from pyg_sybio.data.datasets.clip_transforms import composed
 from pyg_sybio.data.datasets.motion_folder import MotionFolder
 from pyg_sybio.data.datasets.ntu_rgbd import NTURGBD
 from pyg_sybio.data.datasets.two_tasks import Part
@@ -16,7 +17,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.readers.ntu import read_ntu
 from pyg_sybio.data.reading import read_motion
-from pyg_sybio.data.transforms import AlignView, Center
+from pyg_sybio.data.transforms import AlignView, Center, FillMissing
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.testing import permuted_skeleton
@@ -182,13 +183,31 @@ def test_a_file_of_ntu_is_prepared_as_in_the_data_set(tmp_path: Path) -> None:
     for transform in NTURGBD.default_preprocess:
         expected = transform(expected)
     prepared = _trained("NTURGBD").predict(path).prepared
-    (fill,) = NTURGBD.default_fill
+    expected = composed(NTURGBD.default_fill)(expected.frames(slice(-20, None)))
     x = prepared.observed.poses
-    assert torch.equal(x, fill(expected.frames(slice(-20, None))).poses[: len(x)])
+    assert torch.equal(x, expected.poses[: len(x)])
     back = prepared.to_recording(prepared.observed)
     torch.testing.assert_close(back.poses[0], recorded.poses[0, -20:], rtol=1e-4, atol=1e-4)
     raw = _trained("NTURGBD", preprocess=[], fill=[]).predict(path).prepared
     assert torch.equal(raw.observed.poses[0], recorded.poses[0, -20:])
+
+
+def test_gaps_are_filled_and_joints_that_were_never_seen_have_no_forecast() -> None:
+    trained, poses = _trained(), _walk(20).poses[0]
+    seen = poses.clone()
+    seen[::5, 3] = torch.nan
+    motion = Motion(
+        poses=seen[None].nan_to_num(),
+        present=~seen[None].isnan().any(-1),
+        skeleton=trained.model.skeleton,
+        frame_rate=30.0,
+    )
+    x = trained.predict(seen).prepared.observed
+    assert torch.equal(x.poses, FillMissing()(motion).poses) and x.present.all()
+    seen[:, 3] = torch.nan
+    future = trained.predict(seen).future_motion
+    assert not future.present[:, :, 3].any() and not future.poses[:, :, 3].any()
+    assert future.present.sum() == 24 * future.num_frames
 
 
 def test_absent_persons_are_left_out(tmp_path: Path) -> None:

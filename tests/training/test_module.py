@@ -374,3 +374,20 @@ def test_weights_that_are_not_numbers_are_not_saved(monkeypatch: pytest.MonkeyPa
     kept = load_trained(next(tmp_path.rglob("last.ckpt")))
     assert kept.training["global_step"] == 2
     assert all(weight.isfinite().all() for weight in kept.model.parameters())
+
+
+def test_a_loss_that_is_not_a_number_stops_the_training_at_its_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = SybioModule._forward
+
+    def diverge(module: SybioModule, batch: Batch, stage: str, *, on_step: bool) -> Any:
+        if stage == "train" and module.global_step == 3:
+            batch.x = batch.x * float("nan")
+        return own(module, batch, stage, on_step=on_step)
+
+    monkeypatch.setattr(SybioModule, "_forward", diverge)
+    message = r"training has diverged: the loss of step 4 is nan, .*; the last checkpoint is .*last\.ckpt;"
+    with pytest.raises(FloatingPointError, match=message):
+        fit("synthetic", tiny(tmp_path, steps=6))  # two steps per epoch
+    assert load_trained(next(tmp_path.rglob("last.ckpt"))).training["global_step"] == 2

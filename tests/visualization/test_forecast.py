@@ -125,6 +125,22 @@ def test_unrecorded_joints_have_no_ground_truth_and_no_error() -> None:
     assert scene.times[7] == "+200 ms\nnot recorded"
 
 
+def test_joints_that_were_not_seen_are_not_drawn() -> None:
+    forecast, hand = forecast_of(), STICK.joint_index("left_hand")
+    missing = torch.zeros(1, 9, 7, dtype=torch.bool)
+    missing[0, :, hand] = missing[0, -1] = True
+    observed = without(forecast.observed, missing)
+    still = Forecast(observed, forecast.future, forecast.prediction).zero_velocity()
+    assert not still.prediction.present[..., hand].any()
+    others = [joint for joint in range(7) if joint != hand]
+    assert torch.equal(
+        still.prediction.poses[:, :, others], observed.poses[:, 7:8, others].expand(1, 6, 6, 3)
+    )
+    assert np.isnan(still.errors[..., hand]).all() and np.isfinite(still.errors[..., others]).all()
+    points = still.scene().points
+    assert np.isnan(points[2, :, hand]).all() and np.isnan(points[0, :, hand]).all()
+
+
 def test_image_coordinates_are_drawn_upright_and_scores_are_ignored() -> None:
     skeleton = load_skeleton("coco17")
     poses = torch.rand(1, 8, skeleton.num_joints, skeleton.num_features)

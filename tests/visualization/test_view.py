@@ -1,6 +1,7 @@
 """The up axis, and the direction from which a body is viewed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,12 +39,13 @@ def from_y_to(axis: str) -> torch.Tensor:
 def test_a_body_stands_upright_and_faces_the_viewer(axis: str, degrees: float) -> None:
     rotation = from_y_to(axis) @ about_y(degrees)
     motion = turned(rotation, STANDING.expand(1, 4, -1, -1))
+    motion = motion.replace(skeleton=replace(STICK, up=axis))
     view = view_of(motion)
     right, up, towards = view.axes
     np.testing.assert_allclose(up, rotation[:, 1], atol=1e-6)
     np.testing.assert_allclose(view.axes @ view.axes.T, np.eye(3), atol=1e-6)
     np.testing.assert_allclose(np.cross(right, up), towards, atol=1e-6)  # not a reflection
-    assert view.note == f"up is {axis} (where the head points)"
+    assert view.note == f"up is {axis} (as in skeleton 'stick')"
     drawn = view.project(motion.poses[0, 0].double().numpy())
     place = {name: drawn[index] for index, name in enumerate(STICK.joints)}
     # The left side of a body that faces the viewer is on the right.
@@ -76,35 +78,31 @@ def test_two_persons_who_face_each_other_are_seen_side_by_side() -> None:
     assert abs(pelvis[1, 0] - pelvis[0, 0]) == pytest.approx(2, abs=1e-5)
 
 
-def test_missing_joints_do_not_change_the_view() -> None:
-    lying = stick_motion(num_frames=2)
-    poses = lying.poses.clone()
-    poses[0, 1] = poses[0, 1] @ from_y_to("-z").T  # one frame is turned upside down ...
-    missing = torch.zeros(1, 2, 7, dtype=torch.bool)
-    missing[0, 1, :3] = True  # ... and lacks head and trunk
-    motion = without(lying.replace(poses=poses), missing)
-    assert view_of(motion).note == "up is y (where the head points)"
+@pytest.mark.parametrize("up", ["y", "z"])
+def test_a_body_that_lies_or_crawls_is_not_turned(up: str) -> None:
+    lying = turned(from_y_to("z"), STANDING[None, None]).replace(skeleton=replace(STICK, up=up))
+    view = view_of(lying)
+    assert view.up == up and view.axes[1].tolist() == [0.0, float(up == "y"), float(up == "z")]
+
+
+def test_without_an_up_axis_y_is_up() -> None:
+    view = view_of(turned(from_y_to("z"), STANDING[None, None]))
+    assert view.note == "up is y (skeleton 'stick' has no 'up')"
+    np.testing.assert_array_equal(view.axes[1], [0, 1, 0])
 
 
 def test_hidden_joints_of_a_body_far_from_the_origin_are_ignored() -> None:
     far = stick_motion(poses=(STANDING + torch.tensor([50.0, 0, 0])).expand(1, 3, -1, -1))
     missing = torch.zeros(1, 3, 7, dtype=torch.bool)
     missing[..., 3:] = True
-    assert view_of(without(far, missing)).note == "up is y (where the head points)"
+    shown = view_of(without(far, missing))
+    kept = far.replace(poses=far.poses.where(~missing[..., None], far.poses[:, :, :1]))
+    np.testing.assert_allclose(shown.axes, view_of(kept).axes, atol=1e-6)
 
 
-def test_without_a_head_the_largest_extent_is_up() -> None:
-    hand = load_skeleton("hand21")
-    poses = torch.rand(1, 3, 21, 3) * torch.tensor([1.0, 2.0, 7.0])
-    view = view_of(Motion(poses=poses, skeleton=hand))
-    assert view.note == "up is z (the largest extent)"
-    np.testing.assert_array_equal(view.axes[1], [0, 0, 1])
-
-
-def test_up_is_y_for_a_motion_without_persons() -> None:
+def test_a_motion_without_persons_has_a_view() -> None:
     motion = without(stick_motion(), torch.ones(1, 5, 7, dtype=torch.bool))
     view = view_of(motion)
-    assert view.note == "up is y (nobody is seen)"
     np.testing.assert_allclose(view.axes @ view.axes.T, np.eye(3), atol=1e-9)
 
 

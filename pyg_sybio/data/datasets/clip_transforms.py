@@ -18,6 +18,23 @@ def composed(transforms: Transforms | None) -> Transform | None:
     return Compose(list(transforms)) if transforms else None
 
 
+def as_seen(observed: Motion, corrupt: Transform | None, fill: Transform | None) -> Motion:
+    """The observed frames of a clip as a model sees them: corrupted, then filled.
+
+    Raises:
+        ValueError: If a transform changes the persons or the number of frames.
+    """
+    seen = observed
+    for transform in (corrupt, fill):
+        if transform is not None:
+            seen = transform(seen)
+    if seen.tracks != observed.tracks or seen.num_frames != observed.num_frames:
+        raise ValueError(
+            f"'corrupt' and 'fill' changed {observed} to {seen}, expected the same persons and frames"
+        )
+    return seen
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClipTransforms:
     r"""Transforms of the clips of a data set. Each field is a transform, or a list that is applied in order.
@@ -30,7 +47,8 @@ class ClipTransforms:
         corrupt: Applied to the observed frames only, to imitate a bad sensor.
         fill: Applied to the observed frames after `corrupt`, to fill missing joints and frames. If clips were
             filled before they are split, targets could be poses that were never recorded. (default: the
-            class's `default_fill`; an empty list fills nothing)
+            class's `default_fill`, which is :class:`~pyg_sybio.data.transforms.FillMissing` unless a
+            benchmark has another; an empty list fills nothing, and the trained model expects gaps as zeros)
     """
 
     preprocess: Transforms | None = None

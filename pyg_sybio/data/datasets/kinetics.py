@@ -11,7 +11,7 @@ from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.readers.kinetics import FRAME_RATE, KineticsLabel, read_kinetics, read_kinetics_labels
 from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
-from pyg_sybio.data.transforms import SelectByConfidence, Shift
+from pyg_sybio.data.transforms import FillMissing, SelectByConfidence, Shift
 
 # The two parts of the benchmark; published results are measured on "val".
 TRAINING, TESTING = "kinetics_train", "kinetics_val"
@@ -57,6 +57,8 @@ class KineticsSkeleton(MotionDataset):
 
     default_preprocess = (SelectByConfidence(num_bodies=1), Shift(offset=(-0.5, -0.5)))
     """The paper's preparation: the person with the highest mean score, relative to the image's centre."""
+    default_fill = (FillMissing(mode="mask"),)
+    """The benchmark leaves missing joints at zero; their score is zero."""
     default_sampling = Sampling(num_observed=290, num_future=10)
 
     def __init__(

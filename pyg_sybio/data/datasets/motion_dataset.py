@@ -17,6 +17,7 @@ from pyg_sybio.data.datasets.clip_transforms import (
     ClipTransforms,
     SomebodySeen,
     Transform,
+    as_seen,
     composed,
 )
 from pyg_sybio.data.datasets.positions import PositionDataset
@@ -28,9 +29,13 @@ from pyg_sybio.data.readers.text import few
 from pyg_sybio.data.store.records import Read
 from pyg_sybio.data.store.storage import Storage
 from pyg_sybio.data.store.store import MotionStore, prepare
+from pyg_sybio.data.transforms.fill_missing import FillMissing
 from pyg_sybio.data.transforms.from_settings import steps_of
 from pyg_sybio.data.transforms.resample import at_times
 from pyg_sybio.data.transforms.resample_length import ResampleLength
+
+# Clips whose body size differs from the median by more than this factor are left out.
+_MAX_FACTOR = 100
 
 
 class MotionDataset(PositionDataset):
@@ -69,12 +74,14 @@ class MotionDataset(PositionDataset):
             other or from `frame_rate`, there is no clip, or `sampling` reserves frames of windows.
 
     Note:
-        A warning names the clips that were left out when the store was made, such as clips without any person
-        (:class:`SomebodySeen`).
+        A warning names the clips that are left out: clips that were left out when the store was made, such as
+        clips without any person (:class:`SomebodySeen`), and clips whose body size
+        (:attr:`~pyg_sybio.data.motion.Motion.body_size`) differs from the median of the store by more than a
+        factor of 100, because one such clip would dominate the statistics of a training.
     """
 
     default_preprocess: ClassVar[tuple[Transform, ...]] = ()
-    default_fill: ClassVar[tuple[Transform, ...]] = ()
+    default_fill: ClassVar[tuple[Transform, ...]] = (FillMissing(),)
 
     def __init__(
         self,
@@ -106,11 +113,23 @@ class MotionDataset(PositionDataset):
                 f"'reserved' is {sampling.reserved}, expected None: the future of a window begins at a fixed "
                 "frame (without 'window_stride', samples are whole clips)"
             )
-        self.spans = tuple(spans)
+        outliers = self._outliers()
+        self.spans = tuple(span for span in spans if span.clip not in outliers)
+        if not self.spans:
+            raise ValueError("the bodies of all clips have a wrong size, expected clips in the same unit")
         used = sorted({span.clip for span in self.spans})
         self._labels = _labels(store, used, self.class_names)
         own_tempo = any(isinstance(step, ResampleLength) for step in steps_of(transforms.preprocess))
         self.frame_rate = _frame_rate(store, used, frame_rate, own_tempo=own_tempo)
+        if outliers:
+            first = few(
+                f"{store.clips[clip].source} ({factor:.3g} times)" for clip, factor in outliers.items()
+            )
+            warnings.warn(
+                f"clips of another unit, or with wrong values, are left out; their body size is above "
+                f"{_MAX_FACTOR} times the median, or below a {_MAX_FACTOR}th of it: {first}",
+                stacklevel=2,
+            )
         if store.skipped:
             first = few(f"{source} ({reason})" for source, reason in store.skipped)
             warnings.warn(f"{len(store.skipped)} clips are left out: {first}", stacklevel=2)
@@ -183,7 +202,7 @@ class MotionDataset(PositionDataset):
             split=None if span.split is None else span.split - span.start,
             part=self._part,
         )
-        observed = self._seen(sample.observed)
+        observed = as_seen(sample.observed, self.corrupt, self.fill)
         persons = observed.present.flatten(1).any(1).nonzero().flatten().tolist() or [0]
         return Data(
             x=_stack(observed.poses, persons),
@@ -206,18 +225,6 @@ class MotionDataset(PositionDataset):
         times = start - first + speed * torch.arange(steps + 1, dtype=torch.float64)
         return at_times(frames, times.clamp(max=frames.num_frames - 1))
 
-    def _seen(self, observed: Motion) -> Motion:
-        """The observed frames as the model sees them."""
-        seen = observed
-        for transform in (self.corrupt, self.fill):
-            if transform is not None:
-                seen = transform(seen)
-        if seen.tracks != observed.tracks or seen.num_frames != observed.num_frames:
-            raise ValueError(
-                f"'corrupt' and 'fill' changed {observed} to {seen}, expected the same persons and frames"
-            )
-        return seen
-
     @property
     def sample_weights(self) -> Tensor:
         r"""Probability `[len]` of each item when drawing a class, then a clip of the class, then its span.
@@ -229,6 +236,15 @@ class MotionDataset(PositionDataset):
         in_class = Counter(self._labels[clip] for clip in in_clip)
         weights = [1 / (len(in_class) * in_class[self._labels[clip]] * in_clip[clip]) for clip in clips]
         return torch.tensor(weights, dtype=torch.float64)
+
+    def _outliers(self) -> dict[int, float]:
+        """The clips whose body size is far from the median, with their size relative to it."""
+        sizes = torch.tensor([clip.body_size for clip in self.store.clips], dtype=torch.float64)
+        if not (sizes > 0).any():
+            return {}
+        factors = sizes / sizes[sizes > 0].median()
+        wrong = (factors > _MAX_FACTOR) | (factors < 1 / _MAX_FACTOR) & (factors > 0)
+        return {clip: float(factors[clip]) for clip in wrong.nonzero().flatten().tolist()}
 
     def in_part(self, part: Part) -> Self:
         """The same clips with only a part of their observable frames; futures do not change.

@@ -13,6 +13,7 @@ from pyg_sybio.data.store.storage import DEFAULT_STORAGE, Storage
 from pyg_sybio.data.transforms import (
     AlignView,
     Center,
+    FillMissing,
     FillNullFrames,
     JoinTracks,
     SelectBodies,
@@ -63,8 +64,8 @@ class NTURGBD(MotionDataset):
         AlignView(vertical=("pelvis", "spine"), horizontal=("right_shoulder", "left_shoulder")),
     )
     """The benchmark's preparation: select the bodies, trim null frames, centre, and align the view."""
-    default_fill = (FillNullFrames(mode="repeat"),)
-    """How the benchmark fills the observed frames before a person appears and after the person has left."""
+    default_fill = (FillMissing(edges=False), FillNullFrames(mode="repeat"))
+    """Fill gaps; then, as the benchmark, the frames before a person appears and after the person has left."""
     default_sampling = Sampling(num_observed=290, num_future=10)
 
     def __init__(

@@ -43,6 +43,9 @@ _KINDS = {
 _LEFT = [*map(re.compile, ("(?i:left)", "(?<![A-Za-z])[Ll]", "(?<=[a-z0-9])L(?![A-Za-z])"))]
 _RIGHT_OF = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"}
 
+# A rest pose whose height is below this share of its depth does not stand along y.
+_FLAT = 0.2
+
 
 def skeleton_of_rig(
     names: Sequence[str],
@@ -68,12 +71,13 @@ def skeleton_of_rig(
       nearest to their middle (the elbow, the knee). A limb is long if it has at least three joints and at
       least half the length of the longest limb; a head or tail (by name) is not halved. If the trunk branches
       at fewer joints, only chains of six or more joints are halved.
+    - *Up.* The axis y, as usual in motion capture, or z if the rest pose is flat in y.
 
     Args:
         names: Names of the joints.
         parents: Index of each joint's parent, -1 for the one root; parents come before their children.
-        rest_positions: Positions of the joints at rest; only bone lengths and coinciding positions matter. If
-            all positions are the same, all bones count as equally long.
+        rest_positions: Positions of the joints at rest; only bone lengths, extents and coinciding positions
+            matter. If all positions are the same, all bones count as equally long.
         name: Name of the skeleton. (default: `rig` and the number of its joints, so that all files with the
             same rig have equal skeletons)
         units: Unit of the coordinates.
@@ -110,8 +114,15 @@ def skeleton_of_rig(
         mirror=tuple((joints[left], joints[right]) for left, right in tree.pairs),
         coordinates="xyz",
         units=units,
+        up=_up(rest),
         description=f"A rig of {len(joints)} joints{left_out}; centre, mirror pairs and parts are proposed.",
     )
+
+
+def _up(rest: Tensor) -> str:
+    """The axis that points up in a rest pose: y, as usual in motion capture, unless the pose is flat in y."""
+    _, height, depth = (rest.amax(0) - rest.amin(0)).tolist()
+    return "z" if height < _FLAT * depth else "y"
 
 
 def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> None:

@@ -28,7 +28,7 @@ from pyg_sybio.data.store.records import LeftOut, Record
 from pyg_sybio.skeleton import Skeleton
 
 INDEX, META = "index.json", "meta.json"
-COLUMNS = ("num_persons", "num_frames", "label", "source", "inside", "frame_rate", "tracks")
+COLUMNS = ("num_persons", "num_frames", "label", "source", "inside", "frame_rate", "tracks", "body_size")
 TYPES = {"float16": "<f2", "float32": "<f4", "float64": "<f8", "bool": "|b1"}
 
 
@@ -47,6 +47,7 @@ class ClipInfo:
     source: str
     frame_rate: float | None
     tracks: tuple[int, ...]
+    body_size: float
 
 
 def read_meta(path: Path) -> dict[str, Any]:

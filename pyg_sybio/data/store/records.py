@@ -150,7 +150,7 @@ def record_of(motion: Motion) -> Record:
             raise ValueError(f"{motion.source} has {text!r} as its '{name}', expected text")
     tensors = {name: value.detach().cpu().contiguous() for name, value in motion.tensors.items()}
     arrays = {name: value.flatten(0, 1).numpy() for name, value in tensors.items()}
-    names = ("num_persons", "num_frames", "label", "source", "frame_rate")
+    names = ("num_persons", "num_frames", "label", "source", "frame_rate", "body_size")
     values = {name: getattr(motion, name) for name in names}
     values |= {"ids": dict(motion.ids), "tracks": tuple(map(int, motion.tracks))}
     return Record(arrays, values, motion.skeleton)

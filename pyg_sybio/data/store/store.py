@@ -44,7 +44,7 @@ from pyg_sybio.skeleton import Skeleton
 
 __all__ = ["ClipInfo", "DamagedStoreError", "MotionStore", "prepare"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of stores and readers; stores of older versions are prepared again."""
 
 CACHE_VARIABLE = "PYG_SYBIO_CACHE"

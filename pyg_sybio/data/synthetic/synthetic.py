@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from pyg_sybio.data.datasets.clip_transforms import Transforms, as_seen, composed
 from pyg_sybio.data.datasets.positions import PositionDataset
 from pyg_sybio.data.datasets.sampling import Sampling
 from pyg_sybio.data.datasets.two_tasks import ObservationRatio, split_tasks
@@ -24,6 +25,7 @@ from pyg_sybio.data.synthetic.body import (
     mirrored,
     pose_body,
 )
+from pyg_sybio.data.transforms import FillMissing
 from pyg_sybio.data.transforms.base import check_count, check_range
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
@@ -217,6 +219,8 @@ class SyntheticMotions(PositionDataset):
         frame_rate: In Hz.
         noise: Standard deviation of the sensor's noise in each coordinate, in metres, in observed and future
             frames.
+        corrupt: Transforms of the observed frames, to imitate a bad sensor.
+        fill: Transforms of the observed frames after `corrupt`. (default: missing joints are interpolated)
         seed: Clip `i` depends on `(seed, i)` and the other settings, not on the number of clips.
 
     Shapes:
@@ -246,6 +250,8 @@ class SyntheticMotions(PositionDataset):
         observation_ratio: ObservationRatio = 1.0,
         frame_rate: float = 25.0,
         noise: float = 0.002,
+        corrupt: Transforms | None = None,
+        fill: Transforms | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -253,6 +259,7 @@ class SyntheticMotions(PositionDataset):
         self.num_future = check_count("num_future", num_future)
         self.frame_rate = check_range("frame_rate", frame_rate, MIN_RATE, MAX_RATE)
         self.noise = check_range("noise", noise, 0, math.inf)
+        self.corrupt, self.fill = composed(corrupt), composed(FillMissing() if fill is None else fill)
         self.seed = check_count("seed", seed, least=0)
         self.skeleton = skeleton if isinstance(skeleton, Skeleton) else load_skeleton(skeleton)
         check_landmarks(self.skeleton)
@@ -276,7 +283,11 @@ class SyntheticMotions(PositionDataset):
 
     def get(self, idx: int) -> Data:
         clip, y = self.clips[idx], self.labels[idx : idx + 1]
-        if self.num_frames == self.num_observed + self.num_future and self.sampling.ratios == (1.0, 1.0):
+        complete = self.num_frames == self.num_observed + self.num_future and self.sampling.ratios == (
+            1.0,
+            1.0,
+        )
+        if complete and self.corrupt is None:
             return Data(x=clip[:, : self.num_observed], future=clip[:, self.num_observed :], y=y)
         sample = split_tasks(
             Motion(poses=clip.transpose(0, 1)[None], skeleton=self.skeleton),
@@ -285,12 +296,10 @@ class SyntheticMotions(PositionDataset):
             observation_ratio=self.sampling.draw_ratio(),
             split=self.num_observed,
         )
-        return Data(
-            x=sample.observed.poses[0].transpose(0, 1),
-            future=sample.future.poses[0].transpose(0, 1),
-            future_mask=sample.future.present[0].transpose(0, 1).unsqueeze(-1),
-            y=y,
-        )
+        observed = as_seen(sample.observed, self.corrupt, self.fill)
+        x, future = (motion.poses[0].transpose(0, 1) for motion in (observed, sample.future))
+        mask = {} if complete else {"future_mask": sample.future.present[0].transpose(0, 1).unsqueeze(-1)}
+        return Data(x=x, future=future, y=y, **mask)
 
     @property
     def units(self) -> str:

@@ -11,7 +11,7 @@ from pyg_sybio.data.datasets.motion_dataset import MotionDataset
 from pyg_sybio.data.datasets.sampling import Span
 from pyg_sybio.data.datasets.two_tasks import Part
 from pyg_sybio.data.motion import Motion
-from pyg_sybio.data.transforms import Crop, Pad
+from pyg_sybio.data.transforms import Crop, FillMissing, Pad
 from pyg_sybio.skeleton import load_skeleton
 
 NTU = load_skeleton("ntu25")
@@ -59,7 +59,10 @@ def test_data_sets_and_samples_have_the_documented_attributes() -> None:
 def test_a_sample_is_the_end_of_its_clip_with_persons_stacked() -> None:
     motion = clip(13, num_persons=2, drop=0.3)
     sample = dataset([motion])[0]
-    torch.testing.assert_close(frames_first(sample.x, 2), motion.poses[:, 3:9])
+    filled = FillMissing()(motion.frames(slice(3, 9)))
+    torch.testing.assert_close(frames_first(sample.x, 2), filled.poses)
+    unfilled = dataset([motion], fill=[])[0]
+    torch.testing.assert_close(frames_first(unfilled.x, 2), motion.poses[:, 3:9])
     torch.testing.assert_close(frames_first(sample.future, 2), motion.poses[:, 9:])
     assert torch.equal(frames_first(sample.future_mask, 2)[..., 0], motion.present[:, 9:])
 

@@ -390,3 +390,14 @@ def test_the_real_asf_rig_has_the_ten_parts(data_root: Path) -> None:
     assert skeleton.parts["torso"] == ("root", "lowerback", "upperback", "thorax")
     assert skeleton.parts["left_forearm"] == ("lradius", "lwrist", "lhand", "lfingers", "lthumb")
     assert skeleton == read_amc(folder / "02_03.amc").skeleton
+
+
+@pytest.mark.parametrize(("axis", "up"), [(1, "y"), (2, "z")])
+def test_up_is_y_unless_the_rest_pose_is_flat_in_y(axis: int, up: str) -> None:
+    def along(length: float) -> tuple[float, float, float]:
+        return tuple(length * (axis == each) for each in range(3))  # type: ignore[return-value]
+
+    limbs = [
+        ("Hips", [(f"{side}Leg", *along(-45)), (f"{side}Foot", *along(-40))]) for side in ("Left", "Right")
+    ]
+    assert rig("Hips", [("Hips", [("Spine", *along(30)), ("Head", *along(30))]), *limbs]).up == up
