@@ -17,7 +17,7 @@ MIN_RATE, MAX_RATE = 1e-3, 1e6
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Motion:
-    r"""The poses of one or more persons over time, and what is known about them.
+    r"""The poses of one or more persons over time, with the metadata of the recording.
 
     Where a value was not recorded, `present` is False and the pose is zero.
 

@@ -37,8 +37,9 @@ def results_of(
 ) -> Generator[Iterable[Any], None, None]:
     """The results of a function for many files, in the order of the files.
 
-    This process first calls the function itself for :data:`TRIAL_SECONDS`. It starts workers only if, judging
-    by the time per file so far, they save at least twice their start-up time.
+    This process first calls the function itself for :data:`TRIAL_SECONDS`. From the time per file, it
+    estimates how long the other files take, and starts workers only if they save at least twice their
+    start-up time.
 
     Args:
         function: Function that yields the results of a file. It must be picklable.

@@ -43,7 +43,7 @@ _CONVERTED = {
     ".mat": "save its poses as .npy [T, M, 3], for example with scipy.io.loadmat, and give a skeleton",
 }
 
-# Values per line -> skeleton.
+# Number of values per line -> skeleton.
 _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
 
 Read = Callable[..., Motion | Iterator[Motion]]  # arguments: path and skeleton
@@ -73,7 +73,7 @@ def _motions(read: Read, path: Path, skeleton: Skeleton | None) -> Iterator[Moti
 
 
 def read_motion(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
-    r"""The motion of a file that contains one; arguments and errors of :func:`read_motions`."""
+    r"""The motion of a file that contains exactly one; arguments and errors of :func:`read_motions`."""
     motions = list(islice(read_motions(path, skeleton=skeleton), 2))
     if len(motions) != 1:
         raise ValueError(f"{path} contains {'several motions' if motions else 'no motion'}, expected one")
@@ -148,7 +148,7 @@ def _npz_format(path: Path) -> Read:
 def _txt_format(path: Path) -> Read:
     first = next(iter(Lines(path)), "")
     num_values = first.count(",") + 1
-    if num_values % 3 or num_values < 6:  # a translation, and a rotation per joint
+    if num_values % 3 or num_values < 6:  # three per translation and per rotation
         raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
 
     def read(path: Path, *, skeleton: Skeleton | None) -> Motion:

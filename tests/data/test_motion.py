@@ -103,6 +103,6 @@ def test_check_values_false_skips_the_values_but_not_the_shapes() -> None:
     assert _motion(poses=wrong, check_values=False).poses.isnan().all()
     with pytest.raises(ValueError, match="'poses' has shape"):
         _motion(poses=wrong[0], check_values=False)
-    # The exemption is for this motion only: motions derived from it are checked again.
+    # Only this motion is exempt: motions derived from it are checked again.
     with pytest.raises(ValueError, match="not a finite number"):
         _motion(poses=wrong, check_values=False).replace(label="wave")

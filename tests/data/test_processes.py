@@ -40,7 +40,7 @@ def test_workers_return_results_in_order_until_one_dies(root: Path, monkeypatch:
     expected = [path for path in files_of(root)[:-1] for _ in range(20 if path.name == "5.txt" else 1)]
     assert [item.values["source"] for item in items] == [str(path) for path in expected]
     own, *workers = [item.values["ids"]["process"] for item in items]
-    assert own == str(os.getpid())  # this process tries the first file, then lets the workers read
+    assert own == str(os.getpid())  # this process reads the first file, the workers read the rest
     assert own not in workers
     for item, path in zip(items, expected, strict=True):
         motion = made_up(int(path.stem))
@@ -49,7 +49,7 @@ def test_workers_return_results_in_order_until_one_dies(root: Path, monkeypatch:
         assert (item.arrays["poses"] == poses).all()
     num_bytes = sum(array.nbytes for item in items for array in item.arrays.values())
     assert num_bytes > 2 * processes.MAX_RESULT_BYTES
-    assert not list(root.glob("results-*"))  # the temporary file that held the many motions of the sixth file
+    assert not list(root.glob("results-*"))  # temporary files are deleted
 
 
 def test_functions_that_a_worker_cannot_load_are_an_error(

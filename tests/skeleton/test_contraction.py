@@ -88,7 +88,8 @@ def test_dual_is_a_valid_skeleton_of_bones(name: str) -> None:
     names = [f"{skeleton.joints[inner]}-{skeleton.joints[outer]}" for inner, outer in skeleton.bone_pairs]
     assert list(dual.joints) == names
 
-    # Line graph by hand: bones i and j are linked exactly if B^T B, of the incidence matrix B, is not zero.
+    # Line graph by hand: with the incidence matrix B, bones i and j are linked exactly if (B^T B)_ij is not
+    # zero.
     incidence = np.zeros((skeleton.num_joints, skeleton.num_bones), dtype=int)
     for bone, ends in enumerate(skeleton.bone_pairs):
         incidence[list(ends), bone] = 1

@@ -94,7 +94,7 @@ def test_cmu_joints_move_as_expected_from_their_names(data_root: Path) -> None:
         assert freedom[skeleton.joint_index(f"{side}_hip")] == 3
         assert freedom[skeleton.joint_index(f"{side}_shoulder")] == 3
         assert freedom[skeleton.joint_index(f"{side}_wrist")] == 1
-        # A knee turns about one axis, which is tilted in the plane of two of the values.
+        # A knee turns about one axis, which lies in the plane of two of the three coordinates.
         knee = values[:, 3 + 3 * skeleton.joint_index(f"{side}_knee") :][:, :3]
         spread = np.linalg.svd(knee - knee.mean(axis=0), compute_uv=False)
         assert spread[1] < 1e-3 * spread[0]

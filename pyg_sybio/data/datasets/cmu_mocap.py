@@ -13,7 +13,7 @@ from pyg_sybio.skeleton import load_skeleton
 
 ACTIONS = listed("cmu_actions.txt")
 SKELETON = load_skeleton("cmu38")
-FILE_NUMBERS = (1, 2, 3, 4, 5)  # for training; each action has one test file
+FILE_NUMBERS = (1, 2, 3, 4, 5)  # training files per action; there is one test file
 
 
 def _read(path: Path) -> Iterator[Motion]:

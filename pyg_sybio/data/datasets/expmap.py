@@ -28,11 +28,11 @@ from pyg_sybio.metrics import angle_error
 from pyg_sybio.skeleton import Skeleton
 
 DOWNSAMPLING = 2
-FRAME_RATE = 25.0  # after downsampling
+FRAME_RATE = 25.0  # in Hz, after downsampling
 # In all published tables, the test windows of each action are drawn with this seed.
 TEST_SEED = 1234567890
 NUM_TEST_CLIPS = 8  # per action
-TEST_OBSERVED = 50  # frames before the published targets
+TEST_OBSERVED = 50  # observed frames before the published targets
 
 
 def read_phases(path: Path, *, skeleton: Skeleton, label: str, ids: Mapping[str, str]) -> Iterator[Motion]:

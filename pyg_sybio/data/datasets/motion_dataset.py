@@ -302,7 +302,7 @@ def _frame_rate(
         info = store.clips[clip]
         if expected is None:
             expected = info.frame_rate
-        # Files round the time of a frame: 0.033333 s is 30 Hz.
+        # Files round the frame time: 0.033333 s is 30 Hz.
         elif info.frame_rate is not None and abs(info.frame_rate - expected) > 1e-3 * expected:
             raise ValueError(f"{info.source} has {info.frame_rate:g} Hz, expected {expected:g} Hz")
     if expected is None:

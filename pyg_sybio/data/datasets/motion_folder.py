@@ -148,7 +148,7 @@ class ReadEntries:
         entries = self.entries.get(path.relative_to(self.root).as_posix(), WHOLE_FILE)
         for motion in read_motions(path, skeleton=self.skeleton):
             motion = motion.replace(
-                # A store has one number type, but the arrays of a user may have any.
+                # A store has one number type, but a user's arrays may have several.
                 poses=motion.poses.float(),
                 confidence=None if motion.confidence is None else motion.confidence.float(),
                 frame_rate=self.frame_rate if motion.frame_rate is None else motion.frame_rate,
@@ -198,7 +198,7 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
             path.is_file() and suffix in FORMATS and (suffix not in (".txt", ".csv") or is_readable(path))
         ):
             found.append(path)
-        elif path.is_file() and suffix != ".asf":  # read with its .amc files
+        elif path.is_file() and suffix != ".asf":  # an .asf file is read with its .amc files
             others[suffix or path.name] += 1
     if others:
         shown = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))

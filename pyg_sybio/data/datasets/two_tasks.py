@@ -92,7 +92,7 @@ def split_tasks(
             (default: all of them)
 
     Returns:
-        The sample. If nothing is filled, `observed` shares its memory with `motion`.
+        The sample. Without padding, `observed` shares its memory with `motion`.
 
     Raises:
         ValueError: If an argument is out of its range.

@@ -23,8 +23,8 @@ def read_amc(path: str | Path, *, asf: str | Path | None = None, skeleton: Skele
         path: The file.
         asf: The file of its skeleton. (default: in the same folder, `02.asf` for `02_01.amc`, or the only
             `.asf` file)
-        skeleton: Its joints are found by their names among root and bones. (default: root and all bones, as
-            :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig` proposes)
+        skeleton: The requested skeleton, whose joints are found by name among root and bones. (default: root
+            and all bones, as :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig` proposes)
 
     Returns:
         One person, `[1, T, M, 3]`, in metres, at 120 Hz as in the CMU library, because the format does not

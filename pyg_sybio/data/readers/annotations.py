@@ -176,7 +176,7 @@ def _motion(annotation: Mapping[str, Any], skeleton: Skeleton | None, source: st
         # A score from the peak of a heat map may be slightly negative, which means that nothing was seen.
         scores = scores.clip(min=0)
     if not persons:
-        # The file is much smaller than the arrays that would be created here.
+        # Without this check, a small file could request huge arrays.
         if num_frames * num_joints * skeleton.num_features > MAX_EMPTY:
             raise ValueError(f"'keypoint' has {num_frames} frames without any person")
         keypoints = np.zeros((1, *keypoints.shape[1:]), np.float32)

@@ -121,7 +121,7 @@ class _Block:
 
     def __init__(self, path: Path, title: str, known: Sequence[str], line: int = 0) -> None:
         self.path, self.title, self.known, self.line = path, title, known, line
-        self.fields: dict[str, tuple[int, list[str]]] = {}  # the line of each field, and its words
+        self.fields: dict[str, tuple[int, list[str]]] = {}  # field -> its line and words
 
     def add(self, lines: Lines, words: list[str]) -> None:
         """Add a line of the block: a field and its words, or further limits, which may take several lines."""

@@ -63,7 +63,7 @@ class BvhRig(Rig):
         """A skeleton of the joints (:func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`).
 
         Args:
-            name: Its name. (default: `rig` and the number of its joints)
+            name: Name of the skeleton. (default: `rig` and the number of its joints)
             units: Unit of the file.
             end_sites: Whether end sites that do not coincide with their joint also become joints. This is
                 needed for rigs in which nothing else marks the ends of the hands or the head.
@@ -84,9 +84,9 @@ def read_bvh(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
 
     Args:
         path: The file.
-        skeleton: Its joints are found in the hierarchy by their names; an end site is `NAME_end`.
-            (default: the file's own, without end sites and without a root that is not part of the body,
-            :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)
+        skeleton: The requested skeleton, whose joints are found in the hierarchy by name; an end site is
+            `NAME_end`. (default: the file's own, without end sites and without a root that is not part of the
+            body, :func:`~pyg_sybio.data.readers.proposed_skeleton.skeleton_of_rig`)
 
     Returns:
         One person, `[1, T, M, 3]`, in the file's unit and axes, at the file's frame rate

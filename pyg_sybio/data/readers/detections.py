@@ -26,7 +26,7 @@ _KEYPOINTS = (
 )
 _IDS = ("track_id", "idx", "tracking_id", "person_id", "instance_id", "id")
 _SCORES = ("keypoint_scores", "keypoints_scores", "keypoint_score", "scores")
-_LISTS = ("instance_info", "frames", "annotations")  # keys of lists of entries
+_LISTS = ("instance_info", "frames", "annotations")  # keys under which files list frames or annotations
 _AXES = ("x", "y", "z")
 _SCORE = ("visible", "visibility", "score", "confidence", "conf", "v", "c")
 
@@ -106,7 +106,7 @@ def _values(people: list[Detection], skeleton: Skeleton | None) -> tuple[np.ndar
     if count % width:
         raise ValueError(f"{first.where} has {count} numbers, expected three per keypoint")
     columns = first.columns
-    if first.width is None:  # a list of numbers, as in COCO's results
+    if first.width is None:  # a flat list of numbers, as in COCO results
         columns = {2: "xy", 3: "xys", 4: "xyzs"}[width]
     return flat.reshape(len(flat), -1, width), columns
 

@@ -23,7 +23,7 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:
 
     Args:
         path: The file.
-        skeleton: Its joints, coordinates `expmap`, in the order of the columns.
+        skeleton: The skeleton (coordinates `expmap`) with the joints in the order of the columns.
 
     Shapes:
         - **poses:** `[1, T, M, 3]`, radians, double precision

@@ -158,7 +158,7 @@ def _npy_array(path: Path) -> np.ndarray:
     array = read_npy(path)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{path} holds {array.dtype}, expected numbers")
-    with np.errstate(over="ignore"):  # it becomes infinite, which is refused
+    with np.errstate(over="ignore"):  # a number that is too large becomes infinite, and is refused later
         return array.astype(np.float32)
 
 

@@ -19,7 +19,7 @@ from pyg_sybio.skeleton import Skeleton
 MAX_JOINTS = 1000
 """A rig with more joints is refused: no body has that many, but a damaged or hostile file may."""
 
-# Joints times frames that are processed at once: a few dozen megabytes, regardless of the file length.
+# The number of joints times frames that are processed at once, which takes a few dozen megabytes.
 _POSED_AT_ONCE = 2**16
 
 
@@ -33,9 +33,9 @@ class RigJoint:
     """A joint of a rig.
 
     Args:
-        name: Its name.
+        name: Name of the joint.
         parent: Index of the parent, -1 for the root.
-        offset: Its position relative to the parent at rest.
+        offset: Position of the joint relative to its parent at rest.
         channels: The channels of the joint in each frame, in the order of the columns: some of `Xposition`,
             ..., `Zrotation`.
     """
@@ -106,7 +106,7 @@ class Rig(ABC):
         """
         num_frames, zero_column = values.shape
         padded = torch.cat([values, values.new_zeros(num_frames, 1)], dim=1)
-        columns_of: dict[str, dict[int, list[int]]] = {}  # order of axes -> joint -> columns
+        columns_of: dict[str, dict[int, list[int]]] = {}  # order of axes -> joint -> its columns
         for joint, columns in enumerate(self.columns):
             turns = [(channel[0], column) for channel, column in columns if channel.endswith("rotation")]
             # An axis without a channel gets the angle zero, so that every joint has three rotations.

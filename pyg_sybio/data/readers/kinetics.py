@@ -45,7 +45,7 @@ def read_kinetics(path: str | Path) -> Motion:
     label = entry_of(document, "label", str, str(path))
     label_index = entry_of(document, "label_index", int, str(path))
     people: dict[str, Any] = {}  # location in the file -> person
-    frames: list[int] = []  # of each person
+    frames: list[int] = []  # the frame of each person
     first, last = 1, -1
     for place, entry in enumerate(entry_of(document, "data", list, str(path))):
         where = f"{path}, 'data'[{place}]"

@@ -172,7 +172,7 @@ def _skeleton(found: Any, given: Skeleton | None, path: Path) -> Skeleton:
             if isinstance(value, (list, dict)) and len(value) > MAX_ENTRIES:
                 where = f"{path}, 'skeleton', '{name[:40]}'"
                 raise ValueError(f"{where} has {len(value)} entries, expected at most {MAX_ENTRIES}")
-    # Only shipped names, because an untrusted file must not cause other files to be opened.
+    # Only names of shipped skeletons: an untrusted file must not cause other files to be opened.
     elif not isinstance(found, str) or found.partition(":")[0] not in available_skeletons():
         expected = f"the JSON of a skeleton or one of {', '.join(available_skeletons())}"
         raise ValueError(f"{path}, 'skeleton' is {shown(found)}, expected {expected}")
@@ -265,7 +265,7 @@ def _value(file: NpzFile, name: str) -> Any:
         raise ValueError(f"{where} has shape {list(array.shape)}, expected a single value")
     try:
         value = array.item()
-    except ValueError as error:  # an invalid Unicode character
+    except ValueError as error:  # from an invalid Unicode character
         raise ValueError(f"{where}: {error}, expected a string") from None
     if isinstance(value, str) and (name == "ids" or (name == "skeleton" and value.startswith("{"))):
         return parse_json(value, where)

@@ -117,7 +117,7 @@ class _Body(NamedTuple):
 def _parse(path: Path, lines: Sequence[bytes]) -> tuple[int, list[_Body]]:
     """The number of frames, and every body of every frame."""
     for number, line in enumerate(lines, start=1):
-        if b"_" in line:  # Python reads 1_000 as a number
+        if b"_" in line:  # Python would read 1_000 as a number
             raise ValueError(f"{path}, line {number} has '_', expected only numbers")
     num_frames = _count(path, lines, 0, least=1)
     bodies = []

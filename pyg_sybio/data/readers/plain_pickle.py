@@ -80,7 +80,7 @@ def _array(data: Any, dtype: _DType, shape: tuple[Any, ...], order: Any) -> np.n
         raise ValueError(f"{found}, expected {num_bytes}")
     flat = np.frombuffer(data, values) if num_bytes else np.empty(0, values)
     if values.kind == "U" and (flat.view(flat.dtype.str[0] + "u4") > sys.maxunicode).any():
-        raise ValueError("text with invalid characters")  # numpy fails for these
+        raise ValueError("text with invalid characters")  # numpy would fail later
     return flat.reshape(shape, order=order)
 
 
@@ -95,7 +95,7 @@ def _key(value: Any) -> str | int | float:
     """A key for which hash collisions cannot be forced: text, a small integer, or a fraction such as 0.5."""
     if type(value) is str or (type(value) is int and abs(value) < 2**31):
         return value
-    if type(value) is float and 0 <= value <= 1 and value == round(value, 2):  # as in 'valid' of annotations
+    if type(value) is float and 0 <= value <= 1 and value == round(value, 2):  # in 'valid' of annotations
         return value
     raise ValueError(f"a key of type {type(value).__name__}, expected text or a small integer")
 
@@ -113,7 +113,7 @@ class PlainUnpickler(pickle._Unpickler):
         SHORT_BINUNICODE BINUNICODE BINUNICODE8 EMPTY_TUPLE TUPLE LIST APPEND APPENDS DICT SETITEM SETITEMS
         ADDITEMS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD
     """
-    # Instructions for containers and views of the file, which take much more memory than space in the file.
+    # Instructions that create containers or views, which take much more space in memory than in the file.
     large_instructions = """
         MARK TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST EMPTY_DICT EMPTY_SET SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8
     """
@@ -176,7 +176,7 @@ class PlainUnpickler(pickle._Unpickler):
             case "dtype", (str(code), *_):
                 raise ValueError(f"an array or scalar of type {code[:20]!r}, expected numbers or text")
             case "_reconstruct", (Global("numpy.ndarray"), (0,), kind) if kind == b"b":
-                return PickledArray()  # its state follows
+                return PickledArray()  # BUILD sets its state later
             case "scalar", (_DType() as dtype, data):
                 return _array(data, dtype, (1,), "C")[0].item()
             case "_frombuffer", (data, _DType() as dtype, tuple(shape), order, *axes):
@@ -274,7 +274,7 @@ class PlainUnpickler(pickle._Unpickler):
                     raise ValueError("an array of Python objects, expected numbers or text")
                 array.values = _array(data, dtype, shape, "F" if fortran else "C")
             case (3, "<" | ">" | "|" | "=" as order, None, None, None, *rest), _DType() as dtype:
-                # Sizes and flags of numbers and of text, which are determined by the code.
+                # The sizes and flags of number and text types, which follow from the type code.
                 if rest not in ([-1, -1, 0], [np.dtype(dtype.code).itemsize, 4, 8]):
                     raise ValueError("a numpy type that is not a plain number or text")
                 dtype.byte_order = order

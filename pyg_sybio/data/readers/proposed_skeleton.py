@@ -253,11 +253,11 @@ def _parts(tree: _Tree) -> list[_Part]:
     kept = {joint for joint, own in owner.items() if own == joint}
     near = {joint: [other for other in tree.neighbours[joint] if other in kept] for joint in kept}
     branching = {joint for joint in kept if len(near[joint]) > 2}
-    # The trunk: the joints at which the tree branches, and the joints between them, which lead to no tip.
+    # The trunk: the joints at which the tree branches, and the joints between two such joints.
     chains = nx.connected_components(tree.graph.subgraph(kept - branching))
     trunk = branching.union(*(chain for chain in chains if all(len(near[joint]) > 1 for joint in chain)))
     if not trunk and len({tree.rank(joint) for joint in near[tree.center]}) < len(near[tree.center]):
-        trunk = {tree.center}  # only a left and a right limb
+        trunk = {tree.center}  # the body has only a left and a right limb
     if trunk:
         starts = [(joint, start) for joint in trunk for start in near[joint] if start not in trunk]
         limbs = [_limb(tree, near, joint, start) for joint, start in starts]  # with lengths from the trunk

@@ -99,7 +99,7 @@ def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list
         wrong = next(field for field in fields if not is_number(field))
         raise ValueError(f"{where} has {shown(wrong)}, expected a number") from None
     together = "".join(fields)
-    if "_" in together or not together.isascii():  # Python reads 1_000, and digits of any script
+    if "_" in together or not together.isascii():  # Python also reads 1_000, and digits of other scripts
         wrong = next(field for field in fields if "_" in field or not field.isascii())
         raise ValueError(f"{where} has {shown(wrong)}, expected a number in decimal digits")
     if finite and not all(map(isfinite, values)):

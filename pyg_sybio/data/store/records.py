@@ -26,7 +26,7 @@ NUM_ERRORS_SHOWN = 5
 class Record:
     """A motion as plain arrays, `[P * T, ...]` each, and plain values.
 
-    It has no tensors, because torch would need a file descriptor for each to send it to another process.
+    A record has no tensors: to send it to another process, torch would need a file descriptor per tensor.
     """
 
     arrays: dict[str, np.ndarray]
@@ -78,8 +78,8 @@ def read_files(
         advance: Called after each file.
 
     Raises:
-        ValueError: If a file cannot be read. The next :data:`LOOK_AHEAD` files are still read, and the
-            message contains the first :data:`NUM_ERRORS_SHOWN` errors.
+        ValueError: If a file cannot be read. In this case, the next :data:`LOOK_AHEAD` files are still read,
+            and the message contains the first :data:`NUM_ERRORS_SHOWN` errors.
         RuntimeError: If a worker process died.
     """
     failures: list[Failure] = []

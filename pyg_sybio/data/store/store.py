@@ -73,7 +73,7 @@ class MotionStore:
         self.folder, self.root = Path(folder), Path(root)
         meta = read_meta(self.folder / META)
         for name, written in meta["files"].items():
-            # The index is small and is read completely anyway.
+            # The index is always checked: it is small and read completely.
             check_file(self.folder / name, written, content=verify or name == INDEX)
         self.skeleton = Skeleton.from_dict(meta["skeleton"])
         columns = json.loads((self.folder / INDEX).read_bytes())
@@ -186,7 +186,7 @@ def prepare(
     except (DamagedStoreError, OSError):
         pass  # the store is missing or is being removed: try again under the lock
     with _writing(cache), _alone(cache / f"{family}.lock", root, storage.progress):
-        _remove(cache, f".{family}.")  # the remains of a process that was killed
+        _remove(cache, f".{family}.")  # files of a process that was killed
         if folder.exists():
             try:
                 return MotionStore(folder, root=root)
@@ -212,7 +212,7 @@ def _fill(
     made_from: Mapping[str, Any],
     storage: Storage,
 ) -> None:
-    hidden = None if storage.progress else True  # None: shown only on a terminal
+    hidden = None if storage.progress else True  # None: show the bar only on a terminal
     bar = tqdm(total=len(files), desc=f"preparing {root.name}", unit="file", disable=hidden)
     options = {"num_processes": storage.num_processes, "folder": folder, "advance": bar.update}
     with bar, StoreWriter(folder, root) as writer:
@@ -246,7 +246,7 @@ def _writing(cache: Path) -> Iterator[None]:
 def _alone(lock_file: Path, root: Path, progress: bool) -> AbstractContextManager:
     """A context in which only one process at a time prepares a store."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # A worker imports the script that started it, and would wait here for its own parent.
+        # A worker imports the script that started it, and would wait here for its parent process.
         raise RuntimeError(MAIN_GUARD)
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_file)

@@ -105,7 +105,7 @@ def summarise(
     splits: dict[str, Tally] = {}
     failures: dict[str, str] = {}
     names: Names = {}
-    hidden = None if progress else True  # None: shown only on a terminal
+    hidden = None if progress else True  # None: show the bar only on a terminal
     with closing(results_of(read, files, num_processes=num_processes)) as results:
         bar = tqdm(results, total=len(files), unit="file", disable=hidden, leave=False)
         for file, clips in zip(files, bar, strict=True):

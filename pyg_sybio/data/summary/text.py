@@ -16,14 +16,14 @@ def summary_text(summary: Summary) -> str:
     columns = [("all", summary.all), *summary.splits.items()]
     several = [name for name in _KINDS if len(summary.all.of(name)) > 1]
     tables = [_overview(columns, [name for name in _KINDS if name not in several])]
-    # An id may have the name of another count.
+    # The prefix distinguishes an id from another count of the same name.
     counted = {name: [tally.of(name) for _, tally in columns] for name in ("class", *several)}
     counted |= {f"id {name}": [tally.of_id(name) for _, tally in columns] for name in sorted(summary.all.ids)}
     tables += [
         _counts(name.removeprefix("id "), columns, counts) for name, counts in counted.items() if counts[0]
     ]
     tables += [_missing(name, columns) for name in sorted(summary.all.joints)]
-    # A row with a single cell is a remark of any length.
+    # A row with a single cell is a remark, which does not affect the column widths.
     cells = [row for table in tables for row in table if len(row) > 1]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     blocks = ["\n".join(_line(row, widths) for row in table) for table in tables]

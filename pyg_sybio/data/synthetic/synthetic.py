@@ -50,15 +50,15 @@ class Performance:
     """
 
     tempo: Tensor  # from 0 (the action's longest period) to 1 (its shortest)
-    phase: Tensor  # of the first frame, in cycles
+    phase: Tensor  # phase of the first frame, in cycles
     drift: Tensor  # relative change of the tempo per second
     left_handed: Tensor
     heading: Tensor  # about the vertical, radians; 0 is +z
     height: Tensor  # factor of all lengths
-    proportions: Tensor  # [regions], additional factors
+    proportions: Tensor  # [regions], additional factors per body region
     amplitude: Tensor  # [regions]
     variation: Tensor  # [4, freedoms], of the first two harmonics, relative to a freedom's amplitude
-    posture: Tensor  # [freedoms], degrees
+    posture: Tensor  # [freedoms], offsets in degrees
     sway_frequency: Tensor  # [2], Hz
     sway: Tensor  # [4, freedoms], relative
 
@@ -183,7 +183,7 @@ def perform(labels: Tensor, performance: Performance, time: Tensor, landmarks: t
     return torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1)
 
 
-_MAX_NUMBERS = 2**27  # of all clips, which are kept in memory
+_MAX_NUMBERS = 2**27  # largest number of values of all clips, which are kept in memory
 
 
 class SyntheticMotions(PositionDataset):
@@ -320,7 +320,7 @@ class SyntheticMotions(PositionDataset):
         if self.skeleton.coordinates == "xy+score":
             level = np.stack([rng.uniform(0.5, 1.5, (*places.shape[1:3], 1)) for rng in rngs])
             noise = torch.from_numpy(level) * noise
-            scores = [torch.exp(-torch.from_numpy(level) * self.noise / 0.01)]  # 1/e for a deviation of 1 cm
+            scores = [torch.exp(-torch.from_numpy(level) * self.noise / 0.01)]  # 1/e for 1 cm of noise
         clips = places + noise
         if self.skeleton.coordinates != "xyz":
             flip = torch.tensor([1.0, -1.0], dtype=torch.float64)

@@ -1,7 +1,8 @@
 r"""Transforms of motions, which compose with :class:`torch_geometric.transforms.Compose`.
 
-Each takes a :class:`~pyg_sybio.data.motion.Motion` and returns another one. Invertible ones are
-:class:`~pyg_sybio.data.transforms.base.InvertibleTransform`: `apply` also returns what `invert` needs.
+Each transform takes a :class:`~pyg_sybio.data.motion.Motion` and returns another motion. Invertible
+transforms are :class:`~pyg_sybio.data.transforms.base.InvertibleTransform`: `apply` also returns what
+`invert` needs.
 """
 
 from pyg_sybio.data.transforms.align_view import AlignView as AlignView

@@ -14,8 +14,8 @@ class MotionTransform(BaseTransform):
     r"""A transform from a :class:`~pyg_sybio.data.motion.Motion` to another one, which composes with PyG's
     transforms.
 
-    It never writes into the tensors of its input, and poses stay zero where they are not present. Random
-    transforms draw from torch's global generator.
+    A transform never writes into the tensors of its input, and poses stay zero where they are not present.
+    Random transforms draw from torch's global generator.
 
     The representation shows every argument of the constructor, so that two transforms with the same
     representation do the same.
@@ -33,7 +33,7 @@ class MotionTransform(BaseTransform):
 class InvertibleTransform(MotionTransform):
     r"""A transform that can be undone.
 
-    It has no state: :meth:`apply` returns the transformed motion and the parameters, with which
+    The transform has no state: :meth:`apply` returns the transformed motion and the parameters, with which
     :meth:`invert` undoes the transform. The inverse also applies to another motion, such as a prediction. If
     each frame has its own parameters, both motions need the same number of frames.
 

@@ -7,7 +7,7 @@ from pyg_sybio.data.transforms.resample_length import ResampleLength
 class LimitLength(ResampleLength):
     r"""Resample longer motions to a number of frames (:class:`~pyg_sybio.data.transforms.ResampleLength`).
 
-    Other motions are unchanged and keep their tempo.
+    Motions that are not longer are unchanged and keep their tempo.
 
     Args:
         num_frames: Largest number of frames of the result.

@@ -42,7 +42,7 @@ class Resample(MotionTransform):
     def forward(self, motion: Motion) -> Motion:
         if motion.frame_rate is None:
             raise ValueError(f"Resample needs 'frame_rate', but {motion.source or 'the motion'} has none")
-        step = motion.frame_rate / self.frame_rate  # in frames of the clip
+        step = motion.frame_rate / self.frame_rate  # in units of the clip's frames
         num_frames = floor((motion.num_frames - 1) / step + _SAME_FRAME) + 1
         if num_frames > (most := most_frames(motion)):
             raise ValueError(

@@ -87,5 +87,5 @@ def amount_of_motion(space: Tensor, present: Tensor) -> Tensor:
     weight = present[..., None].to(space.dtype)
     count = weight.sum(1, keepdim=True).clamp(min=1)
     mean = (space * weight).sum(1, keepdim=True) / count
-    deviation = (space - mean) * weight  # (a mean of squares is inaccurate at 3 m)
+    deviation = (space - mean) * weight  # (a mean of squares would be inaccurate)
     return (deviation.square().sum(1, keepdim=True) / count).sum((1, 2, 3))

@@ -35,7 +35,7 @@ class Smooth(MotionTransform):
 
     def forward(self, motion: Motion) -> Motion:
         space = space_of(motion, self)  # [P, T, M, S]
-        reach = min(-int(-_REACH * self.std // 1), motion.num_frames - 1)  # rounded up
+        reach = min(-int(-_REACH * self.std // 1), motion.num_frames - 1)  # ceil(3 std)
         offsets = torch.arange(-reach, reach + 1, dtype=space.dtype, device=space.device)
         gains = torch.exp(-0.5 * (offsets / self.std) ** 2)
         mask = motion.present[..., None].to(space.dtype)

@@ -179,9 +179,9 @@ def _clips(folder: Path, text: str, motion: Motion) -> list[Motion]:
     [
         ([("0", "10"), ("10", "30")], [(0, 10), (10, 30)]),
         ([("", "10"), ("10", "")], [(0, 10), (10, 30)]),
-        ([("0", "1.5"), ("1.5", "2")], [(0, 15), (15, 20)]),  # one decimal point, so all are seconds
+        ([("0", "1.5"), ("1.5", "2")], [(0, 15), (15, 20)]),  # "1.5" makes all numbers seconds
         ([("0s", "1s"), ("1 s", "3 s")], [(0, 10), (10, 30)]),
-        ([("0.0", "3.05")], [(0, 30)]),  # the duration is rounded
+        ([("0.0", "3.05")], [(0, 30)]),  # a rounded duration, slightly too long
     ],
 )
 def test_segments_are_in_frames_or_seconds(

@@ -194,7 +194,7 @@ def test_errors_of_zero_velocity_equal_a_naive_evaluation(
         expected = naive_zero_velocity(complete_root, action, num_future)
         assert expected.min() > 0.01
         np.testing.assert_allclose(exact[chosen], expected, atol=1e-9)
-        np.testing.assert_allclose(errors[chosen], expected, atol=1e-5)  # items are in single precision
+        np.testing.assert_allclose(errors[chosen], expected, atol=1e-5)  # float32 items
         from_files = angle_error(raw[chosen, 49:50].expand(-1, num_future, -1), raw[chosen, 50:])
         np.testing.assert_allclose(from_files, expected, atol=1e-9)
 

@@ -129,7 +129,7 @@ def test_labels_and_splits_can_come_from_the_files(tmp_path: Path) -> None:
         write_motion(motion, tmp_path / f"{index}.npz")
     assert [len(_make(tmp_path, split=split)) for split in ("train", "val", "test")] == [2, 1, 1]
     assert _make(tmp_path).class_names == ("9", "10")
-    # If the files name validation clips, no others are drawn.
+    # If files have the split "val", no further validation clips are chosen.
     assert [len(_make(tmp_path, split=split, validation=0.5)) for split in ("train", "val")] == [2, 1]
 
 

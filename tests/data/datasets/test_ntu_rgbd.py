@@ -26,7 +26,8 @@ def sources(clips: NTURGBD) -> list[str]:
     return [Path(clips.store.clips[span.clip].source).stem for span in clips.spans]
 
 
-# Setup, camera, performer, repetition, action: performers 1, 2 and 81 train, 3 and 40 and 106 test.
+# Setup, camera, performer, repetition, action: performers 1, 2 and 81 are for training; 3, 40 and 106 for
+# testing.
 SAMPLES = [
     *((s, c, p, 1, a) for s in (1, 2) for c in (1, 2, 3) for p in (1, 3) for a in (1, 50)),
     *((17, c, p, 2, 60) for c in (1, 2, 3) for p in (2, 40)),
@@ -136,7 +137,7 @@ def test_a_clip_is_centred_and_turned_upright_rigidly(make: Callable[..., NTURGB
 
 def test_the_frames_before_a_person_appears_are_filled(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    bodies = (Body(11), Body(22, start=14), Body(33, start=0, stop=3))  # the last body is seen too briefly
+    bodies = (Body(11), Body(22, start=14), Body(33, start=0, stop=3))  # body 33 is dropped as too brief
     write_ntu_file(tmp_path / f"{name(1, 1, 1, 1, 58)}.skeleton", rng, num_frames=40, bodies=bodies)
     clips = NTURGBD.from_settings(root=tmp_path, num_observed=30, num_future=10, validation=None)
     motion, sample = clips.motion(0), clips[0]
@@ -146,7 +147,8 @@ def test_the_frames_before_a_person_appears_are_filled(tmp_path: Path) -> None:
     assert seen.tolist() == [False] * 14 + [True] * 26
     x = sample.x.unflatten(0, (2, 25)).transpose(1, 2)
     torch.testing.assert_close(x[late, 14:], motion.poses[late, 14:30])
-    # Before the person appears, its own sequence is repeated so that it ends at the first frame.
+    # The frames before the person appears repeat the person's sequence, which ends just before the first
+    # frame.
     torch.testing.assert_close(x[late, :14], motion.poses[late, [14 + (t - 14) % 16 for t in range(14)]])
     assert sample.future_mask.all()
     hidden = NTURGBD.from_settings(root=tmp_path, num_observed=30, num_future=10, validation=None, fill=[])[0]
@@ -185,7 +187,7 @@ def test_60_and_120_classes_have_separate_stores(root: Path, tmp_path: Path) -> 
 def test_data_loader_workers_get_the_same_clips(make: Callable[..., NTURGBD]) -> None:
     clips = make()
     sent = pickle.dumps(clips)
-    assert len(sent) < 50_000  # a reference to the stored clips, without their frames
+    assert len(sent) < 50_000  # the pickle refers to the store, without frames
     for one, other in zip(pickle.loads(sent), clips, strict=True):
         assert torch.equal(one.x, other.x) and torch.equal(one.future, other.future)
 

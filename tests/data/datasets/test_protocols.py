@@ -133,7 +133,7 @@ def test_held_out_clips_depend_only_on_names() -> None:
     clips = share_clips("/a")
     _, val = hold_out(clips, range(len(clips)), 0.2)
     names = {clips[i].source.rsplit("/", 1)[1] for i in val}
-    # Another folder and another order of the clips.
+    # The same clips in another folder and order.
     moved = share_clips("/b/c")[::-1]
     _, again = hold_out(moved, range(len(moved)), 0.2)
     assert {moved[i].source.rsplit("/", 1)[1] for i in again} == names

@@ -38,7 +38,7 @@ def frames(motion: Motion) -> list[int]:
         (8, "repeat", [0, 1, 2, 3, 4], [5, 6, 7]),
         (6, "repeat", [1, 2, 0, 1, 2], [3, 4, 5]),
         (6, "hold", [0, 0, 0, 1, 2], [3, 4, 5]),
-        # Shorter than two futures: half of the clip is still observed.
+        # For clips shorter than two futures, half of the clip is still observed.
         (5, "repeat", [1, 2, 0, 1, 2], [3, 4, -1]),
         (3, "repeat", [1, 0, 1, 0, 1], [2, -1, -1]),
         (2, "repeat", [0, 0, 0, 0, 0], [1, -1, -1]),
@@ -64,7 +64,7 @@ def test_every_length_follows_the_rule(padding: str, ratio: float) -> None:
         )
         split = max(1, round(ratio * max(num_frames - 6, math.ceil(num_frames / 2))))
         expected = list(range(split))[-7:]
-        while len(expected) < 7:  # one frame at a time, from the front
+        while len(expected) < 7:  # the rule, one frame at a time
             before = 0 if padding == "hold" else (expected[0] - 1 if expected[0] > 0 else split - 1)
             expected.insert(0, before)
         assert frames(sample.observed) == expected
@@ -177,7 +177,7 @@ def test_all_fields_of_a_frame_move_together() -> None:
         part.replace()  # the values are still valid for a motion
 
 
-def test_rotations_keep_the_path_of_the_root() -> None:
+def test_splitting_rotations_keeps_the_path_of_the_root() -> None:
     path = torch.arange(12.0).view(1, 4, 3)
     motion = Motion(poses=torch.randn(1, 4, 32, 3), skeleton=load_skeleton("h36m32"), translation=path)
     sample = split_tasks(motion, num_observed=4, num_future=3)

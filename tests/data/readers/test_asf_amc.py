@@ -15,8 +15,8 @@ from pyg_sybio.data.readers.asf import load_asf
 from pyg_sybio.rotations import forward_kinematics
 from pyg_sybio.skeleton import load_skeleton
 
-# Degrees of freedom in many orders, axes in several, one bone that does not move, limits over several lines,
-# a bone that is listed before its parent.
+# The rig has several orders of degrees of freedom and of axes, a bone that does not move, limits over several
+# lines, and a bone that is listed before its parent.
 ASF = """\
 # A made skeleton
 :version 1.10
@@ -387,6 +387,6 @@ def test_in_all_real_files_bone_lengths_are_constant_and_feet_stay_on_the_floor(
             joint for joint, name in enumerate(skeleton.joints) if name.endswith(("foot", "toes", "tibia"))
         ]
         assert len(feet) == 6
-        # In metres; the floor is at y = 0, and fitting the markers may put a toe a few centimetres below it.
+        # In metres. The floor is at y = 0; fitted toes may be a few centimetres below the floor.
         assert -0.04 < poses[:, feet, 1].min() < 0.06, path.name
         assert 1.5 < poses[:, skeleton.joint_index("head"), 1].median() < 1.8, path.name

@@ -410,6 +410,7 @@ def test_in_all_real_files_bone_lengths_are_constant_and_feet_stay_on_the_floor(
         spread = (lengths.amax(0) - lengths.amin(0)) / lengths.mean(0)
         assert spread.max() < 1e-4, path.name
         height = poses[:, feet, 1]
-        # In centimetres; the joints are inside the foot, a few centimetres above the flat floor at y = 0.
+        # Heights are in centimetres. The joints are inside the foot, a few centimetres above the flat floor
+        # at y = 0.
         assert -3 < height.min() < 12, path.name
         assert motion.frame_rate == 30.0

@@ -100,7 +100,7 @@ def test_all_shapes_are_read_alike(shape: Callable[[People], Any], tmp_path: Pat
     for frame, track, pose in people():
         row = motion.tracks.index(track)
         assert np.allclose(motion.poses[row, frame], pose, atol=1e-3)
-    assert motion.present.all() and len(motion.notes) == 1  # only how the keypoints are read
+    assert motion.present.all() and len(motion.notes) == 1  # the only note describes the keypoints
 
 
 @pytest.mark.parametrize("shape", [coco, yolo, by_name])
@@ -181,7 +181,7 @@ def test_frames_of_openpose_are_read_under_any_names(tmp_path: Path) -> None:
         (["t_2026-01-01T12_00_01.5.png", "t_2026-01-01T12_00_00.9.png"], [1, 0]),
         (["20260101_120000.250.jpg", "20260101_120000.125.jpg", "20260101_120000.250.jpg"], [1, 0, 1]),
         (["1700000000.123", "1700000001.001"], [0, 1]),
-        (["20260101_120000_0007.jpg", "20260101_120000_0009.jpg"], [7, 9]),  # one video, named by its start
+        (["20260101_120000_0007.jpg", "20260101_120000_0009.jpg"], [7, 9]),  # a video named by its start time
     ],
 )
 def test_frames_are_numbers_or_times(images: list[Any], numbers: list[int]) -> None:

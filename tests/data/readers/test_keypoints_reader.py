@@ -82,7 +82,7 @@ def test_arrays_of_one_or_more_persons_are_read(
 ) -> None:
     named = load_skeleton(skeleton)
     values = keypoints(*shape) if named.num_spatial == 3 else pixels(*shape)
-    values[..., 1, 2, -1] = 0  # missing, if the value is a confidence
+    values[..., 1, 2, -1] = 0  # missing, if the third value is a confidence
     values[..., 3, 4, 1] = math.nan
     values[..., 4, 5, -1] = math.nan
     path = write_array(tmp_path / f"walk{suffix}", values)

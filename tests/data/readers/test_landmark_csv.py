@@ -26,7 +26,7 @@ def test_landmarks_are_read_from_named_columns(tmp_path: Path) -> None:
     assert np.allclose(motion.poses[0][seen], values[..., :3][seen.numpy()], atol=1e-6)
 
 
-def test_other_tables_are_not_motions(tmp_path: Path) -> None:
+def test_csv_files_without_landmark_columns_are_not_motions(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", np.full((2, 33, 4), 0.5))
     (tmp_path / "subjects.csv").write_text("subject,age\n1,30\n")
     assert not is_readable(tmp_path / "subjects.csv")

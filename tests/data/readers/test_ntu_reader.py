@@ -248,7 +248,7 @@ def test_actions_equal_the_published_list() -> None:
 def test_missing_skeletons_equal_the_published_lists() -> None:
     large = missing_skeletons()
     small = {name for name in large if int(name[-3:]) <= 60}
-    assert (len(small), len(large)) == (302, 535)  # the counts in their headers
+    assert (len(small), len(large)) == (302, 535)  # the numbers in the headers of the lists
     for name in large:
         setup, camera, subject, repetition, action = map(
             int, re.fullmatch(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", name).groups()  # type: ignore[union-attr]

@@ -107,7 +107,7 @@ def test_joints_of_a_larger_skeleton_are_found_by_name(tmp_path: Path) -> None:
         assert np.allclose(motion.poses[0], values[:, :17])
 
 
-def test_axes_in_another_order_are_read_only_when_they_are_certain(tmp_path: Path) -> None:
+def test_arrays_in_the_axis_order_of_st_gcn_are_read_if_unambiguous(tmp_path: Path) -> None:
     values = np.stack([body(25), body(25) + np.array([1, 0, 0])])  # [P, T, M, C]
     motion = read(values.transpose(3, 1, 2, 0), tmp_path, "ntu25")
     assert np.allclose(motion.poses, values)

@@ -157,7 +157,7 @@ def test_left_and_right_are_found_by_name(shoulder: str, right: str) -> None:
     legs = [name.replace("S", "K").replace("s", "k") for name in arms]
     skeleton = checked(skeleton_of_rig(*humanoid(["Hips", "Spine", "Head", *arms, *legs]), units="m"))
     assert skeleton.mirror == tuple(zip(arms[:3] + legs[:3], arms[3:] + legs[3:], strict=True))
-    assert skeleton.center == "Hips"  # as central as the spine, but closer to the root
+    assert skeleton.center == "Hips"  # as central as the spine, and nearer to the root
 
 
 def test_matching_names_are_not_enough_for_a_pair() -> None:
@@ -241,14 +241,14 @@ def test_a_quadruped_has_four_legs_and_a_tail() -> None:
     [
         (["joint_Root", "Middle"], (0, 0, 0), (0, 0.9, 0), 1),
         (["Reference", "Armature", "Middle"], (0, 0, 0), (0, 0, 0), 2),
-        (["Bip01", "Bip01 Pelvis"], (0, 1, 0), (0, 0.1, 0), 1),  # a carrier of the hips
+        (["Bip01", "Bip01 Pelvis"], (0, 1, 0), (0, 0.1, 0), 1),  # only carries the hips
         (["Carrier", "Hips"], (0, 0.1, 0), (0, 0.9, 0), 1),
-        (["Carrier", "Middle"], (0, 0.9, 0), (0, 0, 0), 1),  # both at the same position
-        (["Carrier", "Middle"], (0, 0, 0), (0, 0.9, 0), 0),  # could be part of the body
-        (["Root", "Middle"], (0, 0.5, 0), (0, 0.9, 0), 0),  # not at the origin
+        (["Carrier", "Middle"], (0, 0.9, 0), (0, 0, 0), 1),  # root and child at the same position
+        (["Carrier", "Middle"], (0, 0, 0), (0, 0.9, 0), 0),  # the first joint could be part of the body
+        (["Root", "Middle"], (0, 0.5, 0), (0, 0.9, 0), 0),  # the first joint is not at the origin
     ],
 )
-def test_a_carrier_of_the_root_is_not_a_joint_of_the_body(
+def test_a_first_joint_that_only_carries_the_body_is_left_out(
     names: list[str], at: tuple[float, float, float], step: tuple[float, float, float], left_out: int
 ) -> None:
     chains: list[tuple[str, list[tuple[str, float, float, float]]]] = [
@@ -299,7 +299,7 @@ def test_errors_name_the_problem_of_a_rig(change: object, message: str) -> None:
 def test_any_tree_gives_a_valid_skeleton(seed: int) -> None:
     rng = random.Random(seed)
     count = rng.choice([1, 2, 3, 5, 12, 30, 80])
-    reach = rng.choice([1, 2, 5, count])  # how far back a parent may be: from chains to bushes
+    reach = rng.choice([1, 2, 5, count])  # largest index difference to the parent: from chains to bushes
     parents = [-1, *(rng.randrange(max(0, joint - reach), joint) for joint in range(1, count))]
     rest = [[rng.gauss(0, 1) * (rng.random() < 0.8) for _ in range(3)] for _ in range(count)]
     words = [

@@ -128,7 +128,7 @@ def test_files_are_prepared_only_once(root: Path, cache: Path, monkeypatch: pyte
     prepared(root)
     assert len(reads) == 8
     monkeypatch.chdir(root.parent)
-    store = prepared(Path("raw"))  # the same folder by another name
+    store = prepared(Path("raw"))  # the same folder by another path
     assert len(reads) == 8 and len(folders_of(cache)) == 1
     assert store.clips[0].source == str(Path("raw") / "0.txt")
 

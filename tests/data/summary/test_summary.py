@@ -235,7 +235,7 @@ def test_files_that_cannot_be_read_are_listed_with_their_errors(tmp_path: Path) 
     text = summary_text(found)
     assert all(f"  {message}" in text for message in found.failures.values())
     (tmp_path / "good.npz").unlink()
-    nothing = summary_text(summarise(tmp_path))  # only unreadable files: empty tables
+    nothing = summary_text(summarise(tmp_path))  # a folder of only unreadable files has empty tables
     assert "clips" in nothing
 
 

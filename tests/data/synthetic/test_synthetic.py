@@ -139,7 +139,7 @@ def test_clips_are_centred_on_the_last_observed_frame(clean: SyntheticMotions) -
 def test_images_are_frontal_views_in_units_of_standing_height() -> None:
     image = SyntheticMotions(skeleton="coco17", num_clips=60, noise=0).clips[..., :2]
     solid = SyntheticMotions(skeleton="mediapipe33", num_clips=60, noise=0)
-    # Both are centred on the nose, and both have these joints.
+    # Both data sets are centred on the nose and have these joints.
     joints = ("left_shoulder", "right_wrist", "left_ankle")
     flat = [load_skeleton("coco17").joint_index(name) for name in joints]
     deep = [solid.skeleton.joint_index(name) for name in joints]
@@ -171,10 +171,10 @@ def test_labels_are_balanced_and_shuffled(noisy: SyntheticMotions) -> None:
 def test_noise_has_the_given_standard_deviation(clean: SyntheticMotions) -> None:
     noise = SyntheticMotions(num_clips=240, noise=0.02).clips - clean.clips
     for part in (noise[:, :, : clean.num_observed], noise[:, :, clean.num_observed :]):
-        # The deviation of n independent samples is off by 1/sqrt(2n), relatively: below 0.2 % here.
+        # The relative error of the deviation of n independent samples is 1/sqrt(2n), here below 0.2 %.
         assert abs(part.std() / 0.02 - 1) < 0.01
         assert abs(part.mean()) < 1e-4
-    assert abs((noise[:, :, 1:] * noise[:, :, :-1]).mean() / 0.02**2) < 0.01  # white in time
+    assert abs((noise[:, :, 1:] * noise[:, :, :-1]).mean() / 0.02**2) < 0.01  # no correlation in time
 
 
 def test_lower_scores_mean_noisier_joints() -> None:
@@ -222,7 +222,7 @@ def test_the_motion_of_the_future_is_large_compared_with_noise(
 def test_motion_errors_ignore_scores_and_have_units() -> None:
     solid = SyntheticMotions(num_clips=2)
     target = torch.randn(2, 5, 25, 3)
-    off = target + torch.tensor([0.03, 0.0, 0.04])  # 5 cm away
+    off = target + torch.tensor([0.03, 0.0, 0.04])  # every joint is 5 cm away
     errors = solid.motion_errors(off, target)
     torch.testing.assert_close(errors["mpjpe_mm"], torch.full((2, 5), 50.0), rtol=1e-4, atol=1e-3)
     assert (solid.motion_errors(target + 0.02, target)["pck@0.05"] == 1).all()
@@ -230,7 +230,7 @@ def test_motion_errors_ignore_scores_and_have_units() -> None:
 
     image = SyntheticMotions(skeleton="coco17", num_clips=2)
     target = torch.randn(2, 5, 17, 3)
-    off = target + torch.tensor([0.03, 0.04, 9.0])  # scores are not positions
+    off = target + torch.tensor([0.03, 0.04, 9.0])  # the error ignores scores
     errors = image.motion_errors(off, target)
     torch.testing.assert_close(errors["mpjpe"], torch.full((2, 5), 0.05), rtol=1e-4, atol=1e-5)
 
@@ -239,7 +239,7 @@ def test_frame_rate_samples_the_same_motion() -> None:
     slow = SyntheticMotions(num_clips=12, num_observed=21, num_future=5, frame_rate=20.0, noise=0)
     fast = SyntheticMotions(num_clips=12, num_observed=41, num_future=10, frame_rate=40.0, noise=0)
     standing = torch.tensor([NAMES[y] == "bending" for y in slow.labels])
-    # Locomotion integrates steps of one frame, so it depends slightly on their number; bending does not.
+    # Walking integrates one step per frame, so it depends slightly on the frame rate; bending does not.
     torch.testing.assert_close(slow.clips[standing], fast.clips[standing][:, :, ::2], atol=5e-3, rtol=0)
 
 

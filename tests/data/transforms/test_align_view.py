@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms import AlignView
 
-LOW, HIGH, RIGHT, LEFT = 0, 1, 8, 4  # NTU RGB+D's joints
+LOW, HIGH, RIGHT, LEFT = 0, 1, 8, 4  # the joints used for NTU RGB+D
 
 
 def turn_in_two_steps(motion: Motion, frame: int) -> np.ndarray:

@@ -38,6 +38,6 @@ def test_rotations_have_constant_speed() -> None:
 
 def test_the_shorter_arc_may_pass_through_half_a_turn() -> None:
     axis = torch.tensor([[0.0, 0.6, 0.8]], dtype=torch.float64)
-    before, after = 3.0 * axis, -3.0 * axis  # 2 pi - 6 apart, on the far side
+    before, after = 3.0 * axis, -3.0 * axis  # 2 pi - 6 apart, through half a turn
     found = interpolate(before, after, torch.tensor([[0.25]], dtype=torch.float64), rotations=True)
     torch.testing.assert_close(found, (3.0 + (2 * torch.pi - 6) / 4) * axis)

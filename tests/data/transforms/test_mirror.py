@@ -20,7 +20,7 @@ def test_positions_change_sides_and_sign(name: str, axis: str) -> None:
     for joint in motion.skeleton.joints:
         image = (
             joint.replace("left", "RIGHT").replace("right", "left").replace("RIGHT", "right")
-        )  # in the shipped skeletons, pairs have such names
+        )  # mirror pairs have such names in the shipped skeletons
         i, j = motion.skeleton.joint_index(joint), motion.skeleton.joint_index(image)
         expected = motion.poses[:, :, i].clone()
         expected[..., number] *= -1
@@ -82,7 +82,7 @@ def tree(skeleton: Skeleton) -> tuple[list[int], list[int]]:
     return order, parents
 
 
-def test_mirroring_is_random() -> None:
+def test_random_mirror_reflects_with_the_given_probability() -> None:
     motion = random_motion()
     reflected = 0
     for _ in range(400):

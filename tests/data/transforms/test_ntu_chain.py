@@ -31,7 +31,7 @@ CHAIN = Compose(
 def recording(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Up to five bodies of a depth camera `[P, T, 25, 3]`, and the mask of recorded joints.
 
-    They are persons of realistic height, spurious bodies of a few frames, and furniture, and all appear and
+    The bodies are persons of realistic height, spurious bodies of a few frames, and furniture; all appear and
     disappear.
     """
     generator = np.random.default_rng(seed)

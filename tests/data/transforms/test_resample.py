@@ -39,10 +39,10 @@ def check_against_loop(motion: Motion, result: Motion, times: np.ndarray) -> Non
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
 @pytest.mark.parametrize("frame_rate", [50.0, 7.5, 29.97])
-def test_another_frame_rate_equals_the_loop(name: str, frame_rate: float) -> None:
+def test_resampling_to_a_frame_rate_equals_the_loop(name: str, frame_rate: float) -> None:
     motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
     result = Resample(frame_rate=frame_rate)(motion)
-    times = [0.0]  # in seconds; the last frame is at 20/30 s
+    times = [0.0]  # in seconds; the last input frame is at 20/30 s
     while len(times) / frame_rate <= 20 / 30 + 1e-9:
         times.append(len(times) / frame_rate)
     check_against_loop(motion, result, np.array(times).clip(max=20 / 30) * 30)
@@ -51,7 +51,7 @@ def test_another_frame_rate_equals_the_loop(name: str, frame_rate: float) -> Non
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
 @pytest.mark.parametrize("num_frames", [2, 9, 33])
-def test_another_length_equals_the_loop(name: str, num_frames: int) -> None:
+def test_resampling_to_a_length_equals_the_loop(name: str, num_frames: int) -> None:
     motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
     result = ResampleLength(num_frames=num_frames)(motion)
     check_against_loop(motion, result, np.linspace(0, 20, num_frames))
@@ -105,7 +105,7 @@ def test_a_motion_without_a_frame_rate_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18", "h36m32"])
 @pytest.mark.parametrize("strength", [0.2, 1.0])
-def test_an_uneven_tempo_equals_the_loop(name: str, strength: float) -> None:
+def test_time_warps_equal_the_loop(name: str, strength: float) -> None:
     motion = random_motion(name, num_persons=2, num_frames=21, dtype=torch.float64)
     torch.manual_seed(3)
     steps = np.array([1 - strength + 2 * strength * torch.rand(20, dtype=torch.float64).numpy()]).ravel()

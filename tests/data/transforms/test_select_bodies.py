@@ -37,7 +37,7 @@ def naive_selection(
 def test_selection_equals_the_naive_one(seed: int) -> None:
     torch.manual_seed(seed)
     motion = random_motion(("ntu25", "openpose18")[seed % 2], num_persons=1 + seed % 6, num_frames=24)
-    # Persons present for different times, some of them flattened so that they are wide.
+    # Persons are present for different times; some are flattened, so that they are wide.
     hidden = torch.arange(24)[None] >= torch.randint(0, 25, (motion.num_persons, 1))
     flat = torch.rand(motion.num_persons, motion.num_frames, 1) < torch.rand(motion.num_persons, 1, 1)
     poses = motion.poses.masked_fill(hidden[:, :, None, None], 0)
@@ -63,7 +63,7 @@ def standing_person(num_frames: int, amplitude: float) -> torch.Tensor:
 
 
 def test_spurious_bodies_are_removed_and_the_others_ordered() -> None:
-    chair = standing_person(60, 9.0)[..., [1, 0, 2]]  # as wide as a person is tall
+    chair = standing_person(60, 9.0)[..., [1, 0, 2]]  # a body as wide as a person is tall
     ghost = standing_person(11, 9.0)
     poses = torch.stack(
         [chair, standing_person(60, 0.1), ghost, standing_person(12, 0.5), torch.zeros(60, 25, 3)]
