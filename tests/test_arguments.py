@@ -89,7 +89,7 @@ def test_annotations_that_cannot_be_resolved_are_not_checked() -> None:
     assert annotations(foreign) == {}
 
 
-def test_the_error_has_the_given_name() -> None:
+def test_errors_contain_the_given_name_of_the_function() -> None:
     check_value(3, int, name="'data.settings.num_observed'")
     with pytest.raises(ValueError, match=r"^'data\.settings\.num_observed' is 'x', expected an integer$"):
         check_value("x", int, name="'data.settings.num_observed'")

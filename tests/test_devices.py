@@ -1,7 +1,8 @@
 """Every device gives the same results as the CPU, and the forward pass never synchronises.
 
-In double precision, so that results agree closely; `tests/models/test_autocast.py` is about bfloat16. On the
-CPU these tests compare it with itself, which shows that they run.
+These tests use double precision, so that results agree closely; `tests/models/test_autocast.py` tests
+bfloat16. On a machine without accelerators, the CPU is compared with itself, which only shows that the tests
+run.
 """
 
 import copy
@@ -58,7 +59,7 @@ def clips_of(kind: str) -> tuple[Any, ...]:
 
 
 def moved(arguments: tuple[Any, ...], device: str) -> tuple[Any, ...]:
-    """Move the motions among the arguments to a device; a mask stays on the host."""
+    """Move the motions in the arguments to a device; masks stay on the host."""
     return (arguments[0].to(device), *arguments[1:])
 
 
@@ -133,13 +134,13 @@ def test_training_steps_equal_the_cpu(device: str, way: str, optimizer: Any) -> 
 
 @pytest.mark.parametrize("shape", [(3, 16, 40), (40, 16)])
 @pytest.mark.parametrize("device", DEVICES)
-def test_orthogonal_directions_equal_the_cpu(device: str, shape: tuple[int, ...]) -> None:
+def test_orthogonalised_matrices_equal_the_cpu(device: str, shape: tuple[int, ...]) -> None:
     matrices = torch.randn(shape)
     close(orthogonal(matrices.to(device)).cpu(), orthogonal(matrices), 1e-8)
 
 
 BACKENDS = [
-    ("cpu", "eager"),  # without code generation, which would take minutes
+    ("cpu", "eager"),  # without code generation, because it would take minutes
     pytest.param("cuda", "inductor", marks=pytest.mark.cuda),
 ]
 
@@ -185,7 +186,7 @@ def test_a_stream_equals_the_cpu(device: str, make: Callable[[SybioGNN], Any]) -
 
 
 class Halves(SyntheticMotions):
-    """Clips with parts, for test-time augmentation."""
+    """Data set that also returns the halves of clips, for test-time augmentation."""
 
     def in_part(self, part: Part) -> "Halves":
         check_part(part)
@@ -226,7 +227,8 @@ READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "bincount"
 
 
 class NoWaits(TorchDispatchMode):
-    """Raise an error where an accelerator, replaced by the meta device, would make the host wait.
+    """Raise an error at operations that would make the host wait for an accelerator, which the meta device
+    replaces.
 
     Tensors on the meta device have a shape but no values: an operator that needs values on the host fails
     here,
@@ -242,7 +244,7 @@ class NoWaits(TorchDispatchMode):
         name = func.name().removeprefix("aten::")
         tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
         there = [each for each in tensors if each.is_meta]
-        # A number on the host is an argument of a kernel.
+        # A number on the host is passed to the kernel as an argument.
         host = [each for each in tensors if not each.is_meta and each.dim() > 0]
         if there and name.startswith(READS):
             raise AssertionError(f"waits: {name}")
@@ -288,7 +290,7 @@ def test_operations_without_synchronisation_pass() -> None:
         assert torch.ones(3).sum().item() == 3  # on the host
 
 
-def test_copies_from_freed_memory_synchronise() -> None:
+def test_copies_to_cuda_are_non_blocking_and_copies_to_mps_are_blocking() -> None:
     class Freed:
         def to(self, device: torch.device, *, non_blocking: bool) -> bool:
             return non_blocking
@@ -335,7 +337,7 @@ def test_a_training_step_never_synchronises(way: str, kind: str) -> None:
 
 @contextmanager
 def no_synchronisation() -> Iterator[None]:
-    """Raise an error where the host waits for the device."""
+    """Raise an error if the host waits for the device."""
     torch.cuda.set_sync_debug_mode("error")
     try:
         yield

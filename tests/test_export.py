@@ -71,8 +71,8 @@ def test_outputs_equal_pytorch(kind: str, num_clips: int, num_frames: int) -> No
     torch.testing.assert_close(came["probabilities"], expected.logits.softmax(-1), atol=1e-5, rtol=0)
 
 
-def test_any_number_of_frames() -> None:
-    # Every number of frames, because a traced graph may be wrong for only a few of them.
+def test_an_exported_model_accepts_any_number_of_frames() -> None:
+    # Every number of frames is tested, because a traced graph may be wrong for only a few numbers.
     model, content, _ = onnx_file("joints alone")
     for num_frames in (*range(1, 30), *range(30, 150, 7), 50, 83):
         x = motions(model, 2, num_frames)
@@ -119,7 +119,7 @@ def test_a_file_for_prediction_only_has_the_future() -> None:
     torch.testing.assert_close(run(content, poses=x)["future"], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_dimensions_have_names() -> None:
+def test_dimensions_of_an_exported_model_have_names() -> None:
     def shapes(kind: str) -> dict[str, list[Any]]:
         graph = onnx.load_model_from_string(onnx_file(kind).content).graph
         return {
@@ -157,7 +157,7 @@ def test_the_file_contains_no_paths_of_the_machine() -> None:
 
 
 class Lost(SybioGNN):
-    """A model whose outputs become constants during export."""
+    """A model whose outputs become constants in the exported file."""
 
     def forward(
         self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None
@@ -166,7 +166,7 @@ class Lost(SybioGNN):
         return super().forward(batch * 0 if torch.compiler.is_compiling() else batch, present, num_future)
 
 
-def test_a_constant_export_is_refused(tmp_path: Path) -> None:
+def test_an_export_with_constant_outputs_is_refused(tmp_path: Path) -> None:
     # The probabilities differ so little between motions that a constant is within the tolerance.
     one_block = {"channels": [8], "strides": [2], "fusions": []}
     model = Lost.from_config(small_model(**one_block).config)

@@ -27,7 +27,7 @@ def _double() -> object:
 
 
 def normalised(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Give node i and each of its neighbours an equal share of row i."""
+    """Row i has equal weights for node i and each of its neighbours, with a sum of one."""
     adj = np.zeros((num_nodes, num_nodes))
     for i in range(num_nodes):
         neighbours = {i} | {b for a, b in edges if a == i} | {a for a, b in edges if b == i}
@@ -37,7 +37,7 @@ def normalised(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> np.ndarray
 
 
 def distances(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Floyd-Warshall."""
+    """Path lengths by the Floyd-Warshall algorithm."""
     hops = np.full((num_nodes, num_nodes), np.inf)
     np.fill_diagonal(hops, 0)
     for a, b in edges:
@@ -48,7 +48,7 @@ def distances(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> np.ndarray:
 
 
 def check_columns(graph: Data) -> None:
-    """Each edge once, sorted by target, then by source."""
+    """Check that each edge occurs once, sorted by target, then by source."""
     columns = [(target, source) for source, target in graph.edge_index.T.tolist()]
     assert columns == sorted(set(columns))
     assert graph.validate()
@@ -148,14 +148,15 @@ def test_complete_graph_has_every_ordered_pair() -> None:
     assert torch.equal(dense_adjacency(graph), 1 - torch.eye(17))
 
 
-def test_adj_row_receives_from_column() -> None:
-    """adj[i, j] is the weight of what i receives from j, and the edge j -> i is column (j, i)."""
+def test_an_entry_of_the_adjacency_is_an_edge_from_column_to_row() -> None:
+    """adj[i, j] is the weight of the edge j -> i, which is the column (j, i) of edge_index."""
     chain = Skeleton(
         "chain", ("a", "b", "c"), (("a", "b"), ("b", "c")), "a", {"all": ("a", "b", "c")}, (), (), "xy", "px"
     )
     graph = skeleton_graph(chain)
     adj = dense_adjacency(graph)
-    # With itself, b has three neighbours and a has two: b receives 1/3 from a, and a receives 1/2 from b.
+    # Including self-loops, b has three neighbours and a has two: b receives 1/3 from a, and a receives 1/2
+    # from b.
     assert adj[1, 0].item() == pytest.approx(1 / 3)
     assert adj[0, 1].item() == pytest.approx(1 / 2)
     a_to_b = (graph.edge_index == torch.tensor([[0], [1]])).all(dim=0)
@@ -169,7 +170,7 @@ def test_adj_row_receives_from_column() -> None:
     torch.testing.assert_close(adj, to_dense_adj(graph.edge_index, edge_attr=graph.edge_weight)[0].T)
 
 
-def test_dense_adjacency_of_given_weights() -> None:
+def test_dense_adjacency_accepts_given_weights() -> None:
     graph = structural_graph(load_skeleton("hand21"), 2)
     weight = torch.randn(graph.num_edges, 3, requires_grad=True)
     dense = dense_adjacency(graph, weight)
@@ -190,7 +191,7 @@ def test_graphs_can_be_batched() -> None:
     torch.testing.assert_close(adj, torch.block_diag(dense_adjacency(graph), dense_adjacency(graph)))
 
 
-def test_weights_follow_the_default_dtype() -> None:
+def test_graph_weights_have_the_default_dtype() -> None:
     torch.set_default_dtype(torch.float32)
     skeleton = load_skeleton("ntu25")
     assert skeleton_graph(skeleton).edge_weight.dtype == torch.float32

@@ -16,7 +16,7 @@ NAMES = ("cmu38", "h36m32")
 
 
 def by_scipy(expmaps: np.ndarray, skeleton: Skeleton, offsets: np.ndarray) -> np.ndarray:
-    """Compute one pose joint by joint with row vectors, as in the definition of the files."""
+    """Compute one pose joint by joint with row vectors, the convention of the files."""
     parent = {outer: inner for inner, outer in skeleton.bone_pairs}
     places: dict[int, np.ndarray] = {skeleton.joint_index(skeleton.center): np.zeros(3)}
     turns = {joint: Rotation.from_rotvec(v).as_matrix() for joint, v in enumerate(expmaps)}
@@ -73,11 +73,11 @@ def test_the_order_of_joints_does_not_matter() -> None:
     torch.testing.assert_close(found, expmap_positions(expmaps, skeleton, offsets)[order])
 
 
-def test_skeletons_without_offsets() -> None:
+def test_bone_offsets_exist_only_for_matching_skeletons() -> None:
     for name in set(available_skeletons()) - set(NAMES):
         assert bone_offsets(load_skeleton(name)) is None
     assert bone_offsets(load_skeleton("cmu38:used")) is None
-    assert bone_offsets(replace(load_skeleton("cmu38"), units="degrees")) is None  # only the same name
+    assert bone_offsets(replace(load_skeleton("cmu38"), units="degrees")) is None  # another skeleton
     ring = replace(
         load_skeleton("cmu38"), bones=(*load_skeleton("cmu38").bones, ("left_wrist", "right_wrist"))
     )

@@ -18,7 +18,7 @@ M, B = SKELETON.num_joints, SKELETON.num_bones
 
 @dataclass
 class Output:
-    """The part of a model's output that the loss uses."""
+    """The fields of a model's output that the loss uses."""
 
     logits: Tensor | None
     future: Tensor | None
@@ -50,7 +50,7 @@ def cross_entropy(logits: Tensor, y: Iterable[int]) -> float:
 
 
 def distance(prediction: Tensor, truth: Tensor, present: Tensor) -> float:
-    """The sum of the absolute differences, averaged over clips, one number at a time (Eq. 12)."""
+    """The sum of the absolute differences, averaged over clips, computed in a loop (Eq. 12)."""
     if prediction.dim() == 4:
         prediction, truth = prediction[:, None], truth[:, None]
     differences = [
@@ -97,7 +97,7 @@ def test_without_a_bone_prediction_there_is_no_bone_term() -> None:
 
 
 @pytest.mark.parametrize("persons", [None, 2])
-def test_without_a_joint_prediction_only_the_bones_count(persons: int | None) -> None:
+def test_without_a_joint_prediction_the_loss_only_includes_bones(persons: int | None) -> None:
     out = output(persons=persons)
     y, future = target(out)
     assert out.bone_future is not None
@@ -109,7 +109,7 @@ def test_without_a_joint_prediction_only_the_bones_count(persons: int | None) ->
     assert terms.prediction.item() == pytest.approx(expected, abs=1e-10)
 
 
-def test_absent_persons_do_not_count() -> None:
+def test_absent_persons_are_ignored() -> None:
     out = output()
     y, future = target(out)
     loss = SymbioticLoss(SKELETON)
@@ -135,7 +135,7 @@ def test_the_loss_of_a_single_task_is_not_weighted() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.1, 1.0])
-def test_label_smoothing_gives_every_class_a_share_of_the_label(smoothing: float) -> None:
+def test_label_smoothing_distributes_a_fraction_of_the_label_over_all_classes(smoothing: float) -> None:
     out = output()
     y, future = target(out)
     assert out.logits is not None
@@ -156,7 +156,7 @@ def test_joint_distances_are_in_units_of_the_recording() -> None:
     y, future = target(out)
     assert out.future is not None and out.bone_future is not None
     recorded = torch.rand(future.shape[:-1]) < 0.7
-    future[~recorded] = torch.nan  # must have no effect
+    future[~recorded] = torch.nan  # the values of absent persons must have no effect
     scale = torch.rand(M, 2, dtype=torch.float64)
     predicted = out.future.clone().requires_grad_()
     both = Output(None, predicted, out.bone_future, out.present)
@@ -224,7 +224,7 @@ def of_two_networks() -> Output:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_networks_may_be_trained_on_their_own_probabilities(smoothing: float) -> None:
+def test_separate_networks_are_trained_on_their_own_probabilities(smoothing: float) -> None:
     out = of_two_networks()
     y, future = target(out)
     assert out.network_logits is not None
@@ -240,13 +240,13 @@ def test_networks_may_be_trained_on_their_own_probabilities(smoothing: float) ->
     assert terms.recognition is not None
     assert terms.recognition.item() == pytest.approx(expected, abs=1e-10)
     fused = mean_of_both(out, y=y, future=future).recognition
-    assert fused is not None and fused < terms.recognition - 1e-3  # -log is convex
+    assert fused is not None and fused < terms.recognition - 1e-3  # because -log is convex
     out.network_logits = None  # as in evaluation
     assert loss(out, y=y, future=future).recognition == fused
 
 
 @pytest.mark.parametrize("separate", [False, True])
-def test_the_gradient_of_a_network_depends_on_the_other_only_if_fused(separate: bool) -> None:
+def test_only_the_fused_loss_makes_gradients_depend_on_the_other_network(separate: bool) -> None:
     logits = torch.tensor([[[4.0, 0, 0, 0, 0]], [[0, 4.0, 0, 0, 0]]], requires_grad=True)
     each = logits.log_softmax(-1)
     out = Output(each.exp().mean(0).log(), None, None, torch.ones(1, 1), each)
@@ -274,7 +274,7 @@ def test_a_perfect_prediction_costs_nothing() -> None:
     assert SymbioticLoss(SKELETON)(perfect, y=y, future=future).total == 0
 
 
-def test_half_precision_is_summed_in_single() -> None:
+def test_the_distance_in_half_precision_is_summed_in_float32() -> None:
     out = output()
     y, future = target(out)
     assert out.future is not None
@@ -283,7 +283,7 @@ def test_half_precision_is_summed_in_single() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_both_losses_of_low_precision_are_computed_in_single(dtype: torch.dtype) -> None:
+def test_losses_of_low_precision_outputs_are_computed_in_float32(dtype: torch.dtype) -> None:
     out = output()
     y, future = target(out)
     assert out.logits is not None and out.future is not None and out.bone_future is not None
@@ -320,13 +320,13 @@ def random_mask(out: Output) -> Tensor:
 
 
 def masked_distance(prediction: Tensor, truth: Tensor, mask: Tensor) -> float:
-    """Return the sum over recorded joints, averaged over clips, one joint at a time."""
+    """Return the sum over recorded joints, averaged over clips, in a loop over joints."""
     rows = [(prediction[index] - truth[index]).abs() for index in np.ndindex(*mask.shape) if mask[index]]
     return float(torch.cat(rows).sum()) / len(mask)
 
 
 @pytest.mark.parametrize("persons", [None, 2])
-def test_only_recorded_joints_count(persons: int | None) -> None:
+def test_the_loss_only_includes_recorded_joints(persons: int | None) -> None:
     out = output(persons=persons)
     y, future = target(out)
     mask = random_mask(out)

@@ -38,7 +38,7 @@ def loop_angle_error(
 @pytest.mark.parametrize("columns", [None, [7, 8, 10, 14, 15, 17]])
 def test_angle_error_equals_the_loop(columns: list[int] | None) -> None:
     target = random_motion(4, 25, 5)
-    target[1, :, 9:12] = target[1, :1, 9:12]  # a joint that stands still in one clip only
+    target[1, :, 9:12] = target[1, :1, 9:12]  # this joint stands still, but only in one clip
     prediction = target + 0.3 * torch.randn_like(target)
     expected = torch.as_tensor(loop_angle_error(prediction, target, columns))
     torch.testing.assert_close(metrics.angle_error(prediction, target, columns), expected, rtol=0, atol=1e-9)
@@ -54,8 +54,9 @@ def test_angle_error_ignores_root_and_joints_that_stand_still() -> None:
     )
 
 
-def test_angle_error_takes_the_population_deviation() -> None:
-    # Angles 0 and d have the deviations d / 2 of a population and d / sqrt(2) of a sample: 1e-4 lies between.
+def test_angle_error_uses_the_population_standard_deviation() -> None:
+    # The angles 0 and d have the population deviation d / 2 and the sample deviation d / sqrt(2); 1e-4 is in
+    # between.
     target = torch.zeros(1, 2, 9, dtype=torch.float64)
     target[0, 1, 6] = 1.7e-4
     assert not metrics.angle_error(target + 0.1, target).any()
@@ -78,7 +79,7 @@ def test_angle_error_keeps_the_type_of_single_precision_input() -> None:
 
 
 def test_angle_error_measures_angles_not_exponential_maps() -> None:
-    # An additional full turn gives another exponential map of the same rotation, so the error is zero.
+    # An additional full turn gives another exponential map for the same rotation, so the error is zero.
     target = torch.zeros(1, 8, 9, dtype=torch.float64)
     target[0, :, 6] = torch.linspace(0.1, 0.9, 8)
     prediction = target.clone()
@@ -94,7 +95,7 @@ def test_top_k_accuracy_counts_the_ranks() -> None:
     logits, y = torch.randn(50, 7), torch.randint(7, (50,))
     ranks = (logits > logits.gather(1, y[:, None])).sum(
         1
-    )  # the number of classes with a higher score than the true class
+    )  # number of classes with a higher score than the true class
     for k in range(1, 8):
         torch.testing.assert_close(metrics.top_k_accuracy(logits, y, k), (ranks < k).float().mean())
     assert metrics.top_k_accuracy(logits, y, 7) == 1
@@ -135,14 +136,14 @@ def test_negative_log_likelihood_and_brier_score_equal_the_loops() -> None:
     assert metrics.brier_score(logits, y).item() == pytest.approx(np.mean(square))
 
 
-def test_scores_of_certain_predictions() -> None:
+def test_calibration_scores_of_certain_predictions_are_finite() -> None:
     y = torch.tensor([0, 2, 1])
     right = 1000 * torch.eye(3)[y]
     for score in (metrics.negative_log_likelihood, metrics.brier_score, metrics.expected_calibration_error):
         assert score(right, y) == 0
     assert metrics.brier_score(right, (y + 1) % 3) == 2
     assert metrics.expected_calibration_error(right, (y + 1) % 3) == 1
-    assert metrics.negative_log_likelihood(right, (y + 1) % 3) == 1000  # finite, where log(softmax) is not
+    assert metrics.negative_log_likelihood(right, (y + 1) % 3) == 1000  # finite, unlike log(softmax(x))
 
 
 @pytest.mark.parametrize("num_bins", [1, 4, 15])
@@ -201,9 +202,9 @@ def test_mean_per_joint_position_error_equals_the_loop() -> None:
 def test_percentage_of_correct_keypoints_counts_the_joints_within_the_threshold() -> None:
     target = torch.rand(2, 3, 4, 2)
     target[..., 0, :] = torch.tensor([0.0, 0.0])
-    target[..., 1, :] = torch.tensor([4.0, 2.0])  # the box of each clip is 4 by 2
+    target[..., 1, :] = torch.tensor([4.0, 2.0])  # the box around each clip has the size 4 by 2
     prediction = target.clone()
-    prediction[0, 1, 0, 0] += 0.19  # just within 0.05 of 4
+    prediction[0, 1, 0, 0] += 0.19  # just below 0.05 · 4
     prediction[0, 1, 1, 0] += 0.21
     prediction[0, 2, :, 1] -= 0.3
     correct = metrics.percentage_of_correct_keypoints(prediction, target)
@@ -212,7 +213,7 @@ def test_percentage_of_correct_keypoints_counts_the_joints_within_the_threshold(
     torch.testing.assert_close(loose, torch.tensor([[1, 1, 0], [1, 1, 1.0]]))
 
 
-def test_percentage_of_correct_keypoints_does_not_depend_on_scale_or_place() -> None:
+def test_percentage_of_correct_keypoints_does_not_depend_on_scale_or_position() -> None:
     target = torch.rand(3, 5, 6, 3, dtype=torch.float64)
     prediction = target + 0.04 * torch.randn_like(target)
     correct = metrics.percentage_of_correct_keypoints(prediction, target)
@@ -221,7 +222,7 @@ def test_percentage_of_correct_keypoints_does_not_depend_on_scale_or_place() -> 
     torch.testing.assert_close(moved, correct)
 
 
-def test_percentage_of_correct_keypoints_takes_the_size_of_the_whole_clip() -> None:
+def test_percentage_of_correct_keypoints_uses_the_body_size_of_the_whole_clip() -> None:
     # The body is small only in the last frame; the size is still taken from the whole clip.
     target = torch.zeros(1, 2, 2, 3)
     target[0, 0, 1] = torch.tensor([1.0, 0, 0])

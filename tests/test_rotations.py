@@ -24,7 +24,7 @@ def to_torch(array: np.ndarray, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def edge_cases() -> Tensor:
-    """Exponential maps at and near zero rotation and half a turn, about axes and in between."""
+    """Exponential maps at and near zero rotation and half a turn, about coordinate axes and other axes."""
     axes = [[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0], [0.6, 0, -0.8], [2 / 3, -2 / 3, 1 / 3]]
     angles = [0.0, 1e-30, 1e-9, 1e-4, 0.00099, 0.00101, 0.5, PI / 2, PI - 1e-4, PI - 1e-9, PI]
     return torch.tensor(angles, dtype=torch.float64)[:, None, None] * torch.tensor(axes, dtype=torch.float64)
@@ -80,7 +80,7 @@ def test_expmap_to_quaternion_is_exact_at_edge_cases(dtype: torch.dtype, toleran
     expected = rotations.matrix_to_quaternion(rotations.expmap_to_matrix(expmap))
     quaternion = rotations.expmap_to_quaternion(expmap.to(dtype))
     assert quaternion.dtype == dtype
-    sign = (quaternion * expected).sum(-1, keepdim=True).sign()  # half a turn has two
+    sign = (quaternion * expected).sum(-1, keepdim=True).sign()  # half a turn has two exponential maps
     torch.testing.assert_close(quaternion.double(), sign * expected, rtol=0, atol=max(tolerance, 1e-9))
     small = rotations.quaternion_to_expmap(quaternion)[:6].double()
     torch.testing.assert_close(small, expmap[:6], rtol=0, atol=tolerance)
@@ -103,7 +103,7 @@ def test_euler_angles_equal_scipy(order: str) -> None:
 
 
 def hard_rotations() -> tuple[Tensor, Rotation]:
-    """Exponential maps of every edge case about many axes, and scipy's rotations of them."""
+    """Exponential maps of every edge case about many axes, and SciPy's rotations for them."""
     axes = Rotation.random(40, rng=np.random.default_rng(1)).as_matrix()[:, 0]
     axes = np.concatenate([axes, np.eye(3), -np.eye(3), [[0.6, 0, -0.8], [1e-9, 1, 1e-9]]])
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
@@ -126,7 +126,7 @@ def hard_rotations() -> tuple[Tensor, Rotation]:
     return to_torch(expmap), Rotation.from_rotvec(expmap)
 
 
-def test_hard_rotations_equal_scipy_for_every_conversion() -> None:
+def test_every_conversion_of_edge_case_rotations_equals_scipy() -> None:
     expmap, turns = hard_rotations()
     matrix = to_torch(turns.as_matrix())
     torch.testing.assert_close(rotations.expmap_to_matrix(expmap), matrix, rtol=0, atol=1e-9)

@@ -61,7 +61,7 @@ def level(module: str) -> int:
     return LEVEL[[*module.split("."), "__init__"][1]]
 
 
-def test_no_modules_import_each_other() -> None:
+def test_there_are_no_circular_imports() -> None:
     TopologicalSorter({module: imported(module) for module in MODULES}).prepare()
 
 
@@ -74,11 +74,11 @@ def test_there_are_no_type_checking_imports() -> None:
     assert [module for module, path in MODULES.items() if "TYPE_CHECKING" in path.read_text("utf-8")] == []
 
 
-def test_the_root_has_few_files() -> None:
+def test_the_package_root_has_few_files() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 12
 
 
-def test_no_file_is_long() -> None:
+def test_no_file_exceeds_the_line_limit() -> None:
     paths = [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "benchmarks").rglob("*.py")]
     lengths = {path.name: len(path.read_text("utf-8").splitlines()) for path in paths}
     assert {name: length for name, length in lengths.items() if length > 400} == {}

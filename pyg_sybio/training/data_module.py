@@ -172,11 +172,11 @@ class ClipDataModule(L.LightningDataModule):
         return self._loader(dataset, sampler=WeightedRandomSampler(weights.tolist(), len(clips)))
 
     def val_dataloader(self) -> ResumableLoader:
-        """Validation clips in their order."""
+        """Validation clips, not shuffled."""
         return self._loader(self.clips("val"))
 
     def test_dataloader(self) -> ResumableLoader:
-        """Test clips in their order."""
+        """Test clips, not shuffled."""
         return self._loader(self.clips("test"))
 
     def _loader(self, dataset: Dataset, **order: Any) -> ResumableLoader:

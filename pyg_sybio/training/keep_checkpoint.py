@@ -41,7 +41,7 @@ class KeepCheckpoint(Checkpoint):
         every_seconds: Interval between checkpoints within an epoch.
         deadline: Time (:func:`time.monotonic`) at which to save and raise :class:`OutOfTimeError`.
             (default: none)
-        say: Receives a message about the progress at every checkpoint. (default: none)
+        say: Function that receives a progress message at every checkpoint. (default: none)
     """
 
     def __init__(

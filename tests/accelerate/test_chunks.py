@@ -8,7 +8,7 @@ from pyg_sybio.accelerate.chunks import apply_in_chunks, num_chunks
 
 
 @pytest.mark.parametrize("chunks", [1, 2, 3, 5, 7])
-def test_chunks_give_the_same_result_as_the_whole_batch(chunks: int) -> None:
+def test_evaluation_in_chunks_equals_the_whole_batch(chunks: int) -> None:
     seen: list[int] = []
 
     def add(x: Tensor, y: Tensor | None, nothing: Tensor | None) -> Tensor:

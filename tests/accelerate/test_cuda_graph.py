@@ -33,13 +33,13 @@ def test_a_model_in_training_mode_is_refused() -> None:
         Graphed(build().train(), torch.zeros(1, T, M, 2))
 
 
-def test_a_missing_device_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cuda_device_an_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="a CUDA graph needs a CUDA device, but torch sees none"):
         Graphed(build(), torch.zeros(1, T, M, 2))
 
 
-def test_an_example_on_the_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example_on_the_cpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(ValueError, match="'example' is on cpu, expected a CUDA device"):
         Graphed(build(), torch.zeros(1, T, M, 2))
@@ -101,21 +101,21 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return current
 
 
-def test_a_graph_keeps_its_model(streams: list[str]) -> None:
+def test_a_captured_graph_keeps_its_model_alive(streams: list[str]) -> None:
     model = Toy(streams)
     run, kept = Graphed(model, torch.zeros(1, T, M, 2).as_subclass(OnDevice)), weakref.ref(model)
-    assert model.seen == [*["side"] * 3, "capture on side"]  # on the stream of the device in use
+    assert model.seen == [*["side"] * 3, "capture on side"]  # capture runs on a stream of the current device
     assert streams == ["default"]
     del model
     gc.collect()
-    assert kept() is not None  # otherwise the graph would read freed memory
+    assert kept() is not None  # the graph must keep the model; otherwise it would read freed memory
     del run
     gc.collect()
     assert kept() is None
 
 
 @pytest.mark.cuda
-def test_the_graph_keeps_the_weights_alive() -> None:
+def test_a_captured_graph_keeps_the_weights_alive_on_cuda() -> None:
     model, x = build().cuda(), torch.randn(1, T, M, 2, device="cuda")
     run, expected = Graphed(model.folded(), x), model(x)
     gc.collect()
@@ -126,7 +126,7 @@ def test_the_graph_keeps_the_weights_alive() -> None:
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_replay_of_a_folded_model(dtype: torch.dtype) -> None:
+def test_a_replay_of_a_folded_model_equals_the_model(dtype: torch.dtype) -> None:
     folded, x = build().cuda().folded(dtype), torch.randn(1, 2, T, M, 2, device="cuda")
     run = Graphed(folded, torch.zeros_like(x))
     tolerance = 1e-4 if dtype == torch.float32 else 0.02
@@ -136,14 +136,14 @@ def test_a_replay_of_a_folded_model(dtype: torch.dtype) -> None:
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("shape", [(1, T, M, 2), (1, 2, T, M, 2)])
-def test_a_replay_gives_the_same_numbers(shape: tuple[int, ...]) -> None:
+def test_a_replay_equals_the_model(shape: tuple[int, ...]) -> None:
     model = build().cuda()
     run = Graphed(model, torch.zeros(shape, device="cuda"), num_future=5)
     kept = []
     for _ in range(3):
         x = torch.randn(shape, device="cuda")
         kept.append((run(x), model(x, num_future=5)))
-    # Compared at the end, because a call must not change earlier results.
+    # Results are compared at the end, because a later call must not change them.
     for out, expected in kept:
         assert out.future.shape[-3] == 5
         for name in NAMES:
@@ -153,7 +153,7 @@ def test_a_replay_gives_the_same_numbers(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.cuda
-def test_persons_may_change_between_calls_or_be_given_by_a_mask() -> None:
+def test_present_persons_may_change_between_replays() -> None:
     model, x = build().cuda(), torch.randn(1, 2, T, M, 2, device="cuda")
     gone = x.clone()
     gone[0, 1] = 0
@@ -166,7 +166,7 @@ def test_persons_may_change_between_calls_or_be_given_by_a_mask() -> None:
 
 
 @pytest.mark.cuda
-def test_a_graph_captured_in_autocast_runs_outside_of_it() -> None:
+def test_a_graph_captured_under_autocast_replays_without_autocast() -> None:
     model, x = build().cuda(), torch.randn(1, T, M, 2, device="cuda")
     with torch.autocast("cuda", dtype=torch.bfloat16):
         run, expected = Graphed(model, x), model(x)
@@ -175,7 +175,7 @@ def test_a_graph_captured_in_autocast_runs_outside_of_it() -> None:
 
 
 @pytest.mark.cuda
-def test_without_clones_a_call_overwrites_the_last_result() -> None:
+def test_with_clone_false_a_call_overwrites_the_last_result() -> None:
     model = build().cuda()
     run = Graphed(model, torch.zeros(1, T, M, 2, device="cuda"), clone=False)
     first = run(torch.randn(1, T, M, 2, device="cuda"))
@@ -184,7 +184,7 @@ def test_without_clones_a_call_overwrites_the_last_result() -> None:
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("training", [False, True])
-def test_the_forward_pass_needs_no_synchronisation(training: bool) -> None:
+def test_the_forward_pass_needs_no_device_synchronisation(training: bool) -> None:
     model, x = build().train(training).cuda(), torch.randn(2, 2, T, M, 2)
     x[1, 1] = 0
     mask, there = (x != 0).flatten(2).any(dim=2), x.cuda()

@@ -131,7 +131,8 @@ def test_the_prediction_head_also_equals_the_reference_in_training(num_future: i
 
 @torch.no_grad()
 def test_long_clips_of_the_large_preset_give_the_same_outputs() -> None:
-    # Long enough for tiled temporal convolutions and for chunks, and narrow where the width has no effect.
+    # The clips are long enough for tiled temporal convolutions and for chunks; widths without effect are
+    # small.
     widths = {"channels": (8, 128, 128), "strides": (1, 1, 1), "fusions": (2,), "head_channels": 8}
     model = build("ntu", actional_channels=8, **widths)
     x = torch.randn(1, 2, 400, M, SKELETON.num_features)
@@ -139,7 +140,7 @@ def test_long_clips_of_the_large_preset_give_the_same_outputs() -> None:
 
 
 @torch.no_grad()
-def test_bfloat16_is_not_tiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convolutions_in_bfloat16_are_not_tiled(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[torch.dtype] = []
 
     def count(x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
@@ -158,7 +159,7 @@ def test_bfloat16_is_not_tiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("bone_weight", [0.0, 0.5])
 @torch.no_grad()
-def test_bfloat16_is_close(bone_weight: float) -> None:
+def test_folding_in_bfloat16_changes_outputs_only_slightly(bone_weight: float) -> None:
     model, x = build(bone_weight=bone_weight), clips()
     out, exact = model.folded(torch.bfloat16)(x), model(x)
     assert out.future.dtype == out.logits.dtype == torch.float32
@@ -171,7 +172,7 @@ def test_bfloat16_does_not_round_the_poses() -> None:
     model, x = build(), torch.randn(N, T, M, SKELETON.num_features)
     expected = model.folded(torch.bfloat16)(x).future
     assert model.joint_network is not None
-    model.joint_network.input_norm.mean[0] += 1000  # where bfloat16 has steps of 4
+    model.joint_network.input_norm.mean[0] += 1000  # at this magnitude, bfloat16 has steps of 4
     moved = model.folded(torch.bfloat16)(1000 + x).future - 1000
     assert (moved - expected).abs().max() < 0.02 * expected.abs().max()
 
@@ -197,7 +198,7 @@ def test_modules_only_used_in_training_are_removed() -> None:
     assert not folded(clips()).future.requires_grad
 
 
-def test_folding_a_folded_model_returns_it() -> None:
+def test_folding_a_folded_model_returns_the_same_model() -> None:
     folded = build().folded()
     assert folded.folded() is folded
     with pytest.raises(
@@ -213,7 +214,7 @@ def test_folding_leaves_the_model_trainable() -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_invalid_types_and_training_are_refused() -> None:
+def test_invalid_dtypes_and_training_mode_are_refused() -> None:
     model = build()
     with pytest.raises(
         ValueError, match=r"'dtype' is torch\..*, expected the model's torch\.float32 or torch\.bfloat16"

@@ -52,7 +52,7 @@ def test_both_orders_of_a_graph_product_give_the_same_result(
 
 
 @pytest.mark.parametrize("sizes", [(9, 3, 4, 4), (3, 9, 4, 4), (7, 7, 8, 2), (7, 7, 2, 8), (10, 25, 64, 128)])
-def test_the_cheaper_order_is_taken(sizes: tuple[int, int, int, int]) -> None:
+def test_the_cheaper_order_of_products_is_used(sizes: tuple[int, int, int, int]) -> None:
     receivers, senders, channels_in, channels_out = sizes
     gathered_first = receivers * senders * channels_in + receivers * channels_in * channels_out
     transformed_first = senders * channels_in * channels_out + receivers * senders * channels_out

@@ -17,7 +17,7 @@ def test_tiled_convolution_equals_the_direct_convolution(kernel_size: int, num_f
     assert out.is_contiguous()
 
 
-def test_in_single_precision_tiles_are_about_as_accurate_as_the_direct_convolution() -> None:
+def test_float32_tiles_are_about_as_accurate_as_the_direct_convolution() -> None:
     x, weight = (
         torch.randn(1, 60, 4, 256),
         torch.randn(256, 256, 9, 1) / 48,

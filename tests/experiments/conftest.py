@@ -7,5 +7,5 @@ from pyg_sybio.experiments import measures
 
 @pytest.fixture(autouse=True)
 def _short_timings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take at most 0.2 seconds for a timing, whose value no test depends on."""
+    """Limit each timing to 0.2 seconds, because no test depends on the measured time."""
     monkeypatch.setattr(measures, "TIMER_SECONDS", 0.2)

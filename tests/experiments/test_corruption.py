@@ -22,10 +22,11 @@ def moving(num_frames: int, name: str = "ntu25") -> Motion:
 @pytest.mark.parametrize(
     ("rate", "resampled", "padding", "frames"),
     [
-        # Half the rate: the frames 1, 3, 5, 7 of eight, repeated, or preceded by copies of the first of them.
+        # Half the rate: frames 1, 3, 5 and 7 of eight, padded by repeating them or by copies of frame 1.
         (0.5, False, "repeat", [1, 3, 5, 7, 1, 3, 5, 7]),
         (0.5, False, "hold", [1, 1, 1, 1, 1, 3, 5, 7]),
-        # Back at the rate of the model: frames in between are interpolated; the first frame is unknown.
+        # Resampled to the rate of the model: frames in between are interpolated, and the first frame is
+        # padded.
         (0.5, True, "hold", [1, 1, 2, 3, 4, 5, 6, 7]),
         (0.5, True, "repeat", [7, 1, 2, 3, 4, 5, 6, 7]),
         (0.25, False, "repeat", [3, 7, 3, 7, 3, 7, 3, 7]),
@@ -34,7 +35,7 @@ def moving(num_frames: int, name: str = "ntu25") -> Motion:
         (2.0, True, "repeat", [0, 1, 2, 3, 4, 5, 6, 7]),
     ],
 )
-def test_frames_at_lower_and_higher_rates_equal_index_arithmetic(
+def test_frames_at_another_rate_equal_index_arithmetic(
     name: str, rate: float, resampled: bool, padding: str, frames: list[float]
 ) -> None:
     motion = moving(8, name)
@@ -68,7 +69,7 @@ def test_a_frame_rate_must_be_positive() -> None:
 
 
 class Longer(BaseTransform):
-    """Doubles the observed coordinates."""
+    """Transform that doubles the observed coordinates."""
 
     def forward(self, data: Data) -> Data:
         return Data(x=2 * data.x, future=data.future, y=data.y)

@@ -62,12 +62,12 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of results for each recipe, in which its experiments share runs."""
+    """A results folder for each recipe; all experiments of a recipe share its runs."""
     return tmp_path_factory.mktemp("results")
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of missing files, and of metrics of few clips
+@pytest.mark.filterwarnings("ignore")  # warnings about missing files, and about metrics of few clips
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize(
     "overrides",
@@ -88,7 +88,7 @@ def test_an_experiment_runs_from_training_to_its_figure(
 ) -> None:
     recipe, experiment = overrides.__name__, EXPERIMENTS[name]
     output, words = folders / recipe, overrides(request)
-    # Two strengths show that a curve is drawn.
+    # Two strengths suffice to draw a curve.
     for strengths in ("OBSERVATION_RATIOS", "NOISE_DEVIATIONS", "MISSING_SHARES", "FRAME_RATES"):
         monkeypatch.setattr(measures, strengths, getattr(measures, strengths)[-2:])
     split = "val" if recipe == "nw_ucla_slim" else "test"

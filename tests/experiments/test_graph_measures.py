@@ -36,7 +36,7 @@ def trained_of(**variant: object) -> MeasuredModel:
         **(small | variant),
     )
     with torch.no_grad():
-        for _ in range(50):  # for the running statistics
+        for _ in range(50):  # a pass in training mode fills the running statistics
             model(Batch.from_data_list([numbered_clip(clips, number) for number in range(24)]))
     seen = torch.ones(len(clips.class_names), dtype=torch.bool)
     loss = SymbioticLoss(clips.skeleton, alpha=0.3, label_smoothing=0.1)
@@ -78,15 +78,16 @@ def test_graphs_equal_loops_over_clips() -> None:
     assert rows["top1 with 1/M", ""] == pytest.approx(hits / len(clips))
 
 
-def test_nearest_neighbours_are_from_other_clips() -> None:
+def test_the_nearest_graph_is_from_another_clip() -> None:
     graphs = torch.tensor([0.0, 0.1, 1.0, 1.2])[:, None, None].expand(4, 2, 2)
     y, clip = torch.tensor([0, 0, 1, 0]), torch.tensor([0, 0, 1, 2])
-    # The nearest graphs of other clips are 1.0, 1.0, 1.2 and 1.0, of the classes 1, 1, 0 and 1.
+    # The nearest graphs from other clips have the values 1.0, 1.0, 1.2 and 1.0, and the classes 1, 1, 0 and
+    # 1.
     assert graph_measures.nearest_graph(graphs, y, clip) == 0.0
     assert graph_measures.nearest_graph(graphs, torch.tensor([1, 1, 1, 0]), clip) == 0.5
 
 
-def test_a_model_without_actional_graphs_has_no_rows() -> None:
+def test_without_actional_graphs_there_are_no_graph_measures() -> None:
     assert graph_measures.graphs(trained_of(actional=False)) == []
 
 

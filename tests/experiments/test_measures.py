@@ -46,7 +46,7 @@ Numbers = dict[tuple[str, str, float | None], float]
 
 
 def recording(number: int, names: Sequence[str], skeleton: Skeleton, scale: float) -> Motion:
-    """A moving body with some missing joints, different for each number, of 13 to 28 frames."""
+    """A recording of 13 to 28 frames with some missing joints; its content depends on `number`."""
     generator = torch.Generator().manual_seed(number)
     shape = (1, 13 + number % 16, skeleton.num_joints)
     present = torch.rand(shape, generator=generator) > 0.1
@@ -63,7 +63,7 @@ def recording(number: int, names: Sequence[str], skeleton: Skeleton, scale: floa
 
 
 class Recorded(MotionDataset):
-    """Clips of one person with gaps that are filled."""
+    """Data set of clips with one person, whose missing joints are filled."""
 
     default_fill = (FillMissing(),)
 
@@ -121,7 +121,7 @@ def numbers(rows: list[Row]) -> Numbers:
 
 @dataclass
 class Said:
-    """The output of a model for one clip, and the recording; poses are `[T, M, D]`."""
+    """The output of a model for one clip, and the recorded poses `[T, M, D]`."""
 
     logits: Tensor
     future: Tensor
@@ -159,7 +159,7 @@ def said_of(
 
 
 def filled(motion: Motion) -> Tensor:
-    """Fill gaps of `[T, M, D]` joint by joint: linear in between, and constant at both ends."""
+    """Fill missing joints of `[T, M, D]`: linear interpolation between frames, and constant at both ends."""
     poses, frames = motion.poses[0].clone(), np.arange(motion.num_frames)
     for joint in range(poses.shape[1]):
         known = motion.present[0, :, joint].numpy()
@@ -176,13 +176,15 @@ def accuracy(said: list[Said]) -> float:
 
 
 def distances(said: Said, poses: Tensor, frame: int) -> list[float]:
-    """Millimetres between each recorded joint and its prediction."""
+    """Distance in millimetres between each recorded joint and its prediction."""
     joints = said.mask[frame].nonzero().flatten().tolist()
     return [1000 * (poses[frame, m] - said.target[frame, m]).norm().item() for m in joints]
 
 
 def mean_errors(said: list[Said], frame: int, *, still: bool) -> dict[int, float]:
-    """Class -> mean over its clips of the mean distance in a future frame, including unseen classes."""
+    """Mean error of each class in a future frame (mean over clips of the mean distance), with unseen
+    classes.
+    """
     by_class: dict[int, list[float]] = {}
     for each in said:
         poses = each.last.expand_as(each.future) if still else each.future
@@ -192,7 +194,7 @@ def mean_errors(said: list[Said], frame: int, *, still: bool) -> dict[int, float
 
 
 def short_term(said: list[Said], *, still: bool) -> float:
-    """Mean over 80, 160 and 320 ms (the horizons within nine future frames) of the mean over classes."""
+    """Mean error over classes and over 80, 160 and 320 ms, the horizons within nine future frames."""
     at_horizons = [mean_errors(said, frame, still=still) for frame in (1, 3, 7)]
     return float(np.mean([np.mean(list(errors.values())) for errors in at_horizons]))
 
@@ -208,7 +210,7 @@ def check_corruption(found: Numbers, group: str, strength: float, said: list[Sai
 # Unchanged clips -------------------------------------------------------------------------------
 
 
-def test_recognition_counts_clips(trained: MeasuredModel) -> None:
+def test_recognition_equals_counting_clips(trained: MeasuredModel) -> None:
     found, said = numbers(measures.recognition(trained)), said_of(trained)
     counted = [each for each in said if each.y != UNSEEN]
     assert 0 < len(counted) < len(said)
@@ -223,7 +225,7 @@ def test_recognition_counts_clips(trained: MeasuredModel) -> None:
     assert found == {("recall", name, None): pytest.approx(share) for name, share in recall.items()}
 
 
-def test_motion_is_the_error_by_action_and_horizon(trained: MeasuredModel) -> None:
+def test_motion_equals_mean_errors_by_action_and_horizon(trained: MeasuredModel) -> None:
     found, said = numbers(measures.motion(trained)), said_of(trained)
     metrics = dict.fromkeys(metric for metric, _, _ in found)
     assert list(metrics)[:2] == ["mpjpe_mm", "mpjpe_mm of zero velocity"]
@@ -239,7 +241,7 @@ def test_motion_is_the_error_by_action_and_horizon(trained: MeasuredModel) -> No
         assert not [key for key in found if key[0] == metric]
 
 
-def test_pck_counts_joints_frame_by_frame(trained: MeasuredModel) -> None:
+def test_pck_equals_counting_joints_frame_by_frame(trained: MeasuredModel) -> None:
     found, said = numbers(measures.pck(trained)), said_of(trained)
     for metric, still in (("pck", False), ("pck of zero velocity", True)):
         for frame in range(FUTURE):
@@ -250,13 +252,13 @@ def test_pck_counts_joints_frame_by_frame(trained: MeasuredModel) -> None:
                 poses = each.last.expand_as(each.future) if still else each.future
                 if each.mask[frame].any():
                     shares.append(np.mean([d < limit for d in distances(each, poses, frame)]))
-            assert len(shares) < len(said) or frame < 6  # some clips end before their future does
+            assert len(shares) < len(said) or frame < 6  # the future of some clips is incomplete
             assert found.pop((metric, "", frame + 1)) == pytest.approx(np.mean(shares), abs=1e-6)
     assert not found
     assert any(0 < row.value < 1 for row in measures.pck(trained))
 
 
-def test_calibration_compares_confidence_with_accuracy(trained: MeasuredModel) -> None:
+def test_calibration_equals_a_loop_over_confidence_bins(trained: MeasuredModel) -> None:
     found = numbers(measures.calibration(trained))
     said = [each for each in said_of(trained) if each.y != UNSEEN]
     probabilities = [each.logits.double().softmax(-1).tolist() for each in said]
@@ -284,7 +286,7 @@ def test_calibration_compares_confidence_with_accuracy(trained: MeasuredModel) -
     assert not found
 
 
-def test_confusion_has_a_row_for_every_pair(trained: MeasuredModel) -> None:
+def test_confusion_has_a_row_for_every_pair_of_classes(trained: MeasuredModel) -> None:
     found = numbers(measures.confusion(trained))
     said = [each for each in said_of(trained) if each.y != UNSEEN]
     counts = Counter((each.y, int(each.logits.argmax())) for each in said)
@@ -295,7 +297,7 @@ def test_confusion_has_a_row_for_every_pair(trained: MeasuredModel) -> None:
 
 
 class Clock:
-    """A clock that only advances for operations that are said to take time."""
+    """A mock clock that only advances when an operation is marked as taking time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -304,7 +306,7 @@ class Clock:
         return self.now
 
 
-def test_cost_is_the_median_time_of_only_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cost_is_the_median_time_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, asked = Clock(), []
     monkeypatch.setattr(measures, "Timer", partial(Timer, timer=clock.perf_counter))
     trained = fresh()
@@ -337,7 +339,7 @@ def test_uncorrupted_clips_are_evaluated_once() -> None:
     assert len(shown) == 1
     measures.recognition(fresh())
     measures.missing_joints(trained)
-    assert len(shown) == len(measures.MISSING_SHARES)  # no missing joints: evaluated before
+    assert len(shown) == len(measures.MISSING_SHARES)  # without missing joints: evaluated before
 
 
 # Shortened and corrupted clips -----------------------------------------------------------------
@@ -405,7 +407,7 @@ def test_dropped_frames_are_filled_as_in_training(trained: MeasuredModel) -> Non
         check_corruption(found, "dropped frames", share, said)
 
 
-def test_frame_rates_with_and_without_resampling(trained: MeasuredModel) -> None:
+def test_frame_rates_equal_evaluation_at_each_rate(trained: MeasuredModel) -> None:
     found = numbers(measures.frame_rates(trained))
     assert {group for _, group, _ in found} == {"as it comes", "resampled"}
     said = said_of(trained, lambda _, seen: filled(seen.frames(torch.tensor([1, 3, 5, 7, 1, 3, 5, 7]))))
@@ -443,7 +445,7 @@ EVERY = (
 
 
 @pytest.mark.parametrize("measure", EVERY, ids=lambda measure: measure.__name__)
-def test_results_do_not_depend_on_the_batch_size_and_nothing_changes(
+def test_measures_do_not_depend_on_the_batch_size_and_have_no_side_effects(
     measure: Callable[[MeasuredModel], list[Row]],
 ) -> None:
     trained = fresh(batch_size=5)
@@ -462,7 +464,7 @@ def test_results_do_not_depend_on_the_batch_size_and_nothing_changes(
     assert [row.value for row in again] == pytest.approx([row.value for row in first], rel=1e-4, abs=1e-6)
 
 
-def test_cost_changes_nothing() -> None:
+def test_cost_has_no_side_effects() -> None:
     trained = fresh()
     before = torch.get_rng_state()
     measures.cost(trained)
@@ -493,7 +495,7 @@ def test_a_model_without_recognition_has_no_accuracies() -> None:
             measure(trained)
 
 
-def test_with_one_class_recognition_is_always_right() -> None:
+def test_with_one_class_the_accuracy_is_one() -> None:
     data = ClipDataModule(Recorded, {"names": ["wave"]})
     trained = trained_of(data, model_of(num_classes=1))
     assert numbers(measures.recognition(trained)) == {
@@ -508,7 +510,7 @@ def test_with_one_class_recognition_is_always_right() -> None:
     assert {row.value for row in measures.observation_ratios(trained)} == {1}
 
 
-def test_pck_of_a_single_future_frame() -> None:
+def test_pck_is_measured_for_a_single_future_frame() -> None:
     data = ClipDataModule(Recorded, {"names": ["wave"], "num_future": 1})
     found = numbers(measures.pck(trained_of(data, model_of(num_classes=1, num_future=1))))
     assert found.keys() == {("pck", "", 1), ("pck of zero velocity", "", 1)}
@@ -517,7 +519,7 @@ def test_pck_of_a_single_future_frame() -> None:
 @pytest.mark.parametrize(
     "measure", [measures.recognition, measures.calibration, measures.confusion, measures.observation_ratios]
 )
-def test_without_clips_of_a_training_class_recognition_is_an_error(
+def test_recognition_without_clips_of_a_training_class_is_an_error(
     measure: Callable[[MeasuredModel], list[Row]],
 ) -> None:
     seen = torch.arange(len(NAMES)) == 5
@@ -573,7 +575,7 @@ def angles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredModel]:
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_joint_angles_are_corrupted_as_z_scores(angles: MeasuredModel) -> None:
+def test_noise_on_joint_angles_is_in_z_scores(angles: MeasuredModel) -> None:
     clips = angles.data.clips("test")
     found = numbers(measures.noise(angles)) | numbers(measures.frame_rates(angles))
     half = torch.tensor([1, 3, 5, 7, 1, 3, 5, 7])
@@ -582,7 +584,7 @@ def test_joint_angles_are_corrupted_as_z_scores(angles: MeasuredModel) -> None:
         for number, clip in enumerate(clips):
             x = clip.x.transpose(0, 1)
             torch.manual_seed(number)
-            noise = 0.1 * torch.randn(x.shape, dtype=torch.float64)  # the precision of the files
+            noise = 0.1 * torch.randn(x.shape, dtype=torch.float64)  # the files have limited precision
             x = x + noise.float() if group == "noise" else x[half]
             with torch.no_grad():
                 future = angles.model(x[None]).future
@@ -595,7 +597,7 @@ def test_joint_angles_are_corrupted_as_z_scores(angles: MeasuredModel) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_pck_of_rotations_is_an_error(angles: MeasuredModel) -> None:
+def test_pck_for_exponential_maps_is_an_error(angles: MeasuredModel) -> None:
     message = "'pck' measures distances, expected positions, got coordinates 'expmap'"
     with pytest.raises(ValueError, match=message):
         measures.pck(angles)

@@ -27,7 +27,7 @@ from pyg_sybio.training.keep_checkpoint import OutOfTimeError
 
 
 def seeded_numbers(trained: Any) -> list[Row]:
-    """A mock measure whose numbers differ between runs."""
+    """A mock measure whose values differ between runs."""
     return [Row("number", "", None, int(trained.digest, 16) % 1000 / 7)]
 
 
@@ -135,7 +135,7 @@ def test_the_report_needs_neither_runs_nor_pictures(tmp_path: Path, trained_runs
         report(experiment_of("other"), "synthetic", output=tmp_path)
 
 
-def test_the_caption_gives_the_range_of_counts(
+def test_the_caption_shows_ranges_of_different_counts(
     tmp_path: Path, trained_runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish: Callable[..., Any] = engine.finish
@@ -155,7 +155,7 @@ def test_a_time_limit_of_zero_shows_existing_results(tmp_path: Path, trained_run
     assert len(trained_runs) == 2
 
 
-def test_no_local_path_is_written(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_result_files_contain_no_local_path(tmp_path: Path, trained_runs: list[str]) -> None:
     text, _ = go(experiment_of(), tmp_path, "--data.root", "/home/me")
     for kind in ("csv", "json"):
         text += (tmp_path / f"numbers-synthetic.{kind}").read_text()
@@ -164,7 +164,7 @@ def test_no_local_path_is_written(tmp_path: Path, trained_runs: list[str]) -> No
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, OutOfTimeError])
-def test_an_interruption_writes_the_table_of_finished_runs(
+def test_after_an_interruption_the_table_shows_finished_runs(
     end: type[BaseException], tmp_path: Path, trained_runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish: Callable[..., Any] = engine.finish
@@ -230,10 +230,12 @@ def test_experiments_on_the_same_data_share_the_full_run() -> None:
         plan = plan_runs(experiment, "synthetic", (), (0,))
         assert len(plan) == len({planned.arm for planned in plan})
         shares = any(planned.run == full for planned in plan)
-        assert shares == (experiment.name not in ("observation", "folds"))  # these change the data
+        assert shares == (experiment.name not in ("observation", "folds"))  # these arms change the data
 
 
-def test_the_page_changes_only_between_its_marks(tmp_path: Path, trained_runs: list[str]) -> None:
+def test_only_the_text_between_the_markers_of_the_page_changes(
+    tmp_path: Path, trained_runs: list[str]
+) -> None:
     output = tmp_path / "measured"
     output.mkdir()
     (output / "networks-b.md").write_text("### second\n\n![second](networks-b.png)\n")
@@ -309,7 +311,9 @@ def test_the_command_updates_the_page(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "![" in (tmp_path / "RESULTS.md").read_text()
 
 
-def test_arms_without_a_place_are_horizontal_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arms_without_an_x_value_are_horizontal_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn: list[Any] = []
     monkeypatch.setattr(
         "pyg_sybio.experiments.layouts.line_figure", lambda lines, *_, **k: drawn.append((lines, k))
@@ -328,7 +332,7 @@ def test_arms_without_a_place_are_horizontal_lines(tmp_path: Path, monkeypatch: 
     assert options["reference"]["only parts"].mean == [87.3] * 4
 
 
-def test_each_error_has_a_table_and_the_first_has_the_papers(tmp_path: Path) -> None:
+def test_each_error_has_a_table_and_the_first_includes_the_papers_values(tmp_path: Path) -> None:
     records = [
         Record("r", "run", "full", 0, "test", Row(metric + suffix, group, 80.0, value))
         for metric, value in (("angle_mae", 0.25), ("mpjpe_mm", 20.0))
@@ -351,7 +355,7 @@ def test_each_error_has_a_table_and_the_first_has_the_papers(tmp_path: Path) -> 
     assert sum("mpjpe_mm" in line for line in EXPERIMENTS["errors"].layout.table(positions_alone)) == 1
 
 
-def test_axes_name_the_error() -> None:
+def test_axis_labels_name_the_error() -> None:
     metrics = ("top1", "angle_mae", "angle_mae" + OF_ZERO_VELOCITY)
     records = [Record("r", "run", "full", 0, "test", Row(metric, "", 80.0, 1.0)) for metric in metrics]
     measured = Measured(["full"], records)

@@ -27,7 +27,7 @@ def run_of(folder: Path, *overrides: str, recipe: str = "synthetic") -> Run:
 
 
 def quiet(_: str) -> None:
-    """Say nothing."""
+    """Ignore progress messages."""
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def quiet(_: str) -> None:
         ["--data.num_workers", "2"],
     ],
 )
-def test_equivalent_settings_are_the_same_run(overrides: list[str]) -> None:
+def test_equivalent_settings_have_the_same_digest(overrides: list[str]) -> None:
     assert identify(settings("synthetic", overrides)) == identify(settings("synthetic", []))
 
 
@@ -58,11 +58,11 @@ def test_equivalent_settings_are_the_same_run(overrides: list[str]) -> None:
         ["--seed_everything", "1"],
     ],
 )
-def test_different_settings_are_another_run(overrides: list[str]) -> None:
+def test_different_settings_have_different_digests(overrides: list[str]) -> None:
     assert identify(settings("synthetic", overrides)) != identify(settings("synthetic", []))
 
 
-def test_a_default_in_one_split_counts_if_all_splits_have_another_value() -> None:
+def test_a_default_value_in_one_split_overrides_the_value_of_all_splits() -> None:
     everywhere = ["--data.settings.frame_rate", "50.0"]
     of_test = [*everywhere, "--data.test.frame_rate", "25.0"]
     assert identify(settings("synthetic", everywhere)) != identify(settings("synthetic", of_test))
@@ -74,7 +74,7 @@ def test_arms_keep_the_variant_of_the_recipe() -> None:
     assert arguments["bones"] is False
 
 
-def test_paths_are_not_recorded() -> None:
+def test_settings_of_a_run_contain_no_local_paths() -> None:
     words = ["--data.root", "/home/me", "--trainer.max_steps", "3", "--data.num_workers=2"]
     assert that_matter(words) == ("--trainer.max_steps", "3")
 
@@ -156,7 +156,7 @@ def test_a_run_survives_being_killed_at_random_moments(tmp_path: Path) -> None:
     assert run.trained(split="test").model is not None
 
 
-def test_averaged_weights_are_measured(tmp_path: Path) -> None:
+def test_measures_use_averaged_weights(tmp_path: Path) -> None:
     recipe = tmp_path / "averaged.yaml"
     recipe.write_text(
         "base: synthetic\n"

@@ -109,14 +109,14 @@ def test_a_model_with_shared_graphs_is_exported(graphs: str, tmp_path: Path) -> 
     close(out.actional, expected.actional)
 
 
-def test_without_actional_graphs_the_kind_does_not_matter() -> None:
+def test_without_actional_graphs_the_argument_actional_graphs_has_no_effect() -> None:
     for graphs in ("inferred", *SHARED):
         model = build(actional_graphs=graphs, actional=False)
         assert model.joint_network.actional_graph is None
         assert model(motion(1, T)).actional is None
 
 
-def test_the_scale_reaches_both_networks() -> None:
+def test_both_networks_use_the_actional_scale() -> None:
     for scale, expected in ((None, 8**-0.5), (0.5, 0.5), (1, 1)):
         model = build(actional_scale=scale)
         for network in (model.joint_network, model.bone_network):
@@ -125,7 +125,7 @@ def test_the_scale_reaches_both_networks() -> None:
         assert model.config["actional_scale"] == scale
 
 
-def test_the_affinities_are_scaled() -> None:
+def test_actional_scale_multiplies_the_affinities() -> None:
     x, adjacencies = motion(2, T).double(), {}
     for scale in (1.0, 3.0):
         torch.manual_seed(0)
@@ -134,7 +134,7 @@ def test_the_affinities_are_scaled() -> None:
 
 
 @pytest.mark.parametrize("make", [SybioGNN.from_preset, None])
-def test_an_unknown_kind_is_an_error(make: Any) -> None:
+def test_an_unknown_value_of_actional_graphs_is_an_error(make: Any) -> None:
     config = {key: value for key, value in build().config.items() if key != "skeleton"}
     config["actional_graphs"] = "random"
     with pytest.raises(ValueError, match=r"'actional_graphs' (of the model )?is 'random', expected .*shared"):

@@ -68,7 +68,7 @@ def test_in_autocast_outputs_and_losses_are_float32_and_close(device: str, train
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_in_autocast_gradients_are_finite_and_point_the_same_way(device: str) -> None:
+def test_in_autocast_gradients_are_finite_and_have_the_same_direction(device: str) -> None:
     model = build().train().to(device)
     twin = copy.deepcopy(model)
     step(model, device, low=True)[1].total.backward()
@@ -99,7 +99,7 @@ def test_in_autocast_affinities_are_not_rounded(device: str) -> None:
     for embedding in (agim.f_embedding, agim.g_embedding):
         embedding.register_forward_hook(lambda module, args, out: embedded.append(out.float()))
     out, _ = step(model, device, low=True)
-    f, g = (each.transpose(0, 1) for each in embedded[:2])  # with the node dimension first
+    f, g = (each.transpose(0, 1) for each in embedded[:2])  # message passing has the node dimension first
     torch.testing.assert_close(
         out.actional, torch.softmax(agim.scale * (f @ g.mT), dim=-1), atol=1e-5, rtol=0
     )

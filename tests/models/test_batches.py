@@ -15,7 +15,7 @@ def test_a_clip_does_not_depend_on_its_batch() -> None:
         close(part.actional, whole.actional[clips])
 
 
-def test_a_clip_does_not_depend_on_its_batch_with_persons() -> None:
+def test_a_clip_with_several_persons_does_not_depend_on_its_batch() -> None:
     model, x = build(), motion(3, 2, T)
     present = torch.tensor([[True, True], [True, False], [False, True]])
     whole = model(x, present)
@@ -96,7 +96,7 @@ def test_stacked_persons_and_separate_graphs_give_the_same_numbers() -> None:
         assert torch.equal(out.present, present)
 
 
-def test_dense_uses_the_layout_of_the_outputs() -> None:
+def test_dense_returns_attributes_in_the_layout_of_the_outputs() -> None:
     model, x, future = build(), motion(2, 2, T), motion(2, 2, 3)
     graphs = [graph_of(x[clip], future=graph_of(future[clip]).x) for clip in range(2)]
     batch = Batch.from_data_list(graphs)

@@ -39,7 +39,7 @@ def test_with_a_large_weight_bones_determine_the_pose_and_joints_the_position() 
     torch.testing.assert_close(corrected.mean(-2), joints.mean(-2), atol=1e-4, rtol=0)
 
 
-def test_repr_and_no_state() -> None:
+def test_the_repr_is_readable_and_the_state_is_empty() -> None:
     layer = BoneCorrection(load_skeleton("ntu25"), 0.3)
     assert repr(layer).startswith("BoneCorrection(\n  weight=0.3\n")
     assert not layer.state_dict()

@@ -39,7 +39,7 @@ def refusal(config: Any, **arguments: Any) -> str:
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("name", available_skeletons())
-def test_the_published_models_pass_with_every_skeleton(preset: str, shared: bool, name: str) -> None:
+def test_every_preset_is_within_the_bounds_with_every_skeleton(preset: str, shared: bool, name: str) -> None:
     config = small_config(
         skeleton=load_skeleton(name).to_dict(),
         in_channels=load_skeleton(name).num_features,
@@ -109,7 +109,7 @@ def test_an_unknown_key_is_named() -> None:
 
 
 def body(num_joints: int, bones: list[list[str]] | None = None) -> dict[str, Any]:
-    """A chain of joints, or a body with the given bones, with one part per joint."""
+    """A skeleton with one part per joint: a chain of joints, or the given bones."""
     joints = [f"joint {number}" for number in range(num_joints)]
     chain = [list(pair) for pair in itertools.pairwise(joints)]
     return {
@@ -162,11 +162,11 @@ def test_the_largest_skeleton_that_passes_is_built_in_seconds() -> None:
         {"skeleton": body(500), "actional_channels": 1000},
     ],
 )
-def test_a_model_with_values_in_range_that_needs_too_much_memory_is_refused(changes: dict[str, Any]) -> None:
+def test_a_model_that_needs_too_much_memory_is_refused(changes: dict[str, Any]) -> None:
     assert "the config describes a model of about" in refusal(small_config(**changes))
 
 
-def test_a_small_file_cannot_make_a_large_model(tmp_path: Path) -> None:
+def test_a_small_weights_file_with_a_large_config_is_refused(tmp_path: Path) -> None:
     large = small_config(channels=[256] * 9, strides=[1] * 9)
     check_config_bounds(large, "the file")
     file = tmp_path / "weights"
@@ -177,13 +177,13 @@ def test_a_small_file_cannot_make_a_large_model(tmp_path: Path) -> None:
     check_config_bounds(large, "the file", weights_file=file)
 
 
-def test_a_window_that_needs_too_much_memory() -> None:
+def test_a_window_that_needs_too_much_memory_is_refused() -> None:
     check_window(small_config(), 10_000, "the file")
     with pytest.raises(ValueError, match=r"^the file: windows of 10000 frames have .* features in this"):
         check_window(small_config(channels=[4096, 8], strides=[1, 1]), 10_000, "the file")
 
 
-def test_models_created_by_the_user_have_no_bounds() -> None:
+def test_models_from_the_constructor_have_no_bounds() -> None:
     config = small_config(num_future=5000)
     assert (
         "'num_future': 5000 is greater than the maximum of 1000; expected an integer from 1 to 1000"
@@ -192,7 +192,7 @@ def test_models_created_by_the_user_have_no_bounds() -> None:
     assert SybioGNN.from_config(config).num_future == 5000
 
 
-def test_pretrained_models_are_checked(tmp_path: Path) -> None:
+def test_from_pretrained_checks_the_bounds(tmp_path: Path) -> None:
     model = SybioGNN.from_config(small_config())
     model.save_pretrained(tmp_path)
     SybioGNN.from_pretrained(tmp_path)
@@ -239,7 +239,7 @@ def test_documents_with_too_many_or_non_plain_values_are_refused(document: Any, 
     assert len(str(caught.value)) < 200
 
 
-def test_plain_documents_pass(tmp_path: Path) -> None:
+def test_a_document_of_plain_values_passes(tmp_path: Path) -> None:
     document = {"a": [1, -2.5, None, True, "text", {"b": []}], "c": (1, 2)}
     check_plain(document, "here")
     path = tmp_path / "document.json"

@@ -42,7 +42,7 @@ def train(model: SybioGNN) -> int:
 
 
 @pytest.mark.parametrize("overrides", [{}, {"parts": False}, {"structural": False, "actional": False}])
-def test_training_gives_the_same_results_and_stores_fewer_values(overrides: dict[str, bool]) -> None:
+def test_checkpointed_training_gives_the_same_results_with_less_memory(overrides: dict[str, bool]) -> None:
     model = build(**overrides)
     twin = copy.deepcopy(model)
     twin.checkpoint_activations = True

@@ -30,7 +30,9 @@ def build(*, training: bool = False, **overrides: Any) -> SybioGNN:
 
 
 def clips(kind: str, num_clips: int = 3) -> Tensor | Data:
-    """Return clips of a kind of input; with persons, one person of the last clip is absent."""
+    """Return clips of the given input kind; if clips have two persons, one person of the last clip is
+    absent.
+    """
     x = torch.randn(num_clips, 2, T, M, D)
     if kind == "clips":
         return x[:, 0]
@@ -71,7 +73,7 @@ def total(out: SybioOutput) -> Tensor:
 @pytest.mark.parametrize("kind", INPUTS)
 def test_no_value_is_read_back_from_the_device(kind: str, training: bool) -> None:
     model, x = build(training=training), clips(kind)
-    # In training absent persons are removed, so the mask has to be on the host.
+    # Training removes absent persons, so the mask must be on the host.
     mask = {"present": (x != 0).flatten(2).any(dim=2)} if kind == "persons" and training else {}
     expected = model(x, **mask)
     # Meta tensors have no values: reading one raises an error.
@@ -84,12 +86,12 @@ def test_no_value_is_read_back_from_the_device(kind: str, training: bool) -> Non
             assert mine.shape == theirs.shape and mine.dtype == theirs.dtype
 
 
-def test_dense_reads_no_value_back() -> None:
+def test_dense_reads_no_value_back_from_the_device() -> None:
     model, batch = build(), clips("batch of persons")
     assert model.dense(batch.to("meta"), "x").shape == (3, 2, T, M, D)
 
 
-def test_the_loss_reads_no_value_back() -> None:
+def test_the_loss_reads_no_value_back_from_the_device() -> None:
     model, x = build(training=True).to("meta"), torch.empty(3, T, M, D, device="meta")
     loss = SymbioticLoss(SKELETON).to("meta")
     future, mask = torch.empty(3, T_FUTURE, M, D, device="meta"), torch.empty(3, T_FUTURE, M, device="meta")
@@ -134,7 +136,7 @@ def test_a_model_with_only_the_bone_network_compiles_to_one_graph(training: bool
 
 @pytest.mark.parametrize("kind", ["clips", slow("persons"), slow("batch"), slow("batch of persons")])
 def test_compiled_training_gives_the_same_numbers_gradients_and_statistics(kind: str) -> None:
-    # In float64, so that a different order of sums has no visible effect.
+    # In float64, the order of summation has no visible effect.
     model, x = build(training=True).double(), clips(kind)
     x = x.double() if isinstance(x, Tensor) else x.apply(Tensor.double, "x")
     twin = copy.deepcopy(model)
@@ -150,7 +152,7 @@ def test_compiled_training_gives_the_same_numbers_gradients_and_statistics(kind:
 
 
 @pytest.mark.parametrize(("kind", "training"), [("batch of persons", False), slow("persons", True)])
-def test_one_graph_is_compiled_and_reused_for_the_same_shapes(kind: str, training: bool) -> None:
+def test_one_compiled_graph_is_reused_for_the_same_shapes(kind: str, training: bool) -> None:
     model = build(training=training, bones=False)
     torch._dynamo.reset()
     with torch._dynamo.config.patch(capture_scalar_outputs=True, capture_dynamic_output_shape_ops=True):
@@ -170,7 +172,8 @@ def test_one_graph_is_compiled_and_reused_for_the_same_shapes(kind: str, trainin
 def test_other_batch_sizes_need_one_recompilation(kind: str, training: bool) -> None:
     model = build(training=training, bones=False)
     twin, run = copy.deepcopy(model), compiled(model, backend="eager")
-    # At least 16 sequences: with fewer, convolutions choose another algorithm, known to the compiler.
+    # With fewer than 16 sequences, convolutions use another algorithm, and the compiler would recompile
+    # again.
     for num_clips in (17, 19):
         x = clips(kind, num_clips)
         check_same(run(x), twin(x))
@@ -181,9 +184,9 @@ def test_other_batch_sizes_need_one_recompilation(kind: str, training: bool) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*torch._prims_common.check. is deprecated")  # from torch
+@pytest.mark.filterwarnings("ignore:.*torch._prims_common.check. is deprecated")  # warnings of torch
 @pytest.mark.skipif(not shutil.which("g++"), reason="inductor needs a C++ compiler, and there is no g++")
-def test_inductor_gives_the_same_numbers() -> None:
+def test_the_inductor_backend_gives_the_same_outputs() -> None:
     model, x = build(bones=False, channels=(4,), strides=(2,), fusions=(), hops=1), clips("persons")
     with torch.inference_mode():
         check_same(compiled(model, backend="inductor")(x), model(x), 1e-4)

@@ -27,7 +27,7 @@ def motion() -> Tensor:
 
 
 def left_out(model: SybioGNN) -> tuple[str, ...]:
-    """Modules not used in evaluation, where the bone network does not predict if there is a joint network."""
+    """Modules that do not run in evaluation: with a joint network, the bone network does not predict."""
     if model.training or model.joint_network is None or model.bone_correction is not None:
         return ()
     # Without recognition, the bone network is only needed for its own prediction.
@@ -54,7 +54,7 @@ def test_every_module_with_parameters_is_called(preset: str, variant: dict[str, 
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_agim_passes_messages(training: bool) -> None:
+def test_agim_runs_message_passing(training: bool) -> None:
     model, calls = build(actional_iterations=2).train(training), 0
 
     def count(module: nn.Module, inputs: tuple[Any, ...], out: Tensor) -> None:

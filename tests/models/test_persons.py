@@ -26,7 +26,7 @@ def check_round_trip(persons: Persons, x: torch.Tensor, present: torch.Tensor) -
 
 
 def check_padding(persons: Persons, x: torch.Tensor, present: torch.Tensor) -> None:
-    """Check that all positions occur in order, with zeros and no clip for absent persons."""
+    """Check that all positions occur in order, and that absent persons are zero and have no clip."""
     assert torch.equal(persons.present, present)
     assert len(persons.x) == present.numel() and persons.num_groups == len(x) + 1
     places = [(clip, slot) for clip in range(x.size(0)) for slot in range(x.size(1))]
@@ -44,7 +44,7 @@ def check_padding(persons: Persons, x: torch.Tensor, present: torch.Tensor) -> N
     assert torch.equal(of_clips.view_as(present)[present], 10.0 * present.nonzero()[:, 0])
 
 
-def test_dense_clips_of_one_person() -> None:
+def test_dense_clips_of_one_person_are_converted() -> None:
     x = torch.randn(3, T, M, D)
     persons = persons_of_tensor(x)
     assert torch.equal(persons.x, x)
@@ -53,7 +53,7 @@ def test_dense_clips_of_one_person() -> None:
     assert torch.equal(persons.dense(x), x)
 
 
-def test_dense_clips_with_a_mask() -> None:
+def test_a_mask_removes_absent_persons_of_dense_clips() -> None:
     x = torch.randn(3, 3, T, M, D)
     present = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
     check_round_trip(persons_of_tensor(x, present), x, present)
@@ -98,14 +98,14 @@ def test_without_a_mask_a_person_of_zeros_is_absent() -> None:
     check_round_trip(persons_of_tensor(x), x, torch.tensor([[True, True], [False, True]]))
 
 
-def test_stacked_persons_of_a_batch() -> None:
+def test_persons_stacked_along_the_nodes_are_separated() -> None:
     x, present = torch.randn(3, 2, T, M, D), torch.tensor([[True, True], [True, False], [True, True]])
     batch = Batch.from_data_list([clip_of(x[0]), clip_of(x[1, :1]), clip_of(x[2])])
     check_round_trip(persons_of_data(batch, M), x, present)
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 1, 0, 3, 2]])
-def test_persons_as_separate_graphs(order: list[int]) -> None:
+def test_persons_in_separate_graphs_are_grouped_by_clip(order: list[int]) -> None:
     motions, clips = torch.randn(5, T, M, D), torch.tensor([0, 0, 1, 2, 2])[order]
     graphs = [clip_of(motion[None], clip=clip) for motion, clip in zip(motions, clips, strict=True)]
     persons = persons_of_data(Batch.from_data_list(graphs), M)
@@ -127,7 +127,7 @@ def test_one_person_per_clip_has_no_person_dimension() -> None:
     assert torch.equal(persons.dense(persons.x), x)
 
 
-def test_one_person_per_clip_as_graphs_in_another_order() -> None:
+def test_graphs_of_single_persons_are_sorted_by_clip() -> None:
     x, order = torch.randn(3, T, M, D), [2, 0, 1]
     graphs = [clip_of(x[k, None], clip=torch.tensor(k)) for k in order]
     persons = persons_of_data(Batch.from_data_list(graphs), M)
@@ -154,7 +154,7 @@ def test_a_batch_made_by_hand_is_split_into_persons() -> None:
     vector = torch.tensor([0, 0, 1, 2, 2]).repeat_interleave(M)
     for batch in (Data(x=nodes, batch=vector), Batch(x=nodes, batch=vector)):
         check_round_trip(persons_of_data(batch, M), x, present)
-    # The slices stored by collation do not fit tensors that were replaced later.
+    # If a tensor was replaced after collation, the slices stored by collation do not fit it.
     batch = Batch.from_data_list([clip_of(motion[None]) for motion in x[:, 0]])
     batch.x, batch.batch = nodes, vector
     check_round_trip(persons_of_data(batch, M), x, present)
@@ -189,12 +189,14 @@ def test_values_of_absent_persons_are_zero() -> None:
         ((2, 3, T, M, D), torch.tensor([[1, 0, 0], [0, 0, 0]]), "but none is present in clip 1"),
     ],
 )
-def test_errors_of_dense_clips(shape: tuple[int, ...], present: torch.Tensor | None, message: str) -> None:
+def test_invalid_dense_clips_are_refused(
+    shape: tuple[int, ...], present: torch.Tensor | None, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         persons_of_tensor(torch.randn(shape), present)
 
 
-def test_errors_of_batches() -> None:
+def test_invalid_batches_are_refused() -> None:
     person = torch.randn(1, T, M, D)
     with pytest.raises(ValueError, match=r"'x' of the batch must be \[nodes, T, D\], but it is missing"):
         persons_of_data(Data(pos=torch.randn(M, 3)), M)
@@ -214,7 +216,7 @@ def test_errors_of_batches() -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_graph_without_nodes_is_an_error(place: int) -> None:
+def test_a_clip_graph_without_nodes_is_an_error(place: int) -> None:
     graphs = [clip_of(torch.randn(1, T, M, D)) for _ in range(2)]
     graphs.insert(place, Data(x=torch.zeros(0, T, D)))
     with pytest.raises(

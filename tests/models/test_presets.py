@@ -1,4 +1,4 @@
-"""Presets have the sizes of the paper, and variants disable the parts named in Tables 1 and 10."""
+"""Presets have the sizes of the paper, and variants disable the components named in Tables 1 and 10."""
 
 import pytest
 import torch
@@ -113,7 +113,7 @@ def kinds(module: nn.Module) -> set[type[nn.Module]]:
     return {type(each) for each in module.modules()}
 
 
-# The parts that each variant disables, and the parts that it keeps.
+# The components that each variant disables, and the components that it keeps.
 LEFT_OUT: dict[str, set[type[nn.Module]]] = {
     "full": set(),
     "only structural": {ActionalConv, ActionalGraphInference, PartConv},

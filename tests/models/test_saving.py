@@ -38,7 +38,7 @@ def test_round_trip_gives_identical_outputs(variant: str, tmp_path: Path) -> Non
         assert (mine is None and theirs is None) or torch.equal(mine, theirs)
 
 
-def test_the_config_holds_the_skeleton_and_every_argument(saved: tuple[SybioGNN, Path]) -> None:
+def test_the_config_contains_the_skeleton_and_every_argument(saved: tuple[SybioGNN, Path]) -> None:
     model, folder = saved
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     config = json.loads((folder / "config.json").read_text())

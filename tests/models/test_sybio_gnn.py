@@ -78,7 +78,7 @@ def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardi
     close(orders, torch.stack([x, velocities, accelerations]), 1e-9)
     mean, scale = network.input_norm.mean[:, None, None], network.input_norm.scale[:, None, None]
     standardised = (orders - mean) / scale
-    # AGIM's input is standardised by the mean and the deviation of all joints together.
+    # AGIM's input is standardised by the mean and the standard deviation over all joints.
     means, variances = network.input_norm.mean[0].numpy(), network.input_norm.var[0].numpy()
     body_mean = means.mean(axis=0)
     body_variance = (variances + means**2).mean(axis=0) - body_mean**2
@@ -101,7 +101,9 @@ def test_without_bones_only_the_joint_network_is_used() -> None:
 
 @pytest.mark.parametrize("overrides", [{}, {"recognition": False}, {"prediction": False}])
 @pytest.mark.parametrize("training", [False, True])
-def test_a_model_with_only_the_bone_network(training: bool, overrides: dict[str, bool]) -> None:
+def test_a_model_with_only_the_bone_network_predicts_bones(
+    training: bool, overrides: dict[str, bool]
+) -> None:
     model, x = build(joints=False, **overrides).double().train(training), motion(2, T).double()
     twin = copy.deepcopy(model)
     out = model(x)
@@ -134,7 +136,7 @@ def test_a_model_with_only_the_bone_network_ignores_absent_persons() -> None:
 
 
 @pytest.mark.parametrize("choice", ["joints", "bone_weight"])
-def test_an_old_config_without_an_argument_gets_its_default(choice: str) -> None:
+def test_a_config_without_a_newer_argument_gets_the_default_value(choice: str) -> None:
     config = build().config
     assert SybioGNN.from_config({k: v for k, v in config.items() if k != choice}).config == config
 
@@ -205,7 +207,7 @@ def test_in_training_joints_are_not_corrected() -> None:
 
 
 @pytest.mark.parametrize("left_out", ["joints", "bones", "prediction"])
-def test_without_one_of_the_predictions_joints_are_not_corrected(left_out: str) -> None:
+def test_bone_correction_needs_predictions_of_both_networks(left_out: str) -> None:
     with_weight, without = (build(bone_weight=weight, **{left_out: False}) for weight in (0.5, 0.0))
     without.load_state_dict(with_weight.state_dict())
     x = motion(2, T)
@@ -234,7 +236,7 @@ def test_without_recognition_the_bone_network_does_not_run_in_evaluation() -> No
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("training", [False, True])
-def test_variants_return_only_their_outputs(variant: str, training: bool) -> None:
+def test_outputs_of_disabled_components_are_none(variant: str, training: bool) -> None:
     settings = VARIANTS[variant]
     out = build(SKELETON, **settings).train(training)(motion(2, 2, T))
     predicts, recognizes = settings.get("prediction", True), settings.get("recognition", True)
@@ -244,7 +246,7 @@ def test_variants_return_only_their_outputs(variant: str, training: bool) -> Non
     assert (out.bone_future is not None) == (predicts and bones and (training or not joints))
     actional = settings.get("actional", True)
     assert (out.actional is not None) == (actional and joints)
-    # In evaluation, the bone network runs if it recognises or is the only one.
+    # In evaluation, the bone network runs if it recognises, or if there is no joint network.
     runs = bones and (training or recognizes or not joints)
     assert (out.bone_actional is not None) == (actional and runs)
     if recognizes:
@@ -278,7 +280,7 @@ def test_every_parameter_gets_a_gradient(variant: str, overrides: dict[str, Any]
     assert_every_parameter_gets_a_gradient(model)
 
 
-def test_one_hop_and_only_structural_uses_the_normalised_skeleton_everywhere() -> None:
+def test_with_one_hop_and_no_actional_graphs_every_graph_is_the_normalised_skeleton() -> None:
     model = SybioGNN.from_preset(
         "demo", skeleton=SKELETON, num_classes=C, num_future=3, **SMALL, actional=False
     )
@@ -291,19 +293,19 @@ def test_one_hop_and_only_structural_uses_the_normalised_skeleton_everywhere() -
     finally:
         torch.set_default_dtype(torch.float32)
     found = [module for module in model.modules() if isinstance(module, StructuralConv)]
-    # Two blocks and a head, in two networks.
+    # Each of the two networks has two blocks and a prediction head.
     assert len(found) == 6
     for module in found:
         [adj] = module.adjacency
         close(adj, expected[len(adj)], 1e-12)
 
 
-def test_equivariant() -> None:
+def test_outputs_are_equivariant_to_the_order_of_joints() -> None:
     order = torch.randperm(M)
     model = build().double()
     permuted = build(permuted_skeleton(SKELETON, order.tolist())).double()
     permuted.load_state_dict(model.state_dict())
-    # The order of the bones does not change, so neither does the bone network.
+    # The order of the bones does not change, so the bone network does not change either.
     copy_permuted(model.joint_network, permuted.joint_network, order.tolist())
     x = motion(2, T).double()
     out, permuted_out = model(x), permuted(x[:, :, order])
@@ -318,7 +320,7 @@ def test_equivariant() -> None:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("num_frames", [1, 2, 7, 60])
 @pytest.mark.parametrize("num_future", [1, 40])
-def test_any_observed_and_future_length(num_frames: int, num_future: int, training: bool) -> None:
+def test_any_number_of_observed_and_future_frames(num_frames: int, num_future: int, training: bool) -> None:
     out = build().train(training)(motion(2, num_frames), num_future=num_future)
     assert out.future.shape == (2, num_future, M, D)
     assert out.logits.shape == (2, C)
@@ -332,7 +334,7 @@ def test_a_shorter_forecast_is_the_start_of_a_longer_one() -> None:
 
 
 @pytest.mark.parametrize("name", [*available_skeletons(), "cmu38:used", "h36m32:used"])
-def test_every_shipped_skeleton_runs(name: str) -> None:
+def test_the_model_runs_with_every_shipped_skeleton(name: str) -> None:
     skeleton = load_skeleton(name)
     model = SybioGNN.from_preset("demo", skeleton=skeleton, num_classes=3, num_future=2).eval()
     out = model(torch.randn(2, 5, skeleton.num_joints, skeleton.num_features))

@@ -58,7 +58,7 @@ def test_the_old_graph_equals_the_formula_of_version_0_1() -> None:
 
     mean, deviation = network.input_norm.mean[0].numpy(), network.input_norm.scale[0].numpy()
     for clip, adjacency in zip(x.numpy(), model(x).actional, strict=True):
-        standardised = (clip - mean) / deviation  # each joint separately
+        standardised = (clip - mean) / deviation  # each joint is standardised separately
         p = perceptron(np.stack([standardised[:, i].T.flatten() for i in range(M)]), "joint_embedding")
         for k in range(network.actional_graph.iterations):
             means = np.zeros_like(p)
@@ -94,7 +94,7 @@ def test_weights_of_the_current_version_keep_the_current_graph() -> None:
     assert type(model.joint_network.actional_graph) is ActionalGraphInference
 
 
-def test_a_copied_or_converted_graph_uses_the_statistics_of_its_network() -> None:
+def test_a_folded_or_converted_copy_keeps_its_statistics() -> None:
     model, x = old_model(), motion(2, T)
     folded = model.folded()
     expected = folded(x.double()).actional

@@ -110,21 +110,21 @@ def test_the_perceptron_equals_its_formula(training: bool, shift: bool, shape: t
     assert ("norm.bias" in dict(mlp.named_parameters())) == shift
 
 
-def test_a_bias_of_the_senders_would_cancel() -> None:
+def test_a_bias_of_the_sender_embeddings_would_cancel_in_the_softmax() -> None:
     module, x = build().eval(), motion()
     before = module(x)
     biased = ActionalMLP(8, 8, dropout=0.0).double()
     biased.load_state_dict({**module.g_embedding.state_dict(), "norm.bias": torch.randn(8)})
     module.g_embedding = biased.eval()
     torch.testing.assert_close(module(x), before, atol=1e-12, rtol=0)
-    # The bias of the receivers does not cancel.
+    # In contrast, the bias of the receivers does not cancel.
     with torch.no_grad():
         module.f_embedding.norm.bias.add_(1)
     assert (module(x) - before).abs().max() > 1e-6
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 2.5])
-def test_the_scale_is_a_power_of_each_row(scale: float) -> None:
+def test_scaling_the_affinities_raises_each_row_to_a_power(scale: float) -> None:
     module, x = build().eval(), motion()
     default = module(x)
     module.scale = scale
@@ -158,7 +158,7 @@ def test_each_iteration_is_one_propagation(training: bool) -> None:
 
 
 @pytest.mark.message_passing
-def test_torch_scatter_sums_the_segments_where_it_is_installed() -> None:
+def test_aggregation_uses_torch_scatter_if_it_is_installed() -> None:
     library = pytest.importorskip("torch_scatter")
     assert torch_geometric.typing.WITH_TORCH_SCATTER
     module, x = build(iterations=2), motion()
@@ -205,14 +205,14 @@ def test_graphs_of_a_batch_are_independent_in_evaluation() -> None:
 
 
 @pytest.mark.parametrize("iterations", [0, 2])
-def test_equivariant(iterations: int) -> None:
+def test_outputs_are_equivariant_to_the_order_of_joints(iterations: int) -> None:
     assert_equivariant(
         lambda skeleton: build(skeleton, iterations=iterations), SKELETON, motion(), graph_output=True
     )
 
 
 def test_node_embeddings_distinguish_joints_with_the_same_motion() -> None:
-    module, x = build(iterations=1).train(), motion(1)  # in training, batch norms keep differences large
+    module, x = build(iterations=1).train(), motion(1)  # batch norms in training mode enlarge differences
     x[:, :, 1] = x[:, :, 0]
     nn.init.normal_(module.node_embedding)
     adj = module(x)[0]

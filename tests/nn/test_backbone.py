@@ -81,7 +81,7 @@ def test_two_scales_exchange_features_before_the_fused_blocks(fusions: tuple[int
     torch.testing.assert_close(network(x, actional), expected, atol=1e-9, rtol=0)
 
 
-def test_only_the_joint_scale() -> None:
+def test_without_parts_there_are_only_joint_blocks() -> None:
     network = build(parts=False)
     randomize(network.double()).eval()
     x, actional = motion(), graphs()
@@ -91,7 +91,7 @@ def test_only_the_joint_scale() -> None:
     torch.testing.assert_close(network(x, actional), expected.mean(dim=1), atol=1e-9, rtol=0)
 
 
-def test_only_the_part_scale() -> None:
+def test_without_joint_graphs_there_are_only_part_blocks() -> None:
     network = build(hops=0, actional_weight=0.0)
     randomize(network.double()).eval()
     x = motion()
@@ -102,7 +102,7 @@ def test_only_the_part_scale() -> None:
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 7, 8, 60])
-def test_strides_shorten_the_time(num_frames: int) -> None:
+def test_strides_reduce_the_number_of_frames(num_frames: int) -> None:
     lengths: list[int] = []
     network = build().double()
     for block in (*network.joint_blocks, *network.part_blocks):
@@ -114,7 +114,7 @@ def test_strides_shorten_the_time(num_frames: int) -> None:
     assert lengths == [num_frames, half, half, half, half, quarter, quarter]
 
 
-def test_fused_blocks_take_twice_the_width_of_the_block_before() -> None:
+def test_fused_blocks_have_twice_the_output_width_of_the_previous_block() -> None:
     network = build()
 
     def widths(blocks: nn.ModuleList) -> list[tuple[int, int]]:
@@ -148,7 +148,7 @@ def test_every_module_is_used(scales: str) -> None:
 
 
 @pytest.mark.parametrize("scales", SCALES)
-def test_equivariant(scales: str) -> None:
+def test_outputs_are_equivariant_to_the_order_of_joints(scales: str) -> None:
     assert_equivariant(lambda each: build(each, **SCALES[scales]), SKELETON, motion(), graphs())
 
 
@@ -213,6 +213,6 @@ def test_invalid_arguments_are_refused(overrides: dict[str, Any], message: str) 
         build(**overrides)
 
 
-def test_two_branches_for_three_orders_are_an_error() -> None:
+def test_a_wrong_number_of_branches_is_an_error() -> None:
     with pytest.raises(ValueError, match="'branches' must hold 1 or 3 networks, but it holds 2"):
         Backbone([build(), build()], 3)

@@ -30,7 +30,7 @@ def normalize(x: Tensor, norm: nn.BatchNorm2d, training: bool) -> Tensor:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(("channels", "stride"), [(4, 1), (4, 2), (6, 1), (6, 2)])
 @pytest.mark.parametrize("scale", ["joint", "part"])
-def test_equals_the_equation(scale: str, channels: int, stride: int, training: bool) -> None:
+def test_a_block_equals_its_equation(scale: str, channels: int, stride: int, training: bool) -> None:
     if scale == "joint":
         conv: JointConv | PartConv = JointConv(4, channels, SKELETON, hops=2, actional_weight=0.5)
         graphs = [torch.randn(2, M, M, dtype=torch.float64).softmax(dim=-1)]
@@ -73,7 +73,7 @@ def test_dropout_comes_after_the_norm() -> None:
     block = GraphTemporalBlock(PartConv(4, 4, SKELETON), kernel_size=3, dropout=0.5).train()
     with torch.no_grad():
         block.temporal_norm.bias.fill_(1.0)
-    # With a zero input, the output is only the bias of the last norm, dropped or doubled.
+    # With a zero input, the output is the bias of the last norm; dropout sets it to zero or doubles it.
     assert block(torch.zeros(2, 5, M_P, 4)).unique().tolist() == [0.0, 2.0]
 
 
@@ -85,7 +85,7 @@ def test_feature_norm_is_batch_norm_of_the_last_dimension() -> None:
     torch.testing.assert_close(norm.running_var, reference.running_var)
 
 
-def test_equivariant() -> None:
+def test_outputs_are_equivariant_to_the_order_of_joints() -> None:
     def make(skeleton: Skeleton) -> nn.Module:
         conv = JointConv(3, 6, skeleton, hops=2, actional_weight=0.5)
         return GraphTemporalBlock(conv, kernel_size=3, stride=2)
@@ -103,13 +103,13 @@ def test_gradients_reach_every_parameter() -> None:
     assert_every_parameter_gets_a_gradient(block)
 
 
-def test_even_kernel_is_an_error() -> None:
+def test_an_even_kernel_size_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"'kernel_size' must be odd.* but it is 4"):
         GraphTemporalBlock(PartConv(3, 6, SKELETON), kernel_size=4)
 
 
 @pytest.mark.parametrize("name", ["graph_norm", "temporal_norm", "residual"])
-def test_in_evaluation_the_norms_use_their_current_statistics(name: str) -> None:
+def test_batch_norms_in_evaluation_use_the_running_statistics(name: str) -> None:
     block = GraphTemporalBlock(PartConv(4, 6, SKELETON), kernel_size=3)
     randomize(block).eval()
     x = torch.randn(2, 5, M_P, 4)

@@ -7,7 +7,7 @@ import torch
 from pyg_sybio.nn.constant import Constant
 
 
-def test_casting_does_not_keep_the_first_rounding() -> None:
+def test_casting_to_float64_restores_the_exact_constant() -> None:
     exact = torch.rand(4, 4, dtype=torch.float64)
     layer = Constant(exact)
     assert layer().dtype == torch.float32
@@ -25,7 +25,7 @@ def test_a_constant_is_not_part_of_the_state_dict() -> None:
     assert repr(layer) == "Constant((3, 3))"
 
 
-def test_inside_another_module_and_from_the_meta_device() -> None:
+def test_a_constant_in_another_module_survives_casts_and_the_meta_device() -> None:
     exact = torch.rand(3, dtype=torch.float64)
     outer = torch.nn.Sequential(Constant(exact))
     assert torch.equal(outer.double()[0](), exact)

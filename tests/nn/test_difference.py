@@ -33,7 +33,7 @@ def test_constant_velocity_has_no_acceleration_at_any_frame() -> None:
     torch.testing.assert_close(accelerations, torch.zeros_like(x), atol=1e-12, rtol=0)
 
 
-def test_any_leading_shape() -> None:
+def test_leading_dimensions_are_arbitrary() -> None:
     x = torch.randn(2, 3, 4, 5, 3)
     assert torch.equal(Difference()(x)[:, 1, 2], Difference()(x[1, 2]))
     assert torch.equal(Difference()(x[0, 0])[2], Difference()(x[:1, :1])[2, 0, 0])

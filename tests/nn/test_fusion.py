@@ -22,7 +22,7 @@ def test_joint2part_is_the_mean_of_the_parts_joints(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_part2joint_copies(name: str) -> None:
+def test_part2joint_copies_part_features_to_joints(name: str) -> None:
     skeleton = load_skeleton(name)
     x = torch.randn(2, 4, skeleton.num_parts, 3)
     out = Part2Joint(skeleton)(x)
@@ -40,7 +40,7 @@ def test_copying_and_pooling_again_changes_nothing(name: str) -> None:
     torch.testing.assert_close(there_and_back, x, atol=1e-12, rtol=0)
 
 
-def test_equivariant() -> None:
+def test_outputs_are_equivariant_to_the_order_of_joints() -> None:
     skeleton = load_skeleton("jhmdb15")
     x = torch.randn(2, 4, skeleton.num_joints, 3, dtype=torch.float64)
     assert_equivariant(

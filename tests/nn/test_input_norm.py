@@ -7,9 +7,9 @@ from pyg_sybio.nn.input_norm import InputNorm
 
 
 def batches(num: int) -> list[torch.Tensor]:
-    """Batches of equal size whose means and deviations differ by order, joint and feature."""
+    """Batches of equal size; their means and standard deviations depend on order, joint and feature."""
     scale, shift = torch.rand(3, 1, 1, 4, 2).double() + 0.5, torch.randn(3, 1, 1, 4, 2).double()
-    # Batches of single clips differ in their means as well.
+    # The means also differ between batches of single clips.
     clips = [torch.randn(3, 5, 1, 4, 2, dtype=torch.float64) for _ in range(num)]
     return [clip + torch.randn(3, 5, 6, 4, 2, dtype=torch.float64) * scale + shift for clip in clips]
 
@@ -85,14 +85,14 @@ def test_the_whole_body_has_one_mean_and_one_deviation_per_feature() -> None:
     mean, deviation = everything.mean(axis=(0, 1, 2)), everything.std(axis=(0, 1, 2))
     poses = torch.randn(2, 6, 4, 2, dtype=torch.float64)
     np.testing.assert_allclose(norm.whole_body(poses), (poses.numpy() - mean) / deviation, atol=1e-12)
-    # All training poses together have mean 0 and deviation 1; single joints keep their places.
+    # All training poses together have mean 0 and standard deviation 1, but single joints do not.
     body = norm.whole_body(torch.from_numpy(everything)).numpy()
     np.testing.assert_allclose(body.mean(axis=(0, 1, 2)), 0, atol=1e-12)
     np.testing.assert_allclose(body.std(axis=(0, 1, 2)), 1, atol=1e-12)
     assert np.abs(body.mean(axis=(0, 1))).max() > 0.1
 
 
-def test_by_joint_converts_the_output_of_whole_body_to_the_output_of_the_norm() -> None:
+def test_by_joint_after_whole_body_equals_standardising_each_joint() -> None:
     norm, seen = InputNorm(3, 4, 2).double(), batches(3)
     for batch in seen:
         out = norm(batch)

@@ -23,7 +23,7 @@ def random_graphs(num_graphs: int = 2) -> torch.Tensor:
 
 
 def normalised(skeleton: Skeleton) -> np.ndarray:
-    """D^-1 A of the self-looped skeleton, from networkx."""
+    """The matrix D^-1 A of the self-looped skeleton, computed with networkx."""
     graph: nx.Graph = nx.Graph()
     graph.add_nodes_from(skeleton.joints)
     graph.add_edges_from([*skeleton.bones, *skeleton.bridges])
@@ -45,7 +45,7 @@ def test_actional_conv_equals_eq_3_joint_by_joint() -> None:
 @pytest.mark.parametrize("hops", [1, 2, 4])
 def test_structural_conv_equals_eq_4_built_from_float32_or_float64(name: str, hops: int) -> None:
     skeleton = load_skeleton(name)
-    layer = StructuralConv(3, 5, skeleton, hops=hops)  # built in float32
+    layer = StructuralConv(3, 5, skeleton, hops=hops)  # the layer is built in float32
     randomize(layer.double())
     x = torch.randn(2, 4, skeleton.num_joints, 3, dtype=torch.float64)
     adjacency, weights = normalised(skeleton), layer.linear.weight.detach().split(3, dim=1)

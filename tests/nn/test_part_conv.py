@@ -27,7 +27,7 @@ def test_equals_eq_7_part_by_part(name: str) -> None:
         torch.testing.assert_close(out[:, :, receiver], expected, atol=1e-12, rtol=0)
 
 
-def test_starts_as_the_mean_over_a_part_and_its_neighbours() -> None:
+def test_an_untrained_part_graph_averages_a_part_and_its_neighbours() -> None:
     skeleton = load_skeleton("ntu25")
     adjacency = PartConv(3, 5, skeleton).double().adjacency.detach().numpy()
     linked = {(a, b) for a, b in skeleton.part_edges} | {(b, a) for a, b in skeleton.part_edges}
@@ -36,7 +36,7 @@ def test_starts_as_the_mean_over_a_part_and_its_neighbours() -> None:
     np.testing.assert_allclose(adjacency.sum(axis=1), 1, atol=1e-15)
 
 
-def test_order_of_the_joints_does_not_matter() -> None:
+def test_the_output_does_not_depend_on_the_order_of_the_joints() -> None:
     skeleton = load_skeleton("ntu25")
     layer = PartConv(3, 5, skeleton)
     other = PartConv(3, 5, permuted_skeleton(skeleton, list(reversed(range(skeleton.num_joints)))))

@@ -55,7 +55,7 @@ def joint_conv(head: PredictionHead, hidden: Tensor, actional: Tensor) -> Tensor
 
 
 def gru(cell: torch.nn.GRUCell, x: Tensor, hidden: Tensor) -> Tensor:
-    """A gated recurrent unit: reset, update and candidate, one node."""
+    """A GRU step of one node, with reset gate, update gate and candidate state."""
     w_r, w_z, w_n = cell.weight_ih.chunk(3)
     u_r, u_z, u_n = cell.weight_hh.chunk(3)
     b_r, b_z, b_n = cell.bias_ih.chunk(3)
@@ -101,10 +101,10 @@ def test_a_recurrence_that_grows_stays_within_bounds() -> None:
         for layer in (head.joint_conv.structural, head.joint_conv.actional):
             assert layer is not None
             layer.linear.weight.mul_(100)
-        head.gru.bias_ih[WIDTH : 2 * WIDTH] += 50  # the update gate is open: the state is kept
+        head.gru.bias_ih[WIDTH : 2 * WIDTH] += 50  # the update gate is 1, so the hidden state is kept
     future = head(features, orders, probabilities, actional, norm=norm, num_future=200)
     steps = future.diff(dim=1).abs().amax()
-    # The largest displacement of states within the bound, by the norms of the perceptron's weights.
+    # An upper bound of the displacement for bounded states, from the norms of the perceptron's weights.
     first, _, second = head.displacement
     inner = MAX_HIDDEN * first.weight.abs().sum(1) + first.bias.abs()
     bound = (norm.scale[1] * (second.weight.abs() @ inner + second.bias.abs())).max()
@@ -136,7 +136,7 @@ def test_a_shorter_forecast_is_the_start_of_a_longer_one(num_future: int) -> Non
     torch.testing.assert_close(shorter, longer[:, :num_future], atol=1e-12, rtol=0)
 
 
-def test_the_class_changes_the_forecast() -> None:
+def test_the_class_probabilities_affect_the_prediction() -> None:
     head, norm = build()
     features, orders, probabilities, actional = inputs()
     future = head(features, orders, probabilities, actional, norm=norm, num_future=2)
@@ -153,7 +153,7 @@ def test_a_single_observed_frame_has_zero_velocity() -> None:
     torch.testing.assert_close(future, expected, atol=1e-12, rtol=0)
 
 
-def test_equivariant() -> None:
+def test_outputs_are_equivariant_to_the_order_of_joints() -> None:
     order = torch.randperm(M)
     head, norm = build()
     permuted_head, permuted_norm = build(permuted_skeleton(SKELETON, order.tolist()))

@@ -29,7 +29,7 @@ def test_equals_the_mean_over_joints_and_present_persons(clip: list[int]) -> Non
         torch.testing.assert_close(logits[number], expected, atol=1e-9, rtol=0)
 
 
-def test_order_of_joints_and_of_persons_does_not_matter() -> None:
+def test_the_logits_do_not_depend_on_the_order_of_joints_and_persons() -> None:
     head = RecognitionHead(6, 5).double()
     features, clip = torch.randn(3, 4, 6, dtype=torch.float64), torch.tensor([0, 1, 1])
     order = torch.tensor([2, 0, 1])

@@ -55,7 +55,7 @@ def run(blocks: nn.ModuleList, apply: Callable[..., Tensor], steps: int = 1) -> 
     return results, kept
 
 
-def test_outputs_gradients_and_statistics_are_the_same() -> None:
+def test_recomputed_blocks_have_the_same_outputs_gradients_and_statistics() -> None:
     blocks = chain(dropout=0.3).train()
     twin = copy.deepcopy(blocks)
     found, _ = run(blocks, recompute, steps=2)
@@ -72,14 +72,14 @@ def test_outputs_gradients_and_statistics_are_the_same() -> None:
     assert all(blocks.state_dict()[name] == 2 for name in counts)
 
 
-def test_fewer_values_are_stored() -> None:
+def test_recomputed_blocks_store_fewer_values() -> None:
     blocks = chain()
     _, with_recomputation = run(blocks, recompute)
     _, without = run(blocks, plain)
     assert 0 < with_recomputation < without / 4
 
 
-def test_norms_still_gather_statistics_after_an_error() -> None:
+def test_batch_norms_keep_their_momentum_after_an_error_in_the_second_pass() -> None:
     class Broken(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -65,7 +65,7 @@ def test_in_half_precision_rows_still_sum_to_one() -> None:
     torch.testing.assert_close(adj.sum(dim=-1), torch.ones(2, M))
 
 
-def test_the_nodes_may_be_bones() -> None:
+def test_a_shared_graph_of_bones_has_one_node_per_bone() -> None:
     assert SharedGraph(bone_graph(SKELETON), learned=False)(torch.randn(1, 2, M - 1, 2)).shape == (
         1,
         M - 1,

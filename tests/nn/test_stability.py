@@ -22,7 +22,7 @@ TERMS = {"only structural": (3, 0.0), "only actional": (0, 0.7), "both": (3, 0.7
 
 
 def point() -> Skeleton:
-    """A body of a single joint: every power of its graph is 1."""
+    """A skeleton with a single joint, so every power of its graph is 1."""
     return make("a", "", center="a")
 
 
@@ -38,7 +38,9 @@ def on_sphere(x: Tensor, radius: float) -> Tensor:
 
 
 def largest_change(function: Callable[[Tensor], Tensor], x: Tensor, epsilon: float) -> tuple[float, float]:
-    """The largest ``||f(x + d) - f(x)||`` over ``||d|| <= epsilon``, by projected ascent and at random."""
+    """The largest ``||f(x + d) - f(x)||`` over ``||d|| <= epsilon``, by projected gradient ascent and random
+    search.
+    """
     clean = function(x).detach()
     best, best_at_random = 0.0, 0.0
     for _ in range(3):
@@ -52,7 +54,7 @@ def largest_change(function: Callable[[Tensor], Tensor], x: Tensor, epsilon: flo
             if not gradient.any():
                 break
             perturbation = perturbation.detach() + on_sphere(gradient, 0.5 * epsilon)
-            # Project back into the ball.
+            # Project the perturbation back into the ball.
             perturbation = perturbation * min(1.0, epsilon / perturbation.norm().item())
     return best, best_at_random
 
@@ -100,7 +102,7 @@ def test_the_bound_is_reached_by_a_layer_with_equal_weights_on_one_joint(terms: 
         if layer.actional is not None:
             layer.actional.linear.weight.fill_(0.25)
     actional, epsilon = torch.ones(1, 1, 1, dtype=torch.float64), 0.1
-    # Positive, so that the activation is the identity.
+    # The input is positive, so that the activation is the identity.
     x = torch.ones(1, 1, 1, D, dtype=torch.float64)
     distortion = fixed_graph_distortion(actional[0], epsilon=epsilon) if actional_weight else 0.0
     bound = stability_bound(layer, epsilon=epsilon, actional_distortion=distortion)
@@ -141,8 +143,9 @@ def test_the_bound_of_an_inferred_graph_is_reached_if_all_joints_switch_to_the_f
     assert distortion == pytest.approx(inferred_graph_distortion(x, epsilon=epsilon), rel=1e-9)
 
 
-def test_distances_far_from_the_origin_are_not_lost() -> None:
-    # In single precision, |a|² + |b|² - 2ab has errors of decimetres for joints one kilometre away.
+def test_distances_between_joints_are_accurate_far_from_the_origin() -> None:
+    # In single precision, |a|² + |b|² - 2ab has errors of decimetres for joints one kilometre from the
+    # origin.
     x = 1000 + 0.01 * torch.randn(2, 33, 3)
     exact = inferred_graph_distortion(x.double(), epsilon=0.0)
     assert inferred_graph_distortion(x, epsilon=0.0) == pytest.approx(exact, rel=1e-5)

@@ -12,7 +12,7 @@ from pyg_sybio.nn.temporal_conv import TemporalConv
 @pytest.mark.parametrize("num_frames", [1, 2, 7, 8])
 @pytest.mark.parametrize("kernel_size", [1, 3, 9])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_equals_a_loop(num_frames: int, kernel_size: int, stride: int) -> None:
+def test_a_temporal_convolution_equals_a_loop(num_frames: int, kernel_size: int, stride: int) -> None:
     layer = TemporalConv(3, 4, kernel_size, stride=stride).double()
     x = torch.randn(2, num_frames, 5, 3, dtype=torch.float64)
     out = layer(x)
@@ -27,7 +27,7 @@ def test_equals_a_loop(num_frames: int, kernel_size: int, stride: int) -> None:
         torch.testing.assert_close(out[:, frame], expected, atol=1e-12, rtol=0)
 
 
-def test_joints_do_not_mix() -> None:
+def test_each_joint_is_convolved_independently() -> None:
     layer, x = TemporalConv(3, 4, 5), torch.randn(1, 6, 5, 3)
     changed = x.clone()
     changed[:, :, 2] += 1
@@ -36,7 +36,7 @@ def test_joints_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize("kernel_size", [0, 2, 8])
-def test_even_kernel_is_an_error(kernel_size: int) -> None:
+def test_an_even_kernel_size_is_an_error(kernel_size: int) -> None:
     with pytest.raises(ValueError, match=rf"'kernel_size' must be odd.* but it is {kernel_size}$"):
         TemporalConv(3, 4, kernel_size)
 

@@ -40,7 +40,7 @@ def norm_of(module: nn.Module) -> float:
 
 
 class Run:
-    """A monitor with minimal replacements of the trainer and the module."""
+    """A monitor with minimal mocks of the trainer and the module."""
 
     def __init__(self, model: nn.Module, interval: int = 1) -> None:
         self.logged: dict[str, Tensor] = {}
@@ -68,7 +68,7 @@ def with_gradients(model: nn.Module) -> nn.Module:
     return model
 
 
-def test_absent_persons_do_not_count() -> None:
+def test_absent_persons_are_ignored() -> None:
     run = Run(build(bones=False))
     graphs = torch.randn(3, 2, 4, 4).softmax(dim=-1)
     graphs[1, 1] = 0
@@ -141,12 +141,12 @@ def test_graphs_that_are_not_dead_are_not_reported() -> None:
     run = Run(build())
     run.step(joints=ALIVE, bones=ALIVE)
     assert run.warnings() == []
-    run.step(joints=torch.full((1, 4, 4), math.nan))  # training that has diverged is another error
+    run.step(joints=torch.full((1, 4, 4), math.nan))  # diverged training is reported elsewhere
     assert run.warnings() == []
 
 
 @pytest.mark.parametrize("graphs", ["shared", "uniform"])
-def test_graphs_that_are_the_same_by_design_are_not_reported(graphs: str) -> None:
+def test_shared_and_uniform_graphs_are_not_reported_as_dead(graphs: str) -> None:
     run = Run(build(actional_graphs=graphs))
     run.step(joints=UNIFORM, bones=UNIFORM)
     assert run.warnings() == []
@@ -217,11 +217,11 @@ def test_training_logs_the_values_of_the_monitor(
     assert all(value > 0 for value in values[due[-1]].values())
 
 
-def test_training_warns_once_of_dead_graphs(tmp_path: Path) -> None:
+def test_training_warns_once_about_dead_graphs(tmp_path: Path) -> None:
     overrides = [*tiny(tmp_path, steps=4), "--trainer.precision=32-true", "--model.variant.bones=false"]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fit("synthetic", [*overrides, "--model.variant.actional_scale=1e-6"])  # of two epochs
+        fit("synthetic", [*overrides, "--model.variant.actional_scale=1e-6"])  # one warning in two epochs
     messages = [str(each.message) for each in caught if "are dead" in str(each.message)]
     assert len(messages) == 1
     assert messages[0].startswith("the actional graphs of the joints are dead after 2 steps: ")

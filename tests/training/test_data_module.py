@@ -46,7 +46,7 @@ def data_of(folder: Path, **arguments: object) -> ClipDataModule:
     )
 
 
-def test_only_training_clips_are_observed_to_a_random_ratio(folder: Path) -> None:
+def test_only_training_clips_have_random_observation_ratios(folder: Path) -> None:
     data = data_of(folder, settings={"reserved": 0}, train={"observation_ratio": [0.1, 1.0]})
     last = {int(data.clips("train")[0].x[0, -1, 0]) for _ in range(40)}
     assert len(last) > 10
@@ -57,14 +57,14 @@ def test_only_training_clips_are_observed_to_a_random_ratio(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("place", ["settings", "val", "test"])
-def test_a_range_of_ratios_is_only_for_training(folder: Path, place: str) -> None:
+def test_a_range_of_observation_ratios_is_refused_outside_of_training(folder: Path, place: str) -> None:
     message = rf"'data\.{place}' has the range \[0\.1, 1\.0\] as 'observation_ratio', expected a number"
     with pytest.raises(ValueError, match=message):
         data_of(folder, **{place: {"observation_ratio": (0.1, 1.0)}})
     data_of(folder, **{place: {"observation_ratio": 0.1}})
 
 
-def test_the_command_line_takes_a_range(folder: Path) -> None:
+def test_the_command_line_accepts_a_range_of_observation_ratios(folder: Path) -> None:
     overrides = [
         f"--data.root={folder}",
         "--data.train.observation_ratio=[0.1, 1.0]",

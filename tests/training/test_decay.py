@@ -17,7 +17,7 @@ from pyg_sybio.training.recipes import prepare
 
 
 def names_by_decay(model: nn.Module) -> tuple[set[str], set[str]]:
-    """The names of the parameters with decay, and of those without."""
+    """The names of the parameters with weight decay, and the names of all other parameters."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     found: tuple[set[str], set[str]] = (set(), set())
     for group in parameter_groups(model):
@@ -67,7 +67,7 @@ def test_empty_groups_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("optimizer", [AdamW, Muon])
-def test_without_gradients_only_weight_decay_changes_parameters(optimizer: Any) -> None:
+def test_without_gradients_only_parameters_with_decay_change(optimizer: Any) -> None:
     model = build(actional_channels=16, head_channels=16)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     for weight in model.parameters():

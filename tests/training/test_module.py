@@ -28,7 +28,9 @@ from pyg_sybio.training.recipes import RecipeCLI, fit, prepare
 
 
 class Masked(SyntheticMotions):
-    """Clips whose last future frames were not recorded; clips 12 to 23 and from 30 have none."""
+    """Clips whose last future frames were not recorded. Clips 12 to 23, and clips from 30 on, have no
+    future.
+    """
 
     def get(self, idx: int) -> Data:
         data = super().get(idx)
@@ -201,7 +203,7 @@ def test_separate_networks_train_on_the_loss_of_each_network(tmp_path: Path) -> 
     assert loss[True] > loss[False] + 1e-4
 
 
-def test_the_joint_distance_is_the_reported_error_in_body_sizes(tmp_path: Path) -> None:
+def test_the_joint_loss_equals_the_reported_error_in_body_sizes(tmp_path: Path) -> None:
     overrides = ["--model.distance=joint", "--model.variant.bones=false", "--trainer.precision=32-true"]
     cli = fit("synthetic", [*tiny(tmp_path, steps=2), *overrides])
     metrics = cli.trainer.callback_metrics
@@ -255,7 +257,7 @@ def test_the_schedule_has_the_length_of_the_run(trained: RecipeCLI) -> None:
     assert trained.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0)
 
 
-def test_weighted_sampling_follows_the_weights() -> None:
+def test_weighted_sampling_draws_clips_with_their_weights() -> None:
     cli = prepare("synthetic", [*TINY, "--data.weighted_sampling=true"])
     clips = cli.datamodule.clips("train")
     clips.sample_weights = (clips.labels == 4).double()
@@ -322,7 +324,7 @@ def test_training_does_not_resume_from_the_checkpoint_of_another_model(
     message = r"training cannot resume from this checkpoint: .*'bone_network\.actional_graph\..*found shape"
     content = torch.load(last_checkpoint(trained), weights_only=True)
     state = content["state_dict"]
-    for key in [key for key in state if ".f_embedding." in key]:  # as in version 0.1
+    for key in [key for key in state if ".f_embedding." in key]:  # like a checkpoint of version 0.1
         state[key.replace("first", "0").replace("second", "2")] = state.pop(key)
     torch.save(content, tmp_path / "old.ckpt")
     with pytest.raises(ValueError, match=message):
@@ -363,7 +365,7 @@ def test_an_interrupted_run_is_not_marked_as_finished(
         fit("synthetic", tiny(tmp_path, steps=1))
 
 
-def test_weights_that_are_not_numbers_are_not_saved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_weights_with_nan_are_not_saved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     own = SybioModule.training_step
 
     def diverge(module: SybioModule, batch: Batch, batch_idx: int) -> dict[str, Any]:

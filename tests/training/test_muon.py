@@ -33,7 +33,7 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> Non
 def test_singular_vectors_are_kept_and_singular_values_become_about_one(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     u, _, vh = torch.linalg.svd(torch.randn(shape, dtype=torch.double), full_matrices=False)
-    # The singular values are between a tenth and one, above a hundredth of the norm, which is about three.
+    # The singular values are between 0.1 and 1, so they are above a hundredth of the norm, which is about 3.
     values = torch.linspace(0.1, 1, u.size(-1), dtype=torch.double)
     found = u.mT @ orthogonal(7 * u @ torch.diag(values) @ vh) @ vh.mT
     on_diagonal = found.diagonal(dim1=-2, dim2=-1)
@@ -41,14 +41,14 @@ def test_singular_vectors_are_kept_and_singular_values_become_about_one(shape: t
     assert on_diagonal.min() > 0.68 and on_diagonal.max() < 1.14
 
 
-def test_orthogonal_of_zero_is_zero() -> None:
+def test_orthogonalising_a_zero_matrix_gives_zero() -> None:
     assert orthogonal(torch.zeros(2, 5, 4)).eq(0).all()
 
 
 @pytest.mark.parametrize("size", [1e-13, 1e-19, 1e-22, 1e-25, 1e-38])
 def test_nearly_zero_matrices_stay_small(size: float) -> None:
     torch.manual_seed(0)
-    assert orthogonal(size * torch.randn(16, 30)).norm() < 0.1  # singular values of one would give 4
+    assert orthogonal(size * torch.randn(16, 30)).norm() < 0.1  # 4 if all singular values were one
 
 
 def test_a_weight_without_further_gradients_stops_moving() -> None:
@@ -56,7 +56,7 @@ def test_a_weight_without_further_gradients_stops_moving() -> None:
     weight = nn.Parameter(torch.randn(20, 25))
     optimizer = Muon([weight], lr=0.01, weight_decay=0.0)
     stepped(optimizer, weight, [torch.randn(20, 25)])
-    # Momentum decays by a twentieth per step, through the whole range of single precision.
+    # The momentum decays by a twentieth per step, until it leaves the range of single precision.
     nothing = [torch.zeros(20, 25)] * 1000
     after = stepped(optimizer, weight, nothing).clone()
     assert torch.allclose(stepped(optimizer, weight, nothing), after, atol=1e-6)
@@ -79,7 +79,7 @@ def test_steps_of_a_matrix_equal_pytorchs_muon() -> None:
         theirs,
         gradients,
     )
-    # PyTorch multiplies in bfloat16, which has eight bits.
+    # PyTorch multiplies in bfloat16, which has eight significant bits.
     assert (found - expected).abs().max() < 0.02 * (expected - start).abs().max()
 
 
@@ -92,7 +92,7 @@ def test_steps_of_a_convolution_equal_the_steps_of_its_flattened_matrix() -> Non
     assert torch.equal(found.flatten(1), expected)
 
 
-def test_matrices_of_one_shape_do_not_mix() -> None:
+def test_matrices_of_the_same_shape_are_orthogonalised_separately() -> None:
     torch.manual_seed(0)
     starts, gradients = torch.randn(2, 20, 30), torch.randn(2, 20, 30)
     together = [nn.Parameter(start.clone()) for start in starts]
@@ -117,7 +117,7 @@ def train_in_parallel(models: tuple[nn.Module, ...], optimizers: tuple[torch.opt
             optimizer.step()
 
 
-def test_other_parameters_step_as_with_adamw() -> None:
+def test_steps_of_other_parameters_equal_adamw() -> None:
     model = network()
     adamws = [model[0].bias, model[3].bias, model[5].weight, model[5].bias]
     twin = copy.deepcopy(model)
@@ -158,7 +158,7 @@ def test_training_continues_from_a_saved_state(tmp_path: Path) -> None:
 
 
 def groups_of(model: nn.Module) -> list[dict[str, Any]]:
-    """Two groups, each with matrices and other weights."""
+    """Two parameter groups, each with matrices and other weights."""
     return [
         {"params": [*model[0].parameters()], "weight_decay": 0.5},
         {"params": [*model[3].parameters(), *model[5].parameters()], "weight_decay": 0.0, "lr": 0.02},
@@ -185,7 +185,7 @@ def test_groups_keep_their_settings() -> None:
     assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 1, 3]
 
 
-def test_a_group_steps_as_with_a_separate_optimizer() -> None:
+def test_steps_of_a_group_equal_a_separate_optimizer() -> None:
     model, twin = network(), network()
     together = Muon(groups_of(model), lr=0.1)
     first, second = groups_of(twin)

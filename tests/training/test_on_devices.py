@@ -15,7 +15,7 @@ from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 def test_a_device_trains_and_the_cpu_reads_its_checkpoint(
     device: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for package in ("lightning", "jsonschema"):  # where only the model's own dependencies are installed
+    for package in ("lightning", "jsonschema"):  # skipped if only the dependencies of the model are installed
         pytest.importorskip(package)
     import lightning as L
 
@@ -33,7 +33,7 @@ def test_a_device_trains_and_the_cpu_reads_its_checkpoint(
         views={"mirror": "x"},
     )
     small = {"channels": [8, 8], "strides": [2, 2], "fusions": [1], "head_channels": 8}
-    if compiled and device == "cpu":  # code for the machine takes minutes
+    if compiled and device == "cpu":  # generating code for the machine would take minutes
         monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     module = SybioModule(
         data.skeleton,

@@ -39,7 +39,7 @@ def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         (ARM, None, "32-true", True),
     ],
 )
-def test_precision_on_a_cpu(
+def test_auto_precision_on_a_cpu_depends_on_its_instruction_sets(
     capabilities: dict[str, object],
     limit: str | None,
     precision: str,
@@ -64,7 +64,7 @@ def test_without_onednn_there_is_no_bfloat16(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
 @pytest.mark.parametrize("accelerator", ["auto", "gpu", "cuda"])
-def test_precision_on_cuda(
+def test_auto_precision_on_cuda_depends_on_native_bfloat16(
     accelerator: str, native: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def supported(*, including_emulation: bool) -> bool:
@@ -76,7 +76,7 @@ def test_precision_on_cuda(
     assert resolve_precision("auto", accelerator)[0] == precision
 
 
-def test_precision_on_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_precision_on_mps_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert resolve_precision("auto")[0] == "32-true"
 

@@ -77,7 +77,7 @@ def test_an_invalid_transform_is_reported_before_data_is_read() -> None:
         )
 
 
-def test_transforms_in_a_recipe_and_as_overrides(tmp_path: Path) -> None:
+def test_transforms_can_be_set_in_a_recipe_and_by_overrides(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "data:\n"
@@ -110,6 +110,6 @@ def test_transforms_in_a_recipe_and_as_overrides(tmp_path: Path) -> None:
         ValueError, match=r"'data\.train\.augment' has the unknown key 'degrees': .* max_degrees"
     ):
         prepare(str(recipe), [*tiny, unknown])
-    # A value separated from its key by a space.
+    # The value is separated from its key by a space.
     other = prepare("synthetic", ["--data.settings.skeleton", "coco17", "--data.train.num_clips", "12"])
     assert other.datamodule.skeleton.name == "coco17"

@@ -27,12 +27,12 @@ def test_an_old_name_of_a_setting_is_translated(tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize("override", [["--data.looks", "{mirror: y}"], ["--data.looks={mirror: y}"]])
-def test_an_old_name_in_an_override(override: list[str]) -> None:
+def test_an_old_name_in_an_override_is_translated(override: list[str]) -> None:
     data = prepare("synthetic", [*override, "--trainer.logger=false"]).datamodule
     assert data.views.mirror == "y"
 
 
-def test_a_name_that_only_starts_with_an_old_name() -> None:
+def test_a_name_that_only_starts_with_an_old_name_is_kept() -> None:
     with pytest.raises(RecipeError, match="looksy"):
         prepare("synthetic", ["--data.looksy=1"])
 
@@ -69,7 +69,7 @@ def test_recognition_recipes_match_the_paper(name: str) -> None:
     assert schedule["init_args"] == {"milestones": [0.3, 0.6, 0.9], "factor": 0.1}
     assert (data["batch_size"], data["settings"]["num_future"], data["views"]) == (64, 10, None)
     assert trainer["max_epochs"] == 100
-    # Not given in the paper.
+    # These values are not given in the paper.
     assert optimizer["init_args"].items() >= {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}.items()
     check_what_the_paper_leaves_open(recipe)
 

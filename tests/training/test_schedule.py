@@ -14,7 +14,7 @@ def optimizer(rate: float) -> torch.optim.Optimizer:
 
 
 def rates(schedule: LRScheduler, steps: int) -> list[float]:
-    """The rate in each step, and after the last step."""
+    """The learning rate in each step, and after the last step."""
     found = []
     for _ in range(steps):
         found.append(schedule.optimizer.param_groups[0]["lr"])
@@ -43,7 +43,7 @@ def test_step_decay_is_a_tenth_every_thirty_of_a_hundred_epochs() -> None:
     assert found[:-1] == pytest.approx([rate for rate in by_epoch for _ in range(steps_an_epoch)])
 
 
-def test_step_decay_at_other_milestones() -> None:
+def test_step_decay_follows_other_milestones() -> None:
     found = rates(StepDecay(optimizer(1.0), 10, milestones=[0.5, 0.8], factor=0.5), 10)
     assert found[:-1] == pytest.approx([1.0] * 5 + [0.5] * 3 + [0.25] * 2)
 

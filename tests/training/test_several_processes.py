@@ -35,6 +35,6 @@ def test_two_processes_evaluate_the_saved_model_on_all_clips(tmp_path: Path) -> 
     assert found.logits is not None
     accuracy = (found.logits.argmax(1) == found.y).float().mean()
     errors = found.errors["mpjpe_mm"]["model"].means()["mean_of_classes"]
-    assert logged["step"] == 1  # the second of two steps, after which the checkpoint was saved
+    assert logged["step"] == 1  # the second of two steps; the checkpoint was saved after it
     assert logged["val_accuracy"] == pytest.approx(float(accuracy), abs=1e-6)
     assert logged["val_mpjpe_mm"] == pytest.approx(float(errors.mean()), rel=1e-4)
