@@ -101,7 +101,7 @@ class Motion:
     def body_size(self) -> float:
         """Root mean square distance of a person's present joints from their mean, in the largest frame.
 
-        It is in the unit of the skeleton, and 0 for rotations.
+        The size is in the unit of the skeleton, and 0 for rotations.
         """
         space, present = self.poses[..., : self.num_spatial].double(), self.present.unsqueeze(-1)
         count = present.sum(2, keepdim=True).clamp(min=1)

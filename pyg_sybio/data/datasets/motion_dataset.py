@@ -74,10 +74,10 @@ class MotionDataset(PositionDataset):
             other or from `frame_rate`, there is no clip, or `sampling` reserves frames of windows.
 
     Note:
-        A warning names the clips that are left out: clips that were left out when the store was made, such as
-        clips without any person (:class:`SomebodySeen`), and clips whose body size
+        A warning names the clips that were left out when the store was made, such as clips without any person
+        (:class:`SomebodySeen`). Another warning names clips whose body size
         (:attr:`~pyg_sybio.data.motion.Motion.body_size`) differs from the median of the store by more than a
-        factor of 100, because one such clip would dominate the statistics of a training.
+        factor of 100. They are left out, because one such clip would dominate the training statistics.
     """
 
     default_preprocess: ClassVar[tuple[Transform, ...]] = ()
@@ -127,7 +127,7 @@ class MotionDataset(PositionDataset):
             )
             warnings.warn(
                 f"clips of another unit, or with wrong values, are left out; their body size is above "
-                f"{_MAX_FACTOR} times the median, or below a {_MAX_FACTOR}th of it: {first}",
+                f"{_MAX_FACTOR} times the median, or below 1/{_MAX_FACTOR} of the median: {first}",
                 stacklevel=2,
             )
         if store.skipped:
@@ -238,7 +238,7 @@ class MotionDataset(PositionDataset):
         return torch.tensor(weights, dtype=torch.float64)
 
     def _outliers(self) -> dict[int, float]:
-        """The clips whose body size is far from the median, with their size relative to it."""
+        """The clips whose body size is far from the median, with the ratio of their size to the median."""
         sizes = torch.tensor([clip.body_size for clip in self.store.clips], dtype=torch.float64)
         if not (sizes > 0).any():
             return {}

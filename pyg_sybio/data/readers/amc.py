@@ -63,8 +63,8 @@ def find_asf(path: Path) -> Path:
 def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
     """The values of all frames of an AMC file, `[T, C]`, double precision: metres and radians.
 
-    Frames are numbered without gaps, starting from any number. Each has the root and all bones with degrees
-    of freedom, in any order.
+    Frames are numbered without gaps, starting from any number. Each frame has the root and all bones with
+    degrees of freedom, in any order.
 
     Raises:
         ValueError: If the file contains anything else; the message names the line.

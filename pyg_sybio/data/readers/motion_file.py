@@ -348,7 +348,7 @@ def _json(
 ) -> str:
     kinds = {name: str(array.dtype) for name, array in arrays.items()}
     if len(set(kinds.values())) > 1:
-        raise ValueError(f"the precisions {kinds} differ, expected one for a JSON file, or .npz")
+        raise ValueError(f"the precisions {kinds} differ, expected the same one in JSON, or .npz")
     poses = [
         [
             [joint if seen else None for joint, seen in zip(*frame, strict=True)]

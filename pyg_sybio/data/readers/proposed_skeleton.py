@@ -43,7 +43,7 @@ _KINDS = {
 _LEFT = [*map(re.compile, ("(?i:left)", "(?<![A-Za-z])[Ll]", "(?<=[a-z0-9])L(?![A-Za-z])"))]
 _RIGHT_OF = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"}
 
-# A rest pose whose height is below this share of its depth does not stand along y.
+# If the extent of a rest pose in y is below this fraction of its extent in z, y does not point up.
 _FLAT = 0.2
 
 

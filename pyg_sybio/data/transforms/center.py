@@ -53,7 +53,8 @@ class Center(InvertibleTransform):
         return motion.skeleton.joint_index(self.joint or motion.skeleton.center)
 
     def _offsets(self, motion: Motion, persons: slice) -> Tensor:
-        """Position of the joint of some persons, `[P, T, S]` or `[P, 1, S]`; zero if it is never present."""
+        """Position of the joint of some persons, `[P, T, S]` or `[P, 1, S]`; zero if the joint is never
+        present."""
         joint = self._joint(motion)
         path = space_of(motion, self)[persons, :, joint]  # [P, T, S]
         held = held_frames(motion.present[persons, :, joint])  # [P, T]

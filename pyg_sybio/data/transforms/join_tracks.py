@@ -23,7 +23,7 @@ class JoinTracks(MotionTransform):
 
     Note:
         A person who returns cannot be distinguished from a different person who appears after the first has
-        left. Both are joined, as is usual for NTU RGB+D.
+        left. Their tracks are joined in both cases, as is usual for NTU RGB+D.
     """
 
     def forward(self, motion: Motion) -> Motion:

@@ -22,8 +22,8 @@ class Resample(MotionTransform):
     Frame `k` of the result is the pose at the time :math:`k / f'` after the first frame, up to the last frame
     of the clip: :math:`T' = \lfloor (T-1) f'/f \rfloor + 1`. Between two frames, positions, scores,
     confidence and the path of the root are interpolated linearly, rotations on the shortest arc. A joint is
-    present between two frames if it is in both. A time that coincides with a frame gives exactly that frame,
-    so half the frame rate gives every second frame.
+    present between two frames if it is present in both. A time that coincides with a frame gives exactly that
+    frame, so half the frame rate gives every second frame.
 
     Args:
         frame_rate: The new frame rate, in Hz.

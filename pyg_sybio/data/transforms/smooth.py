@@ -17,8 +17,8 @@ class Smooth(MotionTransform):
         x'(t) = \frac{\sum_k g_k\, m(t + k)\, x(t + k)}{\sum_k g_k\, m(t + k)}, \qquad
         g_k = e^{-k^2 / 2 \sigma^2}, \quad |k| \le \lceil 3 \sigma \rceil,
 
-    where :math:`m` is 1 if the joint is present and 0 otherwise, including before the first frame and after
-    the last. A joint that is not present stays so, and a joint at rest does not move. Scores are not changed.
+    where :math:`m` is 1 in frames with the joint, and 0 in frames without it and outside the clip. A joint
+    that is not present remains not present, and a joint at rest does not move. Scores are not changed.
 
     Velocities and accelerations (Eq. 9) amplify noise between frames. Applied to a whole clip, the filter
     would leak the future into the last observed frames; applied to the observed frames (`fill`), it cannot.

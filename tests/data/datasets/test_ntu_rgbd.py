@@ -147,7 +147,7 @@ def test_the_frames_before_a_person_appears_are_filled(tmp_path: Path) -> None:
     assert seen.tolist() == [False] * 14 + [True] * 26
     x = sample.x.unflatten(0, (2, 25)).transpose(1, 2)
     torch.testing.assert_close(x[late, 14:], motion.poses[late, 14:30])
-    # The frames before the person appears repeat the person's sequence, which ends just before the first
+    # The frames before the person appears repeat the person's sequence, which ends just before the first real
     # frame.
     torch.testing.assert_close(x[late, :14], motion.poses[late, [14 + (t - 14) % 16 for t in range(14)]])
     assert sample.future_mask.all()

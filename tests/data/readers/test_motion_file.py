@@ -407,7 +407,7 @@ def test_values_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'poses' is torch.float16, expected single or double"):
         write_motion(motion.replace(poses=torch.zeros(1, 1, 4, 3).half()), tmp_path / "a.npz")
     mixed = motion.replace(confidence=torch.ones(1, 1, 4, dtype=torch.float64))
-    with pytest.raises(ValueError, match="expected one for a JSON file"):
+    with pytest.raises(ValueError, match="expected the same one in JSON"):
         write_motion(mixed, tmp_path / "a.json")
     assert not list(tmp_path.iterdir())
 

@@ -263,7 +263,7 @@ def test_a_first_joint_that_only_carries_the_body_is_left_out(
     assert rig(names[0], chains[:1], at).joints == tuple(names)
 
 
-def test_a_rig_without_offsets_counts_bones() -> None:
+def test_in_a_rig_without_offsets_all_bones_are_equally_long() -> None:
     names, parents, rest = humanoid([f"joint{index}" for index in range(15)])
     flat = checked(skeleton_of_rig(names, parents, [[0, 0, 0]] * 15, units="m"))
     known = checked(skeleton_of_rig(names, parents, torch.tensor(rest), units="m"))

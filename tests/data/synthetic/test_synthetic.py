@@ -219,7 +219,7 @@ def test_the_motion_of_the_future_is_large_compared_with_noise(
     assert speed > 0.5
 
 
-def test_motion_errors_ignore_scores_and_have_units() -> None:
+def test_motion_errors_ignore_scores_and_are_in_metres() -> None:
     solid = SyntheticMotions(num_clips=2)
     target = torch.randn(2, 5, 25, 3)
     off = target + torch.tensor([0.03, 0.0, 0.04])  # every joint is 5 cm away
