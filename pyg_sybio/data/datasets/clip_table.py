@@ -18,7 +18,8 @@ class ClipEntry:
 
     Args:
         label: The class; None if the table or pattern has no labels.
-        ids: The other columns, including `split` and `person` if they exist.
+        ids: All other columns of the CSV file or groups of the pattern, including `split` and `person` if
+            they exist.
         start: The first frame (or second) of the segment. (default: the beginning of the file)
         end: The frame (or second) after the segment. (default: the end of the file)
         seconds: Whether `start` and `end` are seconds.

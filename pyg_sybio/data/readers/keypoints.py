@@ -30,9 +30,10 @@ def read_keypoints(path: str | Path, *, skeleton: Skeleton | None = None) -> Mot
       visibility; COCO: x, y, score). In `.npy`, frames may also be rows of M * C values, and ST-GCN's
       `[C, T, M, P]` is read if the skeleton is given. In JSON, `null` is a missing number or frame.
     * **People per frame** in JSON: COCO results (a list with the `image_id` and the `keypoints` of each
-      person) and data sets, OpenPose's frames in a list, AlphaPose, mmpose, YOLO and MediaPipe
-      (:func:`~pyg_sybio.data.readers.detections.frames_of`). Images are frames, in the order of their numbers
-      or, if they are named by time, of their names; an image without an entry contains no person.
+      person), COCO data sets, lists of OpenPose frames, AlphaPose, mmpose, YOLO and MediaPipe
+      (:func:`~pyg_sybio.data.readers.detections.frames_of`). Each image is a frame. Frames are in the order
+      of the image numbers, or of the image names if these are times; an image without an entry contains no
+      person.
     * The folder that **OpenPose** writes: a file per frame, such as `NAME_000000000012_keypoints.json` or
       `012.json`, with `"people": [{"pose_keypoints_2d": [x0, y0, c0, x1, ...]}]`.
 

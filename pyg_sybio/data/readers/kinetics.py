@@ -120,7 +120,7 @@ def read_kinetics_labels(path: str | Path) -> dict[str, KineticsLabel]:
     for clip, (label, index, _) in labels.items():
         if names.setdefault(index, label) != label or indices.setdefault(label, index) != index:
             raise ValueError(
-                f"{path}, {shown(clip)} has label {shown(label)} with index {index}, but earlier, index "
-                f"{index} is {shown(names[index])}, and {shown(label)} has index {indices.get(label, index)}"
+                f"{path}, {shown(clip)} has label {shown(label)} with index {index}, but in earlier entries, "
+                f"index {index} is {shown(names[index])}, and {shown(label)} has index {indices.get(label, index)}"
             )
     return labels

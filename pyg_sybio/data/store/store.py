@@ -157,7 +157,7 @@ def prepare(
         storage: The folder of the stores, and how they are made.
 
     Raises:
-        ValueError: If a file cannot be read (the message lists the errors of this and the next files),
+        ValueError: If a file cannot be read (the message lists the errors of this file and the next ones),
             motions have different skeletons or number types, or no motion is left.
         OSError: If the cache folder cannot be written.
         RuntimeError: If a worker process died.

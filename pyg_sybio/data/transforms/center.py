@@ -22,7 +22,7 @@ class Center(InvertibleTransform):
 
     Args:
         joint: Name of the joint; `"spine"` is usual for NTU RGB+D. (default: the skeleton's center)
-        frame: `"first"` keeps the path through the room, `"each"` removes it. (default: `"first"`)
+        frame: `"first"` keeps the path of the body, `"each"` removes it. (default: `"first"`)
 
     Raises:
         ValueError: If `frame` has another value, the skeleton has no such joint, or poses are rotations.

@@ -11,8 +11,8 @@ class ResampleLength(MotionTransform):
     r"""Resample the whole motion to a number of frames, evenly spaced from the first frame to the last.
 
     Frame `k` of the result is the pose at frame :math:`k\,(T-1)/(T'-1)` of the motion, interpolated as by
-    :class:`~pyg_sybio.data.transforms.Resample`; a single frame is the middle one. The frame rate becomes
-    :math:`f' = f\,(T'-1)/(T-1)`, so that the duration does not change.
+    :class:`~pyg_sybio.data.transforms.Resample`; a result of one frame is the middle frame. The frame
+    rate becomes :math:`f' = f\,(T'-1)/(T-1)`, so that the duration does not change.
 
     Args:
         num_frames: The new number of frames.
