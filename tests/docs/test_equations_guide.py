@@ -205,7 +205,7 @@ def test_bold_counts_are_within_five_percent_of_the_paper(printed: dict[str, lis
         bold += any(near)
     assert bold == 2
     assert len(TABLE) == 8
-    assert "two of eight are within 5 %" in INDEX
+    assert "two of eight counts are within 5 %" in INDEX
 
 
 def test_conclusions_follow_from_the_counts(printed: dict[str, list[str]]) -> None:
@@ -229,4 +229,4 @@ def test_conclusions_follow_from_the_counts(printed: dict[str, list[str]]) -> No
         "ntu", skeleton=load_skeleton("ntu25"), num_classes=60, num_future=10, bones=False
     )
     head = sum(parameter.numel() for parameter in model.joint_network.prediction_head.parameters())
-    assert f"our prediction head has {head / 1e6:.2f} million." in text
+    assert f"our prediction head has {head / 1e6:.2f} million parameters." in text
