@@ -1,4 +1,4 @@
-"""Command-line options and reports that all benchmarks share."""
+"""Command-line options and reports for all benchmarks."""
 
 import argparse
 import json

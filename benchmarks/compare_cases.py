@@ -38,7 +38,7 @@ def prepare(case: Mapping[str, Any]) -> tuple[Callable[[], object], Any]:
     if case["threads"]:
         torch.set_num_threads(case["threads"])
     gc.collect()
-    torch.compiler.reset()  # otherwise the models of many cases would reach torch's limit of recompilations
+    torch.compiler.reset()  # many models would reach torch's limit of recompilations
     sample = SAMPLES[case["preset"]]
     skeleton = load_skeleton(sample.skeleton)
     torch.manual_seed(0)

@@ -128,7 +128,7 @@ class Measured:
     def figures(
         self, flop: float | None = None, *, clips: int = 1, precision: str = "fp32"
     ) -> dict[str, Any]:
-        """Return the values that all tables share.
+        """Return the table columns that all benchmarks have in common.
 
         Args:
             flop: FLOPs of the eager model, which are needed for ``share``. (default: no shares)

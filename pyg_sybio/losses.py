@@ -50,13 +50,13 @@ class SymbioticLoss(nn.Module):
         time_exponent: Exponent :math:`p` of the weight :math:`t^{-p}` of future frame :math:`t = 1, 2, \dots`
             in the prediction loss. Errors grow with time, so the last frames dominate a loss without weights,
             as in the paper. (default: :obj:`0.0`)
-        separate_networks: Whether to train the probabilities of each network,
+        separate_networks: Whether to compute the recognition loss from the probabilities of each network,
 
             .. math::
                 \mathcal{L}_{recg} = -\frac{1}{2N} \sum_n y_n^\top
                     \big(\log \hat{y}_{joint, n} + \log \hat{y}_{bone, n}\big),
 
-            instead of the mean probabilities, as in the paper. If the mean is trained, the gradient of each
+            and not from the mean of both, as the paper does. With the loss of the mean, the gradient of each
             network is proportional to the probability that this network assigns to the true class, so a
             network hardly learns classes that only the other network recognises. In evaluation, the loss is
             computed from the mean, because outputs have no ``network_logits``. (default: :obj:`False`)

@@ -34,7 +34,7 @@ class Record(NamedTuple):
 
 
 class Results:
-    """The files of one experiment on one recipe.
+    """The result files of one experiment with one recipe.
 
     Args:
         output: Folder of all results.
@@ -83,7 +83,7 @@ class Results:
         Args:
             records: The numbers.
             facts: Facts about the run for the JSON file.
-            arms: The order of the arms in the file.
+            arms: Names of the arms, in the order of the file.
         """
         new = list(records)
         replaced = {record.key for record in new}

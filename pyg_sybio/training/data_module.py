@@ -159,7 +159,7 @@ class ClipDataModule(L.LightningDataModule):
         )
         if preparation.fills:
             return preparation
-        # Without a step that fills them, gaps in the recordings reach the model as zeros.
+        # Without a transform that fills missing joints, the model receives zeros for them.
         return preparation.filled("mask" if hasattr(clips, "fill") else "interpolate")
 
     def train_dataloader(self) -> ResumableLoader:
@@ -192,7 +192,7 @@ def _body_size(clips: Dataset) -> float:
         persons = poses.unflatten(0, (-1, skeleton.num_joints))
         squares.append((persons - persons.mean(1, keepdim=True)).square().sum(-1).mean())
     found = torch.stack(squares)
-    # An outlier, such as a clip in another unit, must not decide the scale of the loss.
+    # An outlier, such as a clip in another unit, must not determine the scale of the loss.
     size = float(found[found <= 1e4 * found.median()].mean().sqrt())
     return size if size > 0 else 1.0
 

@@ -16,7 +16,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
 
-# What several processes agree on: nothing, to save, to stop after the number of a signal, or the deadline.
+# The action that several processes agree on: none, save, stop after a signal (its number), or stop at the
+# deadline.
 _SAVE, _DEADLINE = 1, 1000
 
 Say = Callable[[str], None]
@@ -80,7 +81,7 @@ class KeepCheckpoint(Checkpoint):
         torch.set_rng_state(state_dict["random"])
 
     def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Hold signals back until a batch is complete; the trainer restores their handlers at its end."""
+        """Delay signals until a batch is complete; the trainer restores the signal handlers at the end."""
         self._handle_signals(dict.fromkeys(self._handlers, self._note))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -102,7 +103,9 @@ class KeepCheckpoint(Checkpoint):
         self._save(trainer, always=True)
 
     def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Stop after a signal; several processes, whose numbers of batches may differ, first complete it."""
+        """Stop after a signal. If there are several processes, they first complete the validation, because
+        their numbers of batches may differ.
+        """
         if self._signal and trainer.world_size == 1:
             if not trainer.sanity_checking:
                 self._write(trainer)
@@ -115,7 +118,7 @@ class KeepCheckpoint(Checkpoint):
             self._stop(self._signal)
 
     def _save(self, trainer: L.Trainer, *, always: bool) -> None:
-        """Save a checkpoint if it is time, and stop if all processes shall."""
+        """Save a checkpoint if it is due, and stop if all processes agree to stop."""
         now = time.monotonic()
         late = self.deadline is not None and now >= self.deadline
         due = always or now - self._saved >= self.every_seconds
@@ -139,7 +142,7 @@ class KeepCheckpoint(Checkpoint):
         trainer.save_checkpoint(self.path, weights_only=False)
         self._saved = time.monotonic()
         if self._signal:
-            where = f"interrupted after step {trainer.global_step}; checkpoint to continue from: {self.path}"
+            where = f"interrupted after step {trainer.global_step}; checkpoint to resume from: {self.path}"
             rank_zero_only(print)(where, file=sys.stderr)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -147,7 +150,7 @@ class KeepCheckpoint(Checkpoint):
         self._handle_signals(self._handlers)
 
     def _stop(self, number: int) -> None:
-        """Let a signal take effect."""
+        """Raise the delayed signal."""
         self._handle_signals(self._handlers)
         signal.raise_signal(number)
 

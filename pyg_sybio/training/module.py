@@ -71,8 +71,8 @@ class SybioModule(L.LightningModule):
         init_from: A trained model to fine-tune: a ``.ckpt`` file, a model folder, or a name on the hub
             (:func:`~pyg_sybio.trained.load.load_trained`). The architecture is then the trained model's, and
             ``preset`` is not used (:func:`~pyg_sybio.trained.fine_tuning.fine_tuned`).
-        freeze: Modules that fine-tuning does not change, such as ``"backbone"`` or ``["recognition_head"]``
-            (:func:`~pyg_sybio.trained.fine_tuning.fine_tuned`).
+        freeze: Names of the modules that fine-tuning does not change, such as ``"backbone"`` or
+            ``["recognition_head"]`` (:func:`~pyg_sybio.trained.fine_tuning.fine_tuned`).
         alpha: Weight of recognition in the loss; the weight of prediction is ``1 - alpha``.
         label_smoothing: Fraction of each label that is spread over all classes. (default: ``0.0``, as in the
             paper)
@@ -158,7 +158,7 @@ class SybioModule(L.LightningModule):
         # Classes that occurred in training: recognition is only evaluated on these.
         self.register_buffer("seen_classes", torch.zeros(len(class_names), dtype=torch.bool))
         self._val_errors: dict[str, ErrorByHorizon] = {}
-        self._loader_state: dict[str, Any] = {}  # of the checkpoint that is resumed
+        self._loader_state: dict[str, Any] = {}  # state of the checkpoint that training resumes from
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Return the ``loss`` of a batch, and its ``actional`` graphs by network.
@@ -222,7 +222,7 @@ class SybioModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """Check before training that the model can be saved, and say what fine-tuning starts from.
+        """Check before training that the model can be saved, and print the start of fine-tuning.
 
         Raises:
             ValueError: If a transform of the data is not registered, so that no model file can name it.
@@ -233,7 +233,7 @@ class SybioModule(L.LightningModule):
             old, new = self.init_from.preparation.to_document(), document["preparation"]
             differing = [key for key in new if new[key] != old.get(key)]
             if differing:
-                lines.append(f"the recordings are prepared in another way: {', '.join(differing)} differ")
+                lines.append(f"the recordings are prepared differently than before: {', '.join(differing)}")
             rank_zero_only(print)("\n".join(f"fine-tuning: {line}" for line in lines), file=sys.stderr)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -253,7 +253,7 @@ class SybioModule(L.LightningModule):
         self._loader_state = states[0] if states else {}
 
     def on_train_start(self) -> None:
-        """Continue within the epoch of the checkpoint: Lightning does not, once it has counted the steps."""
+        """Continue within the epoch of the checkpoint, which Lightning itself would not do."""
         loader, batches = self.trainer.train_dataloader, self._loader_state.get("batches", 0)
         if isinstance(loader, ResumableLoader) and 0 < batches < self.trainer.num_training_batches:
             loader.load_state_dict(self._loader_state)

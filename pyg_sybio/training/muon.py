@@ -25,8 +25,8 @@ _ADAMW_RMS = 0.2
 class Muon(Optimizer):
     r"""Orthogonalised momentum for matrices; AdamW for the other parameters.
 
-    For a weight :math:`W` with :math:`m` outputs, :math:`n` inputs (in a convolution, channels times taps)
-    and the gradient :math:`G_t`, a step is
+    For a weight :math:`W` with :math:`m` outputs, :math:`n` inputs (for a convolution, input channels times
+    kernel size) and the gradient :math:`G_t`, a step is
 
     .. math::
         M_t &= \mu M_{t-1} + (1 - \mu) G_t \\

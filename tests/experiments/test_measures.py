@@ -137,7 +137,7 @@ def said_of(
     *,
     share: float = 1.0,
 ) -> list[Said]:
-    """Evaluate clip by clip. `observe` maps the frames before the split to the observed ones `[T, M, D]`."""
+    """Evaluate each clip separately; `observe` returns the observed frames `[T, M, D]` of a clip."""
     found = []
     for number, motion in enumerate(trained.data.clips("test").store.motions):
         split = max(motion.num_frames - FUTURE, math.ceil(motion.num_frames / 2))

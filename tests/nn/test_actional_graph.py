@@ -46,7 +46,7 @@ def motion(num_graphs: int = 2, num_frames: int = FRAMES, num_joints: int = M) -
 
 
 def perceptron(mlp: ActionalMLP, rows: Tensor, training: bool) -> Tensor:
-    """Linear, ReLU, linear, ReLU, batch norm, written out for ``[rows, D]``."""
+    """Compute linear, ReLU, linear, ReLU, batch norm from their formulas, for ``[rows, D]``."""
     hidden = (rows @ mlp.first.weight.T + mlp.first.bias).clamp(min=0)
     hidden = (hidden @ mlp.second.weight.T + mlp.second.bias).clamp(min=0)
     mean, var = mlp.norm.running_mean, mlp.norm.running_var

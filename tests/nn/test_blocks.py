@@ -16,7 +16,7 @@ M, M_P = SKELETON.num_joints, SKELETON.num_parts
 
 
 def normalize(x: Tensor, norm: nn.BatchNorm2d, training: bool) -> Tensor:
-    """Batch normalisation of the last dimension, written out."""
+    """Batch normalisation of the last dimension, computed from its formula."""
     mean, var = norm.running_mean, norm.running_var
     if training:
         rows = x.flatten(0, -2)

@@ -175,7 +175,7 @@ def test_a_recipe_overrides_its_base_and_an_override_overrides_both(tmp_path: Pa
         prepare(str(third))
 
 
-def test_fine_tuning_from_a_trained_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_can_fine_tune_a_trained_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = fit("synthetic", tiny(tmp_path / "first", steps=2))
     checkpoint = Path(first.trainer.log_dir) / "checkpoints" / "last.ckpt"
     recipe = tmp_path / "tune.yaml"
@@ -185,7 +185,7 @@ def test_fine_tuning_from_a_trained_model(tmp_path: Path, capsys: pytest.Capture
     shown = capsys.readouterr().err
     total = len(first.model.model.state_dict())
     assert f"fine-tuning: {total} of {total} tensors are taken from the trained model" in shown
-    assert "recordings are prepared in another way" not in shown
+    assert "recordings are prepared differently" not in shown
     old, new = first.model.model.state_dict(), second.model.model.state_dict()
     changed = [name for name, weight in new.items() if not torch.equal(weight, old[name])]
     assert changed
