@@ -224,7 +224,7 @@ def _run(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                process_group=0,  # so that its child processes can be stopped, too
+                process_group=0,  # a new group, so that child processes can be stopped, too
                 env={**os.environ, **(variables or {}), "PYTHONFAULTHANDLER": "1"},
             )
             stopped = "interrupted"

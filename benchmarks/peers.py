@@ -29,7 +29,7 @@ ratio is our time divided by the peer's time of the same round, and is below 1 i
 table shows the median and the quartiles over the rounds. `time x ceiling` is the median time times the
 ceiling in single precision, in GFLOP. With `--dtype bf16`, the peer runs under autocast, and our model runs
 in the bfloat16 modes. With `--train`, a run consists of a forward and a backward pass, without an optimiser
-step; the loss is the sum of the outputs, with the cross entropy of an output [N, C] in place of its sum.
+step; the loss is the sum of all outputs, where an output [N, C] is replaced by its cross entropy.
 """
 
 import statistics

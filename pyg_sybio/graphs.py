@@ -152,7 +152,8 @@ def dense_adjacency(graph: Data, weight: Tensor | None = None) -> Tensor:
             ``edge_attr``, otherwise ones)
 
     Returns:
-        ``[M, M]``, or ``[K, M, M]`` for weights ``[E, K]``; differentiable with respect to ``weight``.
+        The matrix ``[M, M]``, or ``[K, M, M]`` for weights ``[E, K]``; it is differentiable with respect to
+        ``weight``.
 
     Raises:
         ValueError: If ``weight`` does not have one row per edge.

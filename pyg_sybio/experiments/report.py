@@ -27,7 +27,7 @@ class Planned(NamedTuple):
 
 
 def current(records: Iterable[Record], plan: Sequence[Planned], split: str) -> list[Record]:
-    """The records of the planned runs."""
+    """Return the records of the planned runs."""
     wanted = {(planned.arm, planned.seed, planned.run, split) for planned in plan}
     return [record for record in records if record.key in wanted]
 
