@@ -21,6 +21,10 @@ class UsageError(ValueError):
     """Wrong usage that :mod:`argparse` cannot detect: exit code 2."""
 
 
+class IncompleteError(ValueError):
+    """The command has finished, but without some of its inputs: exit code 3."""
+
+
 def describe(error: Exception) -> str:
     """Describe an error in one line."""
     if isinstance(error, ModuleNotFoundError) and error.name is not None:

@@ -1,9 +1,9 @@
 r"""The command line: ``sybio demo | fit | evaluate | predict | skeleton | data |
 benchmark | reproduce | plot | export | stream | serve``.
 
-Exit codes: 0 success, 1 error, 2 wrong usage, and 128 plus the number of the signal that ended the command
-(130 after Ctrl+C, 143 after SIGTERM). An error is one line on stderr; only ``--debug`` shows its traceback.
-Commands import torch, Lightning and matplotlib only when they run, so that
+Exit codes: 0 success, 1 error, 2 wrong usage, 3 some inputs left out, and 128 plus the number of the signal
+that ended the command (130 after Ctrl+C, 143 after SIGTERM). An error is one line on stderr; only ``--debug``
+shows its traceback. Commands import torch, Lightning and matplotlib only when they run, so that
 ``sybio --help`` is fast.
 """
 
@@ -31,7 +31,7 @@ from pyg_sybio.cli import (
     skeleton,
     stream,
 )
-from pyg_sybio.cli.errors import UsageError, describe, note
+from pyg_sybio.cli.errors import IncompleteError, UsageError, describe, note
 from pyg_sybio.cli.interruptions import exit_code, raise_on_signals
 from pyg_sybio.cli.terminal import safe_output
 
@@ -78,7 +78,7 @@ def _run(argv: Sequence[str] | None) -> int:
         if args.debug:
             traceback.print_exc()
         note(describe(error), kind="error")
-        return 2 if isinstance(error, UsageError) else 1
+        return 2 if isinstance(error, UsageError) else 3 if isinstance(error, IncompleteError) else 1
     return 0
 
 

@@ -111,10 +111,11 @@ def _preparation(
     root: str | Path | None,
 ) -> Preparation:
     data, settings = document["data"], training["settings"]
+    is_motion = issubclass(dataset, MotionDataset)
 
     def transforms(name: str) -> tuple[Any, ...]:
         if settings.get(name) is None:
-            return steps_of(getattr(dataset, f"default_{name}", None))
+            return steps_of(getattr(dataset, f"default_{name}", None) if is_motion else None)
         return steps_of(build_transforms(settings[name], f"data.settings.{name}"))
 
     recorded, preprocess = skeleton, transforms("preprocess")
@@ -127,7 +128,7 @@ def _preparation(
         frame_rate=data["frame_rate"],
         preprocess=preprocess,
         fill=transforms("fill"),
-        padding=settings.get("padding", "repeat") if issubclass(dataset, MotionDataset) else None,
+        padding=settings.get("padding", "repeat") if is_motion else None,
     )
 
 

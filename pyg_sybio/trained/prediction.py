@@ -11,21 +11,26 @@ from torch import Tensor
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.files import write_whole
+from pyg_sybio.trained.person_timelines import PersonTimeline
 from pyg_sybio.trained.preparation import Prepared
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    r"""The class probabilities and the future of a recording.
+    r"""The actions in a recording, and its future.
 
     Args:
-        probabilities: Class probabilities; None from a model without recognition.
-        future: The next poses of each person, in the space of the model; None from a model without
-            prediction. :attr:`future_motion` has them in the space of the recording.
+        probabilities: Class probabilities: the mean over all windows of all persons; None from a model
+            without recognition.
+        future: The next poses after the recording of each person, in the space of the model; None from a
+            model without prediction, and if nobody is seen at the end. :attr:`future_motion` has them in the
+            space of the recording.
         class_names: The classes, in the order of `probabilities`.
         frame_rate: The frame rate of `future`, in Hz.
         recorded: The recording.
-        prepared: The model's input, and the steps that convert a motion back to the space of the recording.
+        prepared: The input of the forecast, and the steps back to the space of the recording.
+        persons: The timeline of each person, or one of all persons if the classes of the model are
+            interactions; empty from a model without recognition.
         notices: Remarks for the user, each beginning with a verb: a changed frame rate, a step of the
             preparation that cannot be inverted.
 
@@ -40,19 +45,25 @@ class Prediction:
     frame_rate: float
     recorded: Motion
     prepared: Prepared
+    persons: tuple[PersonTimeline, ...] = ()
     notices: tuple[str, ...] = ()
 
     @property
     def label(self) -> str | None:
-        """The most probable class; None from a model without recognition."""
+        """The most probable class in the whole recording; None from a model without recognition."""
         ranked = self.ranked()
         return ranked[0][0] if ranked else None
 
-    def ranked(self) -> list[tuple[str, float]]:
-        """Class names with their probabilities, the most probable first."""
-        if self.probabilities is None:
+    def ranked(self, person: PersonTimeline | None = None) -> list[tuple[str, float]]:
+        """Class names with their probabilities, the most probable first.
+
+        Args:
+            person: One of :attr:`persons`. (default: all persons)
+        """
+        probabilities = self.probabilities if person is None else person.probabilities
+        if probabilities is None:
             return []
-        pairs = zip(self.class_names, self.probabilities.tolist(), strict=True)
+        pairs = zip(self.class_names, probabilities.tolist(), strict=True)
         return sorted(pairs, key=lambda pair: -pair[1])
 
     @property
@@ -62,10 +73,12 @@ class Prediction:
         A joint that was recorded in none of the observed frames is not present in the future.
 
         Raises:
-            ValueError: If the model does not predict.
+            ValueError: If there is none.
         """
         if self.future is None:
-            raise ValueError("the model does not predict: it was trained without prediction")
+            raise ValueError(
+                "there is no forecast: the model was trained without prediction, or nobody is seen at the end"
+            )
         observed = self.prepared.observed
         future = Motion(
             poses=self.future.to(observed.poses),  # a recording may be in double precision
@@ -77,6 +90,39 @@ class Prediction:
         )
         return self.prepared.to_recording(future)
 
+    @property
+    def unit(self) -> str:
+        """The unit of times in segments: `"seconds"`, or `"frames"` of a recording without a frame rate."""
+        return "frames" if self.recorded.frame_rate is None else "seconds"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recognised actions as plain values, ready for JSON.
+
+        ``recognised`` and ``probability`` are of the most probable class of the whole recording,
+        ``probabilities`` of all classes. ``persons`` has the ``segments`` of each person, whose ``start`` and
+        ``end`` are in the :attr:`unit`.
+        """
+        digits = None if self.unit == "frames" else 3
+        name, probability = next(iter(self.ranked()), (None, None))
+        return {
+            "recognised": name,
+            "probability": probability,
+            "probabilities": dict(self.ranked()),
+            "unit": self.unit,
+            "persons": [
+                {
+                    "person": person.track,
+                    "windows": person.num_windows,
+                    "segments": [
+                        each._asdict() | {"start": round(each.start, digits), "end": round(each.end, digits)}
+                        for each in person.segments
+                    ],
+                }
+                for person in self.persons
+            ],
+            "notices": list(self.notices),
+        }
+
     def write(self, path: str | Path) -> None:
         r"""Write the future as a motion file, with the class probabilities in the same file.
 
@@ -85,7 +131,7 @@ class Prediction:
         Further arrays are ``probabilities`` and ``class_names``, and for a recording of exponential maps
         ``future_frames``, the future in the columns of the recording.
 
-        A model without prediction writes an ``.npz`` file of the probabilities and class names.
+        Without a future, it is an ``.npz`` file of the probabilities and class names.
 
         Raises:
             ValueError: If `path` does not end in ``.npz`` or ``.json``.
@@ -101,19 +147,3 @@ class Prediction:
             frames = torch.cat([future.translation, future.poses.flatten(-2)], dim=-1)
             extra["future_frames"] = frames[0].numpy()
         write_motion(future, path, **extra)
-
-
-@dataclass(frozen=True, eq=False)
-class PredictedClip:
-    """A clip of a folder with its prediction.
-
-    Args:
-        name: The file of the clip, relative to the folder, and the index of the clip in the file if it is not
-            0.
-        label: The class of the clip, if known.
-        prediction: The prediction.
-    """
-
-    name: str
-    label: str | None
-    prediction: Prediction

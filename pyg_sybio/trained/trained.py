@@ -1,9 +1,9 @@
 r"""A trained model: predict, stream, evaluate, save and export, without Lightning and training data."""
 
 import inspect
-import re
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -11,23 +11,29 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, Dataset
+from torch_geometric.data import Dataset
 
-from pyg_sybio.data.datasets.clip_table import WHOLE_FILE, match_clip_pattern
-from pyg_sybio.data.datasets.motion_folder import describe_files, find_motion_files
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.reading import read_motion, read_motions
 from pyg_sybio.data.registry import dataset_named
 from pyg_sybio.data.splits import Splits
+from pyg_sybio.data.transforms.resample_length import ResampleLength
 from pyg_sybio.files import write_json, write_text
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.trained.digest import weights_digest
 from pyg_sybio.trained.document import DATA_FILE, FORMAT, check_document
 from pyg_sybio.trained.evaluation import Report, evaluate
+from pyg_sybio.trained.folder import ClipFolder, PredictedClip
 from pyg_sybio.trained.model_card import CARD_FILE, model_card
-from pyg_sybio.trained.prediction import PredictedClip, Prediction
-from pyg_sybio.trained.preparation import Preparation, at_rate, rate_notices
+from pyg_sybio.trained.person_timelines import WindowReader
+from pyg_sybio.trained.predicting import predict_recording
+from pyg_sybio.trained.prediction import Prediction
+from pyg_sybio.trained.preparation import CHOOSE_PERSONS, Preparation
+from pyg_sybio.trained.timeline import STEPS_PER_WINDOW
 from pyg_sybio.trained.views import ONE_VIEW, Views
+
+MAX_WINDOW = 2**31
+"""Maximum length of a window in frames: longer than any recording."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,8 +53,9 @@ class Trained:
         class_names: The classes, in the order of the model's outputs.
         seen_classes: Whether a class occurred in training, for each class.
         views: Test-time augmentation.
-        training: Metadata of the training: ``epoch``, ``global_step``, ``batch_size``, and the data as
-            returned by :meth:`~pyg_sybio.data.splits.Splits.describe`.
+        training: Metadata of the training: ``epoch``, ``global_step``, ``batch_size``, the data as returned
+            by :meth:`~pyg_sybio.data.splits.Splits.describe`, and optionally ``interactions`` and
+            ``clip_seconds`` (:attr:`~pyg_sybio.data.datasets.motion_dataset.MotionDataset.clip_facts`).
     """
 
     model: Any
@@ -63,17 +70,30 @@ class Trained:
 
     # Use --------------------------------------------------------------------------------------------------
 
-    def predict(self, recording: str | Path | Motion | Tensor, *, one_view: bool = False) -> Prediction:
-        r"""Recognise the action in a recording and predict its continuation.
+    def predict(
+        self,
+        recording: str | Path | Motion | Tensor,
+        *,
+        one_view: bool = False,
+        window: float | None = None,
+        step: float | None = None,
+        together: bool | None = None,
+    ) -> Prediction:
+        r"""Recognise the actions in a recording and predict its continuation.
 
         Joints are found by name if the file contains names; otherwise they must be the joints of the model's
-        skeleton, in its order. A recording with another frame rate is resampled. The model observes the last
-        frames of the recording.
+        skeleton, in its order. A recording with another frame rate is resampled. The model recognises
+        overlapping windows of the recording, whose results are combined into a timeline for each person
+        (:class:`~pyg_sybio.trained.timeline.Timeline`). The forecast continues the last frames.
 
         Args:
             recording: A file with one motion (:func:`~pyg_sybio.data.reading.read_motions` reads many
                 formats), a motion, or poses at the model's frame rate, NaN where a joint was not seen.
             one_view: Disable test-time augmentation, as in streams.
+            window: Length of a window in seconds. (default: the frames that the model observes; if the
+                preparation changes the number of frames, the length of the training clips)
+            step: Seconds between the starts of two windows. (default: an eighth of a window)
+            together: Whether all persons are one clip with one label. (default: :attr:`interactions`)
 
         Shapes:
             - **recording:** `[T, M, D]` or `[P, T, M, D]`, if it is a tensor
@@ -81,15 +101,51 @@ class Trained:
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the file cannot be read or holds several motions, or the recording does not fit the
-                model or contains no person.
+                model or contains no person, or `window` or `step` is not positive.
         """
         if isinstance(recording, Tensor):
             recording = _motion_of(recording, self.preparation)
         elif not isinstance(recording, Motion):
             recording = self.read(recording)
-        return self._predict(
-            recording.joints(self.preparation.skeleton), ONE_VIEW if one_view else self.views
+        reader = self.reader(one_view=one_view, window=window, step=step, together=together)
+        return predict_recording(reader, recording.joints(self.preparation.skeleton))
+
+    def reader(
+        self,
+        *,
+        one_view: bool = False,
+        window: float | None = None,
+        step: float | None = None,
+        together: bool | None = None,
+    ) -> WindowReader:
+        """The windows of recordings; for the arguments and errors, see :meth:`predict`."""
+        for name, value in {"window": window, "step": step}.items():
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"'{name}' is {value}, expected a positive number of seconds")
+        preparation, rate = self.preparation, self.preparation.frame_rate
+        together = self.interactions if together is None else together
+        if not together:  # each person is judged, as each track of a stream
+            steps = [each for each in preparation.preprocess if not isinstance(each, CHOOSE_PERSONS)]
+            preparation = replace(preparation, preprocess=tuple(steps))
+        if window is None and any(isinstance(each, ResampleLength) for each in preparation.preprocess):
+            window = self.training.get("clip_seconds", math.inf)
+        length = preparation.num_observed
+        if window is not None:
+            length = max(1, round(min(window * rate, MAX_WINDOW)))
+        return WindowReader(
+            model=self.fast,
+            preparation=preparation,
+            views=ONE_VIEW if one_view else self.views,
+            class_names=self.class_names,
+            window=length,
+            step=max(1, round(length / STEPS_PER_WINDOW if step is None else step * rate)),
+            together=together,
         )
+
+    @property
+    def interactions(self) -> bool:
+        """Whether some of the classes are interactions, in which several persons are one training clip."""
+        return bool(self.training.get("interactions", self.training["dataset"] == "NTURGBD"))
 
     def read(self, path: str | Path, entry: int | None = None) -> Motion:
         r"""A motion of a file, with the joints that the model knows.
@@ -115,7 +171,7 @@ class Trained:
     def predict_folder(
         self, folder: str | Path, *, labels: str = "clips.csv", pattern: str | None = None
     ) -> Iterator[PredictedClip]:
-        r"""Predict every motion in the files below a folder.
+        r"""Predict every clip in the files below a folder.
 
         Args:
             folder: The folder.
@@ -128,23 +184,9 @@ class Trained:
         Raises:
             FileNotFoundError: If there is no such folder, or it contains no motion file.
             ValueError: If the CSV file or a motion file is wrong, or a motion does not fit the model.
+                (:func:`~pyg_sybio.trained.folder.predict_files` continues with the next file.)
         """
-        folder = Path(folder)
-        files = find_motion_files(folder, besides=(folder / labels,))
-        names = [path.relative_to(folder).as_posix() for path in files]
-        if pattern is None:
-            entries = describe_files(files, folder, labels=labels, pattern=None)
-        else:
-            entries = match_clip_pattern(pattern, [name for name in names if re.fullmatch(pattern, name)])
-        for path, name in zip(files, names, strict=True):
-            motions = read_motions(path, skeleton=self.preparation.skeleton)
-            clips = (entry.clip(motion) for motion in motions for entry in entries.get(name, WHOLE_FILE))
-            for number, clip in enumerate(clips):
-                yield PredictedClip(
-                    name=f"{name}: {number}" if number else name,
-                    label=clip.label,
-                    prediction=self._predict(clip, self.views),
-                )
+        return ClipFolder.find(folder, labels=labels, pattern=pattern).predicted(self.reader())
 
     def stream(self, **settings: Any) -> Any:
         """Process live poses, which are prepared like recordings, with a single view.
@@ -169,51 +211,6 @@ class Trained:
         if torch.cuda.is_available() and isinstance(self.model, SybioGNN):
             return self.model.folded().to("cuda")
         return self.fast
-
-    def _predict(self, recorded: Motion, views: Views) -> Prediction:
-        preparation = self.preparation
-        self._check_length(recorded)
-        prepared = preparation(recorded)
-        if not prepared.observed.present.any():
-            raise ValueError(
-                f"{recorded.source or 'the recording'} contains no person in its last "
-                f"{prepared.observed.num_frames} frames, expected at least one"
-            )
-        prepared = prepared.of_seen_persons()
-        parts = [preparation(recorded, part=part).of_seen_persons() for part in views.seen[1:]]
-        versions = [
-            Data(x=each.observed.poses.float().transpose(1, 2).flatten(0, 1)) for each in (prepared, *parts)
-        ]
-        with torch.no_grad():
-            out = views.answer(self.fast, preparation, versions)
-        future = out.future
-        if future is not None and prepared.observed.num_persons > 1:
-            future = future[0]
-        return Prediction(
-            probabilities=None if out.logits is None else out.logits[0].softmax(-1),
-            future=future,
-            class_names=self.class_names,
-            frame_rate=prepared.observed.frame_rate or preparation.frame_rate,
-            recorded=recorded,
-            prepared=prepared,
-            notices=(
-                *rate_notices(recorded.frame_rate, preparation.frame_rate),
-                *preparation.notices,
-                *recorded.notes,
-            ),
-        )
-
-    def _check_length(self, recorded: Motion) -> None:
-        """Raise an error if a recording of rotations is too short, because its frames cannot be repeated."""
-        if self.preparation.standardize is None:
-            return
-        needed, rate = self.preparation.num_observed, self.preparation.frame_rate
-        num_frames = at_rate(recorded, rate, least=needed).num_frames
-        if num_frames < needed:
-            raise ValueError(
-                f"{recorded.source or 'the recording'} has {recorded.num_frames} frames, of which "
-                f"{num_frames} are left at {rate:g} Hz, expected at least {needed}"
-            )
 
     # Evaluation -------------------------------------------------------------------------------------------
 
@@ -285,6 +282,13 @@ class Trained:
                     f"the {name}s of the data's training files differ from the {name}s with which the model "
                     "was trained: expected the same recordings"
                 )
+
+    @property
+    def digest(self) -> str:
+        """A digest of the weights."""
+        if isinstance(self.model, SybioGNN):
+            return weights_digest(self.model.state_dict())
+        return str(self.model.digest)
 
     # Files ------------------------------------------------------------------------------------------------
 

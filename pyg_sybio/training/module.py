@@ -288,6 +288,7 @@ class SybioModule(L.LightningModule):
                 "global_step": self.global_step,
                 "batch_size": data.batch_size,
                 **data.splits.describe(),
+                **getattr(data.clips("train"), "clip_facts", {}),
             },
         )
 

@@ -131,4 +131,6 @@ def test_own_data_from_files_to_a_prediction(
     future = read_motion("new_future.npz")
     assert future.skeleton == read_motion("new.bvh", skeleton=future.skeleton).skeleton
     assert future.poses.shape == (1, 15, 4, 3) and future.frame_rate == pytest.approx(30, abs=1e-3)
-    assert re.search(r"^accuracy: .* of 6 clips with a known label$", printed[-1], flags=re.MULTILINE)
+    for split, count in (("train", 4), ("test", 2)):
+        expected = rf"^accuracy \(split {split}\): .* of {count} clips with a known label$"
+        assert re.search(expected, printed[-1], flags=re.MULTILINE)

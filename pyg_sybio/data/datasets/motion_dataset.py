@@ -246,6 +246,23 @@ class MotionDataset(PositionDataset):
         wrong = (factors > _MAX_FACTOR) | (factors < 1 / _MAX_FACTOR) & (factors > 0)
         return {clip: float(factors[clip]) for clip in wrong.nonzero().flatten().tolist()}
 
+    @property
+    def clip_facts(self) -> dict[str, Any]:
+        """What predictions for recordings depend on, for model files.
+
+        ``interactions`` is whether most clips of any class have several persons, and ``clip_seconds`` is the
+        duration that 95 % of the clips do not exceed, if their frame rates are known.
+        """
+        clips = {span.clip: self.store.clips[span.clip] for span in self.spans}
+        crowds: dict[int, list[bool]] = {}
+        for number, info in clips.items():
+            crowds.setdefault(self._labels[number], []).append(info.num_persons > 1)
+        facts: dict[str, Any] = {"interactions": any(2 * sum(each) > len(each) for each in crowds.values())}
+        seconds = [info.num_frames / info.frame_rate for info in clips.values() if info.frame_rate]
+        if len(seconds) == len(clips):
+            facts["clip_seconds"] = float(torch.tensor(seconds).quantile(0.95))
+        return facts
+
     def in_part(self, part: Part) -> Self:
         """The same clips with only a part of their observable frames; futures do not change.
 

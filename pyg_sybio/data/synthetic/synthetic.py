@@ -27,6 +27,7 @@ from pyg_sybio.data.synthetic.body import (
 )
 from pyg_sybio.data.transforms import FillMissing
 from pyg_sybio.data.transforms.base import check_count, check_range
+from pyg_sybio.data.transforms.center import Center
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 GRAVITY = 9.81  # m/s²
@@ -205,7 +206,8 @@ class SyntheticMotions(PositionDataset):
       0.5 to 1.5 times `noise`; the larger the noise, the lower the score.
 
     Each clip is centred on the skeleton's center joint in the last observed frame (before noise), in all
-    directions, so that the absolute position carries no information.
+    directions, so that the absolute position carries no information. Recordings are centred in the same way
+    (`default_preprocess`).
 
     Args:
         skeleton: A shipped skeleton's name, the path of a JSON file, or a :class:`Skeleton`, with positions
@@ -238,6 +240,8 @@ class SyntheticMotions(PositionDataset):
         the actions, not their phases: a clip may begin before a kick or in the middle of the kick. 40 frames
         at 25 Hz contain at least 0.65 of every cycle.
     """
+
+    default_preprocess = (Center(frame="last"),)
 
     def __init__(
         self,

@@ -13,16 +13,17 @@ class Center(InvertibleTransform):
     r"""Subtract the position of a joint of the first person.
 
     .. math::
-        x'_{pi}(t) = x_{pi}(t) - x_{1c}(\tau), \qquad \tau = t_0 \;(\text{first}), \; \tau = t \;(\text{each})
+        x'_{pi}(t) = x_{pi}(t) - x_{1c}(\tau), \qquad
+        \tau = t_0 \;(\text{first}), \; \tau = t_1 \;(\text{last}), \; \tau = t \;(\text{each})
 
-    with `c` the joint and `t_0` the first frame in which it is present. In a frame without the joint, "each"
-    uses the last earlier frame with the joint, or else the first later one. The first person is the first one
-    whose joint is present in any frame; without such a person, nothing is subtracted. All persons are shifted
-    together, so that they keep their distances.
+    with `c` the joint, and `t_0` and `t_1` the first and the last frame in which it is present. In a frame
+    without the joint, "each" uses the last earlier frame with the joint, or else the first later one. The
+    first person is the first one whose joint is present in any frame; without such a person, nothing is
+    subtracted. All persons are shifted together, so that they keep their distances.
 
     Args:
         joint: Name of the joint; `"spine"` is usual for NTU RGB+D. (default: the skeleton's center)
-        frame: `"first"` keeps the path of the body, `"each"` removes it. (default: `"first"`)
+        frame: `"first"` and `"last"` keep the path of the body, `"each"` removes it. (default: `"first"`)
 
     Raises:
         ValueError: If `frame` has another value, the skeleton has no such joint, or poses are rotations.
@@ -31,9 +32,11 @@ class Center(InvertibleTransform):
         - **parameters** of :meth:`apply`: the subtracted position, `[1, S]` or `[T, S]`
     """
 
-    def __init__(self, *, joint: str | None = None, frame: Literal["first", "each"] = "first") -> None:
+    def __init__(
+        self, *, joint: str | None = None, frame: Literal["first", "last", "each"] = "first"
+    ) -> None:
         self.joint = joint
-        self.frame = check_choice("frame", frame, ("first", "each"))
+        self.frame = check_choice("frame", frame, ("first", "last", "each"))
 
     def apply(self, motion: Motion) -> tuple[Motion, Tensor]:
         seen = motion.present[:, :, self._joint(motion)].any(1)
@@ -58,5 +61,5 @@ class Center(InvertibleTransform):
         joint = self._joint(motion)
         path = space_of(motion, self)[persons, :, joint]  # [P, T, S]
         held = held_frames(motion.present[persons, :, joint])  # [P, T]
-        held = held if self.frame == "each" else held[:, :1]
+        held = {"first": held[:, :1], "last": held[:, -1:], "each": held}[self.frame]
         return path.gather(1, held[:, :, None].expand(-1, -1, path.size(-1)))
