@@ -60,9 +60,12 @@ class SymbioticLoss(nn.Module):
             network is proportional to the probability that this network assigns to the true class, so a
             network hardly learns classes that only the other network recognises. In evaluation, the loss is
             computed from the mean, because outputs have no ``network_logits``. (default: :obj:`False`)
+        class_weights: Weight of each class in the recognition loss, which is then a weighted mean over the
+            clips. (default: equal weights)
 
     Shapes:
         - **feature_scale:** :math:`(M, D)`, or broadcastable to it
+        - **class_weights:** :math:`(C)`
         - **y:** :math:`(N)`, class indices
         - **future:** :math:`(N, (P,) T_{future}, M, D)`, the true poses
         - **future_mask:** :math:`(N, (P,) T_{future}, M)`, which joints were recorded
@@ -75,6 +78,7 @@ class SymbioticLoss(nn.Module):
 
     feature_scale: Tensor | None
     bone_scale: Tensor | None
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class SymbioticLoss(nn.Module):
         feature_scale: Tensor | None = None,
         time_exponent: float = 0.0,
         separate_networks: bool = False,
+        class_weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         for name, share in (("alpha", alpha), ("label_smoothing", label_smoothing)):
@@ -96,6 +101,7 @@ class SymbioticLoss(nn.Module):
         self.time_exponent = time_exponent
         self.separate_networks = separate_networks
         self.register_buffer("feature_scale", feature_scale, persistent=False)
+        self.register_buffer("class_weights", class_weights, persistent=False)
         bone_scale = None
         if feature_scale is not None:
             rows = torch.atleast_2d(feature_scale)
@@ -132,7 +138,9 @@ class SymbioticLoss(nn.Module):
         """Return the cross-entropy of the fused probabilities, or the mean over the separate networks."""
         if self.separate_networks and output.network_logits is not None:
             logits, y = output.network_logits.flatten(0, 1), y.repeat(len(output.network_logits))
-        return F.cross_entropy(_precise(logits), y, label_smoothing=self.label_smoothing)
+        logits, weights = _precise(logits), self.class_weights
+        weights = None if weights is None else weights.to(logits.dtype)
+        return F.cross_entropy(logits, y, weights, label_smoothing=self.label_smoothing)
 
     @staticmethod
     def _counted(future: Tensor, future_mask: Tensor | None, present: Tensor) -> Tensor:

@@ -399,3 +399,20 @@ def test_a_mask_has_the_shape_of_the_joints() -> None:
         SymbioticLoss(SKELETON)(
             out, y=y, future=future, future_mask=torch.ones(3, 2, 4, M, 1, dtype=torch.bool)
         )
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_class_weights_make_a_weighted_mean(separate: bool) -> None:
+    out, weights = output(), [1.0, 2.0, 4.0, 8.0, 16.0]
+    out.network_logits = torch.randn(2, 3, 5, dtype=torch.float64)
+    y, future = target(out)
+    loss = SymbioticLoss(SKELETON, separate_networks=separate, class_weights=torch.tensor(weights))
+    assert out.logits is not None
+    logits = out.network_logits if separate else out.logits[None]
+    each = [
+        (cross_entropy(network[[n]], [c]), weights[c]) for network in logits for n, c in enumerate(y.tolist())
+    ]
+    expected = sum(value * weight for value, weight in each) / sum(weight for _, weight in each)
+    recognition = loss(out, y=y, future=future).recognition
+    assert recognition is not None
+    assert recognition.item() == pytest.approx(expected)

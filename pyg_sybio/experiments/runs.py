@@ -91,7 +91,8 @@ class Run:
         arguments = {key: chosen[key] for key in inspect.signature(new_loss).parameters if key in chosen}
 
         def loss() -> SymbioticLoss:
-            return new_loss(data.skeleton, data.feature_scale, **arguments)
+            weights = data.class_weights(chosen.get("class_weights"))
+            return new_loss(data.skeleton, data.feature_scale, **{**arguments, "class_weights": weights})
 
         return MeasuredModel.of(load_trained(self.checkpoint), data.splits, split, loss)
 

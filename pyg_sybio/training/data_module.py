@@ -1,8 +1,9 @@
 r"""Lightning data module for any data set class of the package or of the user."""
 
+import math
 from argparse import Namespace
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -135,6 +136,33 @@ class ClipDataModule(L.LightningDataModule):
         factors = torch.ones(skeleton.num_joints, skeleton.num_features)  # 1 for scores, which have no unit
         factors[:, : skeleton.num_spatial] /= _body_size(clips)
         return factors
+
+    def class_weights(self, weights: Sequence[float] | Literal["balanced"] | None) -> Tensor | None:
+        r"""Weights of the classes in the recognition loss, `[C]`.
+
+        Args:
+            weights: A positive number for each class, or ``"balanced"``, which weights class :math:`c` by
+                :math:`N / (C N_c)` for :math:`N_c` of :math:`N` training samples. (None: equal weights)
+
+        Raises:
+            ValueError: If the weights are not one positive number per class.
+        """
+        if weights is None:
+            return None
+        if weights == "balanced":
+            clips = self.clips("train")
+            labels = getattr(clips, "labels", None)
+            if not isinstance(labels, Tensor):
+                labels = torch.cat([clips[index].y for index in range(len(clips))])
+            counts = torch.bincount(labels, minlength=self.num_classes)
+            # The weight of a class without training samples has no effect on the training.
+            return len(labels) / (self.num_classes * counts.clamp(min=1)).float()
+        if len(weights) == self.num_classes and all(0 < float(weight) < math.inf for weight in weights):
+            return torch.tensor(weights, dtype=torch.float32)
+        raise ValueError(
+            f"'class_weights' is {list(weights)}, expected one positive number for each of the "
+            f"{self.num_classes} classes {', '.join(self.class_names)}"
+        )
 
     @property
     def preparation(self) -> Preparation:

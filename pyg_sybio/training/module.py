@@ -1,10 +1,11 @@
 r"""Training of :class:`~pyg_sybio.models.SybioGNN` by Lightning."""
 
+import inspect
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import lightning as L
 import torch
@@ -12,7 +13,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch_geometric.data import Batch
 
 from pyg_sybio.accelerate.dense_actional import use_dense_actional
@@ -36,6 +37,16 @@ from pyg_sybio.training.resumable_loader import ResumableLoader
 from pyg_sybio.training.schedule import WarmupCosine
 
 
+class SchedulerCallable(Protocol):
+    """Function that returns the learning rate schedule of an optimiser.
+
+    It gets ``total_steps``, the number of optimiser steps of the run, if it has an argument of this name.
+    Recipes cannot set this argument.
+    """
+
+    def __call__(self, optimizer: Optimizer, /, *, total_steps: int) -> LRScheduler: ...
+
+
 def new_loss(
     skeleton: Skeleton,
     feature_scale: Tensor,
@@ -44,6 +55,7 @@ def new_loss(
     distance: Literal["l1", "joint"] = "l1",
     time_exponent: float = 0.0,
     separate_networks: bool = False,
+    class_weights: Tensor | None = None,
 ) -> SymbioticLoss:
     """Return the loss of a recipe; see :class:`SybioModule` for the arguments."""
     return SymbioticLoss(
@@ -53,6 +65,7 @@ def new_loss(
         feature_scale=feature_scale if distance == "joint" else None,
         time_exponent=time_exponent,
         separate_networks=separate_networks,
+        class_weights=class_weights,
     )
 
 
@@ -84,11 +97,17 @@ class SybioModule(L.LightningModule):
             ``0.0``, equal weights as in the paper)
         separate_networks: Compute the recognition loss from the class probabilities of each network, and not
             from the mean of both, as the paper does. (default: :obj:`False`)
+        class_weights: Weights of the classes in the recognition loss, for classes with different numbers of
+            clips: one number per class, in the order of ``class_names``, or ``balanced``
+            (:meth:`~pyg_sybio.training.data_module.ClipDataModule.class_weights`). (default: equal weights)
         optimizer: Function that returns the optimiser, given the parameters.
-        lr_scheduler: Function that returns the schedule, given the optimiser and the number of steps of the
-            whole run (``Trainer.estimated_stepping_batches``). The schedule is stepped once per optimiser
-            step. Any scheduler whose second argument is the number of steps can be used, such as
-            ``CosineAnnealingLR``.
+        lr_scheduler: Function that returns the learning rate schedule, given the optimiser: any class of
+            :mod:`torch.optim.lr_scheduler`, or one of :mod:`pyg_sybio.training.schedule`. A schedule with an
+            argument ``total_steps`` gets the number of optimiser steps of the run. ``ReduceLROnPlateau``
+            monitors ``val_loss``; with ``lightning.pytorch.cli.ReduceLROnPlateau``, the argument ``monitor``
+            names another logged value.
+        lr_interval: Whether the schedule is stepped once per ``step`` of the optimiser or per ``epoch``.
+            (default: ``step`` for schedules with ``total_steps``, ``epoch`` for others, as in Lightning)
         compile: Compile the model's forward pass. The first steps then take minutes, and later steps are
             faster. Checkpoints are the same as without compilation. (default: :obj:`False`)
         dense_actional: Infer the actional graphs by dense products instead of message passing. The results
@@ -115,8 +134,10 @@ class SybioModule(L.LightningModule):
         distance: Literal["l1", "joint"] = "l1",
         time_exponent: float = 0.0,
         separate_networks: bool = False,
+        class_weights: list[float] | Literal["balanced"] | None = None,
         optimizer: OptimizerCallable = torch.optim.AdamW,
-        lr_scheduler: Callable[[Optimizer, int], LRScheduler] = WarmupCosine,
+        lr_scheduler: SchedulerCallable = WarmupCosine,
+        lr_interval: Literal["step", "epoch"] | None = None,
         compile: bool = False,
         dense_actional: bool = False,
         checkpoint_activations: bool = False,
@@ -154,11 +175,16 @@ class SybioModule(L.LightningModule):
             skeleton, feature_scale, alpha, label_smoothing, distance, time_exponent, separate_networks
         )
         self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
+        self.class_weights = class_weights
+        self.lr_scheduler, self.lr_interval = lr_scheduler, lr_interval
         # Classes that occurred in training: recognition is only evaluated on these.
         self.register_buffer("seen_classes", torch.zeros(len(class_names), dtype=torch.bool))
         self._val_errors: dict[str, ErrorByHorizon] = {}
         self._loader_state: dict[str, Any] = {}  # state of the checkpoint that training resumes from
+
+    def setup(self, stage: str) -> None:
+        """Take the weights of the classes from the data."""
+        self.loss.class_weights = self.trainer.datamodule.class_weights(self.class_weights)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Return the ``loss`` of a batch, and its ``actional`` graphs by network.
@@ -216,10 +242,23 @@ class SybioModule(L.LightningModule):
                 self.log(f"val_{name}", mean, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser, and the schedule over the steps of this run."""
-        optimizer = self.optimizer(parameter_groups(self))
-        scheduler = self.lr_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        """Return the optimiser, and its learning rate schedule."""
+        optimizer, make = self.optimizer(parameter_groups(self)), self.lr_scheduler
+        # From a recipe, it is a partial function whose arguments include the class.
+        made = next((arg for arg in getattr(make, "args", ()) if isinstance(arg, type)), make)
+        knows_length = "total_steps" in inspect.signature(made).parameters
+        length = {"total_steps": int(self.trainer.estimated_stepping_batches)} if knows_length else {}
+        scheduler = make(optimizer, **length)
+        is_plateau = isinstance(scheduler, ReduceLROnPlateau)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": scheduler,
+                "interval": self.lr_interval or ("step" if knows_length else "epoch"),
+                "monitor": getattr(scheduler, "monitor", "val_loss"),
+                "frequency": (is_plateau and self.trainer.check_val_every_n_epoch) or 1,
+            },
+        }
 
     def on_fit_start(self) -> None:
         """Check before training that the model can be saved, and print the start of fine-tuning.

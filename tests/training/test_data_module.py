@@ -140,3 +140,30 @@ def test_distances_of_positions_are_in_body_sizes(folder: Path) -> None:
     squares = [float((frame - frame.mean(0)).square().sum(-1).mean()) for frame in frames]
     expected = (sum(squares) / len(squares)) ** -0.5
     torch.testing.assert_close(data.feature_scale, torch.full((25, 3), expected), rtol=1e-4, atol=0)
+
+
+def test_balanced_class_weights(folder: Path) -> None:
+    rows = [("sit", "train"), ("wave", "train"), ("wave", "train"), ("wave", "train"), ("run", "test")]
+    lines = [f"{index}.npz,{label},{split}" for index, (label, split) in enumerate([*rows, ("run", "val")])]
+    (folder / "skewed.csv").write_text("\n".join(["file,label,split", *lines]) + "\n")
+    data = data_of(folder, settings={"labels": "skewed.csv"})
+    assert data.class_names == ("run", "sit", "wave")
+    # 4 samples, 3 classes: 4 / (3 * 1) and 4 / (3 * 3); a class without training clips has any weight.
+    weights = data.class_weights("balanced")
+    assert weights is not None
+    torch.testing.assert_close(weights[1:], torch.tensor([4 / 3, 4 / 9]))
+    assert weights.isfinite().all()
+    torch.testing.assert_close(data.class_weights([1, 2, 3]), torch.tensor([1.0, 2.0, 3.0]))
+    assert data.class_weights(None) is None
+    with pytest.raises(
+        ValueError, match="expected one positive number for each of the 3 classes run, sit, wave"
+    ):
+        data.class_weights([1, 2])
+
+
+def test_a_recipe_sets_the_class_weights(tmp_path: Path) -> None:
+    weights = [float(number) for number in range(1, 13)]
+    cli = fit("synthetic", [*tiny(tmp_path, steps=1), f"--model.class_weights={weights}"])
+    assert cli.model.loss.class_weights.tolist() == weights
+    cli = fit("synthetic", [*tiny(tmp_path, steps=1), "--model.class_weights=balanced"])
+    assert cli.model.loss.class_weights.tolist() == [1.0] * 12

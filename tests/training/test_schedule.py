@@ -1,12 +1,27 @@
 """Learning rates compared with their formulas, step by step."""
 
 import math
+from pathlib import Path
+from typing import Any
 
+import lightning as L
 import pytest
 import torch
+from tiny_recipe import TINY
 from torch.optim.lr_scheduler import LRScheduler
 
+from pyg_sybio.training.recipes import RecipeError, prepare, train
 from pyg_sybio.training.schedule import StepDecay, WarmupCosine
+
+
+class Rates(L.Callback):
+    """Records the learning rate of every step."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, module: L.LightningModule, optimizer: Any) -> None:
+        self.seen.append(optimizer.param_groups[0]["lr"])
 
 
 def optimizer(rate: float) -> torch.optim.Optimizer:
@@ -58,3 +73,77 @@ def test_milestones_out_of_order_are_refused(milestones: list[float]) -> None:
 def test_factor_must_be_positive(factor: float) -> None:
     with pytest.raises(ValueError, match=r"'factor' is .*, expected a positive number"):
         StepDecay(optimizer(1.0), 10, factor=factor)
+
+
+TORCH = "torch.optim.lr_scheduler"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "settings", "rates"),
+    [
+        # Per epoch, as in Lightning: three epochs of two steps.
+        (f"{TORCH}.ExponentialLR", {"gamma": 0.5}, [1, 1, 0.5, 0.5, 0.25, 0.25]),
+        (f"{TORCH}.StepLR", {"step_size": 2}, [1, 1, 1, 1, 0.1, 0.1]),
+        (f"{TORCH}.MultiStepLR", {"milestones": "[1, 2]"}, [1, 1, 0.1, 0.1, 0.01, 0.01]),
+        (f"{TORCH}.LinearLR", {"start_factor": 0.5, "total_iters": 2}, [0.5, 0.5, 0.75, 0.75, 1, 1]),
+        # No loss is below -1000: the rate is reduced after the second and the third epoch.
+        (
+            f"{TORCH}.ReduceLROnPlateau",
+            {"patience": 0, "threshold": 1000, "threshold_mode": "abs"},
+            [1, 1, 1, 1, 0.1, 0.1],
+        ),
+        (
+            "lightning.pytorch.cli.ReduceLROnPlateau",
+            {
+                "monitor": "val_accuracy",
+                "mode": "max",
+                "patience": 0,
+                "threshold": 2,
+                "threshold_mode": "abs",
+            },
+            [1, 1, 1, 1, 0.1, 0.1],
+        ),
+        # Per step, over the steps of the run.
+        ("pyg_sybio.training.schedule.StepDecay", {"milestones": "[0.5]"}, [1, 1, 1, 0.1, 0.1, 0.1]),
+        (
+            f"{TORCH}.OneCycleLR",
+            {"max_lr": 1e-6, "pct_start": 0.5, "anneal_strategy": "linear"},
+            [1 / 25, 13 / 25, 1, 2 / 3 + 4e-6 / 3, 1 / 3 + 8e-6 / 3, 4e-6],
+        ),
+    ],
+)
+def test_any_schedule_of_a_recipe(
+    schedule: str, settings: dict[str, object], rates: list[float], tmp_path: Path
+) -> None:
+    options = [f"--model.lr_scheduler.{name}={value}" for name, value in settings.items()]
+    run = [
+        *TINY,
+        f"--trainer.default_root_dir={tmp_path}",
+        "--trainer.max_epochs=3",
+        "--model.optimizer.lr=1e-6",
+    ]
+    cli = prepare("synthetic", [*run, f"--model.lr_scheduler={schedule}", *options])
+    recorder = Rates()
+    cli.trainer.callbacks.append(recorder)
+    train(cli)
+    assert [rate / 1e-6 for rate in recorder.seen] == pytest.approx(rates, rel=1e-5)
+
+
+def test_the_interval_of_a_schedule_can_be_chosen(tmp_path: Path) -> None:
+    run = [
+        *TINY,
+        f"--trainer.default_root_dir={tmp_path}",
+        "--trainer.max_steps=2",
+        "--model.optimizer.lr=1e-6",
+    ]
+    schedule = [f"--model.lr_scheduler={TORCH}.ExponentialLR", "--model.lr_scheduler.gamma=0.5"]
+    cli = prepare("synthetic", [*run, *schedule, "--model.lr_interval=step"])
+    recorder = Rates()
+    cli.trainer.callbacks.append(recorder)
+    train(cli)
+    assert recorder.seen == pytest.approx([1e-6, 0.5e-6])
+
+
+def test_a_schedule_without_a_required_argument_is_an_error() -> None:
+    with pytest.raises(RecipeError, match="the following arguments are required: gamma"):
+        prepare("synthetic", [*TINY, f"--model.lr_scheduler={TORCH}.ExponentialLR"])

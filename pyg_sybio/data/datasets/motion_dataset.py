@@ -226,6 +226,11 @@ class MotionDataset(PositionDataset):
         return at_times(frames, times.clamp(max=frames.num_frames - 1))
 
     @property
+    def labels(self) -> Tensor:
+        """The class of each item, `[len]`."""
+        return torch.tensor([self._labels[self.spans[index].clip] for index in self.indices()])
+
+    @property
     def sample_weights(self) -> Tensor:
         r"""Probability `[len]` of each item when drawing a class, then a clip of the class, then its span.
 
