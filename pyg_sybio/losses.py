@@ -3,7 +3,7 @@ r"""The multi-objective loss (section 5.4, Eq. 11 and 12)."""
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from pyg_sybio.models.output import SybioOutput
@@ -173,6 +173,10 @@ class SymbioticLoss(nn.Module):
         counted = scale * counted
         distances = torch.linalg.vector_norm(counted, dim=-1) if joints else counted.abs().mean(-1)
         total = weights.sum()
+        if self.training and distributed.is_available() and distributed.is_initialized():
+            # Gradients are means over the processes: divide by the mean weight, not by each process's own.
+            distributed.all_reduce(total)
+            total = total / distributed.get_world_size()
         return (weights * distances).sum() / torch.where(total > 0, total, 1)
 
 

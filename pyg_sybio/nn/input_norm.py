@@ -76,12 +76,16 @@ class InputNorm(nn.Module):
 
     @torch.no_grad()
     def _gather(self, x: Tensor) -> None:
-        var, mean = torch.var_mean(x.to(self.mean.dtype), dim=(1, 2), correction=0)
+        mean, var = self._moments(x.to(self.mean.dtype))
         self.num_batches += 1
         weight = 1.0 / self.num_batches.to(self.mean.dtype)
         # Total variance: the variance within the batches plus the variance of the batch means.
         self.var.lerp_(var + (1 - weight) * (mean - self.mean).square(), weight)
         self.mean.lerp_(mean, weight)
+
+    def _moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        var, mean = torch.var_mean(x, dim=(1, 2), correction=0)
+        return mean, var
 
     def extra_repr(self) -> str:
         """Return the extra representation of the module."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch import Tensor
 from torch.utils.data import WeightedRandomSampler
 from torch_geometric.data import Dataset
@@ -201,11 +202,24 @@ class ClipDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> ResumableLoader:
         """Validation clips, not shuffled."""
-        return self._loader(self.clips("val"))
+        return self._in_order(self.clips("val"))
 
     def test_dataloader(self) -> ResumableLoader:
         """Test clips, not shuffled."""
-        return self._loader(self.clips("test"))
+        return self._in_order(self.clips("test"))
+
+    def _in_order(self, clips: Dataset) -> ResumableLoader:
+        """All clips, or the share of this process, so that each clip is counted once."""
+        trainer = self.trainer
+        if trainer is None or trainer.world_size == 1:
+            return self._loader(clips)
+        if len(clips) < trainer.world_size:
+            raise ValueError(
+                f"{trainer.world_size} processes cannot share {len(clips)} clips: expected at least one clip "
+                "per process"
+            )
+        share = {"num_replicas": trainer.world_size, "rank": trainer.global_rank}
+        return self._loader(clips, sampler=UnrepeatedDistributedSampler(clips, shuffle=False, **share))
 
     def _loader(self, dataset: Dataset, **order: Any) -> ResumableLoader:
         workers = {"num_workers": self.num_workers, "persistent_workers": self.num_workers > 0}

@@ -181,6 +181,9 @@ class SybioModule(L.LightningModule):
         self.register_buffer("seen_classes", torch.zeros(len(class_names), dtype=torch.bool))
         self._val_errors: dict[str, ErrorByHorizon] = {}
         self._loader_state: dict[str, Any] = {}  # state of the checkpoint that training resumes from
+        # The trainer of recipes synchronises statistics. Torch would also broadcast the buffers of the first
+        # process in validation, and wait forever if the processes have different numbers of batches.
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
     def setup(self, stage: str) -> None:
         """Take the weights of the classes from the data."""
@@ -208,10 +211,17 @@ class SybioModule(L.LightningModule):
         """Reset the motion errors; if there are several processes, copy the buffers of the first process."""
         self._val_errors = {}
         if self.trainer.world_size > 1:
-            # Each process has separate running statistics, and the checkpoint contains those of the first
-            # process.
+            # With `sync_batchnorm=False`, each process has separate running statistics, and the checkpoint
+            # contains those of the first process.
+            self._gather_seen_classes()
             for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)
+
+    def _gather_seen_classes(self) -> None:
+        """Combine the classes that the processes have seen."""
+        seen = self.seen_classes.int()
+        torch.distributed.all_reduce(seen, torch.distributed.ReduceOp.MAX)
+        self.seen_classes.copy_(seen)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log loss and accuracy of one batch, and accumulate its motion errors."""
@@ -309,6 +319,8 @@ class SybioModule(L.LightningModule):
                 f"training has diverged: after step {self.global_step} the model's '{diverged[0]}' and "
                 f"{len(diverged) - 1} more weights are not finite numbers"
             )
+        if self.trainer.world_size > 1:
+            self._gather_seen_classes()
         document = self.trained().document(weights_digest(_model_weights(checkpoint)))
         checkpoint["model_config"] = self.model.config
         checkpoint[DOCUMENT_KEY] = json.dumps(document, allow_nan=False)
@@ -367,7 +379,7 @@ class SybioModule(L.LightningModule):
             on_epoch=not on_step,
             prog_bar=True,
             batch_size=batch.num_graphs,
-            sync_dist=not on_step,
+            sync_dist=True,
         )
         return out, terms
 

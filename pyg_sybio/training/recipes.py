@@ -18,7 +18,7 @@ import yaml
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.accelerators import Accelerator
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.plugins import CheckpointIO
+from lightning.pytorch.plugins import CheckpointIO, LayerSync
 from lightning.pytorch.utilities import rank_zero_only
 
 from pyg_sybio.trained.torch_file import read_torch_file
@@ -28,6 +28,7 @@ from pyg_sybio.training.keep_checkpoint import KeepCheckpoint
 from pyg_sybio.training.loggers import new_loggers
 from pyg_sybio.training.module import SybioModule
 from pyg_sybio.training.precision import resolve_precision
+from pyg_sybio.training.synchronised import SynchronisedStatistics
 
 _CONFIGS = Path(__file__).parent / "configs"
 
@@ -51,7 +52,12 @@ Precision = Literal[
 
 
 class RecipeTrainer(L.Trainer):
-    """Lightning's trainer with ``precision="auto"``, which prints the precision that it chose."""
+    """Lightning's trainer with ``precision="auto"``, which prints the precision that it chose.
+
+    Checkpoints are read and written by :class:`~pyg_sybio.training.checkpoint_files.CheckpointFiles`. With
+    several processes, statistics are synchronised
+    (:class:`~pyg_sybio.training.synchronised.SynchronisedStatistics`) unless ``sync_batchnorm=False``.
+    """
 
     def __init__(
         self,
@@ -59,6 +65,7 @@ class RecipeTrainer(L.Trainer):
         accelerator: str | Accelerator = "auto",
         precision: Precision | None = None,
         plugins: Any = None,
+        sync_batchnorm: bool = True,
         **kwargs: Any,
     ) -> None:
         kind = accelerator if isinstance(accelerator, str) else accelerator.name()
@@ -68,6 +75,8 @@ class RecipeTrainer(L.Trainer):
         given = plugins if isinstance(plugins, list) else [plugins] if plugins else []
         if not any(isinstance(plugin, CheckpointIO) for plugin in given):
             given = [*given, CheckpointFiles()]
+        if sync_batchnorm and not any(isinstance(plugin, LayerSync) for plugin in given):
+            given = [*given, SynchronisedStatistics()]
         super().__init__(accelerator=accelerator, precision=resolved, plugins=given, **kwargs)
 
 
