@@ -121,6 +121,6 @@ def read_kinetics_labels(path: str | Path) -> dict[str, KineticsLabel]:
         if names.setdefault(index, label) != label or indices.setdefault(label, index) != index:
             raise ValueError(
                 f"{path}, {shown(clip)} has label {shown(label)} with index {index}, but in earlier entries, "
-                f"index {index} is {shown(names[index])}, and {shown(label)} has index {indices.get(label, index)}"
+                f"index {index} is {shown(names[index])}, and {shown(label)} has {indices.get(label, index)}"
             )
     return labels
