@@ -183,7 +183,7 @@ def prediction(args: argparse.Namespace) -> None:
     """Draw a forecast over the true motion, with a line from each true joint to the predicted one: a strip of
     poses, a GIF, a video, or a page with a player.
     """
-    from pyg_sybio.trained.evaluation import HORIZONS_MS, horizon_frames
+    from pyg_sybio.trained.evaluation import horizon_frames
     from pyg_sybio.visualization.forecast import Forecast
     from pyg_sybio.visualization.model_forecast import forecast_clip, forecast_file
     from pyg_sybio.visualization.motion_figure import draw_forecast
@@ -211,7 +211,7 @@ def prediction(args: argparse.Namespace) -> None:
             others[_name_of(Path(name))] = forecast_of(load(args, Path(name)))
     frames = horizon_frames(forecast.frame_rate, forecast.future.num_frames)
     end = forecast.milliseconds(forecast.future.num_frames - 1)
-    times = args.times or [*(ms for ms in HORIZONS_MS if ms in frames and ms < end), end]
+    times = args.times or [*(ms for ms in frames if ms < end), end]
     name = f"prediction of {_name_of(args.model)}" if {*args.compare} - {"zero_velocity"} else "prediction"
     shown: dict[str, Any] = {"times": times, "up": args.up, "others": others, "name": name}
     print(draw_forecast(forecast, args.output, **shown, progress=True))

@@ -167,9 +167,15 @@ def numbered_clip(dataset: Dataset, number: int) -> Data:
 
 
 def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
-    """Horizon in milliseconds -> index of the predicted frame, for all horizons within the future."""
-    frames = {ms: round(ms / 1000 * frame_rate) - 1 for ms in HORIZONS_MS}
-    return {ms: frame for ms, frame in frames.items() if 0 <= frame < num_future}
+    """Horizon in milliseconds -> index of the predicted frame.
+
+    The frames are the nearest ones to :data:`HORIZONS_MS` within the future, and the last one. Horizons are the
+    times of these frames after the last observed one: at 30 Hz, frame 1 is at 67 ms, the nearest to 80 ms.
+    """
+    nearest = {round(ms / 1000 * frame_rate) - 1 for ms in HORIZONS_MS} | {num_future - 1}
+    return {
+        round(1000 * (frame + 1) / frame_rate): frame for frame in sorted(nearest) if 0 <= frame < num_future
+    }
 
 
 def evaluate(
@@ -233,14 +239,21 @@ def summary(
     class_names = list(dataset.class_names)
     chosen = _chosen_classes(class_names, actions)
     seen = torch.ones(len(class_names), dtype=torch.bool) if seen_classes is None else seen_classes.cpu()
-    report: Report = {"dataset": type(dataset).__name__, "clips": int(chosen[found.y].sum())}
+    report: Report = {"dataset": type(dataset).__name__, **_counts(dataset, chosen[found.y])}
     if not report["clips"]:
         raise ValueError(f"no clip has one of the actions {', '.join(actions or class_names)}")
     if found.logits is not None:
-        report["recognition"] = _recognition(found.logits, found.y, chosen & seen, class_names)
+        counted = chosen & seen
+        recognition = _recognition(found.logits, found.y, counted, class_names)
+        report["recognition"] = _counts(dataset, counted[found.y]) | recognition
+        if unseen := found.y[(chosen & ~seen)[found.y]].unique().tolist():
+            report["recognition"]["not_in_training"] = {
+                class_names[i]: _counts(dataset, found.y == i)["clips"] for i in unseen
+            }
     if found.errors:
         frames = horizon_frames(dataset.frame_rate, dataset.num_future)
         report["horizons_ms"] = list(frames)
+        report["horizon_frames"] = [frame + 1 for frame in frames.values()]
         report["motion"] = {
             name: _motion(by_predictor, list(frames.values()), chosen, class_names)
             for name, by_predictor in found.errors.items()
@@ -298,10 +311,19 @@ def _chosen_classes(class_names: list[str], actions: Sequence[str] | None) -> Te
     return torch.tensor([actions is None or name in actions for name in class_names])
 
 
+def _counts(dataset: Dataset, counted: Tensor) -> dict[str, int]:
+    """The number of clips among some samples `[N]` of a data set, and of windows if samples are windows."""
+    spans = getattr(dataset, "spans", ())
+    if all(span.split is None for span in spans):
+        return {"clips": int(counted.sum())}
+    indices = [index for index, each in zip(dataset.indices(), counted.tolist(), strict=True) if each]
+    return {"clips": len({spans[index].clip for index in indices}), "windows": len(indices)}
+
+
 def _recognition(logits: Tensor, y: Tensor, counted: Tensor, class_names: list[str]) -> Report:
     logits, y = logits[counted[y]], y[counted[y]]
     names = [class_names[i] for i in y.unique().tolist()]
-    result: Report = {"clips": len(y), "classes": names}
+    result: Report = {"classes": names}
     if not len(y):
         return result
     result["top1"] = float(top_k_accuracy(logits, y))
@@ -339,7 +361,7 @@ def _motion(
     present = ((count > 0) & chosen).nonzero().flatten().tolist()
     by_class = {predictor: mean["by_class"][present][:, frames] for predictor, mean in means.items()}
     classes = {
-        class_names[i]: _row({p: errors[row] for p, errors in by_class.items()}) | {"clips": int(count[i])}
+        class_names[i]: _row({p: errors[row] for p, errors in by_class.items()}) | {"futures": int(count[i])}
         for row, i in enumerate(present)
     }
     return {

@@ -3,13 +3,13 @@ r"""The report of an evaluation as text and as a file."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyg_sybio.trained.evaluation import PREDICTORS
+from pyg_sybio.trained.evaluation import HORIZONS_MS, PREDICTORS
 
 
 def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
     """The report as text with Markdown tables; without `by_class`, the tables only have the mean over
     classes."""
-    lines = [f"{report['dataset']}: {report['clips']} clips"]
+    lines = [f"{report['dataset']}: {_counted(report)}"]
     if "observation_ratio" in report:
         lines[0] += f", of which the first {report['observation_ratio']:.0%} was observed"
     if (views := report.get("views", 1)) > 1:
@@ -19,6 +19,9 @@ def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
         lines += ["", _recognition_line(recognition)]
     if "motion" in report and not report["motion"]:
         lines += ["", "motion: no errors, because the future of these clips was not recorded"]
+    if not set(horizons := report.get("horizons_ms", ())) <= {*HORIZONS_MS} and "horizon_frames" in report:
+        frames, nominal = (", ".join(map(str, each)) for each in (report["horizon_frames"], HORIZONS_MS))
+        lines += ["", f"horizons: predicted frames {frames}, the nearest to {nominal} ms, and the last"]
     networks = report.get("actional_graphs", {})
     lines += [""] if networks else []
     for network, graphs in networks.items():
@@ -26,7 +29,7 @@ def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
         rows = f"rows differ by {graphs['row_distance']:.3f}, entropy {graphs['entropy']:.1%} of uniform"
         lines.append(f"actional graphs of the {network}: {rows}{state}")
     for name, errors in report.get("motion", {}).items():
-        lines += ["", *_motion_table(name, errors, report["horizons_ms"], by_class)]
+        lines += ["", *_motion_table(name, errors, horizons, by_class)]
     return "\n".join(lines)
 
 
@@ -55,8 +58,16 @@ def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[
         raise ValueError(f"{where} has a malformed confusion matrix, expected counts: {error}") from error
 
 
+def _counted(report: Mapping[str, Any]) -> str:
+    clips = f"{report['clips']} clips"
+    return f"{report['windows']} windows of {clips}" if "windows" in report else clips
+
+
 def _recognition_line(recognition: Mapping[str, Any]) -> str:
-    clips = f"{recognition['clips']} clips of {len(recognition['classes'])} classes seen in training"
+    clips = f"{_counted(recognition)} of {len(recognition['classes'])} classes seen in training"
+    if unseen := recognition.get("not_in_training"):
+        clips += f"; not counted: {sum(unseen.values())} clips of classes without training clips: "
+        clips += ", ".join(unseen)
     if "top1" not in recognition:
         return f"recognition: {clips}"
     top5 = f", top-5 {recognition['top5']:.2%}" if "top5" in recognition else ""

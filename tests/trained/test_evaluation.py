@@ -12,12 +12,14 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
+from pyg_sybio.data.datasets.motion_folder import MotionFolder
+from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.motion_file import write_motion
 from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.files import read_json, write_json
 from pyg_sybio.models.sybio_gnn import SybioGNN
 from pyg_sybio.skeleton import load_skeleton
 from pyg_sybio.trained.evaluation import (
-    HORIZONS_MS,
     Report,
     answers,
     evaluate,
@@ -99,17 +101,19 @@ def test_horizons_are_converted_to_the_nearest_frames() -> None:
     # Frame 0 is the first predicted frame: 40 ms after the last observed one, at 25 Hz.
     assert horizon_frames(25.0, 25) == {80: 1, 160: 3, 320: 7, 400: 9, 560: 13, 1000: 24}
     assert list(horizon_frames(25.0, 10)) == [80, 160, 320, 400]
-    assert horizon_frames(25.0, 1) == {}
+    assert horizon_frames(25.0, 1) == {40: 0}
+    # At 30 Hz, no frame is at 80 ms; the last frame has a horizon of its own.
+    assert horizon_frames(30.0, 9) == {67: 1, 167: 4, 300: 8}
     for rate in (15.0, 30.0, 50.0):
         for ms, frame in horizon_frames(rate, 100).items():
-            assert abs((frame + 1) / rate * 1000 - ms) <= 500 / rate
+            assert abs((frame + 1) / rate * 1000 - ms) <= 0.5
 
 
 def test_motion_errors_equal_the_means_over_single_clips(
     model: SybioGNN, clips: SyntheticMotions, report: Report
 ) -> None:
-    frames = [1, 3, 7]  # 80, 160 and 320 ms
-    assert report["horizons_ms"] == list(HORIZONS_MS[:3])
+    frames = [1, 3, 7, 8]
+    assert report["horizons_ms"] == [80, 160, 320, 360]
     class_means = {"model": [], "zero_velocity": []}
     for index, name in enumerate(clips.class_names):
         errors = {"model": [], "zero_velocity": []}
@@ -121,7 +125,7 @@ def test_motion_errors_equal_the_means_over_single_clips(
                 distance = (poses - future).square().sum(-1).sqrt().mean(-1)
                 errors[predictor].append(1000 * distance[frames])
         row = report["motion"]["mpjpe_mm"]["classes"][name]
-        assert row["clips"] == len(errors["model"])
+        assert row["futures"] == len(errors["model"])
         for predictor, values in errors.items():
             mean = torch.stack(values).mean(0)
             class_means[predictor].append(mean)
@@ -176,6 +180,9 @@ def test_without_clips_of_training_classes_recognition_is_not_reported(
     model: SybioGNN, clips: SyntheticMotions
 ) -> None:
     report = evaluate(model, clips, seen_classes=torch.zeros(12, dtype=torch.bool))
+    assert "not counted: 20 clips of classes without training clips: walking, " in format_report(report)
+    unseen = report["recognition"].pop("not_in_training")
+    assert unseen.keys() == {*clips.class_names} and sum(unseen.values()) == 20
     assert report["recognition"] == {"clips": 0, "classes": []}
     assert "recognition: 0 clips of 0 classes" in format_report(report)
 
@@ -221,7 +228,7 @@ def test_actions_select_the_classes_of_the_report(
     restricted = evaluate(model, clips, actions=names)
     errors, full = restricted["motion"]["mpjpe_mm"], report["motion"]["mpjpe_mm"]
     assert list(errors["classes"]) == list(names)
-    assert restricted["clips"] == sum(errors["classes"][name]["clips"] for name in names)
+    assert restricted["clips"] == sum(errors["classes"][name]["futures"] for name in names)
     mean = [sum(pair) / 2 for pair in zip(*(full["classes"][name]["model"] for name in names), strict=True)]
     assert errors["mean_of_classes"]["model"] == pytest.approx(mean, rel=1e-4)
 
@@ -281,7 +288,7 @@ def test_clips_of_a_single_class_and_a_single_future_frame_are_evaluated() -> No
     still = torch.stack([clip.x[:, -1] - clip.future[:, 0] for clip in clips]).norm(dim=-1).mean().item()
     errors = report["motion"]["mpjpe_mm"]
     assert errors["mean_of_classes"]["zero_velocity"] == pytest.approx([1000 * still], rel=1e-4)
-    assert errors["classes"]["moving"]["clips"] == 12
+    assert errors["classes"]["moving"]["futures"] == 12
     assert format_report(report)
 
 
@@ -462,13 +469,13 @@ def test_only_recorded_frames_are_measured(model: SybioGNN) -> None:
         for name, row in shown.items():
             rows = [found.get((clips.class_names.index(name), frame)) for frame in (1, 3)]
             means = [values and pytest.approx(sum(values) / len(values), rel=1e-4) for values in rows]
-            assert row[predictor] == [*means, None]
+            assert row[predictor] == [*means, None, None]
         assert shown[clips.class_names[int(clips.labels[0])]][predictor][1] is None
         for column, frame in enumerate((1, 3)):
             means = [sum(values) / len(values) for (_, at), values in found.items() if at == frame]
             mean = report["motion"]["mpjpe_mm"]["mean_of_classes"][predictor][column]
             assert mean == pytest.approx(sum(means) / len(means), rel=1e-4)
-    assert sum(row["clips"] for row in shown.values()) == 19
+    assert sum(row["futures"] for row in shown.values()) == 19
     assert clips.class_names[int(clips.labels[4])] not in shown  # its only clip was not recorded
     assert report["motion"]["mpjpe_mm"]["mean_of_classes"]["ratio"][2] is None
     assert format_report(report)
@@ -522,3 +529,28 @@ def test_each_person_has_the_mask_of_its_future(model: SybioGNN) -> None:
     assert found.recorded is not None
     for row in range(3):
         assert torch.equal(found.recorded[row], clips.masks[row, ..., 0].T)
+
+
+def test_windows_are_not_counted_as_clips(tmp_path: Path) -> None:
+    skeleton = load_skeleton("ntu25")
+    for name, num_frames in (("a", 40), ("b", 9)):
+        poses = torch.randn(1, num_frames, 25, 3)
+        motion = Motion(poses=poses, skeleton=skeleton, frame_rate=30.0, label=name)
+        write_motion(motion, tmp_path / f"{name}.npz")
+    (tmp_path / "clips.csv").write_text("file,split\na.npz,test\nb.npz,test\n")
+    clips = MotionFolder.from_settings(
+        root=tmp_path,
+        split="test",
+        num_observed=8,
+        num_future=9,
+        window_stride=10,
+        progress=False,
+    )
+    model = SybioGNN.from_preset("demo", skeleton=skeleton, num_classes=2, num_future=9, **SMALL).eval()
+    report = evaluate(model, clips)
+    assert (report["clips"], report["windows"]) == (2, 4)
+    assert (report["recognition"]["clips"], report["recognition"]["windows"]) == (2, 4)
+    text = format_report(report)
+    assert text.startswith("MotionFolder: 4 windows of 2 clips")
+    assert "(4 windows of 2 clips of 2 classes" in text
+    assert "predicted frames 2, 5, 9, the nearest to 80, 160, " in text and "  67 ms |" in text
