@@ -36,6 +36,7 @@ from pyg_sybio.data.transforms.base import hide
 from pyg_sybio.experiments.corruption import OtherRate, corrupted
 from pyg_sybio.experiments.measures import SHORT_TERM_MS
 from pyg_sybio.trained.load import load_trained
+from pyg_sybio.trained.views import ONE_VIEW
 
 COLUMNS = {"corruption": "<10", "strength": ">8g", "top1": ">7.1%", "lost": ">7.1%", "error": ">9.3f"}
 
@@ -49,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
     parser.add_argument("--recipe", help="recipe of the data (default: as in the model file)")
     parser.add_argument("--data-root", help="folder of the recordings (default: $PYG_SYBIO_DATA)")
-    parser.add_argument("--clips", type=positive_int, help="only use the first clips (default: all)")
+    parser.add_argument("--clips", type=positive_int, help="number of clips, evenly spaced (default: all)")
+    parser.add_argument("--one-view", action="store_true", help="disable test-time augmentation")
     arguments = parsed(parser, argv)
     environment = {"model": str(arguments.model), "split": arguments.split, "torch": torch.__version__}
     Report(environment, arguments.output).table(rows(arguments), COLUMNS)
@@ -58,11 +60,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def rows(arguments: Namespace) -> Iterator[Row]:
     """Yield a row per corruption and strength, the complete clips first."""
     trained = load_trained(arguments.model)
-    clips: Dataset = splits_of(trained, arguments).clips(arguments.split)[: arguments.clips]
+    clips: Dataset = splits_of(trained, arguments).clips(arguments.split)
+    if arguments.clips is not None:
+        clips = clips[torch.linspace(0, len(clips) - 1, min(arguments.clips, len(clips))).round().long()]
+    views = ONE_VIEW if arguments.one_view else trained.views
     complete = None
     for name, strength, corruption in corruptions(clips):
         changed = clips if corruption is None else corrupted(clips, corruption)
-        report = trained.evaluate(changed, progress=False)
+        report = trained.evaluate(changed, views=views, progress=False)
         top1 = report.get("recognition", {}).get("top1")
         complete = top1 if complete is None else complete
         error = None

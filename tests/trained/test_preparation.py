@@ -84,6 +84,33 @@ def test_rotations_of_several_persons_are_prepared_independently() -> None:
     check_apart(preparation, motion)
 
 
+def test_gaps_of_rotations_are_filled_before_they_become_z_scores() -> None:
+    motion, used = random_motion("h36m32", dtype=torch.float64), load_skeleton("h36m32").subset("used")
+    columns = used_columns(motion.skeleton, used)
+    step = Standardize(Normalisation.fit([torch.randn(50, 99, dtype=torch.float64)], columns), used)
+    filled = Preparation(motion.skeleton, 20, 30.0, (step,), (), None).filled("interpolate")
+    x = filled(motion).observed
+    assert x.equal(step(FillMissing()(motion)).frames(slice(-20, None))) and filled.fills
+    assert [*filled.filled("mask").preprocess[0].__dict__.values()] == ["mask", True]
+
+
+@pytest.mark.parametrize(
+    ("name", "fill", "expected"),
+    [
+        ("ntu25", [], ["interpolate"]),  # of an earlier version, which did not train with gaps
+        ("ntu25", [{"name": "FillMissing", "arguments": {"mode": "mask"}}], ["mask"]),
+        ("openpose18", [], []),
+    ],
+)
+def test_a_model_file_says_how_gaps_are_filled(name: str, fill: list[Any], expected: list[str]) -> None:
+    skeleton = load_skeleton(name)
+    document = Preparation(skeleton, 20, 30.0).to_document()
+    assert document["fill"] == [{"name": "FillMissing", "arguments": {"mode": "interpolate", "edges": True}}]
+    read = Preparation.from_document(document | {"fill": fill}, skeleton)
+    assert [step.mode for step in read.fill] == expected  # type: ignore[attr-defined]
+    assert Preparation.from_document(document, skeleton).fill[0].mode == "interpolate"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("step", NOT_APART, ids=repr)
 def test_steps_that_depend_on_all_persons_are_refused(step: Any) -> None:
     skeleton = load_skeleton("ntu25")

@@ -167,3 +167,11 @@ def test_a_recipe_sets_the_class_weights(tmp_path: Path) -> None:
     assert cli.model.loss.class_weights.tolist() == weights
     cli = fit("synthetic", [*tiny(tmp_path, steps=1), "--model.class_weights=balanced"])
     assert cli.model.loss.class_weights.tolist() == [1.0] * 12
+
+
+@pytest.mark.parametrize(("settings", "mode"), [({}, "interpolate"), ({"fill": []}, "mask")])
+def test_the_model_sees_gaps_only_if_the_training_has_gaps(
+    folder: Path, settings: dict[str, object], mode: str
+) -> None:
+    (step,) = data_of(folder, settings=settings).preparation.fill
+    assert step.mode == mode  # type: ignore[attr-defined]
