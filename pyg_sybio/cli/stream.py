@@ -47,8 +47,11 @@ def add_command(commands: options.Commands) -> None:
     options.add(parser, "--missing", str, missing, choices=("hold", "interpolate", "mask"))
     confidence = "treat joints with at most this confidence as not seen"
     options.add(parser, "--min-confidence", options.fraction, confidence, 0.0)
-    enough = "fraction of the window that must be observed for 'enough' to be true in a result"
-    options.add(parser, "--enough", options.fraction, enough, 0.5)
+    enough = (
+        "fraction of the window that must be observed for 'enough' to be true in a result (default: half of "
+        "the joints, in a window that is as long as the training clips)"
+    )
+    options.add(parser, "--enough", options.fraction, enough)
     options.add_threads(parser, "all processors; use fewer if other programs run")
 
 

@@ -78,6 +78,10 @@ class PageFrames:
                     else [round(value, 4) for value in output.probabilities.tolist()],
                     "observed_ratio": round(output.observed_ratio, 3),
                     "enough": output.enough,
+                    "segments": [
+                        (output.class_names.index(each.label), round(each.start, 3), round(each.end, 3))
+                        for each in output.segments
+                    ],
                     "future": future,
                 }
             )

@@ -18,7 +18,9 @@ and ``track`` (default 0) are optional. The output consists of a greeting, resul
      "num_observed": 64, "num_future": 10}
     {"type": "result", "timestamp": 12.033, "latency_ms": 5.1,
      "people": [{"track": 0, "label": "walk", "probabilities": {"walk": 1.0}, "observed_ratio": 0.5,
-                 "enough": true, "future": {"timestamps": [12.066], "joints": [[[0.1, 1.2, 3.0], null]]}}]}
+                 "enough": true,
+                 "segments": [{"label": "walk", "start": 11.0, "end": 12.06, "probability": 0.9}],
+                 "future": {"timestamps": [12.066], "joints": [[[0.1, 1.2, 3.0], null]]}}]}
     {"type": "error", "message": "line 3: not JSON: ..."}
 """
 
@@ -240,5 +242,10 @@ def _person(output: StreamOutput) -> dict[str, Any]:
         else dict(zip(output.class_names, np.round(probabilities.double().numpy(), 6).tolist(), strict=True)),
         "observed_ratio": round(output.observed_ratio, 4),
         "enough": output.enough,
+        "segments": [
+            {"label": each.label, "start": round(each.start, 3), "end": round(each.end, 3)}
+            | {"probability": round(each.probability, 4)}
+            for each in output.segments
+        ],
         "future": future,
     }

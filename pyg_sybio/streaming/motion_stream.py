@@ -21,11 +21,14 @@ from pyg_sybio.streaming.inference import Model, Windows, answer, input_example
 from pyg_sybio.streaming.poses import Confidence, Pose, PoseReader
 from pyg_sybio.streaming.window import Track, window_of
 from pyg_sybio.trained.preparation import CHOOSE_PERSONS, Preparation, rate_notices
+from pyg_sybio.trained.timeline import Segment
 
 # Maximum rate of stored poses, as a multiple of the higher of `fps` and the window's frame rate.
 _MAX_RATE = 4
 # Poses that arrive faster than this multiple of the window's frame rate are not all stored.
 _MAX_RATIO = 32
+# Fraction of the joints in a window that must be observed to rely on the result.
+_ENOUGH = 0.5
 # Number of poses from which the rate is measured, and the tolerated relative difference from 'fps'.
 _RATE_POSES, _RATE_TOLERANCE = 30, 0.1
 
@@ -42,12 +45,16 @@ class StreamOutput:
         label: Name of the most likely class; None without probabilities.
         class_names: Names of the classes, in the order of `probabilities`.
         observed_ratio: Fraction of the window's joints that were observed, from 0 to 1.
-        enough: Whether `observed_ratio` is large enough to rely on the result.
+        enough: Whether the window is long enough and `observed_ratio` is large enough to rely on the result.
         future: The predicted poses, with the joints, coordinates and units of the incoming poses. Joints that
             the model does not have, and joints that were not observed in any frame of the window, are NaN.
             None from a model without prediction, and while no joint is observed.
         future_times: Times of the predicted poses, in seconds, on the clock of `timestamp`.
         latency: Duration of this update, in seconds.
+        segments: The actions of this track so far, at most the last 16, as in the timeline of a recording
+            (:class:`~pyg_sybio.trained.timeline.Timeline`): `label` describes the window, whose actions began
+            up to one window earlier. The times are on the clock of `timestamp`, and the end of the last
+            segment is the end of the last window that was added.
 
     Shapes:
         - **probabilities:** `[C]`
@@ -65,6 +72,7 @@ class StreamOutput:
     future: Tensor | None
     future_times: Tensor
     latency: float
+    segments: tuple[Segment, ...] = ()
 
 
 class MotionStream:
@@ -97,7 +105,10 @@ class MotionStream:
             ends; `"mask"` leaves it zero in the prepared frames. (default: as the model's file says,
             `"interpolate"` unless the model was trained with gaps)
         min_confidence: A joint counts as observed if its confidence is greater than this.
-        enough: Fraction of the window that must be observed for :attr:`StreamOutput.enough`.
+        enough: Fraction of the window that must be observed for :attr:`StreamOutput.enough`. (default: half
+            of the joints, in a window without padding)
+        enough_frames: Without `enough`, the number of frames that suffice, such as the length of the training
+            clips. (default: all)
         max_gap: A track restarts after this many seconds without a pose.
         max_tracks: Maximum number of tracks; a new track replaces the one that has had no pose for longest.
         forget_after: A track is forgotten after this many seconds without a pose.
@@ -133,13 +144,14 @@ class MotionStream:
         class_names: Sequence[str] = (),
         missing: FillMode | None = None,
         min_confidence: float = 0.0,
-        enough: float = 0.5,
+        enough: float | None = None,
+        enough_frames: int | None = None,
         max_gap: float = 1.0,
         max_tracks: int = 32,
         forget_after: float = 10.0,
     ) -> None:
         check_range("fps", fps, MIN_RATE, MAX_RATE)
-        check_range("enough", enough, 0, 1)
+        check_range("enough", _ENOUGH if enough is None else enough, 0, 1)
         check_count("max_tracks", max_tracks)
         for name, value in {"max_gap": max_gap, "forget_after": forget_after}.items():
             if not 0 < value < math.inf:
@@ -162,7 +174,9 @@ class MotionStream:
         # Frame rates of recordings are compared with the same tolerance.
         same = abs(fps - preparation.frame_rate) <= SAME_RATE * preparation.frame_rate
         self.fps = preparation.frame_rate if same else float(fps)
-        self.enough = enough
+        self.enough = _ENOUGH if enough is None else enough
+        needed = preparation.num_observed if enough_frames is None else enough_frames
+        self.enough_frames = min(needed, preparation.num_observed) if enough is None else 1
         self.max_gap = max_gap
         self.max_tracks = max_tracks
         self.forget_after = forget_after
@@ -301,6 +315,7 @@ class MotionStream:
                     self.preparation.skeleton,
                     num_frames=self.num_observed,
                     frame_rate=self.frame_rate,
+                    class_names=self.class_names,
                     max_rate=_MAX_RATE * max(min(self.fps, _MAX_RATIO * self.frame_rate), self.frame_rate),
                 )
             elif timestamp - track.newest > self.max_gap:
@@ -358,7 +373,10 @@ class MotionStream:
             for person, track_id in enumerate(windows.track_ids):
                 probabilities, future = windows.answers(person)
                 ratio = windows.observed_ratios[person]
-                newest = self._tracks[track_id].newest
+                track = self._tracks[track_id]
+                newest = track.newest
+                if probabilities is not None:
+                    track.add_window(probabilities.numpy())
                 found[track_id] = StreamOutput(
                     track_id=track_id,
                     timestamp=newest,
@@ -366,9 +384,10 @@ class MotionStream:
                     label=None if probabilities is None else self.class_names[int(probabilities.argmax())],
                     class_names=self.class_names,
                     observed_ratio=ratio,
-                    enough=0 < ratio >= self.enough,
+                    enough=0 < ratio >= self.enough and track.has_frames(self.enough_frames),
                     future=future,
                     future_times=newest + steps,
                     latency=latency,
+                    segments=track.segments,
                 )
         return {track_id: found[track_id] for track_id in self._tracks if track_id in found}

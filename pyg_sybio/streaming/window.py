@@ -10,6 +10,10 @@ from torch import Tensor
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.transforms.interpolate import interpolate
 from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.trained.timeline import STEPS_PER_WINDOW, Segment, Timeline
+
+KEPT_SEGMENTS = 16
+"""Number of segments of a track's timeline to keep."""
 
 # A time this close to a frame (in frames) counts as the time of the frame, because timestamps are rounded.
 _SAME_FRAME = 1e-4
@@ -28,12 +32,22 @@ class Track:
         num_frames: Length of the window in frames.
         frame_rate: Frame rate of the window, in Hz.
         max_rate: Maximum number of poses to keep per second, at least `frame_rate`.
+        class_names: Names of the classes of the timeline.
     """
 
-    def __init__(self, skeleton: Skeleton, *, num_frames: int, frame_rate: float, max_rate: float) -> None:
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        *,
+        num_frames: int,
+        frame_rate: float,
+        max_rate: float,
+        class_names: Sequence[str] = (),
+    ) -> None:
         self.skeleton = skeleton
         self.num_frames = num_frames
         self.frame_rate = frame_rate
+        self.class_names = class_names
         self._step = (1 - 1e-6) / max_rate
         # Room for the window, an earlier pose to interpolate from, and the newest pose, which may be
         # replaced.
@@ -43,7 +57,7 @@ class Track:
         self._times = np.zeros(rows)
         self._poses = np.zeros((rows, skeleton.num_joints, skeleton.num_features))
         self._present = np.zeros((rows, skeleton.num_joints), dtype=bool)
-        self._start = self._stop = 0
+        self.clear()
 
     def __len__(self) -> int:
         return self._stop - self._start
@@ -61,6 +75,26 @@ class Track:
     def clear(self) -> None:
         """Forget all poses."""
         self._start = self._stop = 0
+        self._timeline = Timeline(self.class_names, self.num_frames / self.frame_rate, keep=KEPT_SEGMENTS)
+        self._recognised = -math.inf
+        self.segments: tuple[Segment, ...] = ()
+
+    def has_frames(self, count: int) -> bool:
+        """Whether the window has at least this number of frames without padding."""
+        return bool((self.times[-1] - self.times[0]) * self.frame_rate + _SAME_FRAME >= count - 1)
+
+    def add_window(self, probabilities: np.ndarray) -> None:
+        """Add the class probabilities `[C]` of the window to the timeline, unless it is padded.
+
+        As in recordings, the starts of windows are an eighth of a window apart.
+        """
+        start = self.newest - (self.num_frames - 1) / self.frame_rate
+        step = max(1, round(self.num_frames / STEPS_PER_WINDOW))
+        since = (start - self._recognised) * self.frame_rate
+        if self.has_frames(self.num_frames) and since + _SAME_FRAME >= step:
+            self._timeline.add(start, self.newest + 1 / self.frame_rate, probabilities)
+            self._recognised = start
+            self.segments = tuple(self._timeline.segments)
 
     def append(self, time: float, pose: np.ndarray, present: np.ndarray) -> None:
         r"""Add a pose.

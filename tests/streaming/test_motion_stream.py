@@ -98,7 +98,8 @@ def test_without_padding_short_windows_stay_short() -> None:
     for track_id, x in ((1, poses), (2, poses[4:] + 1)):
         prediction = checkpoint.predict(x)
         torch.testing.assert_close(out[track_id].probabilities, prediction.probabilities, rtol=0, atol=1e-5)
-        torch.testing.assert_close(out[track_id].future, prediction.future[0], rtol=1e-5, atol=1e-5)
+        future = prediction.future_motion.poses[0]
+        torch.testing.assert_close(out[track_id].future, future, rtol=1e-5, atol=1e-5)
 
 
 def test_rotations_are_normalised_and_converted_back() -> None:

@@ -24,8 +24,12 @@ class Codes:
     num_classes, num_future, skeleton = 3, 0, NTU
 
     def __call__(self, batch: Any) -> SybioOutput:
-        clips = batch.x.view(-1, 25, batch.x.size(1), 3)[:, 0, :, 1].round().long()  # [persons, T]
-        owner = batch.batch.view(-1, 25)[:, 0]
+        if isinstance(batch, Tensor):
+            heights, owner = batch[:, :, 0, 1], torch.arange(len(batch))
+        else:
+            heights = batch.x.view(-1, 25, batch.x.size(1), 3)[:, 0, :, 1]  # [persons, T]
+            owner = batch.batch.view(-1, 25)[:, 0]
+        clips = heights.round().long()
         counts = torch.zeros(int(owner.max()) + 1, 3)
         for person, clip in zip(clips, owner, strict=True):
             counts[clip] += person.bincount(minlength=3)
@@ -146,3 +150,25 @@ def test_windows_have_the_length_of_the_model_unless_given() -> None:
     assert known.predict(motion).persons[0].num_windows > 10
     with pytest.raises(ValueError, match="'window' is 0, expected a positive number of seconds"):
         trained.predict(motion, window=0)
+
+
+def test_a_stream_has_the_same_segments() -> None:
+    trained = trained_on_codes()
+    motion = together(performed((0, 90), (1, 121), (2, 75)), performed((2, 60), (0, 165), (1, 61)))
+    stream = trained.stream(fps=30)
+    for frame in range(motion.num_frames):
+        outputs = stream.update_many(dict(enumerate(motion.poses[:, frame].numpy())), timestamp=frame / 30)
+        assert all(each.enough == (frame >= OBSERVED - 1) for each in outputs.values())
+    # The last window of the stream is also on the grid of the recording's windows.
+    assert (motion.num_frames - OBSERVED) % 2 == 0
+    for person, output in zip(trained.predict(motion, one_view=True).persons, outputs.values(), strict=True):
+        assert found(output.segments) == [
+            (label, pytest.approx(start), pytest.approx(end)) for label, start, end in found(person.segments)
+        ]
+        assert len(output.segments) == 3
+
+
+def test_enough_is_true_at_the_length_of_the_training_clips() -> None:
+    stream = trained_on_codes(clip_seconds=0.3).stream(fps=30)
+    said = [stream.update(pose).enough for pose in performed((0, 12)).poses[0]]
+    assert said == [False] * 9 + [True] * 3
