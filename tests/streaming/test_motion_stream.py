@@ -98,7 +98,7 @@ def test_without_padding_short_windows_stay_short() -> None:
     for track_id, x in ((1, poses), (2, poses[4:] + 1)):
         prediction = checkpoint.predict(x)
         torch.testing.assert_close(out[track_id].probabilities, prediction.probabilities, rtol=0, atol=1e-5)
-        future = prediction.future_motion.poses[0]
+        future = prediction.future_motion.poses[0].float()
         torch.testing.assert_close(out[track_id].future, future, rtol=1e-5, atol=1e-5)
 
 
