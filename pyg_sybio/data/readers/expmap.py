@@ -17,6 +17,9 @@ from pyg_sybio.skeleton import Skeleton
 
 FRAME_RATE = 50.0  # of the benchmarks; the files do not state it
 
+# Larger angles are in degrees, or wrong: one such file would ruin the statistics of a training.
+_MAX_ANGLE = 100
+
 
 def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:
     r"""The motion of one person in a file of exponential maps.
@@ -31,12 +34,19 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:
 
     Raises:
         ValueError: If the skeleton has other coordinates, or a line has another number of values, or a value
-            that is not a finite number; the message names the file and the line.
+            that is not a finite number, or a rotation of more than 100 rad; the message names the file and
+            the line.
         FileNotFoundError: If there is no such file.
     """
     check_coordinates(skeleton, ("expmap",), str(path))
     frames = torch.from_numpy(_read_frames(Path(path), 3 + 3 * skeleton.num_joints))
     translation, rotations = frames.split((3, 3 * skeleton.num_joints), dim=-1)
+    if (largest := float(rotations.abs().max())) > _MAX_ANGLE:
+        line = int(rotations.abs().amax(-1).argmax()) + 1
+        raise ValueError(
+            f"{path}, line {line} has a rotation of {largest:.3g} rad, expected at most {_MAX_ANGLE} "
+            "(exponential maps in radians)"
+        )
     return Motion(
         poses=rotations.unflatten(-1, (-1, 3))[None].contiguous(),
         translation=translation[None].contiguous(),

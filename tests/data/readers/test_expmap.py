@@ -32,7 +32,7 @@ def sound(num_frames: int = 20) -> bytes:
 
 
 def naive(content: bytes) -> list[Motion] | None:
-    """Parse a file by splitting its lines; None if it is not rows of decimal numbers."""
+    """Parse a file by splitting its lines; None if it is not rows of decimal numbers, or not in radians."""
     text = content.decode("ascii", errors="replace").rstrip()
     rows = [[field.strip() for field in line.split(",")] for line in text.split("\n")]
     number = re.compile(r"[-+]?\d*\.?\d*([eE][-+]?\d+)?", re.ASCII)
@@ -41,7 +41,7 @@ def naive(content: bytes) -> list[Motion] | None:
     ):
         return None
     values = np.array([[float(field) for field in row] for row in rows])
-    if not np.isfinite(values).all():
+    if not np.isfinite(values).all() or np.abs(values[:, 3:]).max() > 100:
         return None
     return [
         Motion(
@@ -126,6 +126,10 @@ def test_too_large_files_are_refused(
         (lambda rows: rows[1].__setitem__(11, " nan"), "line 2 has 'nan', expected a finite number"),
         (lambda rows: rows[1].__setitem__(11, "-inf"), "line 2 has '-inf', expected a finite number"),
         (lambda rows: rows[1].__setitem__(3, "1e999"), "line 2 has '1e999', expected a finite number"),
+        (
+            lambda rows: rows[1].__setitem__(3, "-180"),
+            "motion.txt, line 2 has a rotation of 180 rad, expected",
+        ),
         (lambda rows: rows.clear(), "motion.txt has no frames, expected lines of 12 comma-separated values"),
     ],
 )
