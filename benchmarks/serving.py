@@ -173,9 +173,9 @@ def write_model(preset: str, folder: Path) -> Skeleton:
 
 
 @contextlib.contextmanager
-def server(model: Path, threads: int | None, bf16: bool) -> Iterator[tuple[int, int]]:
+def server(model: Path, threads: int | None, bf16: bool, *options: str) -> Iterator[tuple[int, int]]:
     """Run 'sybio serve', and yield its port and its process id."""
-    command = [sys.executable, "-m", "pyg_sybio", "serve", str(model), "--port", "0"]
+    command = [sys.executable, "-m", "pyg_sybio", "serve", str(model), "--port", "0", *options]
     if threads is not None:
         command += ["--threads", str(threads)]
     if bf16:
