@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.amass import read_amass
 from pyg_sybio.data.readers.amc import read_amc
 from pyg_sybio.data.readers.annotations import read_annotations
 from pyg_sybio.data.readers.bvh import read_bvh
@@ -13,6 +14,7 @@ from pyg_sybio.data.readers.detections import has_detections
 from pyg_sybio.data.readers.expmap import read_expmap
 from pyg_sybio.data.readers.feeder_arrays import read_feeder_arrays
 from pyg_sybio.data.readers.keypoints import FRAME_FILES, frame_files, read_keypoints
+from pyg_sybio.data.readers.kinect_sets import SBU_VALUES, read_msr, read_sbu, read_utd_mhad
 from pyg_sybio.data.readers.kinetics import read_kinetics
 from pyg_sybio.data.readers.landmark_csv import landmark_columns, read_landmark_csv
 from pyg_sybio.data.readers.motion_file import read_motion_json, read_motion_npz
@@ -20,6 +22,7 @@ from pyg_sybio.data.readers.npz_file import NpzFile
 from pyg_sybio.data.readers.ntu import read_ntu
 from pyg_sybio.data.readers.nw_ucla import read_nw_ucla
 from pyg_sybio.data.readers.text import Lines
+from pyg_sybio.data.readers.videopose3d import read_videopose3d
 from pyg_sybio.files import read_json
 from pyg_sybio.skeleton import Skeleton, load_skeleton
 
@@ -29,10 +32,11 @@ FORMATS = {
     ".npy": "keypoints",
     ".pkl": "annotations of many clips, as toolboxes share them",
     ".csv": "landmarks in the columns x0, y0, z0, v0, x1, ...",
+    ".mat": "UTD-MHAD (requires scipy)",
     ".skeleton": "NTU RGB+D",
     ".bvh": "BVH",
     ".amc": "AMC, with its .asf in the same folder",
-    ".txt": "exponential maps, 117 (CMU Mocap) or 99 (Human3.6M) values per line",
+    ".txt": "exponential maps, 117 (CMU Mocap) or 99 (Human3.6M) values per line, SBU, or MSR Action3D",
 }
 """The formats, by suffix."""
 
@@ -40,7 +44,6 @@ _CONVERTED = {
     ".fbx": "export it as .bvh, for example with Blender",
     ".c3d": "save its points as .npy [T, M, 3], for example with the package ezc3d, and give a skeleton",
     ".trc": "save its markers as .npy [T, M, 3], for example with pandas.read_csv, and give a skeleton",
-    ".mat": "save its poses as .npy [T, M, 3], for example with scipy.io.loadmat, and give a skeleton",
 }
 
 # Number of values per line -> skeleton.
@@ -129,15 +132,9 @@ def _npz_format(path: Path) -> Read:
     with NpzFile(path) as file:
         names = set(file.names)
     if {"poses", "trans"} <= names and "skeleton" not in names:
-        raise ValueError(
-            f"{path} is a file of AMASS with rotations of SMPL: compute its joints with the package smplx, "
-            "and save them as .npy [T, 22, 3] or [T, 24, 3], which are read as smpl22 or smpl24"
-        )
+        return _named(read_amass)
     if "positions_3d" in names:
-        raise ValueError(
-            f"{path} is a file of VideoPose3D, whose arrays are pickled: save each as .npy [T, 17, 3], which "
-            "is read as h36m17 (numpy.load(FILE, allow_pickle=True)['positions_3d'].item()[SUBJECT][ACTION])"
-        )
+        return read_videopose3d
     if "poses" in names:
         return _named(read_motion_npz) if "skeleton" in names else read_motion_npz
     if "x_train" in names:
@@ -147,7 +144,11 @@ def _npz_format(path: Path) -> Read:
 
 def _txt_format(path: Path) -> Read:
     first = next(iter(Lines(path)), "")
+    if len(first.split()) == 4 and "," not in first:
+        return read_msr
     num_values = first.count(",") + 1
+    if num_values == SBU_VALUES:
+        return _named(read_sbu)
     if num_values % 3 or num_values < 6:  # three per translation and per rotation
         raise ValueError(f"{path}, line 1 has {num_values} values, expected {FORMATS['.txt']}")
 
@@ -196,4 +197,5 @@ _BY_SUFFIX: dict[str, Read] = {
     ".bvh": read_bvh,
     ".amc": read_amc,
     ".pkl": read_annotations,
+    ".mat": _named(read_utd_mhad),
 }

@@ -150,7 +150,8 @@ def test_byte_order_marks_are_ignored(name: str, tmp_path: Path) -> None:
 
 
 def test_every_readable_suffix_is_listed() -> None:
-    assert set(FORMATS) == {".npz", ".json", ".npy", ".csv", ".pkl", ".skeleton", ".bvh", ".amc", ".txt"}
+    text = {".csv", ".skeleton", ".bvh", ".amc", ".txt"}
+    assert set(FORMATS) == {".npz", ".json", ".npy", ".pkl", ".mat", *text}
 
 
 def test_motion_files_of_this_package_are_read(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_errors_list_the_readable_formats(name: str, content: bytes, message: st
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("a.fbx", "export it as .bvh"), ("a.c3d", "ezc3d"), ("a.TRC", "pandas"), ("a.mat", "scipy.io.loadmat")],
+    [("a.fbx", "export it as .bvh"), ("a.c3d", "ezc3d"), ("a.TRC", "pandas")],
 )
 def test_errors_for_unsupported_formats_say_how_to_convert(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"Kaydara")
@@ -223,11 +224,11 @@ def test_errors_for_unsupported_formats_say_how_to_convert(name: str, message: s
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [(("poses", "trans", "betas"), "of AMASS .* smplx"), (("positions_3d",), "of VideoPose3D, .* as h36m17")],
+    [(("poses", "trans"), "has no frame rate, expected the array 'mocap_framerate' of AMASS")],
 )
 def test_archives_of_other_tools_are_recognised(names: tuple[str, ...], message: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **{name: np.zeros((3, 156)) for name in names})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=f"a.npz is a file {message}"):
+    with pytest.raises(ValueError, match=f"a.npz {message}"):
         read_motion(tmp_path / "a.npz")
 
 

@@ -86,6 +86,22 @@ class NpzFile(AbstractContextManager):
                 raise ValueError(f"ends after {len(content)} of {header.num_bytes} bytes")
             return _as_array(content, header)
 
+    def pickle(self, name: str) -> bytes:
+        r"""The pickle of an array of Python objects, which is not loaded.
+
+        Raises:
+            ValueError: If the array is damaged or larger than :data:`MAX_BYTES`.
+        """
+        info = self._zip.getinfo(f"{name}.npy")
+        with _named(self._where(name)), self._zip.open(info) as stream:
+            if info.file_size > MAX_BYTES:
+                raise ValueError(f"{info.file_size} bytes, expected at most {MAX_BYTES}")
+            start = stream.read(len(_MAGIC) + 2)
+            if start[:-2] != _MAGIC:
+                raise ValueError(f"begins with {start[:-2]!r}, expected {_MAGIC!r}")
+            stream.read(int.from_bytes(start[-2:], "little"))
+            return stream.read()
+
     def _check_members(self) -> tuple[str, ...]:
         members = Counter(self._zip.namelist())
         for member, count in members.items():

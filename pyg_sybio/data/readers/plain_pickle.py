@@ -38,7 +38,7 @@ _TYPE = re.compile(r"b1|[iu][1248]|f[248]|U[1-9][0-9]{0,6}")
 class PickledArray:
     """A numpy array in a pickle; `values` is a read-only view of the file."""
 
-    values: np.ndarray | None = None
+    values: Any = None
 
 
 def load_plain_pickle(path: str | Path) -> Any:
@@ -280,3 +280,26 @@ class PlainUnpickler(pickle._Unpickler):
                 dtype.byte_order = order
             case _, target:
                 raise ValueError(f"a state for a {type(target).__name__} that numpy does not write")
+
+
+class ObjectUnpickler(PlainUnpickler):
+    """An unpickler that also reads a single value in an array of objects, as numpy saves a dictionary.
+
+    The value becomes the `values` of the :class:`PickledArray`.
+    """
+
+    def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        if name == "numpy.dtype" and arguments in (("O8", False, True), ("O8", 0, 1)):
+            return _DType("O8")
+        return super().call(name, arguments)
+
+    def load_build(self) -> None:
+        match self.stack[-1], self.stack[-2]:
+            case (1, (), _DType(code="O8"), False | 0, [value]), PickledArray() as array:
+                array.values = value
+            case (3, "|", None, None, None, -1, -1, 63), _DType(code="O8"):
+                pass
+            case _:
+                super().load_build()
+                return
+        del self.stack[-1]

@@ -31,17 +31,35 @@ _MIN_HALVED_JOINTS = 6
 
 _ROOT_WORDS = {"root", "armature", "reference", "world", "master", "origin", "trajectory", "motion", "scene"}
 _HIPS = re.compile("hip|pelvis", re.IGNORECASE)
-_TRUNK = re.compile("spine|chest|thorax|hip|pelvis|torso|trunk|abdomen|waist|back|body", re.IGNORECASE)
+_TRUNK = re.compile(
+    "spine|chest|thorax|hip|pelvis|torso|trunk|abdomen|waist|back|body|腰|半身", re.IGNORECASE
+)
 # Kind of limb -> words in the names of its joints, and the names of its halves.
 _KINDS = {
-    "arm": ("arm|elbow|wrist|hand|humer|radius|shoulder|clavicle|collar", "upper_arm", "forearm"),
-    "leg": ("leg|hip|knee|ankle|foot|feet|toe|thigh|femur|tibia|calf|shin", "thigh", "crus"),
-    "head": ("head|neck", "neck", "head"),
+    "arm": (
+        "arm|elbow|wrist|hand|humer|radius|shoulder|clavicle|collar|腕|肩|ひじ|肘|手",
+        "upper_arm",
+        "forearm",
+    ),
+    "leg": ("leg|hip|knee|ankle|foot|feet|toe|thigh|femur|tibia|calf|shin|足|脚|ひざ|膝", "thigh", "crus"),
+    "head": ("head|neck|頭|首$", "neck", "head"),
     "tail": ("tail", "tail", "tail_tip"),
 }
-# "Left" in a name: the word anywhere, the letter at the beginning of a word, the letter at the end of a word.
-_LEFT = [*map(re.compile, ("(?i:left)", "(?<![A-Za-z])[Ll]", "(?<=[a-z0-9])L(?![A-Za-z])"))]
-_RIGHT_OF = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"}
+# "Left" in a name: the word anywhere, the letter at the beginning of a word, the letter at the end of a word,
+# its abbreviation, and the word in Japanese.
+_LEFT = [
+    *map(re.compile, ("(?i:left)", "(?<![A-Za-z])[Ll]", "(?<=[a-z0-9])L(?![A-Za-z])")),
+    *map(re.compile, ("(?<![A-Za-z])(?:lf|Lf|LF)(?![a-z])", "左|ひだり|ヒダリ")),
+]
+_RIGHT_OF = {
+    **{"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"},
+    **{"lf": "rt", "Lf": "Rt", "LF": "RT", "左": "右", "ひだり": "みぎ", "ヒダリ": "ミギ"},
+}
+# Joints that twist the skin of a limb, or move the face; they belong to the joint that carries them.
+_MINOR = re.compile(
+    "roll|twist|eye|brow|lid(?![a-z])|jaw|lip(?![a-z])|mouth|cheek|tongue|teeth|nose|face|捩|目|眉|顎",
+    re.IGNORECASE,
+)
 
 # If the extent of a rest pose in y is below this fraction of its extent in z, y does not point up.
 _FLAT = 0.2
@@ -61,16 +79,17 @@ def skeleton_of_rig(
       joint branches. In addition, the child is the hips (by name) or in the same position, or the joint is at
       the origin and called `root`, `reference`, `armature` or similar.
     - *Mirror pairs.* Two joints whose names differ by left and right (`LeftArm`, `Shoulder_L`, `lfemur`,
-      `hand.l`, `Bip01 L Foot`), if their parents are the same joint or a mirror pair.
+      `hand.l`, `Bip01 L Foot`, `lf_leg`, `左腕`), if their parents are the same joint or a mirror pair.
+      Joints without a side are a pair if they carry the two joints of a pair in the same way.
     - *Centre.* The trunk joint with the fewest bones to its farthest joint. Trunk joints have a name such as
       spine, chest or hips and no mirror image; without any, all joints are candidates.
     - *Parts.* Side branches that are much shorter than the path from the centre to them (fingers at the end
-      of an arm) belong to the joint that carries them. The joints at which the remaining tree branches, and
-      the joints between them, form the trunk, and each chain from it to a tip is a limb. If the trunk
-      branches at two or more joints, as a body does at hips and chest, long limbs are halved at the joint
-      nearest to their middle (the elbow, the knee). A limb is long if it has at least three joints and at
-      least half the length of the longest limb; a head or tail (by name) is not halved. If the trunk branches
-      at fewer joints, only chains of six or more joints are halved.
+      of an arm), and roll and face bones (by name), belong to the joint that carries them. The joints at
+      which the remaining tree branches, and the joints between them, form the trunk, and each chain from it
+      to a tip is a limb. If the trunk branches at two or more joints, as a body does at hips and chest, long
+      limbs are halved at the joint nearest to their middle (the elbow, the knee). A limb is long if it has at
+      least three joints and at least half the length of the longest limb; a head or tail (by name) is not
+      halved. If the trunk branches at fewer joints, only chains of six or more joints are halved.
     - *Up.* The axis y, as usual in motion capture, or z if the rest pose is flat in y.
 
     Args:
@@ -169,6 +188,14 @@ def _mirror_pairs(names: Sequence[str], parents: Sequence[int]) -> list[tuple[in
         for right in filter(None, map(index.get, _right_names(name))):
             if joint not in pairs and right != joint and not {joint, right} & set(pairs.values()):
                 pairs[joint] = right
+    for left, right in list(pairs.items()):
+        helpers, known = [], {*pairs, *pairs.values()}
+        one, other = parents[left], parents[right]
+        while one != other and not {one, other} & {-1, *known}:
+            helpers.append((one, other))
+            one, other = parents[one], parents[other]
+        if one == other or pairs.get(one) == other:
+            pairs.update(helpers)
     while wrong := [
         left
         for left, right in pairs.items()
@@ -289,16 +316,23 @@ def _owners(tree: _Tree) -> dict[int, int]:
         if before >= 0:
             reach[before] = max(reach[before], reach[joint] + tree.neighbours[joint][before])
 
+    minor: dict[int, bool] = {}  # roll and face bones that carry no other joint
+    for joint, before in reversed(inner.items()):
+        carried = [minor[other] for other in tree.neighbours[joint] if other != before]
+        minor[joint] = all(carried) and bool(_MINOR.search(tree.names[joint]))
+
     owner = {tree.center: tree.center}
     longest = reach[tree.center]
     for joint, before in inner.items():
         outer = [other for other in tree.neighbours[joint] if other != before]
-        outer.sort(key=lambda other: (-reach[other] - tree.neighbours[joint][other], tree.rank(other)))
+        outer.sort(
+            key=lambda other: (minor[other], -reach[other] - tree.neighbours[joint][other], tree.rank(other))
+        )
         for place, other in enumerate(outer):
             length = reach[other] + tree.neighbours[joint][other]
             continues = place == 0 and joint != tree.center  # the longest branch
             is_long = length >= max(_MIN_LIMB_OF_DISTANCE * depth[joint], _MIN_LIMB_OF_LONGEST * longest)
-            stays = owner[joint] == joint and (continues or is_long)
+            stays = owner[joint] == joint and not minor[other] and (continues or is_long)
             owner[other] = other if stays else owner[joint]
     return owner
 

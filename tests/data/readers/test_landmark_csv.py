@@ -39,3 +39,26 @@ def test_a_field_that_is_not_a_number_is_an_error(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("1,0.5000", "1,left", 1))
     with pytest.raises(ValueError, match=r"a.csv, line 3 lacks a number, expected one"):
         read_motion(path)
+
+
+def test_lines_of_a_frame_are_people_and_frames_may_be_left_out(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).uniform(0.1, 0.9, (5, 33, 4)).round(4)
+    path = write(tmp_path / "a.csv", values)
+    header, *rows = path.read_text().splitlines()
+    # Two people, whose order alternates; frame 12 is left out.
+    order = [(10, 7), (10, 3), (11, 3), (11, 7), (13, 7)]
+    lines = [f"{f},{p},{row.split(',', 1)[1]}" for (f, p), row in zip(order, rows, strict=True)]
+    path.write_text("\n".join([header.replace("frame,", "frame,track_id,"), *lines]))
+    motion = read_motion(path)
+    assert sorted(motion.tracks) == [3, 7] and motion.num_frames == 4
+    seven, three = motion.tracks.index(7), motion.tracks.index(3)
+    assert motion.present[seven].all(-1).tolist() == [True, True, False, True]
+    assert motion.present[three].all(-1).tolist() == [True, True, False, False]
+    for person, frame, line in ((seven, 0, 0), (three, 0, 1), (three, 1, 2), (seven, 1, 3), (seven, 3, 4)):
+        assert np.allclose(motion.poses[person, frame], values[line, :, :3], atol=1e-6)
+    path.write_text(path.read_text().replace("\n11,3,", "\n11,x,"))
+    with pytest.raises(ValueError, match=r"a.csv, line 4 has 'x', expected an integer"):
+        read_motion(path)
+    path.write_text(path.read_text().replace("\n11,x,", "\n11,\n"))
+    with pytest.raises(ValueError, match=r"a.csv, line 4 has 2 fields, expected 134"):
+        read_motion(path)

@@ -401,3 +401,70 @@ def test_up_is_y_unless_the_rest_pose_is_flat_in_y(axis: int, up: str) -> None:
         ("Hips", [(f"{side}Leg", *along(-45)), (f"{side}Foot", *along(-40))]) for side in ("Left", "Right")
     ]
     assert rig("Hips", [("Hips", [("Spine", *along(30)), ("Head", *along(30))]), *limbs]).up == up
+
+
+def body_with(left: str, right: str, words: dict[str, str], helpers: bool = False) -> Skeleton:
+    """A body whose limbs are named with a side and a word, perhaps on helper joints without a side."""
+    names, parents, rest = (
+        [words["hips"], words["spine"], words["head"]],
+        [-1, 0, 1],
+        [[0, 90, 0], [0, 120, 0]],
+    )
+    rest.append([0, 160, 0])
+    for number, (side, sign) in enumerate(((left, 1), (right, -1))):
+        for limb, top in ((("leg", "knee", "foot"), 0), (("arm", "elbow", "hand"), 1)):
+            parent, height = top, 90 + 50 * top
+            if helpers:
+                names.append(f"group{number}{top}")
+                parents.append(parent)
+                rest.append([5 * sign, height, 0])
+                parent = len(names) - 1
+            for step, joint in enumerate(limb):
+                names.append(side.replace("*", words[joint]))
+                parents.append(parent)
+                rest.append([sign * (10 + (40 * step if top else 0)), height - (0 if top else 40 * step), 0])
+                parent = len(names) - 1
+    return checked(skeleton_of_rig(names, parents, rest, units="cm"))
+
+
+ENGLISH = {word: word for word in ("hips", "spine", "head", "leg", "knee", "foot", "arm", "elbow", "hand")}
+JAPANESE = dict(zip(ENGLISH, ("腰", "上半身", "頭", "足", "ひざ", "足首", "腕", "ひじ", "手首"), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "words"),
+    [("lf_*", "rt_*", ENGLISH), ("*_LF", "*_RT", ENGLISH), ("左*", "右*", JAPANESE), ("*.L", "*.R", ENGLISH)],
+)
+@pytest.mark.parametrize("helpers", [False, True])
+def test_sides_are_found_in_more_conventions_and_on_helper_joints(
+    left: str, right: str, words: dict[str, str], helpers: bool
+) -> None:
+    skeleton = body_with(left, right, words, helpers)
+    assert len(skeleton.mirror) == 6 + 2 * helpers
+    for one, other in skeleton.mirror:
+        assert {one[:5], other[:5]} == {"group"} or (one, other) == (one, one.replace(*_sides(left, right)))
+    assert {"left_thigh", "right_thigh", "left_forearm", "right_forearm"} <= set(skeleton.parts)
+
+
+def _sides(left: str, right: str) -> tuple[str, str]:
+    return left.replace("*", ""), right.replace("*", "")
+
+
+def test_roll_and_face_bones_belong_to_the_joint_that_carries_them() -> None:
+    plain = body_with("Left*", "Right*", ENGLISH)
+    names, parents = list(plain.joints), [-1] * len(plain.joints)
+    for inner, outer in plain.bone_pairs:
+        parents[outer] = inner
+    rest = [[0.0, 0.0, 0.0] for _ in names]
+    for inner, outer in plain.bone_pairs:
+        rest[outer] = [rest[inner][0] + 1, rest[inner][1] + 40, 0.0]
+    minor = {"LeftarmRoll": "Leftarm", "RightarmRoll": "Rightarm", "Jaw": "head", "LeftEye": "head"}
+    for name, parent in minor.items():
+        joint = names.index(parent)
+        names.append(name)
+        parents.append(joint)
+        rest.append([rest[joint][0], rest[joint][1] + 90, 0.0])
+    skeleton = checked(skeleton_of_rig(names, parents, rest, units="cm"))
+    assert len(skeleton.parts) == len(plain.parts)
+    for name, parent in minor.items():
+        assert any({name, parent} <= set(joints) for joints in skeleton.parts.values())
