@@ -5,6 +5,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import lightning as L
@@ -81,7 +82,7 @@ class SybioModule(L.LightningModule):
         preset: Size of the model: ``ntu``, ``mocap``, ``demo`` or ``realtime``.
         variant: Constructor arguments of the model that differ from the preset, such as
             ``{"actional": False}`` for a row of the paper's Table 1.
-        init_from: A trained model to fine-tune: a ``.ckpt`` file, a model folder, or a name on the hub
+        init_from: A trained model to fine-tune: a ``.ckpt`` file, a model folder, or ``hf://OWNER/NAME``
             (:func:`~pyg_sybio.trained.load.load_trained`). The architecture is then the trained model's, and
             ``preset`` is not used (:func:`~pyg_sybio.trained.fine_tuning.fine_tuned`).
         freeze: Names of the modules that fine-tuning does not change, such as ``"backbone"`` or
@@ -143,7 +144,7 @@ class SybioModule(L.LightningModule):
         checkpoint_activations: bool = False,
     ) -> None:
         super().__init__()
-        self.init_from = None if init_from is None else load_trained(init_from)
+        self.init_from = None if init_from is None else load_trained(Path(init_from))
         self.fine_tuned: FineTuned | None = None
         if self.init_from is None:
             if freeze:

@@ -100,7 +100,7 @@ class RecipeCLI(LightningCLI):
             "--init_from",
             type=str | None,
             default=None,
-            help="Trained model to fine-tune: a .ckpt file, a model folder, or a name on the hub.",
+            help="Trained model to fine-tune: a .ckpt file, a model folder, or hf://OWNER/NAME.",
         )
         parser.add_argument(
             "--freeze",
@@ -314,8 +314,13 @@ def _resume_path(ckpt_path: str | None, root: str) -> str | None:
 
 def _check_unfinished(checkpoint: str, trainer: L.Trainer) -> None:
     content = read_torch_file(Path(checkpoint))
-    progress = content["loops"]["fit_loop"]["epoch_progress"]["current"]
-    reached = {"max_epochs": progress["processed"], "max_steps": content["global_step"]}
+    try:
+        progress = content["loops"]["fit_loop"]["epoch_progress"]["current"]
+        reached = {"max_epochs": int(progress["processed"]), "max_steps": int(content["global_step"])}
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"{checkpoint} is not a checkpoint of a run: expected last.ckpt of 'sybio fit'"
+        ) from None
     for name, count in reached.items():
         most = getattr(trainer, name)
         if most is not None and 0 <= most <= count:  # -1 is without a limit

@@ -1,6 +1,7 @@
 """Files of torch.save give the values of torch.load, without function calls or large allocations."""
 
 import io
+import os
 import pickle
 import random
 import tracemalloc
@@ -269,3 +270,36 @@ def test_a_flipped_bit_is_detected(path: Path) -> None:
 def test_a_truncated_file_is_refused(path: Path, place: int) -> None:
     path.write_bytes(path.read_bytes()[:place])
     assert "not a file that torch.save wrote" in refusal(path)
+
+
+@pytest.mark.parametrize("place", [0, 0.2, 0.5, 0.9, 1])
+def test_a_file_with_a_gap_of_zeros_says_what_to_do(path: Path, place: float) -> None:
+    content = bytearray(path.read_bytes())
+    start = int(place * (len(content) - 100))
+    content[start : start + 100] = bytes(100)
+    path.write_bytes(content)
+    assert refusal(path).endswith("; copy it again, or use an earlier checkpoint")
+
+
+def test_bits_that_are_flipped_are_noticed_or_harmless(path: Path) -> None:
+    whole, generator, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(200):
+        content = bytearray(whole)
+        content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+        path.write_bytes(content)
+        try:
+            assert_same(read_torch_file(path), CONTENT)
+        except ValueError as error:
+            refused += 1
+            assert str(error).startswith(str(path)) and "\n" not in str(error)
+    assert refused > 50
+
+
+def test_a_file_that_cannot_be_opened_is_named(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught:
+        read_torch_file(tmp_path)
+    assert caught.value.filename == str(tmp_path)
+    if os.name != "nt" and os.geteuid() != 0:  # root reads every file
+        path.chmod(0)
+        with pytest.raises(PermissionError):
+            read_torch_file(path)

@@ -80,6 +80,20 @@ def test_a_finished_run_says_so_and_how_to_train_longer(
         fit("synthetic", [*tiny(tmp_path, steps=2), f"--ckpt_path={path}"])
 
 
+def test_a_run_cannot_resume_from_a_damaged_file_or_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged, other = tmp_path / "damaged.ckpt", tmp_path / "other.ckpt"
+    damaged.write_bytes(bytes(1000))
+    torch.save({"weights": torch.ones(2)}, other)
+    for path, message in (
+        (damaged, f"{damaged}: not a file that torch.save wrote: File is not a zip file; copy it again, or"),
+        (other, f"{other} is not a checkpoint of a run: expected last.ckpt of 'sybio fit'"),
+    ):
+        assert main(["fit", "synthetic", *tiny(tmp_path, steps=1), f"--ckpt_path={path}"]) == 1
+        assert f"sybio: error: {message}" in capsys.readouterr().err
+
+
 def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
     (tmp_path / "version_3").mkdir()
     folders = [[logger.log_dir for logger in new_loggers(tmp_path)] for _ in range(2)]
