@@ -24,8 +24,8 @@ _POSED_AT_ONCE = 2**16
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be the name of a joint: printable, and decoded without loss."""
-    return bool(text) and text.isprintable() and "\ufffd" not in text
+    """Whether a text can be the name of a joint: printable, decoded without loss, up to 90 characters."""
+    return 0 < len(text) <= 90 and text.isprintable() and "\ufffd" not in text
 
 
 @dataclass(frozen=True)
