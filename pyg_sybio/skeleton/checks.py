@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 import networkx as nx
 
@@ -12,7 +13,9 @@ def check_known(where: str, names: Iterable[str], known: Sequence[str], kind: st
     """Check that every name is known."""
     for name in names:
         if name not in known:
-            raise ValueError(f"'{where}' has '{name}', expected one of the {kind}s {listed(known)}")
+            near = get_close_matches(name, known, n=1)
+            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            raise ValueError(f"'{where}' has '{name}'{hint}, expected one of the {kind}s {listed(known)}")
 
 
 def check_distinct(where: str, names: Iterable[str], expected: str) -> None:

@@ -22,3 +22,11 @@ def test_skeletons_are_listed_drawn_and_validated(tmp_path: Path, capsys: pytest
     load_skeleton("hand21").save(mine)
     assert main(["skeleton", "validate", str(mine)]) == 0
     assert capsys.readouterr().out.startswith("OK: hand21, 21 joints")
+
+
+def test_a_misspelt_joint_gets_a_suggestion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine.json"
+    load_skeleton("coco17").save(mine)
+    mine.write_text(mine.read_text().replace('["left_knee", "left_ankle"]', '["left_kneee", "left_ankle"]'))
+    assert main(["skeleton", "validate", str(mine)]) == 1
+    assert "has 'left_kneee' (did you mean 'left_knee'?), expected one of" in capsys.readouterr().err
