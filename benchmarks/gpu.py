@@ -15,7 +15,7 @@ The parts are:
 - training: training steps in bfloat16, with AGIM by message passing, dense AGIM, and recomputed activations
 - AGIM: only AGIM, by message passing and dense
 - compiled latency, slow tests, compiled training: measurements and tests that use ``torch.compile``, if time
-  is left
+  remains
 
 `share of product` is the FLOPs of the eager model per second, as a fraction of the rate of a matrix product
 in the same precision, measured in the same process. `peak GB` is the peak memory that torch allocates for
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add(
         "--rehearse",
         action="store_true",
-        help="run on the CPU with tiny sizes, and twenty times the time limits",
+        help="run on the CPU with tiny sizes and time limits that are twenty times longer",
     )
     add("--parts", nargs="+", choices=_NAMES, default=_NAMES, metavar="PART", help=", ".join(_NAMES))
     add("--output", type=Path, default=_HERE, metavar="FOLDER", help="(default: the folder of this script)")

@@ -154,7 +154,7 @@ def profile(preset: str, mode: str, arguments: argparse.Namespace) -> dict[str, 
 
 
 def training_step(model: SybioGNN, x: Tensor, *, bf16: bool) -> tuple[Callable[[], None], nn.Module]:
-    """Return a function that runs the forward pass, loss and backward pass, and the loss module."""
+    """Return a training step (forward pass, loss and backward pass) as a function, and the loss module."""
     model.train()
     x = single(x)
     loss = SymbioticLoss(model.skeleton).to(x.device)

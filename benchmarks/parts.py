@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.5
-# Seconds that a stopped part gets to print its traceback.
+# Time in seconds in which a stopped part may print its traceback.
 _LAST_WORDS_SECONDS = 2.0
 _LOG_LINES = 40
 
@@ -246,7 +246,7 @@ def _run(
 def _outcome(
     rows: Sequence[Mapping[str, Any]], code: int | None, stopped: str, doing: str | None
 ) -> tuple[str, str | None]:
-    """Return the status and error of a part, given its exit code, or None if it was stopped."""
+    """Return the status and error of a part, given its exit code (None if the part was stopped)."""
     during = f" (last: {doing})" if doing else ""
     if code is None:
         return "stopped", stopped + during

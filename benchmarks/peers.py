@@ -137,7 +137,7 @@ class Contestant:
         mode: Mode in which the model runs.
         timer: Function that runs the model once and returns the time in seconds.
         parameters: Number of parameters.
-        flops: FLOPs of the products of a run; None if they cannot be counted.
+        flops: FLOPs of the matrix products and convolutions of a run; None if they cannot be counted.
         note: Remark in the table.
     """
 

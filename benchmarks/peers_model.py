@@ -125,7 +125,7 @@ def _wait(device: torch.device) -> None:
 
 
 def loss(output: object) -> Tensor:
-    """Return the sum of all outputs that have a gradient; class scores ``[N, C]`` add their cross entropy.
+    """Return the sum of all outputs with a gradient; the cross entropy replaces class scores ``[N, C]``.
 
     Raises:
         ValueError: If no output has a gradient.
@@ -144,7 +144,7 @@ def loss(output: object) -> Tensor:
 
 
 def count_flops(run: Run) -> tuple[int | None, str]:
-    """Count the FLOPs of the products of a run; return None and the reason if torch cannot count them.
+    """Count the FLOPs of the matrix products of a run; return None and the reason if torch cannot count them.
 
     The run must not be in inference mode. torch's counter tracks modules by hooks on their inputs. In
     inference mode, these hooks fail if a module receives a parameter as input, as in CTR-GCN.

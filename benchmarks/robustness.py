@@ -5,18 +5,18 @@
         runs/small_set/version_0/config.yaml --data-root utd_mhad --output robustness.json
 
 Each row is one corruption of all clips of a split at one strength. The future is never corrupted. Missing
-joints are filled as the data set of the model fills them. The random numbers depend only on the clip.
+joints are filled by the method of the model's data set. The random numbers depend only on the clip.
 
-- `joints`: fraction of the joints that are missing in each frame, drawn for every frame
+- `joints`: fraction of the joints that are missing in each frame; each frame has its own random joints
 - `limb`: seconds for which one limb is missing
 - `frames`: fraction of the frames that are missing
 - `noise`: standard deviation of Gaussian noise in each coordinate, in the unit of the data set (Fig. 15)
 - `rate`: frame rate of the camera relative to the model's; the frames are resampled
 - `swap`: fraction of the frames in which the tracker swaps left and right
-- `behind`: seconds that another person takes to pass in front
+- `behind`: seconds for which another person passes in front
 
-`error` is the first motion error of the data set, as the mean of the classes and of the horizons up to
-400 ms; `lost` is the top-1 accuracy lost compared with complete clips.
+`error` is the first motion error of the data set, averaged over classes and over horizons up to 400 ms;
+`lost` is the top-1 accuracy for complete clips minus the top-1 accuracy.
 """
 
 import statistics
@@ -105,14 +105,14 @@ def corruptions(clips: Dataset) -> Iterator[tuple[str, float, Corruption | None]
 
 
 def run_of_frames(motion: Motion, length: int) -> Tensor:
-    """A random run of frames, as indices."""
+    """Indices of a random sequence of consecutive frames."""
     length = min(length, motion.num_frames)
     start = int(torch.randint(motion.num_frames - length + 1, ()))
     return torch.arange(start, start + length)
 
 
 def without_limb(motion: Motion, length: int) -> Motion:
-    """Hide a random limb in a run of frames: a part at the end of the part graph, and the next part."""
+    """Hide a limb in consecutive frames: a random part at the end of the part graph, and the next part."""
     skeleton = motion.skeleton
     parts = [[skeleton.joint_index(joint) for joint in joints] for joints in skeleton.parts.values()]
     neighbours: list[set[int]] = [set() for _ in parts]
@@ -143,7 +143,7 @@ def with_sides_swapped(motion: Motion, p: float) -> Motion:
 
 
 def behind_a_person(motion: Motion, length: int) -> Motion:
-    """Hide the joints behind a person who passes from one side to the other in a run of frames.
+    """Hide the joints behind a person who passes from one side to the other in consecutive frames.
 
     The person hides a vertical band, half as wide as the motion, along the first axis.
     """

@@ -5,7 +5,7 @@
     python benchmarks/serving.py --preset mocap --threads 2 --output serving.json
 
 The server is `sybio serve` in a separate process, with a model of random weights; the clients are in this
-process. Each client sends frames at `--fps` without waiting for answers. `ms` is the latency of all clients:
+process. Each client sends frames at `--fps` without waiting for results. `ms` is the latency of all clients:
 the time from sending a frame to receiving its result. `model` is the time within this latency that the server
 needs to update the stream. `dropped` is the number of frames that the server skipped because newer frames had
 arrived. The server also sends each frame to every viewer; viewers draw nothing in this benchmark. `MB` is the
@@ -232,7 +232,7 @@ async def converse(
 
 
 def made_up_frames(skeleton: Skeleton, people: int, length: int = 90) -> list[dict[str, Any]]:
-    """Return a loop of frames with swaying people."""
+    """Return frames of swaying people, to be sent repeatedly."""
     rng = np.random.default_rng(0)
     size = (people, skeleton.num_joints, skeleton.num_features)
     rest, swing = rng.normal(size=size), 0.1 * rng.normal(size=size)
@@ -256,7 +256,7 @@ async def talk(
     seconds: float,
     offset: float,
 ) -> None:
-    """Send frames at a fixed rate for `seconds` seconds, and record the latency of each answer."""
+    """Send frames at a fixed rate for `seconds` seconds, and record the latency of each result."""
     sent: dict[float, float] = {}
     dropped = 0
 
@@ -284,7 +284,7 @@ async def talk(
         await client.send(text)
         if listening.done():
             break
-    for _ in range(100):  # wait until the last answers have arrived
+    for _ in range(100):  # wait until the last results have arrived
         if listening.done() or len(sent) <= dropped:
             break
         await asyncio.sleep(0.02)

@@ -89,7 +89,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 class Asleep:
-    """A model that returns zeros immediately while it is asleep, in order to fill windows quickly."""
+    """A wrapper of a model that returns zeros while ``asleep`` is true, in order to fill windows quickly."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.asleep = model, False
@@ -127,7 +127,7 @@ class Feed:
         self._frame = 0
 
     def next(self) -> tuple[dict[int, np.ndarray], float]:
-        """Return the next pose of each track, and their time."""
+        """Return the next pose of each track, and the common time of the poses."""
         poses = self._generator.normal(size=self._shape)
         moment = float(self._frame)
         if self._kind == "irregular":

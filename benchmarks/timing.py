@@ -115,7 +115,7 @@ def ratio_figures(times: Sequence[float], base: Sequence[float]) -> dict[str, fl
 
 @dataclass(frozen=True)
 class Measured:
-    """Times in seconds, and the ceiling in GFLOP/s for each native precision (mean of before and after)."""
+    """Times in seconds, and the ceiling in GFLOP/s for each native precision (mean of two measurements)."""
 
     times: Sequence[float]
     ceilings: Mapping[str, float]
@@ -163,9 +163,9 @@ def around_in_turn(runs: Sequence[Run], device: torch.device, seconds: float) ->
 def peak_memory(prepare: Callable[[], Run], device: torch.device) -> float | None:
     """Return the peak memory of a run in MB.
 
-    On CUDA, it is the peak memory that torch has allocated for weights, optimiser state and activations. On
-    the CPU, it is the growth of the resident memory of a fresh process during a run after a warm-up run. On
-    the CPU of systems other than Linux, the result is :obj:`None`.
+    On CUDA, the result is the peak memory that torch has allocated for weights, optimiser state and
+    activations. On the CPU, the result is the growth of the resident memory of a fresh process during a run
+    after a warm-up run. On the CPU of systems other than Linux, the result is :obj:`None`.
 
     Args:
         prepare: Function that builds the run. It is pickled for the fresh process, so it must be a

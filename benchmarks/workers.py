@@ -20,7 +20,7 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A Python process that answers requests.
+    """A Python process that responds to requests.
 
     Args:
         script: The script that the process runs, which must call :func:`serve`.
@@ -39,7 +39,7 @@ class Worker:
         )
 
     def ask(self, **request: Any) -> Any:
-        """Send a request and return the answer.
+        """Send a request and return the response.
 
         Raises:
             WorkerError: If the request fails, or the process ends.
@@ -81,16 +81,16 @@ class Worker:
 
 
 def serve(prepare: Callable[[Any], tuple[Run, Any]]) -> None:
-    """Answer requests from standard input until it closes.
+    """Respond to requests from standard input until it closes.
 
-    The request ``{"prepare": what}`` calls ``prepare(what)``, which returns the function to time and an
-    answer. The request ``{"repeats": n}`` is answered with the times of ``n`` runs in seconds. An exception
-    is answered with an error message.
+    The request ``{"prepare": what}`` calls ``prepare(what)``, which returns the function to time and a
+    response. The request ``{"repeats": n}`` returns the times of ``n`` runs in seconds. The response to a
+    failed request is an error message.
 
     Args:
         prepare: Function that prepares a run; the previous run is deleted before the call.
     """
-    # Other code may print, which must not mix with the answers on standard output.
+    # Other code may print, which must not mix with the responses on standard output.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     run: Run | None = None

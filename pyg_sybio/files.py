@@ -34,7 +34,7 @@ def write_whole(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
         part.replace(path)
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(part)):
-            raise  # it is about another file, which it names
+            raise  # the error concerns another file, which its message names
         raise OSError(error.errno, f"cannot be written: {os.strerror(error.errno)}", str(path)) from None
     finally:
         part.unlink(missing_ok=True)

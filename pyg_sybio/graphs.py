@@ -89,7 +89,7 @@ def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | 
         ValueError: If ``hops`` is less than 1.
 
     Note:
-        As in Eq. 4, each power has weights, not each distance: because of the self-loops, :math:`\tilde
+        As in Eq. 4, each power has separate weights. Because of the self-loops, :math:`\tilde
         A^\gamma` also includes pairs with a distance of less than :math:`\gamma`.
     """
     if hops < 1:

@@ -113,7 +113,7 @@ class SymbioticLoss(nn.Module):
     def forward(
         self, output: SybioOutput, *, y: Tensor, future: Tensor, future_mask: Tensor | None = None
     ) -> LossTerms:
-        """Compute the loss of a model's output; without a mask, all future joints are taken as recorded."""
+        """Compute the loss of a model's output; without a mask, all future joints count as recorded."""
         recognition, prediction = None, None
         if output.logits is not None:
             recognition = self._recognition(output, output.logits, y)

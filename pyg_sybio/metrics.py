@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyg_sybio.rotations import benchmark_euler_angles, expmap_to_matrix
 
-# The benchmark only uses columns whose standard deviation over the target window exceeds this (radians).
+# Columns with a smaller standard deviation over the target window (in radians) are ignored.
 _MOVING = 1e-4
 
 

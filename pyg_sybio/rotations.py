@@ -66,7 +66,7 @@ def matrix_to_expmap(matrix: Tensor) -> Tensor:
         ValueError: If the last two dimensions are not 3 and 3.
 
     Note:
-        A rotation by pi about an axis is also one about the opposite axis; either axis may be returned.
+        Rotations by pi about opposite axes are the same rotation; either axis may be returned.
     """
     return quaternion_to_expmap(matrix_to_quaternion(matrix))
 
@@ -112,7 +112,7 @@ def quaternion_to_expmap(quaternion: Tensor) -> Tensor:
         ValueError: If the last dimension is not 4.
 
     Note:
-        A rotation by pi about an axis is also one about the opposite axis; either axis may be returned.
+        Rotations by pi about opposite axes are the same rotation; either axis may be returned.
     """
     _check_shape("quaternion", quaternion, (4,))
     real, imaginary = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion).split((1, 3), dim=-1)

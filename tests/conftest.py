@@ -1,4 +1,4 @@
-"""Fixtures of every test: one thread, seeds, a cache folder, and the process restored afterwards."""
+"""Fixtures for all tests: one thread, fixed seeds, a temporary cache folder, and restored process state."""
 
 import os
 import random
@@ -17,11 +17,11 @@ import torch
 
 @pytest.fixture(autouse=True)
 def _isolated() -> Iterator[None]:
-    """Make tests independent of their order: each starts with the same seeds and restores the process."""
+    """Make tests independent of their order: set the same seeds before and restore the process after each."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
-    torch.backends.cudnn.allow_tf32 = False  # CUDA is compared with the CPU
+    torch.backends.cudnn.allow_tf32 = False  # results on CUDA are compared with the CPU
     folder, environment, path = Path.cwd(), dict(os.environ), list(sys.path)
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     yield
@@ -48,7 +48,7 @@ def _folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip tests marked ``cuda`` where there is no device."""
+    """Skip tests marked ``cuda`` if there is no CUDA device."""
     if item.get_closest_marker("cuda") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device, torch sees none")
 

@@ -1,4 +1,4 @@
-"""A shortened demo: the files that it writes, and that every command accepts its model."""
+"""A shortened demo writes its files, and every command accepts its model."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from pyg_sybio.trained.evaluation import evaluate
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
-def test_demo_writes_report_figures_and_model(
+def test_the_demo_writes_a_report_figures_and_a_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -90,7 +90,9 @@ def loss_of(model: SybioGNN, arguments: tuple[Any, ...]) -> Tensor:
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_forward_pass_equals_the_cpu(device: str, training: bool, kind: str) -> None:
+def test_the_forward_pass_gives_the_same_results_as_on_the_cpu(
+    device: str, training: bool, kind: str
+) -> None:
     model, arguments = build().train(training), clips_of(kind)
     on_device = copy.deepcopy(model).to(device)
     out = on_device(*moved(arguments, device))
@@ -102,7 +104,7 @@ def test_the_forward_pass_equals_the_cpu(device: str, training: bool, kind: str)
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_folded_model_equals_the_cpu(device: str, dtype: torch.dtype | None) -> None:
+def test_a_folded_model_gives_the_same_results_as_on_the_cpu(device: str, dtype: torch.dtype | None) -> None:
     torch.set_default_dtype(torch.float32)
     model, (x,) = build(), clips_of("several persons")
     expected = model(x)
@@ -118,7 +120,7 @@ def test_a_folded_model_equals_the_cpu(device: str, dtype: torch.dtype | None) -
 @pytest.mark.parametrize("optimizer", [Muon, partial(torch.optim.AdamW, fused=True)], ids=["Muon", "AdamW"])
 @pytest.mark.parametrize("way", ALL_TRAIN)
 @pytest.mark.parametrize("device", DEVICES)
-def test_training_steps_equal_the_cpu(device: str, way: str, optimizer: Any) -> None:
+def test_training_steps_give_the_same_results_as_on_the_cpu(device: str, way: str, optimizer: Any) -> None:
     model, arguments = build(channels=(16, 16), head_channels=16).train(), clips_of("mask")
     model = ALL_TRAIN[way](model)
     on_device = copy.deepcopy(model).to(device)
@@ -134,7 +136,7 @@ def test_training_steps_equal_the_cpu(device: str, way: str, optimizer: Any) -> 
 
 @pytest.mark.parametrize("shape", [(3, 16, 40), (40, 16)])
 @pytest.mark.parametrize("device", DEVICES)
-def test_orthogonalised_matrices_equal_the_cpu(device: str, shape: tuple[int, ...]) -> None:
+def test_orthogonalised_matrices_are_the_same_as_on_the_cpu(device: str, shape: tuple[int, ...]) -> None:
     matrices = torch.randn(shape)
     close(orthogonal(matrices.to(device)).cpu(), orthogonal(matrices), 1e-8)
 
@@ -148,7 +150,9 @@ BACKENDS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", INPUTS[:2])
 @pytest.mark.parametrize(("device", "backend"), BACKENDS)
-def test_compiled_evaluation_equals_the_cpu(device: str, backend: str, kind: str) -> None:
+def test_compiled_evaluation_gives_the_same_results_as_on_the_cpu(
+    device: str, backend: str, kind: str
+) -> None:
     model, arguments = build(), clips_of(kind)
     compiled = torch.compile(copy.deepcopy(model).to(device).folded(), fullgraph=True, backend=backend)
     with torch.no_grad():
@@ -157,7 +161,7 @@ def test_compiled_evaluation_equals_the_cpu(device: str, backend: str, kind: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("device", "backend"), BACKENDS)
-def test_compiled_training_equals_the_cpu(device: str, backend: str) -> None:
+def test_compiled_training_gives_the_same_results_as_on_the_cpu(device: str, backend: str) -> None:
     model, arguments = build().train(), clips_of("one person")
     compiled = copy.deepcopy(model).to(device)
     compiled.compile(fullgraph=True, backend=backend)
@@ -167,12 +171,13 @@ def test_compiled_training_equals_the_cpu(device: str, backend: str) -> None:
         close(mine.grad.cpu(), expected.grad, 1e-7)
 
 
-# Users of the model ---------------------------------------------------------------------------------------
+# Streams and evaluation
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [lambda model: model, SybioGNN.folded], ids=["reference", "folded"])
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_stream_equals_the_cpu(device: str, make: Callable[[SybioGNN], Any]) -> None:
+def test_a_stream_gives_the_same_results_as_on_the_cpu(device: str, make: Callable[[SybioGNN], Any]) -> None:
     model, poses = build(), motion(12)
     on_device = make(copy.deepcopy(model).to(device))
     stream = SybioGNN.stream(on_device, num_observed=T)
@@ -207,7 +212,7 @@ class Halves(SyntheticMotions):
     "views", [Views(), Views(mirror="x", parts=((0.0, 0.5), (0.5, 1.0)))], ids=["one", "six"]
 )
 @pytest.mark.parametrize("device", DEVICES)
-def test_evaluation_over_views_equals_the_cpu(device: str, views: Views) -> None:
+def test_evaluation_over_views_gives_the_same_results_as_on_the_cpu(device: str, views: Views) -> None:
     torch.set_default_dtype(torch.float32)
     clips = Halves(num_clips=12, num_observed=8, num_future=9)
     model = build(clips.skeleton, num_classes=len(clips.class_names), num_future=9)
@@ -287,7 +292,7 @@ def test_operations_without_synchronisation_pass() -> None:
         x[torch.tensor([1, 2]).to("meta", non_blocking=True)] = 2.0
         torch.where(x > 0, x, 0.0).masked_fill_(x < 0, 1.0).lerp_(x, x[0])
         torch.arange(3, device=x.device) + torch.tensor(2.0)
-        assert torch.ones(3).sum().item() == 3  # on the host
+        assert torch.ones(3).sum().item() == 3  # tensors on the host may be read
 
 
 def test_copies_to_cuda_are_non_blocking_and_copies_to_mps_are_blocking() -> None:

@@ -1,4 +1,4 @@
-"""ONNX files have the outputs of the model for the chosen task, or are not written."""
+"""ONNX files have the outputs of the model for the chosen task; wrong files are not written."""
 
 import json
 from functools import cache
@@ -53,7 +53,7 @@ def weights(content: bytes) -> int:
 @pytest.mark.parametrize("kind", WHOLE)
 @pytest.mark.parametrize("num_clips", [1, 7])
 @pytest.mark.parametrize("num_frames", [30, 50, 64, 100])
-def test_outputs_equal_pytorch(kind: str, num_clips: int, num_frames: int) -> None:
+def test_exported_outputs_equal_the_outputs_of_pytorch(kind: str, num_clips: int, num_frames: int) -> None:
     model, content, _ = onnx_file(kind)
     persons = [1] if kind == "persons" else []
     x = motions(model, num_clips, *persons, num_frames)
@@ -82,7 +82,9 @@ def test_an_exported_model_accepts_any_number_of_frames() -> None:
 
 
 @pytest.mark.parametrize(("num_clips", "num_persons", "num_frames"), [(1, 1, 30), (7, 2, 100), (3, 4, 41)])
-def test_clips_with_several_persons_equal_pytorch(num_clips: int, num_persons: int, num_frames: int) -> None:
+def test_exported_outputs_for_several_persons_equal_the_outputs_of_pytorch(
+    num_clips: int, num_persons: int, num_frames: int
+) -> None:
     model, content, _ = onnx_file("persons")
     x = motions(model, num_clips, num_persons, num_frames)
     present = torch.rand(num_clips, num_persons) < 0.5
@@ -110,7 +112,7 @@ def test_a_file_for_recognition_has_no_prediction_head() -> None:
     assert not any("gru" in each.name for each in onnx.load_model_from_string(content).graph.initializer)
 
 
-def test_a_file_for_prediction_only_has_the_future() -> None:
+def test_a_file_for_prediction_has_no_output_except_the_future() -> None:
     model, content, exported = onnx_file("prediction")
     assert exported.outputs == ("future",)
     x = motions(model, 2, 40)
@@ -150,7 +152,7 @@ def test_the_metadata_describe_the_model() -> None:
     assert json.loads(facts["pyg_sybio.about"]) == ABOUT
 
 
-def test_the_file_contains_no_paths_of_the_machine() -> None:
+def test_the_file_contains_no_local_paths() -> None:
     here = (Path(pyg_sybio.__file__).parent, Path(torch.__file__).parent, Path.home())
     for folder in here:
         assert str(folder).encode() not in onnx_file("joints alone").content
@@ -182,7 +184,7 @@ def test_an_export_with_constant_outputs_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_export_with_other_outputs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_with_wrong_outputs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, content, _ = onnx_file("joints alone")
     broken = onnx.load_model_from_string(content)
     matrices = [

@@ -21,7 +21,7 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_full_disk_keeps_the_previous_version_and_is_named(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_previous_version_and_the_error_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_text(path, "before")
     with pytest.raises(OSError, match=r"cannot be written: File too large: '.*report\.json'") as caught:
@@ -31,14 +31,14 @@ def test_a_full_disk_keeps_the_previous_version_and_is_named(tmp_path: Path) -> 
     assert [each.name for each in tmp_path.iterdir()] == ["report.json"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="Not a directory") as caught:
         write_text(tmp_path / "file" / "folder" / "report.json", "")
     assert describe(caught.value).startswith(str(tmp_path / "file" / "folder"))
 
 
-def test_an_error_of_another_file_is_kept(tmp_path: Path) -> None:
+def test_an_error_names_another_file_that_caused_it(tmp_path: Path) -> None:
     def write(file: object) -> None:
         (tmp_path / "missing").read_bytes()
 

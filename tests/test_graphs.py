@@ -27,7 +27,7 @@ def _double() -> object:
 
 
 def normalised(num_nodes: int, edges: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Row i has equal weights for node i and each of its neighbours, with a sum of one."""
+    """A matrix whose row i has equal weights for node i and its neighbours, with a sum of one."""
     adj = np.zeros((num_nodes, num_nodes))
     for i in range(num_nodes):
         neighbours = {i} | {b for a, b in edges if a == i} | {a for a, b in edges if b == i}
@@ -98,7 +98,7 @@ def test_structural_graph_needs_at_least_one_hop() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_part_graph_and_the_part_of_each_joint(name: str) -> None:
+def test_part_graph_is_normalised_and_has_the_part_of_each_joint(name: str) -> None:
     skeleton = load_skeleton(name)
     graph = part_graph(skeleton)
     check_columns(graph)

@@ -63,7 +63,7 @@ def test_bone_lengths_are_constant_and_the_rest_pose_is_the_sum_of_offsets(name:
     assert 1400 < head - ankle < 1900
 
 
-def test_the_order_of_joints_does_not_matter() -> None:
+def test_positions_do_not_depend_on_the_order_of_joints() -> None:
     skeleton, offsets = load_skeleton("cmu38"), bone_offsets(load_skeleton("cmu38"))
     assert offsets is not None
     expmaps = torch.randn(38, 3, dtype=torch.float64)
@@ -77,7 +77,7 @@ def test_bone_offsets_exist_only_for_matching_skeletons() -> None:
     for name in set(available_skeletons()) - set(NAMES):
         assert bone_offsets(load_skeleton(name)) is None
     assert bone_offsets(load_skeleton("cmu38:used")) is None
-    assert bone_offsets(replace(load_skeleton("cmu38"), units="degrees")) is None  # another skeleton
+    assert bone_offsets(replace(load_skeleton("cmu38"), units="degrees")) is None  # with other units
     ring = replace(
         load_skeleton("cmu38"), bones=(*load_skeleton("cmu38").bones, ("left_wrist", "right_wrist"))
     )

@@ -69,7 +69,7 @@ def bones(joints: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("persons", [None, 1, 2])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 1.0])
-def test_the_loss_equals_the_loop(alpha: float, persons: int | None) -> None:
+def test_the_loss_equals_a_naive_loop(alpha: float, persons: int | None) -> None:
     out = output(persons=persons)
     y, future = target(out)
     assert out.logits is not None
@@ -240,7 +240,8 @@ def test_separate_networks_are_trained_on_their_own_probabilities(smoothing: flo
     assert terms.recognition is not None
     assert terms.recognition.item() == pytest.approx(expected, abs=1e-10)
     fused = mean_of_both(out, y=y, future=future).recognition
-    assert fused is not None and fused < terms.recognition - 1e-3  # because -log is convex
+    # The loss of the mean is smaller, because -log is convex.
+    assert fused is not None and fused < terms.recognition - 1e-3
     out.network_logits = None  # as in evaluation
     assert loss(out, y=y, future=future).recognition == fused
 
@@ -255,19 +256,20 @@ def test_only_the_fused_loss_makes_gradients_depend_on_the_other_network(separat
     assert logits.grad is not None
     right, wrong = logits.grad[:, 0, 0].abs().tolist()
     share = math.exp(each[1, 0, 0].item()) / each[:, 0, 0].exp().sum().item()
-    # With the loss of the mean, the gradient is proportional to a network's share of the summed probability.
+    # With the loss of the mean, the gradient is proportional to a network's fraction of the summed
+    # probability.
     expected = (1 - math.exp(each[1, 0, 0].item())) * (0.5 if separate else share)
     assert wrong == pytest.approx(expected, rel=1e-5)
     assert (wrong > right) == separate
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1])
-def test_smoothing_out_of_range_is_an_error(smoothing: float) -> None:
+def test_label_smoothing_out_of_range_is_an_error(smoothing: float) -> None:
     with pytest.raises(ValueError, match="'label_smoothing' must be between 0 and 1"):
         SymbioticLoss(SKELETON, label_smoothing=smoothing)
 
 
-def test_a_perfect_prediction_costs_nothing() -> None:
+def test_a_perfect_prediction_has_zero_loss() -> None:
     out = output()
     y, future = target(out)
     perfect = Output(None, future, bones(future), out.present)
@@ -298,7 +300,7 @@ def test_losses_of_low_precision_outputs_are_computed_in_float32(dtype: torch.dt
         assert torch.equal(getattr(found, name), getattr(expected, name))
 
 
-def test_shape_mismatch_is_an_error() -> None:
+def test_a_shape_mismatch_is_an_error() -> None:
     out = output()
     y, future = target(out)
     message = r"'future' has shape \(3, 2, 3, 15, 2\), but the prediction has \(3, 2, 4, 15, 2\)"
@@ -402,7 +404,7 @@ def test_a_mask_has_the_shape_of_the_joints() -> None:
 
 
 @pytest.mark.parametrize("separate", [False, True])
-def test_class_weights_make_a_weighted_mean(separate: bool) -> None:
+def test_class_weights_give_a_weighted_mean_over_clips(separate: bool) -> None:
     out, weights = output(), [1.0, 2.0, 4.0, 8.0, 16.0]
     out.network_logits = torch.randn(2, 3, 5, dtype=torch.float64)
     y, future = target(out)

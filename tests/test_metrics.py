@@ -36,7 +36,7 @@ def loop_angle_error(
 
 
 @pytest.mark.parametrize("columns", [None, [7, 8, 10, 14, 15, 17]])
-def test_angle_error_equals_the_loop(columns: list[int] | None) -> None:
+def test_angle_error_equals_a_naive_loop(columns: list[int] | None) -> None:
     target = random_motion(4, 25, 5)
     target[1, :, 9:12] = target[1, :1, 9:12]  # this joint stands still, but only in one clip
     prediction = target + 0.3 * torch.randn_like(target)
@@ -71,7 +71,7 @@ def test_angle_error_of_a_clip_does_not_depend_on_its_batch() -> None:
     torch.testing.assert_close(together, alone)
 
 
-def test_angle_error_keeps_the_type_of_single_precision_input() -> None:
+def test_angle_error_of_float32_input_is_float32() -> None:
     prediction, target = random_motion(2, 10, 4), random_motion(2, 10, 4)
     error = metrics.angle_error(prediction.float(), target.float())
     assert error.dtype == torch.float32
@@ -91,7 +91,7 @@ def test_angle_error_measures_angles_not_exponential_maps() -> None:
     )
 
 
-def test_top_k_accuracy_counts_the_ranks() -> None:
+def test_top_k_accuracy_is_the_fraction_of_true_classes_with_rank_up_to_k() -> None:
     logits, y = torch.randn(50, 7), torch.randint(7, (50,))
     ranks = (logits > logits.gather(1, y[:, None])).sum(
         1
@@ -115,7 +115,7 @@ def probabilities_of(logits: torch.Tensor) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
-def test_confusion_matrix_counts_clip_by_clip() -> None:
+def test_confusion_matrix_equals_counting_clip_by_clip() -> None:
     logits, y = random_scores()
     expected = np.zeros((5, 5), dtype=int)
     for scores, label in zip(logits.tolist(), y.tolist(), strict=True):
@@ -126,7 +126,7 @@ def test_confusion_matrix_counts_clip_by_clip() -> None:
     assert metrics.confusion_matrix(torch.zeros(3, 1), torch.zeros(3, dtype=torch.long)).tolist() == [[3]]
 
 
-def test_negative_log_likelihood_and_brier_score_equal_the_loops() -> None:
+def test_negative_log_likelihood_and_brier_score_equal_naive_loops() -> None:
     logits, y = random_scores()
     surprise, square = [], []
     for row, label in zip(probabilities_of(logits), y.tolist(), strict=True):
@@ -147,7 +147,7 @@ def test_calibration_scores_of_certain_predictions_are_finite() -> None:
 
 
 @pytest.mark.parametrize("num_bins", [1, 4, 15])
-def test_reliability_bins_equal_the_loop(num_bins: int) -> None:
+def test_reliability_bins_equal_a_naive_loop(num_bins: int) -> None:
     logits, y = random_scores()
     bins = metrics.reliability_bins(logits, y, num_bins)
     members: list[list[tuple[float, bool]]] = [[] for _ in range(num_bins)]
@@ -191,7 +191,7 @@ def test_without_clips_the_scores_are_nan() -> None:
     assert metrics.reliability_bins(*nothing, 4).counts.tolist() == [0, 0, 0, 0]
 
 
-def test_mean_per_joint_position_error_equals_the_loop() -> None:
+def test_mean_per_joint_position_error_equals_a_naive_loop() -> None:
     prediction, target = torch.randn(2, 3, 4, 5, 3), torch.randn(2, 3, 4, 5, 3)
     error = metrics.mean_per_joint_position_error(prediction, target)
     assert error.shape == (2, 3, 4)

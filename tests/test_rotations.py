@@ -86,7 +86,7 @@ def test_expmap_to_quaternion_is_exact_at_edge_cases(dtype: torch.dtype, toleran
     torch.testing.assert_close(small, expmap[:6], rtol=0, atol=tolerance)
 
 
-def test_matrix_to_quaternion_at_half_turns() -> None:
+def test_matrix_to_quaternion_is_accurate_at_half_turns() -> None:
     matrix = rotations.expmap_to_matrix(edge_cases()[-1])
     quaternion = rotations.matrix_to_quaternion(matrix)
     assert (quaternion[..., 0].abs() < 1e-9).all()
@@ -161,7 +161,7 @@ def test_benchmark_angles_are_the_negative_intrinsic_xyz_angles() -> None:
     torch.testing.assert_close(angles, to_torch(-turns.as_euler("XYZ")), rtol=0, atol=1e-9)
 
 
-def test_benchmark_angles_follow_the_definition_with_the_divisions() -> None:
+def test_benchmark_angles_equal_the_definition_with_divisions_by_the_cosine() -> None:
     for matrix in random_rotations(50).as_matrix():
         e2 = -np.arcsin(matrix[0, 2])
         e1 = np.arctan2(matrix[1, 2] / np.cos(e2), matrix[2, 2] / np.cos(e2))
@@ -171,7 +171,7 @@ def test_benchmark_angles_follow_the_definition_with_the_divisions() -> None:
 
 
 @pytest.mark.parametrize("sine", [1.0, -1.0, 1.0 + 1e-15])
-def test_benchmark_angles_in_gimbal_lock(sine: float) -> None:
+def test_benchmark_angles_in_gimbal_lock_follow_the_definition(sine: float) -> None:
     matrix = torch.tensor([[0, 0, sine], [0.6, 0.8, 0], [-0.8, 0.6, 0]], dtype=torch.float64)
     matrix.requires_grad_()
     angles = rotations.benchmark_euler_angles(matrix)
@@ -243,7 +243,7 @@ def recursive_position(
     return position + orientation @ offsets[joint], orientation @ turns[joint]
 
 
-def test_forward_kinematics_equals_the_recursion_and_keeps_bone_lengths() -> None:
+def test_forward_kinematics_equals_a_naive_recursion_and_keeps_bone_lengths() -> None:
     turns = random_rotations(6 * len(PARENTS)).as_matrix().reshape(2, 3, len(PARENTS), 3, 3)
     offsets = torch.randn(len(PARENTS), 3, dtype=torch.float64)
     root = torch.randn(2, 3, 3, dtype=torch.float64)

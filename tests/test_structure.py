@@ -84,7 +84,7 @@ def test_no_file_exceeds_the_line_limit() -> None:
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
-def test_no_local_paths_and_no_todo_comments() -> None:
+def test_files_contain_no_local_paths_and_no_todo_comments() -> None:
     private = re.compile(r"/(work|root|home/(?!me\b))\b|\b(TODO|FIXME|XXX)\b|\bissue #?\d")
     top = PACKAGE.parent
     paths = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.yaml"), *top.glob("docs/*.md"), *top.glob("*.md")]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# Size in bytes of the caches of one or two CPU cores.
+# Cache size in bytes of one or two CPU cores.
 _CACHED = 12 * 2**20
 
 

@@ -38,7 +38,7 @@ class Graphed:
 
     Raises:
         ValueError: If there is no CUDA device, the model is in training mode, the model or the example is on
-            another device, or the example does not fit the model.
+            another device, or the shape of the example does not fit the model.
     """
 
     def __init__(

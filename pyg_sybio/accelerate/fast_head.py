@@ -63,7 +63,7 @@ class FastPredictionHead(nn.Module):
         return torch.stack(poses, dim=1)
 
     def _constant_terms(self, probabilities: Tensor | None, *, inputs: int) -> tuple[Tensor, Tensor]:
-        """Return the contribution of the class and the bias to the gates, and the weights of the motion."""
+        """Return what the class and the bias contribute to the gates, and the gate weights of the motion."""
         motion_weight, label_weight = self.gru.weight_ih[:, :inputs], self.gru.weight_ih[:, inputs:]
         if probabilities is None:
             return self.gru.bias_ih, motion_weight

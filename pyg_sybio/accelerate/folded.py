@@ -46,7 +46,7 @@ class FoldedSybioGNN(nn.Module):
         skeleton, config, num_classes, num_future: As in :class:`~pyg_sybio.models.sybio_gnn.SybioGNN`.
 
     Raises:
-        ValueError: If ``dtype`` is any other type, or if :meth:`train` is called with :obj:`True`.
+        ValueError: If ``dtype`` is neither of these types, or if :meth:`train` is called with :obj:`True`.
     """
 
     def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:

@@ -48,7 +48,7 @@ def gathers_first(receivers: int, senders: int, in_channels: int, out_channels: 
 
 def transform(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Apply the linear map ``weight`` ``[D', D]`` to features ``[G, T, M, D]``."""
-    # The choice must not depend on the size while compiling, because it would specialise the graph.
+    # A compiled graph would be specialised to one size if this choice depended on the size.
     small = not torch.compiler.is_compiling() and x.numel() * weight.size(0) < _LARGE
     if small or x.device.type != "cpu":
         return F.linear(x, weight, bias)

@@ -95,7 +95,7 @@ def _corruption(name: str, title: str, measure: Measure, x_label: str, *groups: 
     return Experiment(name, title, arms=(FULL,), measures=(measure,), layout=layout)
 
 
-# In the order of the paper, followed by experiments that are not in the paper.
+# Experiments in the order of the paper, followed by experiments that are not in the paper.
 _ALL = (
     Experiment(
         name="variants",

@@ -45,7 +45,7 @@ class MeasuredModel:
         split: The split to measure on: ``"test"`` or ``"val"``.
         views: Test-time augmentation.
         batch_size: Number of clips per batch.
-        loss: Function that returns the training loss, if it is known. (default: :obj:`None`)
+        loss: Function that computes the training loss. (default: :obj:`None`, unknown)
     """
 
     model: SybioGNN

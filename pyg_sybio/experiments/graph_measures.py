@@ -84,7 +84,7 @@ def task_gradients(trained: MeasuredModel) -> list[Row]:
     step = max(1, len(trained.clips) // GRADIENT_CLIPS)
     shares = []
     with torch.random.fork_rng():
-        torch.manual_seed(0)  # for the random numbers of the dropout
+        torch.manual_seed(0)  # seeds the dropout
         for numbers in torch.arange(0, len(trained.clips), step).split(trained.batch_size):
             clips = [numbered_clip(trained.clips, number) for number in numbers.tolist()]
             batch = Batch.from_data_list(clips).to(weights[0].device)

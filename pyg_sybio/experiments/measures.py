@@ -181,7 +181,8 @@ def observation_ratios(trained: MeasuredModel) -> list[Row]:
     if not trained.model.num_classes:
         raise ValueError("'observation_ratios' measures recognition, but the model does not recognise")
     rows = []
-    for ratio in tqdm(OBSERVATION_RATIOS, unit="ratio", disable=None, leave=False):  # a bar on terminals
+    # The progress bar is only shown on terminals.
+    for ratio in tqdm(OBSERVATION_RATIOS, unit="ratio", disable=None, leave=False):
         clips = trained.data.changed(trained.split, observation_ratio=ratio).clips(trained.split)
         rows.append(Row("top1", "", ratio, _recognised(trained.report(clips), trained)["top1"]))
     return rows

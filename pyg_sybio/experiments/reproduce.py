@@ -66,8 +66,8 @@ def reproduce(
         seeds: Each arm is trained once per seed.
         output: Folder of the results.
         split: The split to measure on: ``"test"`` or ``"val"``.
-        minutes: Start no run after this time, and stop a running training at a checkpoint. (default: no
-            limit)
+        minutes: Time limit, after which no run starts and a running training stops at a checkpoint. (default:
+            none)
         say: Function that receives progress messages.
 
     Returns:

@@ -32,8 +32,7 @@ class GraphTemporalBlock(nn.Module):
     and a batch norm.
 
     Args:
-        graph_conv: The graph convolution, whose ``in_channels`` and ``out_channels`` are also those of the
-            block.
+        graph_conv: The graph convolution; the block has the same ``in_channels`` and ``out_channels``.
         kernel_size: Size :math:`\tau` of the temporal kernel.
         stride: Temporal stride :math:`s`. (default: :obj:`1`)
         dropout: Probability of dropping a feature after the temporal convolution. (default: :obj:`0.0`)

@@ -17,8 +17,9 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class SiteCheck:
     """ASGI middleware that refuses requests from other web sites with status 403.
 
-    A browser lets any page open a WebSocket to this machine, and sends the site of the page in `Origin`. A
-    site may also resolve its own name to the address of this machine (DNS rebinding), which `Host` reveals.
+    A browser lets any page open a WebSocket to the local machine, and sends the site of the page in `Origin`.
+    A site may also resolve its own name to the address of the local machine (DNS rebinding), which `Host`
+    reveals.
 
     Args:
         app: The application that handles the accepted requests.

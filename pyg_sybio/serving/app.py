@@ -61,8 +61,8 @@ def create_app(
     r"""Return the application that ``sybio serve`` runs.
 
     Args:
-        start_stream: Creates the stream of one connection, for poses with a given frame rate (None: the
-            default). All streams should share one model.
+        start_stream: Function that creates the stream of one connection, for poses with a given frame rate
+            (None: the default). All streams should share one model.
         limits: The limits of the server.
         token: Password for connections; None allows all connections.
         recordings: Motions to play, with their names.
@@ -72,9 +72,9 @@ def create_app(
         threads: Number of threads for the model. (default: half of the processors)
 
     Note:
-        The model answers all waiting frames in one call (:class:`~pyg_sybio.serving.turns.Turns`). It leaves
-        half of the processors to messages and to the programs that send poses: if one thread of the model had
-        to wait for a busy processor, all of its threads would wait in every operation.
+        The model processes all waiting frames in one call (:class:`~pyg_sybio.serving.turns.Turns`). It
+        leaves half of the processors to messages and to the programs that send poses: if one thread of the
+        model had to wait for a busy processor, all of its threads would wait in every operation.
     """
     limits = limits or Limits()
     first = start_stream(None)
@@ -249,4 +249,4 @@ def _keep_memory() -> None:
     of up to 32 MiB count). By default, a call of the model frees more. With ten people, each frame then took
     3200 page faults.
     """
-    np.empty(31 * 2**20, dtype=np.uint8)  # is freed at once, never written
+    np.empty(31 * 2**20, dtype=np.uint8)  # freed at once, without being written

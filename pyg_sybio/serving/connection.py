@@ -54,11 +54,11 @@ class Connection:
         """Accept the connection, run `talk`, and report to the client and the log why it ends.
 
         Args:
-            places: The places for connections of this kind.
+            places: The slots for connections of this type.
             talk: Function that receives and sends until it raises an error.
         """
         service, kind = self._service, places.kind
-        # The listener provides `admitted`: while the connection has a place, the listener does not close it.
+        # The listener provides `admitted`: while the connection has a slot, the listener does not close it.
         admitted = getattr(self._socket.state, "admitted", contextlib.nullcontext)
         try:
             await self._socket.accept()
@@ -116,7 +116,7 @@ class Connection:
                 await self.complain(error)
 
     def displace(self) -> None:
-        """End the connection, because another client gets its place."""
+        """End the connection, because another client takes its slot."""
         self._displaced.set()
 
     async def _until_displaced(self) -> None:
@@ -157,7 +157,7 @@ class Connection:
             raise WebSocketDisconnect(1006) from None
 
     async def complain(self, error: ValueError) -> None:
-        """Answer an invalid message.
+        """Report an invalid message to the client.
 
         Raises:
             Refusal: If the client has sent too many invalid messages.

@@ -39,17 +39,20 @@ class Limits:
     """The limits of a server.
 
     Args:
-        rate: Messages per second from one producer, on average; a burst may have twice as many.
-        people: Persons per frame.
-        producers: Connections that send poses.
-        viewers: Connected pages.
+        rate: Maximum number of messages per second from one producer, on average; a burst may have twice as
+            many.
+        people: Maximum number of persons per frame.
+        producers: Maximum number of connections that send poses.
+        viewers: Maximum number of connected pages.
         per_address: Maximum number of producers, and of viewers, from one address. (default: half of
-            `producers` and of `viewers`; all of them for clients on this machine)
-        message_bytes: Size of a message. (default: enough for `people`, with 30 characters per number)
+            `producers` and of `viewers`; the full numbers for clients on the server's machine)
+        message_bytes: Maximum size of a message. (default: enough for `people`, with 30 characters per
+            number)
         idle: A producer that sends no message, or any client that reads none, is disconnected after this many
             seconds.
-        waiting: Frames of one source that wait for the model; a further frame replaces the oldest.
-        mistakes: Invalid messages per connection that are answered with an error; the next one closes the
+        waiting: Maximum number of frames of one source that wait for the model; a further frame replaces the
+            oldest.
+        mistakes: Invalid messages per connection that only cause an error message; the next one closes the
             connection.
         handshake: Seconds within which a connection must become a producer or a viewer, or have read its
             response.
@@ -83,7 +86,7 @@ class Limits:
 
     @property
     def connections(self) -> int:
-        """Open connections of any kind, including those that are neither producer nor viewer."""
+        """Open connections of any type, including those that are neither producer nor viewer."""
         return self.producers + self.viewers + 32
 
 
@@ -92,7 +95,7 @@ class Allowance:
 
     Args:
         rate: Messages per second.
-        clock: Returns the time in seconds.
+        clock: Function that returns the time in seconds.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -21,10 +21,10 @@ Address = tuple[str, int]
 class Listener(socket.socket):
     """A listening socket that limits the connections which it accepts.
 
-    uvicorn waits forever for the request of a connection, and for a client that does not read its answer. A
-    connection that is neither a producer nor a viewer is therefore *silent*: it is closed after some seconds.
-    If there are too many connections, a new one displaces a silent one: the oldest one from the address with
-    the most silent connections.
+    uvicorn waits forever for the request of a connection, and for a client that does not read its response. A
+    connection that is neither a producer nor a viewer is called *silent* here, and is closed after some
+    seconds. If there are too many connections, a new one displaces a silent one: the oldest one from the
+    address with the most silent connections.
 
     Args:
         family: Address family.
@@ -80,7 +80,7 @@ class Listener(socket.socket):
     def _admit(self, client: Address) -> Iterator[None]:
         """Keep a connection open for as long as it is a producer or a viewer."""
         connection, timer = self._silent.pop(client, (None, None))
-        if connection is None or timer is None:  # closed meanwhile
+        if connection is None or timer is None:  # the connection was closed in the meantime
             yield
             return
         timer.cancel()
@@ -115,7 +115,7 @@ def listen(host: str, port: int, *, connections: int = 128, handshake: float = 1
     """Return a listening socket.
 
     Args:
-        host: Name or address of an interface of this machine.
+        host: Name or address of a local network interface.
         port: TCP port; 0 selects a free one.
         connections: Maximum number of open connections.
         handshake: Seconds within which a connection must become a producer or viewer, or read its response.

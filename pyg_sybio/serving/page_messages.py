@@ -29,7 +29,7 @@ Poses = Mapping[int, np.ndarray]
 
 @dataclass
 class PageFrames:
-    """Creates the page's messages about the frames of one source.
+    """Builder of the page's messages about the frames of one source.
 
     Args:
         source: Identifier of the source.

@@ -1,4 +1,4 @@
-"""The places for producers and for viewers, and which connection is displaced if all places are taken."""
+"""Slots for producers and viewers, and the choice of the connection to displace if no slot is free."""
 
 from collections import Counter
 from typing import Protocol
@@ -8,7 +8,7 @@ from pyg_sybio.serving.limits import CloseCode, Refusal
 
 
 class Occupant(Protocol):
-    """A connection that takes a place.
+    """A connection that takes a slot.
 
     Attributes:
         host: Address of the client.
@@ -19,20 +19,20 @@ class Occupant(Protocol):
     active: bool
 
     def displace(self) -> None:
-        """End the connection, because another client gets its place."""
+        """End the connection, because another client takes its slot."""
 
 
 class Places:
-    """The places for one kind of connection.
+    """Slots for one type of connection.
 
-    If all places are taken, a new connection displaces one that has sent no valid message yet: the oldest one
-    from the address with the most such connections. Active connections keep their places.
+    If no slot is free, a new connection displaces a connection that has sent no valid message yet: the oldest
+    one from the address with the most such connections. Active connections keep their slots.
 
     Args:
-        kind: Displayed kind of the connections.
-        limit: Number of places.
-        per_address: Number of places for one address. (default: half of the places, and all of them for
-            clients on this machine)
+        kind: Displayed type of the connections.
+        limit: Number of slots.
+        per_address: Number of slots for one address. (default: half of the slots, and all slots for clients
+            on the server's machine)
     """
 
     def __init__(self, kind: str, limit: int, per_address: int | None = None) -> None:
@@ -45,10 +45,10 @@ class Places:
         return len(self._taken)
 
     def take(self, new: Occupant) -> None:
-        """Give a place to a connection.
+        """Assign a slot to a connection.
 
         Raises:
-            Refusal: If all places are taken by active connections.
+            Refusal: If all slots are taken by active connections.
         """
         rivals = [each for each in self._taken if each.host == new.host]
         limit = self._limit_of(new.host)
@@ -66,7 +66,7 @@ class Places:
         self._taken.append(new)
 
     def leave(self, old: Occupant) -> None:
-        """Free the place of a connection, unless another connection has it already."""
+        """Free the slot of a connection, unless another connection already has it."""
         if old in self._taken:
             self._taken.remove(old)
 

@@ -45,7 +45,7 @@ def read_recordings(
 
 
 class Playback:
-    """Plays a recording while it has viewers.
+    """Source that plays a recording while it has viewers.
 
     Args:
         name: Displayed name of the recording.

@@ -33,8 +33,8 @@ class Service:
     """State and settings that all connections share.
 
     Args:
-        start_stream: Creates the stream of one connection, for poses with a given frame rate (None: the
-            default). All streams share one model.
+        start_stream: Function that creates the stream of one connection, for poses with a given frame rate
+            (None: the default). All streams share one model.
         hello: The first message for a producer.
         skeleton: The skeleton of the poses.
         limits: The limits of the server.

@@ -1,4 +1,4 @@
-"""One model for many streams: all waiting updates are answered in one call."""
+"""One model for many streams: one call processes all waiting updates."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Outputs = dict[int, StreamOutput]
 
 
 class Turns:
-    r"""Runs the updates of all streams, in the order of their arrival.
+    r"""Queue that runs the updates of all streams in the order of their arrival.
 
     An update that arrives while the model is idle runs immediately. Updates that arrive while it is busy run
     together in the next call. A call with ten tracks takes only three times as long as a call with one, so a

@@ -1,4 +1,4 @@
-r"""Prepared windows of several tracks, answered in as few model calls as possible."""
+r"""Prepared windows of several tracks, evaluated in as few model calls as possible."""
 
 import math
 from collections import defaultdict
@@ -42,7 +42,7 @@ class Windows:
         observed_ratios: Fraction of each window's joints that were observed.
         prepared: The windows, one person per track.
         probabilities: Class probabilities, filled in by :func:`answer`.
-        future: Forecasts in the space and with the joints of the incoming poses, filled in by :func:`answer`.
+        future: Forecasts with the joints and coordinates of the incoming poses, filled in by :func:`answer`.
 
     Shapes:
         - **probabilities:** `[P, C]`

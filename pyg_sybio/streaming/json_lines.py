@@ -91,7 +91,7 @@ class Summary:
     Args:
         what: Displayed name of an item, ``"line"`` or ``"frame"``.
         frames: Number of frames.
-        dropped: Number of frames that were too late to be answered.
+        dropped: Number of frames that were dropped because they were too late.
         refused: Number of invalid lines or frames.
         first_error: Error of the first invalid line or frame.
         latencies: Durations of the updates.
@@ -118,7 +118,7 @@ class Summary:
 
 @dataclass
 class Pace:
-    r"""Waits until frames are due, in real time or faster.
+    r"""Timer that waits until frames are due, in real time or faster.
 
     The interval between two frames is the difference of their timestamps, divided by the speed.
 
@@ -126,8 +126,8 @@ class Pace:
         speed: Multiple of real time.
         max_delay: A frame that is later than this, in seconds, is dropped.
         max_pause: Maximum interval to wait for, in seconds of timestamps.
-        clock: Returns the time in seconds.
-        sleep: Waits for a number of seconds.
+        clock: Function that returns the time in seconds.
+        sleep: Function that waits for a number of seconds.
     """
 
     speed: float
@@ -158,15 +158,15 @@ def answer_all(
     *,
     pace: Pace | None = None,
 ) -> None:
-    r"""Answer all input: write a greeting, then a result or an error for each frame.
+    r"""Process all input: write a greeting, then a result or an error for each frame.
 
-    A frame without a timestamp is `1 / fps` later than the previous one. Invalid input is answered with an
-    error, and the stream continues.
+    A frame without a timestamp is `1 / fps` later than the previous one. Invalid input causes an error
+    message, and the stream continues.
 
     Args:
         stream: The stream.
         items: Frames, resets, and errors.
-        write: Writes one line.
+        write: Function that writes one line.
         summary: The statistics, which are updated for every item.
         pace: Timing of the frames. (default: process each frame immediately, and drop none)
     """

@@ -46,7 +46,7 @@ _MAX_TRACK = 2**63 - 1
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    r"""The poses of one moment.
+    r"""The poses of all tracks at one time.
 
     Args:
         poses: Pose of each track, NaN where a joint was not observed.

@@ -128,10 +128,10 @@ class MotionStream:
         *Reuse.* Updates share the stored poses, but no features of the network. An actional graph depends on
         the whole window, and so does every feature that is computed with it. A purely structural model could
         reuse features of its backbone, but only between updates whose windows are aligned with its strides,
-        and away from the edges of the window. With the `realtime` preset, whose second block has four frames
-        left, these are hardly any. The backbone takes 26% of an update of a purely structural model with one
-        track, and 47% with ten tracks. Preparation takes 9% and 5% of an update of the full model (``sybio
-        benchmark streaming``, one processor).
+        and away from the edges of the window. With the `realtime` preset, whose second block has only four
+        frames, hardly any feature can be reused. The backbone takes 26% of an update of a purely structural
+        model with one track, and 47% with ten tracks. Preparation takes 9% and 5% of an update of the full
+        model (``sybio benchmark streaming``, one processor).
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class MotionStream:
         confidences: Mapping[int, Confidence] | None = None,
         timestamp: float | None = None,
     ) -> dict[int, StreamOutput]:
-        r"""Add the next poses of several tracks, all of the same moment, and answer in one model call.
+        r"""Add the next poses of several tracks, all at the same time, and evaluate them in one model call.
 
         Args:
             poses: Pose of each track `[M, D]`, NaN where a joint was not observed.
@@ -285,7 +285,7 @@ class MotionStream:
     def take_in(
         self, poses: Mapping[int, Pose], confidences: Mapping[int, Confidence], timestamp: float | None
     ) -> list[Windows]:
-        """Add poses of one moment, and return the prepared windows of their tracks.
+        """Add poses at one time, and return the prepared windows of their tracks.
 
         Raises:
             ValueError: As :meth:`update_many`.

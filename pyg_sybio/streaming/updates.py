@@ -34,8 +34,8 @@ class Update:
 def update_together(updates: Sequence[Update]) -> list[dict[int, StreamOutput] | Exception]:
     r"""Update several streams, with one call per model that they share.
 
-    Each answer is the result of :meth:`~pyg_sybio.streaming.motion_stream.MotionStream.update_many`, or the
-    error that it would raise: an error in one stream does not affect other streams. The latency is the
+    Each returned item is the result of :meth:`~pyg_sybio.streaming.motion_stream.MotionStream.update_many`,
+    or the error that it would raise: an error in one stream does not affect other streams. The latency is the
     duration of the whole call.
 
     Args:

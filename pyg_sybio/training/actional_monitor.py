@@ -1,4 +1,4 @@
-"""Logging of the actional graphs during training, with a warning about dead graphs."""
+"""Logging of the actional graphs during training, with a warning if their rows are nearly equal."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from pyg_sybio.trained.liveness import DEAD, Liveness, MeanLiveness
 
 
 class ActionalGraphMonitor(L.Callback):
-    r"""Log statistics of the actional graphs of each network, and warn once if they are dead.
+    r"""Log statistics of the actional graphs of each network, and warn once if their rows are nearly equal.
 
     These values are logged every ``log_every_n_steps`` steps, with ``joints`` or ``bones`` in place of ``*``:
 
@@ -22,9 +22,9 @@ class ActionalGraphMonitor(L.Callback):
     * ``actional_entropy_*``: mean entropy of a row, as a fraction of the entropy of a uniform row;
     * ``actional_gradient_*``: norm of AGIM's gradient, as a fraction of the norm of the network's gradient.
 
-    Inferred graphs are dead if, at the end of an epoch, the mean distance between their rows in the last
-    logged batch is below :data:`~pyg_sybio.trained.liveness.DEAD`. Shared and uniform graphs are logged
-    without a warning.
+    A warning calls inferred graphs dead if, at the end of an epoch, the mean distance between their rows in
+    the last logged batch is below :data:`~pyg_sybio.trained.liveness.DEAD`. Shared and uniform graphs are
+    logged without a warning.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class ActionalGraphMonitor(L.Callback):
             pl_module.log(f"actional_entropy_{name}", mean.value.entropy)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Warn once if the graphs are dead."""
+        """Warn once if the rows of the graphs are nearly equal."""
         for name, liveness in self._liveness.items():
             inferred = not isinstance(_network(pl_module, name).actional_graph, SharedGraph)
             if inferred and name not in self._warned and liveness.is_dead:

@@ -12,7 +12,7 @@ from pyg_sybio.trained.torch_file import read_torch_file
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes checkpoints atomically, and reads them as data; errors name the file.
+    """Plugin that writes checkpoints atomically and reads them without running code; errors name the file.
 
     A full disk leaves the previous version of a checkpoint and no temporary file. Lightning itself handles
     the addresses of other file systems, such as ``s3://...``.

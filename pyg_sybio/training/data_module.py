@@ -209,7 +209,7 @@ class ClipDataModule(L.LightningDataModule):
         return self._in_order(self.clips("test"))
 
     def _in_order(self, clips: Dataset) -> ResumableLoader:
-        """All clips, or the share of this process, so that each clip is counted once."""
+        """All clips, or the part of them for this process, so that each clip is counted once."""
         trainer = self.trainer
         if trainer is None or trainer.world_size == 1:
             return self._loader(clips)

@@ -205,7 +205,7 @@ class SybioModule(L.LightningModule):
         return {"loss": terms.total, "actional": graphs}
 
     def configure_callbacks(self) -> list[L.Callback]:
-        """Log statistics of the actional graphs, and warn if they are dead."""
+        """Log statistics of the actional graphs, and warn if their rows are nearly equal."""
         return [ActionalGraphMonitor()]
 
     def on_validation_epoch_start(self) -> None:
@@ -213,13 +213,13 @@ class SybioModule(L.LightningModule):
         self._val_errors = {}
         if self.trainer.world_size > 1:
             # With `sync_batchnorm=False`, each process has separate running statistics, and the checkpoint
-            # contains those of the first process.
+            # contains the statistics of the first process.
             self._gather_seen_classes()
             for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def _gather_seen_classes(self) -> None:
-        """Combine the classes that the processes have seen."""
+        """Combine the classes that occurred in training in any process."""
         seen = self.seen_classes.int()
         torch.distributed.all_reduce(seen, torch.distributed.ReduceOp.MAX)
         self.seen_classes.copy_(seen)

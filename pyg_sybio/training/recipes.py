@@ -41,7 +41,7 @@ class RecipeError(ValueError):
 
 
 class RunFinishedError(ValueError):
-    """The run of a checkpoint is finished."""
+    """Raised if the run of a checkpoint is finished."""
 
 
 # The values that Lightning's trainer accepts, and "auto".
@@ -227,14 +227,14 @@ def fit(recipe: str, overrides: Sequence[str] = ()) -> RecipeCLI:
 def train(cli: RecipeCLI, checkpoint: str | None = None) -> None:
     """Run the training that :func:`prepare` returns.
 
-    It logs to TensorBoard and CSV files in a new folder, unless the recipe defines loggers.
+    The run logs to TensorBoard and CSV files in a new folder, unless the recipe defines loggers.
 
     Args:
         cli: Trainer, module and data.
         checkpoint: File of a checkpoint to resume from. (default: none)
 
     Raises:
-        KeyboardInterrupt: On Ctrl+C, or what another signal raises.
+        KeyboardInterrupt: On Ctrl+C; the handlers of other signals may raise other exceptions.
     """
     if cli.config.trainer.logger is None:
         cli.trainer.loggers = new_loggers(cli.config.trainer.default_root_dir or "runs")

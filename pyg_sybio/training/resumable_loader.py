@@ -15,10 +15,10 @@ class ResumableLoader(DataLoader):
 
     Note:
         With `num_workers`, each worker process has its own generator, so that the random transforms of the
-        remaining batches differ from those of a run that was not interrupted.
+        remaining batches differ from the transforms of a run that was not interrupted.
     """
 
-    _batches = 0  # of this epoch so far
+    _batches = 0  # batches of this epoch so far
     _start: torch.Tensor | None = None
     _resumed: dict[str, Any] | None = None
 

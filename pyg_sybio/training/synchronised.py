@@ -14,10 +14,10 @@ from pyg_sybio.nn.input_norm import InputNorm
 
 
 class SynchronisedStatistics(LayerSync):
-    """Normalises by the statistics of the global batch, not of the part of each process.
+    """Plugin that normalises by the statistics of the global batch, not of the batch of each process.
 
     Lightning's own plugin replaces batch norms by a class of torch that only runs on GPUs and expects the
-    features in the second dimension. This one covers all normalisations of a model, also
+    features in the second dimension. This plugin covers all normalisations of a model, including
     :class:`~pyg_sybio.nn.input_norm.InputNorm`, on all devices. Modules keep their parameters: only their
     class changes. With one process, nothing changes.
     """

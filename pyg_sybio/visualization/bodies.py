@@ -9,7 +9,7 @@ from pyg_sybio.kinematics import bone_offsets, expmap_positions
 
 
 def body_of(motion: Motion) -> Motion | None:
-    """Convert rotations to positions in millimetres; returns None if the skeleton has no bone offsets.
+    """Convert rotations to positions in millimetres; return None if the skeleton has no bone offsets.
 
     The root keeps its rest pose, because benchmarks of joint angles predict neither its rotation nor its
     path.

@@ -41,7 +41,7 @@ def write_gif(scene: Scene, path: str | Path, *, up: str | None = None, progress
         progress: Show a progress bar on stderr.
 
     Returns:
-        The view, whose note says which way is up.
+        The view, whose note states which axis points up.
 
     Raises:
         ValueError: If the motion contains rotations, not positions.
@@ -199,7 +199,7 @@ def _images(scene: Scene, view: View, step: int, progress: bool) -> Iterator[np.
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     figure.set_layout_engine("none")
-    hidden = None if progress else True  # None shows the bar on terminals only
+    hidden = None if progress else True  # None shows the progress bar only on terminals
     for frame in tqdm(range(0, scene.motion.num_frames, step), unit="frame", disable=hidden, leave=False):
         time.set_text(scene.when(frame))
         artist.show(points[:, frame])

@@ -10,7 +10,7 @@ from pyg_sybio.visualization.figures import Array, add_legend, checked, new_figu
 from pyg_sybio.visualization.plots import WIDTH, frame_plot, looks_of, name_points, wrapped
 
 _PERPLEXITY = 30.0
-_FEWEST = 5  # smallest number of graphs for a map
+_FEWEST = 5  # minimum number of graphs for a map
 _KEYS = 20  # classes per column of the legend
 
 
@@ -39,7 +39,7 @@ def embed(graphs: Array, *, seed: int = 0, perplexity: float | None = None) -> n
     chosen = perplexity_of(count) if perplexity is None else perplexity
     if not 0 < chosen < count:
         raise ValueError(f"'perplexity' is {chosen:g}, expected above 0 and below the {count} graphs")
-    # Imported here: no other picture needs it.
+    # Imported here, because no other figure needs it.
     from sklearn.manifold import TSNE
 
     # Starting from the principal components makes the maps of different seeds similar.

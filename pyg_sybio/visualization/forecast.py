@@ -20,7 +20,7 @@ class Forecast:
     r"""The observed motion of some persons, its true future, and the predicted future.
 
     Args:
-        observed: The observed frames; joints that were not seen are not `present`.
+        observed: The observed frames; joints that were not observed are not `present`.
         future: The frames after the observed ones; joints that were not recorded are not `present`.
         prediction: The predicted frames, in the same coordinates; joints without a prediction are not
             `present`.
@@ -96,7 +96,7 @@ class Forecast:
         return replace(self, prediction=hide(still, ~self.observed.present.any(1, keepdim=True)))
 
     def scene(self) -> Scene:
-        """The scene of the forecast: the last observed frames, and then the overlaid true and predicted ones.
+        """The scene of the forecast: the last observed frames, then overlaid true and predicted frames.
 
         The number of observed frames shown is the number of predicted frames, or less if fewer were observed.
         The bodies are, in this order, the observed, the true and the predicted persons. The observed frames

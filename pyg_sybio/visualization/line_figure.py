@@ -141,7 +141,7 @@ def _draw_line(axes: Axes, line: _Line, look: Look, position: int, *, published:
 
 
 def _isolated(known: np.ndarray) -> np.ndarray:
-    """Which known points `[n]` have no known neighbour."""
+    """Which points `[n]` have a value but no neighbour with a value."""
     fenced = np.concatenate([[False], known, [False]])
     return known & ~fenced[:-2] & ~fenced[2:]
 

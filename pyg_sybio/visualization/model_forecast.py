@@ -21,7 +21,7 @@ from pyg_sybio.visualization.forecast import Forecast, padded
 
 
 def forecast_clip(trained: Trained, dataset: Dataset, number: int, *, angles: bool = False) -> Forecast:
-    r"""Predict the future of a clip and compare it with the true one.
+    r"""Predict the future of a clip and compare it with the true future.
 
     Z-scored joint angles are converted to positions if the skeleton has bone offsets, or else to rotations.
 
@@ -139,7 +139,7 @@ def _restored(motion: Motion, dataset: ExpmapDataset, angles: bool, *, keep_cons
 
 
 def _seen(dataset: Dataset, number: int) -> Tensor | None:
-    """Mask `[P·M, T, 1]` of the joints that were seen in a clip before they were filled; None if all were."""
+    """Mask `[P·M, T, 1]` of the joints that a clip had before filling; None if no joint was missing."""
     if not isinstance(dataset, MotionDataset):
         return None
     marked = copy.copy(dataset)

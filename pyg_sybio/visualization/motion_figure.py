@@ -72,8 +72,8 @@ def draw_forecast(
     """Draw observed frames, then the true future and the prediction on top of each other.
 
     The true future is grey and the prediction coloured; a thin line connects each true joint with its
-    prediction. A strip is centred on the true pose in each frame: it shows the error of the path, but not the
-    path. Rotations are drawn as a map of angles.
+    prediction. A strip is centred on the true pose in each frame, so it shows the error of the path but not
+    the path itself. Rotations are drawn as a map of angles.
 
     Args:
         forecast: The forecast.

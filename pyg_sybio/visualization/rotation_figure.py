@@ -57,7 +57,7 @@ def draw_rotation_forecast(
     r"""Draw the angles of the true and the predicted rotations, and the angle between them.
 
     The error of a joint is the angle of :math:`\hat R^\top R` in degrees, the rotation from the predicted
-    rotation :math:`\hat R` to the true one. The caption contains its mean over the joints.
+    rotation :math:`\hat R` to the true rotation :math:`R`. The caption contains its mean over the joints.
 
     Args:
         forecast: Rotations (coordinates `expmap`), in radians.

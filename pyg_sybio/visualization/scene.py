@@ -58,7 +58,7 @@ class Scene:
         return view_of(self.motion.persons(np.flatnonzero(self.recorded).tolist()), up=up)
 
     def when(self, frame: int) -> str:
-        """Text of a frame: its time, and a note if nobody is seen."""
+        """Text of a frame: its time, and a note if no person was recorded in the frame."""
         return self.times[frame] + ("" if self.motion.seen[:, frame].any() else " · nobody seen")
 
     @property

@@ -22,8 +22,8 @@ def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
     """Draw the joint graph, the part graph and the bone graph (the dual) side by side.
 
     Nodes show their index in the tensors; a list below the graphs gives their names. Colours show parts; a
-    part and its mirror image share a colour, as left is drawn on the left. Bridges are dashed, and the center
-    has a ring.
+    part and its mirror image share a colour, because their positions distinguish left from right. Bridges are
+    dashed, and the center has a ring.
 
     Args:
         skeleton: A skeleton of any topology.
@@ -51,8 +51,8 @@ def draw_skeleton(skeleton: Skeleton, path: str | Path) -> None:
 def body_layout(skeleton: Skeleton) -> np.ndarray:
     r"""Lay out the joints like a body: symmetric, with distances close to the number of hops; ``[M, 2]``.
 
-    Minimises the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop distances
-    :math:`d_{ij}` (Kamada and Kawai, "An algorithm for drawing general undirected graphs", 1989).
+    The layout minimises the stress :math:`\sum_{i<j} (|y_i - y_j| - d_{ij})^2 / d_{ij}^2` of the hop
+    distances :math:`d_{ij}` (Kamada and Kawai, "An algorithm for drawing general undirected graphs", 1989).
     In the initial layout, the first joint of each mirror pair is on the left and its image on the right, and
     the height of a joint is minus its distance to the end of the part ``head`` (or to the center, if there is
     no head). Joints without a mirror image stay on the vertical axis, unless there are no mirror pairs.

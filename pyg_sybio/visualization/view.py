@@ -19,7 +19,7 @@ class View:
 
     Args:
         axes: Unit vectors to the right, up and (in 3D) towards the viewer, in rows; `[2, 2]` or `[3, 3]`.
-        note: Which axis points up and who says so, for the user.
+        note: Which axis points up, and the source of this information, as text for the user.
         up: The axis that points up in 3D, as for :func:`view_of`.
     """
 
@@ -42,7 +42,7 @@ def view_of(motion: Motion, *, up: str | None = None) -> View:
     Args:
         motion: Positions.
         up: The axis that points up in 3D, `"x"`, `"y"` or `"z"`, with a minus if it points down. (default:
-            as the skeleton says)
+            the field `up` of the skeleton)
 
     Raises:
         ValueError: If the motion contains rotations, `up` is not an axis, or `up` is given for image

@@ -1,4 +1,4 @@
-"""Evaluation in chunks."""
+"""Evaluation in chunks of motions."""
 
 import pytest
 import torch
@@ -31,5 +31,5 @@ def test_small_motions_share_a_chunk_and_large_motions_do_not() -> None:
     assert 1 < num_chunks(x, 3 * 2**20) < 5
 
 
-def test_other_devices_use_a_single_chunk() -> None:
+def test_devices_other_than_the_cpu_use_a_single_chunk() -> None:
     assert num_chunks(torch.zeros(5, 1, device="meta"), 2**40) == 1

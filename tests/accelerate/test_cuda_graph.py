@@ -59,7 +59,7 @@ def test_an_input_that_differs_from_the_example_is_refused(x: torch.Tensor, mess
 
 
 class OnDevice(torch.Tensor):
-    """A tensor on the host that claims to be on a CUDA device."""
+    """A tensor on the host that reports a CUDA device."""
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
@@ -101,7 +101,7 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return current
 
 
-def test_a_captured_graph_keeps_its_model_alive(streams: list[str]) -> None:
+def test_a_captured_graph_keeps_a_reference_to_its_model(streams: list[str]) -> None:
     model = Toy(streams)
     run, kept = Graphed(model, torch.zeros(1, T, M, 2).as_subclass(OnDevice)), weakref.ref(model)
     assert model.seen == [*["side"] * 3, "capture on side"]  # capture runs on a stream of the current device
@@ -115,7 +115,7 @@ def test_a_captured_graph_keeps_its_model_alive(streams: list[str]) -> None:
 
 
 @pytest.mark.cuda
-def test_a_captured_graph_keeps_the_weights_alive_on_cuda() -> None:
+def test_a_captured_graph_keeps_the_weights_in_memory_on_cuda() -> None:
     model, x = build().cuda(), torch.randn(1, T, M, 2, device="cuda")
     run, expected = Graphed(model.folded(), x), model(x)
     gc.collect()

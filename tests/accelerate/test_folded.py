@@ -49,7 +49,7 @@ def assert_same(mine: SybioOutput, theirs: SybioOutput, tolerance: float) -> Non
 @pytest.mark.parametrize("variant", [*VARIANTS.values(), {"bone_weight": 0.5}], ids=str)
 @pytest.mark.parametrize("preset", ["demo", "mocap"])
 @torch.no_grad()
-def test_the_whole_model_equals_the_reference(preset: str, variant: dict[str, Any]) -> None:
+def test_a_folded_model_equals_the_reference_model(preset: str, variant: dict[str, Any]) -> None:
     model, x = build(preset, **variant).double(), clips().double()
     assert_same(model.folded()(x), model(x), 1e-9)
     model, x = model.float(), x.float()
@@ -58,7 +58,7 @@ def test_the_whole_model_equals_the_reference(preset: str, variant: dict[str, An
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=str)
 @torch.no_grad()
-def test_each_replaced_module_equals_the_reference(variant: dict[str, Any]) -> None:
+def test_each_replaced_module_equals_the_reference_module(variant: dict[str, Any]) -> None:
     model, compared = build(**variant).double(), 0
     for module in model.modules():
         if type(module) not in REPLACEMENTS:
@@ -81,7 +81,7 @@ def test_each_replaced_module_equals_the_reference(variant: dict[str, Any]) -> N
 @pytest.mark.parametrize(("channels", "stride"), [(6, 1), (6, 2), (4, 1), (4, 3)])
 @pytest.mark.parametrize("scale", ["joint", "part"])
 @torch.no_grad()
-def test_each_block_equals_the_reference(
+def test_each_folded_block_equals_the_reference_block(
     scale: str, channels: int, stride: int, fused: bool, num_frames: int
 ) -> None:
     # With fused scales, 3 of the 6 input features belong to the other scale.
@@ -106,7 +106,7 @@ def test_each_block_equals_the_reference(
 
 
 @pytest.mark.parametrize("num_future", [1, 5])
-def test_the_prediction_head_also_equals_the_reference_in_training(num_future: int) -> None:
+def test_the_fast_prediction_head_equals_the_reference_head_in_training(num_future: int) -> None:
     model = build().double().train()
     assert model.joint_network is not None
     head, norm = model.joint_network.prediction_head, model.joint_network.input_norm
@@ -130,8 +130,8 @@ def test_the_prediction_head_also_equals_the_reference_in_training(num_future: i
 
 
 @torch.no_grad()
-def test_long_clips_of_the_large_preset_give_the_same_outputs() -> None:
-    # The clips are long enough for tiled temporal convolutions and for chunks; widths without effect are
+def test_folding_keeps_the_outputs_for_long_clips_of_the_large_preset() -> None:
+    # The clips are long enough for tiled temporal convolutions and for chunks; widths that do not matter are
     # small.
     widths = {"channels": (8, 128, 128), "strides": (1, 1, 1), "fusions": (2,), "head_channels": 8}
     model = build("ntu", actional_channels=8, **widths)
@@ -224,5 +224,5 @@ def test_invalid_dtypes_and_training_mode_are_refused() -> None:
         model.folded().train()
 
 
-def test_repr() -> None:
+def test_the_repr_has_the_data_type() -> None:
     assert "dtype=torch.bfloat16" in repr(build().folded(torch.bfloat16))

@@ -55,7 +55,7 @@ def rows_of(script: ModuleType, folder: Path, *argv: str) -> list[dict[str, Any]
 # Scripts --------------------------------------------------------------------------------------------------
 
 
-def test_latency_has_a_row_per_variant_and_mode_with_rates_and_shares(
+def test_the_latency_table_has_a_row_per_variant_and_mode(
     scripts: Scripts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["--presets", "demo", "--variants", "full", "no bones", "--modes", "eager", "bf16", "--batch", "2"]
@@ -98,7 +98,7 @@ def test_throughput_is_clips_per_second_and_memory_grows_with_the_batch(
         assert many["peak MB"] is None
 
 
-def test_training_has_a_row_per_precision_with_throughput_and_shares(
+def test_the_training_table_has_a_row_per_precision(
     scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One step in this process; the throughput test covers separate processes.
@@ -139,7 +139,9 @@ def test_a_dense_step_computes_less_with_the_same_result(scripts: Scripts) -> No
     assert flops[0] > flops[1]
 
 
-def test_actional_has_a_row_per_number_of_iterations_and_pass(scripts: Scripts, tmp_path: Path) -> None:
+def test_the_actional_table_has_a_row_per_number_of_iterations_and_pass(
+    scripts: Scripts, tmp_path: Path
+) -> None:
     argv = ["--skeletons", "jhmdb15", "--batch", "3", "--iterations", "0", "1", "--width", "8"]
     rows = rows_of(scripts["actional"], tmp_path, *argv)
     assert [(row["K"], row["pass"]) for row in rows] == [
@@ -158,7 +160,9 @@ def test_actional_has_a_row_per_number_of_iterations_and_pass(scripts: Scripts, 
     assert 1e9 * (rows[2]["GFLOP"] - rows[0]["GFLOP"]) == pytest.approx(more)
 
 
-def test_iterations_counts_the_predicted_frames_of_all_clips(scripts: Scripts, tmp_path: Path) -> None:
+def test_the_iterations_table_counts_the_predicted_frames_of_all_clips(
+    scripts: Scripts, tmp_path: Path
+) -> None:
     argv = ["--preset", "demo", "--modes", "eager", "--iterations", "0", "3", "--future", "4", "--batch", "2"]
     none, three = rows_of(scripts["iterations"], tmp_path, *argv)
     assert (none["K"], three["K"]) == (0, 3)
@@ -197,7 +201,7 @@ def test_exported_models_are_compared_with_pytorch_in_the_same_run(
         assert onnx["time x ceiling"] == pytest.approx(onnx["p50 ms"] / 1e3 * 100 / onnx["batch"])
 
 
-def test_scaling_has_a_row_per_size_with_an_exponent(scripts: Scripts, tmp_path: Path) -> None:
+def test_the_scaling_table_has_a_row_per_size_with_an_exponent(scripts: Scripts, tmp_path: Path) -> None:
     argv = ["--presets", "demo", "--modes", "eager", "--frames", "2", "--joints", "4", "--batch", "1"]
     rows = rows_of(scripts["scaling"], tmp_path, *argv)
     assert [(row["growth"], row["base"]) for row in rows] == [
@@ -230,7 +234,9 @@ def test_a_chain_is_a_valid_skeleton(scripts: Scripts, num_joints: int) -> None:
     assert chain.dual().num_joints == num_joints - 1
 
 
-def test_data_measures_preparation_loading_and_training_steps(scripts: Scripts, tmp_path: Path) -> None:
+def test_the_data_benchmark_measures_preparation_loading_and_training_steps(
+    scripts: Scripts, tmp_path: Path
+) -> None:
     output = tmp_path / "figures.json"
     argv = ["--ntu", "3", "--processes", "1", "--loader", "0", "--step", "demo", "--step-clips", "2"]
     scripts["data"].main([*argv, "--output", str(output)])
@@ -373,7 +379,7 @@ def test_modes_that_the_device_does_not_support_are_refused(common: ModuleType, 
     common.check_modes(["graph-bf16"], torch.device("cuda"))
 
 
-def test_samples_are_the_same_every_time(modes: ModuleType) -> None:
+def test_samples_are_reproducible(modes: ModuleType) -> None:
     state = torch.random.get_rng_state()
     (model, x), (again, same) = modes.build("demo", observed=7), modes.build("demo", observed=7)
     assert torch.equal(state, torch.random.get_rng_state())
@@ -450,7 +456,7 @@ def holding(megabytes: int) -> partial[None]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports a process's peak memory")
-def test_peak_memory_is_what_the_run_allocates(timing: ModuleType) -> None:
+def test_peak_memory_is_the_memory_that_the_run_allocates(timing: ModuleType) -> None:
     prepare = partial(holding, 64)
     pickle.dumps(prepare)
     assert timing.peak_memory(prepare, CPU) == pytest.approx(64 * 1.048576, rel=0.1)

@@ -1,4 +1,4 @@
-"""Workers report results and errors; two checkouts are timed alternately, each with its own package."""
+"""Workers report results and errors; two checkouts are timed alternately, each in its version."""
 
 import json
 import shutil
@@ -132,7 +132,7 @@ def test_a_folder_without_the_package_is_a_usage_error(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["eager", "folded", "folded-bf16", "training", "stream", "evaluate"])
 @pytest.mark.parametrize("actional", ["", "dense", "message passing"])
-def test_this_version_runs_every_case(scripts: Scripts, kind: str, actional: str) -> None:
+def test_the_current_version_runs_every_case(scripts: Scripts, kind: str, actional: str) -> None:
     case = {"kind": kind, "preset": "demo", "batch": 2, "actional": actional, "threads": None}
     run, facts = scripts["compare_cases"].prepare(case)
     run()

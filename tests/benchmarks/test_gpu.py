@@ -31,7 +31,7 @@ def rows_in(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this torch sees a CUDA device")
-def test_without_a_device_nothing_is_overwritten(
+def test_without_a_cuda_device_no_file_is_written(
     scripts: Scripts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
@@ -73,7 +73,9 @@ def test_the_first_part_describes_the_device_and_its_ceilings(
     ]
 
 
-def test_the_driver_may_be_unknown(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_driver_version_is_unknown_without_nvidia_smi(
+    gpu: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "")
     assert gpu.driver_version() == "unknown"
 
@@ -100,7 +102,7 @@ def test_a_failing_mode_only_affects_its_row(
         assert row["x eager"] == pytest.approx(rows[0]["p50 ms"] / row["p50 ms"])
 
 
-def test_a_batch_that_does_not_fit_is_halved(
+def test_a_batch_that_exceeds_the_memory_is_halved(
     gpu: ModuleType, figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training_step = gpu.training_step
@@ -118,7 +120,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     for row, way in ((plain, "plain"), (dense, "dense"), (checkpointed, "checkpointed")):
         assert (row["way"], row["batch"], row["peak GB"]) == (way, 2, None)
         assert row["samples/s"] == pytest.approx(2 / (row["p50 ms"] / 1e3))
-        # Both rates use the FLOPs of the reference, not the executed ones.
+        # Both rates use the FLOPs of the reference model, not the executed FLOPs.
         assert row["GFLOP"] == plain["GFLOP"]
         assert row["share of product"] == pytest.approx(row["TFLOP/s"] / row["product TFLOP/s"])
         assert row["product TFLOP/s"] == CEILINGS[torch.bfloat16] / 1e3
@@ -135,17 +137,17 @@ def test_both_implementations_of_agim_are_measured(gpu: ModuleType, figures: Any
 def test_only_files_with_tests_marked_cuda_are_run(gpu: ModuleType, tmp_path: Path) -> None:
     files = [path.relative_to(TESTS).as_posix() for path in gpu.marked_files(TESTS)]
     assert {"test_devices.py", "models/test_autocast.py", "accelerate/test_cuda_graph.py"} < set(files)
-    assert files[-1].startswith("benchmarks/")  # the least important ones
+    assert files[-1].startswith("benchmarks/")  # tests of the benchmarks come last
     assert "test_losses.py" not in files
     assert gpu.marked_files(tmp_path) == []
 
 
 @pytest.mark.slow
-def test_the_parts_only_need_the_packages_of_models() -> None:
+def test_the_parts_run_with_only_the_packages_that_models_need() -> None:
     missing = ("jsonschema", "orjson", "jsonargparse", "lightning", "pytest", "plotly", "starlette")
     code = (
         f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\n"
-        f"sys.modules.update(dict.fromkeys({missing!r}))\n"  # importing them is an error now
+        f"sys.modules.update(dict.fromkeys({missing!r}))\n"  # importing these packages now fails
         "import gpu_parts; from modes import build\n"
         "build('demo')[0].stream()\n"
         "print('fine')"

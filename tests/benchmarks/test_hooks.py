@@ -42,7 +42,7 @@ class Outer(nn.Module):
         self.inner, self.last = Inner(), nn.Linear(8, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed = x @ x.mT @ x  # before the inner module, and not attributed to it
+        mixed = x @ x.mT @ x  # called before the inner module, so not attributed to it
         out = self.inner(mixed, scale=torch.ones(()))
         return out.first.sum() + self.last(out.second).sum()
 
@@ -97,7 +97,7 @@ def test_time_is_counted_once(hooks: ModuleType, monkeypatch: pytest.MonkeyPatch
     ):
         model(x)
     stays = {place.modules: ticks for place, ticks in profile.spent.items()}
-    assert stays[()] == 2 and stays[("",)] == 3  # before, between and after its two modules
+    assert stays[()] == 2 and stays[("",)] == 3  # once before, between and after its two modules
     assert stays[("", "inner")] == 5 and stays[("", "inner", "inner.shared")] == 2
     assert sum(stays.values()) == next(clock) / 2
 

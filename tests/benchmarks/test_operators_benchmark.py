@@ -1,4 +1,4 @@
-"""The profile of a model adds up, and its FLOPs equal those counted by torch and by the equations."""
+"""The rows of a profile add up, and its FLOPs equal the counts of torch and of the equations."""
 
 import json
 from dataclasses import replace

@@ -14,7 +14,7 @@ import pytest
 from benchmark_scripts import BENCHMARKS, Scripts
 
 COLUMNS = {"name": "<s", "ms": ">.2f"}
-# The first lines of a part.
+# First lines of the script of a part.
 START = f"""
 import os, signal, subprocess, sys, time
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_a_hanging_part_is_stopped_with_its_child_processes(parts: ModuleType, t
     assert hung["status"] == "stopped" and hung["error"] == "stopped at the time limit of 3 s (last: sleep)"
     assert hung["rows"] == [{"name": "good", "ms": 1.25}]
     assert 3 <= hung["seconds"] < 30
-    assert "in hangs" in hung["log"] and "in hangs" in text  # where it was
+    assert "in hangs" in hung["log"] and "in hangs" in text  # the function that was interrupted
     assert not is_running(int(file.read_text()))
 
 
@@ -163,7 +163,7 @@ parts.run_parts(chosen, {{}}, lambda found: parts.write_whole(report, json.dumps
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_results_so_far_survive_a_kill(tmp_path: Path, number: signal.Signals) -> None:
+def test_results_are_kept_if_the_process_is_killed(tmp_path: Path, number: signal.Signals) -> None:
     report = tmp_path / "report.json"
     pid = "\nparts.prepare_process()\nfigures.add({'name': 'pid', 'ms': os.getpid()})"
     codes = [("good", START + GOOD), ("hangs", START + pid + SLEEPS), ("never", START + GOOD)]

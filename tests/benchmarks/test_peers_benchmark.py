@@ -22,7 +22,8 @@ CPU = torch.device("cpu")
 SETTING = {"device": "cpu", "bf16": False, "train": False}
 
 # Two checkouts of the same layout: packages `model` and `graph`, the latter without an __init__.py, imported
-# by name when a model is made, and once more when it runs. `common` has the name of a module of ours.
+# by name when a model is made, and once more when it runs. `common` has the name of a module of the
+# benchmarks.
 MODEL = """
 import torch
 from common import SIZE
@@ -56,7 +57,7 @@ def file(scripts: Scripts) -> ModuleType:
 
 @pytest.fixture
 def model(scripts: Scripts) -> Iterator[ModuleType]:
-    """The code that runs in the process of a peer, run here; its imports are removed afterwards."""
+    """The module of a peer's process, run in this process; its imports are removed afterwards."""
     module, path, before = scripts["peers_model"], list(sys.path), set(sys.modules)
     yield module
     sys.path[:] = path
@@ -145,7 +146,9 @@ def test_the_command_measures_every_peer_that_runs(
     assert theirs["time x ceiling"] == pytest.approx(theirs["p50 ms"] / 1e3 * CEILING)
 
 
-def test_a_training_step_is_compared_with_ours(peers: ModuleType, tmp_path: Path) -> None:
+def test_a_training_step_is_compared_with_a_training_step_of_our_model(
+    peers: ModuleType, tmp_path: Path
+) -> None:
     path = _file(tmp_path, _entry("good", _checkout(tmp_path / "good", "one"), copies=2))
     output = tmp_path / "figures.json"
     peers.main(["--peers", str(path), "--train", "--seconds", "0", "--output", str(output)])
@@ -196,7 +199,8 @@ def test_peers_run_on_cuda(peers: ModuleType, file: ModuleType, tmp_path: Path, 
     assert own["ratio"] > 0
 
 
-# What a process does --------------------------------------------------------------------------------------
+# In the process of a peer
+# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -230,7 +234,7 @@ def test_a_failing_peer_is_skipped_with_the_reason(
     assert "\n" not in str(error.value)
 
 
-def test_the_users_import_folder_takes_precedence(
+def test_the_first_folder_of_a_peer_takes_precedence(
     file: ModuleType, model: ModuleType, tmp_path: Path
 ) -> None:
     (tmp_path / "own").mkdir()
@@ -288,7 +292,7 @@ class Scaled(nn.Module):
 
 
 class TakesParameters(nn.Module):
-    """Passes a parameter to one of its submodules, as CTR-GCN does."""
+    """Module that passes a parameter to one of its submodules, as CTR-GCN does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -332,7 +336,7 @@ def test_our_input_is_derived_from_the_layout(
     assert peer.description["inputs"][0]["shape"] == shape
 
 
-def test_our_input_can_be_given_partially(file: ModuleType, tmp_path: Path) -> None:
+def test_settings_of_our_input_override_the_layout(file: ModuleType, tmp_path: Path) -> None:
     ours = {"preset": "demo", "skeleton": "ucla20", "persons": 2, "frames": 9, "batch": 3}
     peer = _one(file, tmp_path, ours=ours)
     model, x = peer.ours.build()

@@ -28,7 +28,7 @@ def test_a_limb_is_hidden_for_some_frames(scripts: Scripts) -> None:
     assert limb in (arm, leg, {*parts["head"]})
 
 
-def test_sides_are_swapped_as_in_a_mirror_without_reflection(scripts: Scripts) -> None:
+def test_swapping_sides_exchanges_left_and_right_joints_and_is_its_own_inverse(scripts: Scripts) -> None:
     motion = random_motion("ntu25", missing=0.2)
     swap = scripts["robustness"].with_sides_swapped
     left, right = (motion.skeleton.joint_index(f"{side}_hand") for side in ("left", "right"))
@@ -37,12 +37,12 @@ def test_sides_are_swapped_as_in_a_mirror_without_reflection(scripts: Scripts) -
     assert swap(swapped, 1.0).equal(motion) and swap(motion, 0.0).equal(motion)
 
 
-def test_a_person_who_passes_hides_every_joint_once(scripts: Scripts) -> None:
+def test_a_person_who_passes_in_front_hides_every_joint_once(scripts: Scripts) -> None:
     skeleton = load_skeleton("ntu25")
     poses = torch.linspace(0, 1, 25)[:, None].expand(1, 40, 25, 3).clone()
     hidden = ~scripts["robustness"].behind_a_person(Motion(poses=poses, skeleton=skeleton), 40).present[0]
     assert hidden.any(0).all() and not hidden[0].any() and not hidden[-1].any()
-    assert hidden.sum(1).max() <= 13  # half of the width
+    assert hidden.sum(1).max() <= 13  # the band covers half of the width
 
 
 def test_every_corruption_has_a_row(scripts: Scripts, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from benchmark_scripts import Scripts
 
 
-def test_every_frame_is_answered_or_dropped(
+def test_every_frame_has_a_result_or_is_dropped(
     scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serving = scripts["serving"]
@@ -23,9 +23,9 @@ def test_every_frame_is_answered_or_dropped(
     assert 0 < row["model p50 ms"] < row["p50 ms"] <= row["p95 ms"] <= row["p99 ms"] <= row["max ms"]
 
 
-def test_growth_is_the_slope_of_a_linear_fit(scripts: Scripts) -> None:
+def test_memory_growth_is_the_slope_of_a_linear_fit(scripts: Scripts) -> None:
     serving = scripts["serving"]
-    memory = [100.0] * 2 + [200 + 0.5 * second for second in range(8)]  # MB; the first fifth does not count
+    memory = [100.0] * 2 + [200 + 0.5 * second for second in range(8)]  # MB; the first fifth is the warm-up
     counts = serving.Counts(sent=3, dropped=1, times=[0.010, 0.030], model=[4.0, 6.0], memory=memory)
     row = serving.row_of(serving.SCENARIOS[0], counts)
     assert row["MB/min"] == pytest.approx(30)

@@ -24,11 +24,11 @@ GUIDE = ROOT / "docs" / "equations.md"
 LINK = re.compile(r"\[`([^`]+)`\]\(([^)]+)\)")
 TEXT = GUIDE.read_text(encoding="utf-8")
 INDEX, *SECTIONS = re.split(r"(?m)^## ", TEXT)
-LABELS = ("paper", "added", "reading")
+LABELS = ("paper", "added", "interpretation")
 
 
 def cells_of(text: str) -> list[list[str]]:
-    """The cells of the rows of all tables, without the rows of dashes."""
+    """The cells of the rows of all tables, without separator rows."""
     lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|-")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
@@ -111,7 +111,7 @@ def test_rows_link_code_and_tests() -> None:
     assert {row.label for row in COMPARED} == set(LABELS)
     for row in COMPARED:
         assert row.code and all("/pyg_sybio/" in target for _, target in row.code), row
-        assert row.tests or row.label == "reading", row
+        assert row.tests or row.label == "interpretation", row
         assert all("/tests/" in target for _, target in row.tests), row
 
 

@@ -73,7 +73,7 @@ def test_every_step_of_the_guide_runs(
                 assert program == "sybio"
                 assert cli.main([*argv, *SHORTER.get(argv[0], [])]) == 0, argv
         printed = capsys.readouterr().out
-        if "update" in text:  # the stream in Python
+        if "update" in text:  # the block that streams in Python
             enough, shape = printed.splitlines()
             assert re.fullmatch(r"True (wave|hop) \d+ ms", enough)
             assert shape.startswith("torch.Size([15, 7, 3]) tensor(2.")

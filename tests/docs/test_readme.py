@@ -24,7 +24,7 @@ def _blocks(language: str, section: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_model_example_prints_the_shapes_that_it_states(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_model_example_prints_the_shapes_that_it_states(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = _blocks("python", "Ten lines")
     exec(compile(code, "README.md", "exec"), {})
     stated = [json.loads(shape) for shape in re.findall(r"^print.*# (\[[\d, ]+\])", code, flags=re.MULTILINE)]
@@ -33,27 +33,27 @@ def test_model_example_prints_the_shapes_that_it_states(capsys: pytest.CaptureFi
     assert printed == [str(torch.Size(shape)) for shape in stated]
 
 
-def test_folded_example_prints_what_it_states() -> None:
+def test_the_folded_example_prints_what_it_states() -> None:
     (code,) = _blocks("python", "Faster")
     names: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["out"].future.shape == (1, 10, 25, 3)
 
 
-def test_stream_example_prints_what_it_states(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_stream_example_prints_what_it_states(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = _blocks("python", "Live")
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out.splitlines() == ["True True", "torch.Size([15, 17, 3])"]
 
 
-def test_skeleton_example_is_valid() -> None:
+def test_the_skeleton_example_is_valid() -> None:
     (text,) = _blocks("json", "Your own skeleton")
     skeleton = Skeleton.from_dict(json.loads(text), where="README.md")
     assert skeleton.num_joints == 7
     assert skeleton.dual().num_joints == skeleton.num_bones
 
 
-def test_motion_examples(
+def test_the_motion_examples_are_read_as_stated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -109,7 +109,7 @@ def _write_bvh(path: Path, rng: np.random.Generator) -> None:
     path.write_text(BVH + "\n".join(" ".join(f"{value:.4f}" for value in frame) for frame in frames) + "\n")
 
 
-def test_own_data_from_files_to_a_prediction(
+def test_the_example_with_own_data_runs_from_files_to_a_prediction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

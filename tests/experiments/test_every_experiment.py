@@ -1,4 +1,4 @@
-"""Every experiment runs from training to its figure, with four steps, on each kind of data in the recipes."""
+"""Every experiment runs from training to its figure, with four steps, on each type of data in the recipes."""
 
 from collections.abc import Callable
 from pathlib import Path

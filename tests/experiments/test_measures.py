@@ -182,8 +182,8 @@ def distances(said: Said, poses: Tensor, frame: int) -> list[float]:
 
 
 def mean_errors(said: list[Said], frame: int, *, still: bool) -> dict[int, float]:
-    """Mean error of each class in a future frame (mean over clips of the mean distance), with unseen
-    classes.
+    """Mean error of each class in a future frame (mean over clips of the mean distance), including classes
+    that do not occur in training.
     """
     by_class: dict[int, list[float]] = {}
     for each in said:
@@ -252,7 +252,7 @@ def test_pck_equals_counting_joints_frame_by_frame(trained: MeasuredModel) -> No
                 poses = each.last.expand_as(each.future) if still else each.future
                 if each.mask[frame].any():
                     shares.append(np.mean([d < limit for d in distances(each, poses, frame)]))
-            assert len(shares) < len(said) or frame < 6  # the future of some clips is incomplete
+            assert len(shares) < len(said) or frame < 6  # some clips have an incomplete future
             assert found.pop((metric, "", frame + 1)) == pytest.approx(np.mean(shares), abs=1e-6)
     assert not found
     assert any(0 < row.value < 1 for row in measures.pck(trained))
@@ -339,7 +339,7 @@ def test_uncorrupted_clips_are_evaluated_once() -> None:
     assert len(shown) == 1
     measures.recognition(fresh())
     measures.missing_joints(trained)
-    assert len(shown) == len(measures.MISSING_SHARES)  # without missing joints: evaluated before
+    assert len(shown) == len(measures.MISSING_SHARES)  # without missing joints, the result is already known
 
 
 # Shortened and corrupted clips -----------------------------------------------------------------

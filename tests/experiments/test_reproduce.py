@@ -68,7 +68,7 @@ def trained_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def go(experiment: Experiment, output: Path, *overrides: str, **kwargs: Any) -> tuple[str, list[str]]:
-    """Return the table and the messages."""
+    """Run an experiment with mocks, and return the table and the messages."""
     said: list[str] = []
     words = [*TINY, *overrides]
     text = reproduce(experiment, "synthetic", overrides=words, output=output, say=said.append, **kwargs)
@@ -184,7 +184,7 @@ def test_after_an_interruption_the_table_shows_finished_runs(
     assert "1 of 2 runs are finished" in (tmp_path / "numbers-synthetic.md").read_text()
 
 
-def test_only_whole_clips_reserve_frames() -> None:
+def test_only_whole_clips_reserve_frames_for_the_future() -> None:
     experiment = EXPERIMENTS["observation"]
     for recipe, reserved, num_future in (
         ("synthetic", True, "25"),
@@ -332,7 +332,7 @@ def test_arms_without_an_x_value_are_horizontal_lines(
     assert options["reference"]["only parts"].mean == [87.3] * 4
 
 
-def test_each_error_has_a_table_and_the_first_includes_the_papers_values(tmp_path: Path) -> None:
+def test_each_error_has_a_table_and_the_first_table_includes_the_papers_values(tmp_path: Path) -> None:
     records = [
         Record("r", "run", "full", 0, "test", Row(metric + suffix, group, 80.0, value))
         for metric, value in (("angle_mae", 0.25), ("mpjpe_mm", 20.0))

@@ -137,7 +137,7 @@ assert kills
 
 
 @pytest.mark.slow
-def test_a_run_survives_being_killed_at_random_moments(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_repeatedly_is_resumed_and_finished(tmp_path: Path) -> None:
     # From a separate process with a single thread, because a fork of a process with more threads may
     # deadlock.
     here = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""Model files of every kind, and changes that an attacker may have made."""
+"""Model files of every format, and changes that an attacker may have made."""
 
 import copy
 import json
@@ -94,8 +94,8 @@ class ModelFile:
         """Write a copy with changed parts.
 
         Args:
-            folder: Where to write it.
-            change: Changes the parts.
+            folder: Folder to write to.
+            change: Function that changes the parts.
         """
         parts = self._read()
         change(parts)
@@ -210,7 +210,7 @@ def _text(document: Any) -> str:
 
 
 def model_files() -> dict[str, ModelFile]:
-    """One intact file of each kind, made once per session."""
+    """One intact file of each format, made once per session."""
     folder = once.once("hostile models", _make)
     paths = {
         "checkpoint": folder / "model.ckpt",

@@ -23,19 +23,19 @@ _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 @dataclass(frozen=True)
 class Mutation:
-    """A damaged file and the kind of damage."""
+    """A damaged file and the type of damage."""
 
     name: str
     content: bytes
 
 
 def mutations(content: bytes, *, seed: int = 0, count: int = 200, text: bool = True) -> list[Mutation]:
-    """Return `count` damaged versions of a file, alternating between all kinds of damage.
+    """Return `count` damaged copies of a file, alternating between all types of damage.
 
     Args:
         content: The intact file.
         seed: Random seed of the damaged positions.
-        count: Number of versions.
+        count: Number of copies.
         text: Whether the file is text, so that lines and numbers can be damaged too.
     """
     rng = random.Random(seed)
@@ -64,7 +64,7 @@ def assert_safe(
     *,
     right: Callable[[bytes], list[Motion] | None],
 ) -> int:
-    """Assert that each damaged file raises an error with its name, or is read as by a second parser.
+    """Assert that each damaged file raises an error with its name, or is read like by an independent parser.
 
     Args:
         read: The reader.

@@ -27,7 +27,7 @@ def need(condition: bool) -> None:
 
 
 def turn(order: str, angles: list[float], degrees: bool) -> Rotation:
-    """Rotate about fixed axes in turn: each later rotation is multiplied from the left."""
+    """Rotate about fixed axes, one after the other: each later rotation is multiplied from the left."""
     total = Rotation.identity()
     for axis, angle in zip(order.lower(), angles, strict=True):
         total = Rotation.from_euler(axis, angle, degrees=degrees) * total

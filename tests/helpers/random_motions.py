@@ -21,7 +21,7 @@ def random_motion(
 
     If `missing` is positive, random joints are missing. One joint of the first person is missing in all
     frames, and all joints are missing in two frames at the start, in the middle and at the end. The second
-    person appears even later.
+    person appears later than the first.
     """
     if isinstance(skeleton, str):
         skeleton = load_skeleton(skeleton)

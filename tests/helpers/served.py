@@ -1,4 +1,4 @@
-"""For tests of the server: a small model, frames for it, and a server that listens on a port."""
+"""A small model, frames for it, and a server that listens on a port, for tests of the server."""
 
 import asyncio
 import contextlib

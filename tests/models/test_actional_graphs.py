@@ -78,7 +78,7 @@ def test_a_folded_model_in_bfloat16_keeps_the_graphs(graphs: str) -> None:
 
 
 @torch.no_grad()
-def test_the_graph_of_a_folded_model_may_be_replaced() -> None:
+def test_the_graph_of_a_folded_model_can_be_replaced() -> None:
     model, x = build(bones=False), motion(2, T)
     folded = model.folded()
     folded.model.joint_network.actional_graph = SharedGraph(SKELETON, learned=False)

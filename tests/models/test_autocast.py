@@ -45,7 +45,7 @@ def step(model: SybioGNN, device: str, *, low: bool) -> tuple[SybioOutput, LossT
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("device", DEVICES)
-def test_in_autocast_outputs_and_losses_are_float32_and_close(device: str, training: bool) -> None:
+def test_under_autocast_outputs_and_losses_are_float32_and_accurate(device: str, training: bool) -> None:
     model = build().train(training).to(device)
     out, terms = step(copy.deepcopy(model), device, low=True)
     expected, expected_terms = step(model, device, low=False)
@@ -68,7 +68,7 @@ def test_in_autocast_outputs_and_losses_are_float32_and_close(device: str, train
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_in_autocast_gradients_are_finite_and_have_the_same_direction(device: str) -> None:
+def test_under_autocast_gradients_are_finite_and_have_the_same_direction(device: str) -> None:
     model = build().train().to(device)
     twin = copy.deepcopy(model)
     step(model, device, low=True)[1].total.backward()
@@ -82,14 +82,14 @@ def test_in_autocast_gradients_are_finite_and_have_the_same_direction(device: st
 
 @pytest.mark.parametrize("task", ["prediction", "recognition"])
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_single_task_trains_in_autocast(device: str, task: str) -> None:
+def test_a_single_task_trains_under_autocast(device: str, task: str) -> None:
     model = build(**{task: False}).train().to(device)
     step(model, device, low=True)[1].total.backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_in_autocast_affinities_are_not_rounded(device: str) -> None:
+def test_under_autocast_affinities_are_not_rounded(device: str) -> None:
     model = build().eval().to(device)
     agim = model.joint_network.actional_graph
     assert agim is not None
@@ -106,7 +106,7 @@ def test_in_autocast_affinities_are_not_rounded(device: str) -> None:
 
 
 class Convolutions(TorchDispatchMode):
-    """Records the inputs and outputs of every convolution."""
+    """Recorder of the inputs and outputs of every convolution."""
 
     def __init__(self) -> None:
         super().__init__()

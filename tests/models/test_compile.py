@@ -30,7 +30,7 @@ def build(*, training: bool = False, **overrides: Any) -> SybioGNN:
 
 
 def clips(kind: str, num_clips: int = 3) -> Tensor | Data:
-    """Return clips of the given input kind; if clips have two persons, one person of the last clip is
+    """Return clips of the given input type; if clips have two persons, one person of the last clip is
     absent.
     """
     x = torch.randn(num_clips, 2, T, M, D)
@@ -66,7 +66,8 @@ def total(out: SybioOutput) -> Tensor:
     return loss(out, y=torch.arange(len(out.logits)) % C, future=target).total
 
 
-# Nothing is read back ---------------------------------------------------------------------------------------
+# No value is read from the device
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -115,7 +116,8 @@ def test_padded_absent_persons_do_not_affect_the_output(
     assert not out.future[~present].any() and not out.actional[~present].any()
 
 
-# As one graph -----------------------------------------------------------------------------------------------
+# Compilation to one graph
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["batch of persons", slow("clips"), slow("persons"), slow("batch")])

@@ -154,7 +154,7 @@ def test_a_batch_made_by_hand_is_split_into_persons() -> None:
     vector = torch.tensor([0, 0, 1, 2, 2]).repeat_interleave(M)
     for batch in (Data(x=nodes, batch=vector), Batch(x=nodes, batch=vector)):
         check_round_trip(persons_of_data(batch, M), x, present)
-    # If a tensor was replaced after collation, the slices stored by collation do not fit it.
+    # If a tensor was replaced after collation, the slices stored by collation do not fit the new tensor.
     batch = Batch.from_data_list([clip_of(motion[None]) for motion in x[:, 0]])
     batch.x, batch.batch = nodes, vector
     check_round_trip(persons_of_data(batch, M), x, present)

@@ -38,7 +38,7 @@ def blocks(network: SymbioticNetwork, scale: str) -> list[GraphTemporalBlock]:
     ("preset", "widths", "strides", "fusions", "kernel_size", "actional_weight"),
     [
         # 9 J-GTC and 8 P-GTC blocks, three of each width 64, 128 and 256; kernel size 9; stride 2 and
-        # bidirectional fusion after the 3rd and the 6th; λ = 0.5.
+        # bidirectional fusion after the 3rd and the 6th block; λ = 0.5.
         (
             "ntu",
             [64] * 3 + [128] * 3 + [256] * 3,
@@ -47,8 +47,8 @@ def blocks(network: SymbioticNetwork, scale: str) -> list[GraphTemporalBlock]:
             9,
             0.5,
         ),
-        # 4 J-GTC and 3 P-GTC blocks with widths 32, 64, 128 and 256; strides 1, 2, 2, 2; fusion at the
-        # last three; λ = 1.0. The paper does not give the kernel size.
+        # 4 J-GTC and 3 P-GTC blocks with widths 32, 64, 128 and 256; strides 1, 2, 2, 2; fusion at the last
+        # three blocks; λ = 1.0. The paper does not give the kernel size.
         ("mocap", [32, 64, 128, 256], [1, 2, 2, 2], {1: 64, 2: 128, 3: 256}, None, 1.0),
     ],
 )
@@ -88,7 +88,7 @@ def test_presets_match_the_paper(
         assert network.actional_graph.hidden_channels == 128
 
 
-def test_parameter_counts_with_shared_branches_are_near_the_paper() -> None:
+def test_parameter_counts_with_shared_branches_are_near_the_papers_counts() -> None:
     def millions(network: nn.Module) -> float:
         return sum(parameter.numel() for parameter in network.parameters()) / 1e6
 

@@ -24,7 +24,7 @@ def saved(tmp_path: Path) -> tuple[SybioGNN, Path]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_round_trip_gives_identical_outputs(variant: str, tmp_path: Path) -> None:
+def test_a_saved_model_gives_identical_outputs(variant: str, tmp_path: Path) -> None:
     model = build(SKELETON, **VARIANTS[variant], dropout=0.1, shared_branches=False).train()
     model(motion(4, T))
     model.eval().save_pretrained(tmp_path)

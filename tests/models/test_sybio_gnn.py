@@ -320,7 +320,9 @@ def test_outputs_are_equivariant_to_the_order_of_joints() -> None:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("num_frames", [1, 2, 7, 60])
 @pytest.mark.parametrize("num_future", [1, 40])
-def test_any_number_of_observed_and_future_frames(num_frames: int, num_future: int, training: bool) -> None:
+def test_any_number_of_observed_and_future_frames_is_accepted(
+    num_frames: int, num_future: int, training: bool
+) -> None:
     out = build().train(training)(motion(2, num_frames), num_future=num_future)
     assert out.future.shape == (2, num_future, M, D)
     assert out.logits.shape == (2, C)
@@ -343,6 +345,6 @@ def test_the_model_runs_with_every_shipped_skeleton(name: str) -> None:
     assert out.logits.isfinite().all()
 
 
-def test_the_number_of_features_may_differ_from_the_skeletons() -> None:
+def test_in_channels_may_differ_from_the_features_of_the_skeleton() -> None:
     model = build(in_channels=5)
     assert model(torch.randn(2, T, M, 5)).future.shape == (2, 3, M, 5)

@@ -76,7 +76,9 @@ def test_the_old_graph_equals_the_formula_of_version_0_1() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_replacement_has_dropout_type_and_mode_of_the_model(training: bool, dtype: torch.dtype) -> None:
+def test_the_replacement_has_the_dropout_type_and_mode_of_the_model(
+    training: bool, dtype: torch.dtype
+) -> None:
     model = build(dropout=0.3).to(dtype).train(training)
     model.load_weights(old_weights(model), where="here")
     for network in (model.joint_network, model.bone_network):

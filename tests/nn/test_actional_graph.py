@@ -90,7 +90,7 @@ def joint_by_joint(module: ActionalGraphInference, x: Tensor, num_joints: int, t
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("iterations", [0, 1, 2])
-def test_equals_eq_1_and_2_joint_by_joint(iterations: int, training: bool) -> None:
+def test_agim_equals_eq_1_and_2_joint_by_joint(iterations: int, training: bool) -> None:
     module = build(TINY, iterations=iterations).train(training)
     [x] = motion(1, num_joints=4)
     expected = joint_by_joint(module, x, 4, training)
@@ -178,7 +178,7 @@ def test_aggregation_uses_torch_scatter_if_it_is_installed() -> None:
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, FRAMES, 20])
-def test_any_length_is_resampled_and_keeps_its_first_and_last_frame(num_frames: int) -> None:
+def test_motions_of_any_length_are_resampled_between_their_first_and_last_frame(num_frames: int) -> None:
     module, x = build().eval(), motion(num_frames=num_frames)
     times = np.linspace(0, num_frames - 1, FRAMES)
     resampled = np.empty((2, FRAMES, M, D))
@@ -241,6 +241,6 @@ def test_a_single_node_is_an_error() -> None:
         build(make("a", "", center="a"))
 
 
-def test_repr() -> None:
+def test_the_repr_has_the_sizes_of_the_module() -> None:
     module = ActionalGraphInference(3, load_skeleton("ntu25"))
     assert repr(module) == "ActionalGraphInference(3 -> 25x25, hidden=128, iterations=1, frames=50)"

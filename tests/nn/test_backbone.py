@@ -170,7 +170,7 @@ def test_with_one_hop_every_block_uses_the_normalised_skeleton() -> None:
 
 
 @pytest.mark.parametrize("actional_weight", [0.5, 0.0])
-def test_shared_branches_are_three_branches_with_the_same_weights(actional_weight: float) -> None:
+def test_shared_branches_equal_three_branches_with_the_same_weights(actional_weight: float) -> None:
     branch = build(actional_weight=actional_weight)
     randomize(branch.double())
     others = [build(actional_weight=actional_weight).double() for _ in range(3)]

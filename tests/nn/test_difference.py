@@ -10,7 +10,9 @@ from pyg_sybio.nn.difference import Difference
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 4, 9])
 @pytest.mark.parametrize("max_order", [0, 1, 2, 3])
-def test_equals_the_binomial_sum_and_is_zero_at_the_boundary(num_frames: int, max_order: int) -> None:
+def test_differences_equal_the_binomial_sum_and_are_zero_at_the_boundary(
+    num_frames: int, max_order: int
+) -> None:
     x = torch.randn(2, num_frames, 5, 3, dtype=torch.float64)
     orders = Difference(max_order)(x)
     assert orders.shape == (max_order + 1, 2, num_frames, 5, 3)
@@ -39,6 +41,6 @@ def test_leading_dimensions_are_arbitrary() -> None:
     assert torch.equal(Difference()(x[0, 0])[2], Difference()(x[:1, :1])[2, 0, 0])
 
 
-def test_repr_and_number_of_orders() -> None:
+def test_the_repr_has_the_highest_order_and_orders_are_counted_from_zero() -> None:
     assert repr(Difference()) == "Difference(max_order=2)"
     assert Difference(1).num_orders == 2

@@ -11,7 +11,7 @@ NAMES = ["ntu25", "jhmdb15", "cmu38:used"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_joint2part_is_the_mean_of_the_parts_joints(name: str) -> None:
+def test_joint2part_averages_the_joints_of_each_part(name: str) -> None:
     skeleton = load_skeleton(name)
     x = torch.randn(2, 4, skeleton.num_joints, 3, dtype=torch.float64)
     out = Joint2Part(skeleton).double()(x)
@@ -33,7 +33,7 @@ def test_part2joint_copies_part_features_to_joints(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_copying_and_pooling_again_changes_nothing(name: str) -> None:
+def test_pooling_copied_part_features_restores_them(name: str) -> None:
     skeleton = load_skeleton(name)
     x = torch.randn(2, 4, skeleton.num_parts, 3, dtype=torch.float64)
     there_and_back = Joint2Part(skeleton).double()(Part2Joint(skeleton)(x))

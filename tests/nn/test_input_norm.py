@@ -14,7 +14,7 @@ def batches(num: int) -> list[torch.Tensor]:
     return [clip + torch.randn(3, 5, 6, 4, 2, dtype=torch.float64) * scale + shift for clip in clips]
 
 
-def test_statistics_of_several_batches_equal_the_statistics_of_all_at_once() -> None:
+def test_statistics_of_several_batches_equal_the_statistics_of_all_batches_together() -> None:
     norm, seen = InputNorm(3, 4, 2).double(), batches(4)
     for batch in seen:
         norm(batch)
@@ -47,7 +47,7 @@ def test_an_untrained_norm_is_the_identity() -> None:
     assert torch.equal(InputNorm(3, 4, 2).double().eval()(batch), batch)
 
 
-def test_a_joint_that_hardly_moves_is_scaled_by_a_tenth_of_its_order() -> None:
+def test_the_deviation_of_a_joint_that_hardly_moves_has_a_lower_bound() -> None:
     norm = InputNorm(3, 4, 2).double()
     [batch] = batches(1)
     batch[:, :, :, 1] *= 1e-6
@@ -119,5 +119,5 @@ def test_whole_body_does_not_change_the_statistics() -> None:
     assert all(torch.equal(value, before[key]) for key, value in norm.state_dict().items())
 
 
-def test_repr() -> None:
+def test_the_repr_has_the_sizes_of_the_module() -> None:
     assert repr(InputNorm(3, 25, 2)) == "InputNorm(num_orders=3, num_joints=25, in_channels=2)"

@@ -64,7 +64,7 @@ def test_edge_weights_start_at_one() -> None:
     np.testing.assert_allclose(layer.adjacency.detach(), [adjacency, adjacency @ adjacency], atol=1e-15)
 
 
-def test_one_hop_is_the_normalised_skeleton_itself() -> None:
+def test_one_hop_gives_the_normalised_skeleton_graph() -> None:
     conv = StructuralConv(3, 5, SKELETON, hops=1).double()
     np.testing.assert_allclose(conv.adjacency[0].detach(), normalised(SKELETON), atol=1e-15)
 
@@ -94,7 +94,7 @@ def test_entry_i_j_is_the_weight_from_j_to_i(conv: str) -> None:
 
 
 @pytest.mark.parametrize("actional_weight", [0.5, 1.0, 2.0])
-def test_joint_conv_is_the_weighted_sum_of_both(actional_weight: float) -> None:
+def test_joint_conv_is_the_weighted_sum_of_both_convolutions(actional_weight: float) -> None:
     layer = JointConv(3, 5, SKELETON, hops=3, actional_weight=actional_weight)
     randomize(layer.double())
     assert layer.actional is not None
@@ -128,7 +128,7 @@ def test_each_person_has_a_separate_graph() -> None:
 
 
 @pytest.mark.parametrize(("hops", "actional_weight"), [(3, 0.5), (3, 0.0), (0, 1.0)])
-def test_joint_conv_is_equivariant(hops: int, actional_weight: float) -> None:
+def test_joint_conv_is_equivariant_to_the_order_of_joints(hops: int, actional_weight: float) -> None:
     assert_equivariant(
         lambda skeleton: JointConv(3, 5, skeleton, hops=hops, actional_weight=actional_weight),
         SKELETON,
@@ -157,7 +157,7 @@ def test_invalid_arguments_are_refused() -> None:
         JointConv(3, 5, SKELETON, hops=1, actional_weight=0.5)(torch.randn(1, 1, M, 3), None)
 
 
-def test_repr() -> None:
+def test_the_repr_has_the_sizes_hops_and_actional_weight() -> None:
     both = JointConv(3, 64, SKELETON, hops=4, actional_weight=0.5)
     assert repr(both) == "JointConv(3 -> 64, hops=4, actional_weight=0.5)"
     actional = JointConv(3, 64, SKELETON, hops=0, actional_weight=0.5)

@@ -10,7 +10,7 @@ from pyg_sybio.testing import assert_every_parameter_gets_a_gradient, permuted_s
 
 
 @pytest.mark.parametrize("name", ["ntu25", "jhmdb15", "hand21"])
-def test_equals_eq_7_part_by_part(name: str) -> None:
+def test_part_conv_equals_eq_7_part_by_part(name: str) -> None:
     skeleton = load_skeleton(name)
     layer = PartConv(3, 5, skeleton)
     randomize(layer.double())
@@ -50,5 +50,5 @@ def test_gradients_reach_every_parameter() -> None:
     assert_every_parameter_gets_a_gradient(layer)
 
 
-def test_repr() -> None:
+def test_the_repr_has_the_sizes_and_the_number_of_parts() -> None:
     assert repr(PartConv(3, 64, load_skeleton("ntu25"))) == "PartConv(3 -> 64, parts=10)"

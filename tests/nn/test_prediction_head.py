@@ -113,7 +113,9 @@ def test_a_recurrence_that_grows_stays_within_bounds() -> None:
 
 @pytest.mark.parametrize("num_classes", [C, 0])
 @pytest.mark.parametrize(("hops", "actional_weight"), [(2, 0.5), (1, 0.0), (0, 1.0)])
-def test_equals_eq_10_step_by_step(hops: int, actional_weight: float, num_classes: int) -> None:
+def test_the_prediction_head_equals_eq_10_step_by_step(
+    hops: int, actional_weight: float, num_classes: int
+) -> None:
     head, norm = build(num_classes=num_classes, hops=hops, actional_weight=actional_weight)
     features, orders, probabilities, actional = inputs()
     label = probabilities if num_classes else None

@@ -8,7 +8,7 @@ from pyg_sybio.testing import assert_every_parameter_gets_a_gradient
 
 
 @pytest.mark.parametrize("clip", [[0, 1, 1], [1, 0, 1], [0, 1, 2], [0, 0, 0]])
-def test_equals_the_mean_over_joints_and_present_persons(clip: list[int]) -> None:
+def test_the_recognition_head_averages_over_joints_and_present_persons(clip: list[int]) -> None:
     head = RecognitionHead(6, 5, hidden_channels=7).double()
     features = torch.randn(3, 4, 6, dtype=torch.float64)
     num_clips = max(clip) + 1

@@ -100,7 +100,7 @@ def test_batch_norms_keep_their_momentum_after_an_error_in_the_second_pass() -> 
     assert module.norm.num_batches_tracked == 1
 
 
-def test_compiled_results_are_the_same() -> None:
+def test_compiled_recomputed_blocks_give_the_same_results() -> None:
     class Chain(nn.Module):
         def __init__(self) -> None:
             super().__init__()

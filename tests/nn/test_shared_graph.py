@@ -15,7 +15,7 @@ SKELETON = load_skeleton("jhmdb15")
 M = SKELETON.num_joints
 
 
-def test_a_uniform_graph_is_one_over_the_number_of_joints() -> None:
+def test_the_weights_of_a_uniform_graph_are_one_over_the_number_of_joints() -> None:
     graph = SharedGraph(SKELETON, learned=False)
     torch.testing.assert_close(graph(torch.randn(3, 5, M, 2)), torch.full((3, M, M), 1 / M))
     assert not list(graph.parameters())

@@ -111,7 +111,7 @@ def test_the_bound_is_reached_by_a_layer_with_equal_weights_on_one_joint(terms: 
     assert found <= bound * (1 + 1e-12)
 
 
-def test_the_bound_of_a_fixed_graph_is_reached_if_all_joints_receive_from_one() -> None:
+def test_the_bound_of_a_fixed_graph_is_reached_if_all_joints_receive_from_one_joint() -> None:
     layer = JointConv(D, 5, SKELETON, hops=0, actional_weight=0.7).double()
     assert layer.actional is not None
     with torch.no_grad():
@@ -129,7 +129,7 @@ def test_the_bound_of_a_fixed_graph_is_reached_if_all_joints_receive_from_one() 
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.3])
-def test_the_bound_of_an_inferred_graph_is_reached_if_all_joints_switch_to_the_farthest(
+def test_the_bound_of_an_inferred_graph_is_reached_if_all_joints_switch_to_the_farthest_joint(
     epsilon: float,
 ) -> None:
     x = torch.randn(1, M, D, dtype=torch.float64)
@@ -152,7 +152,7 @@ def test_distances_between_joints_are_accurate_far_from_the_origin() -> None:
 
 
 @pytest.mark.parametrize("terms", TERMS)
-def test_equals_the_theorem_term_by_term(terms: str) -> None:
+def test_the_bound_equals_the_theorem_term_by_term(terms: str) -> None:
     layer, epsilon, distortion = build(terms), 0.3, 1.7
     total = 0.0
     if layer.actional is not None:

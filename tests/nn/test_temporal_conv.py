@@ -41,7 +41,7 @@ def test_an_even_kernel_size_is_an_error(kernel_size: int) -> None:
         TemporalConv(3, 4, kernel_size)
 
 
-def test_repr() -> None:
+def test_the_repr_has_the_sizes_and_the_stride() -> None:
     assert repr(TemporalConv(3, 64, 9, stride=2)) == "TemporalConv(3 -> 64, kernel_size=9, stride=2)"
 
 

@@ -75,7 +75,9 @@ def peak_of(work: Callable[[], Any]) -> tuple[Any, int]:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("write", WRITERS)
-def test_every_reader_refuses_or_returns_the_rate(write: Any, rate: float, tmp_path: Path) -> None:
+def test_every_reader_returns_a_valid_frame_rate_and_refuses_others(
+    write: Any, rate: float, tmp_path: Path
+) -> None:
     path = write(tmp_path, rate)
     if MIN_RATE <= rate <= MAX_RATE:
         assert read_motion(path).frame_rate == pytest.approx(rate, rel=1e-4)
@@ -87,7 +89,7 @@ def test_every_reader_refuses_or_returns_the_rate(write: Any, rate: float, tmp_p
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, 1e-300, 1e300, float("nan"), float("inf"), -float("inf")])
-def test_the_message_gives_the_range(rate: float) -> None:
+def test_the_error_gives_the_valid_range(rate: float) -> None:
     with pytest.raises(ValueError, match=r"'frame_rate' is .*, expected 0\.001 to 1e\+06 Hz"):
         stick_motion(frame_rate=rate)
 
@@ -99,7 +101,7 @@ def test_preparing_any_frame_rate_for_any_model_takes_bounded_memory(rate: float
     prepared = at_rate(motion, frame_rate, least=64)
     assert prepared.frame_rate == frame_rate
     assert prepared.num_frames <= max(200, 2**23 // (2 * 7 * 3))
-    torch.testing.assert_close(prepared.poses[:, -1], motion.poses[:, -1])  # the last frame stays
+    torch.testing.assert_close(prepared.poses[:, -1], motion.poses[:, -1])  # the last frame is kept
     observed = Preparation(skeleton=STICK, num_observed=64, frame_rate=frame_rate)(motion).observed
     assert observed.num_frames == 64
 
@@ -113,7 +115,7 @@ def test_the_limit_does_not_change_ordinary_recordings(rate: float) -> None:
     assert at_rate(motion, 30.0).equal(expected)
 
 
-def test_the_start_of_the_recording_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_of_a_recording_that_is_too_long_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     motion = stick_motion(num_frames=50, frame_rate=1.0)
     whole = at_rate(motion, 30.0)
     monkeypatch.setattr("pyg_sybio.data.transforms.resample._MAX_NUMBERS", 100 * 7 * 3)
@@ -134,7 +136,7 @@ def test_a_data_set_does_not_resample_to_huge_lengths() -> None:
 
 
 @pytest.mark.parametrize("fps", [1e-300, 1e-4, 1e7, 1e300, float("nan"), float("inf"), -1])
-def test_a_stream_refuses_other_rates(fps: float) -> None:
+def test_a_stream_refuses_frame_rates_out_of_range(fps: float) -> None:
     preparation = Preparation(skeleton=STICK, num_observed=64, frame_rate=30.0)
     with pytest.raises(ValueError, match=r"'fps' is .*, expected a number from 0\.001 to 1e\+06"):
         MotionStream(Echo(), preparation, fps=fps)
@@ -154,10 +156,10 @@ def test_the_window_of_a_stream_needs_bounded_memory(fps: float, frame_rate: flo
         assert out.future is not None
 
     _, peak = peak_of(show)
-    assert peak < 2**24  # NumPy arrays are included
+    assert peak < 2**24  # the peak includes NumPy arrays
 
 
-def test_a_long_recording_with_a_low_frame_rate() -> None:
+def test_a_long_recording_with_a_low_frame_rate_is_prepared() -> None:
     motion = Motion(
         poses=torch.zeros(1, 10_000, 25, 3), skeleton=random_motion("ntu25").skeleton, frame_rate=0.1
     )

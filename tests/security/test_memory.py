@@ -64,7 +64,9 @@ def test_a_recording_of_any_rate_is_prepared(rate: float, frame_rate: float, tmp
     ("name", "value"),
     [("hops", 10**7), ("channels", [4096, 4096]), ("num_future", 10**9), ("actional_channels", 4096)],
 )
-def test_a_config_does_not_make_a_large_model(name: str, value: object, tmp_path: Path) -> None:
+def test_a_config_of_a_large_model_is_refused_in_bounded_memory(
+    name: str, value: object, tmp_path: Path
+) -> None:
     model = SybioGNN.from_preset("realtime", skeleton=load_skeleton("ntu25"), num_classes=4, num_future=3)
     model.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
@@ -73,7 +75,7 @@ def test_a_config_does_not_make_a_large_model(name: str, value: object, tmp_path
     assert "expected" in limited(code, tmp_path) or "has only" in limited(code, tmp_path)
 
 
-def test_the_largest_model_that_passes_is_built(tmp_path: Path) -> None:
+def test_the_largest_accepted_model_is_built_in_bounded_memory(tmp_path: Path) -> None:
     model = SybioGNN.from_preset(
         "ntu", skeleton=load_skeleton("ntu25"), num_classes=120, num_future=10, shared_branches=False
     )
@@ -82,7 +84,7 @@ def test_the_largest_model_that_passes_is_built(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\x80\x04" + b"]" * 2**24 + b".", b"\x80\x04" + b"\x8f" * 2**24 + b"."])
-def test_a_pickle_of_containers_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_pickle_of_many_containers_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file.pkl").write_bytes(content)
     code = "try:\n    load_plain_pickle(path)\nexcept ValueError as error:\n    print(error)"
     assert "container number" in limited(code, tmp_path / "file.pkl")

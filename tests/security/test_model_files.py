@@ -1,6 +1,6 @@
 """Hostile model files are refused in one line; nothing is imported, opened or sent, and memory is bounded.
 
-To add an attack, add a line to :data:`ATTACKS`; to add a command, add one to :data:`COMMANDS`.
+To add an attack, add a line to :data:`ATTACKS`; to add a command, add a line to :data:`COMMANDS`.
 """
 
 import random
@@ -161,7 +161,7 @@ ATTACKS: Mapping[str, Attack] = {
     ),
 }  # fmt: skip
 
-# Attacks that a kind of file cannot contain, or that are harmless because the value is not used: a data set
+# Attacks that a file format cannot contain, or that are harmless because the value is not used: a data set
 # is only looked up if its clips are needed, and the folder of an old document only if it is a plain name.
 _OLD = ("old checkpoint", "old folder", "old onnx")
 _NEW = ("checkpoint", "folder", "onnx")
@@ -178,7 +178,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     "transform as a data set": _NEW,
 }
 
-# Attacks that are tried with every command, in addition to one file of each kind for every attack.
+# Attacks that are tried with every command, in addition to one file of each format for every attack.
 TYPICAL = (
     "PyG data set in a local folder",
     "PyG data set at a data URL",
@@ -211,7 +211,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Load every kind of model once, so that all modules for loading are imported."""
+    """Load every format of model once, so that all modules for loading are imported."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("good"))
         for kind, file in model_files().items():
@@ -289,11 +289,11 @@ def test_every_attack_is_refused(name: str, kind: str, attacked: Attacked) -> No
     ("command", "name"), _some([(command, name) for command in COMMANDS for name in TYPICAL])
 )
 @pytest.mark.parametrize("kind", ["folder", *map(slow, (kind for kind in KINDS if kind != "folder"))])
-def test_every_command_refuses(command: str, name: str, kind: str, attacked: Attacked) -> None:
+def test_every_command_refuses_a_hostile_file(command: str, name: str, kind: str, attacked: Attacked) -> None:
     attacked.meet(name, kind, command)
 
 
-def test_too_large_clips_are_refused_when_created(attacked: Attacked) -> None:
+def test_clips_that_are_too_large_are_refused_when_they_are_created(attacked: Attacked) -> None:
     file = model_files()["folder"]
     path = file.hostile(attacked.working, ATTACKS["1e9 numbers of synthetic clips"])
     assert main(argv_of("evaluate", file, path)) == 1

@@ -148,7 +148,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_an_error_is_reported_and_the_next_frame_accepted(
+def test_an_error_is_reported_and_the_next_frame_is_accepted(
     client: TestClient, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     text, expected = MISTAKES[name]
@@ -259,7 +259,7 @@ def test_a_silent_client_is_displaced_and_an_active_client_is_not(streams: Strea
         keep_busy(active, path)
 
 
-def test_one_address_gets_half_of_the_places(streams: Streams) -> None:
+def test_one_address_may_open_only_half_of_the_connections(streams: Streams) -> None:
     with (
         TestClient(create_app(streams, limits=Limits(producers=3))) as client,
         client.websocket_connect("/ws/poses") as first,
@@ -328,7 +328,7 @@ def test_an_error_of_the_server_ends_only_one_connection(
 # Viewers --------------------------------------------------------------------------------------------------
 
 
-def test_a_viewer_sees_the_frames_of_a_producer(client: TestClient) -> None:
+def test_a_viewer_receives_the_frames_of_a_producer(client: TestClient) -> None:
     with client.websocket_connect("/ws/view") as viewer:
         hello = viewer.receive_json()
         assert len(hello["skeleton"]["mirror"]) == len(SKELETON.mirror)

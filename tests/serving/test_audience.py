@@ -104,7 +104,7 @@ async def test_a_source_is_active_while_watched_and_not_paused() -> None:
 
 
 @in_event_loop
-async def test_viewers_are_told_when_a_recording_pauses_or_ends() -> None:
+async def test_viewers_are_notified_when_a_recording_pauses_or_ends() -> None:
     audience, recording, live = Audience(), Channel("a", "sway", "recording"), Channel("b", "camera", "live")
     viewer = Viewer()
     audience.add(recording)

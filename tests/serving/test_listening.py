@@ -133,7 +133,7 @@ def test_silent_connections_do_not_block_new_clients(streams: Streams, request_o
                 pass
 
 
-def test_a_client_that_does_not_read_loses_its_place(streams: Streams) -> None:
+def test_a_client_that_does_not_read_is_replaced_by_another_client(streams: Streams) -> None:
     limits = Limits(viewers=1, idle=0.5, handshake=0.5)
     app = create_app(streams, limits=limits)
     service = app.state.service
@@ -249,13 +249,13 @@ def deaf_viewer(port: int, source: str) -> Iterator[None]:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", port))
         deaf.sendall(UPGRADE % b"view")
-        assert deaf.recv(4096).startswith(b"HTTP/1.1 101")  # the handshake must be the first answer
+        assert deaf.recv(4096).startswith(b"HTTP/1.1 101")  # the handshake must be the first response
         wish = json.dumps({"type": "watch", "source": source}).encode()
-        deaf.sendall(bytes([0x81, 0x80 | len(wish), 0, 0, 0, 0]) + wish)  # text frame, masked with zeros
+        deaf.sendall(bytes([0x81, 0x80 | len(wish), 0, 0, 0, 0]) + wish)  # a text frame, masked with zeros
         yield
 
 
-def test_clients_are_told_when_the_server_stops(streams: Streams) -> None:
+def test_clients_are_notified_when_the_server_stops(streams: Streams) -> None:
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(listening(create_app(streams)))
         clients = [connect_now(f"ws://127.0.0.1:{port}/ws/{path}") for path in ("poses", "view")]

@@ -116,7 +116,7 @@ def test_the_page_reconnects(page: Page) -> None:
                 producer.send(json.dumps({"type": "reset"}))
             assert page.ask(LABELS)[0] in CLASSES
         page.wait_for("document.getElementById('empty').textContent.includes('Waiting for poses')")
-        # Without a connection, the page keeps trying.
+        # Without a connection, the page keeps trying to connect.
         page.ask("socket.close()")
         page.wait_for("document.getElementById('state').className === 'bad'")
         page.wait_for("document.getElementById('state').textContent === 'connected'")

@@ -92,10 +92,10 @@ def test_live_poses_have_the_same_view_as_recordings() -> None:
     assert view.axes == pytest.approx(whole.axes)
 
 
-def test_a_view_needs_a_person() -> None:
+def test_a_view_is_only_found_if_a_person_is_observed() -> None:
     assert view_of_frames([{}], SKELETON) is None
     assert view_of_frames([{0: np.full((25, 3), np.nan)}], SKELETON) is None
-    # A person in one of the frames is enough.
+    # One person in one of the frames suffices.
     assert view_of_frames([{}, {4: made_up_pose()}], SKELETON) is not None
     flat = view_of_frames([{0: np.ones((17, 2))}], load_skeleton("coco17"))
     assert flat is not None

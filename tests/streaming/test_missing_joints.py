@@ -91,7 +91,8 @@ def test_scores_are_used_as_confidence() -> None:
         answers.append(model.seen[-1])
     assert torch.equal(*answers)
     assert (answers[0][0, :, 4, 2] == 0).all()
-    assert torch.equal(answers[0][0, :, 4, :2], answers[0][0, :, 3, :2])  # the nearest joint
+    # A missing joint is replaced by the nearest joint.
+    assert torch.equal(answers[0][0, :, 4, :2], answers[0][0, :, 3, :2])
     torch.testing.assert_close(answers[0][0, :, 5, 2], scores[:, 5].float())
 
 
@@ -103,7 +104,7 @@ def test_an_update_without_persons_has_no_results() -> None:
     assert out[0].probabilities is None and out[0].label is None and out[0].future is None
     assert out[0].observed_ratio == 0 and not out[0].enough
     assert out[1].probabilities is not None and out[1].enough
-    # A person who is absent for a moment still gets results.
+    # A person who is absent in one frame still gets results.
     out = stream.update_many({1: nobody})
     assert out[1].probabilities is not None and out[1].observed_ratio == pytest.approx(1 / OBSERVED)
 

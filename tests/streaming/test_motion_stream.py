@@ -27,7 +27,7 @@ FILL = {"class_path": "pyg_sybio.data.transforms.FillMissing"}
 # Streaming equals offline prediction -----------------------------------------------------------------------
 
 
-def test_results_of_a_full_window_equal_the_model() -> None:
+def test_results_of_a_full_window_equal_the_results_of_the_model() -> None:
     model, poses = small_model(), walk(40)
     stream = model.stream(fps=25, num_observed=12, class_names=["a", "b", "c"])
     for frame, pose in enumerate(poses):
@@ -112,7 +112,7 @@ def test_rotations_are_normalised_and_converted_back() -> None:
     stream = MotionStream(model, preparation, fps=50)
     poses = rows[:, 3:].unflatten(-1, (-1, 3))
     out = feed(stream, poses[:21])
-    window = rows[6:21:2]  # every second frame, the newest among them
+    window = rows[6:21:2]  # every second frame, including the newest
     torch.testing.assert_close(model.seen[-1][0], normalisation.normalise(window).float())
     # The model forecasts its input; missing joints are at their mean.
     torch.testing.assert_close(
@@ -125,7 +125,7 @@ def test_rotations_are_normalised_and_converted_back() -> None:
 # Joints ---------------------------------------------------------------------------------------------------
 
 
-def test_joints_are_found_by_their_names() -> None:
+def test_joints_are_matched_by_name() -> None:
     order = torch.randperm(25)
     other = permuted_skeleton(NTU, order.tolist())
     checkpoint, poses = small_checkpoint(preprocess=[CENTER]), walk(OBSERVED)
@@ -135,7 +135,7 @@ def test_joints_are_found_by_their_names() -> None:
     torch.testing.assert_close(out.future, expected.future[:, order])
 
 
-def test_a_joint_that_the_model_does_not_have_has_no_future() -> None:
+def test_a_joint_that_the_model_does_not_have_is_not_predicted() -> None:
     whole = load_skeleton("h36m32")
     used = whole.subset("used")
     model = Echo()

@@ -44,7 +44,7 @@ def test_poses_at_the_times_of_frames_are_not_interpolated() -> None:
     assert torch.equal(model.seen[-1][0], poses[-6:].float())
 
 
-def test_an_unexpected_frame_rate_is_warned_about_once() -> None:
+def test_an_unexpected_frame_rate_causes_one_warning() -> None:
     stream, _ = echo(fps=30)
     with pytest.warns(
         UserWarning, match="poses come at 20 Hz, but 'fps' is 30: the timestamps are used"
@@ -81,7 +81,7 @@ def test_a_track_restarts_after_a_gap() -> None:
     stream, model = echo(max_gap=0.25, padding="hold")
     feed(stream, poses[:6], np.arange(6) / 30)
     out = stream.update(poses[6], timestamp=5 / 30 + 0.2)
-    assert out.observed_ratio == 1  # interpolated over 0.2 s
+    assert out.observed_ratio == 1  # the gap of 0.2 s is interpolated
     between = poses[5] + (poses[6] - poses[5]) / 6
     torch.testing.assert_close(model.seen[-1][0, 0], between.float())
     out = stream.update(poses[7], timestamp=5 / 30 + 0.2 + 0.3)
@@ -109,7 +109,7 @@ def test_poses_at_a_high_rate_fill_the_whole_window() -> None:
     velocity = torch.randn(25, 3, dtype=torch.float64)
     with pytest.warns(UserWarning, match="poses come at"):
         stream.update(0 * velocity, timestamp=0.0)
-        for time in np.arange(1, 2500) / 2500:  # a second of poses
+        for time in np.arange(1, 2500) / 2500:  # poses of one second
             out = stream.update(time * velocity, timestamp=time)
     assert out.observed_ratio == 1
     moments = torch.from_numpy(2499 / 2500 - np.arange(6)[::-1] / 30)

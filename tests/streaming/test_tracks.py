@@ -56,7 +56,7 @@ def test_batched_streams_give_the_same_results_as_single_streams() -> None:
         *answers, other, wrong = update_together(
             [*updates, Update(apart, {7: motions[0][frame]}), Update(checkpoint.stream(), {0: [[1.0]]})]
         )
-        assert isinstance(other, dict) and list(other) == [7]  # another model
+        assert isinstance(other, dict) and list(other) == [7]  # a stream of another model
         assert isinstance(wrong, ValueError) and "'pose' has shape [1, 1]" in str(wrong)
     assert calls == [3] * 25
     for answer, expected in zip(answers, alone, strict=True):
@@ -77,7 +77,7 @@ def test_tracks_may_disappear_and_reappear() -> None:
     stream.update_many({1: pose, 2: pose}, timestamp=0.0)
     stream.update(pose, timestamp=0.4, track_id=1)
     out = stream.update(pose, timestamp=0.5, track_id=2)
-    assert out.observed_ratio == 1  # absent for half a second
+    assert out.observed_ratio == 1  # the track was absent for half a second
     assert stream.track_ids == (1, 2)
     stream.update(pose, timestamp=0.6, track_id=3)  # a third track replaces the least recently updated one
     assert stream.track_ids == (2, 3)

@@ -68,7 +68,7 @@ def test_known_classes_keep_their_logits_and_graphs_if_the_backbone_is_frozen() 
         torch.testing.assert_close(new.model.eval()(x).actional, old.model(x).actional)
 
 
-def test_joints_are_found_by_their_names() -> None:
+def test_joints_are_matched_by_name() -> None:
     order = torch.randperm(NTU.num_joints).tolist()
     shuffled = replace(NTU, name="shuffled", joints=tuple(NTU.joints[place] for place in order))
     old = trained()

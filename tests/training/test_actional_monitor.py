@@ -90,7 +90,7 @@ def test_absent_persons_are_ignored() -> None:
     ],
     ids=str,
 )
-def test_the_gradient_is_a_fraction_of_the_gradient_of_the_network(
+def test_the_gradient_norm_of_agim_is_a_fraction_of_the_norm_of_the_network(
     overrides: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
     model: Any = with_gradients(build(**overrides))
@@ -126,7 +126,7 @@ def test_all_values_are_logged_in_the_steps_that_lightning_logs(interval: int, d
     assert steps == due
 
 
-def test_dead_graphs_are_reported_once_for_each_network() -> None:
+def test_graphs_with_equal_rows_are_reported_once_for_each_network() -> None:
     run = Run(build())
     run.step(joints=UNIFORM, bones=ALIVE)
     [message] = run.warnings()
@@ -137,7 +137,7 @@ def test_dead_graphs_are_reported_once_for_each_network() -> None:
     assert "of the bones are dead after 2 steps" in message
 
 
-def test_graphs_that_are_not_dead_are_not_reported() -> None:
+def test_graphs_with_different_rows_are_not_reported() -> None:
     run = Run(build())
     run.step(joints=ALIVE, bones=ALIVE)
     assert run.warnings() == []
@@ -146,7 +146,7 @@ def test_graphs_that_are_not_dead_are_not_reported() -> None:
 
 
 @pytest.mark.parametrize("graphs", ["shared", "uniform"])
-def test_shared_and_uniform_graphs_are_not_reported_as_dead(graphs: str) -> None:
+def test_shared_and_uniform_graphs_are_not_reported(graphs: str) -> None:
     run = Run(build(actional_graphs=graphs))
     run.step(joints=UNIFORM, bones=UNIFORM)
     assert run.warnings() == []
@@ -217,7 +217,7 @@ def test_training_logs_the_values_of_the_monitor(
     assert all(value > 0 for value in values[due[-1]].values())
 
 
-def test_training_warns_once_about_dead_graphs(tmp_path: Path) -> None:
+def test_training_warns_once_about_graphs_with_equal_rows(tmp_path: Path) -> None:
     overrides = [*tiny(tmp_path, steps=4), "--trainer.precision=32-true", "--model.variant.bones=false"]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -142,7 +142,7 @@ def test_distances_of_positions_are_in_body_sizes(folder: Path) -> None:
     torch.testing.assert_close(data.feature_scale, torch.full((25, 3), expected), rtol=1e-4, atol=0)
 
 
-def test_balanced_class_weights(folder: Path) -> None:
+def test_balanced_class_weights_are_inversely_proportional_to_the_numbers_of_samples(folder: Path) -> None:
     rows = [("sit", "train"), ("wave", "train"), ("wave", "train"), ("wave", "train"), ("run", "test")]
     lines = [f"{index}.npz,{label},{split}" for index, (label, split) in enumerate([*rows, ("run", "val")])]
     (folder / "skewed.csv").write_text("\n".join(["file,label,split", *lines]) + "\n")

@@ -35,12 +35,12 @@ def signal_in(monkeypatch: pytest.MonkeyPatch, method: str, number: int, step: i
 @pytest.mark.parametrize(
     ("method", "number", "step", "code"),
     [
-        ("training_step", signal.SIGINT, 1, 130),  # of 3 steps of an epoch
+        ("training_step", signal.SIGINT, 1, 130),  # steps before the signal, out of 3 in an epoch
         ("training_step", signal.SIGTERM, 2, 143),
         ("validation_step", signal.SIGTERM, 3, 143),
     ],
 )
-def test_a_signal_leaves_a_checkpoint_from_which_the_run_continues_as_if_it_had_not_stopped(
+def test_a_run_stopped_by_a_signal_resumes_with_the_same_results(
     method: str, number: int, step: int, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     words = [*tiny(tmp_path / "run", steps=6), *STEADY]
@@ -61,7 +61,7 @@ def test_a_signal_leaves_a_checkpoint_from_which_the_run_continues_as_if_it_had_
     assert resumed.trainer.callback_metrics == whole.trainer.callback_metrics
 
 
-def test_a_finished_run_says_so_and_how_to_train_longer(
+def test_resuming_a_finished_run_explains_how_to_train_longer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*tiny(tmp_path, steps=-1), "--trainer.max_epochs=1"]
@@ -100,7 +100,7 @@ def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
     assert folders == [[str(tmp_path / f"version_{number}")] * 2 for number in (4, 5)]
 
 
-def test_two_runs_that_saw_the_same_last_folder_have_different_ones(
+def test_runs_that_start_at_the_same_time_have_different_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lightning.pytorch.loggers.TensorBoardLogger._get_next_version", lambda _: 0)

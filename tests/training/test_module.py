@@ -171,7 +171,9 @@ def test_a_recipe_may_use_dense_actional_graphs() -> None:
     assert dense.state_dict().keys() == reference.state_dict().keys()
 
 
-def test_training_step_is_the_loss_of_the_batch(trained: RecipeCLI, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_training_step_returns_the_loss_of_the_batch(
+    trained: RecipeCLI, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module, clips = trained.model, trained.datamodule.clips("train")
     batch = Batch.from_data_list([clips[i] for i in range(6)])
     module.eval()
@@ -332,7 +334,7 @@ def test_training_does_not_resume_from_the_checkpoint_of_another_model(
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:`ModelCheckpoint.* could not find")
-def test_a_training_with_muon_resumes_with_its_groups(tmp_path: Path) -> None:
+def test_a_training_with_muon_resumes_with_its_parameter_groups(tmp_path: Path) -> None:
     overrides = [
         "--model.optimizer=pyg_sybio.training.muon.Muon",
         "--model.variant.actional_channels=16",

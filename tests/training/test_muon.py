@@ -131,7 +131,7 @@ def test_steps_of_other_parameters_equal_adamw() -> None:
         assert torch.equal(weight, other)
 
 
-def test_schedules_apply_to_both_kinds_of_parameters() -> None:
+def test_schedules_apply_to_both_types_of_parameters() -> None:
     model = network()
     optimizer = Muon(model.parameters(), lr=0.5)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.0)

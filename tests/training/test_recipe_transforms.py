@@ -1,4 +1,4 @@
-"""Transforms in recipes: the created objects, errors, and valid places."""
+"""Transforms in recipes: the created objects, errors, and the splits in which they are valid."""
 
 import json
 from pathlib import Path

@@ -104,7 +104,7 @@ def check_what_the_paper_leaves_open(recipe: dict[str, Any]) -> None:
     assert checkpoint["init_args"]["monitor"] == "val_loss"
 
 
-def test_sizes_come_from_the_data() -> None:
+def test_the_sizes_of_the_model_come_from_the_data() -> None:
     cli = prepare("synthetic", [*TINY, "--data.settings.skeleton=coco17"])
     assert cli.model.model.skeleton.name == "coco17"
     assert cli.model.model.num_future == 9

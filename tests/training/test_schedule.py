@@ -15,7 +15,7 @@ from pyg_sybio.training.schedule import StepDecay, WarmupCosine
 
 
 class Rates(L.Callback):
-    """Records the learning rate of every step."""
+    """Callback that records the learning rate of every step."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
@@ -70,7 +70,7 @@ def test_milestones_out_of_order_are_refused(milestones: list[float]) -> None:
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0])
-def test_factor_must_be_positive(factor: float) -> None:
+def test_the_factor_must_be_positive(factor: float) -> None:
     with pytest.raises(ValueError, match=r"'factor' is .*, expected a positive number"):
         StepDecay(optimizer(1.0), 10, factor=factor)
 
@@ -112,7 +112,7 @@ TORCH = "torch.optim.lr_scheduler"
         ),
     ],
 )
-def test_any_schedule_of_a_recipe(
+def test_a_recipe_may_use_any_schedule(
     schedule: str, settings: dict[str, object], rates: list[float], tmp_path: Path
 ) -> None:
     options = [f"--model.lr_scheduler.{name}={value}" for name, value in settings.items()]

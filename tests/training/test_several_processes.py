@@ -51,7 +51,7 @@ def _one_of_two(rank: int, folder: Path) -> None:
     distributed.destroy_process_group()
 
 
-def test_statistics_of_two_processes_are_of_the_global_batch(tmp_path: Path) -> None:
+def test_statistics_of_two_processes_equal_the_statistics_of_the_global_batch(tmp_path: Path) -> None:
     x = 3 + 2 * torch.randn(sum(SIZES), 6, 5, 3, dtype=torch.float64)
     torch.save(x, tmp_path / "x.pt")
     torch.multiprocessing.spawn(_one_of_two, (tmp_path,), nprocs=2)
@@ -86,7 +86,7 @@ def logged(folder: Path, *words: str) -> dict[str, list[float]]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_validate_as_one_does(tmp_path: Path) -> None:
+def test_two_processes_train_and_validate_like_a_single_process(tmp_path: Path) -> None:
     # Each step has all training clips, whose order does not matter; 33 clips are 17 and 16.
     same = [
         "--trainer.precision=64-true",

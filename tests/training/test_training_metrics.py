@@ -25,7 +25,7 @@ def test_means_equal_numpy_and_a_class_without_clips_is_nan() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
-def test_the_batch_size_does_not_matter(batch_size: int) -> None:
+def test_mean_errors_do_not_depend_on_the_batch_size(batch_size: int) -> None:
     error, y = 1000 * torch.rand(100, 3), torch.randint(3, (100,))
     metric = ErrorByHorizon(3, 3)
     for rows in torch.randperm(100).split(batch_size):
@@ -36,7 +36,7 @@ def test_the_batch_size_does_not_matter(batch_size: int) -> None:
         torch.testing.assert_close(metric.means()[name], value, rtol=1e-13, atol=0)
 
 
-def test_the_two_means_differ_when_classes_differ_in_size() -> None:
+def test_means_of_clips_and_of_classes_differ_if_classes_differ_in_size() -> None:
     metric = ErrorByHorizon(1, 2)
     metric.update(torch.tensor([[1.0], [1.0], [1.0], [5.0]]), torch.tensor([0, 0, 0, 1]))
     result = metric.means()
@@ -70,7 +70,7 @@ def test_errors_name_the_expected_value() -> None:
         metric.update(torch.zeros(2, 3), torch.tensor([0, 2]))
 
 
-def test_unrecorded_joints_do_not_count() -> None:
+def test_unrecorded_joints_do_not_affect_mean_errors() -> None:
     error, y = torch.rand(60, 4, dtype=torch.float64), torch.randint(3, (60,))
     error[torch.rand(60, 4) < 0.4] = torch.nan
     error[:, 3] = torch.nan

@@ -58,7 +58,7 @@ def test_a_gif_frame_lasts_at_most_655_seconds(tmp_path: Path) -> None:
     assert frames_of(tmp_path / "a.gif")[1] == [655_350] * 2
 
 
-def test_a_gif_may_have_one_frame(tmp_path: Path) -> None:
+def test_a_motion_of_one_frame_is_a_gif_with_one_frame(tmp_path: Path) -> None:
     write_gif(scene_of(stick_motion(1)), tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 1
@@ -68,7 +68,7 @@ def test_a_gif_may_have_one_frame(tmp_path: Path) -> None:
 def test_a_gif_shows_only_recorded_bodies(tmp_path: Path) -> None:
     missing = torch.zeros(2, 4, 7, dtype=torch.bool)
     missing[1, :2] = True  # the second person appears later ...
-    missing[:, 3] = True  # ... and both disappear
+    missing[:, 3] = True  # ... and both persons disappear
     write_gif(scene_of(without(stick_motion(4, 2), missing)), tmp_path / "a.gif")
     pictures, _ = frames_of(tmp_path / "a.gif")
     first = [count(picture, BLUE) + count(picture, SKY) for picture in pictures]
@@ -148,7 +148,7 @@ def test_a_video_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("scale", [1.0, 170.0])
-def test_a_page_holds_every_frame(scale: float, tmp_path: Path) -> None:
+def test_a_page_contains_every_frame(scale: float, tmp_path: Path) -> None:
     missing = torch.rand(2, 12, 7) < 0.2
     motion = stick_motion(12, 2)
     motion = without(motion.replace(poses=motion.poses * scale), missing)

@@ -195,7 +195,7 @@ def test_a_pose_in_image_coordinates_is_drawn_upright() -> None:
     assert offsets[0, 1] == offsets[:, 1].max()  # the nose is drawn on top
 
 
-def test_a_picture_is_written_unless_there_is_an_error(tmp_path: Path) -> None:
+def test_a_picture_is_written_only_without_an_error(tmp_path: Path) -> None:
     assert draw_motion(stick_motion(), tmp_path / "a.png", num_frames=2, up="y") == "up is y (as asked)"
     picture = imread(tmp_path / "a.png")
     assert min(picture.shape[:2]) > 300

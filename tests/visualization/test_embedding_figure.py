@@ -59,7 +59,7 @@ def test_classes_differ_in_more_than_colour_and_names_do_not_overlap(classes: in
         own = places[labels == label]
         median = np.median(own, axis=0)
         assert min(own.tolist(), key=lambda place: math.dist(place, median)) == pytest.approx(list(text.xy))
-    boxes = [Text.get_window_extent(text) for text in written]  # without the lines to the points
+    boxes = [Text.get_window_extent(text) for text in written]  # the extents exclude the lines to the points
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     assert [text.get_text().replace("\n", " ") for text in axes.get_legend().get_texts()] == names[:-1]
 

@@ -12,7 +12,7 @@ from pyg_sybio.visualization.figures import checked, ink_on, new_figure, save_fi
 from pyg_sybio.visualization.theme import PALETTE
 
 
-def test_save_replaces_the_file_and_leaves_no_other_file(tmp_path: Path) -> None:
+def test_saving_replaces_the_file_and_leaves_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_text("old")
     save_figure(new_figure(2, 1), path)
@@ -20,7 +20,7 @@ def test_save_replaces_the_file_and_leaves_no_other_file(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "picture.png"
     path.write_text("old")
     figure = new_figure(2, 1)
@@ -42,7 +42,7 @@ def test_saving_into_a_missing_folder_is_an_error(tmp_path: Path) -> None:
         save_figure(new_figure(2, 1), tmp_path / "absent" / "a.png")
 
 
-def test_to_numpy_takes_tensors_that_need_gradients() -> None:
+def test_to_numpy_accepts_tensors_that_need_gradients() -> None:
     tensor = torch.ones(2, 3, requires_grad=True)
     np.testing.assert_array_equal(to_numpy(tensor), np.ones((2, 3)))
     assert to_numpy([1, 2]).dtype == np.float64
@@ -85,7 +85,7 @@ def test_an_unknown_file_type_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_core_does_not_import_matplotlib_and_drawing_does_not_use_pyplot() -> None:
+def test_skeletons_and_graphs_do_not_import_matplotlib_and_drawing_does_not_use_pyplot() -> None:
     code = """
 import sys
 import pyg_sybio.skeleton, pyg_sybio.graphs

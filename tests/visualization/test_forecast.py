@@ -125,7 +125,7 @@ def test_unrecorded_joints_have_no_ground_truth_and_no_error() -> None:
     assert scene.times[7] == "+200 ms\nnot recorded"
 
 
-def test_joints_that_were_not_seen_are_not_drawn() -> None:
+def test_joints_that_were_not_observed_are_not_drawn() -> None:
     forecast, hand = forecast_of(), STICK.joint_index("left_hand")
     missing = torch.zeros(1, 9, 7, dtype=torch.bool)
     missing[0, :, hand] = missing[0, -1] = True

@@ -1,4 +1,4 @@
-"""The forecast of a clip is drawn without the joints that were not seen."""
+"""The forecast of a clip is drawn without the joints that were not observed."""
 
 import torch
 from live_models import small_checkpoint
@@ -15,7 +15,7 @@ from pyg_sybio.visualization.model_forecast import forecast_clip
 NTU = load_skeleton("ntu25")
 
 
-def test_joints_that_were_not_seen_are_neither_observed_nor_predicted() -> None:
+def test_joints_that_were_not_observed_are_not_drawn_in_a_forecast() -> None:
     trained = small_checkpoint()
     num_observed, num_future = trained.preparation.num_observed, trained.model.num_future
     hidden = torch.zeros(1, num_observed + num_future, 25, dtype=torch.bool)

@@ -56,7 +56,7 @@ CROWDED = pytest.mark.xfail(
     ],
 )
 @pytest.mark.parametrize("dual", [False, True])
-def test_layout_is_symmetric_upright_and_without_collisions(name: str, dual: bool) -> None:
+def test_the_layout_is_symmetric_upright_and_without_collisions(name: str, dual: bool) -> None:
     skeleton = load_skeleton(name)
     skeleton = skeleton.dual() if dual else skeleton
     layout = body_layout(skeleton)
@@ -150,7 +150,7 @@ def test_many_classes_have_one_panel_each_with_a_common_scale(panels: int, tmp_p
     assert all(figure.bbox.contains(*corner) for box in boxes for corner in box.corners())
 
 
-def test_all_poses_stand_upright_whatever_axis_is_up(tmp_path: Path) -> None:
+def test_poses_are_drawn_upright_for_every_up_axis(tmp_path: Path) -> None:
     standing = STANDING[:, [0, 2, 1]] * torch.tensor([1.0, 1.0, -1.0])  # down is along z
     skeleton = STICK
     graphs = {name: torch.rand(7, 7) for name in "abcd"}

@@ -43,7 +43,7 @@ def test_smoothing_is_a_weighted_mean_of_the_values_so_far() -> None:
     np.testing.assert_allclose(smoothed(np.full(9, 5.0), 0.9), 5.0)
 
 
-def test_one_panel_per_quantity_with_raw_values_in_the_background(tmp_path: Path) -> None:
+def test_each_quantity_has_a_panel_with_raw_values_in_the_background(tmp_path: Path) -> None:
     figure = draw_training({"a": RUN}, tmp_path / "a.png", smoothing=0.7)
     panels = {axes.get_title(): lines_of(axes) for axes in figure.axes if axes.get_title()}
     assert list(panels) == ["loss", "accuracy", "mpjpe (mm)"]
@@ -53,7 +53,7 @@ def test_one_panel_per_quantity_with_raw_values_in_the_background(tmp_path: Path
     assert faint < 0.5 < full
     np.testing.assert_array_equal(raw, np.stack([STEPS, NOISY], axis=1))
     np.testing.assert_allclose(smooth[:, 1], smoothed(NOISY, 0.7))
-    np.testing.assert_array_equal(val[:, 1], NOISY[::10])  # as logged
+    np.testing.assert_array_equal(val[:, 1], NOISY[::10])  # validation curves are not smoothed
     assert "exponential means (0.7) of the faint ones" in figure._suptitle.get_text()
 
 

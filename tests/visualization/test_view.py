@@ -79,7 +79,7 @@ def test_two_persons_who_face_each_other_are_seen_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("up", ["y", "z"])
-def test_a_body_that_lies_or_crawls_is_not_turned(up: str) -> None:
+def test_a_body_that_lies_or_crawls_is_not_rotated_upright(up: str) -> None:
     lying = turned(from_y_to("z"), STANDING[None, None]).replace(skeleton=replace(STICK, up=up))
     view = view_of(lying)
     assert view.up == up and view.axes[1].tolist() == [0.0, float(up == "y"), float(up == "z")]
