@@ -53,9 +53,19 @@ def test_the_first_person_with_the_joint_is_the_reference() -> None:
     assert Center(joint=head, frame="each")(alone).equal(alone)
 
 
+def test_the_last_frame_with_the_joint_is_at_the_origin() -> None:
+    motion = random_motion()
+    joint = motion.skeleton.joint_index(motion.skeleton.center)
+    person = next(i for i in range(motion.num_persons) if motion.present[i, :, joint].any())
+    frame = int(motion.present[person, :, joint].nonzero()[-1])
+    centred, parameters = Center(frame="last").apply(motion)
+    assert torch.equal(parameters[0], motion.poses[person, frame, joint, : motion.num_spatial])
+    assert not centred.poses[person, frame, joint, : motion.num_spatial].any()
+
+
 def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(ValueError, match="'frame' is 'last'"):
-        Center(frame="last")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'frame' is 'middle'"):
+        Center(frame="middle")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no joint 'navel'"):
         Center(joint="navel")(random_motion())
     with pytest.raises(ValueError, match="Center is only for positions, but skeleton 'h36m32' has rotations"):
