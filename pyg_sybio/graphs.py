@@ -2,7 +2,9 @@ r"""The graphs of the paper as PyG :class:`~torch_geometric.data.Data`, derived 
 
 All layers get their graphs from this module. :func:`skeleton_graph` is the graph of the joint network, and
 :func:`bone_graph` is the graph of the dual bone network. :func:`structural_graph` and :func:`complete_graph`
-are derived from one of these two graphs. :func:`part_graph` is the graph of the part scale.
+are derived from one of these two graphs. :func:`part_graph` is the graph of the part scale. A skeleton can be
+given as a :class:`~pyg_sybio.skeleton.Skeleton`, by the name of a shipped skeleton, or by the path of a JSON
+file.
 
 In all adjacency matrices, ``adj[i, j]`` is the weight of the edge from node ``j`` (source) to node ``i``
 (target), which is the column ``(j, i)`` of ``edge_index``. Edges are sorted by target, then by source.
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton, load_skeleton
 
 
 class NetworkGraphs(NamedTuple):
@@ -29,17 +31,18 @@ class NetworkGraphs(NamedTuple):
     parts: Data
 
 
-def joint_graphs(skeleton: Skeleton) -> NetworkGraphs:
+def joint_graphs(skeleton: AnySkeleton) -> NetworkGraphs:
     """Return the graphs of the joint network."""
     return NetworkGraphs(skeleton_graph(skeleton), part_graph(skeleton, dtype=torch.float64))
 
 
-def dual_graphs(skeleton: Skeleton) -> NetworkGraphs:
+def dual_graphs(skeleton: AnySkeleton) -> NetworkGraphs:
     """Return the graphs of the dual bone network (§5.5), given the skeleton of the joints."""
+    skeleton = load_skeleton(skeleton)
     return NetworkGraphs(bone_graph(skeleton), part_graph(skeleton.dual(), dtype=torch.float64))
 
 
-def skeleton_graph(skeleton: Skeleton) -> Data:
+def skeleton_graph(skeleton: AnySkeleton) -> Data:
     r"""The self-looped skeleton graph (§3), normalised as in Eq. 4.
 
     .. math::
@@ -51,11 +54,12 @@ def skeleton_graph(skeleton: Skeleton) -> Data:
     Returns:
         ``edge_index`` ``[2, E]`` in both directions with self-loops, ``edge_weight`` ``[E]``, ``num_nodes``.
     """
+    skeleton = load_skeleton(skeleton)
     adj = _normalized(_self_looped(skeleton.num_joints, skeleton.edges))
     return _sparse(adj, adj != 0)
 
 
-def bone_graph(skeleton: Skeleton) -> Data:
+def bone_graph(skeleton: AnySkeleton) -> Data:
     r"""The skeleton graph of the bone dual (§5.5), whose nodes are bones.
 
     The features of a bone are ``x[outer] - x[inner]``, where ``x`` ``[M, ...]`` are the joint features.
@@ -67,12 +71,13 @@ def bone_graph(skeleton: Skeleton) -> Data:
         :func:`skeleton_graph` of ``skeleton.dual()``, with additional attributes ``inner`` and ``outer``
         ``[B]``, the joint indices of each bone.
     """
+    skeleton = load_skeleton(skeleton)
     graph = skeleton_graph(skeleton.dual())
     graph.inner, graph.outer = torch.tensor(skeleton.bone_pairs, dtype=torch.long).T.contiguous()
     return graph
 
 
-def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | None = None) -> Data:
+def structural_graph(graph: AnySkeleton | Data, hops: int, *, dtype: torch.dtype | None = None) -> Data:
     r"""The multi-hop structural graph (Eq. 4): the powers of :math:`\tilde A = D^{-1} A`.
 
     Args:
@@ -94,7 +99,7 @@ def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | 
     """
     if hops < 1:
         raise ValueError(f"'hops' is {hops}, expected at least 1")
-    if isinstance(graph, Skeleton):
+    if not isinstance(graph, Data):
         graph = skeleton_graph(graph)
     # The matrix is computed from the edges, because the edge weights may be rounded.
     linked = dense_adjacency(graph, torch.ones(graph.num_edges, dtype=torch.float64))
@@ -110,7 +115,7 @@ def structural_graph(graph: Skeleton | Data, hops: int, *, dtype: torch.dtype | 
     return structural
 
 
-def part_graph(skeleton: Skeleton, *, dtype: torch.dtype | None = None) -> Data:
+def part_graph(skeleton: AnySkeleton, *, dtype: torch.dtype | None = None) -> Data:
     r"""The self-looped part-scale graph (§4.2.1), normalised as in Eq. 7: :math:`D_p^{-1} A_p`.
 
     Args:
@@ -121,13 +126,14 @@ def part_graph(skeleton: Skeleton, *, dtype: torch.dtype | None = None) -> Data:
         ``edge_index`` ``[2, E]``, ``edge_weight`` ``[E]``, ``num_nodes`` M_p, and ``joint_part`` ``[M]`` with
         the part of each joint.
     """
+    skeleton = load_skeleton(skeleton)
     adj = _normalized(_self_looped(skeleton.num_parts, skeleton.part_edges))
     graph = _sparse(adj, adj != 0, dtype)
     graph.joint_part = torch.tensor(skeleton.joint_parts)
     return graph
 
 
-def complete_graph(graph: Skeleton | Data) -> Data:
+def complete_graph(graph: AnySkeleton | Data) -> Data:
     """The complete directed graph without self-loops, used to infer actional links (§4.1.1).
 
     Args:
@@ -137,7 +143,7 @@ def complete_graph(graph: Skeleton | Data) -> Data:
     Returns:
         ``edge_index`` ``[2, M * (M - 1)]``, ``num_nodes`` M.
     """
-    num_nodes = graph.num_joints if isinstance(graph, Skeleton) else graph.num_nodes
+    num_nodes = graph.num_nodes if isinstance(graph, Data) else load_skeleton(graph).num_joints
     complete = _sparse(torch.ones(num_nodes, num_nodes), ~torch.eye(num_nodes).bool())
     del complete.edge_weight
     return complete

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from pyg_sybio.models.output import SybioOutput
 from pyg_sybio.nn.bone_vectors import BoneVectors
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class SymbioticLoss(nn.Module):
 
     def __init__(
         self,
-        skeleton: Skeleton,
+        skeleton: AnySkeleton,
         alpha: float = 0.9,
         label_smoothing: float = 0.0,
         feature_scale: Tensor | None = None,

@@ -52,14 +52,17 @@ class FoldedSybioGNN(nn.Module):
     def __init__(self, model: Any, dtype: torch.dtype | None = None) -> None:
         super().__init__()
         own = next(model.parameters()).dtype
+        half = (torch.bfloat16, torch.float16)
         dtype = own if dtype is None else dtype
         if dtype not in (own, torch.bfloat16):
             raise ValueError(f"'dtype' is {dtype}, expected the model's {own} or torch.bfloat16")
-        self.lowered = dtype != own
+        self.lowered = dtype in half
         self.dtype = dtype
         self.skeleton, self.config = model.skeleton, model.config
         self.num_classes, self.num_future = model.num_classes, model.num_future
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        if own in half:
+            self.model.float()  # norms, softmaxes and poses
         bones = self.model.bone_network
         if bones is not None and self.model.joint_network is not None and self.model.bone_correction is None:
             bones.prediction_head = None  # with a joint network, the bone network predicts only in training

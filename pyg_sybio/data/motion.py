@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 TENSORS = ("poses", "present", "confidence", "translation")
 MIN_RATE, MAX_RATE = 1e-3, 1e6
@@ -63,6 +63,7 @@ class Motion:
     check_values: InitVar[bool] = True
 
     def __post_init__(self, check_values: bool) -> None:
+        object.__setattr__(self, "skeleton", load_skeleton(self.skeleton))
         if self.present is None:
             object.__setattr__(self, "present", torch.ones(self.poses.shape[:-1], dtype=torch.bool))
         if not self.tracks:

@@ -24,7 +24,7 @@ from pyg_sybio.data.readers.nw_ucla import read_nw_ucla
 from pyg_sybio.data.readers.text import Lines
 from pyg_sybio.data.readers.videopose3d import read_videopose3d
 from pyg_sybio.files import read_json
-from pyg_sybio.skeleton import Skeleton, load_skeleton
+from pyg_sybio.skeleton import AnySkeleton, Skeleton, load_skeleton
 
 FORMATS = {
     ".npz": "'poses' and related arrays, or x_train, y_train, x_test and y_test",
@@ -52,14 +52,14 @@ _EXPMAP_SKELETONS = {117: "cmu38", 99: "h36m32"}
 Read = Callable[..., Motion | Iterator[Motion]]  # arguments: path and skeleton
 
 
-def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Iterator[Motion]:
+def read_motions(path: str | Path, *, skeleton: AnySkeleton | None = None) -> Iterator[Motion]:
     r"""The motions of a file, one after the other.
 
     Args:
         path: A file in one of the :data:`FORMATS`, or a folder that OpenPose has written.
-        skeleton: The requested skeleton. If the file or its format contains joint names, joints are found by
-            name; otherwise they must be the joints of the skeleton, in its order. (default: the skeleton of
-            the file or of its format)
+        skeleton: The requested skeleton, its name, or the path of its JSON file. If the file or its format
+            contains joint names, joints are found by name; otherwise they must be the joints of the skeleton,
+            in its order. (default: the skeleton of the file or of its format)
 
     Raises:
         ValueError: If the file cannot be read or does not fit the skeleton; the message names the location
@@ -67,7 +67,7 @@ def read_motions(path: str | Path, *, skeleton: Skeleton | None = None) -> Itera
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
-    return _motions(_format(path), path, skeleton)
+    return _motions(_format(path), path, None if skeleton is None else load_skeleton(skeleton))
 
 
 def _motions(read: Read, path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
@@ -75,7 +75,7 @@ def _motions(read: Read, path: Path, skeleton: Skeleton | None) -> Iterator[Moti
     yield from (found,) if isinstance(found, Motion) else found
 
 
-def read_motion(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
+def read_motion(path: str | Path, *, skeleton: AnySkeleton | None = None) -> Motion:
     r"""The motion of a file that contains exactly one; arguments and errors of :func:`read_motions`."""
     motions = list(islice(read_motions(path, skeleton=skeleton), 2))
     if len(motions) != 1:

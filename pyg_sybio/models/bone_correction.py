@@ -41,7 +41,7 @@ class BoneCorrection(nn.Module):
 
     def forward(self, joints: Tensor, bones: Tensor) -> Tensor:
         """Return the corrected joints."""
-        return joints + self.gain @ (bones - self.bone_vectors(joints))
+        return joints + self.gain.to(joints.dtype) @ (bones - self.bone_vectors(joints))
 
     def extra_repr(self) -> str:
         """Return the extra representation of the module."""

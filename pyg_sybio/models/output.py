@@ -3,6 +3,7 @@ r"""The output of a model."""
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.export import register_dataclass
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,6 @@ class SybioOutput:
     present: Tensor
     network_logits: Tensor | None = None
     bone_actional: Tensor | None = None
+
+
+register_dataclass(SybioOutput)  # torch.export returns it

@@ -1,7 +1,9 @@
 r"""Conversion between clips with one or more persons and flat batches of persons."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
@@ -159,11 +161,12 @@ def persons_of_data(data: Data, num_joints: int, key: str = "x") -> Persons:
 
 
 def persons_of_batch(
-    batch: Data | Tensor,
+    batch: Data | Tensor | np.ndarray,
     present: Tensor | None,
     skeleton: Skeleton,
     in_channels: int,
     *,
+    like: Tensor,
     padded: bool = False,
 ) -> Persons:
     """Return the persons of a model's input, after checking that the input fits the model.
@@ -174,30 +177,42 @@ def persons_of_batch(
         present: Which persons of a dense tensor are present.
         skeleton: The joints of the model.
         in_channels: Features per joint.
+        like: A tensor with the type of the model, to which the motions are converted.
         padded: Whether absent persons of a dense tensor may be included.
 
     Raises:
         ValueError: If the input is invalid, or does not fit the model.
     """
-    if isinstance(batch, Tensor):
+    if not isinstance(batch, Data):
+        batch = batch if isinstance(batch, Tensor) else _tensor_of(batch, like.device)
         persons = persons_of_tensor(batch, present, padded=padded)
     elif present is not None:
         raise ValueError("'present' is only for dense tensors: a PyG batch contains no absent persons")
     else:
         persons = persons_of_data(batch, skeleton.num_joints)
+    if persons.x.is_complex() or persons.x.dtype == torch.bool:
+        raise ValueError(f"'x' has type {persons.x.dtype}, expected real numbers")
+    persons = replace(persons, x=persons.x.to(like.dtype))
     check_poses(persons.x, skeleton, in_channels)
     return persons
+
+
+def _tensor_of(values: Any, device: torch.device) -> Tensor:
+    """Convert an array or nested lists of numbers to a tensor."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"'x' is {type(values).__name__} of type {array.dtype}, expected real numbers")
+    known = array.dtype in (np.float16, np.float32, np.float64)
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=None if known else np.float64)).to(device)
 
 
 def check_poses(x: Tensor, skeleton: Skeleton, in_channels: int) -> None:
     """Check that motions ``[G, T, M, D]`` fit a model.
 
     Raises:
-        ValueError: If the motions have a different number of joints or features, are not floating-point, are
-            empty, or (checked only on the CPU, where it requires no synchronisation) are not finite.
+        ValueError: If the motions have a different number of joints or features, are empty, or
+            (checked only on the CPU, where it requires no synchronisation) are not finite.
     """
-    if not x.is_floating_point():
-        raise ValueError(f"'x' must be of a floating-point type, but it is {x.dtype}")
     num_joints, num_features = x.shape[-2:]
     if num_joints != skeleton.num_joints:
         raise ValueError(

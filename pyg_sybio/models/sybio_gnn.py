@@ -2,7 +2,6 @@ r"""Symbiotic graph neural networks: action recognition and motion prediction in
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +21,7 @@ from pyg_sybio.models.presets import PRESETS
 from pyg_sybio.models.version_0_1 import use_old_actional_graphs
 from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.bone_vectors import BoneVectors
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton, Skeleton, load_skeleton
 
 # Arguments of the model that are passed unchanged to each network.
 _OF_EACH_NETWORK = (
@@ -52,7 +51,7 @@ class SybioGNN(nn.Module):
     parameters.
 
     Args:
-        skeleton: The skeleton of the poses.
+        skeleton: The skeleton of the poses, its name, or the path of its JSON file.
         num_classes: Number of classes :math:`C`; ignored if ``recognition`` is :obj:`False`.
         num_future: Default number of future frames :math:`T_{future}` in :meth:`forward`.
         in_channels: Number of features :math:`D` per joint. (default: given by the skeleton's coordinates)
@@ -101,7 +100,7 @@ class SybioGNN(nn.Module):
 
     def __init__(
         self,
-        skeleton: Skeleton,
+        skeleton: AnySkeleton,
         *,
         num_classes: int,
         num_future: int,
@@ -134,6 +133,7 @@ class SybioGNN(nn.Module):
             key: value for key, value in locals().items() if key not in ("self", "__class__", "skeleton")
         }
         super().__init__()
+        skeleton = load_skeleton(skeleton)
         if not (recognition or prediction):
             raise ValueError("expected at least one task, but 'recognition' and 'prediction' are both False")
         if not (joints or bones):
@@ -171,13 +171,13 @@ class SybioGNN(nn.Module):
 
     @classmethod
     def from_preset(
-        cls, preset: str, *, skeleton: Skeleton, num_classes: int, num_future: int, **overrides: Any
+        cls, preset: str, *, skeleton: AnySkeleton, num_classes: int, num_future: int, **overrides: Any
     ) -> Self:
         """Build a model from a preset.
 
         Args:
             preset: ``"ntu"`` or ``"mocap"`` from the paper, ``"demo"`` (small), or ``"realtime"`` (smallest).
-            skeleton: The skeleton of the poses.
+            skeleton: The skeleton of the poses, its name, or the path of its JSON file.
             num_classes: Number of classes.
             num_future: Default number of future frames.
             **overrides: Arguments of the constructor that override the preset.
@@ -208,7 +208,7 @@ class SybioGNN(nn.Module):
         )
 
     @classmethod
-    def _from_arguments(cls, skeleton: Skeleton, arguments: Mapping[str, Any]) -> Self:
+    def _from_arguments(cls, skeleton: AnySkeleton, arguments: Mapping[str, Any]) -> Self:
         check_arguments(SybioGNN.__init__, arguments, of="the model")
         return cls(skeleton, **arguments)
 
@@ -314,7 +314,7 @@ class SybioGNN(nn.Module):
     def stream(
         self,
         *,
-        skeleton: Skeleton | None = None,
+        skeleton: AnySkeleton | None = None,
         fps: float = 30.0,
         num_observed: int | None = None,
         frame_rate: float | None = None,
@@ -355,12 +355,9 @@ class SybioGNN(nn.Module):
 
     def _persons(self, batch: Data | Tensor | np.ndarray, present: Tensor | None) -> Persons:
         like = next(each for each in self.buffers() if each.is_floating_point())  # weights may be in bfloat16
-        if isinstance(batch, np.ndarray):
-            batch = torch.from_numpy(batch).to(like.device)
         # Batch norms mix persons in training, so absent persons must not be included.
         padded = not self.training
-        persons = persons_of_batch(batch, present, self.skeleton, self.in_channels, padded=padded)
-        return replace(persons, x=persons.x.to(like.dtype))
+        return persons_of_batch(batch, present, self.skeleton, self.in_channels, like=like, padded=padded)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json`` (with the skeleton) and ``model.safetensors`` atomically into a folder."""

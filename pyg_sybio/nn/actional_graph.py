@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing
 
 from pyg_sybio import graphs
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 _EMBEDDING_STD = 0.5  # initial standard deviation of node embeddings; trajectories have 1
 
@@ -112,7 +112,7 @@ class ActionalGraphInference(MessagePassing):
     def __init__(
         self,
         in_channels: int,
-        graph: Skeleton | Data,
+        graph: AnySkeleton | Data,
         *,
         hidden_channels: int = 128,
         iterations: int = 1,

@@ -13,7 +13,7 @@ from pyg_sybio.nn.fusion import Joint2Part, Part2Joint
 from pyg_sybio.nn.joint_conv import JointConv
 from pyg_sybio.nn.part_conv import PartConv
 from pyg_sybio.nn.recompute import recompute
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 
 class MultiscaleGCN(nn.Module):
@@ -66,7 +66,7 @@ class MultiscaleGCN(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        topology: graphs.NetworkGraphs | Skeleton,
+        topology: graphs.NetworkGraphs | AnySkeleton,
         *,
         channels: Sequence[int],
         strides: Sequence[int],
@@ -92,7 +92,7 @@ class MultiscaleGCN(nn.Module):
             raise ValueError(
                 f"'fusions' is {tuple(fusions)}, expected block indices from 1 to {len(channels) - 1}"
             )
-        if isinstance(topology, Skeleton):
+        if not isinstance(topology, graphs.NetworkGraphs):
             topology = graphs.joint_graphs(topology)
 
         joint_blocks, part_blocks = [], []

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_sybio import graphs
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 
 class BoneVectors(nn.Module):
@@ -30,9 +30,9 @@ class BoneVectors(nn.Module):
     inner: Tensor
     outer: Tensor
 
-    def __init__(self, graph: Skeleton | Data) -> None:
+    def __init__(self, graph: AnySkeleton | Data) -> None:
         super().__init__()
-        if isinstance(graph, Skeleton):
+        if not isinstance(graph, Data):
             graph = graphs.bone_graph(graph)
         self.register_buffer("inner", graph.inner, persistent=False)
         self.register_buffer("outer", graph.outer, persistent=False)

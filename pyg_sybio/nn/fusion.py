@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 
 from pyg_sybio import graphs
 from pyg_sybio.nn.constant import Constant
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 
 class Joint2Part(nn.Module):
@@ -28,7 +28,7 @@ class Joint2Part(nn.Module):
         - **output:** :math:`(*, M_p, D)`
     """
 
-    def __init__(self, graph: Skeleton | Data) -> None:
+    def __init__(self, graph: AnySkeleton | Data) -> None:
         super().__init__()
         member = _membership(graph).t()
         self.assignment = Constant(member / member.sum(dim=1, keepdim=True))  # [M_p, M], rows sum to one
@@ -51,7 +51,7 @@ class Part2Joint(nn.Module):
 
     joint_part: Tensor
 
-    def __init__(self, graph: Skeleton | Data) -> None:
+    def __init__(self, graph: AnySkeleton | Data) -> None:
         super().__init__()
         self.register_buffer("joint_part", _membership(graph).argmax(dim=1), persistent=False)
 
@@ -60,8 +60,8 @@ class Part2Joint(nn.Module):
         return x.index_select(-2, self.joint_part)
 
 
-def _membership(graph: Skeleton | Data) -> Tensor:
+def _membership(graph: AnySkeleton | Data) -> Tensor:
     """Return the one-hot encoded part of each joint, ``[M, M_p]``, in float64."""
-    if isinstance(graph, Skeleton):
+    if not isinstance(graph, Data):
         graph = graphs.part_graph(graph)
     return nn.functional.one_hot(graph.joint_part, graph.num_nodes).double()

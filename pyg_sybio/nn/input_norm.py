@@ -1,5 +1,8 @@
 r"""Normalisation of the network's input, separately for each order of difference, joint and feature."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +31,8 @@ class InputNorm(nn.Module):
         - **output:** same as the input, dimensionless
 
     Note:
+        In a model in half precision, the statistics, and so the poses, stay in single precision.
+
         The paper does not say how inputs in different units are normalised. Here training and evaluation use
         the same statistics. The prediction head uses the same statistics to normalise its inputs and to scale
         its displacements, so that training does not depend on the unit of the poses.
@@ -36,12 +41,14 @@ class InputNorm(nn.Module):
     mean: Tensor
     var: Tensor
     num_batches: Tensor
+    like: Tensor
 
     def __init__(self, num_orders: int, num_joints: int, in_channels: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(num_orders, num_joints, in_channels))
         self.register_buffer("var", torch.ones(num_orders, num_joints, in_channels))
         self.register_buffer("num_batches", torch.tensor(0, dtype=torch.long))
+        self.register_buffer("like", torch.empty(0), persistent=False)  # has the type of the output
 
     @property
     def scale(self) -> Tensor:
@@ -55,12 +62,12 @@ class InputNorm(nn.Module):
         if self.training:
             self._gather(x)
         mean, scale = self.mean.to(x.dtype), self.scale.to(x.dtype)
-        return (x - mean[:, None, None]) / scale[:, None, None]
+        return self._lowered((x - mean[:, None, None]) / scale[:, None, None])
 
     def whole_body(self, x: Tensor) -> Tensor:
         """Standardise poses ``[G, T, M, D]`` by one mean and one scale per feature for all joints."""
         mean, scale = self.body()
-        return (x - mean.to(x.dtype)) / scale.to(x.dtype)
+        return self._lowered((x - mean.to(x.dtype)) / scale.to(x.dtype))
 
     def by_joint(self, x: Tensor) -> Tensor:
         """Standardise the output of :meth:`whole_body` by one mean and one scale per joint and feature."""
@@ -86,6 +93,19 @@ class InputNorm(nn.Module):
     def _moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         var, mean = torch.var_mean(x, dim=(1, 2), correction=0)
         return mean, var
+
+    def _lowered(self, x: Tensor) -> Tensor:
+        """Convert values to half precision if the module has it."""
+        return x.to(self.like.dtype) if self.like.dtype.itemsize < 4 else x
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        # Half precision has neither the range of squared millimetres nor the precision of small velocities.
+        statistics = {"mean": self.mean, "var": self.var}
+        super()._apply(fn, recurse)
+        for name, exact in statistics.items():
+            if (converted := self._buffers[name]) is not None and converted.dtype.itemsize < 4:
+                self._buffers[name] = exact.to(converted.device)
+        return self
 
     def extra_repr(self) -> str:
         """Return the extra representation of the module."""

@@ -7,7 +7,7 @@ from torch_geometric.data import Data
 from pyg_sybio import graphs
 from pyg_sybio.nn.constant import Constant
 from pyg_sybio.nn.graph_product import gather
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 
 class ActionalConv(nn.Module):
@@ -61,7 +61,9 @@ class StructuralConv(nn.Module):
         hops.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, graph: Skeleton | Data, *, hops: int = 4) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, graph: AnySkeleton | Data, *, hops: int = 4
+    ) -> None:
         super().__init__()
         if hops < 1:
             raise ValueError(f"'hops' must be at least 1, but it is {hops}")
@@ -105,7 +107,7 @@ class JointConv(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        graph: Skeleton | Data,
+        graph: AnySkeleton | Data,
         *,
         hops: int,
         actional_weight: float,

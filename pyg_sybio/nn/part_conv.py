@@ -7,7 +7,7 @@ from torch_geometric.data import Data
 from pyg_sybio import graphs
 from pyg_sybio.nn.constant import Constant
 from pyg_sybio.nn.graph_product import gather
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 
 class PartConv(nn.Module):
@@ -30,10 +30,10 @@ class PartConv(nn.Module):
         - **output:** :math:`(G, T, M_p, D')`
     """
 
-    def __init__(self, in_channels: int, out_channels: int, graph: Skeleton | Data) -> None:
+    def __init__(self, in_channels: int, out_channels: int, graph: AnySkeleton | Data) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        if isinstance(graph, Skeleton):
+        if not isinstance(graph, Data):
             graph = graphs.part_graph(graph, dtype=torch.float64)
         self.normalized = Constant(graphs.dense_adjacency(graph).double())  # D_p⁻¹ A_p, [M_p, M_p]
         self.edge_weight = nn.Parameter(torch.ones_like(self.normalized()))  # M_p

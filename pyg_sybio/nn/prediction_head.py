@@ -7,7 +7,7 @@ from torch_geometric.data import Data
 
 from pyg_sybio.nn.input_norm import InputNorm
 from pyg_sybio.nn.joint_conv import JointConv
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 MAX_HIDDEN = 10.0
 """Maximum magnitude of the hidden state at the input of the GRU."""
@@ -63,7 +63,7 @@ class PredictionHead(nn.Module):
         in_channels: int,
         pose_channels: int,
         num_classes: int,
-        graph: Skeleton | Data,
+        graph: AnySkeleton | Data,
         *,
         hidden_channels: int = 256,
         hops: int,
@@ -97,7 +97,8 @@ class PredictionHead(nn.Module):
             mixed = self.joint_conv(hidden.unsqueeze(1), actional).squeeze(1)  # Eq. 10a
             mixed = F.hardtanh(mixed, -MAX_HIDDEN, MAX_HIDDEN)
             inputs = torch.cat([*((motion - mean) / scale), *label], dim=-1)  # [G, M, 3D + C]
-            hidden = self.gru(inputs.flatten(0, 1), mixed.flatten(0, 1)).view_as(mixed)  # Eq. 10b
+            inputs = inputs.flatten(0, 1).to(self.gru.weight_ih.dtype)
+            hidden = self.gru(inputs, mixed.flatten(0, 1)).view_as(mixed)  # Eq. 10b
             velocity = scale[1] * self.displacement(hidden)
             pose = motion[0] + velocity  # Eq. 10c
             motion = torch.stack([pose, velocity, velocity - motion[1]])

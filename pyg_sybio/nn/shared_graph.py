@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from pyg_sybio import graphs
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton
 
 
 class SharedGraph(nn.Module):
@@ -33,7 +33,7 @@ class SharedGraph(nn.Module):
         clips share.
     """
 
-    def __init__(self, graph: Skeleton | Data, *, learned: bool) -> None:
+    def __init__(self, graph: AnySkeleton | Data, *, learned: bool) -> None:
         super().__init__()
         num_nodes = graphs.complete_graph(graph).num_nodes
         if num_nodes < 2:

@@ -8,8 +8,11 @@ from pyg_sybio.files import read_json
 from pyg_sybio.skeleton.document import FOLDER
 from pyg_sybio.skeleton.skeleton import Skeleton
 
+AnySkeleton = Skeleton | str | Path
+"""A skeleton, or what :func:`load_skeleton` takes."""
 
-def load_skeleton(name_or_path: Skeleton | str | Path) -> Skeleton:
+
+def load_skeleton(name_or_path: AnySkeleton) -> Skeleton:
     """Load a shipped skeleton or a skeleton from a file.
 
     Args:

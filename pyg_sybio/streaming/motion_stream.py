@@ -16,7 +16,7 @@ from pyg_sybio.data.motion import MAX_RATE, MIN_RATE
 from pyg_sybio.data.transforms.base import check_count, check_range
 from pyg_sybio.data.transforms.fill_missing import FillMode
 from pyg_sybio.models.sybio_gnn import SybioGNN
-from pyg_sybio.skeleton import Skeleton
+from pyg_sybio.skeleton import AnySkeleton, load_skeleton
 from pyg_sybio.streaming.inference import Model, Windows, answer, input_example
 from pyg_sybio.streaming.poses import Confidence, Pose, PoseReader
 from pyg_sybio.streaming.window import Track, window_of
@@ -139,7 +139,7 @@ class MotionStream:
         model: Model,
         preparation: Preparation,
         *,
-        skeleton: Skeleton | None = None,
+        skeleton: AnySkeleton | None = None,
         fps: float = 30.0,
         class_names: Sequence[str] = (),
         missing: FillMode | None = None,
@@ -169,7 +169,7 @@ class MotionStream:
         # Selecting persons is not necessary, because a track is a single person.
         steps = tuple(step for step in preparation.preprocess if not isinstance(step, CHOOSE_PERSONS))
         self.preparation = replace(preparation, preprocess=steps)
-        self.skeleton = skeleton or preparation.skeleton
+        self.skeleton = load_skeleton(preparation.skeleton if skeleton is None else skeleton)
         self.class_names = tuple(class_names)
         # Frame rates of recordings are compared with the same tolerance.
         same = abs(fps - preparation.frame_rate) <= SAME_RATE * preparation.frame_rate

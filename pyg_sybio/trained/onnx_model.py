@@ -138,8 +138,8 @@ class OnnxModel(nn.Module):
         self, batch: Data | Tensor, present: Tensor | None = None, num_future: int | None = None
     ) -> SybioOutput:
         """Recognise and predict, as :meth:`~pyg_sybio.models.sybio_gnn.SybioGNN.forward` does."""
-        persons = persons_of_batch(batch, present, self.skeleton, self.in_channels)
-        x = persons.dense(persons.x).float()
+        persons = persons_of_batch(batch, present, self.skeleton, self.in_channels, like=torch.empty(0))
+        x = persons.dense(persons.x)
         x = x if persons.has_slots else x[:, None]  # [N, P, T, M, D]
         num_future = self.num_future if num_future is None else num_future
         if not 1 <= num_future <= self.num_future:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_gnn import SKELETON, C, D, M, T, build, graph_of, motion
@@ -26,10 +27,11 @@ def broken(value: float) -> Tensor:
         (torch.randn(T, M, D), r"'x' must be \[N, T, M, D\] or .* but it has shape \(7, 15, 2\)"),
         (torch.randn(0, T, M, D), r"'x' is empty: its persons have shape \(0, 7, 15, 2\)"),
         (torch.randn(2, 0, M, D), r"'x' is empty: its persons have shape \(2, 0, 15, 2\)"),
-        (
-            torch.ones(2, T, M, D, dtype=torch.long),
-            "'x' must be of a floating-point type, but it is torch.int64",
-        ),
+        (torch.ones(2, T, M, D, dtype=torch.bool), "'x' has type torch.bool, expected real numbers"),
+        (torch.ones(2, T, M, D, dtype=torch.cfloat), "'x' has type torch.complex64, expected real numbers"),
+        (np.full((2, T, M, D), "1"), "'x' is ndarray of type <U1, expected real numbers"),
+        ([[1, 2], [None, 3]], "'x' is list of type object, expected real numbers"),
+        (np.full((2, T, M, D), 1e300), "'x' contains NaN or infinite values"),  # not in single precision
         (broken(float("nan")), "'x' contains NaN or infinite values"),
         (broken(float("inf")), "'x' contains NaN or infinite values"),
         (torch.zeros(2, 2, T, M, D), "but none is present in clip 0"),
@@ -39,12 +41,12 @@ def broken(value: float) -> Tensor:
         ),
         (Data(x=torch.randn(M, T, D + 1)), "'x' has 3 features per joint, but the model expects 2"),
         (Data(x=torch.randn(M, 0, D)), "'x' is empty"),
-        (Data(x=torch.ones(M, T, D, dtype=torch.long)), "'x' must be of a floating-point type"),
+        (Data(x=torch.ones(M, T, D, dtype=torch.bool)), "'x' has type torch.bool, expected real numbers"),
         (graph_of(broken(float("nan"))), "'x' contains NaN or infinite values"),
         (Data(y=torch.tensor([1])), "'x' of the batch must be .* but it is missing"),
     ],
 )
-def test_wrong_inputs_are_refused(x: Tensor | Data, message: str) -> None:
+def test_wrong_inputs_are_refused(x: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         build()(x)
     assert "\n" not in str(error.value)

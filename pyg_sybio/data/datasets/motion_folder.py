@@ -99,8 +99,7 @@ class MotionFolder(MotionDataset):
         root = Path(root)
         files = find_motion_files(root, besides=(root / labels,))
         entries = describe_files(files, root, labels=labels, pattern=pattern)
-        if isinstance(skeleton, str):
-            skeleton = load_skeleton(skeleton)
+        skeleton = None if skeleton is None else load_skeleton(skeleton)
         read = ReadEntries(root, entries, skeleton, frame_rate)
         # The store detects changes of files. For folders of frames, it needs a listing of the frames.
         frames = [listing(sorted(file.glob("*")), root) for file in files if file.is_dir()]

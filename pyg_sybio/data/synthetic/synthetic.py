@@ -265,7 +265,7 @@ class SyntheticMotions(PositionDataset):
         self.noise = check_range("noise", noise, 0, math.inf)
         self.corrupt, self.fill = composed(corrupt), composed(FillMissing() if fill is None else fill)
         self.seed = check_count("seed", seed, least=0)
-        self.skeleton = skeleton if isinstance(skeleton, Skeleton) else load_skeleton(skeleton)
+        self.skeleton = load_skeleton(skeleton)
         check_landmarks(self.skeleton)
         self.sampling = Sampling(
             num_observed=num_observed,
