@@ -101,6 +101,7 @@ def _mean_in_evaluation(mlp: ActionalMLP, receiver: Tensor, sender: Tensor) -> T
 
     bytes_each = 4 * receiver[0].numel() * receiver.size(1) * receiver.element_size()
     mean = apply_in_chunks(mean_before_norm, num_chunks(receiver, bytes_each), receiver, sender)
+    mean = mean.to(mlp.norm.weight.dtype)  # half precision only in a model in half precision
     return mlp.norm(mean.flatten(0, -2)).view_as(mean)
 
 

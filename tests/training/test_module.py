@@ -397,3 +397,11 @@ def test_a_loss_that_is_not_a_number_stops_the_training_at_its_step(
     with pytest.raises(FloatingPointError, match=message):
         fit("synthetic", tiny(tmp_path, steps=6))  # two steps per epoch
     assert load_trained(next(tmp_path.rglob("last.ckpt"))).training["global_step"] == 2
+
+
+def test_training_in_bfloat16(tmp_path: Path) -> None:
+    run = [*TINY, f"--trainer.default_root_dir={tmp_path}", "--trainer.max_epochs=1"]
+    cli = fit("synthetic", [*run, "--trainer.precision=bf16-true"])
+    assert {weight.dtype for weight in cli.model.model.parameters()} == {torch.bfloat16}
+    assert cli.trainer.callback_metrics["val_loss"].isfinite()
+    assert load_trained(last_checkpoint(cli)).model.num_classes == 12
