@@ -177,7 +177,8 @@ def preparation(
         **memory,
         "store, MB": sum(path.stat().st_size for path in dataset.store.folder.iterdir()) / 1e6,
         "opened in, s": open_seconds,
-        # The extrapolated time includes the start of the workers, although it does not grow with the files.
+        # The extrapolated time includes the start of the workers, although the start does not depend on the
+        # number of files.
         "all of NTU, min": seconds / len(files) * NTU_FILES / 60 if "NTU" in data else None,
     }
     return row, dataset

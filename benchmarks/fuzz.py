@@ -1,4 +1,4 @@
-"""Damaged and hostile input for the readers, model documents, recipes and messages, at random.
+"""Fuzzing with random damaged and hostile input for readers, model documents, recipes and messages.
 
     python benchmarks/fuzz.py                            100,000 inputs
     python benchmarks/fuzz.py --count 2000 --seed 7 --kinds .bvh message
@@ -54,7 +54,7 @@ _FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.P
 
 
 class Failure(BaseException):
-    """The program does what no input may cause; not an `Exception`, so that no reader handles it."""
+    """An operation that no input may cause; not an `Exception`, so that no reader handles it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--count", type=int, default=100_000, metavar="N", help="number of inputs (default: 100000)")
     add("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
-    add("--kinds", nargs="+", metavar="KIND", help="kinds of input (default: all)")
+    add("--kinds", nargs="+", metavar="KIND", help="types of input (default: all)")
     add("--only", metavar="SEED:NUMBER:KIND", help="try a single input")
     arguments = parser.parse_args(argv)
     size = 2**31 + int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -109,7 +109,7 @@ def _inputs(arguments: argparse.Namespace, kinds: Sequence[str]) -> Iterator[tup
 
 
 def guard() -> None:
-    """Let forbidden operations and endless loops raise :class:`Failure`, for the rest of the process."""
+    """Make forbidden operations and endless loops raise :class:`Failure`, for the rest of the process."""
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event in _FORBIDDEN:
@@ -126,7 +126,7 @@ def guard() -> None:
 
 
 class Target:
-    """What reads an input, and valid samples of it.
+    """A reader of inputs, and valid samples.
 
     Args:
         samples: Valid inputs.
@@ -148,7 +148,7 @@ def try_one(target: Target, rng: random.Random) -> bool:
 
 
 def read_safely(target: Target, content: bytes) -> bool:
-    """Read an input; return whether it was valid; other arguments and errors of :func:`try_one`."""
+    """Read an input, and return whether it was valid; raises the errors of :func:`try_one`."""
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         target.read(content)
@@ -162,7 +162,7 @@ def read_safely(target: Target, content: bytes) -> bool:
 
 
 def make_targets(folder: Path) -> Mapping[str, Target]:
-    """Return the targets by kind; their files are written to a folder."""
+    """Return the targets by type of input; their files are written to a folder."""
     targets = {}
     for suffix, samples in file_samples(folder).items():
         path = folder / f"input{suffix}"
@@ -229,7 +229,7 @@ def _read_message(content: bytes, skeleton: Any) -> None:
 
 
 def damaged(content: bytes, rng: random.Random, other: bytes) -> bytes:
-    """Damage a sample in one to four places; sometimes with parts of another one."""
+    """Damage a sample at one to four positions, sometimes with parts of another sample."""
     for _ in range(rng.choice((1, 1, 2, 4))):
         if not content:
             break
@@ -252,7 +252,7 @@ def damaged(content: bytes, rng: random.Random, other: bytes) -> bytes:
 
 
 def _token(content: bytes, place: int) -> tuple[int, int]:
-    """The start and the end of the word or number at a place."""
+    """The start and the end of the word or number at a position."""
     ends = b" \t\r\n,:;[]{}\"'"
     start = stop = place
     while start > 0 and content[start - 1] not in ends:

@@ -1,18 +1,18 @@
-"""`sybio serve` under attack: latency, losses and memory of well-behaved clients next to hostile ones.
+"""`sybio serve` under attack: latency and lost frames of well-behaved clients, and memory.
 
     python benchmarks/soak.py                          a minute without attackers, then ten minutes with them
     python benchmarks/soak.py --minutes 60 --fps 30 --output soak.json
 
-Ten clients send one person each at `--fps`, first alone and then next to attackers, which run in a process of
-their own with the lowest priority and come back as soon as they are disconnected:
+Ten clients send one person each at `--fps`, first without and then with attackers, which run in a separate
+process with the lowest priority and reconnect as soon as they are disconnected:
 
 - 60 connections that send nothing, or an incomplete request,
 - 4 WebSockets that send nothing,
 - clients that send frames as fast as they can,
-- clients that send random bytes, invalid and oversized messages, and leave at once,
+- clients that send random bytes, invalid and oversized messages, and disconnect at once,
 - producers and viewers that do not read.
 
-`lost` is the number of frames of the ten clients without an answer, which includes frames that the server
+`lost` is the number of frames of the ten clients without a result, which includes frames that the server
 dropped; `MB` is the resident memory of the server after a third of the time, and at the end.
 """
 
@@ -56,7 +56,7 @@ _UPGRADE = (
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argument_parser(__doc__, preset="realtime", output=None)
-    parser.add_argument("--minutes", type=float, default=10, help="time next to attackers (default: 10)")
+    parser.add_argument("--minutes", type=float, default=10, help="minutes with attackers (default: 10)")
     parser.add_argument("--clients", type=positive_int, default=10, help="number of clients (default: 10)")
     parser.add_argument("--fps", type=float, default=10, help="frame rate of each client (default: 10)")
     run(parser, argv, rows, COLUMNS)
@@ -158,11 +158,11 @@ async def _repeat(port: int, message: Callable[[], bytes], reads: bool, seconds:
                     await writer.drain()
                     await (_read(reader) if reads else asyncio.sleep(seconds))
             finally:
-                if not reads:  # leave with a reset
+                if not reads:  # close the connection with a TCP reset
                     handle = writer.get_extra_info("socket")
                     handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.close()
-        await asyncio.sleep(random.uniform(0.5, 2.0))  # several attackers never come in step
+        await asyncio.sleep(random.uniform(0.5, 2.0))  # random, so that attackers are not synchronised
 
 
 async def _read(reader: asyncio.StreamReader) -> None:

@@ -17,7 +17,7 @@ from pyg_sybio.visualization.actional_figure import draw_actional
 from pyg_sybio.visualization.model_forecast import forecast_clip
 from pyg_sybio.visualization.motion_figure import draw_forecast
 
-# An action of the arms and one of the whole body, whose learned graphs differ visibly.
+# An action of the arms and an action of the whole body, whose learned graphs differ visibly.
 COMPARED = ("waving", "walking")
 # An action of the whole body, whose forecast is difficult.
 DRAWN = "jumping_jacks"

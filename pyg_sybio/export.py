@@ -67,7 +67,7 @@ def export_onnx(
     r"""Export a model in evaluation mode to an ONNX file.
 
     The exported model has the input ``poses``, with any number of clips and observed frames. Its outputs are
-    those of ``probabilities``, ``logits``, ``future``, ``actional`` and ``bone_future``
+    the fields of ``probabilities``, ``logits``, ``future``, ``actional`` and ``bone_future``
     (:class:`~pyg_sybio.models.sybio_gnn.SybioOutput`) that ``task`` and the model include. The metadata
     contain the model's config with the skeleton, so :class:`~pyg_sybio.trained.onnx_model.OnnxModel` only
     needs the file.
@@ -218,7 +218,7 @@ def _check(exported: OnnxModel, model: SybioGNN, graph: _Graph, num_future: int)
             # The largest differences between clips.
             spread, came_spread = (float((each.amax(0) - each.amin(0)).max()) for each in (ours, theirs))
             if name == "actional" and spread == 0:
-                continue  # shared or dead graphs
+                continue  # a shared graph, or an inferred graph that does not depend on the motion
             if num_clips > 1 and spread == 0:
                 raise ExportError(f"'{name}' of the PyTorch model is the same for different motions")
             if came_spread < spread / 2:

@@ -142,7 +142,7 @@ def test_orthogonalised_matrices_are_the_same_as_on_the_cpu(device: str, shape: 
 
 
 BACKENDS = [
-    ("cpu", "eager"),  # without code generation, because it would take minutes
+    ("cpu", "eager"),  # without code generation, which would take minutes
     pytest.param("cuda", "inductor", marks=pytest.mark.cuda),
 ]
 

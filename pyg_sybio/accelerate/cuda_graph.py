@@ -57,7 +57,7 @@ class Graphed:
         if example.device.type != "cuda":
             raise ValueError(f"'example' is on {example.device}, expected a CUDA device")
         self.clone = clone
-        self._model = model  # a reference keeps the weights alive, because the graph reads their memory
+        self._model = model  # a reference keeps the weights in memory, which the graph reads
         self._input = example.clone(memory_format=torch.contiguous_format)
         # With a mask on the host, the model would remove absent persons on the host, outside of the graph.
         self._present = None if present is None else present.to(example.device)

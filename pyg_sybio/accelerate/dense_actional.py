@@ -54,7 +54,7 @@ class DenseActionalGraph(nn.Module):
         return row_softmax(self.f_embedding(p), self.g_embedding(p), self.scale)
 
 
-# The replacement of each reference module.
+# The dense class that replaces each reference class.
 DENSE = {ActionalGraphInference: DenseActionalGraph, OldActionalGraph: DenseActionalGraph}
 
 

@@ -17,7 +17,7 @@ from pyg_sybio.nn.backbone import MultiscaleGCN
 from pyg_sybio.nn.input_norm import InputNorm
 from pyg_sybio.nn.prediction_head import PredictionHead
 
-# The replacement of each module of the reference model.
+# The class that replaces each class of the reference model.
 REPLACEMENTS: dict[type[nn.Module], Any] = {
     **DENSE,
     InputNorm: FoldedInputNorm,

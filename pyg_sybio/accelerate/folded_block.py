@@ -50,7 +50,7 @@ class FoldedBlock(nn.Module):
     others: Tensor  # weights of the features of the other scale, [D', K·D_o]
     bias: Tensor  # [D']
     temporal: Tensor  # [D', D', τ, 1]
-    tiles: Tensor | None  # temporal weights for convolve_in_tiles, if it is faster
+    tiles: Tensor | None  # temporal weights for convolve_in_tiles, if tiling is faster
     temporal_bias: Tensor  # including the bias of the residual, [D']
     shortcut: Tensor | None  # weights of the residual, [D', D + D_o]; None for the identity
 

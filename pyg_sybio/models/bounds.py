@@ -173,7 +173,8 @@ def bounded_skeleton(document: Any, where: str) -> Skeleton:
     links += sum(degree[a] * degree[b] for a, b in skeleton.edges[skeleton.num_bones :])
     if links > _MAX_BONE_LINKS:
         raise ValueError(
-            f"{where}: the skeleton has {links} pairs of bones that meet, expected at most {_MAX_BONE_LINKS}"
+            f"{where}: the skeleton has {links} pairs of bones with a common joint, "
+            f"expected at most {_MAX_BONE_LINKS}"
         )
     return skeleton
 

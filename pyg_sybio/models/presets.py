@@ -14,7 +14,7 @@ NTU: Mapping[str, Any] = {
     "actional_weight": 0.5,
     "head_channels": 256,
     "actional_channels": 128,
-    "dropout": 0.1,  # the paper uses dropout, but does not give its rate
+    "dropout": 0.1,  # the paper uses dropout, but does not give the rate
 }
 
 # Human3.6M and CMU Mocap, the paper's light version: four J-GTC and three P-GTC blocks. The paper does not

@@ -116,7 +116,7 @@ class Source:
             send: Function that sends a result to the producer. (default: none)
             complain: Function that reports an invalid frame to the producer. (default: the error is raised)
         """
-        # The model works on the next frame while a result is sent; results keep their order.
+        # The model processes the next frame while a result is sent; results keep their order.
         delivery: asyncio.Task[None] = asyncio.create_task(asyncio.sleep(0))
         try:
             while True:

@@ -41,8 +41,8 @@ from pyg_sybio.training.schedule import WarmupCosine
 class SchedulerCallable(Protocol):
     """Function that returns the learning rate schedule of an optimiser.
 
-    It gets ``total_steps``, the number of optimiser steps of the run, if it has an argument of this name.
-    Recipes cannot set this argument.
+    The function gets ``total_steps``, the number of optimiser steps of the run, if it has an argument of this
+    name. Recipes cannot set this argument.
     """
 
     def __call__(self, optimizer: Optimizer, /, *, total_steps: int) -> LRScheduler: ...
@@ -255,7 +255,7 @@ class SybioModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and its learning rate schedule."""
         optimizer, make = self.optimizer(parameter_groups(self)), self.lr_scheduler
-        # From a recipe, it is a partial function whose arguments include the class.
+        # In a recipe, the schedule is a partial function whose arguments include the class.
         made = next((arg for arg in getattr(make, "args", ()) if isinstance(arg, type)), make)
         knows_length = "total_steps" in inspect.signature(made).parameters
         length = {"total_steps": int(self.trainer.estimated_stepping_batches)} if knows_length else {}

@@ -20,7 +20,7 @@ from pyg_sybio.visualization.view import view_of
 
 _WITH_MATRICES = 3  # matrices are drawn for at most this many graphs
 _COLUMNS = 5
-_FEW = 20  # with more arrows per panel, they are drawn thinner
+_FEW = 20  # maximum number of arrows per panel that are not drawn thinner
 _BONE: dict[str, Any] = {"color": theme.SKY, "linewidth": 3}
 _PANEL, _HEIGHT, _MATRIX_PANEL = 3.1, 3.5, 4.0  # inches
 
@@ -96,7 +96,7 @@ def draw_actional(
         relative = "" if relative_threshold is None else f" ({relative_threshold:g} times the equal weight)"
         said += f"Drawn: edges that weigh more than {threshold:.3g}{relative}, their number in brackets"
         said += f"; the heaviest edge weighs {heaviest:.3g}"
-    said += f". An arrow ends at the joint that receives. Equal weights: 1/{joints} = {1 / joints:.3f}"
+    said += f". An arrow ends at the receiving joint. Equal weights: 1/{joints} = {1 / joints:.3f}"
     said += f", white in the {'matrix' if len(graphs) == 1 else 'matrices'}." if with_matrices else "."
     figure = figures.new_figure(width, height + 0.45, f"{title}\n{said}", size=theme.TEXT)
     figure.set_layout_engine("constrained", h_pad=0.1)

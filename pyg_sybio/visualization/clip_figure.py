@@ -41,7 +41,7 @@ def strip_figure(
     cell_width = max(_CELL_HEIGHT * limits[0] / limits[1], _CELL_GAP)
     wide = int(np.ceil(len(shown) * (cell_width + _CELL_GAP) / _MAX_WIDTH))  # number of rows
     columns = len(shown) if rows else int(np.ceil(len(shown) / wide))
-    # If the cells of a row would exceed the largest width, they are made smaller.
+    # If a row would exceed the largest width, its cells are made smaller.
     width = min(max(columns * (cell_width + _CELL_GAP), 6.0), _MAX_WIDTH)
     cell_height = _CELL_HEIGHT * min(1.0, _MAX_WIDTH / (columns * (cell_width + _CELL_GAP)))
     height = height_of(points[0][scene.recorded])

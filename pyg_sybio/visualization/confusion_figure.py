@@ -15,7 +15,7 @@ from pyg_sybio.visualization.figures import Array, add_colorbar, checked, ink_on
 from pyg_sybio.visualization.plots import WIDTH, text_size
 
 _MATRIX, _LARGEST_MATRIX = 3.9, 15.0  # inches
-_CELL, _LARGEST_CELL = 0.125, 0.8  # smallest (the height of small text) and largest, in inches
+_CELL, _LARGEST_CELL = 0.125, 0.8  # inches; the smallest cell has the height of small text
 _NUMBER_CELL = 0.22  # inches; smaller cells have no space for three digits
 _NAMED_COLUMNS = 20  # with more classes, columns have numbers instead of names
 _CLASS_LETTERS = 36  # maximum length of the class name next to a row

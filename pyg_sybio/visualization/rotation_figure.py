@@ -85,7 +85,7 @@ def draw_rotation_forecast(
     said = ", ".join(
         f"{show(mean)}° at {forecast.milliseconds(frame):.0f} ms" for frame, mean in means.items()
     )
-    reading = "error: angle of the rotation from the predicted to the true one"
+    reading = "error: angle between the predicted and the true rotation"
     lines = caption(forecast.scene(), f"mean error of a joint {said}", reading)
 
     figure = new_figure(_WIDTH, 1.2 + _ROW * skeleton.num_joints * persons, lines, size=theme.TEXT)
@@ -107,7 +107,7 @@ def draw_rotation_forecast(
     place: dict[str, Any] = {"pad": 0.01, "aspect": 30}
     panels = grid[:, :2].ravel().tolist()
     add_colorbar(figure, angles, "angle from rest (degrees)", ax=panels, fraction=0.03, **place)
-    add_colorbar(figure, off, "angle from truth (degrees)", ax=grid[:, 2].tolist(), fraction=0.12, **place)
+    add_colorbar(figure, off, "angle error (degrees)", ax=grid[:, 2].tolist(), fraction=0.12, **place)
     return save_figure(figure, path)
 
 

@@ -81,11 +81,11 @@ def body_layout(skeleton: Skeleton) -> np.ndarray:
         layout = symmetric(np.array([found[joint] for joint in joints]))
         apart = np.linalg.norm(layout[:, None] - layout[None], axis=-1)
         share = apart[hops > 0] / hops[hops > 0]
-        scale = share.sum() / max((share**2).sum(), 1e-9)  # minimises the stress; networkx rescales layouts
+        scale = share.sum() / max((share**2).sum(), 1e-9)  # the scale that minimises the stress
         stress = ((scale * share - 1) ** 2).sum()
         width, height = scale * np.ptp(layout, axis=0)
         # The most important criterion is that left is on the left. Among layouts with similar stress, a tall
-        # one looks most like a body.
+        # layout resembles a body most.
         swapped = (layout[:, 0] * side < 0).sum()
         candidates.append((swapped, stress * (1 + width) / (1 + height), seed, scale * layout))
     return min(candidates)[-1]

@@ -78,7 +78,7 @@ def draw_training(
     rows = math.ceil(len(panels) / columns)
     width = columns * _PANEL + 0.2
     key_columns = min(max(int(width / 1.9), 1), len(entries))
-    how = f"\nTraining curves are exponential means ({smoothing:g}) of the faint ones." if smoothing else ""
+    how = f"\nTraining curves are moving averages ({smoothing:g}) of the faint curves." if smoothing else ""
     keys = 0.3 * math.ceil(len(entries) / key_columns)
     figure = new_figure(width, rows * _HEIGHT + keys + 0.1, f"{title}{how}")
     grid = figure.subplots(rows, columns, squeeze=False)

@@ -28,7 +28,7 @@ def test_graph_product_equals_einsum(terms: int, own_graphs: bool) -> None:
 def test_graph_product_is_the_sum_over_terms_for_narrow_and_wide_features(
     channels: int, shared: bool
 ) -> None:
-    # With one feature, the frames are concatenated for gathering; with 64 features, they are not.
+    # With one feature, the frames are concatenated for gathering; with 64 features, the frames stay separate.
     x = torch.randn(2, 5, 7, channels, dtype=torch.float64)
     adj = torch.randn(*(() if shared else (2,)), 3, 7, 7, dtype=torch.float64)
     weight = torch.randn(4, 3 * channels, dtype=torch.float64)

@@ -160,7 +160,7 @@ def test_a_training_step_is_compared_with_a_training_step_of_our_model(
 def test_a_peer_whose_flops_cannot_be_counted_is_timed(
     peers: ModuleType, file: ModuleType, tmp_path: Path
 ) -> None:
-    # Timed in inference mode, but not counted in it.
+    # The peer is timed in inference mode, in which its FLOPs cannot be counted.
     named = _net(
         tmp_path,
         "import torch\n"

@@ -1,4 +1,4 @@
-"""The soak of the server: good clients are counted, and attackers come back."""
+"""The soak benchmark of the server: frames of well-behaved clients are counted, and attackers reconnect."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from benchmark_scripts import Scripts
 
 
-def test_good_clients_lose_nothing_next_to_attackers(
+def test_clients_are_measured_without_and_with_attackers(
     scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soak = scripts["soak"]
@@ -22,7 +22,7 @@ def test_good_clients_lose_nothing_next_to_attackers(
     assert 0 < attacked["p50 ms"] <= attacked["p99 ms"]
 
 
-def test_frames_without_an_answer_are_lost(scripts: Scripts) -> None:
+def test_frames_without_a_result_are_counted_as_lost(scripts: Scripts) -> None:
     soak = scripts["soak"]
     counts = soak.Counts(sent=4, dropped=1, times=[0.010, 0.030, 0.020], memory=[1.0, 2.0, 3.0])
     row = soak.row_of(2, "all", 0.5, counts)

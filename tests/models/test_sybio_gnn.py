@@ -246,7 +246,7 @@ def test_outputs_of_disabled_components_are_none(variant: str, training: bool) -
     assert (out.bone_future is not None) == (predicts and bones and (training or not joints))
     actional = settings.get("actional", True)
     assert (out.actional is not None) == (actional and joints)
-    # In evaluation, the bone network runs if it recognises, or if there is no joint network.
+    # In evaluation, the bone network runs if the model recognises, or if there is no joint network.
     runs = bones and (training or recognizes or not joints)
     assert (out.bone_actional is not None) == (actional and runs)
     if recognizes:

@@ -1,4 +1,4 @@
-"""Random damage to files, documents and messages: a second of what `benchmarks/fuzz.py` does for longer."""
+"""Random damage to files, documents and messages: a short run of `benchmarks/fuzz.py`."""
 
 import json
 import random
@@ -56,7 +56,9 @@ def test_any_bytes_are_read_or_refused(
 
 @_FEW
 @given(value=_JSON, key=st.sampled_from(("people", "timestamp", "track", "joints", "confidence")))
-def test_any_json_is_a_message_or_refused(fuzz: tuple[Any, Mapping[str, Any]], value: Any, key: str) -> None:
+def test_any_json_message_is_parsed_or_refused(
+    fuzz: tuple[Any, Mapping[str, Any]], value: Any, key: str
+) -> None:
     module, targets = fuzz
     person = {"joints": [[0.1, 0.2, 0.9]] * 17}
     frame: dict[str, Any] = {"type": "frame", "people": [person]}
@@ -64,7 +66,7 @@ def test_any_json_is_a_message_or_refused(fuzz: tuple[Any, Mapping[str, Any]], v
     module.read_safely(targets["message"], json.dumps(frame).encode())
 
 
-def test_unexpected_errors_and_long_messages_are_failures(fuzz: tuple[Any, Mapping[str, Any]]) -> None:
+def test_unexpected_errors_and_invalid_messages_are_failures(fuzz: tuple[Any, Mapping[str, Any]]) -> None:
     module, _ = fuzz
     for error in (KeyError("x"), ValueError("two\nlines"), ValueError("")):
 

@@ -170,7 +170,7 @@ def test_a_recipe_sets_the_class_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("settings", "mode"), [({}, "interpolate"), ({"fill": []}, "mask")])
-def test_the_model_sees_gaps_only_if_the_training_has_gaps(
+def test_missing_joints_are_filled_unless_training_leaves_them_empty(
     folder: Path, settings: dict[str, object], mode: str
 ) -> None:
     (step,) = data_of(folder, settings=settings).preparation.fill

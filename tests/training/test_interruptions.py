@@ -80,7 +80,7 @@ def test_resuming_a_finished_run_explains_how_to_train_longer(
         fit("synthetic", [*tiny(tmp_path, steps=2), f"--ckpt_path={path}"])
 
 
-def test_a_run_cannot_resume_from_a_damaged_file_or_another(
+def test_a_run_cannot_resume_from_a_damaged_file_or_from_another_type_of_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged, other = tmp_path / "damaged.ckpt", tmp_path / "other.ckpt"

@@ -193,7 +193,7 @@ def test_a_recipe_can_fine_tune_a_trained_model(tmp_path: Path, capsys: pytest.C
 
     saved = load_trained(Path(second.trainer.log_dir) / "checkpoints" / "last.ckpt")
     torch.testing.assert_close(saved.model.state_dict(), new)
-    # A fine-tuning is resumed with its frozen modules.
+    # A resumed fine-tuning run keeps its frozen modules.
     resumed = fit(
         str(recipe), [*tiny(tmp_path / "second", steps=3), "--ckpt_path=last", "--trainer.max_epochs=9"]
     )

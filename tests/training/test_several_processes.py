@@ -125,6 +125,6 @@ def test_two_processes_evaluate_the_saved_model_on_all_clips(tmp_path: Path) -> 
     assert expected.logits is not None
     accuracy = (expected.logits.argmax(1) == expected.y).float().mean()
     errors = expected.errors["mpjpe_mm"]["model"].means()["mean_of_classes"]
-    assert found["step"][-1] == 1  # the second of two steps; the checkpoint was saved after it
+    assert found["step"][-1] == 1  # the second of two steps, after which the checkpoint was saved
     assert found["val_accuracy"] == pytest.approx([float(accuracy)], abs=1e-6)
     assert found["val_mpjpe_mm"] == pytest.approx([float(errors.mean())], rel=1e-4)

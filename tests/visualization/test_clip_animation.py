@@ -191,7 +191,7 @@ def test_pages_show_image_coordinates_and_frames_without_persons(tmp_path: Path)
     assert len(data["low"]) == len(data["high"]) == 3
 
 
-# Runs the script of the page without a browser, and prints the lines that it draws.
+# A program that runs the script of the page without a browser, and prints the drawn lines.
 BROWSER = r"""
 const script = require("fs").readFileSync(process.argv[1], "utf8").match(/<script>([\s\S]*)<\/script>/)[1];
 let lines = [], from = null, tick = null;

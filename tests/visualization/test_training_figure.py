@@ -54,7 +54,7 @@ def test_each_quantity_has_a_panel_with_raw_values_in_the_background(tmp_path: P
     np.testing.assert_array_equal(raw, np.stack([STEPS, NOISY], axis=1))
     np.testing.assert_allclose(smooth[:, 1], smoothed(NOISY, 0.7))
     np.testing.assert_array_equal(val[:, 1], NOISY[::10])  # validation curves are not smoothed
-    assert "exponential means (0.7) of the faint ones" in figure._suptitle.get_text()
+    assert "moving averages (0.7) of the faint curves" in figure._suptitle.get_text()
 
 
 def test_runs_differ_in_colour_and_stages_in_style(tmp_path: Path) -> None:
