@@ -187,12 +187,12 @@ def _alternatives(kinds: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Number:
-    """A type of numbers, or of a text with rules, for :meth:`argparse.ArgumentParser.add_argument`.
+    """Type of a number or a restricted text, for :meth:`argparse.ArgumentParser.add_argument`.
 
     Args:
         expected: Description of valid values for error messages.
-        read: Function that converts the text, or raises :class:`ValueError` if it is not a number.
-        is_valid: Function that tells whether a number is within the bounds.
+        read: Function that converts the text, or raises :class:`ValueError` if this is impossible.
+        is_valid: Function that tells whether a value is valid.
         placeholder: Placeholder of the value in help texts.
     """
 

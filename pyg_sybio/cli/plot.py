@@ -60,7 +60,7 @@ def add_command(commands: options.Commands) -> None:
     orders = ("data", "name", "recall", "similar")
     sort = "order of the classes; 'similar' places classes that are confused next to each other"
     options.add(parser, "--sort", str, sort, "data", choices=orders)
-    options.flag(parser, "--counts", "show numbers of clips instead of percentages")
+    options.flag(parser, "--counts", "show counts of clips instead of percentages")
 
     parser = _new_picture(actions, observation)
     sources = "results of 'sybio reproduce observation', or models to evaluate at ratios of 0.1 to 1"

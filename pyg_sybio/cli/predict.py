@@ -14,8 +14,8 @@ from pyg_sybio.cli.models import load
 def add_command(commands: options.Commands) -> None:
     """Add ``predict``."""
     epilog = (
-        "A folder that '--output' names also gets the result of each file; the same command continues there "
-        "after an interruption. The exit code is 3 if some clips of a folder could not be predicted."
+        "With a folder as '--output', the result of each file is also written to it, and the same command "
+        "continues after an interruption. The exit code is 3 if some clips of a folder cannot be predicted."
     )
     parser = options.new_command(commands, "predict", run, epilog=epilog)
     options.add_model(parser)
@@ -35,7 +35,7 @@ def add_command(commands: options.Commands) -> None:
     options.add(parser, "--window", options.positive_float, window)
     step = "seconds between the starts of two windows (default: an eighth of a window)"
     options.add(parser, "--step", options.positive_float, step)
-    persons = "label persons apart, or together as one clip (default: together if classes are interactions)"
+    persons = "label each person, or all persons together (default: together if the classes are interactions)"
     options.add(parser, "--persons", str, persons, choices=("apart", "together"))
     labels = "table of the labels of a folder, with the columns file and label, if it exists"
     options.add(parser, "--labels", str, labels, "clips.csv", metavar="CSV")
@@ -109,7 +109,7 @@ def _predict_folder(args: argparse.Namespace, trained: Any, reader: Any) -> None
             counts[row["split"]][0] += named == label
             counts[row["split"]][1] += 1
     for split, (right, known) in sorted(counts.items(), key=lambda item: str(item[0])):
-        which = f"split {split}" if split else "no split, perhaps training clips"
+        which = f"split {split}" if split else "no split; may include training clips"
         print(f"accuracy ({which}): {right / known:.2%} of {known} clips with a known label")
     if args.output:
         print(f"forecasts and results: {args.output}")
@@ -122,7 +122,7 @@ def _predict_folder(args: argparse.Namespace, trained: Any, reader: Any) -> None
 
 
 def _write_timeline(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write results as JSON, or their segments as a table that a folder of motions can have as its labels."""
+    """Write results as JSON, or their segments as a CSV table, in the format of a folder's ``clips.csv``."""
     from pyg_sybio.files import write_json, write_text
     from pyg_sybio.trained.folder import segment_table
 

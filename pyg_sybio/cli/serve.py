@@ -32,17 +32,19 @@ def add_command(commands: options.Commands) -> None:
     bf16 = "compute in bfloat16: faster for several people where supported, with slightly different results"
     options.flag(parser, "--bf16", bf16)
     limits = parser.add_argument_group("limits per connection")
-    options.add(limits, "--max-rate", options.positive_float, "messages per second", 120)
-    options.add(limits, "--max-people", options.positive_int, "persons per frame", 16)
-    size = "bytes per message (default: enough for --max-people)"
+    options.add(limits, "--max-rate", options.positive_float, "maximum number of messages per second", 120)
+    options.add(limits, "--max-people", options.positive_int, "maximum number of persons per frame", 16)
+    size = "maximum size of a message in bytes (default: enough for --max-people)"
     options.add(limits, "--max-message", options.positive_int, size)
     idle = "disconnect a producer that sends nothing, or any client that reads nothing, for this many seconds"
     options.add(limits, "--idle", options.positive_float, idle, 60)
     limits = parser.add_argument_group("limits of the server")
-    options.add(limits, "--max-producers", options.positive_int, "connections that send poses", 8)
-    options.add(limits, "--max-viewers", options.positive_int, "open pages", 16)
+    producers = "maximum number of connections that send poses"
+    options.add(limits, "--max-producers", options.positive_int, producers, 8)
+    options.add(limits, "--max-viewers", options.positive_int, "maximum number of open pages", 16)
     places = (
-        "producers, and pages, from one address (default: half of the limits above; all for this machine)"
+        "maximum number of producers, and of pages, per address (default: half of the limits above; for this "
+        "machine, all of them)"
     )
     options.add(limits, "--max-per-address", options.positive_int, places)
 

@@ -21,7 +21,7 @@ def add_command(commands: options.Commands) -> None:
         "stream",
         run,
         epilog='Format of an input line: {"type": "frame", "timestamp": 12.03, "people": [{"track": 0, '
-        '"joints": [[x, y, z], null, ...]}]}, where null is a joint that was not seen. {"type": "reset"} '
+        '"joints": [[x, y, z], null, ...]}]}, where null is a joint that was not observed. {"type": "reset"} '
         "clears the window. docs/serving.md describes all fields. An invalid line is answered with an error; "
         "the stream continues, and the exit code will be 1. A summary is written to stderr at the end.",
     )
@@ -43,9 +43,9 @@ def add_command(commands: options.Commands) -> None:
     options.add_skeleton(
         parser, "skeleton of the input; it needs all joints of the model (default: the model's)"
     )
-    missing = "how to fill joints that were not seen (default: as in training)"
+    missing = "how to fill joints that were not observed (default: as in training)"
     options.add(parser, "--missing", str, missing, choices=("hold", "interpolate", "mask"))
-    confidence = "treat joints with at most this confidence as not seen"
+    confidence = "treat joints with at most this confidence as not observed"
     options.add(parser, "--min-confidence", options.fraction, confidence, 0.0)
     enough = (
         "fraction of the window that must be observed for 'enough' to be true in a result (default: half of "

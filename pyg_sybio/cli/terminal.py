@@ -1,4 +1,4 @@
-"""Output on a terminal: text from files cannot control it."""
+"""Output that prevents text from files from controlling the terminal."""
 
 import re
 import sys
@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 # Control characters except tabs and line ends, marks that reorder text, and bytes of undecodable file names.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_MOVES = re.compile(r"[\n\r]*(\x1b\[A)*")  # of progress bars, between their lines
+_MOVES = re.compile(r"[\n\r]*(\x1b\[A)*")  # moves of a progress bar to another line
 
 
 def printable(text: str) -> str:
@@ -20,14 +20,14 @@ class SafeOutput:
     """A text stream that writes :func:`printable` text to another stream.
 
     Args:
-        stream: The other stream, whose attributes this stream has.
+        stream: The other stream, which also provides all other attributes.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text; a progress bar may start its line again, and move between lines."""
+        """Write a text; moves of progress bars (to the start of a line, or to another line) are kept."""
         start = len(text) if _MOVES.fullmatch(text) else int(text.startswith("\r"))
         self.stream.write(text[:start] + printable(text[start:]))
         return len(text)

@@ -30,7 +30,7 @@ FORMATS = {
     ".npz": "'poses' and related arrays, or x_train, y_train, x_test and y_test",
     ".json": "'poses' and related fields, Kinetics-Skeleton, NW-UCLA, or the keypoints of a detector",
     ".npy": "keypoints",
-    ".pkl": "annotations of many clips, as toolboxes share them",
+    ".pkl": "annotations of many clips, as distributed with skeleton toolboxes",
     ".csv": "landmarks in the columns x0, y0, z0, v0, x1, ...",
     ".mat": "UTD-MHAD (requires scipy)",
     ".skeleton": "NTU RGB+D",

@@ -10,7 +10,7 @@ from pyg_sybio.skeleton.contraction import Pair, graph_of
 
 
 def check_known(where: str, names: Iterable[str], known: Sequence[str], kind: str) -> None:
-    """Check that every name is known."""
+    """Check that every name is one of the existing ones."""
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -26,7 +26,8 @@ def check_distinct(where: str, names: Iterable[str], expected: str) -> None:
 
 
 def check_edges(edges_of: Mapping[str, Sequence[Pair]], nodes: Sequence[str], kind: str) -> None:
-    """Check that every pair joins two different known nodes, and that no pair appears twice in any field."""
+    """Check that every pair joins two different existing nodes, and that no pair appears twice in any
+    field."""
     found: dict[frozenset[str], str] = {}
     for field_name, edges in edges_of.items():
         for index, (a, b) in enumerate(edges):

@@ -16,7 +16,7 @@ class ActionalGraphs(NamedTuple):
 
     Args:
         graphs: Entry `[i, j]` is the weight of the edge from joint `j` to joint `i`.
-        poses: The last observed pose, in the space of the training clips.
+        poses: The last observed pose, in the coordinates of the training clips.
         clip: The index of each graph's clip.
         y: The class of each graph's clip.
 

@@ -231,7 +231,7 @@ def summary(
         data set reports, per horizon, for each class and as the unweighted mean over classes: the error of
         the model, the error of zero velocity, and their ratio. It is empty if no future was recorded.
         ``actional_graphs`` has the :class:`~pyg_sybio.trained.liveness.Liveness` over all clips of each
-        network with actional graphs, and whether its graphs are ``dead``.
+        network with actional graphs, and whether its graphs are ``dead``, that is, have equal rows.
 
     Raises:
         ValueError: If no class, or no clip, has a name in `actions`.

@@ -89,7 +89,7 @@ def fine_tuned(
     r"""Build a model that starts from the weights of a trained model.
 
     The architecture is the trained model's. A weight of a joint, bone, part or class is taken if the trained
-    model knows its name, and is new otherwise. Any other tensor is taken if its shape is the same.
+    model has one of the same name, and is new otherwise. Any other tensor is taken if its shape is the same.
 
     Args:
         trained: The trained model.

@@ -82,15 +82,15 @@ class ClipFolder:
 
 @dataclass(frozen=True)
 class PredictFile:
-    r"""Predict the clips of a file; processes can share it.
+    r"""Function that predicts the clips of a file, and can be sent to other processes.
 
     Args:
         clips: The folder.
         reader: The model.
         output: Folder for the forecasts, and for the result of each file, from which a later run continues;
             None does not write anything.
-        settings: What the results depend on, apart from the file and its labels: a later run with other
-            settings predicts the file again.
+        settings: Settings on which the results depend. A later run with other settings predicts the file
+            again.
     """
 
     clips: ClipFolder

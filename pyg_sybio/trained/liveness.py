@@ -32,7 +32,7 @@ class Liveness(NamedTuple):
 
     @property
     def is_dead(self) -> bool:
-        """Whether the rows hardly differ (:data:`DEAD`)."""
+        """Whether the distance between rows is below :data:`DEAD`."""
         return self.row_distance < DEAD
 
 

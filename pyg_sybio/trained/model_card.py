@@ -87,7 +87,7 @@ def _check_report(report: Mapping[str, Any], document: Mapping[str, Any]) -> Non
             f"the report is of the data set {given!r}, but the model was trained on {expected!r}"
         )
     if unknown := sorted(classes - set(document["class_names"])):
-        raise ValueError(f"the report has the class {unknown[0]!r}, which the model does not know")
+        raise ValueError(f"the report has the class {unknown[0]!r}, which the model does not have")
 
 
 def _index(data: str, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -134,7 +134,7 @@ def _results(report: Mapping[str, Any] | None, data: str) -> str:
 def _limits(
     model: SybioGNN, document: Mapping[str, Any], report: Mapping[str, Any] | None, observed: str, future: str
 ) -> Iterator[str]:
-    yield f"The model only knows the skeleton `{model.skeleton.name}`; other joints have to be mapped to it."
+    yield f"The model only supports the skeleton `{model.skeleton.name}`; other joints must be mapped to it."
     if model.config["recognition"]:
         yield "The model assigns one of its classes to every recording, even if it shows another action."
         names = zip(document["class_names"], document["seen_classes"], strict=True)

@@ -25,8 +25,8 @@ class PersonTimeline:
 
     Args:
         track: The number of the person; None for all persons together.
-        segments: Consecutive stretches of time with one label, in seconds from the first frame, or in frames
-            if the recording has no frame rate.
+        segments: Consecutive time intervals, each with one label, in seconds from the first frame, or in
+            frames if the recording has no frame rate.
         windows: Class probabilities of the `N` windows, in the order of time.
 
     Shapes:
@@ -54,7 +54,7 @@ class WindowReader:
 
     Args:
         model: The model.
-        preparation: Preparation of a window, like a recording of these frames.
+        preparation: Preparation of each window, as for a recording of the same frames.
         views: Test-time augmentation.
         class_names: Names of the classes.
         window: Length of a window in frames.

@@ -22,13 +22,13 @@ class Prediction:
     Args:
         probabilities: Class probabilities: the mean over all windows of all persons; None from a model
             without recognition.
-        future: The next poses after the recording of each person, in the space of the model; None from a
-            model without prediction, and if nobody is seen at the end. :attr:`future_motion` has them in the
-            space of the recording.
+        future: The next poses after the recording of each person, in the coordinates of the model's input;
+            None from a model without prediction, and if nobody is seen at the end. :attr:`future_motion` has
+            them in the coordinates of the recording.
         class_names: The classes, in the order of `probabilities`.
         frame_rate: The frame rate of `future`, in Hz.
         recorded: The recording.
-        prepared: The input of the forecast, and the steps back to the space of the recording.
+        prepared: The input of the forecast, and the steps back to the coordinates of the recording.
         persons: The timeline of each person, or one of all persons if the classes of the model are
             interactions; empty from a model without recognition.
         notices: Remarks for the user, each beginning with a verb: a changed frame rate, a step of the

@@ -1,4 +1,4 @@
-r"""Preprocessing of recorded frames for a trained model, and the conversion back to their original space."""
+r"""Preprocessing of recorded frames for a trained model, and the inverse conversion of its forecasts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ class Prepared:
     Args:
         observed: The observed frames of all persons.
         seen: Whether each joint was recorded in any of these frames, before they were filled.
-        undone: The steps that lead from the space of `observed` back to the space of the motion.
+        undone: The inverse steps, from the coordinates of `observed` to the coordinates of the motion.
 
     Shapes:
         - **seen:** `[P, M]`
@@ -62,7 +62,7 @@ class Prepared:
     undone: tuple[WayBack, ...] = ()
 
     def to_recording(self, future: Motion) -> Motion:
-        """Convert a forecast to the space of the recording, without the joints that were never seen."""
+        """Convert a forecast to the recording's coordinates, without joints that were never observed."""
         future = hide(future, ~self.seen[:, None])
         for step in self.undone:
             future = step(future)
@@ -148,7 +148,7 @@ class Preparation:
 
     @property
     def fills(self) -> bool:
-        """Whether the steps say what a model sees in place of missing joints."""
+        """Whether the steps determine the model's input in place of missing joints."""
         return any(isinstance(step, _FILL) for step in (*self.preprocess, *self.fill))
 
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
@@ -177,7 +177,7 @@ class Preparation:
     def notices(self) -> tuple[str, ...]:
         """Remarks for the user on the conversion back, each beginning with a verb."""
         return tuple(
-            f"has its future in the space of {type(step).__name__}, which cannot be inverted"
+            f"has its future in coordinates changed by {type(step).__name__}, which cannot be inverted"
             for step in self.preprocess
             if not isinstance(step, (T.InvertibleTransform, Standardize, *_KEEP_COORDINATES))
         )

@@ -9,18 +9,18 @@ import numpy as np
 STEPS_PER_WINDOW = 8
 """Windows that begin during one window, by default."""
 
-# Times (in seconds) with more decimals are equal.
+# Times in seconds are rounded to this number of decimals.
 _DECIMALS = 6
 
 
 class Segment(NamedTuple):
-    r"""A stretch of time with one label.
+    r"""A time interval with one label.
 
     Args:
         label: The class.
         start: Start in seconds.
         end: End in seconds.
-        probability: Mean probability of the class in this time, from 0 to 1.
+        probability: Mean probability of the class in this interval, from 0 to 1.
     """
 
     label: str
@@ -68,11 +68,11 @@ class Timeline:
         self.class_names = tuple(class_names)
         self.length = length
         self.keep = keep
-        self._windows: list[tuple[float, float, np.ndarray]] = []  # those that may still change the labels
-        self._scores = np.zeros(len(class_names))  # of the best sequence that ends with each class
+        self._windows: list[tuple[float, float, np.ndarray]] = []  # windows that may still change the labels
+        self._scores = np.zeros(len(class_names))  # score of the best sequence that ends with each class
         self._sums = np.zeros(len(class_names))
         self._runs: list[_Run] = []  # the last segment of each of these sequences
-        self._decided = -np.inf  # the scores are known up to this time
+        self._decided = -np.inf  # the scores are computed up to this time
 
     def add(self, start: float, end: float, probabilities: np.ndarray) -> None:
         r"""Add a window, which does not begin before the newest one.
@@ -93,7 +93,7 @@ class Timeline:
 
     @property
     def segments(self) -> list[Segment]:
-        """The segments until now; later windows may still change the labels within the last window."""
+        """The segments so far; later windows may still change the labels within the last window."""
         if not self._windows:
             return []
         end = max(window[1] for window in self._windows)

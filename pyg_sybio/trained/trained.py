@@ -124,7 +124,7 @@ class Trained:
                 raise ValueError(f"'{name}' is {value}, expected a positive number of seconds")
         preparation, rate = self.preparation, self.preparation.frame_rate
         together = self.interactions if together is None else together
-        if not together:  # each person is judged, as each track of a stream
+        if not together:  # every person gets a label, as every track of a stream
             steps = [each for each in preparation.preprocess if not isinstance(each, CHOOSE_PERSONS)]
             preparation = replace(preparation, preprocess=tuple(steps))
         if window is None and any(isinstance(each, ResampleLength) for each in preparation.preprocess):
@@ -148,7 +148,7 @@ class Trained:
         return bool(self.training.get("interactions", self.training["dataset"] == "NTURGBD"))
 
     def read(self, path: str | Path, entry: int | None = None) -> Motion:
-        r"""A motion of a file, with the joints that the model knows.
+        r"""Read a motion from a file, with the joints of the model's skeleton.
 
         Args:
             path: The file.

@@ -14,7 +14,7 @@ from pyg_sybio.models.sybio_gnn import SybioOutput
 
 
 class Mirrors(Protocol):
-    """Interface of an object that mirrors poses in the space of a model."""
+    """Interface of an object that mirrors poses in the coordinates of a model's input."""
 
     def mirrored(self, poses: Tensor, axis: str) -> Tensor:
         """Poses `[..., M, D]` reflected across an axis, left and right swapped."""
@@ -115,8 +115,8 @@ class Views:
 
         Args:
             model: The model, which may be folded or exported, in evaluation mode.
-            space: Object that mirrors poses in the space of the model: the data set of the clips, or a
-                preparation.
+            space: Object that mirrors poses in the coordinates of the model's input: the data set of the
+                clips, or a preparation.
             versions: One batch from each data set of :meth:`versions`, all with the same clips.
 
         Returns:

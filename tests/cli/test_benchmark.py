@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
-def test_without_a_name_the_benchmarks_are_listed(
+def test_benchmarks_are_listed_if_no_name_is_given(
     folder: Path, argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["benchmark", *argv]) == 0

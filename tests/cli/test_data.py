@@ -130,7 +130,7 @@ def test_info_reports_bad_files_and_then_fails(folder: Path, capsys: pytest.Capt
     assert list(failures) == [str(folder / "bad.bvh")]
 
 
-def test_errors_of_info_name_the_cause(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_errors_name_the_cause(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no folder" in error_of(capsys, "data", "info", str(folder / "absent"))
     assert "unknown skeleton 'ntu99'" in error_of(capsys, "data", "info", str(folder), "--skeleton", "ntu99")
     (folder / "clips.csv").write_text("file,label\na.npz,x\n")
@@ -167,7 +167,7 @@ def test_show_uses_the_given_number_of_frames_and_up_axis(
     assert imread(folder.parent / "a.png").shape[1] > two[1]
 
 
-def test_show_draws_two_persons_of_ntu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_draws_an_ntu_file_of_two_persons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "S001C002P003R002A050.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 20, [Body(), Body(BODY + 1, start=5, stop=15)])
     assert main(["data", "show", str(path), "--output", str(tmp_path / "a.png")]) == 0
@@ -207,7 +207,7 @@ def test_show_draws_rotations_as_angles_or_as_a_body(
     assert "(as in skeleton 'cmu38')" in capsys.readouterr().out
 
 
-def test_errors_of_show_name_the_cause_and_no_file_is_written(
+def test_show_errors_name_the_cause_and_write_no_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show = ["data", "show", str(folder / "a.npz")]
@@ -259,7 +259,7 @@ def test_the_skeleton_from_a_file_is_accepted_by_other_commands(
     assert output.read_text() == text
 
 
-def test_skeleton_from_a_rig_may_include_end_sites(
+def test_a_skeleton_from_a_rig_may_include_end_sites(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -270,7 +270,7 @@ def test_skeleton_from_a_rig_may_include_end_sites(
     assert f"skeleton: {written.name}" in capsys.readouterr().out
 
 
-def test_errors_of_skeleton_from_name_the_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skeleton_command_errors_name_the_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.npz").write_text("")
     (tmp_path / "a.bvh").write_text("HIERARCHY")
     for name, message in (

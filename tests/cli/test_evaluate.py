@@ -15,7 +15,9 @@ from pyg_sybio.data.synthetic.synthetic import SyntheticMotions
 from pyg_sybio.trained.load import load_trained
 
 
-def test_evaluate_saves_what_it_prints(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_saves_the_report_that_it_prints(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["evaluate", str(checkpoint)]) == 0
     printed = capsys.readouterr().out
     report = json.loads(checkpoint.with_suffix(".test.json").read_text())

@@ -92,7 +92,7 @@ def spied(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple
 @pytest.mark.parametrize(
     "action", ["", "actional", "embedding", "prediction", "confusion", "observation", "training"]
 )
-def test_every_picture_has_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_plot_command_has_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["plot", *action.split(), "--help"])
     assert end.value.code == 0
@@ -272,7 +272,7 @@ def test_the_model_does_not_see_the_end_of_the_file(
 # Measurements ---------------------------------------------------------------------------------------------
 
 
-def test_confusion_of_a_report_and_of_a_checkpoint_agree(
+def test_confusion_matrices_of_a_report_and_its_checkpoint_are_equal(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = tmp_path / "report.json"
@@ -297,7 +297,7 @@ def test_confusion_of_a_report_and_of_a_checkpoint_agree(
     assert [options["written"] for _, options in calls] == ["percent", "clips"]
 
 
-def test_observation_draws_saved_results_and_the_accuracies_of_evaluate(
+def test_plot_observation_draws_saved_results_and_model_accuracies(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pyg_sybio.experiments.measures.OBSERVATION_RATIOS", (0.25, 1.0))

@@ -97,14 +97,16 @@ def test_predict_prints_one_line_per_recording_of_a_folder_and_the_accuracy(
     assert [row[0] for row in rows[:4]] == ["a.npz", "b/c.npz", "d.npz", "e.npz"]
     assert printed.err.count("does not contain its frame rate") == 1
     assert read_motion(output / "b" / "c.npz_future.npz").num_frames == 9
-    # The predictions are right, wrong, for a class that the model does not know, and right.
+    # The predictions are right, wrong, for a class that the model does not have, and right.
     said = [rows[0][1], next(name for name in names if name != rows[1][1]), "other", rows[3][1]]
     table = "file,label\n" + "".join(f"{row[0]},{label}\n" for row, label in zip(rows, said, strict=False))
     (folder / "clips.csv").write_text(table)
     assert main(["predict", str(checkpoint), str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines[:4]] == said
-    assert lines[4:] == ["accuracy (no split, perhaps training clips): 66.67% of 3 clips with a known label"]
+    assert lines[4:] == [
+        "accuracy (no split; may include training clips): 66.67% of 3 clips with a known label"
+    ]
 
 
 @pytest.mark.real_data

@@ -121,7 +121,7 @@ def test_invalid_option_values_are_usage_errors(
     assert message in capsys.readouterr().err
 
 
-def test_serving_without_access_control_is_warned_about(
+def test_serve_warns_without_access_control(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
@@ -139,7 +139,7 @@ def test_serving_without_access_control_is_warned_about(
 @pytest.mark.parametrize(
     ("native", "options", "warned"), [(True, ["--bf16"], 0), (False, ["--bf16"], 1), (False, [], 0)]
 )
-def test_emulated_bfloat16_is_warned_about(
+def test_serve_warns_about_emulated_bfloat16(
     native: bool,
     options: list[str],
     warned: int,

@@ -81,7 +81,7 @@ def said_by_predict(trained: Trained, path: Path) -> tuple[dict[str, float], tor
 
 
 @pytest.mark.parametrize("rate", [30.0, 15.0])
-def test_a_file_is_answered_frame_by_frame(
+def test_every_frame_of_a_file_gets_a_result(
     rate: float, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The recording is as long as the window, so the window contains no older frames.

@@ -1,4 +1,4 @@
-"""Output of commands: text from files and file names cannot control the terminal."""
+"""Text from files and file names cannot control the terminal on which a command prints it."""
 
 import io
 import sys
@@ -9,7 +9,8 @@ import pytest
 from pyg_sybio.cli.main import main
 from pyg_sybio.cli.terminal import SafeOutput, printable, safe_output
 
-# Set a title, clear the screen, start the line again, a one-byte introducer, reorder, a byte of a file name.
+# Sequences that set a title, clear the screen, return to the start of the line, change the colour (with a
+# one-byte introducer) and reorder text, and a byte of an undecodable file name.
 HOSTILE = "\x1b]0;title\x07\x1b[2J\b\r\x9b1m\u202eabc\udcff"
 
 
@@ -37,7 +38,9 @@ def test_the_streams_are_restored(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("a\\u001b\n", "b\\u001b\n")
 
 
-def test_errors_usage_and_tracebacks_are_safe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_errors_usage_and_tracebacks_are_escaped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = tmp_path / "a\x1b[31m.json"
     bad.write_text('{"name": "\x1b"')
     assert main(["skeleton", "validate", str(bad), "--debug"]) == 1

@@ -14,7 +14,7 @@ def _motion(**changes: object) -> Motion:
     return Motion(**(values | changes))  # type: ignore[arg-type]
 
 
-def test_repr_and_defaults() -> None:
+def test_repr_shows_sizes_and_metadata_and_defaults_are_set() -> None:
     motion = _motion(frame_rate=30.0, label="wave")
     assert repr(motion) == "Motion(2 x 6 frames at 30 Hz, 'ntu25' [2, 6, 25, 3], 'wave')"
     assert motion.present.all() and motion.present.shape == (2, 6, 25)
@@ -98,7 +98,7 @@ def test_frames_of_rotations_keep_their_translation() -> None:
     assert motion.num_spatial == 0
 
 
-def test_check_values_false_skips_the_values_but_not_the_shapes() -> None:
+def test_check_values_false_skips_value_checks_but_not_shape_checks() -> None:
     wrong = torch.full((2, 6, 25, 3), torch.nan)
     assert _motion(poses=wrong, check_values=False).poses.isnan().all()
     with pytest.raises(ValueError, match="'poses' has shape"):

@@ -9,7 +9,7 @@ from small_skeletons import SHIPPED, SHIPPED_AND_USED, as_set, make
 from pyg_sybio.skeleton import Skeleton, contract, load_skeleton
 
 
-def test_subset_joins_the_neighbours_of_a_dropped_joint() -> None:
+def test_a_subset_joins_the_neighbours_of_a_dropped_joint() -> None:
     path = make("abcde", "ab bc cd de", center="a", subset="ace").subset("kept")
     assert path.name == "letters:kept"
     assert path.joints == ("a", "c", "e")
@@ -17,12 +17,12 @@ def test_subset_joins_the_neighbours_of_a_dropped_joint() -> None:
     assert path.subsets == {}
 
 
-def test_subset_keeps_the_joint_order_of_the_skeleton() -> None:
+def test_a_subset_keeps_the_joint_order_of_the_skeleton() -> None:
     skeleton = make("abcd", "ab bc cd", center="a", subset="dab")
     assert skeleton.subset("kept").joints == ("a", "b", "d")
 
 
-def test_subset_of_a_star_without_its_hub_joins_through_one_joint() -> None:
+def test_a_subset_of_a_star_without_its_hub_is_joined_through_one_joint() -> None:
     # All neighbours of the dropped center o are one hop away: the one without a mirror image takes its place.
     star = make("olrtx", "ol or ot tx", center="o", mirror="lr", subset="lrtx").subset("kept")
     assert star.center == "t"
@@ -39,7 +39,7 @@ def test_ties_go_to_the_joint_nearer_the_center_then_to_the_first() -> None:
     assert contract("opq", [("o", "p"), ("o", "q")], "pq", "o", "p")["o"] == "q"
 
 
-def test_subset_of_a_ring_stays_a_ring_or_becomes_a_path() -> None:
+def test_a_subset_of_a_ring_is_a_ring_or_a_path() -> None:
     ring = make("abcdef", "ab bc cd de ef fa", center="a", subset="ace").subset("kept")
     # b, d and f are merged into a, c and a: every pair of a, c, e is joined once, without self-loops.
     assert as_set(ring.bones) == as_set(["ac", "ce", "ea"])
@@ -55,7 +55,7 @@ def test_a_bridge_between_joined_cells_disappears() -> None:
     assert (as_set(skeleton.bones), skeleton.bridges) == (as_set(["ad"]), ())
 
 
-def test_subset_restricts_parts_and_joins_through_the_empty_ones() -> None:
+def test_a_subset_restricts_parts_and_joins_through_the_empty_ones() -> None:
     skeleton = make(
         "abcd",
         "ab bc cd",
@@ -79,7 +79,7 @@ def test_any_random_subset_is_a_valid_skeleton(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED_AND_USED)
-def test_dual_is_a_valid_skeleton_of_bones(name: str) -> None:
+def test_the_dual_is_a_valid_skeleton_of_bones(name: str) -> None:
     skeleton = load_skeleton(name)
     dual = skeleton.dual()
     assert Skeleton.from_dict(dual.to_dict()) == dual
@@ -120,7 +120,7 @@ def test_dual_is_a_valid_skeleton_of_bones(name: str) -> None:
         assert "right" in second
 
 
-def test_dual_contracts_a_part_without_bones() -> None:
+def test_the_dual_contracts_a_part_without_bones() -> None:
     # The center is never an outer joint, so a part with only the center has no bone.
     skeleton = make(
         "clrx", "cl cr rx", center="c", parts={"C": "c", "L": "l", "R": "rx"}, part_bones="CL CR"
@@ -135,7 +135,7 @@ def test_bridges_through_a_joint_without_bones_still_link_its_neighbours() -> No
     assert as_set(dual.bridges) == as_set([("a-b", "c-d")])
 
 
-def test_skeleton_without_bones_has_no_dual() -> None:
+def test_a_skeleton_without_bones_has_no_dual() -> None:
     with pytest.raises(ValueError, match=r"skeleton 'letters' has no bones, so it has no bone dual"):
         make("ab", "", center="a", bridges="ab").dual()
 
@@ -151,7 +151,7 @@ def reversed_bones() -> Callable[[str], Skeleton]:
 
 
 @pytest.mark.parametrize("name", ["ntu25", "coco17", "smpl24"])
-def test_direction_of_a_bone_in_the_file_does_not_matter(
+def test_the_direction_of_a_bone_in_the_file_does_not_matter(
     name: str, reversed_bones: Callable[[str], Skeleton]
 ) -> None:
     assert reversed_bones(name).bone_pairs == load_skeleton(name).bone_pairs

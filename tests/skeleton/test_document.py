@@ -14,7 +14,7 @@ from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 
 @pytest.mark.parametrize("name", SHIPPED_AND_USED)
-def test_round_trip_keeps_value_and_order(name: str, tmp_path: Path) -> None:
+def test_a_round_trip_keeps_values_and_order(name: str, tmp_path: Path) -> None:
     skeleton = load_skeleton(name)
     skeleton.save(tmp_path / "copy.json")
     again = load_skeleton(tmp_path / "copy.json")
@@ -30,21 +30,21 @@ def test_round_trip_keeps_value_and_order(name: str, tmp_path: Path) -> None:
     assert copy.deepcopy(skeleton) == skeleton
 
 
-def test_order_is_part_of_the_value() -> None:
+def test_skeletons_with_another_order_are_not_equal() -> None:
     body = document()
     turned = document(parts=dict(reversed(body["parts"].items())))
     assert Skeleton.from_dict(body) != Skeleton.from_dict(turned)
     assert Skeleton.from_dict(body) != body
 
 
-def test_description_and_source_are_not_part_of_the_value() -> None:
+def test_skeletons_are_equal_regardless_of_description_and_source() -> None:
     skeleton, other = (Skeleton.from_dict(document(description=text, source=text)) for text in "ab")
     assert skeleton == other
     assert hash(skeleton) == hash(other)
     assert skeleton != Skeleton.from_dict(document(units="mm"))
 
 
-def test_schema_is_itself_valid_and_published_with_the_files() -> None:
+def test_the_schema_is_valid_and_published_with_the_files() -> None:
     path = Path(__file__).parents[2] / "skeletons" / "schema.json"
     schema = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -59,7 +59,7 @@ def test_repr_shows_the_sizes() -> None:
     assert repr(load_skeleton("ntu25")) == "Skeleton('ntu25': 25 joints, 24 bones, 10 parts, xyz)"
 
 
-def test_load_by_path_and_subset(tmp_path: Path) -> None:
+def test_skeletons_are_loaded_by_path_and_subset(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(json.dumps(document(subsets={"arms": ["left_arm", "right_arm"]})))
     assert load_skeleton(str(file)) == load_skeleton(file)
@@ -176,7 +176,7 @@ def test_the_constructor_checks_consistency() -> None:
         (b'{"name": "x", "name": "y"}', r"f\.json: the key 'name' is repeated in one object, expected"),
     ],
 )
-def test_file_that_is_not_json_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_json_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "f.json").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load_skeleton(tmp_path / "f.json")

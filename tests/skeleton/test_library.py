@@ -15,7 +15,7 @@ def test_available_skeletons_lists_the_shipped_ones() -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_skeleton_is_valid_connected_and_complete(name: str) -> None:
+def test_shipped_skeletons_are_valid_connected_and_complete(name: str) -> None:
     skeleton = load_skeleton(name)
     assert skeleton.name == name
     assert skeleton.num_joints == SHIPPED[name]
@@ -42,7 +42,7 @@ def test_h36m17_names_the_joints_that_lifting_methods_keep_of_the_32() -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED_AND_USED)
-def test_mirror_is_an_involution_that_keeps_bones_and_parts(name: str) -> None:
+def test_mirroring_is_an_involution_that_keeps_bones_and_parts(name: str) -> None:
     skeleton = load_skeleton(name)
     image = skeleton.mirror_permutation
     assert [image[image[joint]] for joint in range(skeleton.num_joints)] == list(range(skeleton.num_joints))
@@ -63,7 +63,7 @@ def test_mirror_is_an_involution_that_keeps_bones_and_parts(name: str) -> None:
         ("cmu38", [(9, 20), (27, 38), (42, 59), (66, 80), (84, 86), (93, 107), (111, 113)]),
     ],
 )
-def test_used_subset_is_the_joints_of_the_benchmark_columns(
+def test_the_subset_used_has_the_joints_of_the_benchmark_columns(
     name: str, columns: list[tuple[int, int]]
 ) -> None:
     skeleton = load_skeleton(name)

@@ -17,7 +17,7 @@ def test_bones_point_away_from_the_center(name: str) -> None:
             assert skeleton.joints[outer] == second
 
 
-def test_tied_bone_keeps_its_listed_direction() -> None:
+def test_a_bone_with_a_tie_keeps_its_listed_direction() -> None:
     ring = make("abc", "ab ac cb", center="a")
     assert ring.bone_pairs == ((0, 1), (0, 2), (2, 1))
 

@@ -222,7 +222,9 @@ def test_a_model_without_preparation_can_be_streamed() -> None:
 def test_person_selection_is_skipped_and_steps_without_inverse_are_reported() -> None:
     stream, model = echo(preprocess=(SelectByConfidence(), Center(), JitterJoints(std=0.0)))
     out = feed(stream, walk(6))
-    assert stream.notices == ("has its future in the space of JitterJoints, which cannot be inverted",)
+    assert stream.notices == (
+        "has its future in coordinates changed by JitterJoints, which cannot be inverted",
+    )
     assert model.seen[-1][0, 0].abs().min() == 0 and out.future is not None
 
 

@@ -56,7 +56,7 @@ def report(model: SybioGNN, clips: SyntheticMotions) -> Report:
     return evaluate(model, clips, batch_size=7)
 
 
-def test_with_mirror_images_results_are_means_and_symmetric(model: SybioGNN, clips: SyntheticMotions) -> None:
+def test_results_with_mirror_images_are_means_and_symmetric(model: SybioGNN, clips: SyntheticMotions) -> None:
     joints = clips.skeleton.joints
     other_side = {"left": "right", "right": "left"}
     image_of = [
@@ -176,7 +176,7 @@ def test_recall_confusion_and_calibration_equal_counts_of_clips(
     assert f"mean class accuracy {recognition['mean_class_accuracy']:.2%}" in line
 
 
-def test_without_clips_of_training_classes_recognition_is_not_reported(
+def test_recognition_is_not_reported_without_clips_of_training_classes(
     model: SybioGNN, clips: SyntheticMotions
 ) -> None:
     report = evaluate(model, clips, seen_classes=torch.zeros(12, dtype=torch.bool))
@@ -318,7 +318,7 @@ def test_a_written_report_is_read_back_unchanged(report: Report, tmp_path: Path)
     assert [file.name for file in path.parent.iterdir()] == ["report.json"]
 
 
-def test_figures_that_are_not_numbers_are_written_as_null(tmp_path: Path) -> None:
+def test_numbers_that_are_not_finite_are_written_as_null(tmp_path: Path) -> None:
     write_json(tmp_path / "report.json", {"errors": [float("nan"), (1.5, math.inf)], "top1": math.nan})
     assert read_json(tmp_path / "report.json") == {"errors": [None, [1.5, None]], "top1": None}
 

@@ -45,7 +45,7 @@ def step(model: SybioGNN, x: Tensor) -> None:
     optimizer.step()
 
 
-def test_known_classes_keep_their_logits_and_graphs_if_the_backbone_is_frozen() -> None:
+def test_shared_classes_keep_their_logits_and_graphs_if_the_backbone_is_frozen() -> None:
     old = trained()
     new = fine_tuned(old, class_names=("wave", "jump", "hop"), freeze=["backbone"])
     assert not new.new
@@ -82,7 +82,7 @@ def test_joints_are_matched_by_name() -> None:
     torch.testing.assert_close(ours.future, theirs.future[:, :, order], rtol=1e-4, atol=1e-4)
 
 
-def test_known_joints_are_taken_for_another_skeleton() -> None:
+def test_weights_of_shared_joints_are_taken_for_another_skeleton() -> None:
     old = trained()
     legs = ("knee", "foot", "ankle")
     kept = tuple(joint for joint in NTU.joints if not any(part in joint for part in legs))
@@ -116,7 +116,7 @@ def test_a_frozen_module_does_not_change_in_training() -> None:
     assert all("_head." in name for name in changed)
 
 
-def test_without_freezing_everything_is_trained() -> None:
+def test_all_weights_are_trained_without_freezing() -> None:
     new = fine_tuned(trained(), class_names=("a", "b"))
     before = {name: weight.clone() for name, weight in new.model.named_parameters()}
     step(new.model, poses(4, 12))

@@ -122,7 +122,7 @@ def test_an_address_is_always_searched_on_the_hub(
         load_trained("hf://anna")
 
 
-def test_without_huggingface_hub_names_are_not_searched(
+def test_names_are_not_searched_on_the_hub_without_huggingface_hub(
     server: Hub, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     monkeypatch.setattr(hub, "is_installed", lambda: False)

@@ -1,4 +1,4 @@
-"""Liveness of actional graphs, compared with loops and with known values."""
+"""Liveness of actional graphs, compared with loops and with exact values of simple graphs."""
 
 import itertools
 import math
@@ -47,7 +47,7 @@ def test_distance_and_entropy_equal_loops_over_rows(shape: tuple[int, ...]) -> N
         assert float(entropy) == pytest.approx(entropy_of(graph), abs=1e-12)
 
 
-def test_distance_and_entropy_of_known_graphs_are_exact() -> None:
+def test_distance_and_entropy_of_simple_graphs_are_exact() -> None:
     uniform = torch.full((5, 5), 0.2)
     identity = torch.eye(5)  # each joint receives only from itself
     one_sender = torch.zeros(5, 5)

@@ -138,7 +138,7 @@ def test_a_part_of_a_clip_without_padding_is_refused() -> None:
         preparation(_walk(9), part=Part(0.5, 1.0))
 
 
-def test_with_centring_per_frame_the_future_stays_at_the_last_position(tmp_path: Path) -> None:
+def test_the_future_stays_at_the_last_position_with_centring_per_frame(tmp_path: Path) -> None:
     motion = _walk(30)
     write_motion(motion, tmp_path / "a.npz")
     prepared = _trained(preprocess=EACH).predict(tmp_path / "a.npz").prepared
@@ -235,7 +235,9 @@ def test_a_step_without_inverse_is_detected(tmp_path: Path) -> None:
     write_motion(_walk(30), tmp_path / "a.npz")
     jitter = {"class_path": "pyg_sybio.data.transforms.JitterJoints", "init_args": {"std": 0.1}}
     prediction = _trained(preprocess=[CENTER, jitter]).predict(tmp_path / "a.npz")
-    assert prediction.notices == ("has its future in the space of JitterJoints, which cannot be inverted",)
+    assert prediction.notices == (
+        "has its future in coordinates changed by JitterJoints, which cannot be inverted",
+    )
 
 
 def test_the_future_of_a_time_compressed_recording_has_a_lower_frame_rate() -> None:

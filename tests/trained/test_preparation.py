@@ -66,7 +66,7 @@ def test_persons_are_prepared_independently(step: Any) -> None:
     check_apart(Preparation(motion.skeleton, 20, 30.0, preprocess=(step,)), motion)
 
 
-def test_several_steps_and_another_rate_treat_persons_independently() -> None:
+def test_persons_are_independent_with_several_steps_and_another_rate() -> None:
     motion = random_motion("ntu25", num_frames=40, dtype=torch.float64)
     steps = (Center(), AlignView(), Mirror(axis="x"))
     preparation = Preparation(motion.skeleton, 30, 20.0, steps, fill=(FillMissing(mode="hold"),))

@@ -81,7 +81,7 @@ def test_segments_are_the_best_sequence() -> None:
         assert all(a.end == b.start and a.label != b.label for a, b in pairwise(segments))
 
 
-def test_a_moment_has_the_mean_of_its_windows_and_glitches_are_ignored() -> None:
+def test_probabilities_are_averaged_over_windows_and_short_errors_are_ignored() -> None:
     timeline = Timeline(NAMES, 4.0, keep=2)
     sure: list[Tensor] = list(torch.eye(3))
     for start in range(20):
@@ -96,7 +96,7 @@ def test_a_moment_has_the_mean_of_its_windows_and_glitches_are_ignored() -> None
     assert len(timeline.segments) == 2
 
 
-def test_five_actions_in_a_row_by_two_persons() -> None:
+def test_five_successive_actions_of_two_persons_are_found() -> None:
     one = performed((0, 90), (1, 120), (2, 75), (0, 60), (1, 105))
     other = performed((2, 60), (0, 90), (1, 150), (2, 90), (0, 60))
     prediction = trained_on_codes().predict(together(one, other))
@@ -111,7 +111,7 @@ def test_five_actions_in_a_row_by_two_persons() -> None:
     assert "has a label for each person" in prediction.notices[-1]
 
 
-def test_persons_are_one_clip_where_classes_are_interactions() -> None:
+def test_persons_are_one_clip_if_classes_are_interactions() -> None:
     pair = together(performed((0, 60)), performed((1, 60)))
     for trained in (trained_on_codes(interactions=True), trained_on_codes(dataset="NTURGBD")):
         (both,) = trained.predict(pair).persons
@@ -119,7 +119,7 @@ def test_persons_are_one_clip_where_classes_are_interactions() -> None:
     assert len(trained.predict(pair, together=False).persons) == 2
 
 
-def test_times_follow_the_recording() -> None:
+def test_times_are_measured_from_the_start_of_the_recording() -> None:
     trained = trained_on_codes()
     fast = performed((0, 120), (1, 120)).replace(frame_rate=60.0)
     assert [each.start for each in trained.predict(fast).persons[0].segments] == pytest.approx(
@@ -128,7 +128,7 @@ def test_times_follow_the_recording() -> None:
     unknown = trained.predict(performed((0, 60), (1, 60), rate=None))
     assert unknown.unit == "frames"
     assert [each.start for each in unknown.persons[0].segments] == pytest.approx([0, 60], abs=3)
-    # Seen from 2 s to 4 s, and again after 3 s.
+    # The person is seen from 2 s to 4 s, and again from 7 s.
     motion = performed((0, 60), (1, 60), (2, 90), (0, 90))
     present = torch.zeros(1, 300, 25, dtype=torch.bool)
     present[:, 60:120] = present[:, 210:] = True
@@ -136,7 +136,7 @@ def test_times_follow_the_recording() -> None:
     assert found(trained.predict(motion).persons[0].segments) == [("wave", 2, 4), ("walk", 7, 10)]
 
 
-def test_windows_have_the_length_of_the_model_unless_given() -> None:
+def test_windows_have_the_observed_length_of_the_model_by_default() -> None:
     motion = performed((0, 100), (1, 100))
     trained = trained_on_codes()
     assert trained.predict(motion).persons[0].num_windows == 1 + 180 / 2  # 20 frames, steps of 2

@@ -124,7 +124,7 @@ def test_a_model_file_contains_no_local_paths(tmp_path: Path) -> None:
         trained.splits()
 
 
-# The same results by every route --------------------------------------------------------------------------
+# All ways to predict ---------------------------------------------------------------------------------------
 
 
 def recording_for(trained: Trained, path: Path, num_frames: int) -> Path:
@@ -143,7 +143,7 @@ def recording_for(trained: Trained, path: Path, num_frames: int) -> Path:
 
 @pytest.mark.parametrize("exported", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["exponential maps", "several views", "motion folder"])
-def test_every_route_gives_the_same_numbers(
+def test_all_ways_to_predict_give_the_same_results(
     kind: str, exported: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from pyg_sybio.cli.main import main

@@ -38,7 +38,7 @@ BENCHMARK = Benchmark(
 
 
 class CMUMocap(ExpmapDataset):
-    r"""The CMU Mocap benchmark in angle space: recognise one of eight actions, predict the next second.
+    r"""The CMU Mocap benchmark in angle space: recognise one of eight actions, and predict the next second.
 
     `x` and `future` are the z-scores of the exponential maps of 26 joints, at 25 frames per second. The label
     of an action is its index in :data:`ACTIONS`, regardless of the files that exist.

@@ -46,7 +46,7 @@ BENCHMARK = Benchmark(
 
 
 class Human36M(ExpmapDataset):
-    r"""The Human3.6M benchmark in angle space: recognise one of fifteen actions, predict the next second.
+    r"""The Human3.6M benchmark in angle space: recognise one of fifteen actions, and predict the next second.
 
     `x` and `future` are the z-scores of the exponential maps of 20 joints, at 25 frames per second. The label
     of an action is its index in :data:`ACTIONS`, regardless of the files that exist.

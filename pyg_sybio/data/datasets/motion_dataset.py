@@ -136,7 +136,7 @@ class MotionDataset(PositionDataset):
 
     @classmethod
     def from_settings(cls, **settings: Any) -> Self:
-        """A data set from flat settings, as recipes write them.
+        """Build a data set from flat settings, as in recipes.
 
         Args:
             settings: The arguments of the class, with the fields of :class:`Sampling`,
@@ -253,7 +253,7 @@ class MotionDataset(PositionDataset):
 
     @property
     def clip_facts(self) -> dict[str, Any]:
-        """What predictions for recordings depend on, for model files.
+        """Facts about the clips that model files contain, because predictions for recordings depend on them.
 
         ``interactions`` is whether most clips of any class have several persons, and ``clip_seconds`` is the
         duration that 95 % of the clips do not exceed, if their frame rates are known.
@@ -298,7 +298,7 @@ def _stack(values: Tensor, persons: list[int]) -> Tensor:
 
 
 def _labels(store: MotionStore, clips: Sequence[int], class_names: Sequence[str]) -> dict[int, int]:
-    """Clip -> index of its class."""
+    """Map each clip to the index of its class."""
     index = {name: place for place, name in enumerate(class_names)}
     if len(index) != len(class_names):
         twice = next(name for name, count in Counter(class_names).items() if count > 1)

@@ -168,7 +168,7 @@ def at_rate(motion: Motion, frame_rate: float) -> Motion:
 
 
 def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]:
-    r"""The motion files below a folder, in the order of their paths; a warning counts the other files.
+    r"""The motion files below a folder, in path order; a warning gives the number of other files.
 
     A folder of OpenPose frames counts as a file. Files of skeletons are ignored.
 
@@ -182,7 +182,7 @@ def find_motion_files(root: Path, *, besides: Sequence[Path] = ()) -> list[Path]
     left_out = {path.resolve() for path in besides}
     found: list[Path] = []
     others: Counter[str] = Counter()
-    paths = paths_below(root, expected="expected one of motion files")
+    paths = paths_below(root, expected="expected a folder of motion files")
     folders = {path.parent for path in paths if path.suffix == ".json"} - {root}
     frames = {folder for folder in folders if frame_files(folder)}
     for path in paths:

@@ -41,11 +41,11 @@ class NWUCLA(MotionDataset):
         ValueError: If an argument is wrong, a file is damaged, or the split is empty.
 
     Note:
-        Half of the clips have at most 34 frames, nine of ten at most 84, and the longest 201. In three of
-        four clips, at most 40 frames precede the future, and all of them are observed; in longer clips, the
-        40 frames before the future are observed. The 10 future frames (a third of a second) are fully
-        recorded in clips of 20 frames or more. Both numbers are choices of this package: other work only
-        recognises the clips, resampled to 52 frames.
+        Half of the clips have at most 34 frames, 90 % have at most 84, and the longest has 201. In 75 % of
+        the clips, at most 40 frames precede the future, and all of them are observed; in longer clips, the 40
+        frames before the future are observed. The 10 future frames (a third of a second) are fully recorded
+        in clips of 20 frames or more. Both numbers are choices of this package: other work only recognises
+        the clips, resampled to 52 frames.
 
     Source: Wang et al., "Cross-view Action Modeling, Learning and Recognition" (2014).
     """

@@ -32,7 +32,7 @@ class PositionDataset(Dataset):
         r"""Errors of predicted positions (:func:`~pyg_sybio.metrics.position_errors`).
 
         Args:
-            prediction: Predicted frames, in the space of the samples.
+            prediction: Predicted frames, in the coordinates of the samples.
             target: Recorded frames.
             mask: Which joints were recorded; other joints are not part of the error. (default: all)
 

@@ -70,7 +70,7 @@ def ntu_protocol(name: str, classes: int = 60) -> ClipProtocol:
     * `"cross-setup"` (120 classes): training on the even setups (of 32), test on the odd setups.
 
     Args:
-        name: One of these names.
+        name: Name of the protocol.
         classes: 60 or 120.
 
     Raises:

@@ -12,15 +12,15 @@ class ShuffledFutures(Dataset):
 
     The chosen samples are put in a random order, and each gets the future of the sample before it, with its
     mask; the first gets the future of the last. With two or more chosen samples, all of them have a wrong
-    future. The choice depends only on the number of samples, the share and the seed, not on the global
-    generator or the epoch; samples that a smaller share chooses are also chosen by a larger one. Everything
+    future. The choice depends only on the number of samples, `share` and `seed`, not on the global generator
+    or the epoch. Samples that are chosen with a smaller `share` are also chosen with a larger one. Everything
     but the future is unchanged.
 
     Args:
         dataset: The samples: :class:`~torch_geometric.data.Data` with `x`, `future` and, for incomplete
             futures, `future_mask`. The nodes are the joints of the first person, followed by those of the
             second, and so on.
-        share: The share of the samples that exchange futures, rounded to an integer.
+        share: The fraction of the samples that exchange futures; their number is rounded.
         seed: Seed of the choice and of the order.
 
     Shapes:
@@ -29,7 +29,7 @@ class ShuffledFutures(Dataset):
         - **future_mask:** `[P·M, T_future, 1]`, in every sample, even if `dataset` has no masks
 
     Raises:
-        ValueError: If the share is not between 0 and 1.
+        ValueError: If `share` is not between 0 and 1.
 
     Note:
         The future keeps the augmentation of the sample it comes from. If that sample has more persons, the
@@ -73,7 +73,7 @@ class ShuffledFutures(Dataset):
 def check_share(share: float) -> None:
     """Raise a :class:`ValueError` unless this is a valid `share` of :class:`ShuffledFutures`."""
     if not 0 <= share <= 1:
-        raise ValueError(f"'shuffled_futures' is {share}, expected a share between 0 and 1")
+        raise ValueError(f"'shuffled_futures' is {share}, expected a fraction between 0 and 1")
 
 
 def _first_nodes(values: Tensor, num_nodes: int) -> Tensor:

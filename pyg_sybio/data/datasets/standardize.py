@@ -40,8 +40,8 @@ class Normalisation:
 
     Args:
         mean: Mean of each column over the training frames.
-        deviation: Standard deviation of each column over the training frames; 1 for constant columns (as in
-            the rotations of a hinge).
+        deviation: Standard deviation of each column over the training frames; 1 for constant columns (such as
+            the fixed axes of a hinge joint).
         used: Columns that a model sees, three for each of its joints.
         varying: The used columns that vary in training.
 

@@ -1,4 +1,4 @@
-r"""A clip for both tasks: the observed frames to recognise, the future frames to predict."""
+r"""A clip for both tasks: the observed frames to recognise, and the future frames to predict."""
 
 import math
 from collections.abc import Sequence
@@ -84,8 +84,8 @@ def split_tasks(
         num_future: Frames of `future`, at least 1.
         reserved: Frames :math:`R` at the end of the clip that are never observed, at least 0. (default:
             `num_future`)
-        observation_ratio: The share :math:`\rho` of the observable frames that has been seen so far, above 0
-            and at most 1: with 0.2, an action is recognised from its first fifth.
+        observation_ratio: The fraction :math:`\rho` of the observable frames that the model sees, above 0 and
+            at most 1: with 0.2, an action is recognised from its first fifth.
         padding: `"repeat"` or `"hold"`.
         split: The frame :math:`s` where the future begins, for windows whose two parts are fixed.
         part: The part of the frames before :math:`s_\rho` that the model sees. The future does not change.

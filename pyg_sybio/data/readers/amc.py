@@ -67,7 +67,7 @@ def load_amc(path: str | Path, rig: AsfRig) -> Tensor:
     degrees of freedom, in any order.
 
     Raises:
-        ValueError: If the file contains anything else; the message names the line.
+        ValueError: If the file has another form; the message names the line.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

@@ -69,7 +69,7 @@ class AsfRig(Rig):
     Args:
         joints: Root and bones.
         metres: Length of the file's unit.
-        degrees: Whether its angles are degrees.
+        degrees: Whether its angles are in degrees.
         source: The file, for error messages about motions that do not match it.
     """
 

@@ -1,4 +1,4 @@
-r"""The people that detectors find in images, in the many shapes of their JSON.
+r"""Reading of the people that detectors find in images, from the JSON formats of many detectors.
 
 Every format is converted to one :class:`Detection` per person and frame.
 """

@@ -37,8 +37,8 @@ def read_keypoints(path: str | Path, *, skeleton: Skeleton | None = None) -> Mot
     * The folder that **OpenPose** writes: a file per frame, such as `NAME_000000000012_keypoints.json` or
       `012.json`, with `"people": [{"pose_keypoints_2d": [x0, y0, c0, x1, ...]}]`.
 
-    A keypoint with a `nan` (JSON: `null`), or with score 0, is not present. Track numbers (`track_id`, `idx`,
-    `person_id`) tell people apart; without them, people are matched by distance from frame to frame
+    A keypoint with a `nan` (JSON: `null`), or with score 0, is not present. People are identified by track
+    numbers (`track_id`, `idx`, `person_id`); without them, people are matched by distance from frame to frame
     (:func:`~pyg_sybio.data.readers.matching.persons_of`). Coordinates are kept in the unit of the file.
 
     Args:

@@ -1,4 +1,4 @@
-r"""The same person in successive frames: by the numbers of a tracker, or by distance."""
+r"""Identification of persons across frames: by the numbers of a tracker, or by distance."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Persons:
     Args:
         index: The index of the person of each entry.
         tracks: The track number of each person.
-        note: How persons were told apart, if not by the numbers of the file; empty for a single person.
+        note: How persons were identified, if not by the numbers in the file; empty for a single person.
     """
 
     index: list[int]
@@ -32,7 +32,7 @@ class Persons:
 def persons_of(
     points: np.ndarray, seen: np.ndarray, frames: Sequence[int], ids: Sequence[int | None] = ()
 ) -> Persons:
-    r"""Tell the people in a list apart.
+    r"""Identify the persons in a list of people across frames.
 
     People with a track number are the same person in all frames with this number. People without a track
     number are matched from frame to frame, the nearest first, if the mean distance of their joints is smaller

@@ -121,8 +121,8 @@ def listed_motion(
 ) -> Motion:
     r"""A motion from a list of people.
 
-    People are told apart by :func:`~pyg_sybio.data.readers.matching.persons_of`. The motion has at least one
-    person. A frame without entries contains no person.
+    People are identified across frames by :func:`~pyg_sybio.data.readers.matching.persons_of`. The motion has
+    at least one person. A frame without entries contains no person.
 
     Args:
         values: The keypoints of all people, frame by frame.

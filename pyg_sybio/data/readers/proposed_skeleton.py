@@ -75,21 +75,21 @@ def skeleton_of_rig(
 ) -> Skeleton:
     r"""A valid skeleton of the joints of a rig, in their order, with a bone from each joint to its parent.
 
-    - *Body.* First joints that only carry the body are left out. Such a joint has a single child, and a later
-      joint branches. In addition, the child is the hips (by name) or in the same position, or the joint is at
-      the origin and called `root`, `reference`, `armature` or similar.
+    - *Body.* The first joints of the hierarchy are left out if they only move the body as a whole. Such a
+      joint has a single child, and a later joint branches. In addition, the child is the hips (by name) or in
+      the same position, or the joint is at the origin and called `root`, `reference`, `armature` or similar.
     - *Mirror pairs.* Two joints whose names differ by left and right (`LeftArm`, `Shoulder_L`, `lfemur`,
       `hand.l`, `Bip01 L Foot`, `lf_leg`, `左腕`), if their parents are the same joint or a mirror pair.
-      Joints without a side are a pair if they carry the two joints of a pair in the same way.
+      Joints without a side that lie between a pair and its common ancestor also form pairs.
     - *Centre.* The trunk joint with the fewest bones to its farthest joint. Trunk joints have a name such as
       spine, chest or hips and no mirror image; without any, all joints are candidates.
     - *Parts.* Side branches that are much shorter than the path from the centre to them (fingers at the end
-      of an arm), and roll and face bones (by name), belong to the joint that carries them. The joints at
-      which the remaining tree branches, and the joints between them, form the trunk, and each chain from it
-      to a tip is a limb. If the trunk branches at two or more joints, as a body does at hips and chest, long
-      limbs are halved at the joint nearest to their middle (the elbow, the knee). A limb is long if it has at
-      least three joints and at least half the length of the longest limb; a head or tail (by name) is not
-      halved. If the trunk branches at fewer joints, only chains of six or more joints are halved.
+      of an arm), and roll and face bones (by name), belong to the joint at which they branch off. The joints
+      at which the remaining tree branches, and the joints between them, form the trunk, and each chain from
+      it to a tip is a limb. If the trunk branches at two or more joints, as a body does at hips and chest,
+      long limbs are halved at the joint nearest to their middle (the elbow, the knee). A limb is long if it
+      has at least three joints and at least half the length of the longest limb; a head or tail (by name) is
+      not halved. If the trunk branches at fewer joints, only chains of six or more joints are halved.
     - *Up.* The axis y, as usual in motion capture, or z if the rest pose is flat in y.
 
     Args:
@@ -105,7 +105,7 @@ def skeleton_of_rig(
         - **rest_positions:** `[J, 3]`
 
     Raises:
-        ValueError: If the arguments disagree, or names are empty or repeated.
+        ValueError: If the arguments differ in length, or names are empty or repeated.
     """
     rest = torch.as_tensor(rest_positions, dtype=torch.float64)
     _check_rig(names, parents, rest)
@@ -115,7 +115,7 @@ def skeleton_of_rig(
     parts = _parts(tree)
     part_of = {joint: index for index, part in enumerate(parts) for joint in part.joints}
     titles = _titles(tree, parts)
-    left_out = f", without {', '.join(names[:first])}, which only carries the body" if first else ""
+    left_out = f", without {', '.join(names[:first])} (not part of the body)" if first else ""
     return Skeleton(
         name=name or f"rig{len(joints)}",
         joints=joints,
@@ -159,7 +159,7 @@ def _check_rig(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> No
 
 
 def _first_of_body(names: Sequence[str], parents: Sequence[int], rest: Tensor) -> int:
-    """Index of the first joint of the body; the joints before it only carry the body."""
+    """Index of the first joint of the body; the joints before it only move the body as a whole."""
     num_children = Counter(parents)
     flat = bool((rest == rest[0]).all())  # all positions are equal
     joint = 0

@@ -135,7 +135,7 @@ def _described(reading: Reading) -> str:
 
 
 def _refuted(values: np.ndarray, columns: str) -> str | None:
-    """Why the values cannot have this meaning; None if they can."""
+    """The reason why the values cannot have this meaning; None if they can."""
     reach = _largest(np.abs(values[..., :2]))
     if columns == "xyz":
         if reach > _LEAST_PIXELS and _is_score(values[..., 2], pixels=True):

@@ -83,7 +83,7 @@ def all_lines_of(path: Path) -> list[bytes]:
 
 
 def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list[float]:
-    """Texts as numbers.
+    """Convert texts to numbers.
 
     Args:
         fields: The texts.
@@ -109,10 +109,10 @@ def to_floats(fields: Sequence[str], where: str, *, finite: bool = True) -> list
 
 
 def to_count(field: str, where: str, *, least: int = 0) -> int:
-    """A text as an integer of at least `least`, in decimal digits only.
+    """Convert a text of decimal digits to an integer of at least `least`.
 
     Raises:
-        ValueError: If it is something else.
+        ValueError: If this is impossible.
     """
     text = field.strip()
     # More digits cannot be a count, and int() itself refuses thousands of digits.

@@ -80,7 +80,7 @@ class Tally:
 
 
 def spread(values: Sequence[float]) -> dict[str, float] | None:
-    """Minimum, median, maximum and sum of some numbers; None without any."""
+    """Minimum, median, maximum and sum of numbers; None if there are none."""
     if not values:
         return None
     low, high, middle = min(values), max(values), statistics.median(values)

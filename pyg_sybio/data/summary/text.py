@@ -12,7 +12,7 @@ Columns = Sequence[tuple[str, Tally]]
 
 
 def summary_text(summary: Summary) -> str:
-    """Aligned tables with a column for all clips and one per split; long lists are cut."""
+    """Aligned tables with a column for all clips and one per split; long lists are truncated."""
     columns = [("all", summary.all), *summary.splits.items()]
     several = [name for name in _KINDS if len(summary.all.of(name)) > 1]
     tables = [_overview(columns, [name for name in _KINDS if name not in several])]
@@ -54,7 +54,7 @@ def _failures(summary: Summary) -> list[str]:
 
 
 def _overview(columns: Columns, kinds: Sequence[str]) -> list[list[str]]:
-    """Sizes of the data, and each of `kinds` (properties with the same value in all clips)."""
+    """Sizes of the data, and the values of `kinds`, which are properties with one value in all clips."""
     tallies = [tally for _, tally in columns]
     rows = [["", *(name for name, _ in columns)], ["clips", *(str(len(tally.lengths)) for tally in tallies)]]
     if tallies[0].unlabelled:

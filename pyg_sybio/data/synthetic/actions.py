@@ -1,4 +1,4 @@
-r"""The synthetic actions (``actions.json``): a cycle of key poses each.
+r"""The synthetic actions (``actions.json``), each of which is a cycle of key poses.
 
 A key pose gives the angles (degrees, see :data:`~pyg_sybio.data.synthetic.body.FREEDOMS`) that are not zero
 at a phase of the cycle, from 0 to 1. Between the keys, the angles are interpolated linearly, and a Gaussian

@@ -47,7 +47,7 @@ _SWAY = torch.tensor(FREEDOM_SWAY, dtype=torch.float64)
 class Performance:
     """The random parameters of a clip, except for the sensor's noise.
 
-    Each field is drawn for one clip; stacked over clips, it has a first dimension `[N]`.
+    The fields are drawn clip by clip. In a batch of clips, each field has a first dimension `[N]`.
     """
 
     tempo: Tensor  # from 0 (the action's longest period) to 1 (its shortest)
@@ -61,7 +61,7 @@ class Performance:
     variation: Tensor  # [4, freedoms], of the first two harmonics, relative to a freedom's amplitude
     posture: Tensor  # [freedoms], offsets in degrees
     sway_frequency: Tensor  # [2], Hz
-    sway: Tensor  # [4, freedoms], relative
+    sway: Tensor  # [4, freedoms], relative to the standard deviation of the swaying
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Performance":

@@ -7,7 +7,7 @@ from pyg_sybio.data.transforms.base import MotionTransform, check_range, random_
 
 
 class DropAxis(MotionTransform):
-    r"""Set a random coordinate to zero in a random stretch of frames, the same for all persons.
+    r"""Set a random coordinate to zero in random consecutive frames, the same for all persons.
 
     .. math::
         x'_{t,d} = 0 \quad \text{for } t_0 \leq t < t_0 + \operatorname{round}(\text{share} \cdot T), \qquad
@@ -17,7 +17,7 @@ class DropAxis(MotionTransform):
 
     Args:
         p: Probability that a coordinate is erased, from 0 to 1. (default: 0.5)
-        share: Share of the frames in which it is erased, from 0 to 1. (default: 1)
+        share: Fraction of the frames in which it is erased, from 0 to 1. (default: 1)
 
     Raises:
         ValueError: If `p` or `share` is not from 0 to 1, or poses are rotations.

@@ -40,8 +40,8 @@ class FillMissing(MotionTransform):
 
     Note:
         A filled joint is present afterwards. Its score (the third feature of `xy+score`) and its confidence
-        are not changed, so that a model can tell that it was not observed. Fill only the observed part of a
-        clip: otherwise forecasts are compared with poses that were not recorded.
+        are not changed, so that a model can tell that it was not observed. Fill only the observed frames;
+        otherwise, forecasts are compared with poses that were not recorded.
     """
 
     def __init__(self, *, mode: FillMode = "interpolate", edges: bool = True) -> None:

@@ -14,11 +14,11 @@ class RandomCrop(MotionTransform):
         t_0 \sim U\{0, \dots, T - T'\}
 
     Args:
-        min_share: Smallest share of the frames, from 0 to 1. (default: 0.5)
-        max_share: Largest share. (default: 1)
+        min_share: Smallest fraction of the frames to keep, from 0 to 1. (default: 0.5)
+        max_share: Largest fraction of the frames to keep. (default: 1)
 
     Raises:
-        ValueError: If a share is not from 0 to 1, or `min_share` is above `max_share`.
+        ValueError: If a fraction is not from 0 to 1, or `min_share` is above `max_share`.
     """
 
     def __init__(self, *, min_share: float = 0.5, max_share: float = 1.0) -> None:

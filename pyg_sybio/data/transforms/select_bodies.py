@@ -34,7 +34,8 @@ class SelectBodies(MotionTransform):
             to 11)
         max_spread_ratio: Largest plausible ratio of the spreads in x and y, `inf` to allow any. (default:
             0.8, a common choice)
-        max_wide_share: Largest share of implausible frames, from 0 to 1. (default: 0.69754, a common choice)
+        max_wide_share: Largest fraction of implausible frames, from 0 to 1. (default: 0.69754, a common
+            choice)
 
     Raises:
         ValueError: If an argument is out of range, or poses are rotations.

@@ -216,7 +216,9 @@ def test_each_person_may_have_a_label(tmp_path: Path) -> None:
         (",,0", 10.0, "day.npz has no person 0, expected one of the tracks 3, 7"),
     ],
 )
-def test_wrong_segments_are_named(row: str, frame_rate: float | None, message: str, tmp_path: Path) -> None:
+def test_errors_of_segments_name_the_file_or_line(
+    row: str, frame_rate: float | None, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match=message):
         _clips(tmp_path, f"file,label,start,end,person\nday.npz,wave,{row}\n", _recording(frame_rate))
 

@@ -148,7 +148,9 @@ def test_both_phases_together_contain_all_frames(complete_root: Path) -> None:
         np.testing.assert_array_equal(frames_of(dataset.store.motion(clip)), expected)
 
 
-def test_test_windows_follow_the_published_protocol(complete_root: Path, published_clips: CMUMocap) -> None:
+def test_windows_of_the_test_split_follow_the_published_protocol(
+    complete_root: Path, published_clips: CMUMocap
+) -> None:
     assert len(published_clips) == 64
     assert torch.cat([item.y for item in published_clips]).tolist() == [c for c in range(8) for _ in range(8)]
     index = 0
@@ -412,7 +414,7 @@ KNOWN_ERRORS = {  # zero velocity, without the restriction to columns that vary 
 
 @pytest.mark.real_data
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_zero_velocity_on_the_real_files_has_the_known_errors(data_root: Path) -> None:
+def test_zero_velocity_on_the_real_files_has_the_expected_errors(data_root: Path) -> None:
     dataset = CMUMocap(root=data_root / "cmu_mocap", split="test")
     assert len(dataset.normalisation.varying) == 64
     x, future, raw = stacked(dataset)

@@ -238,7 +238,7 @@ def test_the_error_includes_all_columns_that_vary_in_the_target(long_horizon: Hu
     assert (after[:, -1] > before[:, -1]).all()
 
 
-def test_a_prediction_restores_constant_columns_to_their_training_value(long_horizon: Human36M) -> None:
+def test_restored_predictions_have_constant_columns_at_their_training_mean(long_horizon: Human36M) -> None:
     prediction = torch.randn(2, 25, 20, 3)
     frames = long_horizon.normalisation.restore(prediction)
     mean = long_horizon.normalisation.mean
@@ -249,7 +249,9 @@ def test_a_prediction_restores_constant_columns_to_their_training_value(long_hor
     assert (frames[..., varying] != mean[varying]).all()
 
 
-def test_corruption_keeps_futures_and_partial_observation_keeps_frames(complete_root: Path) -> None:
+def test_corruption_changes_only_observed_frames_and_partial_observation_ends_earlier(
+    complete_root: Path,
+) -> None:
     torch.manual_seed(0)
     whole = Human36M(root=complete_root, split="val")
     dropped = Human36M.from_settings(root=complete_root, split="val", corrupt=DropJoints(p=0.5))
@@ -332,7 +334,7 @@ def test_wrong_arguments_are_named(complete_root: Path, arguments: dict[str, obj
         Human36M.from_settings(root=complete_root, **arguments)  # type: ignore[arg-type]
 
 
-def test_errors_of_incomplete_targets_are_refused(long_horizon: Human36M) -> None:
+def test_incomplete_targets_are_refused(long_horizon: Human36M) -> None:
     _, future = stacked(long_horizon)
     mask = torch.ones(future.shape[:3], dtype=torch.bool)
     assert long_horizon.motion_errors(future, future, mask)["angle_mae"].max() < 1e-6

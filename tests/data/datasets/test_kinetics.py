@@ -58,7 +58,7 @@ def sources(clips: KineticsSkeleton) -> list[Path]:
     return [Path(clips.store.clips[span.clip].source) for span in clips.spans]
 
 
-def test_the_folders_are_the_splits_and_validation_clips_come_from_training(root: Path) -> None:
+def test_folders_determine_the_splits_and_validation_clips_come_from_training(root: Path) -> None:
     train, val = (make(root, split=split, validation=0.25) for split in ("train", "val"))
     assert set(sources(train)).isdisjoint(sources(val))
     assert sorted(sources(train) + sources(val)) == sorted((root / "kinetics_train").iterdir())
@@ -122,7 +122,7 @@ def test_missing_listed_files_are_named(root: Path, tmp_path: Path) -> None:
     assert clips.missing == ("gone",) and len(clips) == 5
 
 
-def test_a_file_must_agree_with_its_list(root: Path, tmp_path: Path) -> None:
+def test_a_file_that_contradicts_the_label_list_is_refused(root: Path, tmp_path: Path) -> None:
     other = {"s_val_03": {"has_skeleton": True, "label": "abseiling", "label_index": 0}}
     folder = copy_of_test_part(root, tmp_path, other)
     with pytest.raises(ValueError, match=r"s_val_03\.json has label 'yoga', but .* has 'abseiling' for it"):

@@ -241,7 +241,7 @@ def test_augmentation_of_windows_keeps_their_length(augment: Crop | Pad) -> None
     assert dataset([clip(30)], augment=Crop(num_frames=9))[0].future_mask.all()
 
 
-def test_a_class_has_default_preprocessing_and_filling() -> None:
+def test_a_data_set_class_has_default_preprocess_and_fill_transforms() -> None:
     class Benchmark(MotionDataset):
         default_preprocess = (double, hide_first_joint)
         default_fill = (fill_with_ones,)
@@ -269,7 +269,7 @@ def test_transforms_of_the_observed_part_keep_persons_and_frames() -> None:
             dataset([clip(10, num_persons=2)], corrupt=wrong)[0]
 
 
-def test_samples_with_different_persons_make_a_batch() -> None:
+def test_samples_with_different_numbers_of_persons_make_a_batch() -> None:
     clips = dataset([clip(10, num_persons=2), clip(9, "sit")])
     batch = Batch.from_data_list([clips[0], clips[1]])
     assert batch.x.shape == (75, 6, 3)

@@ -95,7 +95,7 @@ def test_windows_begin_at_multiples_of_the_stride(folder: Path) -> None:
     assert len(clips) == 6 * 4  # windows of 25 frames begin at 0, 5, 10 and 15
 
 
-def test_shares_of_each_class_are_held_out_for_test_and_validation(folder: Path) -> None:
+def test_fractions_of_each_class_are_held_out_for_test_and_validation(folder: Path) -> None:
     names = [_names(_make(folder, split=s, hold_out=0.25, validation=0.3)) for s in ("train", "val", "test")]
     assert [len(part) for part in names] == [6, 3, 3]
     assert len(set().union(*names)) == 12

@@ -122,7 +122,7 @@ def test_a_sample_without_preprocessing_is_the_end_of_its_file(
     torch.testing.assert_close(whole.x.transpose(0, 1), frames[-12:])
 
 
-def test_a_clip_is_centred_and_turned_upright_rigidly(make: Callable[..., NTURGBD]) -> None:
+def test_a_clip_is_centred_and_rotated_upright_without_deformation(make: Callable[..., NTURGBD]) -> None:
     raw, clips = make(preprocess=[], fill=[]), make()
     joint = clips.skeleton.joint_index
     for index in range(len(clips)):
@@ -164,7 +164,7 @@ def test_a_body_that_reappears_with_another_id_is_one_person(tmp_path: Path) -> 
     assert motion.seen[0].tolist() == [True] * 20 + [False] * 2 + [True] * 18
 
 
-def test_of_three_simultaneous_bodies_two_are_kept_without_empty_frames(tmp_path: Path) -> None:
+def test_two_of_three_simultaneous_bodies_are_kept_without_empty_frames(tmp_path: Path) -> None:
     bodies = [Body(number, start=5, stop=35) for number in (11, 22, 33)]
     path = tmp_path / f"{name(1, 1, 1, 1, 1)}.skeleton"
     write_ntu_file(path, np.random.default_rng(3), num_frames=40, bodies=bodies)

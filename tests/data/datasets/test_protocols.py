@@ -92,7 +92,7 @@ def test_every_clip_is_in_exactly_one_split() -> None:
             assert parts[2] == [i for i, clip in enumerate(clips) if protocol.part(clip) == "test"]
 
 
-def test_without_validation_all_training_clips_are_used() -> None:
+def test_all_training_clips_are_used_without_validation() -> None:
     clips = ntu_clips()
     train = select(clips, ntu_protocol("cross-view"), "train")
     assert train == [i for i, clip in enumerate(clips) if clip.ids["view"] in ("2", "3")]
@@ -116,7 +116,7 @@ def share_clips(folder: str) -> list[Clip]:
     return [Clip(f"{folder}/{label}_{i:03}", label) for label, count in counts.items() for i in range(count)]
 
 
-def test_a_share_of_each_class_is_held_out_but_never_all_clips() -> None:
+def test_a_fraction_of_each_class_is_held_out_but_never_all_clips() -> None:
     clips = share_clips("/a")
     for share, expected in (
         (0.05, {"pair": 1, "some": 1, "many": 5}),

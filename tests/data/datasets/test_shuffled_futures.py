@@ -109,6 +109,6 @@ def test_repr_shows_the_share_and_wrong_shares_are_refused() -> None:
     assert repr(ShuffledFutures(Numbered([1, 1]), 0.5)) == "ShuffledFutures(Numbered(2), share=0.5, seed=0)"
     for share in (-0.1, 1.5, float("nan")):
         with pytest.raises(
-            ValueError, match=rf"'shuffled_futures' is {share}, expected a share between 0 and"
+            ValueError, match=rf"'shuffled_futures' is {share}, expected a fraction between 0 and"
         ):
             ShuffledFutures(Numbered([1]), share)

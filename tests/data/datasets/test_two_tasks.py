@@ -134,7 +134,7 @@ def test_reserved_frames_equal_examples_by_hand(
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 12])
-def test_without_reserved_frames_clips_are_fully_observed(num_frames: int) -> None:
+def test_clips_are_fully_observed_without_reserved_frames(num_frames: int) -> None:
     sample = split_tasks(clip(num_frames), num_observed=12, num_future=3, reserved=0)
     assert frames(sample.observed)[-num_frames:] == list(range(num_frames))
     assert frames(sample.future) == [-1, -1, -1]

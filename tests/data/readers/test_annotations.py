@@ -92,7 +92,7 @@ def test_poses_scores_and_splits_are_read(path: Path, protocol: int, dtype: type
     assert all(one.equal(other) for one, other in zip(both.motions(), motions, strict=True))
 
 
-def test_in_images_without_scores_a_zero_joint_is_missing(path: Path) -> None:
+def test_a_zero_joint_in_an_image_without_scores_is_missing(path: Path) -> None:
     entry = annotation(scores=False, joints=18)
     entry["keypoint"][0, 3, 4] = 0
     motion = only(path, entry)
@@ -103,7 +103,7 @@ def test_in_images_without_scores_a_zero_joint_is_missing(path: Path) -> None:
     assert torch.equal(motion.poses[..., 2], motion.present.float())
 
 
-def test_in_space_a_joint_at_the_origin_is_present_with_its_person(path: Path) -> None:
+def test_a_joint_at_the_origin_in_space_is_present_with_its_person(path: Path) -> None:
     entry = annotation(scores=False, joints=25, coordinates=3)
     entry["keypoint"][0, :, 1] = 0  # centred
     motion = only(path, entry)

@@ -376,7 +376,7 @@ def test_real_files_equal_the_naive_parse(data_root: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_in_all_real_files_bone_lengths_are_constant_and_feet_stay_on_the_floor(data_root: Path) -> None:
+def test_bone_lengths_are_constant_and_feet_stay_on_the_floor_in_all_real_files(data_root: Path) -> None:
     for path in sorted((data_root / "cmu_asf_amc").glob("*.amc")):
         motion = read_amc(path)
         skeleton, poses = motion.skeleton, motion.poses[0].double()

@@ -396,7 +396,7 @@ def test_real_files_equal_the_naive_parse(data_root: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_in_all_real_files_bone_lengths_are_constant_and_feet_stay_on_the_floor(data_root: Path) -> None:
+def test_bone_lengths_are_constant_and_feet_stay_on_the_floor_in_all_real_files(data_root: Path) -> None:
     files = sorted((data_root / "bandai2").glob("*.bvh"))
     assert len(files) == 400
     skeleton = load_bvh_rig(files[0]).skeleton()

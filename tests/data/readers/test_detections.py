@@ -1,4 +1,4 @@
-"""The JSON of detectors: the same people in every shape that tools write."""
+"""The JSON of detectors: the same people in the format of every tool."""
 
 import json
 from collections.abc import Callable
@@ -92,7 +92,7 @@ SHAPES = [coco, coco_list_ids, data_set, openpose_frames, yolo, mmpose, landmark
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_all_shapes_are_read_alike(shape: Callable[[People], Any], tmp_path: Path) -> None:
+def test_all_json_formats_give_the_same_motion(shape: Callable[[People], Any], tmp_path: Path) -> None:
     path = tmp_path / "people.json"
     path.write_text(json.dumps(shape(people())))
     motion = read_motion(path)
@@ -122,7 +122,7 @@ def test_the_number_of_an_entry_is_not_a_track_number(tmp_path: Path) -> None:
     assert motion.num_persons == 2 and motion.present.all()
 
 
-def test_empty_frames_and_people_without_keypoints_are_nobody(tmp_path: Path) -> None:
+def test_empty_frames_and_people_without_keypoints_give_no_person(tmp_path: Path) -> None:
     pose = flat(people()[0][2])
     empty: list[Any] = [None, [], {"people": []}, {"people": [{"pose_keypoints_2d": []}]}]
     empty.append({"people": [{"pose_keypoints_2d": None}]})

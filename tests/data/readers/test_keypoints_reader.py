@@ -1,4 +1,4 @@
-"""Keypoints in every shape that tools write, and damaged files."""
+"""Keypoints in every format that tools write, and damaged files."""
 
 import io
 import json

@@ -24,12 +24,12 @@ def persons(frames: Sequence[Sequence[float]], ids: Sequence[int | None] = ()) -
     return persons_of(points, np.ones(points.shape[:2], bool), numbers, ids)
 
 
-def test_track_numbers_tell_people_apart() -> None:
+def test_people_are_identified_by_track_numbers() -> None:
     found = persons([[100, 900], [900, 100], [100]], [7, 3, 3, 7, 7])
     assert found == Persons([0, 1, 1, 0, 0], (7, 3))
 
 
-def test_without_numbers_people_are_matched_by_distance() -> None:
+def test_people_without_track_numbers_are_matched_by_distance() -> None:
     found = persons([[100, 900], [903, 101], [102], [905, 104]])
     assert found == Persons([0, 1, 1, 0, 0, 1, 0], (0, 1), BY_DISTANCE)
 
@@ -39,7 +39,7 @@ def test_the_nearest_people_are_matched_first() -> None:
     assert persons([[0, 8], [5, 0]]).index == [0, 1, 1, 0]
 
 
-def test_someone_new_does_not_continue_another_person() -> None:
+def test_a_new_person_does_not_continue_another_person() -> None:
     assert persons([[100], [500, 101], [502]]).index == [0, 1, 0, 1]
     assert persons([[100, 200], [101, 201], [900]]).index == [0, 1, 0, 1, 0]  # no third person
 
@@ -59,14 +59,14 @@ def test_a_single_person_needs_no_matching() -> None:
     assert persons([[100], [900], [100]]) == Persons([0, 0, 0], (0,))
 
 
-def test_crowds_keep_their_order() -> None:
+def test_people_in_crowds_keep_the_order_of_the_file() -> None:
     crowd = [100.0 * k for k in range(MAX_MATCHED + 1)]
     found = persons([crowd, crowd[::-1]])
     assert found.index == [*range(MAX_MATCHED + 1)] * 2 and found.note == IN_ORDER
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_persons_equal_a_search_with_loops(seed: int) -> None:
+def test_matching_equals_a_search_with_loops(seed: int) -> None:
     rng = np.random.default_rng(seed)
     frames = [
         [

@@ -160,7 +160,7 @@ def test_left_and_right_are_found_by_name(shoulder: str, right: str) -> None:
     assert skeleton.center == "Hips"  # as central as the spine, and nearer to the root
 
 
-def test_matching_names_are_not_enough_for_a_pair() -> None:
+def test_matching_names_are_not_sufficient_for_a_mirror_pair() -> None:
     # "lib" is not a left "rib", because their parents differ; a left hand without a right one has no partner.
     skeleton = rig("hub", [("hub", [("rib", 1, 0, 0)]), ("rib", [("lib", 1, 0, 0), ("LeftHand", 1, 0, 0)])])
     assert skeleton.mirror == ()
@@ -241,14 +241,14 @@ def test_a_quadruped_has_four_legs_and_a_tail() -> None:
     [
         (["joint_Root", "Middle"], (0, 0, 0), (0, 0.9, 0), 1),
         (["Reference", "Armature", "Middle"], (0, 0, 0), (0, 0, 0), 2),
-        (["Bip01", "Bip01 Pelvis"], (0, 1, 0), (0, 0.1, 0), 1),  # only carries the hips
+        (["Bip01", "Bip01 Pelvis"], (0, 1, 0), (0, 0.1, 0), 1),  # only moves the hips
         (["Carrier", "Hips"], (0, 0.1, 0), (0, 0.9, 0), 1),
         (["Carrier", "Middle"], (0, 0.9, 0), (0, 0, 0), 1),  # root and child at the same position
         (["Carrier", "Middle"], (0, 0, 0), (0, 0.9, 0), 0),  # the first joint could be part of the body
         (["Root", "Middle"], (0, 0.5, 0), (0, 0.9, 0), 0),  # the first joint is not at the origin
     ],
 )
-def test_a_first_joint_that_only_carries_the_body_is_left_out(
+def test_a_first_joint_that_only_moves_the_whole_body_is_left_out(
     names: list[str], at: tuple[float, float, float], step: tuple[float, float, float], left_out: int
 ) -> None:
     chains: list[tuple[str, list[tuple[str, float, float, float]]]] = [
@@ -263,7 +263,7 @@ def test_a_first_joint_that_only_carries_the_body_is_left_out(
     assert rig(names[0], chains[:1], at).joints == tuple(names)
 
 
-def test_in_a_rig_without_offsets_all_bones_are_equally_long() -> None:
+def test_all_bones_of_a_rig_without_offsets_are_equally_long() -> None:
     names, parents, rest = humanoid([f"joint{index}" for index in range(15)])
     flat = checked(skeleton_of_rig(names, parents, [[0, 0, 0]] * 15, units="m"))
     known = checked(skeleton_of_rig(names, parents, torch.tensor(rest), units="m"))

@@ -63,7 +63,7 @@ def first_lines(*pipes: IO[str]) -> list[str]:
     return sorted(lines)
 
 
-def test_second_process_waits_and_uses_the_result(
+def test_a_second_process_waits_and_uses_the_result(
     root: Path,
     cache: Path,
     start: Callable[[int], subprocess.Popen[str]],

@@ -72,14 +72,14 @@ def test_changing_a_motion_does_not_change_the_store(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_pickled_store_opens_the_same_folder(root: Path) -> None:
+def test_a_pickled_store_opens_the_same_folder(root: Path) -> None:
     store = prepared(root)
     content = pickle.dumps(store)
     assert len(content) < 1000
     assert pickle.loads(content).motion(5).equal(store.motion(5))
 
 
-def test_store_in_a_relative_cache_opens_in_another_working_folder(
+def test_a_store_in_a_relative_cache_opens_in_another_working_folder(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -144,7 +144,7 @@ def test_files_are_prepared_only_once(root: Path, cache: Path, monkeypatch: pyte
     ],
     ids=["changed", "added", "removed", "renamed", "touched"],
 )
-def test_changed_folder_is_prepared_again_and_the_stale_store_removed(
+def test_a_changed_folder_is_prepared_again_and_the_stale_store_is_removed(
     root: Path, cache: Path, change: Callable[[Path], object]
 ) -> None:
     before = prepared(root).folder
@@ -207,7 +207,7 @@ def test_any_damage_is_detected(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["confidence.bin", "index.json", "meta.json", "poses.bin", "present.bin"])
-def test_damaged_store_is_prepared_again(root: Path, cache: Path, name: str) -> None:
+def test_a_damaged_store_is_prepared_again(root: Path, cache: Path, name: str) -> None:
     file = prepared(root).folder / name
     content = file.read_bytes()
     middle = len(content) // 2
@@ -243,7 +243,7 @@ def test_damage_found_by_another_process_is_reported(root: Path) -> None:
         pickle.loads(content)
 
 
-def test_error_in_a_file_leaves_no_store(root: Path, cache: Path) -> None:
+def test_an_error_in_a_file_leaves_no_store(root: Path, cache: Path) -> None:
     with pytest.raises(ValueError, match="2 files cannot be prepared") as caught:
         prepared(root, read_one_bad)
     for name in ("3.txt", "5.txt"):

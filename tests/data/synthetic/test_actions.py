@@ -47,7 +47,7 @@ def test_the_series_follows_the_key_poses(action: Action) -> None:
         assert abs(error.mean()) <= steepest * 0.03 + 1e-3
 
 
-def test_second_half_of_an_alternating_cycle_is_the_mirror_image() -> None:
+def test_the_second_half_of_an_alternating_cycle_is_the_mirror_image() -> None:
     first = {"left_hip": 30, "left_spread": 10, "twist": 20}
     action = Action("hop", (1.0, 2.0), alternating({0.0: first, 0.2: {}}))
     phases = np.linspace(0, 1, 50, endpoint=False)

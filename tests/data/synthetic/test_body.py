@@ -79,7 +79,7 @@ def test_degrees_of_freedom_rotate_in_the_named_direction(
     assert sign * moved[axis] > 0.01
 
 
-def test_bent_elbow_points_the_forearm_forward() -> None:
+def test_a_bent_elbow_points_the_forearm_forward() -> None:
     place = _pose(left_elbow=90.0)
     forearm = torch.tensor(SEGMENTS["left_hand"].offset, dtype=torch.float64).norm()
     expected = place["left_elbow"] + torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64) * forearm

@@ -109,7 +109,7 @@ def test_flights_are_ballistic(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["waving", "squatting", "sitting_down", "bending"])
-def test_standing_feet_stay(name: str) -> None:
+def test_the_feet_of_a_standing_body_do_not_move(name: str) -> None:
     ankles, _ = _performances(name, ("left_ankle", "right_ankle"), rate=25.0)
     # Both feet turn and roll a little, but their centers do not move.
     middle = ankles.mean(dim=2)[..., [0, 2]]
@@ -235,7 +235,7 @@ def test_motion_errors_ignore_scores_and_are_in_metres() -> None:
     torch.testing.assert_close(errors["mpjpe"], torch.full((2, 5), 0.05), rtol=1e-4, atol=1e-5)
 
 
-def test_frame_rate_samples_the_same_motion() -> None:
+def test_all_frame_rates_sample_the_same_motion() -> None:
     slow = SyntheticMotions(num_clips=12, num_observed=21, num_future=5, frame_rate=20.0, noise=0)
     fast = SyntheticMotions(num_clips=12, num_observed=41, num_future=10, frame_rate=40.0, noise=0)
     standing = torch.tensor([NAMES[y] == "bending" for y in slow.labels])

@@ -43,7 +43,7 @@ def test_the_joint_is_at_the_origin_and_distances_do_not_change() -> None:
         )
 
 
-def test_the_first_person_with_the_joint_is_the_reference() -> None:
+def test_positions_are_relative_to_the_first_person_with_the_joint() -> None:
     motion = random_motion("ntu25")  # person 0 never shows joint 3
     head = motion.skeleton.joints[3]
     first = int(motion.present[1, :, 3].nonzero()[0])

@@ -48,7 +48,7 @@ def test_joints_are_hidden_for_the_clip_or_in_each_frame(name: str) -> None:
     assert not DropJoints(p=1)(motion).present.any()
 
 
-def test_joints_are_hidden_in_stretches_of_frames() -> None:
+def test_joints_are_hidden_in_consecutive_frames() -> None:
     motion = random_motion(num_persons=20, num_frames=40, missing=0.0)
     result = DropJoints(p=0.5, share=0.25)(motion)
     check_hidden(motion, result, ~result.present)
@@ -63,7 +63,7 @@ def test_joints_are_hidden_in_stretches_of_frames() -> None:
 
 
 @pytest.mark.parametrize("name", ["ntu25", "openpose18"])
-def test_one_axis_is_zero_in_a_stretch_of_frames(name: str) -> None:
+def test_one_axis_is_zero_in_consecutive_frames(name: str) -> None:
     motion = random_motion(name, num_persons=2, num_frames=40, missing=0.0)
     found = set()
     for _ in range(100):

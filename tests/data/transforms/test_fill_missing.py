@@ -23,7 +23,7 @@ def test_each_joint_is_filled_as_by_numpy(name: str, mode: str, edges: bool) -> 
             path = motion.poses[p, :, i, :num_space].numpy()
             known = frames[motion.present[p, :, i].numpy()]
             if motion.num_spatial and not len(known):
-                continue  # see test_a_joint_that_is_never_seen_is_at_the_nearest_one
+                continue  # see test_a_joint_that_is_never_seen_gets_the_position_of_the_nearest_one
             expected = path.copy()
             present = np.zeros(len(frames), dtype=bool)
             if len(known):
@@ -49,7 +49,7 @@ def test_each_joint_is_filled_as_by_numpy(name: str, mode: str, edges: bool) -> 
 
 
 @pytest.mark.parametrize("edges", [True, False])
-def test_a_joint_that_is_never_seen_is_at_the_nearest_one(edges: bool) -> None:
+def test_a_joint_that_is_never_seen_gets_the_position_of_the_nearest_one(edges: bool) -> None:
     motion = random_motion("openpose18", missing=0.2)
     joints = [motion.skeleton.joint_index(f"right_{name}") for name in ("wrist", "elbow", "shoulder")]
     hidden = torch.zeros_like(motion.present)
@@ -61,13 +61,13 @@ def test_a_joint_that_is_never_seen_is_at_the_nearest_one(edges: bool) -> None:
         assert not filled.poses[0, :, joint, 2].any() and not filled.confidence[0, :, joint].any()
 
 
-def test_a_person_who_is_never_seen_stays_unseen() -> None:
+def test_a_person_who_is_never_seen_is_not_filled() -> None:
     motion = random_motion("ntu25", num_persons=2)
     filled = FillMissing()(hide(motion, torch.tensor([True, False])[:, None, None]))
     assert not filled.present[0].any() and filled.present[1].any()
 
 
-def test_a_mask_fills_nothing() -> None:
+def test_mode_mask_fills_nothing() -> None:
     motion = random_motion()
     assert FillMissing(mode="mask")(motion).equal(motion)
 

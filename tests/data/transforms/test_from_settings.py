@@ -91,7 +91,7 @@ class Lost(Kept):
         self._size = size
 
 
-def test_recipes_may_name_any_class_but_files_only_registered_ones() -> None:
+def test_recipes_may_name_any_class_but_model_files_only_registered_ones() -> None:
     plain = {"class_path": f"{__name__}.Kept", "init_args": {"size": 4}}
     made = build_transforms(plain, "fill", recipe_transform)
     assert isinstance(made, Kept) and made.size == 4

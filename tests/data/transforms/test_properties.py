@@ -228,7 +228,7 @@ def test_inverses_restore_the_input(transform: InvertibleTransform, kind: str) -
     assert nearly_equal(transform.invert(result, parameters), motion)
 
 
-def test_all_transforms_in_sequence() -> None:
+def test_a_pickled_composition_of_all_transforms_gives_the_same_result() -> None:
     chain = Compose([*without(Shift), Shift(offset=[1, 2, 3])])
     motion = random_motion(num_frames=60)
     result = run(chain, motion)

@@ -25,7 +25,7 @@ def test_the_filter_is_the_weighted_mean_of_the_frames_where_the_joint_is_presen
     assert not smooth.poses[~motion.present].any()
 
 
-def test_away_from_the_ends_it_equals_scipys_filter() -> None:
+def test_the_filter_equals_scipy_away_from_the_ends() -> None:
     poses = torch.randn(1, 60, 20, 3, dtype=torch.float64)
     motion = random_motion("smpl24", dtype=torch.float64)
     motion = Motion(poses=poses[:, :, :1].expand(1, 60, 24, 3).contiguous(), skeleton=motion.skeleton)
