@@ -190,7 +190,7 @@ class Skeleton:
 
         Note:
             In a skeleton from :meth:`dual`, a bone across the body (such as shoulder to shoulder) is its own
-            image, but mirroring also reverses its vector, in addition to the sign change of the mirror axis.
+            image. Mirroring then reverses its vector, in addition to the sign change of the mirror axis.
         """
         image = dict(self.mirror) | {b: a for a, b in self.mirror}
         return tuple(self._index[image.get(joint, joint)] for joint in self.joints)

@@ -170,7 +170,8 @@ def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
     """Horizon in milliseconds -> index of the predicted frame.
 
     The frames are the ones nearest to :data:`HORIZONS_MS` within the future, and the last one. A horizon is
-    the time of its frame after the last observed one: at 30 Hz, the frame nearest to 80 ms is at 67 ms.
+    the time from the last observed frame to the predicted one: at 30 Hz, the frame nearest to 80 ms is at 67
+    ms.
     """
     nearest = {round(ms / 1000 * frame_rate) - 1 for ms in HORIZONS_MS} | {num_future - 1}
     return {

@@ -97,8 +97,8 @@ def fine_tuned(
         skeleton: The skeleton of the poses, or its name or path. (default: the trained model's)
         num_future: Number of future frames. (default: as in the trained model)
         freeze: Names of modules that training does not change: ``"joint_network"``, ``"recognition_head"``,
-            ``"joint_blocks.0"``, or ``"backbone"`` for everything in front of the heads, which are the input
-            normalisation, the actional graphs and the backbone. Their weights get no gradients, and their
+            ``"joint_blocks.0"``, or ``"backbone"`` for everything in front of the heads (the input
+            normalisation, the actional graphs and the backbone). Their weights get no gradients, and their
             norms and dropouts run as in evaluation.
         **arguments: Arguments of :class:`~pyg_sybio.models.sybio_gnn.SybioGNN` that differ: ``dropout``,
             tasks, networks and ``bone_weight``. Other arguments, which would change the meaning of the

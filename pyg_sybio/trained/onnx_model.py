@@ -71,7 +71,7 @@ class OnnxModel(nn.Module):
 
     Raises:
         ValueError: If the file is not what :func:`~pyg_sybio.export.export_onnx` wrote, is damaged, or needs
-            too much memory or time; if the input does not fit the model, or asks for persons or frames that
+            too much memory or time. Also if the input does not fit the model, or needs persons or frames that
             were not exported.
 
     Note:

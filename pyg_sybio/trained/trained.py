@@ -199,7 +199,7 @@ class Trained:
         """
         from pyg_sybio.streaming.motion_stream import MotionStream
 
-        if "clip_seconds" in self.training:  # clips of training may be shorter than a window
+        if "clip_seconds" in self.training:  # training clips may be shorter than a window
             frames = max(1, round(self.training["clip_seconds"] * self.preparation.frame_rate))
             settings.setdefault("enough_frames", frames)
         return MotionStream(self.fast, self.preparation, class_names=self.class_names, **settings)

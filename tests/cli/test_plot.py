@@ -314,7 +314,7 @@ def test_plot_observation_draws_saved_results_and_model_accuracies(
     plot("observation", results, trained.checkpoint, shared, "--output", tmp_path / "a.png")
     series = calls[0][0][0]
     name = f"run/{trained.run.name}"
-    assert list(series) == ["all", name, "walk/model"]  # a model folder gives the name
+    assert list(series) == ["all", name, "walk/model"]  # a model folder is named by its path
     np.testing.assert_allclose(series["all"].x, [0.25, 1])
     np.testing.assert_allclose(series["all"].mean, [12.5 + 5, 50 + 5])
     np.testing.assert_allclose(series["all"].deviation, [10 / np.sqrt(2)] * 2)

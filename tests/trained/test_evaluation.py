@@ -102,7 +102,7 @@ def test_horizons_are_converted_to_the_nearest_frames() -> None:
     assert horizon_frames(25.0, 25) == {80: 1, 160: 3, 320: 7, 400: 9, 560: 13, 1000: 24}
     assert list(horizon_frames(25.0, 10)) == [80, 160, 320, 400]
     assert horizon_frames(25.0, 1) == {40: 0}
-    # At 30 Hz, no frame is at 80 ms; the last frame has a horizon of its own.
+    # At 30 Hz, no frame is at 80 ms; the last frame has a separate horizon.
     assert horizon_frames(30.0, 9) == {67: 1, 167: 4, 300: 8}
     for rate in (15.0, 30.0, 50.0):
         for ms, frame in horizon_frames(rate, 100).items():

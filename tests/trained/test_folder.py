@@ -31,12 +31,12 @@ def clips(tmp_path: Path) -> Path:
 
 def task_of(clips: Path, output: Path | None, **settings: Any) -> PredictFile:
     found = ClipFolder.find(clips, labels="clips.csv", pattern=None)
-    torch.manual_seed(0)  # the same model each time
+    torch.manual_seed(0)  # so that all models have the same weights
     return PredictFile(found, small_checkpoint().reader(), output, settings)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The first number of each clip that is predicted from now on."""
+    """Record the first number of each recording that is predicted from now on."""
     calls: list[float] = []
     original = folder_module.predict_recording
 
@@ -61,7 +61,7 @@ def test_an_interrupted_run_continues_and_predicts_every_recording_once(
     without_files = [{key: value for key, value in row.items() if key != "future"} for row in rows]
     assert without_files == json.loads(json.dumps(expected))
     assert all((tmp_path / "out" / row["future"]).is_file() for row in rows)
-    # A damaged result, a changed recording, and other settings are not taken over.
+    # A result is not reused if its file is damaged, the recording has changed, or the settings differ.
     calls.clear()
     (tmp_path / "out" / "a.npz.result.json").write_text('{"of": ')
     write_motion(Motion(poses=torch.ones(1, 9, 25, 3), skeleton=NTU, frame_rate=30.0), clips / "e.npz")
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_predicted_is_named_and_the_exit_code_is_3(
     assert {row["file"] for row in rows} == {*NAMES} - {"b.npz"}
     ends = [float(row["end"]) for row in rows if row["file"] == "a.npz"]
     assert ends == sorted(ends) and ends[-1] == 2.0
-    # The table has the form of a table of labels.
+    # The table is a valid table of labels.
     entries = read_clip_table(table, [name for name in NAMES if name != "b.npz"])
     assert entries["a.npz"][0].seconds and entries["a.npz"][-1].end == 2.0
     (clips / "b.npz").unlink()

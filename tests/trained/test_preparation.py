@@ -97,12 +97,12 @@ def test_gaps_of_rotations_are_filled_before_they_become_z_scores() -> None:
 @pytest.mark.parametrize(
     ("name", "fill", "expected"),
     [
-        ("ntu25", [], ["interpolate"]),  # of an earlier version, which did not train with gaps
+        ("ntu25", [], ["interpolate"]),  # a model file of an earlier version, which did not train with gaps
         ("ntu25", [{"name": "FillMissing", "arguments": {"mode": "mask"}}], ["mask"]),
         ("openpose18", [], []),
     ],
 )
-def test_a_model_file_says_how_gaps_are_filled(name: str, fill: list[Any], expected: list[str]) -> None:
+def test_a_model_file_determines_how_gaps_are_filled(name: str, fill: list[Any], expected: list[str]) -> None:
     skeleton = load_skeleton(name)
     document = Preparation(skeleton, 20, 30.0).to_document()
     assert document["fill"] == [{"name": "FillMissing", "arguments": {"mode": "interpolate", "edges": True}}]

@@ -152,7 +152,7 @@ def test_windows_have_the_observed_length_of_the_model_by_default() -> None:
         trained.predict(motion, window=0)
 
 
-def test_a_stream_has_the_same_segments() -> None:
+def test_a_stream_gives_the_same_segments_as_predict() -> None:
     trained = trained_on_codes()
     motion = together(performed((0, 90), (1, 121), (2, 75)), performed((2, 60), (0, 165), (1, 61)))
     stream = trained.stream(fps=30)
@@ -168,7 +168,7 @@ def test_a_stream_has_the_same_segments() -> None:
         assert len(output.segments) == 3
 
 
-def test_enough_is_true_at_the_length_of_the_training_clips() -> None:
+def test_enough_is_true_if_the_window_is_as_long_as_the_training_clips() -> None:
     stream = trained_on_codes(clip_seconds=0.3).stream(fps=30)
     said = [stream.update(pose).enough for pose in performed((0, 12)).poses[0]]
     assert said == [False] * 9 + [True] * 3

@@ -273,7 +273,7 @@ def test_a_truncated_file_is_refused(path: Path, place: int) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 0.2, 0.5, 0.9, 1])
-def test_a_file_with_a_gap_of_zeros_says_what_to_do(path: Path, place: float) -> None:
+def test_the_error_of_a_file_with_a_gap_of_zeros_says_what_to_do(path: Path, place: float) -> None:
     content = bytearray(path.read_bytes())
     start = int(place * (len(content) - 100))
     content[start : start + 100] = bytes(100)
@@ -281,7 +281,7 @@ def test_a_file_with_a_gap_of_zeros_says_what_to_do(path: Path, place: float) ->
     assert refusal(path).endswith("; copy it again, or use an earlier checkpoint")
 
 
-def test_bits_that_are_flipped_are_noticed_or_harmless(path: Path) -> None:
+def test_flipped_bits_are_detected_or_harmless(path: Path) -> None:
     whole, generator, refused = path.read_bytes(), random.Random(0), 0
     for _ in range(200):
         content = bytearray(whole)

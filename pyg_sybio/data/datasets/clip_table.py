@@ -98,8 +98,8 @@ def read_clip_table(path: Path, files: Sequence[str]) -> Entries:
         The entries of each of `files`.
 
     Raises:
-        ValueError: If the table is damaged or lacks a column, if a line has a wrong value or names an unknown
-            or repeated file (the message names line and column), or if a file of the folder has no line.
+        ValueError: If the table is damaged or lacks a column, a line has a wrong value or names an unknown or
+            repeated file, or a file of the folder has no line. The message names the line and column.
         FileNotFoundError: If there is no such file.
     """
     known = set(files)

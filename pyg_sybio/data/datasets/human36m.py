@@ -89,8 +89,8 @@ class Human36M(ExpmapDataset):
         the files.
 
         The error includes only the columns that vary in the target, and therefore depends on the number of
-        predicted frames: the error over the first ten frames of a 25-frame prediction is not the error of a
-        ten-frame prediction.
+        predicted frames. The error over the first ten of 25 predicted frames is not the error of a ten-frame
+        prediction.
     """
 
     benchmark = BENCHMARK

@@ -68,8 +68,8 @@ class MotionFolder(MotionDataset):
 
     Raises:
         FileNotFoundError: If `root` is not a folder, or has no file that can be read.
-        ValueError: If an argument or the CSV file is wrong (the message names line and column), a file cannot
-            be read or has another skeleton or frame rate, or a clip has no label or split.
+        ValueError: If an argument or the CSV file is wrong, a file cannot be read or has another skeleton or
+            frame rate, or a clip has no label or split.
 
     Note:
         The CSV file or the pattern overrides the labels in the file itself. A warning gives the number of

@@ -138,8 +138,8 @@ def hold_out(
         clips: All clips.
         training: Indices of the training clips in `clips`.
         validation: A fraction between 0 and 1 of the clips of each class (at least one clip if the class has
-            two, and never all of its clips); or ids and values, such as `{"subject": ["1", "5"]}`: clips that
-            have one of the listed values for each id.
+            two, and never all of its clips). Alternatively, ids and values, such as `{"subject": ["1",
+            "5"]}`, which select the clips with one of the listed values for each id.
 
     Returns:
         Indices of the clips for training and of the clips for validation, in their order.

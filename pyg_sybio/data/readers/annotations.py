@@ -3,8 +3,8 @@ r"""Annotation pickles, a common format for skeletons extracted from whole video
 A file is ``{"split": {name: [ids]}, "annotations": [...]}``, or only the list of annotations, as the tools
 that extract skeletons from videos write it. An annotation is a dictionary with ``frame_dir`` (the id of the
 clip), ``total_frames``, usually ``label`` (a number), ``keypoint`` `[P, T, M, C]` and usually
-``keypoint_score`` `[P, T, M]`; other entries (``img_shape``, ...) are not used. With ``frame_inds`` `[N]`, as
-for Kinetics, ``keypoint`` is a list of people `[N, M, 3]` (x, y, score), who are matched by distance; frames
+``keypoint_score`` `[P, T, M]`. Other entries (``img_shape``, ...) are not used. With ``frame_inds`` `[N]`, as
+for Kinetics, ``keypoint`` is a list of people `[N, M, 3]` (x, y, score), who are matched by distance. Frames
 are counted from 0, or from 1 if a frame has the number ``total_frames``.
 """
 
@@ -139,11 +139,11 @@ def read_annotations(path: str | Path, *, skeleton: Skeleton | None = None) -> I
     Note:
         With scores, a joint is present if its score is above 0. Otherwise its confidence is 0. (The peak of a
         heat map may be negative.) Without scores, a joint in an image is present unless all its coordinates
-        are 0, which is how detectors write a joint that they did not find. If the skeleton has scores, the
-        score of each present joint is 1. In space, the origin is a valid position (centred clips have a joint
-        there in every frame), so a person is present with all joints unless all of them are 0. Persons who
-        are never present are left out. The tracks are the indices of the persons in the file. A clip without
-        any person becomes one person who is never present.
+        are 0, because detectors write zeros for joints that they did not find. If the skeleton has scores,
+        the score of each present joint is 1. In space, the origin is a valid position (centred clips have a
+        joint there in every frame), so a person is present with all joints unless all of them are 0. Persons
+        who are never present are left out. The tracks are the indices of the persons in the file. A clip
+        without any person becomes one person who is never present.
     """
     yield from load_annotations(path).motions(skeleton=skeleton)
 

@@ -7,8 +7,8 @@ those axes. With a parent's global rotation :math:`G_p` and end :math:`x_p`,
 .. math::
     G = G_p\, C M C^{-1}, \qquad x = x_p + l\, G d .
 
-All rotations (the channels in `dof` or the root's `order`, and the angles of `axis`) are about fixed axes, in
-the order in which the file lists them: `rx ry rz` is `R_z R_y R_x`.
+All rotations are about fixed axes, in the order in which the file lists them: `rx ry rz` is `R_z R_y R_x`.
+This applies to the channels in `dof` and in the root's `order`, and to the angles of `axis`.
 
 Lengths become metres: the file's `length` is the number of its units per inch (CMU: 0.45).
 

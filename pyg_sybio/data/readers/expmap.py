@@ -17,7 +17,7 @@ from pyg_sybio.skeleton import Skeleton
 
 FRAME_RATE = 50.0  # of the benchmarks; the files do not state it
 
-# Larger angles are in degrees, or wrong: one such file would ruin the statistics of a training.
+# Larger angles are wrong, or in degrees, and would distort the training statistics.
 _MAX_ANGLE = 100
 
 
@@ -33,8 +33,8 @@ def read_expmap(path: str | Path, *, skeleton: Skeleton) -> Motion:
         - **translation:** `[1, T, 3]`, in the file's unit of length, double precision
 
     Raises:
-        ValueError: If the skeleton has other coordinates, or a line has another number of values, or a value
-            that is not a finite number, or a rotation of more than 100 rad; the message names the file and
+        ValueError: If the skeleton has other coordinates, or a line has another number of values, a value
+            that is not a finite number, or a rotation of more than 100 rad. The message names the file and
             the line.
         FileNotFoundError: If there is no such file.
     """

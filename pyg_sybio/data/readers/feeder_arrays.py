@@ -37,8 +37,8 @@ def read_feeder_arrays(path: str | Path, *, skeleton: Skeleton | None = None) ->
 
     Raises:
         ValueError: If the file is damaged, an array is missing or has another shape, type or order, or a clip
-            is wrong; the message names the file, the array, and the clip by its number from 0. Damaged
-            values are detected by the archive's checksum, and therefore only at the last clip of an array.
+            is wrong. The message names the file, the array, and the index of the clip. Damaged values are
+            detected by the archive's checksum, and therefore only at the last clip of an array.
         FileNotFoundError: If there is no such file.
 
     Note:

@@ -24,11 +24,12 @@ _MSR_JOINTS = 20
 def read_sbu(path: str | Path) -> Motion:
     r"""The motion of two persons in a file `skeleton_pos.txt` of SBU Kinect Interaction (15 Hz).
 
-    A line is a frame: its number, then `x, y, z` of fifteen joints of each person, normalised, where
+    A line is a frame: its number, followed by the normalised coordinates `x, y, z` of the fifteen joints of
+    each person. In millimetres, the coordinates are
 
     .. math:: (X, Y, Z) = (1280 - 2560 x,\; 960 - 1920 y,\; 1280 z)
 
-    are millimetres. Frames that are left out are not present; neither are joints at the origin.
+    Joints are not present in frames that the file leaves out, or if they are at the origin.
 
     Args:
         path: The file.
@@ -135,7 +136,7 @@ def read_utd_mhad(path: str | Path) -> Motion:
 
 
 def _lines(path: Path, separator: str | None, num_values: int) -> Iterator[tuple[str, list[str]]]:
-    """The place and the values of each line that is not empty."""
+    """The location and the values of each line that is not empty."""
     lines = all_lines_of(path)
     if lines == [b""]:
         raise ValueError(f"{path} has no frames, expected lines of {num_values} values")

@@ -36,9 +36,9 @@ def _header(path: Path) -> list[str]:
 def read_landmark_csv(path: str | Path, *, skeleton: Skeleton | None = None) -> Motion:
     r"""The motion of the people in a file; an empty field is a missing number.
 
-    A column such as ``frame`` has the number of each line's frame; frames may be left out, and lines of the
-    same frame are different people, whose track numbers a column such as ``person`` or ``track_id`` may give.
-    Without a column of frames, each line is the next frame of one person.
+    A column such as ``frame`` contains the frame numbers, in which gaps are allowed. Lines of the same frame
+    are different people, and a column such as ``person`` or ``track_id`` may contain their track numbers.
+    Without a column of frame numbers, each line is the next frame of one person.
 
     Args:
         path: The file.

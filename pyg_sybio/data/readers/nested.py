@@ -63,7 +63,7 @@ def to_array(
 
     Raises:
         ValueError: If something is not a list, a list has an unexpected number of entries, or an entry is of
-            another type or not finite in the array's precision; the message names the location, such as
+            another type or not finite in the array's precision. The message names the location, such as
             `[3][14]`.
     """
     items: list[Any] = [value]

@@ -42,7 +42,7 @@ def read_nw_ucla(path: str | Path) -> Motion:
 
     Raises:
         ValueError: If the file is not in the format, its label contradicts the action in its `file_name`, or
-            the file has the name of another recording; the message names the file and the location in it.
+            the file has the name of another recording. The message names the file and the location in it.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

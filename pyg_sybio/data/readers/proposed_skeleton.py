@@ -55,7 +55,7 @@ _RIGHT_OF = {
     **{"left": "right", "Left": "Right", "LEFT": "RIGHT", "l": "r", "L": "R"},
     **{"lf": "rt", "Lf": "Rt", "LF": "RT", "左": "右", "ひだり": "みぎ", "ヒダリ": "ミギ"},
 }
-# Joints that twist the skin of a limb, or move the face; they belong to the joint that carries them.
+# Joints that twist the skin of a limb or move the face; they belong to the joint at which they branch off.
 _MINOR = re.compile(
     "roll|twist|eye|brow|lid(?![a-z])|jaw|lip(?![a-z])|mouth|cheek|tongue|teeth|nose|face|捩|目|眉|顎",
     re.IGNORECASE,
@@ -316,7 +316,7 @@ def _owners(tree: _Tree) -> dict[int, int]:
         if before >= 0:
             reach[before] = max(reach[before], reach[joint] + tree.neighbours[joint][before])
 
-    minor: dict[int, bool] = {}  # roll and face bones that carry no other joint
+    minor: dict[int, bool] = {}  # roll and face bones without other joints below them
     for joint, before in reversed(inner.items()):
         carried = [minor[other] for other in tree.neighbours[joint] if other != before]
         minor[joint] = all(carried) and bool(_MINOR.search(tree.names[joint]))

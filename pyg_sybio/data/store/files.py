@@ -60,7 +60,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     except ValueError:
         whole = False
     if not whole:
-        raise DamagedStoreError(f"{path} is not what was written")
+        raise DamagedStoreError(f"{path} has changed since it was written")
     return document
 
 
@@ -78,7 +78,7 @@ def check_file(path: Path, written: Mapping[str, Any], *, content: bool) -> None
             with path.open("rb", buffering=0) as file:
                 checksum = hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
             if checksum != written["xxh3_128"]:
-                raise DamagedStoreError(f"{path} is not what was written")
+                raise DamagedStoreError(f"{path} has changed since it was written")
     except OSError as error:
         raise DamagedStoreError(f"{path} cannot be read ({error.strerror})") from None
 
@@ -169,7 +169,7 @@ class StoreWriter(AbstractContextManager):
     def finish(self, made_from: Mapping[str, Any]) -> None:
         if self.skeleton is None:
             source, _, reason = self.skipped[0]
-            raise ValueError(f"{self.root} has no motion left: {source} {reason}")
+            raise ValueError(f"no motion of {self.root} can be stored: {source} {reason}")
         count = len(self.columns["source"])
         ids = {name: column + [None] * (count - len(column)) for name, column in self.ids.items()}
         index = {**self.columns, "has": self.has, "ids": ids, "skipped": self.skipped}

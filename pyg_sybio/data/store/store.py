@@ -66,7 +66,7 @@ class MotionStore:
         skipped: Source and reason of each motion that was left out.
 
     Raises:
-        DamagedStoreError: If a file of the store is missing or is not what was written.
+        DamagedStoreError: If a file of the store is missing or has changed since it was written.
     """
 
     def __init__(self, folder: str | Path, *, root: str | Path, verify: bool = True) -> None:

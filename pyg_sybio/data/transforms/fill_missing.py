@@ -27,7 +27,7 @@ class FillMissing(MotionTransform):
 
     where rotations are interpolated as rotations. Both modes copy the first frame that has the joint to all
     frames before it, and the last one to all frames after it. A joint that is present in no frame gets the
-    positions of the nearest joint of the skeleton that is present in some frame; if its values are rotations,
+    positions of the nearest joint of the skeleton that is present in some frame. In a skeleton of rotations,
     it stays zero and not present. "mask" fills nothing: missing joints stay zero and not present.
 
     Args:

@@ -15,8 +15,9 @@ class SelectBodies(MotionTransform):
 
     1. bodies that are never seen;
     2. bodies that are seen in fewer than `min_frames` frames;
-    3. bodies that are too wide for a person: in more than `max_wide_share` of the frames in which the body is
-       seen, the joints spread more than `max_spread_ratio` times as far in x as in y.
+    3. bodies that are too wide for a person. The joints of such a body spread more than `max_spread_ratio`
+       times as far in x as in y, in more than a fraction `max_wide_share` of the frames in which the body is
+       seen.
 
     A rule that would drop all persons is skipped, so that at least one person is kept (the first one, if no
     person is ever seen). The remaining persons are ordered by their amount of motion,

@@ -18,7 +18,7 @@ def sbu(frames: list[int]) -> tuple[str, np.ndarray]:
     return "\n".join(rows) + "\n", values
 
 
-def test_sbu_is_converted_to_millimetres_and_gaps_stay_gaps(tmp_path: Path) -> None:
+def test_sbu_is_converted_to_millimetres_and_missing_frames_are_not_present(tmp_path: Path) -> None:
     text, values = sbu([55, 56, 58])
     (tmp_path / "skeleton_pos.txt").write_text(text)
     motion = read_motion(tmp_path / "skeleton_pos.txt")
@@ -48,7 +48,7 @@ def test_wrong_frames_of_sbu_are_refused(
         read_motion(tmp_path / "a.txt")
 
 
-def test_msr_needs_a_skeleton_and_reads_scores(tmp_path: Path) -> None:
+def test_msr_files_need_a_skeleton_and_have_scores(tmp_path: Path) -> None:
     values = np.random.default_rng(0).uniform(0.1, 0.9, (3, 20, 4)).round(4)
     values[1, 5, 3] = 0
     path = tmp_path / "a01_s01_e01_skeleton3D.txt"
@@ -108,7 +108,7 @@ def test_amass_gives_the_rotations_of_the_body(width: int, rate: str, tmp_path: 
         read_motion(tmp_path / "a.npz")
 
 
-def test_archives_of_videopose3d_hold_a_motion_per_subject_and_action(tmp_path: Path) -> None:
+def test_archives_of_videopose3d_contain_a_motion_per_subject_and_action(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     recorded = {"S1": {"Walking 1": rng.normal(size=(5, 32, 3)).astype(np.float32)}, "S5": {"Eating": None}}
     recorded["S5"]["Eating"] = rng.normal(size=(3, 17, 3))
@@ -128,7 +128,7 @@ class _Attack:
 
 
 @pytest.mark.parametrize("content", [{"S1": {"a": _Attack()}}, {"S1": np.array([{}, {}])}, {"S1": 3}, {}])
-def test_other_content_of_such_an_archive_is_refused(
+def test_other_content_of_a_videopose3d_archive_is_refused(
     content: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez(tmp_path / "a.npz", positions_3d=np.array(content))

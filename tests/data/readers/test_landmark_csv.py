@@ -41,7 +41,7 @@ def test_a_field_that_is_not_a_number_is_an_error(tmp_path: Path) -> None:
         read_motion(path)
 
 
-def test_lines_of_a_frame_are_people_and_frames_may_be_left_out(tmp_path: Path) -> None:
+def test_lines_of_the_same_frame_are_different_people_and_frames_may_be_left_out(tmp_path: Path) -> None:
     values = np.random.default_rng(0).uniform(0.1, 0.9, (5, 33, 4)).round(4)
     path = write(tmp_path / "a.csv", values)
     header, *rows = path.read_text().splitlines()

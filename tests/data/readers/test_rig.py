@@ -436,7 +436,7 @@ JAPANESE = dict(zip(ENGLISH, ("腰", "上半身", "頭", "足", "ひざ", "足�
     [("lf_*", "rt_*", ENGLISH), ("*_LF", "*_RT", ENGLISH), ("左*", "右*", JAPANESE), ("*.L", "*.R", ENGLISH)],
 )
 @pytest.mark.parametrize("helpers", [False, True])
-def test_sides_are_found_in_more_conventions_and_on_helper_joints(
+def test_sides_are_found_in_several_naming_conventions_and_on_helper_joints(
     left: str, right: str, words: dict[str, str], helpers: bool
 ) -> None:
     skeleton = body_with(left, right, words, helpers)
@@ -450,7 +450,7 @@ def _sides(left: str, right: str) -> tuple[str, str]:
     return left.replace("*", ""), right.replace("*", "")
 
 
-def test_roll_and_face_bones_belong_to_the_joint_that_carries_them() -> None:
+def test_roll_and_face_bones_belong_to_the_joint_at_which_they_branch_off() -> None:
     plain = body_with("Left*", "Right*", ENGLISH)
     names, parents = list(plain.joints), [-1] * len(plain.joints)
     for inner, outer in plain.bone_pairs:

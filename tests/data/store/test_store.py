@@ -97,7 +97,7 @@ def test_files_may_have_several_motions_or_none(root: Path) -> None:
         f"{root / '0.txt'}: second",
         f"{root / '1.txt'}: first",
     ]
-    with pytest.raises(ValueError, match=r"raw has no motion left: .*0\.txt has no motion"):
+    with pytest.raises(ValueError, match=r"no motion of .*raw can be stored: .*0\.txt has no motion"):
         prepared(root, read_nothing)
 
 
@@ -232,7 +232,7 @@ def test_damage_found_by_another_process_is_reported(root: Path) -> None:
     index, poses = store.folder / "index.json", store.folder / "poses.bin"
     text = index.read_text()
     index.write_text(text.replace("30", "60", 1))
-    with pytest.raises(DamagedStoreError, match=r"index\.json is not what was written"):
+    with pytest.raises(DamagedStoreError, match=r"index\.json has changed since it was written"):
         pickle.loads(content)
     index.write_text(text)
     poses.write_bytes(poses.read_bytes()[:-4])
