@@ -69,7 +69,7 @@ def rows(arguments: argparse.Namespace) -> Iterator[Row]:
 def grown(
     preset: str, mode: str, growth: str, base: Mapping[str, int], device: torch.device, seconds: float
 ) -> Row:
-    """Time one model at all sizes, alternately."""
+    """Time one model at all sizes alternately."""
     cases = []
     for factor in FACTORS:
         sizes = {**base, growth: factor * base[growth]}

@@ -173,7 +173,7 @@ def peak_memory(prepare: Callable[[], Run], device: torch.device) -> float | Non
         device: Device of the run.
     """
     if device.type == "cuda":
-        gc.collect()  # of earlier runs
+        gc.collect()  # free the memory of earlier runs
         run = prepare()
         run()
         torch.cuda.reset_peak_memory_stats(device)

@@ -11,11 +11,11 @@ checkpointed (activations inside of blocks are recomputed in the backward pass) 
 They are timed alternately.
 
 `samples/s` counts clips. `time x ceiling` is the time per clip times the ceiling in single precision, in
-GFLOP. The two shares are three times the FLOPs of the eager forward pass, divided by the time of a step, as
-fractions of the ceiling of a convolution and of a matrix product in the same precision. On CUDA, `peak MB` is
-the peak memory that torch has allocated, including weights and optimiser state. On the CPU, it is the growth
-of the resident memory of a fresh process during a step after a warm-up step, without weights and optimiser
-state.
+GFLOP. A step counts as three times the FLOPs of the eager forward pass. The two shares are the FLOPs of a
+step per second, as fractions of the ceilings of a convolution and of a matrix product in the same precision.
+On CUDA, `peak MB` is the peak memory that torch has allocated, including weights and optimiser state. On the
+CPU, it is the growth of the resident memory of a fresh process during a step after a warm-up step, without
+weights and optimiser state.
 """
 
 import argparse

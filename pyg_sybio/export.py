@@ -175,7 +175,7 @@ def _translated(graph: _Graph) -> Any:
     assert program is not None
     proto = program.model_proto
     graph_proto = proto.graph
-    # Remove the origin of each operator, which contains paths of this machine.
+    # Remove the origin of each operator, which contains local paths.
     assert not proto.functions
     del graph_proto.value_info[:], graph_proto.metadata_props[:]
     for each in (*graph_proto.node, *graph_proto.input, *graph_proto.output, *graph_proto.initializer):

@@ -383,7 +383,7 @@ def test_a_mask_that_is_true_everywhere_has_no_effect() -> None:
         assert torch.equal(one, other)
 
 
-def test_without_recorded_joints_the_loss_is_zero_and_has_a_gradient() -> None:
+def test_the_loss_is_zero_and_has_a_gradient_without_recorded_joints() -> None:
     out = output()
     y, future = target(out)
     nothing = torch.zeros(future.shape[:-1], dtype=torch.bool)

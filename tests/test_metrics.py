@@ -183,7 +183,7 @@ def test_a_calibrated_model_has_little_calibration_error() -> None:
     assert metrics.expected_calibration_error(3 * logits, y) > 0.1  # overconfident
 
 
-def test_without_clips_the_scores_are_nan() -> None:
+def test_scores_are_nan_without_clips() -> None:
     nothing = torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)
     for score in (metrics.negative_log_likelihood, metrics.brier_score, metrics.expected_calibration_error):
         assert score(*nothing).isnan()

@@ -62,7 +62,7 @@ class FoldedSybioGNN(nn.Module):
         self.num_classes, self.num_future = model.num_classes, model.num_future
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         if own in half:
-            self.model.float()  # norms, softmaxes and poses
+            self.model.float()  # norms, softmaxes and poses stay in float32
         bones = self.model.bone_network
         if bones is not None and self.model.joint_network is not None and self.model.bone_correction is None:
             bones.prediction_head = None  # with a joint network, the bone network predicts only in training

@@ -36,7 +36,7 @@ from pyg_sybio.metrics import (
 )
 from pyg_sybio.trained.evaluation import Report, numbered_clip
 
-SHORT_TERM_MS = 400  # end of the literature's "short-term prediction"
+SHORT_TERM_MS = 400  # limit of "short-term prediction" in the literature
 
 OBSERVATION_RATIOS = tuple(step / 10 for step in range(1, 11))
 NOISE_DEVIATIONS = tuple(step / 100 for step in range(11))

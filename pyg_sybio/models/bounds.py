@@ -165,7 +165,7 @@ def bounded_skeleton(document: Any, where: str) -> Skeleton:
     try:
         skeleton = Skeleton.from_dict(document, where=where)
     except ValueError as error:
-        raise ValueError(f"{error!s:.500}") from None  # the message lists names
+        raise ValueError(f"{error!s:.500}") from None  # shortened, because the message lists names
     degree = [0] * skeleton.num_joints
     for joint in (joint for bone in skeleton.bones for joint in bone):
         degree[skeleton.joint_index(joint)] += 1

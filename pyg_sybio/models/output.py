@@ -31,4 +31,4 @@ class SybioOutput:
     bone_actional: Tensor | None = None
 
 
-register_dataclass(SybioOutput)  # torch.export returns it
+register_dataclass(SybioOutput)  # so that torch.export supports this output

@@ -109,7 +109,7 @@ def persons_of_tensor(x: Tensor, present: Tensor | None = None, *, padded: bool 
         x = x.masked_fill(~present[:, :, None, None, None], 0).flatten(0, 1)
         return Persons(x, clip, slot, present, has_slots=True, padded=True)
     place = present.flatten().nonzero().squeeze(1)
-    torch._check(place.size(0) > 0)  # tells the compiler the shape, which it cannot infer
+    torch._check(place.size(0) > 0)  # a hint for the compiler, which cannot infer the shape
     present, place = _to_device(present, x.device), _to_device(place, x.device)
     chosen = x.flatten(0, 1).index_select(0, place)
     return Persons(chosen, place // num_slots, place % num_slots, present, has_slots=True)

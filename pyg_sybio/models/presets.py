@@ -38,7 +38,7 @@ DEMO: Mapping[str, Any] = {
     "hops": 2,
     "head_channels": 64,
     "actional_channels": 48,
-    "dropout": 0.0,  # with only a few hundred steps, dropout just slows training down
+    "dropout": 0.0,  # with only a few hundred steps, dropout only slows training down
 }
 
 # Not in the paper: for live streams, with 64 observed frames of one person. With small features, a CPU spends

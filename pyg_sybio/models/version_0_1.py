@@ -38,7 +38,7 @@ class OldActionalGraph(ActionalGraphInference):
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width, bias=False)
         )
         self.register_parameter("node_embedding", None)
-        self._norm = (input_norm,)  # in a tuple, so that it is not registered as a submodule again
+        self._norm = (input_norm,)  # a tuple, so that the norm is not registered twice
         self.to(module.joint_embedding.first.weight).train(module.training)
 
     def trajectories(self, x: Tensor) -> Tensor:

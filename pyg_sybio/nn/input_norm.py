@@ -48,7 +48,7 @@ class InputNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(num_orders, num_joints, in_channels))
         self.register_buffer("var", torch.ones(num_orders, num_joints, in_channels))
         self.register_buffer("num_batches", torch.tensor(0, dtype=torch.long))
-        self.register_buffer("like", torch.empty(0), persistent=False)  # has the type of the output
+        self.register_buffer("like", torch.empty(0), persistent=False)  # its type is the type of the output
 
     @property
     def scale(self) -> Tensor:

@@ -153,7 +153,7 @@ class Connection:
                 await self._socket.send_text(text)
         except TimeoutError:
             raise Refusal(CloseCode.IDLE, f"no message was read for {limit:g} s") from None
-        except RuntimeError:  # closed already
+        except RuntimeError:  # the connection is already closed
             raise WebSocketDisconnect(1006) from None
 
     async def complain(self, error: ValueError) -> None:

@@ -120,7 +120,7 @@ def view_of_frames(frames: Sequence[Poses], skeleton: Skeleton) -> View | None:
         for track, pose in poses.items():
             place = values[tracks.index(track), time]
             place[:, : pose.shape[1]] = pose
-            place[:, pose.shape[1] :] = 1.0  # scores, if the poses have none
+            place[:, pose.shape[1] :] = 1.0  # score 1, if the poses have no scores
     present = np.isfinite(values).all(axis=-1)
     if not present.any():
         return None

@@ -60,7 +60,8 @@ class Places:
             if not silent:
                 raise Refusal(CloseCode.TOO_MANY, f"too many {self.kind}s{where}: the limit is {limit}")
             connections = Counter(each.host for each in silent)
-            victim = max(silent, key=lambda each: connections[each.host])  # the first, oldest one
+            # max returns the first maximum, which is the oldest connection.
+            victim = max(silent, key=lambda each: connections[each.host])
             self._taken.remove(victim)
             victim.displace()
         self._taken.append(new)

@@ -95,7 +95,7 @@ class KeepCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Save if the interval or the deadline has passed, or after a signal."""
-        if not trainer.is_last_batch:  # the end of the epoch follows
+        if not trainer.is_last_batch:  # after the last batch, on_train_epoch_end saves
             self._save(trainer, always=False)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -323,7 +323,7 @@ def _check_unfinished(checkpoint: str, trainer: L.Trainer) -> None:
         ) from None
     for name, count in reached.items():
         most = getattr(trainer, name)
-        if most is not None and 0 <= most <= count:  # -1 is without a limit
+        if most is not None and 0 <= most <= count:  # -1 means no limit
             raise RunFinishedError(
                 f"the run of {checkpoint} is finished: it has trained {count} of {most} "
                 f"{name.removeprefix('max_')}; to train longer, add --trainer.{name} {2 * count}, for example"

@@ -10,8 +10,9 @@ from torch_geometric.loader import DataLoader
 class ResumableLoader(DataLoader):
     """PyG's loader with a state: a resumed run gets the remaining batches of the interrupted epoch.
 
-    The state consists of the number of batches so far and of two states of torch's generator: at the start of
-    the epoch, which determines the order of the clips, and at present, which determines random transforms.
+    The state consists of the number of batches so far and of two states of torch's generator: the state at
+    the start of the epoch, which determines the order of the clips, and the present state, which determines
+    random transforms.
 
     Note:
         With `num_workers`, each worker process has its own generator, so that the random transforms of the

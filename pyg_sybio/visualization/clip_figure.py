@@ -114,7 +114,7 @@ def centred(points: np.ndarray, recorded: np.ndarray) -> np.ndarray:
     """
     low, high = box(points[recorded], axis=(0, 2))  # [T, 2]
     low[:, 1], high[:, 1] = np.fmin.reduce(low[:, 1]), np.fmax.reduce(high[:, 1])
-    # A frame without persons has no center and nothing to move.
+    # A frame without persons has no center and is not moved.
     return points - np.nan_to_num((low + high) / 2)[:, None]
 
 

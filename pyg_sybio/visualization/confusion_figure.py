@@ -74,7 +74,7 @@ def confusion_figure(
     figure.set_layout_engine("compressed", h_pad=0.05 * scale)
     axes = figure.subplots()
     image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
-    axes.set_facecolor(theme.LIGHT_GREY)  # rows without clips
+    axes.set_facecolor(theme.LIGHT_GREY)  # the colour of rows without clips
     _name_classes(axes, rows, columns, cell, every=1 if named else 5, turned=turned)
     axes.set_ylabel("true class (clips)", fontsize=theme.TEXT * scale)
     axes.set_xlabel("predicted class", fontsize=theme.TEXT * scale)

@@ -125,7 +125,7 @@ def _draw_scene(
 ) -> str:
     if (write := _FILMS.get(Path(path).suffix.lower())) is not None:
         return write(scene, path, up=up, progress=progress).note
-    picture_kind(path)  # check before drawing
+    picture_kind(path)  # check the file type before drawing
     view = scene.view(up)
     save_figure(strip_figure(scene, view, shown, rows), path)
     return view.note

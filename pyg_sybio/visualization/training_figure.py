@@ -93,7 +93,7 @@ def draw_training(
         if logarithmic and "loss" in quantity and not any((curve.values <= 0).any() for curve in curves):
             axes.set_yscale("log")
             low, high = axes.get_ylim()
-            wide = high > 20 * low  # other ranges need more ticks
+            wide = high > 20 * low  # smaller ranges need more ticks
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(5))
             axes.yaxis.set_major_formatter("{x:g}")  # plain numbers, no powers of ten
             axes.yaxis.set_minor_locator(NullLocator())

@@ -33,7 +33,7 @@ def test_a_model_in_training_mode_is_refused() -> None:
         Graphed(build().train(), torch.zeros(1, T, M, 2))
 
 
-def test_without_a_cuda_device_an_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_capturing_without_a_cuda_device_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="a CUDA graph needs a CUDA device, but torch sees none"):
         Graphed(build(), torch.zeros(1, T, M, 2))
@@ -175,7 +175,7 @@ def test_a_graph_captured_under_autocast_replays_without_autocast() -> None:
 
 
 @pytest.mark.cuda
-def test_with_clone_false_a_call_overwrites_the_last_result() -> None:
+def test_a_call_overwrites_the_last_result_if_clone_is_false() -> None:
     model = build().cuda()
     run = Graphed(model, torch.zeros(1, T, M, 2, device="cuda"), clone=False)
     first = run(torch.randn(1, T, M, 2, device="cuda"))

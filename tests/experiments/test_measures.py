@@ -495,7 +495,7 @@ def test_a_model_without_recognition_has_no_accuracies() -> None:
             measure(trained)
 
 
-def test_with_one_class_the_accuracy_is_one() -> None:
+def test_the_accuracy_is_one_with_one_class() -> None:
     data = ClipDataModule(Recorded, {"names": ["wave"]})
     trained = trained_of(data, model_of(num_classes=1))
     assert numbers(measures.recognition(trained)) == {

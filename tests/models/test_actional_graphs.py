@@ -109,7 +109,7 @@ def test_a_model_with_shared_graphs_is_exported(graphs: str, tmp_path: Path) -> 
     close(out.actional, expected.actional)
 
 
-def test_without_actional_graphs_the_argument_actional_graphs_has_no_effect() -> None:
+def test_the_argument_actional_graphs_has_no_effect_without_actional_graphs() -> None:
     for graphs in ("inferred", *SHARED):
         model = build(actional_graphs=graphs, actional=False)
         assert model.joint_network.actional_graph is None

@@ -31,7 +31,7 @@ def test_consistent_predictions_do_not_change() -> None:
     assert torch.equal(BoneCorrection(skeleton, 0.3)(joints, BoneVectors(skeleton)(joints)), joints)
 
 
-def test_with_a_large_weight_bones_determine_the_pose_and_joints_the_position() -> None:
+def test_bones_determine_the_pose_and_joints_the_position_if_the_weight_is_large() -> None:
     skeleton = load_skeleton("ntu25")
     joints, bones = torch.randn(4, 25, 3), torch.randn(4, 24, 3)
     corrected = BoneCorrection(skeleton, 1e6)(joints, bones)

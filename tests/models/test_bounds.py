@@ -192,7 +192,7 @@ def test_models_from_the_constructor_have_no_bounds() -> None:
     assert SybioGNN.from_config(config).num_future == 5000
 
 
-def test_from_pretrained_checks_the_bounds(tmp_path: Path) -> None:
+def test_the_bounds_are_checked_by_from_pretrained(tmp_path: Path) -> None:
     model = SybioGNN.from_config(small_config())
     model.save_pretrained(tmp_path)
     SybioGNN.from_pretrained(tmp_path)

@@ -76,7 +76,7 @@ def test_absent_persons_are_padded_if_removing_them_needs_a_synchronisation(
     check_round_trip(persons_of_tensor(x, present), x, present)
 
 
-def test_with_a_mask_on_the_host_no_value_is_read_from_the_device() -> None:
+def test_no_value_is_read_from_the_device_if_the_mask_is_on_the_host() -> None:
     x, present = torch.empty(2, 2, T, M, D, device="meta"), torch.tensor([[True, False], [True, True]])
     for padded in (False, True):
         persons = persons_of_tensor(x, present, padded=padded)
@@ -90,7 +90,7 @@ def test_with_a_mask_on_the_host_no_value_is_read_from_the_device() -> None:
         persons_of_tensor(x)
 
 
-def test_without_a_mask_a_person_of_zeros_is_absent() -> None:
+def test_a_person_of_zeros_is_absent_without_a_mask() -> None:
     x = torch.randn(2, 2, T, M, D)
     x[1, 0] = 0
     x[0, 1] = 0

@@ -136,7 +136,7 @@ def test_a_variant_disables_only_the_named_parts(variant: str) -> None:
     assert (model.joint_network is None) == (variant == "no joints")
 
 
-def test_only_parts_keeps_the_structural_graph_only_in_the_prediction_head() -> None:
+def test_the_variant_only_parts_keeps_the_structural_graph_only_in_the_prediction_head() -> None:
     model = build("demo", "jhmdb15", **VARIANTS["only parts"])
     assert StructuralConv not in kinds(model.joint_network.backbone)
     assert model.joint_network.prediction_head is not None

@@ -54,7 +54,7 @@ def test_prediction_loss_reaches_the_recognition_heads() -> None:
 
 
 @pytest.mark.parametrize("left_out", [{}, {"joints": False}, {"bones": False}])
-def test_in_training_the_output_has_the_logits_of_each_network(left_out: dict[str, bool]) -> None:
+def test_the_output_has_the_logits_of_each_network_in_training(left_out: dict[str, bool]) -> None:
     model, x = build(**left_out).double().train(), motion(5, T).double()
     twin = copy.deepcopy(model)
     out = model(x)
@@ -91,7 +91,7 @@ def test_the_actional_graph_comes_from_positions_and_all_branches_take_standardi
     close(features, network.backbone(standardised, actional), 1e-9)
 
 
-def test_without_bones_only_the_joint_network_is_used() -> None:
+def test_only_the_joint_network_is_used_without_bones() -> None:
     model, x = build(bones=False), motion(2, T)
     _, features, _ = model.joint_network(x)
     assert model.joint_network.recognition_head is not None
@@ -141,7 +141,7 @@ def test_a_config_without_a_newer_argument_gets_the_default_value(choice: str) -
     assert SybioGNN.from_config({k: v for k, v in config.items() if k != choice}).config == config
 
 
-def test_in_training_the_bone_network_predicts_its_own_future() -> None:
+def test_the_bone_network_predicts_its_own_future_in_training() -> None:
     model = build().train()
     twin = copy.deepcopy(model)
     x = motion(2, T)
@@ -196,7 +196,7 @@ def test_absent_persons_are_not_corrected() -> None:
     assert not out.future[1, 1].any()
 
 
-def test_in_training_joints_are_not_corrected() -> None:
+def test_joints_are_not_corrected_in_training() -> None:
     torch.manual_seed(0)
     model, x = build(bone_weight=0.5).train(), motion(2, T)
     alone = SybioGNN.from_config({**model.config, "bone_weight": 0.0}).train()
@@ -345,6 +345,6 @@ def test_the_model_runs_with_every_shipped_skeleton(name: str) -> None:
     assert out.logits.isfinite().all()
 
 
-def test_in_channels_may_differ_from_the_features_of_the_skeleton() -> None:
+def test_the_argument_in_channels_may_differ_from_the_features_of_the_skeleton() -> None:
     model = build(in_channels=5)
     assert model(torch.randn(2, T, M, 5)).future.shape == (2, 3, M, 5)

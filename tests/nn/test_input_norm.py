@@ -92,7 +92,7 @@ def test_the_whole_body_has_one_mean_and_one_deviation_per_feature() -> None:
     assert np.abs(body.mean(axis=(0, 1))).max() > 0.1
 
 
-def test_by_joint_after_whole_body_equals_standardising_each_joint() -> None:
+def test_whole_body_followed_by_by_joint_standardises_each_joint() -> None:
     norm, seen = InputNorm(3, 4, 2).double(), batches(3)
     for batch in seen:
         out = norm(batch)

@@ -56,7 +56,7 @@ def test_a_learned_graph_gets_the_gradient_of_the_softmax() -> None:
     torch.testing.assert_close(graph.logits.grad, p * (c - (p * c).sum(dim=-1, keepdim=True)))
 
 
-def test_in_half_precision_rows_still_sum_to_one() -> None:
+def test_rows_sum_to_one_in_half_precision() -> None:
     graph = SharedGraph(SKELETON, learned=True).bfloat16()
     with torch.no_grad():
         graph.logits.normal_()

@@ -88,7 +88,7 @@ def test_frames_before_the_window_have_no_effect() -> None:
     torch.testing.assert_close(after.probabilities, alone.probabilities, rtol=0, atol=1e-6)
 
 
-def test_without_padding_short_windows_stay_short() -> None:
+def test_short_windows_stay_short_without_padding() -> None:
     checkpoint = small_checkpoint("SyntheticMotions")
     stream, poses = checkpoint.stream(), walk(9)
     for frame, pose in enumerate(poses):

@@ -89,7 +89,7 @@ def test_a_track_restarts_after_a_gap() -> None:
     assert torch.equal(model.seen[-1][0], poses[7:8].float().expand(6, 25, 3))
 
 
-def test_without_timestamps_poses_are_evenly_spaced() -> None:
+def test_poses_are_evenly_spaced_without_timestamps() -> None:
     poses = walk(8)
     stream, model = echo(frame_rate=30.0, fps=15)
     first = stream.update(poses[0])

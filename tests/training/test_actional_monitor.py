@@ -103,7 +103,7 @@ def test_the_gradient_norm_of_agim_is_a_fraction_of_the_norm_of_the_network(
         assert float(run.logged[f"actional_gradient_{name}"]) == pytest.approx(share, rel=1e-5)
 
 
-def test_without_any_gradient_the_fraction_is_zero() -> None:
+def test_the_fraction_is_zero_without_gradients() -> None:
     model = build(bones=False)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -67,7 +67,7 @@ def test_empty_groups_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("optimizer", [AdamW, Muon])
-def test_without_gradients_only_parameters_with_decay_change(optimizer: Any) -> None:
+def test_only_parameters_with_decay_change_without_gradients(optimizer: Any) -> None:
     model = build(actional_channels=16, head_channels=16)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     for weight in model.parameters():

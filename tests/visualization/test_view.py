@@ -85,7 +85,7 @@ def test_a_body_that_lies_or_crawls_is_not_rotated_upright(up: str) -> None:
     assert view.up == up and view.axes[1].tolist() == [0.0, float(up == "y"), float(up == "z")]
 
 
-def test_without_an_up_axis_y_is_up() -> None:
+def test_y_points_up_if_the_skeleton_has_no_up_axis() -> None:
     view = view_of(turned(from_y_to("z"), STANDING[None, None]))
     assert view.note == "up is y (skeleton 'stick' has no 'up')"
     np.testing.assert_array_equal(view.axes[1], [0, 1, 0])
