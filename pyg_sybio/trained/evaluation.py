@@ -277,7 +277,7 @@ def batches(
     progress: bool,
     views: Views = ONE_VIEW,
 ) -> Iterator[tuple[Tensor, Batch, SybioOutput]]:
-    """The indices of some clips (by default all), their batch, and the output of the model."""
+    """Yield the indices of clips (by default all), their batch, and the output of the model."""
     model.eval()
     # An exported model has no torch parameters, and its inputs are on the CPU.
     device = next((each.device for each in model.parameters()), torch.device("cpu"))

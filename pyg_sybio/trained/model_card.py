@@ -23,7 +23,8 @@ def model_card(
     Args:
         model: The model.
         document: The model's document; the settings of its data are copied unchanged.
-        report: A report of ``sybio evaluate``. Without one the card says that the model was not evaluated.
+        report: A report of ``sybio evaluate``. Without a report, the card says that the model was not
+            evaluated.
         title: The name of the model.
 
     Returns:

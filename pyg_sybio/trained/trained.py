@@ -88,7 +88,7 @@ class Trained:
 
         Args:
             recording: A file with one motion (:func:`~pyg_sybio.data.reading.read_motions` reads many
-                formats), a motion, or poses at the model's frame rate, NaN where a joint was not seen.
+                formats), a motion, or poses at the model's frame rate, NaN where a joint was not observed.
             one_view: Disable test-time augmentation, as in streams.
             window: Length of a window in seconds. (default: the frames that the model observes; if the
                 preparation changes the number of frames, the length of the training clips)

@@ -59,7 +59,7 @@ def shared(checkpoint: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["exported", "shared"])
-def test_exported_models_predict_the_same(
+def test_exported_models_give_the_same_predictions(
     kind: str,
     checkpoint: Path,
     tmp_path: Path,

@@ -170,7 +170,7 @@ def test_actional_graphs_of_a_clip_and_of_a_file_equal_the_model(
     assert (calls[0][1]["strongest"], calls[1][1]["threshold"]) == (5, 0.04)
 
 
-def test_the_map_contains_the_graphs_of_all_clips(
+def test_the_embedding_map_contains_the_graphs_of_all_clips(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = spied(monkeypatch, embedding_figure, "draw_embedding")
@@ -195,7 +195,7 @@ def test_the_map_contains_the_graphs_of_all_clips(
 # Predictions ----------------------------------------------------------------------------------------------
 
 
-def test_forecasts_are_compared_in_rows(
+def test_forecasts_of_several_models_are_drawn_in_rows(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = spied(monkeypatch, motion_figure, "strip_figure")

@@ -113,7 +113,7 @@ def _skeleton(name: str) -> dict[str, Any]:
         ("annotations/a.pkl", read_annotations, {}),
     ],
 )
-def test_each_format_goes_to_its_reader(
+def test_each_format_is_read_by_its_reader(
     name: str, reader: Any, arguments: dict[str, Any], tmp_path: Path
 ) -> None:
     path = _write(tmp_path, name)

@@ -28,7 +28,7 @@ NOT_NAMED = {
 }  # fmt: skip
 
 
-def test_every_class_of_the_package_has_its_name() -> None:
+def test_every_class_of_the_package_is_registered_under_its_name() -> None:
     found = set()
     for module in pkgutil.walk_packages(pyg_sybio.data.__path__, "pyg_sybio.data."):
         for cls in vars(importlib.import_module(module.name)).values():

@@ -189,7 +189,7 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     assert load_skeleton(tmp_path / "f.json") == skeleton
 
 
-def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
+def test_errors_of_unknown_names_list_the_valid_names(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"unknown skeleton 'ntu26', expected azure32, .*utd20, or the path of a"
     ):

@@ -37,7 +37,7 @@ def check(trained: Trained, kind: str, recording: str = "recording.npz") -> None
 
 
 @pytest.mark.parametrize("file", ["last.ckpt", "shared", "model.onnx"])
-def test_an_old_model_of_a_motion_folder_predicts_the_same(file: str) -> None:
+def test_an_old_model_of_a_motion_folder_gives_the_same_predictions(file: str) -> None:
     trained = load_trained(OLD / "motion_folder" / file)
     check(trained, "motion_folder")
     assert trained.views.count == 4  # the clip, a part, and their mirror images
@@ -49,7 +49,7 @@ def test_an_old_model_of_a_motion_folder_predicts_the_same(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", ["last.ckpt", "shared"])
-def test_an_old_model_of_synthetic_motions_predicts_the_same(file: str) -> None:
+def test_an_old_model_of_synthetic_motions_gives_the_same_predictions(file: str) -> None:
     trained = load_trained(OLD / "synthetic" / file)
     check(trained, "synthetic")
     assert trained.training["dataset"] == "SyntheticMotions"
@@ -63,7 +63,7 @@ def test_saving_an_old_model_converts_it(tmp_path: Path) -> None:
     check(load_trained(tmp_path / "new"), "motion_folder")
 
 
-def test_an_old_folder_of_exponential_maps_predicts_the_same() -> None:
+def test_an_old_folder_of_exponential_maps_gives_the_same_predictions() -> None:
     check(load_trained(OLD / "exponential_maps" / "shared"), "exponential_maps", "new.txt")
 
 

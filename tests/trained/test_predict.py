@@ -163,7 +163,7 @@ def test_the_future_is_converted_back_in_any_precision(dtype: torch.dtype, tmp_p
     assert (future - expected).abs().max() < 1e-4
 
 
-def test_another_frame_rate_is_resampled_back_from_the_last_frame(tmp_path: Path) -> None:
+def test_recordings_at_another_rate_are_resampled_backwards_from_the_last_frame(tmp_path: Path) -> None:
     motion = _walk(50).replace(frame_rate=60.0)
     write_motion(motion, tmp_path / "a.npz")
     prediction = _trained().predict(tmp_path / "a.npz")

@@ -67,7 +67,7 @@ def best_by_force(scores: np.ndarray, penalty: float) -> float:
     return float(max(values))
 
 
-def test_segments_are_the_best_sequence() -> None:
+def test_segments_are_the_sequence_with_the_largest_score() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         windows = rng.dirichlet([0.3] * 3, size=6)

@@ -295,7 +295,7 @@ def test_flipped_bits_are_detected_or_harmless(path: Path) -> None:
     assert refused > 50
 
 
-def test_a_file_that_cannot_be_opened_is_named(path: Path, tmp_path: Path) -> None:
+def test_the_error_of_a_file_that_cannot_be_opened_names_it(path: Path, tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as caught:
         read_torch_file(tmp_path)
     assert caught.value.filename == str(tmp_path)

@@ -56,7 +56,7 @@ def same(one: Trained, other: Trained, recording: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "ckpt"])
 @pytest.mark.parametrize("make", [walking, rotations])
-def test_a_saved_and_loaded_model_predicts_the_same(make: Any, kind: str, tmp_path: Path) -> None:
+def test_a_saved_and_loaded_model_gives_the_same_predictions(make: Any, kind: str, tmp_path: Path) -> None:
     trained = replace(make(views=VIEWS, folder="walks"), seen_classes=(True, False, True))
     if kind == "folder":
         trained.save(path := tmp_path / "walks")

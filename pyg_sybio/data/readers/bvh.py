@@ -213,7 +213,7 @@ class _Open:
 
 
 def _parse_hierarchy(words: _Words) -> BvhRig:
-    """Everything up to the word `MOTION`."""
+    """Parse everything up to the word `MOTION`."""
     if (word := words.next("HIERARCHY")).upper() != "HIERARCHY":
         words.fail(shown(word), "HIERARCHY")
     joints: list[_Open] = []
@@ -300,7 +300,7 @@ def _check_complete(words: _Words, joint: _Open) -> None:
 
 
 def _header(words: _Words, key: str) -> str:
-    """The value of a line `key: value`, in any case and with any spaces."""
+    """Read the value of a line `key: value`, in upper or lower case and with any spaces."""
     line = words.name() or next(words.not_blank(), None)
     if line is None:
         raise ValueError(f"{words.path} ends after line {words.line}, expected '{key}:'")

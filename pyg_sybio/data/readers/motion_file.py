@@ -10,7 +10,7 @@ field           shape or type               meaning
 ``skeleton``    text (JSON: or an object)   a shipped name such as ``"coco17"``, or a whole skeleton as in
                                             ``skeletons/schema.json``
 ``present``     booleans `[(P,) T, M]`      which joints were recorded, instead of NaN; other joints are zero
-``confidence``  `[(P,) T, M]`               score of the detector for each joint, from 0 (not seen) upwards
+``confidence``  `[(P,) T, M]`               score of the detector for each joint, from 0 (not observed)
 ``translation`` `[(P,) T, 3]`               path of the root, for exponential maps only
 ``frame_rate``  number                      frames per second
 ``label``       text                        the class

@@ -99,7 +99,7 @@ def _readings(num_joints: int, width: int, columns: str | None) -> Iterator[tupl
 
 
 def _columns_for(skeleton: Skeleton, values: np.ndarray, where: str, columns: str | None) -> str:
-    """The columns of keypoints with a known skeleton."""
+    """The columns of keypoints with a given skeleton."""
     num_joints, width = values.shape[-2:]
     possible = COLUMNS.get(skeleton.coordinates)
     if possible is None or columns not in (None, *possible):

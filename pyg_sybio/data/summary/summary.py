@@ -49,7 +49,7 @@ class Summary:
     others: Mapping[str, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values for JSON."""
+        """The summary as plain values for JSON."""
         return {
             "path": str(self.path),
             "files": self.num_files,

@@ -61,7 +61,7 @@ class Tally:
         return {joint: float(count) / max(seen, 1) for joint, count in zip(joints, missing, strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values for JSON."""
+        """The counts as plain values for JSON."""
         return {
             "clips": len(self.lengths),
             "unlabelled": self.unlabelled,

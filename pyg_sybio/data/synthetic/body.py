@@ -1,8 +1,8 @@
 r"""A canonical human body: segments, landmarks, degrees of freedom, and posing by forward kinematics.
 
 Metres, `y` up, facing `+z`, so that `+x` is the body's left. With all angles at zero, it stands upright with
-hanging arms, about 1.7 m tall, and the origin is the middle of the pelvis. ``body.json`` has
-the numbers, for the middle and the left side.
+hanging arms, about 1.7 m tall, and the origin is the middle of the pelvis. ``body.json`` contains the
+segments, landmarks and degrees of freedom of the middle and the left side.
 """
 
 import json

@@ -212,7 +212,8 @@ class SyntheticMotions(PositionDataset):
     Args:
         skeleton: A shipped skeleton's name, the path of a JSON file, or a :class:`Skeleton`, with positions
             and with joints among :data:`~pyg_sybio.data.synthetic.body.LANDMARKS`.
-        num_clips: Number of clips. Every run of twelve clips has each class once.
+        num_clips: Number of clips. Each of the twelve classes occurs once in clips 0 to 11, once in clips 12
+            to 23, and so on.
         num_observed: Number of observed frames.
         num_future: Number of future frames.
         reserved: Number of frames of a clip after the observed ones, at least 1. (default: `num_future`)
@@ -340,7 +341,7 @@ class SyntheticMotions(PositionDataset):
 
 
 def _balanced_labels(seed: int, num_clips: int) -> np.ndarray:
-    """Labels in which every run of `len(ACTIONS)` clips has each action once, in random order."""
+    """Labels that repeat all actions, each time in a new random order."""
     num_runs = math.ceil(num_clips / len(ACTIONS))
     # The third number makes these generators different from the generators of the clips.
     runs = [np.random.default_rng((seed, run, 1)).permutation(len(ACTIONS)) for run in range(num_runs)]

@@ -23,7 +23,7 @@ class FillNullFrames(MotionTransform):
 
     Gaps in between are not filled: use :class:`~pyg_sybio.data.transforms.FillMissing` for them, with
     `edges=False` to fill only gaps, before this transform (otherwise the gaps are repeated). A person who is
-    never seen stays unseen.
+    never seen is not filled.
 
     Args:
         mode: `"repeat"` or `"hold"`. (default: `"repeat"`, as usual for NTU RGB+D)

@@ -341,7 +341,7 @@ def test_a_short_test_file_is_an_error(root: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_damaged_files_are_named(root: Path) -> None:
+def test_errors_of_damaged_files_name_them(root: Path) -> None:
     path = root / "train" / "running" / "running_3.txt"
     lines = path.read_text().splitlines()
     lines[11] = lines[11].rsplit(",", 2)[0]
@@ -354,7 +354,7 @@ def test_damaged_files_are_named(root: Path) -> None:
         CMUMocap(root=root, split="test")
 
 
-def test_a_wrong_folder_is_named_with_the_expected_layout(tmp_path: Path) -> None:
+def test_the_error_of_a_wrong_folder_names_the_expected_layout(tmp_path: Path) -> None:
     layout = r"expected train/ACTION/ACTION_NUMBER.txt and test/ACTION/ACTION_1.txt there"
     with pytest.raises(FileNotFoundError, match=rf"{tmp_path}/nowhere is not a folder, {layout}"):
         CMUMocap(root=tmp_path / "nowhere")
@@ -389,12 +389,14 @@ def test_a_folder_without_test_files_still_trains(root: Path) -> None:
         ({"actions": []}, "has no clip of 75 frames for split 'train'"),
     ],
 )
-def test_wrong_arguments_are_named(complete_root: Path, arguments: dict[str, object], message: str) -> None:
+def test_errors_of_wrong_arguments_name_them(
+    complete_root: Path, arguments: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         CMUMocap.from_settings(root=complete_root, **arguments)  # type: ignore[arg-type]
 
 
-def test_wrong_shapes_are_named(published_clips: CMUMocap) -> None:
+def test_errors_of_wrong_shapes_name_the_argument(published_clips: CMUMocap) -> None:
     with pytest.raises(
         ValueError, match=r"'prediction' has shape \[1, 5, 38, 3\], expected \[..., T, 26, 3\]"
     ):

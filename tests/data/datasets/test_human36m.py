@@ -214,7 +214,7 @@ def test_a_shorter_observation_keeps_the_published_targets(
         assert torch.equal(frames_of(other.motion(index)), frames_of(long_horizon.motion(7 * 8 + index))[30:])
 
 
-def test_starts_of_longer_windows_are_drawn_for_their_length(complete_root: Path) -> None:
+def test_starts_of_longer_windows_leave_room_for_their_length(complete_root: Path) -> None:
     longer = Human36M.from_settings(
         root=complete_root, split="test", num_observed=60, num_future=110, actions=["posing"]
     )
@@ -295,7 +295,7 @@ def test_an_action_without_one_of_its_test_files_has_no_test_windows(root: Path)
 
 
 @pytest.mark.filterwarnings("ignore:.*files of the benchmark are missing")
-def test_damaged_and_short_files_are_named(root: Path) -> None:
+def test_errors_of_damaged_and_short_files_name_them(root: Path) -> None:
     path = root / "S5" / "walking_2.txt"
     sound = path.read_text().splitlines(keepends=True)
     path.write_text("".join(sound[:332]))
@@ -310,7 +310,7 @@ def test_damaged_and_short_files_are_named(root: Path) -> None:
             Human36M(root=root, split=split)
 
 
-def test_a_wrong_folder_is_named_with_the_expected_layout(tmp_path: Path) -> None:
+def test_the_error_of_a_wrong_folder_names_the_expected_layout(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere is not a folder, expected SUBJECT/ACTION_1\.txt"):
         Human36M(root=tmp_path / "nowhere")
     with pytest.raises(
@@ -329,7 +329,9 @@ def test_a_wrong_folder_is_named_with_the_expected_layout(tmp_path: Path) -> Non
         ({"actions": ["soccer"]}, "'actions' has 'soccer', expected some of walking, eating"),
     ],
 )
-def test_wrong_arguments_are_named(complete_root: Path, arguments: dict[str, object], message: str) -> None:
+def test_errors_of_wrong_arguments_name_them(
+    complete_root: Path, arguments: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Human36M.from_settings(root=complete_root, **arguments)  # type: ignore[arg-type]
 

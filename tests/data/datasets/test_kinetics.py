@@ -114,7 +114,7 @@ def copy_of_test_part(root: Path, folder: Path, change: dict[str, object]) -> Pa
     return folder
 
 
-def test_missing_listed_files_are_named(root: Path, tmp_path: Path) -> None:
+def test_a_warning_names_listed_files_that_are_missing(root: Path, tmp_path: Path) -> None:
     gone = {"gone": {"has_skeleton": True, "label": "yoga", "label_index": 2}}
     folder = copy_of_test_part(root, tmp_path, gone)
     with pytest.warns(UserWarning, match="1 of 6 listed clips are missing: gone"):

@@ -247,7 +247,7 @@ def test_recordings_are_resampled_to_the_given_frame_rate(folder: Path) -> None:
     )
 
 
-def test_preprocessing_may_give_each_clip_its_own_tempo(folder: Path) -> None:
+def test_preprocessing_may_change_the_tempo_of_each_clip(folder: Path) -> None:
     write_motion(_clip(poses=torch.randn(1, 100, 17, 3)), folder / "old" / "wave_1.npz")
     limit = LimitLength(num_frames=50)
     clips = _make(folder, hold_out=0.3, frame_rate=30.0, preprocess=limit)

@@ -1,4 +1,4 @@
-"""Clips of another unit, or with wrong values, do not ruin a training."""
+"""Clips of another unit, or with wrong values, are left out of data sets."""
 
 import re
 
@@ -37,7 +37,7 @@ def test_bodies_of_different_sizes_are_kept() -> None:
     assert len(clips_of([0.0, 1.0])) == 2  # all joints in one place
 
 
-def test_one_wrong_frame_is_found_and_missing_joints_do_not_count() -> None:
+def test_the_body_size_shows_one_wrong_frame_and_ignores_missing_joints() -> None:
     poses, present = torch.randn(1, 4, 25, 3), torch.ones(1, 4, 25, dtype=torch.bool)
     present[0, 1, 5] = False
     poses[0, 1, 5] = 0

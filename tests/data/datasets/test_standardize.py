@@ -32,7 +32,7 @@ def test_normalisation_equals_numpy_statistics_over_all_frames() -> None:
     np.testing.assert_allclose(scores.std(0, correction=0), [1, 1, 0, 1, 1, 1], atol=1e-12)
 
 
-def test_restoring_gives_the_used_columns_back_and_the_mean_elsewhere() -> None:
+def test_restoring_returns_the_used_columns_and_the_mean_of_other_columns() -> None:
     files, normalisation = fitted()
     scores = normalisation.normalise(files[0])
     assert scores.shape == (30, 2, 3)
@@ -43,7 +43,7 @@ def test_restoring_gives_the_used_columns_back_and_the_mean_elsewhere() -> None:
     torch.testing.assert_close(frames[..., rest], normalisation.mean[rest].expand(4, 30, len(rest)))
 
 
-def test_restoring_a_prediction_resets_constant_columns_and_a_target_keeps_them() -> None:
+def test_constant_columns_are_at_the_mean_in_restored_predictions_and_kept_in_targets() -> None:
     files, normalisation = fitted()
     scores = normalisation.normalise(files[0])
     scores[:, 0, 2] += 0.125  # column 8
@@ -66,7 +66,7 @@ CHAIN = Skeleton(
 )
 
 
-def test_standardize_returns_the_used_joints_and_its_inverse_all_joints() -> None:
+def test_standardize_returns_the_used_joints_and_its_inverse_returns_all_joints() -> None:
     files, normalisation = fitted()
     used = CHAIN.subset("used")
     assert used_columns(CHAIN, used) == USED

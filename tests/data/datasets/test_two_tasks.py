@@ -46,7 +46,7 @@ def frames(motion: Motion) -> list[int]:
         (1, "hold", [0, 0, 0, 0, 0], [-1, -1, -1]),
     ],
 )
-def test_observed_and_future_frames_equal_examples_by_hand(
+def test_observed_and_future_frames_equal_examples_computed_by_hand(
     num_frames: int, padding: str, observed: list[int], future: list[int]
 ) -> None:
     sample = split_tasks(clip(num_frames), num_observed=5, num_future=3, padding=padding)
@@ -124,7 +124,7 @@ def test_smaller_ratios_observe_less_and_the_future_follows_immediately() -> Non
         (12, 9, [1, 2, 3, 4, 5], [6, 7, 8]),
     ],
 )
-def test_reserved_frames_equal_examples_by_hand(
+def test_reserved_frames_equal_examples_computed_by_hand(
     num_frames: int, reserved: int, observed: list[int], future: list[int]
 ) -> None:
     sample = split_tasks(clip(num_frames), num_observed=5, num_future=3, reserved=reserved)
@@ -158,13 +158,13 @@ def test_values_that_are_neither_a_ratio_nor_a_range_are_refused(value: object) 
 
 
 def test_a_fixed_split_overrides_the_rule() -> None:
-    # Two observed and three future frames, although the rule would reserve only half of the five.
+    # Two observed and three future frames, although by the rule, three of the five frames would be observed.
     sample = split_tasks(clip(5), num_observed=2, num_future=3, split=2)
     assert frames(sample.observed) == [0, 1]
     assert frames(sample.future) == [2, 3, 4]
 
 
-def test_all_fields_of_a_frame_move_together() -> None:
+def test_all_fields_have_the_same_frame_order() -> None:
     motion = clip(9, num_persons=3, drop=0.4).replace(tracks=(7, 5, 6))
     sample = split_tasks(motion, num_observed=10, num_future=6)
     index = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]  # ceil(9 / 2) frames, twice

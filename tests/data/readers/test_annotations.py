@@ -193,7 +193,7 @@ def test_errors_name_the_annotation_and_field(path: Path, change: dict[str, Any]
 
 
 @pytest.mark.parametrize("key", ["frame_dir", "total_frames", "keypoint"])
-def test_a_missing_entry_is_named(path: Path, key: str) -> None:
+def test_the_error_of_a_missing_entry_names_it(path: Path, key: str) -> None:
     entry = annotation()
     del entry[key]
     with pytest.raises(ValueError, match=rf"annotations.pkl, annotation 0.* has no '{key}'"):

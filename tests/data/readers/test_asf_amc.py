@@ -135,7 +135,7 @@ def test_units_are_converted_to_metres_and_radians(tmp_path: Path) -> None:
     assert silent.equal(motion)
 
 
-def test_the_rig_and_rotations_give_the_positions(tmp_path: Path) -> None:
+def test_positions_follow_from_the_rig_and_the_rotations(tmp_path: Path) -> None:
     path = write(tmp_path)
     rig = load_asf(find_asf(path))
     values = load_amc(path, rig)

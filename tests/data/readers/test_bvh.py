@@ -208,7 +208,7 @@ def test_end_sites_are_joints_if_the_skeleton_has_them(tmp_path: Path) -> None:
     assert "Hand_L_end" in read_bvh(path).skeleton.joints
 
 
-def test_the_rotations_and_translations_give_the_positions(tmp_path: Path) -> None:
+def test_positions_follow_from_the_rotations_and_translations(tmp_path: Path) -> None:
     rig, values, frame_rate = load_bvh(write(tmp_path / "made.bvh", text_with()))
     assert repr(rig) == "BvhRig(8 joints, 4 end sites, 20 channels)"
     assert values.shape == (4, 20) and frame_rate == 30.0
@@ -336,7 +336,7 @@ def test_errors_name_the_line(tmp_path: Path, text: str, message: str) -> None:
         read_bvh(write(tmp_path / "made.bvh", text))
 
 
-def test_positions_beyond_single_precision_are_named(tmp_path: Path) -> None:
+def test_errors_of_positions_beyond_single_precision_name_the_joint(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"made\.bvh, frame 1: joint 'Hand_L' has no finite position"):
         read_bvh(write(tmp_path / "made.bvh", replaced("OFFSET 25.0", "OFFSET 1e300")))
 

@@ -104,7 +104,7 @@ def test_all_json_formats_give_the_same_motion(shape: Callable[[People], Any], t
 
 
 @pytest.mark.parametrize("shape", [coco, yolo, by_name])
-def test_people_without_numbers_are_matched(shape: Callable[[People], Any], tmp_path: Path) -> None:
+def test_people_without_track_numbers_are_matched(shape: Callable[[People], Any], tmp_path: Path) -> None:
     path = tmp_path / "people.json"
     text = json.dumps(shape(people()))
     for key in ("idx", "track_id", "id"):

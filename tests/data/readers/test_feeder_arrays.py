@@ -123,7 +123,7 @@ def test_clips_of_only_the_second_person_keep_its_index(path: Path) -> None:
     assert read(written(path, values))[0].tracks == (1,)
 
 
-def test_labels_may_be_one_hot_in_any_type(path: Path) -> None:
+def test_one_hot_labels_may_have_any_number_type(path: Path) -> None:
     values = arrays()
     for dtype in (bool, np.uint8, np.int64, np.float16):
         values["y_train"] = values["y_train"].astype(dtype)

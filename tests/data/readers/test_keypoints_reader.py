@@ -440,7 +440,7 @@ def test_damaged_coco_results_are_refused_or_read_correctly(seed: int, tmp_path:
     assert 100 < refused < 200
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_file_names_it(tmp_path: Path) -> None:
     for name in ("walk.npy", "walk.json"):
         with pytest.raises(FileNotFoundError, match=name):
             read_keypoints(tmp_path / name)

@@ -231,7 +231,7 @@ def test_a_name_with_an_unknown_action_is_refused(action: str, tmp_path: Path) -
         read_ntu(path)
 
 
-def test_a_missing_file_is_named() -> None:
+def test_the_error_of_a_missing_file_names_it() -> None:
     with pytest.raises(FileNotFoundError, match="S001C001P001R001A001"):
         read_ntu("S001C001P001R001A001.skeleton")
 

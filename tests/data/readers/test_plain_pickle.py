@@ -299,14 +299,16 @@ def test_the_number_of_containers_is_bounded_by_the_file_size(
 def test_deep_shared_and_circular_values_are_handled(tmp_path: Path) -> None:
     deep = b"]" * 10**5 + b"a" * (10**5 - 1) + b"."
     assert len(load(deep, tmp_path)) == 1
-    levels = [b"]q\x00"] + [b"](h%ch%ceq%c" % (n, n, n + 1) for n in range(60)]  # 2**60 leaves, if unfolded
+    levels = [b"]q\x00"] + [
+        b"](h%ch%ceq%c" % (n, n, n + 1) for n in range(60)
+    ]  # 2**60 leaves, but each level is stored once
     shared = b"\x80\x02(" + b"".join(levels) + b"l."
     assert len(load(shared, tmp_path)) == 61
     circular = load(b"]q\x00h\x00a.", tmp_path)
     assert circular[0] is circular
 
 
-def test_an_empty_file_is_named(tmp_path: Path) -> None:
+def test_the_error_of_an_empty_file_names_it(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"file\.pkl is empty, expected a pickle"):
         load(b"", tmp_path)
     with pytest.raises(FileNotFoundError):

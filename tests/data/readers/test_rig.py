@@ -99,7 +99,7 @@ def mixamo(prefix: str = "mixamorig:", fingers: bool = True) -> Skeleton:
 
 
 @pytest.mark.parametrize("fingers", [True, False])
-def test_a_game_character_has_the_ten_parts(fingers: bool) -> None:
+def test_a_game_character_has_the_ten_parts_of_the_paper(fingers: bool) -> None:
     skeleton = mixamo(fingers=fingers)
     assert set(skeleton.parts) == TEN_PARTS
     plain = {part: [name.split(":")[1] for name in joints] for part, joints in skeleton.parts.items()}
@@ -227,7 +227,7 @@ def test_a_quadruped_has_four_legs_and_a_tail() -> None:
     assert skeleton.parts["torso"] == ("pelvis", "spine1", "spine2", "chest")
     assert skeleton.parts["tail"] == tuple(f"tail{joint}" for joint in range(5))
     assert skeleton.parts["head"] == ("neck", "head", "nose", "ear_L", "ear_R")
-    # Two left legs: their parts are named after their joints.
+    # The two left legs have separate parts, which are named after their joints.
     legs = [
         f"{place}_{name}_{side}" for side in "LR" for place in ("front", "hind") for name in ("thigh", "foot")
     ]
@@ -369,7 +369,7 @@ def test_files_of_other_formats_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_a_real_bvh_rig_has_the_ten_parts(data_root: Path, tmp_path: Path) -> None:
+def test_a_real_bvh_rig_has_the_ten_parts_of_the_paper(data_root: Path, tmp_path: Path) -> None:
     path = sorted((data_root / "bandai2").glob("*.bvh"))[0]
     skeleton = checked(skeleton_from_file(path, name="bandai", units="cm"))
     assert set(skeleton.parts) == TEN_PARTS and len(skeleton.mirror) == 8
@@ -382,7 +382,7 @@ def test_a_real_bvh_rig_has_the_ten_parts(data_root: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.real_data
-def test_the_real_asf_rig_has_the_ten_parts(data_root: Path) -> None:
+def test_the_real_asf_rig_has_the_ten_parts_of_the_paper(data_root: Path) -> None:
     folder = data_root / "cmu_asf_amc"
     skeleton = checked(skeleton_from_file(folder / "02.asf"))
     assert set(skeleton.parts) == TEN_PARTS and len(skeleton.mirror) == 12

@@ -295,7 +295,7 @@ def test_numbers_sort_by_size_and_words_by_letters() -> None:
     assert spread([]) is None
 
 
-def test_an_empty_tally_has_no_lengths_and_the_split_of_a_clip_wins() -> None:
+def test_an_empty_tally_has_no_lengths_and_the_id_split_overrides_other_splits() -> None:
     document = Tally().to_dict()
     assert document["clips"] == 0
     assert document["frames"] is None

@@ -71,7 +71,7 @@ def test_mirrored_rotations_pose_the_mirrored_body(axis: str, name: str) -> None
 
 
 def tree(skeleton: Skeleton) -> tuple[list[int], list[int]]:
-    """The joints from the center outwards, and the index of the parent of each in that order."""
+    """The joints from the center outwards, and the index of each joint's parent in this order."""
     graph = skeleton.graph()
     order, parents = [skeleton.joint_index(skeleton.center)], [-1]
     for place, joint in enumerate(order):

@@ -109,7 +109,7 @@ def naive_chain(poses: np.ndarray, present: np.ndarray) -> tuple[list[int], np.n
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_the_chain_equals_the_naive_one(seed: int) -> None:
+def test_the_preprocessing_equals_a_naive_version(seed: int) -> None:
     poses, present = recording(seed)
     motion = Motion(
         poses=torch.from_numpy(poses), skeleton=load_skeleton("ntu25"), present=torch.from_numpy(present)

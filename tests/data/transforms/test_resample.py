@@ -128,7 +128,7 @@ def test_a_clip_may_be_sped_up_or_slowed_down() -> None:
     assert 15 < sum(length < 61 for length in lengths) < 35
 
 
-def test_an_even_tempo_changes_nothing() -> None:
+def test_a_constant_tempo_changes_nothing() -> None:
     motion = random_motion(num_frames=21)
     assert RandomTimeWarp(strength=0)(motion).equal(motion)
 

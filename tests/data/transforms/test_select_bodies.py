@@ -34,7 +34,7 @@ def naive_selection(
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_selection_equals_the_naive_one(seed: int) -> None:
+def test_selection_equals_a_naive_version(seed: int) -> None:
     torch.manual_seed(seed)
     motion = random_motion(("ntu25", "openpose18")[seed % 2], num_persons=1 + seed % 6, num_frames=24)
     # Persons are present for different times; some are flattened, so that they are wide.
