@@ -123,7 +123,7 @@ def driver_version() -> str:
 
 
 def tests(figures: Figures, sizes: Sizes, *, slow: bool = False) -> None:
-    """Run the tests marked ``cuda``: either the fast ones, or those marked ``slow``, which compile models."""
+    """Run the tests marked ``cuda``: the fast tests, or the tests marked ``slow``, which compile models."""
     import pytest
 
     os.chdir(ROOT)

@@ -31,7 +31,7 @@ class InputNorm(nn.Module):
         - **output:** same as the input, dimensionless
 
     Note:
-        In a model in half precision, the statistics, and so the poses, stay in single precision.
+        In a half-precision model, the statistics and the poses stay in single precision.
 
         The paper does not say how inputs in different units are normalised. Here training and evaluation use
         the same statistics. The prediction head uses the same statistics to normalise its inputs and to scale

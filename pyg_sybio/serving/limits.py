@@ -86,7 +86,7 @@ class Limits:
 
     @property
     def connections(self) -> int:
-        """Open connections of any type, including those that are neither producer nor viewer."""
+        """Open connections of any type, including connections that are neither producer nor viewer."""
         return self.producers + self.viewers + 32
 
 

@@ -84,7 +84,7 @@ class Playback:
                 due = loop.time()
             index = number % self._poses.shape[1]
             if not index:
-                self.source.put(Reset())  # the first frame does not follow the last one
+                self.source.put(Reset())  # after the last frame, playback starts a new window
             people = np.flatnonzero(self._seen[:, index]).tolist()
             poses = {self._tracks[person]: self._poses[person, index] for person in people}
             self.source.put(Frame(poses, timestamp=number / self._rate))

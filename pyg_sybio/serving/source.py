@@ -150,7 +150,7 @@ class Source:
         self.taken += 1
         self._service.frames += 1
         self._service.latency.add(latency)
-        if outputs:  # one call of the model for all persons
+        if outputs:  # one call of the model has the same latency for all persons
             self._service.model_time.add(next(iter(outputs.values())).latency)
         if self.channel.viewers:
             view = self._page.view

@@ -10,7 +10,7 @@ from pyg_sybio.nn.shared_graph import SharedGraph
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
-    r"""Group a model's trainable parameters for an optimiser: those with weight decay, and those without.
+    r"""Group a model's trainable parameters for an optimiser: with and without weight decay.
 
     Biases, batch norms and the embeddings of AGIM have no weight decay. With weight decay, the affinities and
     their gradients would shrink until the actional graphs are uniform and the gradients of AGIM are zero.

@@ -170,7 +170,7 @@ class SybioModule(L.LightningModule):
         if dense_actional:
             use_dense_actional(self.model)
         if compile:
-            # Replaced in place, which keeps the names of the weights.
+            # Compiled in place, which keeps the names of the weights.
             self.model.compile(fullgraph=True)
         self.loss = new_loss(
             skeleton, feature_scale, alpha, label_smoothing, distance, time_exponent, separate_networks

@@ -30,7 +30,7 @@ def bar_figure(
         path: File to write: .png, .svg or .pdf.
         label: Name of the values, with their unit.
         title: Title of the picture.
-        reference: Names and published values, drawn as dashed hollow bars below the measured ones. Names that
+        reference: Names and published values, drawn as dashed hollow bars below the measured bars. Names that
             are not in `values` come last. (default: none)
 
     Returns:

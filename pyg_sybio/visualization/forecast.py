@@ -21,7 +21,7 @@ class Forecast:
 
     Args:
         observed: The observed frames; joints that were not observed are not `present`.
-        future: The frames after the observed ones; joints that were not recorded are not `present`.
+        future: The frames after the observed frames; joints that were not recorded are not `present`.
         prediction: The predicted frames, in the same coordinates; joints without a prediction are not
             `present`.
         title: Name of the file or clip.

@@ -94,7 +94,7 @@ def _camera(motion: Motion, points: np.ndarray, up: np.ndarray) -> np.ndarray:
 
 
 def _facing(motion: Motion, points: np.ndarray, up: np.ndarray) -> np.ndarray | None:
-    """Mean direction in which the bodies face, from their left and right joints; None if it is unclear."""
+    """Mean direction in which the bodies face, from their left and right joints; None if undetermined."""
     pairs = _pairs_at_trunk(motion.skeleton)
     if not pairs:
         return None

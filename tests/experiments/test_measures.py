@@ -143,7 +143,7 @@ def said_of(
         split = max(motion.num_frames - FUTURE, math.ceil(motion.num_frames / 2))
         split = max(1, round(share * split))
         index = [split - OBSERVED + place for place in range(OBSERVED)]
-        while min(index) < 0:  # missing frames at the front repeat the observed ones
+        while min(index) < 0:  # observed frames are repeated at the front
             index = [place + split if place < 0 else place for place in index]
         seen = motion.frames(torch.tensor(index))
         x = filled(seen) if observe is None else observe(number, seen)

@@ -1,4 +1,4 @@
-"""Correction of joints by bones compared with least squares."""
+"""Correction of predicted joints by predicted bones, compared with a least-squares solution."""
 
 import pytest
 import torch

@@ -31,7 +31,7 @@ def test_poses_at_a_high_rate_take_bounded_memory() -> None:
 
 def test_the_window_ends_with_the_newest_pose() -> None:
     track = track_of(np.array([0.0, 1 / 15, 2 / 15, 2 / 15 + 1e-6]))
-    # The window ends with the newest pose, and reaches back to the first one.
+    # The window starts with the first pose and ends with the newest pose.
     assert track.positions() == pytest.approx([0, 0.5, 1, 1.5, 3], abs=1e-4)
     assert track_of(np.array([7.0])).positions().tolist() == [0]
     track.clear()

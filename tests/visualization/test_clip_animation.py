@@ -119,7 +119,7 @@ def test_a_video_contains_every_frame(tmp_path: Path, monkeypatch: pytest.Monkey
     assert float(size[3]) == 25.0  # every second frame
     pictures = np.frombuffer(frames, np.uint8).reshape(-1, height, width, 3)
     assert len(pictures) == 5
-    # The body rises, and so does the drawing.
+    # The body and its drawing rise.
     rows = [np.flatnonzero((picture[30:-60] == [0, 114, 178]).all(-1).any(1))[0] for picture in pictures]
     assert rows == sorted(rows, reverse=True)
     assert rows[0] > rows[-1]

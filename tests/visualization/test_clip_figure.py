@@ -136,7 +136,7 @@ def test_heights_are_kept_and_horizontal_motion_is_removed() -> None:
     assert f"1.84{NBSP}(the{NBSP}file's{NBSP}unit)" in figure_of(in_words).get_suptitle()
 
 
-def test_the_ground_is_at_the_feet_of_a_wide_scene() -> None:
+def test_the_ground_line_of_a_wide_scene_is_at_the_feet() -> None:
     apart = stick_motion(1, 2)
     apart = apart.replace(poses=apart.poses + torch.tensor([0.0, 90])[:, None, None, None] * torch.eye(3)[0])
     (axes,) = figure_of(apart).axes
