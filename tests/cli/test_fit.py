@@ -21,7 +21,7 @@ def test_recipe_errors_are_usage_errors(tmp_path: Path, capsys: pytest.CaptureFi
     error_of(capsys, "fit", str(recipe), code=2)
 
 
-def test_the_folder_of_recordings_must_be_given_and_exist(
+def test_a_missing_or_unspecified_folder_of_recordings_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYG_SYBIO_DATA", raising=False)

@@ -205,7 +205,7 @@ def test_joints_in_another_order_give_the_same_result(
     )
 
 
-def test_several_recordings_in_one_file_do_not_mix(
+def test_recordings_in_one_file_are_streamed_separately(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 9, 150)).astype(np.float32), np.eye(2, dtype=np.float32)

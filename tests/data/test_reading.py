@@ -232,7 +232,7 @@ def test_archives_of_other_tools_are_recognised(names: tuple[str, ...], message:
         read_motion(tmp_path / "a.npz")
 
 
-def test_other_arrays_and_missing_files_are_refused(tmp_path: Path) -> None:
+def test_arrays_of_unknown_formats_and_missing_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", data=np.zeros(3))
     with pytest.raises(ValueError, match=r"a.npz has 'data', expected 'poses' and related arrays, or x_t"):
         read_motion(tmp_path / "a.npz")

@@ -48,14 +48,14 @@ def test_a_subset_of_a_ring_is_a_ring_or_a_path() -> None:
     assert as_set(pair.bones) == as_set(["ad"])
 
 
-def test_a_bridge_between_joined_cells_disappears() -> None:
+def test_a_bridge_between_merged_joints_disappears() -> None:
     skeleton = make("abcd", "ab cd", center="a", bridges="bc ad", subset="ad").subset("kept")
     assert (skeleton.bones, as_set(skeleton.bridges)) == ((), as_set(["ad"]))
     skeleton = make("abcd", "ab bc cd", center="a", bridges="ad", subset="ad").subset("kept")
     assert (as_set(skeleton.bones), skeleton.bridges) == (as_set(["ad"]), ())
 
 
-def test_a_subset_restricts_parts_and_joins_through_the_empty_ones() -> None:
+def test_a_subset_connects_parts_through_parts_without_kept_joints() -> None:
     skeleton = make(
         "abcd",
         "ab bc cd",

@@ -63,7 +63,7 @@ def test_mirroring_is_an_involution_that_keeps_bones_and_parts(name: str) -> Non
         ("cmu38", [(9, 20), (27, 38), (42, 59), (66, 80), (84, 86), (93, 107), (111, 113)]),
     ],
 )
-def test_the_subset_used_has_the_joints_of_the_benchmark_columns(
+def test_the_used_subset_has_the_joints_of_the_benchmark_columns(
     name: str, columns: list[tuple[int, int]]
 ) -> None:
     skeleton = load_skeleton(name)

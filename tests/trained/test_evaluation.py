@@ -221,7 +221,7 @@ def test_recognition_ignores_classes_without_training_clips(
     )
 
 
-def test_actions_select_the_classes_of_the_report(
+def test_the_argument_actions_selects_the_classes_of_the_report(
     model: SybioGNN, clips: SyntheticMotions, report: Report
 ) -> None:
     names = clips.class_names[3:5]
@@ -448,7 +448,7 @@ class Masked(SyntheticMotions):
         return Data(x=data.x, future=future, future_mask=self.masks[idx], y=data.y)
 
 
-def test_only_recorded_frames_are_measured(model: SybioGNN) -> None:
+def test_errors_include_only_recorded_frames(model: SybioGNN) -> None:
     clips = Masked()
     report = evaluate(model, clips, batch_size=7)
     errors = {"model": {}, "zero_velocity": {}}

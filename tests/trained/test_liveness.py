@@ -80,7 +80,7 @@ def test_graphs_are_dead_if_the_row_distance_is_below_the_bound() -> None:
     assert not Liveness(DEAD, 1.0).is_dead
 
 
-def test_graphs_are_returned_by_network() -> None:
+def test_graphs_are_returned_for_each_network() -> None:
     joints, bones = random_graphs(1), random_graphs(1)
 
     def output(actional: Tensor | None, bone_actional: Tensor | None) -> SybioOutput:

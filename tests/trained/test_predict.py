@@ -298,7 +298,7 @@ def test_the_skeleton_file_may_be_in_the_folder(tmp_path: Path) -> None:
     assert [clip.name for clip in _trained().predict_folder(tmp_path)] == ["a.npz"]
 
 
-def test_labels_of_a_folder_come_from_files_names_or_a_table(tmp_path: Path) -> None:
+def test_labels_of_a_folder_come_from_files_or_file_names_or_a_table(tmp_path: Path) -> None:
     for name in ("a_1", "b_2", "other"):
         write_motion(_walk(30, label="c"), tmp_path / f"{name}.npz")
     plain = {clip.name: clip.label for clip in _trained().predict_folder(tmp_path)}

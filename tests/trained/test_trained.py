@@ -271,7 +271,7 @@ def test_a_model_is_evaluated_on_the_data_set_of_its_training() -> None:
     assert report == again and report["clips"] == 12 and report["views"] == 1
 
 
-def test_data_with_other_statistics_are_refused() -> None:
+def test_data_whose_statistics_differ_from_training_are_refused() -> None:
     one, other = rotations(), rotations()
 
     class Clips:

@@ -106,7 +106,7 @@ def test_stretched_views_are_resampled_to_the_observed_frames(
     assert padded is not None and not torch.allclose(padded.softmax(-1), found.logits.softmax(-1), atol=1e-6)
 
 
-def test_a_model_with_one_task_also_has_views(clips: MotionDataset) -> None:
+def test_views_work_for_models_with_one_task(clips: MotionDataset) -> None:
     views = Views(mirror="x", parts=PARTS)
     for left_out in ("recognition", "prediction"):
         small = {"channels": [8, 8], "strides": [2, 2], "fusions": [1], "head_channels": 8, left_out: False}

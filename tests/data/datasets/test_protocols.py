@@ -186,7 +186,7 @@ def test_the_error_of_an_empty_split_lists_the_existing_ids() -> None:
         ({"view": ["1", "2"]}, r"'validation' \('view' in 1, 2\) leaves none of 2 clips for training"),
     ],
 )
-def test_validation_must_leave_training_clips(validation: object, message: str) -> None:
+def test_validation_without_remaining_training_clips_is_refused(validation: object, message: str) -> None:
     clips = [Clip("/1", ids={"view": "1"}), Clip("/2", ids={"view": "2"})]
     with pytest.raises(ValueError, match=message):
         hold_out(clips, [0, 1], validation)  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ def test_the_choice_depends_only_on_the_seed() -> None:
     assert all(more[i] != i for i in range(30) if found[i] != i)
 
 
-def test_a_mask_moves_with_its_future() -> None:
+def test_every_exchanged_future_keeps_its_mask() -> None:
     clips = ShuffledFutures(Numbered([1] * 12), 0.75)
     for clip in clips:
         source = int(clip.future[0, 0, 0])

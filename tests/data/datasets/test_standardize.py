@@ -89,7 +89,7 @@ def test_standardize_returns_the_used_joints_and_its_inverse_returns_all_joints(
     torch.testing.assert_close(back[:, rest], normalisation.mean[rest].expand(30, -1))
 
 
-def test_standardize_leaves_a_joint_that_is_not_present_at_the_mean() -> None:
+def test_joints_that_are_not_present_have_z_scores_of_zero() -> None:
     files, normalisation = fitted()
     poses, present = (
         files[0][:, 3:].unflatten(-1, (4, 3))[None].clone(),

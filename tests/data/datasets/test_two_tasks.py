@@ -57,7 +57,7 @@ def test_observed_and_future_frames_equal_examples_computed_by_hand(
 
 @pytest.mark.parametrize("ratio", [0.01, 0.2, 0.5, 0.75, 1.0])
 @pytest.mark.parametrize("padding", ["repeat", "hold"])
-def test_every_length_follows_the_rule(padding: str, ratio: float) -> None:
+def test_clips_of_every_length_are_split_by_the_documented_rule(padding: str, ratio: float) -> None:
     for num_frames in range(1, 40):
         sample = split_tasks(
             clip(num_frames), num_observed=7, num_future=6, observation_ratio=ratio, padding=padding
@@ -157,7 +157,7 @@ def test_values_that_are_neither_a_ratio_nor_a_range_are_refused(value: object) 
     assert repr(value) in str(error.value)
 
 
-def test_a_fixed_split_overrides_the_rule() -> None:
+def test_a_fixed_split_frame_overrides_the_rule() -> None:
     # Two observed and three future frames, although by the rule, three of the five frames would be observed.
     sample = split_tasks(clip(5), num_observed=2, num_future=3, split=2)
     assert frames(sample.observed) == [0, 1]

@@ -184,7 +184,7 @@ def test_frames_of_openpose_are_read_under_any_names(tmp_path: Path) -> None:
         (["20260101_120000_0007.jpg", "20260101_120000_0009.jpg"], [7, 9]),  # a video named by its start time
     ],
 )
-def test_frames_are_numbers_or_times(images: list[Any], numbers: list[int]) -> None:
+def test_frames_may_be_named_by_numbers_or_times(images: list[Any], numbers: list[int]) -> None:
     assert frame_numbers((image, "it is") for image in images) == numbers
 
 

@@ -96,7 +96,7 @@ def read(path: Path) -> list[Motion]:
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
-def test_clips_equal_those_read_by_numpy(path: Path, save: Callable[..., None], dtype: Any) -> None:
+def test_clips_equal_clips_read_by_numpy(path: Path, save: Callable[..., None], dtype: Any) -> None:
     values = arrays(dtype=dtype)
     found, expected = read(written(path, values, save)), naive(path.read_bytes())
     assert expected is not None and len(found) == 6
@@ -117,7 +117,7 @@ def test_frames_of_zeros_are_padding_only_at_the_end(path: Path) -> None:
     assert nobody.poses.shape == (1, 1, 25, 3) and not nobody.present.any()
 
 
-def test_clips_of_only_the_second_person_keep_its_index(path: Path) -> None:
+def test_clips_with_only_the_second_person_keep_the_index_of_this_person(path: Path) -> None:
     values = arrays()
     values["x_train"].reshape(3, 6, 2, 75)[0, :, 0] = 0
     assert read(written(path, values))[0].tracks == (1,)

@@ -44,13 +44,13 @@ def test_a_new_person_does_not_continue_another_person() -> None:
     assert persons([[100, 200], [101, 201], [900]]).index == [0, 1, 0, 1, 0]  # no third person
 
 
-def test_people_without_a_number_are_matched_among_themselves() -> None:
+def test_people_without_a_track_number_are_only_matched_with_each_other() -> None:
     found = persons([[100, 500, 900], [901, 100, 501]], [4, None, None, None, 4, None])
     assert found.index == [0, 1, 2, 2, 0, 1] and found.tracks == (4, 5, 6)
     assert found.note == BY_DISTANCE
 
 
-def test_numbers_that_are_repeated_within_a_frame_are_not_used() -> None:
+def test_track_numbers_that_are_repeated_within_a_frame_are_not_used() -> None:
     found = persons([[100, 900], [900, 100]], [0, 0, 0, 0])
     assert found == Persons([0, 1, 1, 0], (0, 1), NOT_UNIQUE)
 

@@ -80,7 +80,7 @@ def read(path: Path, skeleton: Skeleton | None = None) -> Motion:
 @pytest.mark.parametrize(
     "motion", [_full(), _full(torch.float64), _bare(), _nobody(), _rotations()], ids=lambda m: repr(m)
 )
-def test_round_trip_is_exact(motion: Motion, suffix: str, tmp_path: Path) -> None:
+def test_a_round_trip_is_exact(motion: Motion, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"clip{suffix}"
     write_motion(motion, path)
     assert read(path).equal(motion)
@@ -152,7 +152,7 @@ def test_arrays_of_any_numeric_type_and_order_are_read(dtype: str, order: str, t
     assert motion.poses.tolist() == values.tolist()
 
 
-def test_missing_joints_are_read_in_every_form(tmp_path: Path) -> None:
+def test_missing_joints_are_read_in_every_documented_form(tmp_path: Path) -> None:
     present = torch.ones(1, 2, 4, dtype=torch.bool)
     present[0, 1, 2] = False
     poses = torch.ones(1, 2, 4, 3).masked_fill(~present.unsqueeze(-1), 0)

@@ -191,7 +191,7 @@ def test_errors_name_the_line(damage: Callable[[list[str]], None], message: str,
         read_ntu(path)
 
 
-def test_only_used_values_must_be_finite(tmp_path: Path) -> None:
+def test_only_values_that_are_used_must_be_finite(tmp_path: Path) -> None:
     path = tmp_path / "walk.skeleton"
     write_ntu_file(path, np.random.default_rng(0), 2)
     sound = read_ntu(path)

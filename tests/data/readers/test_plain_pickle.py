@@ -47,7 +47,7 @@ def refusal(content: bytes, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_plain_values_equal_those_of_the_standard_library(tmp_path: Path, protocol: int) -> None:
+def test_plain_values_equal_the_values_from_the_standard_library(tmp_path: Path, protocol: int) -> None:
     twice = ["shared", 1.5]
     value = {
         "text": "übung \\ \n 𝄞",
@@ -69,7 +69,7 @@ def test_plain_values_equal_those_of_the_standard_library(tmp_path: Path, protoc
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("numpy_1", [False, True])
-def test_arrays_equal_those_of_numpy(tmp_path: Path, protocol: int, numpy_1: bool) -> None:
+def test_arrays_equal_the_arrays_from_numpy(tmp_path: Path, protocol: int, numpy_1: bool) -> None:
     content = pickle.dumps(ARRAYS, protocol)
     assert b"numpy._core" in content
     if numpy_1 and protocol < 4:  # names end with a newline, without a stored length

@@ -81,7 +81,7 @@ def test_ambiguous_values_are_refused(values: np.ndarray, message: str, tmp_path
         read(values, tmp_path)
 
 
-def test_positions_are_not_taken_for_scores_of_a_given_skeleton(tmp_path: Path) -> None:
+def test_positions_are_refused_as_scores_of_a_given_skeleton(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"do not fit x, y, score of coco17: value 3 is .* and 1\.7"):
         read(body(17), tmp_path, "coco17")
     assert read(body(17), tmp_path, "h36m17").notes == ()

@@ -85,12 +85,12 @@ def test_fingerprints_are_equal_only_for_equal_values() -> None:
     assert not twice
 
 
-def test_order_of_settings_and_sets_does_not_matter() -> None:
+def test_the_order_of_settings_and_sets_does_not_matter() -> None:
     assert described({f"{number}" for number in range(30)}) == sorted(f'"{number}"' for number in range(30))
     assert described({"a": 1, "b": {"c": 2, "d": 3}}) == described({"b": {"d": 3, "c": 2}, "a": 1})
 
 
-def test_listing_depends_on_names_sizes_and_times_below_the_root(tmp_path: Path) -> None:
+def test_a_listing_depends_on_names_sizes_and_times_below_the_root(tmp_path: Path) -> None:
     def folder(name: str) -> Path:
         (tmp_path / name).mkdir()
         for file in ("a", "b"):

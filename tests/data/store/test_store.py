@@ -157,7 +157,7 @@ def test_a_changed_folder_is_prepared_again_and_the_stale_store_is_removed(
     )
 
 
-def test_other_settings_and_parameters_have_separate_stores(root: Path, cache: Path) -> None:
+def test_different_settings_and_parameters_have_separate_stores(root: Path, cache: Path) -> None:
     variants: list[dict[str, object]] = [
         {},
         {"settings": {"version": 2}},

@@ -267,7 +267,7 @@ def test_skeletons_with_the_same_name_are_distinguished(tmp_path: Path) -> None:
     assert "left_paw" in found.all.missing("stick (2)")
 
 
-def test_an_id_may_have_the_name_of_a_count(tmp_path: Path) -> None:
+def test_an_id_with_the_name_of_a_count_is_counted_separately(tmp_path: Path) -> None:
     write_motion(stick_motion(ids={"persons": "Ada and Bob"}), tmp_path / "a.npz")
     found = summarise(tmp_path)
     assert found.all.of("persons") == {"1": 1}
@@ -295,7 +295,7 @@ def test_numbers_sort_by_size_and_words_by_letters() -> None:
     assert spread([]) is None
 
 
-def test_an_empty_tally_has_no_lengths_and_the_id_split_overrides_other_splits() -> None:
+def test_an_empty_tally_has_no_lengths_and_the_id_split_takes_precedence() -> None:
     document = Tally().to_dict()
     assert document["clips"] == 0
     assert document["frames"] is None

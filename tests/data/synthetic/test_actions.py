@@ -58,7 +58,7 @@ def test_the_second_half_of_an_alternating_cycle_is_the_mirror_image() -> None:
         )
 
 
-def test_a_constant_pose_is_the_constant_of_the_series() -> None:
+def test_a_constant_pose_is_the_constant_term_of_the_series() -> None:
     series = Action("still", (1.0, 2.0), {0.0: {"bow": 12.0}}).fourier_series()
     expected = torch.zeros_like(series)
     expected[0, FREEDOMS.index("bow")] = 12.0

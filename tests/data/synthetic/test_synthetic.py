@@ -177,7 +177,7 @@ def test_noise_has_the_given_standard_deviation(clean: SyntheticMotions) -> None
     assert abs((noise[:, :, 1:] * noise[:, :, :-1]).mean() / 0.02**2) < 0.01  # no correlation in time
 
 
-def test_lower_scores_mean_noisier_joints() -> None:
+def test_joints_with_lower_scores_have_more_noise() -> None:
     clips = SyntheticMotions(skeleton="openpose18", num_clips=120, noise=0.01).clips
     exact = SyntheticMotions(skeleton="openpose18", num_clips=120, noise=0).clips
     error = (clips - exact)[..., :2].norm(dim=-1)

@@ -9,7 +9,7 @@ from pyg_sybio.data.transforms import FillNullFrames
 
 @pytest.mark.parametrize("name", NAMES.values())
 @pytest.mark.parametrize("mode", ["repeat", "hold"])
-def test_every_frame_follows_the_rule(name: str, mode: str) -> None:
+def test_every_filled_frame_follows_the_documented_rule(name: str, mode: str) -> None:
     motion = random_motion(name, num_frames=23)
     filled = FillNullFrames(mode=mode)(motion)  # type: ignore[arg-type]
     changed = 0

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from pyg_sybio.data.transforms.interpolate import interpolate
 
 
-def test_the_ends_are_exact() -> None:
+def test_weights_0_and_1_return_the_exact_values() -> None:
     before, after = torch.randn(2, 50, 3)
     for rotations in (False, True):
         for weight, expected in ((0.0, before), (1.0, after)):
@@ -16,7 +16,7 @@ def test_the_ends_are_exact() -> None:
             )
 
 
-def test_positions_move_on_a_line_and_rotations_on_the_shortest_arc() -> None:
+def test_positions_are_interpolated_on_a_line_and_rotations_on_the_shortest_arc() -> None:
     before, after = torch.randn(2, 50, 3, dtype=torch.float64)
     weight = torch.rand(50, 1, dtype=torch.float64)
     line = interpolate(before, after, weight, rotations=False)

@@ -12,7 +12,7 @@ from pyg_sybio.skeleton import Skeleton, load_skeleton
 
 @pytest.mark.parametrize("name", ["ntu25", "jhmdb15", "openpose18"])
 @pytest.mark.parametrize("axis", ["x", "y"])
-def test_positions_change_sides_and_sign(name: str, axis: str) -> None:
+def test_mirrored_positions_swap_sides_and_change_sign(name: str, axis: str) -> None:
     motion = random_motion(name)
     mirror = Mirror(axis=axis)(motion)  # type: ignore[arg-type]
     number = "xyz".index(axis)
@@ -36,7 +36,7 @@ def test_mirroring_twice_is_the_identity(name: str) -> None:
     assert not once.equal(motion) and Mirror()(once).equal(motion)
 
 
-def test_distances_do_not_change() -> None:
+def test_mirroring_does_not_change_distances() -> None:
     motion = random_motion(missing=0.0, dtype=torch.float64)
     mirror = Mirror(axis="z")(motion)
     swap = list(motion.skeleton.mirror_permutation)

@@ -19,7 +19,7 @@ MAPS: dict[str, Callable[[], LinearTransform]] = {
 
 @pytest.mark.parametrize("name", ["ntu25", "jhmdb15", "openpose18"])
 @pytest.mark.parametrize("make", MAPS.values(), ids=MAPS)
-def test_one_matrix_moves_every_point(name: str, make: Callable[[], LinearTransform]) -> None:
+def test_one_matrix_transforms_every_point(name: str, make: Callable[[], LinearTransform]) -> None:
     motion = random_motion(name, num_persons=2, num_frames=6, dtype=torch.float64).frames(slice(1, 5))
     moved, matrix = make().apply(motion)
     size = motion.num_spatial
@@ -44,7 +44,7 @@ def test_a_rotation_keeps_distances_and_handedness(name: str) -> None:
     assert torch.linalg.det(matrix) == pytest.approx(1)
 
 
-def test_angles_fill_their_ranges() -> None:
+def test_random_angles_cover_their_ranges() -> None:
     motion = random_motion(num_frames=1, dtype=torch.float64)
     rotation = RandomRotation(max_degrees=[10, 20, 60])
     matrices = torch.stack([rotation.matrix(motion) for _ in range(300)]).numpy()
@@ -58,7 +58,7 @@ def test_angles_fill_their_ranges() -> None:
     assert torch.equal(plane, torch.eye(2))
 
 
-def test_factors_fill_their_range() -> None:
+def test_random_factors_cover_their_range() -> None:
     motion = random_motion(num_frames=1, dtype=torch.float64)
     for each_axis in (False, True):
         scale = RandomScale(low=0.5, high=2.0, each_axis=each_axis)
@@ -68,7 +68,7 @@ def test_factors_fill_their_range() -> None:
         assert bool((factors[:, 0] == factors[:, 1]).all()) is not each_axis
 
 
-def test_shears_fill_their_range_and_can_be_inverted() -> None:
+def test_random_shears_cover_their_range_and_can_be_inverted() -> None:
     motion = random_motion(num_frames=1, dtype=torch.float64)
     matrices = torch.stack([RandomShear(amount=0.5).matrix(motion) for _ in range(300)])
     slants = matrices - torch.eye(3)
