@@ -56,7 +56,7 @@ class SymbioticLoss(nn.Module):
                 \mathcal{L}_{recg} = -\frac{1}{2N} \sum_n y_n^\top
                     \big(\log \hat{y}_{joint, n} + \log \hat{y}_{bone, n}\big),
 
-            and not from the mean of both, as the paper does. With the loss of the mean, the gradient of each
+            instead of the paper's mean of both networks. With the loss of the mean, the gradient of each
             network is proportional to the probability that this network assigns to the true class, so a
             network hardly learns classes that only the other network recognises. In evaluation, the loss is
             computed from the mean, because outputs have no ``network_logits``. (default: :obj:`False`)

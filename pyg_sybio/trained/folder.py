@@ -99,7 +99,7 @@ class PredictFile:
     settings: Mapping[str, Any]
 
     def __call__(self, path: Path) -> Iterator[Row]:
-        """The results for the clips of the file, or an error for what cannot be predicted."""
+        """The results of the clips of the file; a clip without a prediction has an error."""
         name = path.relative_to(self.clips.folder).as_posix()
         if self.output is None:
             yield from (row for row, _ in self._rows(path, name))

@@ -96,8 +96,8 @@ class SybioModule(L.LightningModule):
             of ``alpha``. (default: ``l1``)
         time_exponent: Exponent p of the weight t^(-p) of future frame t = 1, 2, ... in the loss. (default:
             ``0.0``, equal weights as in the paper)
-        separate_networks: Compute the recognition loss from the class probabilities of each network, and not
-            from the mean of both, as the paper does. (default: :obj:`False`)
+        separate_networks: Compute the recognition loss from the class probabilities of each network, instead
+            of the paper's mean of both networks. (default: :obj:`False`)
         class_weights: Weights of the classes in the recognition loss, for classes with different numbers of
             clips: one number per class, in the order of ``class_names``, or ``balanced``
             (:meth:`~pyg_sybio.training.data_module.ClipDataModule.class_weights`). (default: equal weights)

@@ -50,11 +50,11 @@ def draw_actional(
         path: File to write: .png, .svg or .pdf.
         poses: Titles of panels and poses ``[M, D]``. (default: a schematic body, for motions of rotations)
         strongest: Number of strongest edges to draw per panel.
-        threshold: Draw all edges whose weight is above this, not only the strongest ones. If no graph has
+        threshold: Draw all edges whose weight is above this, not only the strongest edges. If no graph has
             such an edge, `relative_threshold` is set to the smallest multiple of 0.01 that draws at most
             `strongest` edges per panel on average.
         relative_threshold: Draw all edges whose weight is above this multiple of :math:`1 / M`, not only the
-            strongest ones.
+            strongest edges.
         title: Start of the title, which is followed by a description of the drawn edges.
         up: The axis that points up (:func:`~pyg_sybio.visualization.view.view_of`).
 

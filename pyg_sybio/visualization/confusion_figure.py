@@ -67,7 +67,7 @@ def confusion_figure(
     beside, below = (max(text_size(text, theme.SMALL)[0] for text in texts) for texts in (rows, columns))
     turned = named and below > 0.9 * cell
     width = max((beside + cell * number + 0.55) / 0.82, WIDTH)
-    scale = width / WIDTH  # text grows with the figure
+    scale = width / WIDTH  # the text size grows with the figure size
     lines = 2.2 + (1.3 * len(listed) + 2 if listed else 0)
     height = cell * number + (below if turned else 0.15) + scale * (0.13 * lines + 0.1)
     figure = new_figure(width, height, title, size=theme.TITLE * scale)

@@ -1,4 +1,4 @@
-"""The benchmark of streams: the script runs, and the times of its parts add up."""
+"""The benchmark of streams: the script runs, and the times of the parts of an update add up."""
 
 import json
 from pathlib import Path

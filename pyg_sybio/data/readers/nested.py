@@ -62,9 +62,9 @@ def to_array(
         dtype: The type of the array.
 
     Raises:
-        ValueError: If something is not a list, a list has an unexpected number of entries, or an entry is of
-            another type or not finite in the array's precision. The message names the location, such as
-            `[3][14]`.
+        ValueError: If there is another value in place of a list, a list has an unexpected number of entries,
+            or an entry is of another type or not finite in the array's precision. The message names the
+            location, such as `[3][14]`.
     """
     items: list[Any] = [value]
     sizes: list[int] = []

@@ -26,9 +26,10 @@ class FillMissing(MotionTransform):
         x(t) = x(a) + \frac{t - a}{b - a}\,\bigl(x(b) - x(a)\bigr) \;(\text{interpolate});
 
     where rotations are interpolated as rotations. Both modes copy the first frame that has the joint to all
-    frames before it, and the last one to all frames after it. A joint that is present in no frame gets the
-    positions of the nearest joint of the skeleton that is present in some frame. In a skeleton of rotations,
-    it stays zero and not present. "mask" fills nothing: missing joints stay zero and not present.
+    frames before it, and the last frame that has the joint to all later frames. A joint that is present in no
+    frame gets the positions of the nearest joint of the skeleton that is present in some frame. In a skeleton
+    of rotations, it stays zero and not present. "mask" fills nothing: missing joints stay zero and not
+    present.
 
     Args:
         mode: `"hold"`, `"interpolate"` or `"mask"`. (default: `"interpolate"`)

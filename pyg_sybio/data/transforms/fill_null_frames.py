@@ -18,8 +18,8 @@ class FillNullFrames(MotionTransform):
         f + (t - f) \bmod L \quad (\text{repeat}), \qquad \min(\max(t, f), l) \quad (\text{hold}),
 
     separately for each person. That is, "repeat" plays the sequence of the person in a loop, whose end
-    precedes the first frame with the person, and whose start follows the last one. "hold" keeps the person
-    still. All values of a frame are copied: poses, presence, confidence, translation.
+    precedes the first frame with the person, and whose start follows the last frame with the person. "hold"
+    keeps the person still. All values of a frame are copied: poses, presence, confidence, translation.
 
     Gaps in between are not filled: use :class:`~pyg_sybio.data.transforms.FillMissing` for them, with
     `edges=False` to fill only gaps, before this transform (otherwise the gaps are repeated). A person who is
