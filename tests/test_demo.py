@@ -19,7 +19,7 @@ from pyg_sybio.trained.evaluation import evaluate
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_demo_writes_a_report_figures_and_a_model(
+def test_the_demo_writes_its_report_figures_and_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -242,7 +242,7 @@ def test_separate_networks_are_trained_on_their_own_probabilities(smoothing: flo
     fused = mean_of_both(out, y=y, future=future).recognition
     # The loss of the mean is smaller, because -log is convex.
     assert fused is not None and fused < terms.recognition - 1e-3
-    out.network_logits = None  # as in evaluation
+    out.network_logits = None  # outputs of evaluation have no network_logits
     assert loss(out, y=y, future=future).recognition == fused
 
 

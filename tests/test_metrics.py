@@ -174,7 +174,7 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
     assert bins.accuracy[1:].tolist() == [1, 0, 1]
 
 
-def test_a_calibrated_model_has_little_calibration_error() -> None:
+def test_a_calibrated_model_has_a_small_calibration_error() -> None:
     logits = 2 * torch.randn(20_000, 4)
     y = torch.multinomial(logits.softmax(-1), 1).squeeze(
         1

@@ -124,7 +124,7 @@ class Pace:
 
     Args:
         speed: Multiple of real time.
-        max_delay: A frame that is later than this, in seconds, is dropped.
+        max_delay: Maximum delay of a frame in seconds; later frames are dropped.
         max_pause: Maximum interval to wait for, in seconds of timestamps.
         clock: Function that returns the time in seconds.
         sleep: Function that waits for a number of seconds.

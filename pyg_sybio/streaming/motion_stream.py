@@ -104,7 +104,7 @@ class MotionStream:
             the first observation, its first one); `"interpolate"` interpolates linearly and holds at both
             ends; `"mask"` leaves it zero in the prepared frames. (default: as the model's file says,
             `"interpolate"` unless the model was trained with gaps)
-        min_confidence: A joint counts as observed if its confidence is greater than this.
+        min_confidence: A joint counts as observed if its confidence exceeds this value.
         enough: Fraction of the window that must be observed for :attr:`StreamOutput.enough`. (default: half
             of the joints, in a window without padding)
         enough_frames: Without `enough`, the number of frames that suffice, such as the length of the training

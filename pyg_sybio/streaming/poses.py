@@ -21,7 +21,7 @@ class PoseReader:
     Args:
         skeleton: The skeleton of the incoming poses.
         wanted: The skeleton whose joints are selected, by name.
-        min_confidence: A joint counts as observed if its confidence is greater than this.
+        min_confidence: A joint counts as observed if its confidence exceeds this value.
 
     Raises:
         ValueError: If the skeletons have different coordinates or units, or a joint is missing.

@@ -50,7 +50,7 @@ def draw_actional(
         path: File to write: .png, .svg or .pdf.
         poses: Titles of panels and poses ``[M, D]``. (default: a schematic body, for motions of rotations)
         strongest: Number of strongest edges to draw per panel.
-        threshold: Draw all edges whose weight is above this, not only the strongest edges. If no graph has
+        threshold: Draw all edges with a larger weight, not only the strongest edges. If no graph has
             such an edge, `relative_threshold` is set to the smallest multiple of 0.01 that draws at most
             `strongest` edges per panel on average.
         relative_threshold: Draw all edges whose weight is above this multiple of :math:`1 / M`, not only the
@@ -119,7 +119,7 @@ def edges_drawn(graph: np.ndarray, strongest: int, threshold: float | None) -> d
     Args:
         graph: Actional graph ``[M, M]``, whose diagonal is ignored.
         strongest: Number of edges.
-        threshold: If given, return all edges whose weight is above this, and ignore `strongest`.
+        threshold: If given, return all edges with a larger weight, and ignore `strongest`.
     """
     weights = _without_diagonal(graph)
     order = np.argsort(-weights, axis=None, kind="stable")

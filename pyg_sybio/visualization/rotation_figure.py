@@ -56,8 +56,9 @@ def draw_rotation_forecast(
 ) -> Figure:
     r"""Draw the angles of the true and the predicted rotations, and the angle between them.
 
-    The error of a joint is the angle of :math:`\hat R^\top R` in degrees, the rotation from the predicted
-    rotation :math:`\hat R` to the true rotation :math:`R`. The caption contains its mean over the joints.
+    The error of a joint is the angle between its predicted rotation :math:`\hat R` and its true rotation
+    :math:`R`, which is the angle of :math:`\hat R^\top R`, in degrees. The caption contains the mean error of
+    the joints.
 
     Args:
         forecast: Rotations (coordinates `expmap`), in radians.

@@ -25,7 +25,7 @@ def about_y(degrees: float) -> torch.Tensor:
 
 
 def from_y_to(axis: str) -> torch.Tensor:
-    """A rotation, without reflection, that takes y to an axis."""
+    """A rotation matrix, not a reflection, that maps the y axis to another axis."""
     goal = torch.zeros(3)
     goal["xyz".index(axis[-1])] = -1 if axis.startswith("-") else 1
     side = torch.tensor([0.0, 0, 1]) if axis[-1] != "z" else torch.tensor([1.0, 0, 0])
