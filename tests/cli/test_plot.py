@@ -77,7 +77,7 @@ def clips_of(trained: Trained) -> tuple[Any, Any]:
 
 
 def spied(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple[tuple[Any, ...], dict]]:
-    """Record the arguments of a function, which still runs."""
+    """Record the arguments with which a function is called; the function still runs."""
     calls: list[tuple[tuple[Any, ...], dict]] = []
     real = getattr(module, name)
 

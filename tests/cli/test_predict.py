@@ -1,4 +1,4 @@
-"""``sybio predict``: the same results as the model, for files and folders, and its errors."""
+"""``sybio predict``: results for files and folders, compared with the model, and errors."""
 
 import json
 from pathlib import Path

@@ -25,7 +25,7 @@ from pyg_sybio.trained.load import load_trained
 
 @pytest.fixture(autouse=True)
 def _logs_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore the loggers of this process, which a server in a separate process does not change."""
+    """Prevent the command from changing the loggers of the test process."""
     monkeypatch.setattr("pyg_sybio.serving.run.log_to_stderr", lambda **_: None)
 
 
@@ -125,7 +125,7 @@ def test_serve_warns_without_access_control(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
-    monkeypatch.setattr("gc.freeze", lambda: None)  # affects all later tests
+    monkeypatch.setattr("gc.freeze", lambda: None)  # would affect all later tests
     warning = "sybio: warning: anybody who can reach this machine can connect (--token prevents that)"
     for options, warned in (
         (["--host", "0.0.0.0"], True),
@@ -148,7 +148,7 @@ def test_serve_warns_about_emulated_bfloat16(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
-    monkeypatch.setattr("gc.freeze", lambda: None)  # affects all later tests
+    monkeypatch.setattr("gc.freeze", lambda: None)  # would affect all later tests
     monkeypatch.setattr("pyg_sybio.training.precision.has_native_bf16", lambda device: native)
     assert main(["serve", str(checkpoint), "--port", "0", *options]) == 0
     assert (

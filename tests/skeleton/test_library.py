@@ -36,7 +36,7 @@ def test_the_body_of_coco133_is_coco17() -> None:
 
 
 def test_h36m17_has_the_joints_that_lifting_methods_select_from_h36m32() -> None:
-    removed = {4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31}  # as VideoPose3D removes them
+    removed = {4, 5, 9, 10, 11, 16, 20, 21, 22, 23, 24, 28, 29, 30, 31}  # the joints that VideoPose3D removes
     of_32 = load_skeleton("h36m32").joints
     assert load_skeleton("h36m17").joints == tuple(of_32[k] for k in range(32) if k not in removed)
 

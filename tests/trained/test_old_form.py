@@ -1,4 +1,4 @@
-"""Model files that version 0.1 wrote (`tests/fixtures/old_form`) load and predict the same."""
+"""Model files of version 0.1 (`tests/fixtures/old_form`) can be loaded and give the same predictions."""
 
 import json
 import shutil

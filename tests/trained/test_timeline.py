@@ -43,7 +43,7 @@ def trained_on_codes(**training: Any) -> Trained:
 
 
 def performed(*codes: tuple[int, int], rate: float | None = 30.0) -> Motion:
-    """One person, with the number of frames of each class."""
+    """One person who performs each class for a number of frames."""
     heights = torch.cat([torch.full((count,), float(code)) for code, count in codes])
     poses = torch.zeros(1, len(heights), 25, 3)
     poses[0, :, 0, 1] = heights
@@ -59,7 +59,7 @@ def found(segments: Any) -> list[tuple[str, float, float]]:
 
 
 def best_by_force(scores: np.ndarray, penalty: float) -> float:
-    """The largest value of any sequence of labels."""
+    """The largest score of all sequences of labels, by brute force."""
     values = [
         scores[range(len(labels)), labels].sum() - penalty * sum(a != b for a, b in pairwise(labels))
         for labels in np.ndindex(*[scores.shape[1]] * len(scores))

@@ -59,7 +59,7 @@ def assert_same(mine: Any, theirs: Any) -> None:
 
 
 def refusal(path: Path) -> str:
-    """Return the error message for a file, which must be refused without much memory."""
+    """Return the error message for an invalid file, and check that little memory is used."""
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"file\.ckpt") as caught:
@@ -90,7 +90,7 @@ def test_tensors_are_views_of_the_file_and_do_not_change_it(tmp_path: Path) -> N
 
 
 def write(path: Path, pickled: bytes, *, storages: dict[str, bytes] | None = None, **settings: Any) -> None:
-    """Write an archive like torch, with any pickle."""
+    """Write an archive as torch does, with any pickle."""
     with zipfile.ZipFile(path, "w", **settings) as archive:
         archive.writestr("archive/data.pkl", pickled)
         archive.writestr("archive/byteorder", "little")
@@ -299,7 +299,7 @@ def test_the_error_of_a_file_that_cannot_be_opened_names_it(path: Path, tmp_path
     with pytest.raises(IsADirectoryError) as caught:
         read_torch_file(tmp_path)
     assert caught.value.filename == str(tmp_path)
-    if os.name != "nt" and os.geteuid() != 0:  # root reads every file
+    if os.name != "nt" and os.geteuid() != 0:  # the user root can read every file
         path.chmod(0)
         with pytest.raises(PermissionError):
             read_torch_file(path)

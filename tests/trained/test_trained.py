@@ -48,7 +48,7 @@ def walking(**settings: Any) -> Trained:
 
 
 def same(one: Trained, other: Trained, recording: Any) -> None:
-    """Check that two models predict the same."""
+    """Check that two models give the same predictions."""
     expected, found = one.predict(recording), other.predict(recording)
     torch.testing.assert_close(found.probabilities, expected.probabilities, rtol=0, atol=1e-6)
     torch.testing.assert_close(found.future, expected.future, rtol=0, atol=1e-6)

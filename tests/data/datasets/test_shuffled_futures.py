@@ -1,4 +1,4 @@
-"""Shuffled futures: their source samples, and masks that move with them."""
+"""Shuffled futures: their source samples and their masks."""
 
 import pytest
 import torch

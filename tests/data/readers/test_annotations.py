@@ -297,7 +297,7 @@ def test_a_joint_with_a_negative_score_is_missing(path: Path) -> None:
 
 
 class Plain(pickle.Unpickler):
-    """The standard library's unpickler, restricted to the names of NumPy, as an independent parse."""
+    """The standard library's unpickler, restricted to the names of NumPy, as an independent parser."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] not in ("numpy", "_codecs"):

@@ -1,4 +1,4 @@
-"""BVH files compared with a naive parse that uses SciPy's rotations frame by frame."""
+"""BVH files compared with a naive parser that uses SciPy's rotations frame by frame."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Exponential-map text files, compared with a naive parse, and hundreds of damaged ones."""
+"""Exponential-map text files, compared with a naive parser, and hundreds of damaged ones."""
 
 import re
 from pathlib import Path

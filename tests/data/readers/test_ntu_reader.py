@@ -1,4 +1,4 @@
-"""NTU RGB+D files compared with an independent parse, body by body, and damaged files."""
+"""NTU RGB+D files compared with an independent parser, body by body, and damaged files."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Northwestern-UCLA files: generated, damaged, and the real ones compared with an independent parse."""
+"""Northwestern-UCLA files: generated and damaged files, and real files compared with an independent
+parser."""
 
 import json
 from pathlib import Path

@@ -35,7 +35,7 @@ def load(content: bytes, folder: Path) -> Any:
 
 
 def refusal(content: bytes, folder: Path) -> str:
-    """Return the error message for a content, which must be refused without much memory."""
+    """Return the error message for an invalid pickle, and check that little memory is used."""
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"file\.pkl, byte \d+: ") as caught:

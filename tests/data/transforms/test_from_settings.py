@@ -1,4 +1,4 @@
-"""Transforms from plain values and back, and errors."""
+"""Conversion of transforms to plain values and back, and errors."""
 
 import json
 from typing import Any

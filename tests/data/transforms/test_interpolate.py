@@ -1,4 +1,4 @@
-"""Interpolation compared with SciPy, and exact ends."""
+"""Interpolation compared with SciPy, and exact results for weights 0 and 1."""
 
 import numpy as np
 import torch

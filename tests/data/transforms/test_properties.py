@@ -166,7 +166,8 @@ def test_the_input_does_not_change_and_results_depend_only_on_the_seed(
     assert (result.label, result.ids, result.source) == ("wave", {"subject": "1"}, "a test")
     # Absent joints are zero (the container checks this), and stay absent unless they are filled.
     assert not result.poses[~result.present].any()
-    assert not result.equal(motion) or isinstance(transform, JoinTracks)  # never joins shared frames
+    # JoinTracks changes nothing, because the persons share frames.
+    assert not result.equal(motion) or isinstance(transform, JoinTracks)
     if isinstance(transform, POSITIONS_ONLY) and not isinstance(transform, SelectBodies):
         assert torch.equal(result.present, motion.present)
 
