@@ -369,7 +369,7 @@ class Skeleton:
             raise ValueError(f"{where}: {error}") from None
 
     def save(self, path: str | Path) -> None:
-        """Write the skeleton as JSON, so that :func:`load_skeleton` returns an equal one.
+        """Write the skeleton as JSON, so that :func:`load_skeleton` returns an equal skeleton.
 
         Args:
             path: File to write.

@@ -28,7 +28,7 @@ class PredictedClip:
     """A clip of a folder with its prediction.
 
     Args:
-        name: Its file, relative to the folder, and its index in the file if that is not 0.
+        name: The clip's file, relative to the folder, and the clip's index in the file if it is not 0.
         label: Its class, if known.
         split: `"train"`, `"val"` or `"test"`, if known.
         prediction: The prediction.

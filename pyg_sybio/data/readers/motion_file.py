@@ -307,7 +307,7 @@ def _with_features(value: Any, levels: int, num_features: int) -> Any:
 
 
 def write_motion(motion: Motion, path: str | Path, **extra_arrays: Any) -> None:
-    r"""Write a motion as ``.npz`` or ``.json``; reading it gives an equal one (:meth:`Motion.equal`).
+    r"""Write a motion as ``.npz`` or ``.json``; the file is read as an equal motion (:meth:`Motion.equal`).
 
     The skeleton is always in the file. A joint that is not present is NaN (JSON: ``null``).
 

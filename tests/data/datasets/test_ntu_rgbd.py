@@ -107,7 +107,7 @@ def test_a_warning_names_clips_without_a_body(make: Callable[..., NTURGBD]) -> N
         make()
 
 
-def test_a_sample_without_preprocessing_is_the_end_of_its_file(
+def test_a_sample_without_preprocessing_has_the_last_frames_of_its_file(
     make: Callable[..., NTURGBD], root: Path
 ) -> None:
     clips = make(preprocess=[], fill=[])
