@@ -34,7 +34,7 @@ def test_the_demo_writes_its_report_figures_and_model(
     for picture in ("prediction.png", "actional.png"):
         assert (output / picture).read_bytes().startswith(b"\x89PNG")
 
-    # The saved model has the reported numbers, on clips with a separate seed.
+    # On clips with a separate seed, the saved model has the reported accuracy and errors.
     clips = SyntheticMotions(num_clips=24, num_observed=8, num_future=9, seed=14)
     again = evaluate(SybioGNN.from_pretrained(output / "model"), clips)
     assert again["recognition"]["top1"] == report["recognition"]["top1"]
