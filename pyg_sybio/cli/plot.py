@@ -29,7 +29,7 @@ def add_command(commands: options.Commands) -> None:
     options.add(edges, "--strongest", options.positive_int, "number of edges to draw per graph", 12)
     threshold = "draw the edges whose weight is above X; if there are none, at most 12 per graph on average"
     options.add(edges, "--threshold", options.non_negative_float, threshold)
-    relative = "draw the edges whose weight is above X times 1/joints, the weight of equal edges"
+    relative = "draw the edges whose weight is above X times 1/M, the weight of all edges in a uniform graph"
     options.add(edges, "--relative-threshold", options.non_negative_float, relative)
     options.add_up(parser)
 

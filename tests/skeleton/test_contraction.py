@@ -74,7 +74,8 @@ def test_any_random_subset_is_a_valid_skeleton(name: str) -> None:
     generator = np.random.default_rng(0)
     for size in range(1, len(body["joints"]), 3):
         body["subsets"] = {"some": [str(j) for j in generator.choice(body["joints"], size, replace=False)]}
-        subset = Skeleton.from_dict(body).subset("some")  # the constructor checks connection and partition
+        # The constructor checks that the graph is connected and that the parts are a partition.
+        subset = Skeleton.from_dict(body).subset("some")
         assert set(subset.joints) == set(body["subsets"]["some"])
 
 

@@ -100,7 +100,7 @@ def read_kinetics_labels(path: str | Path) -> dict[str, KineticsLabel]:
         The entry of each clip, by the name of its file without `.json`, in the order of the list.
 
     Raises:
-        ValueError: If the file is not in the format, or a class has two numbers, or a number two classes.
+        ValueError: If the file is not in the format, or a class has two numbers, or a number has two classes.
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)

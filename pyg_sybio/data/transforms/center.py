@@ -45,7 +45,7 @@ class Center(InvertibleTransform):
         return shift_space(motion, -offset[:, None], self), offset
 
     def apply_apart(self, motion: Motion) -> tuple[Motion, Tensor]:
-        """Like :meth:`apply`, separately for each person; parameters have persons first."""
+        """Like :meth:`apply`, separately for each person; parameters are `[P, 1, S]` or `[P, T, S]`."""
         offsets = self._offsets(motion, slice(None))
         return shift_space(motion, -offsets[:, :, None], self), offsets
 
