@@ -117,11 +117,11 @@ class MotionStream:
         ValueError: If an argument is out of range, or the skeletons do not match.
 
     Note:
-        *Time.* Timestamps are seconds on one clock of your choice, shared by all tracks. They may be
-        irregular: the window is interpolated between poses, like a recording with another frame rate. Without
+        *Time.* Timestamps are seconds on one clock of your choice, shared by all tracks. If they are
+        irregular, the window is interpolated between poses, like a recording with another frame rate. Without
         timestamps, poses are `1 / fps` apart. A timestamp that is not later than the newest pose of its track
-        raises a `ValueError`, and the update has no effect. A warning is issued once if the rate
-        of the poses differs from `fps`.
+        raises a `ValueError`, and the update has no effect. A warning is issued once if the rate of the poses
+        differs from `fps`.
 
         *Threads.* Several threads may use a stream; its updates run one at a time.
 

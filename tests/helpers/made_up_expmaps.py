@@ -17,7 +17,7 @@ def write_cmu_files(
     seed: int = 0,
 ) -> None:
     """Write `train/ACTION/ACTION_{1..5}.txt` and `test/ACTION/ACTION_1.txt`: slow random walks."""
-    # The legacy generator, because its numbers never change between versions of NumPy.
+    # Use the legacy generator, because its numbers never change between versions of NumPy.
     generator = np.random.RandomState(seed)
     moving = [*range(6), *(column for first, last in _USED for column in range(first, last))]
     for action in actions:

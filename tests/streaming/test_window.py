@@ -48,6 +48,6 @@ def test_an_interpolated_joint_is_present_if_both_poses_have_it() -> None:
     times = torch.arange(6, dtype=torch.float64) / 30
     torch.testing.assert_close(motion.poses[0, :, 0, 0], times, rtol=0, atol=1e-5)
     torch.testing.assert_close(motion.poses[1, :, 3, 2], times + 10, rtol=0, atol=1e-5)
-    # Joint 3 is missing in the newest pose, and so in the frame before it.
+    # Joint 3 is missing in the newest pose, and therefore in the interpolated frame before it.
     assert motion.present[0, :, 3].tolist() == [True] * 4 + [False] * 2
     assert motion.poses[0, 4:, 3].eq(0).all() and motion.present[1].all()
