@@ -34,7 +34,7 @@ from pyg_sybio.metrics import (
     negative_log_likelihood,
     reliability_bins,
 )
-from pyg_sybio.trained.evaluation import Report, numbered_clip
+from pyg_sybio.trained.evaluation import Report, nominal_horizons, numbered_clip
 
 SHORT_TERM_MS = 400  # limit of "short-term prediction" in the literature
 
@@ -275,12 +275,15 @@ def _corruption(
 
 def _motion_rows(report: Report) -> list[Row]:
     rows = []
+    horizons = nominal_horizons(report) if "motion" in report else {}
     for name, errors in report.get("motion", {}).items():
         groups = {**errors["classes"], MEAN_OF_CLASSES: errors["mean_of_classes"]}
         for metric, predictor in ((name, "model"), (name + OF_ZERO_VELOCITY, "zero_velocity")):
             for group, by_predictor in groups.items():
-                at_horizons = zip(report["horizons_ms"], by_predictor[predictor], strict=True)
-                rows += [Row(metric, group, ms, error) for ms, error in at_horizons if error is not None]
+                at_horizons = {ms: by_predictor[predictor][index] for ms, index in horizons.items()}
+                rows += [
+                    Row(metric, group, ms, error) for ms, error in at_horizons.items() if error is not None
+                ]
     return rows
 
 

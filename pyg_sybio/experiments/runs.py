@@ -122,7 +122,7 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {**PRESETS[preset], **(model.get("variant") or {})}
     dataset = recipe_dataset(data["dataset"])
     known = flat_parameters(dataset)
-    if trainer.get("precision") == "auto":  # the number of workers depends on the machine
+    if trainer.get("precision") == "auto":  # what "auto" means depends on the machine
         del trainer["precision"]
     callbacks = [
         # Saving checkpoints does not affect the trained model.

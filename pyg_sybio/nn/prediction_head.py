@@ -97,7 +97,7 @@ class PredictionHead(nn.Module):
             mixed = self.joint_conv(hidden.unsqueeze(1), actional).squeeze(1)  # Eq. 10a
             mixed = F.hardtanh(mixed, -MAX_HIDDEN, MAX_HIDDEN)
             inputs = torch.cat([*((motion - mean) / scale), *label], dim=-1)  # [G, M, 3D + C]
-            inputs = inputs.flatten(0, 1).to(self.gru.weight_ih.dtype)
+            inputs = inputs.flatten(0, 1).to(mixed.dtype)
             hidden = self.gru(inputs, mixed.flatten(0, 1)).view_as(mixed)  # Eq. 10b
             velocity = scale[1] * self.displacement(hidden)
             pose = motion[0] + velocity  # Eq. 10c

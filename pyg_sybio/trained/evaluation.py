@@ -179,6 +179,17 @@ def horizon_frames(frame_rate: float, num_future: int) -> dict[int, int]:
     }
 
 
+def nominal_horizons(report: Report) -> dict[int, int]:
+    """Horizon of :data:`HORIZONS_MS` -> position of the nearest frame in the horizons of a report.
+
+    Publications name a horizon 80 ms also where the nearest frame is at 67 ms.
+    """
+    period = report["horizons_ms"][-1] / report["horizon_frames"][-1]
+    position = {frame: index for index, frame in enumerate(report["horizon_frames"])}
+    nearest = {ms: round(ms / period) for ms in HORIZONS_MS}
+    return {ms: position[frame] for ms, frame in nearest.items() if frame in position}
+
+
 def evaluate(
     model: Any,
     dataset: Dataset,

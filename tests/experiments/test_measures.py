@@ -383,7 +383,8 @@ def test_missing_joints_are_hidden_in_all_frames_and_filled_as_in_training(train
     def hidden(number: int, seen: Motion, share: float) -> Tensor:
         torch.manual_seed(number)
         lost = torch.rand(25) < share
-        return filled(seen) * ~lost[:, None]
+        present = seen.present & ~lost
+        return filled(seen.replace(poses=seen.poses * present[..., None], present=present))
 
     for share in (0.1, 0.5):
         said = said_of(trained, lambda number, seen, share=share: hidden(number, seen, share))

@@ -1,5 +1,6 @@
 """Figures of skeletons and actional graphs: their files, their content, and changes with the data."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -150,9 +151,9 @@ def test_many_classes_have_one_panel_each_with_a_common_scale(panels: int, tmp_p
     assert all(figure.bbox.contains(*corner) for box in boxes for corner in box.corners())
 
 
-def test_poses_are_drawn_upright_for_every_up_axis(tmp_path: Path) -> None:
-    standing = STANDING[:, [0, 2, 1]] * torch.tensor([1.0, 1.0, -1.0])  # down is along z
-    skeleton = STICK
+def test_poses_are_drawn_with_the_up_axis_of_the_skeleton(tmp_path: Path) -> None:
+    standing = STANDING[:, [0, 2, 1]] * torch.tensor([1.0, 1.0, -1.0])
+    skeleton = replace(STICK, up="-z")
     graphs = {name: torch.rand(7, 7) for name in "abcd"}
     figure = draw_actional(skeleton, graphs, tmp_path / "a.png", poses=dict.fromkeys(graphs, standing))
     for axes in figure.axes[:4]:

@@ -58,8 +58,8 @@ def test_one_transform_or_a_list_of_transforms_is_built() -> None:
             "TrimNullFrames accepts no arguments",
         ),
         (
-            CENTER | {"init_args": {"frame": "last"}},
-            "^'fill.init_args.frame' is 'last', expected 'first' or 'each'$",
+            CENTER | {"init_args": {"frame": "middle"}},
+            "^'fill.init_args.frame' is 'middle', expected 'first' or 'last' or 'each'$",
         ),
         (
             {"class_path": "pyg_sybio.data.transforms.Smooth", "init_args": {"std": "1"}},
