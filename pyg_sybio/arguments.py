@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 _NUMBERS: Mapping[Any, type] = {int: Integral, float: Real}  # includes NumPy's numbers
+_MAX_NAME = 100
 _LISTS = (Sequence, list, tuple)  # YAML and JSON have only one list type
 _NAMES: Mapping[Any, str] = {
     bool: "true or false",
@@ -41,8 +42,7 @@ def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], 
     }
     for name, value in arguments.items():
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            raise ValueError(f"{of} has no '{name}'" + (f", did you mean '{near[0]}'?" if near else ""))
+            raise ValueError(f"{of} has no '{name}'{did_you_mean(str(name), known)}")
         check_value(value, hints.get(name, Any), name=f"'{name}' of {of}")
     missing = [
         name for name, it in known.items() if it.default is inspect.Parameter.empty and name not in arguments
@@ -67,6 +67,19 @@ def check_known(key: str, known: Iterable[str], *, place: str, of: str) -> None:
     if key not in names:
         expected = ", ".join(names) or "no arguments"
         raise ValueError(f"{place} has the unknown key {key!r}: {of} accepts {expected}")
+
+
+def most_similar(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name of which `name` is probably a misspelling; None if there is none."""
+    if len(name) > _MAX_NAME:  # comparing long texts is slow
+        return None
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question about a probably misspelt name for an error message; empty if no name is similar."""
+    near = most_similar(name, known)
+    return "" if near is None else f" (did you mean '{near}'?)"
 
 
 def annotations(function: Callable[..., Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from pyg_sybio.arguments import did_you_mean
+
 _ABANDONED_SECONDS = 3600.0
 """Temporary files that have not changed for this time are left over from processes that were killed."""
 
@@ -113,10 +115,27 @@ def check_schema(document: Any, schema: Path, where: str = "") -> None:
     from jsonschema.exceptions import best_match
 
     if (error := best_match(_validator(schema).iter_errors(document))) is not None:
-        path = error.json_path.removeprefix("$").removeprefix(".")
-        place = (f"{where}: " if where else "") + (f"'{path}': " if path else "")
-        expected = error.schema.get("description", "another value")
-        raise ValueError(f"{place}{error.message:.200}; expected {expected}")
+        raise ValueError((f"{where}: " if where else "") + _described(error))
+
+
+def schema_errors(document: Any, schema: Path) -> list[tuple[Any, str]]:
+    """All errors of a document against a JSON schema: the field (None for the document itself) and a
+    description."""
+    errors = sorted(_validator(schema).iter_errors(document), key=lambda error: error.json_path)
+    return [(next(iter(error.path), None), _described(error)) for error in errors]
+
+
+def _described(error: Any) -> str:
+    """Describe an error of jsonschema in one line."""
+    path = error.json_path.removeprefix("$").removeprefix(".")
+    given: list[Any] = [error.instance] if error.validator == "enum" else []
+    known: list[Any] = error.validator_value if given else [*error.schema.get("properties", ())]
+    if error.validator == "additionalProperties":
+        given = [name for name in error.instance if name not in known][:3]
+    names = [name for name in known if isinstance(name, str)]
+    hint = "".join(did_you_mean(name, names) for name in given if isinstance(name, str))
+    expected = error.schema.get("description", "another value")
+    return (f"'{path}': " if path else "") + f"{error.message:.200}{hint}; expected {expected}"
 
 
 @cache

@@ -48,7 +48,7 @@ def test_valid_arguments_pass(arguments: dict[str, Any]) -> None:
     ("arguments", "message"),
     [
         ({}, "the model needs 'hops'"),
-        ({"hops": 1, "chanels": 3}, "the model has no 'chanels', did you mean 'channels'?"),
+        ({"hops": 1, "chanels": 3}, "the model has no 'chanels' (did you mean 'channels'?)"),
         ({"hops": 1, "zoo": 3}, "the model has no 'zoo'"),
         ({"hops": 1, "graph": "ntu25"}, "the model has no 'graph'"),
         ({"hops": "2"}, "'hops' of the model is '2', expected an integer"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pyg_sybio import skeleton as skeletons
 from pyg_sybio.cli import options
+from pyg_sybio.cli.errors import note
 
 
 def add_command(commands: options.Commands) -> None:
@@ -50,7 +51,12 @@ def show(args: argparse.Namespace) -> None:
 
 
 def validate(args: argparse.Namespace) -> None:
-    """Check the JSON file of a skeleton."""
+    """Check the JSON file of a skeleton, and list all errors."""
+    errors = skeletons.skeleton_errors(args.file)
+    for error in errors[:-1]:
+        note(error, kind="error")
+    if errors:
+        raise ValueError(errors[-1])
     skeleton = skeletons.load_skeleton(args.file)
     counts = f"{skeleton.num_joints} joints, {skeleton.num_bones} bones, {skeleton.num_parts} parts"
     print(f"OK: {skeleton.name}, {counts}")

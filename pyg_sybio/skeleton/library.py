@@ -4,8 +4,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pyg_sybio.files import read_json
-from pyg_sybio.skeleton.document import FOLDER
+from pyg_sybio.arguments import did_you_mean
+from pyg_sybio.files import read_json, schema_errors
+from pyg_sybio.skeleton.checks import inconsistencies
+from pyg_sybio.skeleton.document import FOLDER, SCHEMA
 from pyg_sybio.skeleton.skeleton import Skeleton
 
 AnySkeleton = Skeleton | str | Path
@@ -33,8 +35,9 @@ def load_skeleton(name_or_path: AnySkeleton) -> Skeleton:
     else:
         name, colon, subset = text.partition(":")
         if name not in available_skeletons():
-            known = ", ".join(available_skeletons())
-            raise ValueError(f"unknown skeleton '{name}', expected {known}, or the path of a .json file")
+            known = available_skeletons()
+            found = f"unknown skeleton '{name}'{did_you_mean(name, known)}"
+            raise ValueError(f"{found}, expected {', '.join(known)}, or the path of a .json file")
         skeleton = _read_shipped(name)
     return skeleton.subset(subset) if colon else skeleton
 
@@ -48,6 +51,21 @@ def available_skeletons() -> tuple[str, ...]:
 def _read_shipped(name: str) -> Skeleton:
     path = FOLDER / f"{name}.json"
     return Skeleton.from_valid_dict(_document(path), where=str(path))  # the tests check it against the schema
+
+
+def skeleton_errors(path: Path) -> list[str]:
+    """Describe all errors in the JSON file of a skeleton; empty if the file is valid.
+
+    Raises:
+        ValueError: If the file is not JSON.
+        FileNotFoundError: If the path does not exist.
+    """
+    document = _document(path)
+    invalid = schema_errors(document, SCHEMA)
+    errors = [error for _, error in invalid]
+    if isinstance(document, dict):
+        errors += inconsistencies(document | {field: None for field, _ in invalid})
+    return [f"{path}: {error}" for error in errors]
 
 
 def _document(path: Path) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 
 import networkx as nx
 
+from pyg_sybio.arguments import did_you_mean
 from pyg_sybio.files import check_schema, write_text
-from pyg_sybio.skeleton import checks
-from pyg_sybio.skeleton.checks import listed
+from pyg_sybio.skeleton.checks import inconsistencies, listed
 from pyg_sybio.skeleton.contraction import Pair, between_cells, contract, graph_of
 from pyg_sybio.skeleton.document import SCHEMA, to_text
 
@@ -72,26 +72,12 @@ class Skeleton:
     source: str = ""
 
     def __post_init__(self) -> None:
-        joints, parts = self.joints, tuple(self.parts)
-        checks.check_distinct("joints", joints, "every joint name once")
         if self.coordinates not in COORDINATES:
             raise ValueError(f"'coordinates' is '{self.coordinates}', expected one of {listed(COORDINATES)}")
         if self.up not in ("", *AXES):
             raise ValueError(f"'up' is '{self.up}', expected one of {listed(AXES)}")
-        if self.center not in joints:
-            raise ValueError(f"'center' is '{self.center}', expected one of the joints {listed(joints)}")
-        checks.check_edges({"bones": self.bones, "bridges": self.bridges}, joints, "joint")
-        checks.check_connected(
-            "bones", joints, (*self.bones, *self.bridges), "add the missing bones or bridges"
-        )
-        checks.check_partition(self.parts, joints)
-        checks.check_edges({"part_bones": self.part_bones}, parts, "part")
-        checks.check_connected("part_bones", parts, self.part_bones, "add the missing part bones")
-        checks.check_edges({"mirror": self.mirror}, joints, "joint")
-        checks.check_distinct("mirror", self._paired_joints, "a joint in one pair at most")
-        for name, members in self.subsets.items():
-            checks.check_known(f"subsets.{name}", members, joints, "joint")
-            checks.check_distinct(f"subsets.{name}", members, "every joint once")
+        for error in inconsistencies(vars(self)):
+            raise ValueError(error)  # 'sybio skeleton validate' lists all
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Skeleton) and self._text == other._text
@@ -150,7 +136,8 @@ class Skeleton:
         """
         if name not in self._index:
             raise ValueError(
-                f"skeleton '{self.name}' has no joint '{name}'; its joints: {listed(self.joints)}"
+                f"skeleton '{self.name}' has no joint '{name}'{did_you_mean(name, self.joints)}; "
+                f"its joints: {listed(self.joints)}"
             )
         return self._index[name]
 
@@ -215,7 +202,8 @@ class Skeleton:
         """
         if name not in self.subsets:
             known = listed(self.subsets) if self.subsets else "none"
-            raise ValueError(f"skeleton '{self.name}' has no subset '{name}'; its subsets: {known}")
+            hint = did_you_mean(name, self.subsets)
+            raise ValueError(f"skeleton '{self.name}' has no subset '{name}'{hint}; its subsets: {known}")
         kept = [joint for joint in self.joints if joint in self.subsets[name]]
         cell = self._contracted(kept)
         bones = between_cells(self.bones, cell)

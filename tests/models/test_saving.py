@@ -89,7 +89,7 @@ def test_a_broken_config_is_an_error(saved: tuple[SybioGNN, Path], text: bytes, 
 
 def test_unknown_and_missing_keys_of_a_config_are_named(saved: tuple[SybioGNN, Path]) -> None:
     model, _ = saved
-    with pytest.raises(ValueError, match="the model has no 'hop', did you mean 'hops'"):
+    with pytest.raises(ValueError, match=r"the model has no 'hop' \(did you mean 'hops'"):
         SybioGNN.from_config({**model.config, "hop": 3})
     without = {key: value for key, value in model.config.items() if key != "hops"}
     with pytest.raises(ValueError, match=r"^the model needs 'hops'$"):

@@ -67,7 +67,7 @@ def test_wrong_masks_and_lengths_are_refused() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"hop": 3}, "the model has no 'hop', did you mean 'hops'"),
+        ({"hop": 3}, r"the model has no 'hop' \(did you mean 'hops'"),
         ({"zoo": 3}, "^the model has no 'zoo'$"),
         ({"hops": 1.5}, "'hops' of the model is 1.5, expected an integer"),
         ({"hops": True}, "'hops' of the model is True, expected an integer"),

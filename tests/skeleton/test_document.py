@@ -191,7 +191,8 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
 
 def test_errors_of_unknown_names_list_the_valid_names(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"unknown skeleton 'ntu26', expected azure32, .*utd20, or the path of a"
+        ValueError,
+        match=r"unknown skeleton 'ntu26' \(did you mean 'ntu25'\?\), expected azure32, .*, or the path of a",
     ):
         load_skeleton("ntu26")
     with pytest.raises(ValueError, match=r"skeleton 'cmu38' has no subset 'all'; its subsets: used"):

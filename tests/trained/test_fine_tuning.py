@@ -142,7 +142,7 @@ def test_arguments_that_would_change_the_meaning_of_weights_are_ignored_and_name
             {"freeze": ["backbone"], "skeleton": load_skeleton("coco17")},
             "includes the input normalisation, but",
         ),
-        ({"stride": (1, 1)}, "the model has no 'stride', did you mean 'strides'"),
+        ({"stride": (1, 1)}, r"the model has no 'stride' \(did you mean 'strides'"),
     ],
 )
 def test_wrong_arguments_are_refused(settings: dict[str, object], message: str) -> None:
