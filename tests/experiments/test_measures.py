@@ -159,14 +159,21 @@ def said_of(
 
 
 def filled(motion: Motion) -> Tensor:
-    """Fill missing joints of `[T, M, D]`: linear interpolation between frames, and constant at both ends."""
+    """Fill missing joints of `[T, M, D]`: linear interpolation between frames, and constant at both ends.
+
+    A joint that is missing in all frames gets the positions of the nearest other joint.
+    """
     poses, frames = motion.poses[0].clone(), np.arange(motion.num_frames)
+    recorded = motion.present[0].any(0)
     for joint in range(poses.shape[1]):
-        known = motion.present[0, :, joint].numpy()
-        if known.any():
-            for axis in range(3):
-                values = motion.poses[0, known, joint, axis].numpy()
-                poses[:, joint, axis] = torch.from_numpy(np.interp(frames, frames[known], values))
+        nearest = {joint}
+        while not any(recorded[each] for each in nearest):
+            nearest |= {a for a, b in NTU.edges if b in nearest} | {b for a, b in NTU.edges if a in nearest}
+        source = min(each for each in nearest if recorded[each])
+        known = motion.present[0, :, source].numpy()
+        for axis in range(3):
+            values = motion.poses[0, known, source, axis].numpy()
+            poses[:, joint, axis] = torch.from_numpy(np.interp(frames, frames[known], values))
     return poses
 
 
