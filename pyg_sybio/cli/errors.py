@@ -2,6 +2,8 @@
 
 import sys
 
+from pyg_sybio.data.printable import printable
+
 _EXTRAS = {
     "train": ("lightning", "jsonargparse", "torchmetrics", "tensorboard"),
     "viz": ("matplotlib", "scipy", "sklearn"),
@@ -14,7 +16,7 @@ _EXTRAS = {
 
 def note(text: str, kind: str = "note") -> None:
     """Print a note, a warning or an error for the user."""
-    print(f"sybio: {kind}: {text}", file=sys.stderr)
+    print(f"sybio: {kind}: {printable(text)}", file=sys.stderr)
 
 
 class UsageError(ValueError):

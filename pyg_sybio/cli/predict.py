@@ -9,6 +9,7 @@ from typing import Any
 from pyg_sybio.cli import options
 from pyg_sybio.cli.errors import IncompleteError, UsageError, note
 from pyg_sybio.cli.models import load
+from pyg_sybio.cli.terminal import print_line
 
 
 def add_command(commands: options.Commands) -> None:
@@ -70,10 +71,10 @@ def run(args: argparse.Namespace) -> None:
             print(f"{prediction.unit:<20}{person.num_windows} windows of {length}")
             for segment in person.segments:
                 times = f"{segment.start:8.2f} to {segment.end:<8.2f}"
-                print(f"{times}{segment.label:<24}{segment.probability:8.4f}")
+                print_line(f"{times}{segment.label:<24}{segment.probability:8.4f}")
             print("mean of the windows")
         for name, probability in prediction.ranked(person):
-            print(f"{name:<24}{probability:8.4f}")
+            print_line(f"{name:<24}{probability:8.4f}")
     print(f"{'forecast' if prediction.future is not None else 'probabilities'}: {output}")
     if args.timeline is not None:
         _write_timeline(args.timeline, [{"name": str(args.path)} | prediction.to_dict()])
@@ -104,7 +105,7 @@ def _predict_folder(args: argparse.Namespace, trained: Any, reader: Any) -> None
             notices.add(notice)
         named, label = row["recognised"] or "", row["label"]
         shown = "" if label is None else f"  {label}"
-        print(f"{row['name']:<48}{named:<24}{row['probability'] or 0:8.4f}{shown}")
+        print_line(f"{row['name']:<48}{named:<24}{row['probability'] or 0:8.4f}{shown}")
         if named and label in reader.class_names:
             counts[row["split"]][0] += named == label
             counts[row["split"]][1] += 1

@@ -6,6 +6,7 @@ from pathlib import Path
 from pyg_sybio import skeleton as skeletons
 from pyg_sybio.cli import options
 from pyg_sybio.cli.errors import note
+from pyg_sybio.cli.terminal import print_line
 
 
 def add_command(commands: options.Commands) -> None:
@@ -47,7 +48,7 @@ def show(args: argparse.Namespace) -> None:
     skeleton = skeletons.load_skeleton(args.name)
     output = args.output or Path(f"{skeleton.name.replace(':', '_')}.png")
     draw_skeleton(skeleton, output)
-    print(output)
+    print_line(str(output))
 
 
 def validate(args: argparse.Namespace) -> None:
@@ -59,7 +60,7 @@ def validate(args: argparse.Namespace) -> None:
         raise ValueError(errors[-1])
     skeleton = skeletons.load_skeleton(args.file)
     counts = f"{skeleton.num_joints} joints, {skeleton.num_bones} bones, {skeleton.num_parts} parts"
-    print(f"OK: {skeleton.name}, {counts}")
+    print_line(f"OK: {skeleton.name}, {counts}")
 
 
 def convert(args: argparse.Namespace) -> None:
@@ -73,25 +74,24 @@ def convert(args: argparse.Namespace) -> None:
     if output.exists():
         raise FileExistsError(f"{output} already exists: expected another name as '--output'")
     skeleton.save(output)
-    print(_description(skeleton))
+    for line in _description(skeleton):
+        print_line(line)
     print(f"\nskeleton: {output}; it may be edited")
     print(f"next: sybio skeleton show {output}")
     print(f"      sybio data info FOLDER --skeleton {output}")
     print(f"      sybio fit motion_folder --data.root FOLDER --data.settings.skeleton {output}")
 
 
-def _description(skeleton: skeletons.Skeleton) -> str:
+def _description(skeleton: skeletons.Skeleton) -> list[str]:
     pairs = ", ".join(f"{left} - {right}" for left, right in skeleton.mirror)
     width = max(len(name) for name in skeleton.parts)
-    return "\n".join(
-        [
-            skeleton.description,
-            "",
-            f"bones   {skeleton.num_bones}",
-            f"units   {skeleton.units}",
-            f"centre  {skeleton.center}",
-            f"mirror  {pairs or 'no pairs found'}",
-            f"parts   {skeleton.num_parts}",
-            *(f"  {name:<{width}}  {', '.join(joints)}" for name, joints in skeleton.parts.items()),
-        ]
-    )
+    return [
+        skeleton.description,
+        "",
+        f"bones   {skeleton.num_bones}",
+        f"units   {skeleton.units}",
+        f"centre  {skeleton.center}",
+        f"mirror  {pairs or 'no pairs found'}",
+        f"parts   {skeleton.num_parts}",
+        *(f"  {name:<{width}}  {', '.join(joints)}" for name, joints in skeleton.parts.items()),
+    ]

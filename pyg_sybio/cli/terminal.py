@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO
 
-# Control characters except tabs and line ends, marks that reorder text, and bytes of undecodable file names.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from pyg_sybio.data.printable import printable
+
 _MOVES = re.compile(r"[\n\r]*(\x1b\[A)*")  # moves of a progress bar to another line
 
 
-def printable(text: str) -> str:
-    r"""Escape characters that would control a terminal, as in JSON: ``\u001b`` for the character ESC."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+def print_line(text: str) -> None:
+    """Print one line; a line end in it, for example in a name from a file, is escaped."""
+    print(printable(text))
 
 
 class SafeOutput:
-    """A text stream that writes :func:`printable` text to another stream.
+    """A text stream that writes :func:`printable` text, and line ends, to another stream.
 
     Args:
         stream: The other stream, which also provides all other attributes.
@@ -29,7 +29,7 @@ class SafeOutput:
     def write(self, text: str) -> int:
         """Write a text; moves of progress bars (to the start of a line, or to another line) are kept."""
         start = len(text) if _MOVES.fullmatch(text) else int(text.startswith("\r"))
-        self.stream.write(text[:start] + printable(text[start:]))
+        self.stream.write(text[:start] + printable(text[start:], keep="\n"))
         return len(text)
 
     def writelines(self, lines: Any) -> None:

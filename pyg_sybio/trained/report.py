@@ -3,6 +3,7 @@ r"""The report of an evaluation as text and as a file."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pyg_sybio.data.printable import printable
 from pyg_sybio.trained.evaluation import HORIZONS_MS, PREDICTORS
 
 
@@ -30,7 +31,7 @@ def format_report(report: Mapping[str, Any], *, by_class: bool = True) -> str:
         lines.append(f"actional graphs of the {network}: {rows}{state}")
     for name, errors in report.get("motion", {}).items():
         lines += ["", *_motion_table(name, errors, horizons, by_class)]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def confusion_of_report(report: Mapping[str, Any], *, where: str) -> tuple[list[list[int]], list[str]]:

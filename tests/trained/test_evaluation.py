@@ -182,6 +182,8 @@ def test_recognition_is_not_reported_without_clips_of_training_classes(
     report = evaluate(model, clips, seen_classes=torch.zeros(12, dtype=torch.bool))
     assert "not counted: 20 clips of classes without training clips: walking, " in format_report(report)
     unseen = report["recognition"].pop("not_in_training")
+    forged = report | {"recognition": report["recognition"] | {"not_in_training": {"a\nmotion: b": 1}}}
+    assert r"without training clips: a\u000amotion: b" in format_report(forged)
     assert unseen.keys() == {*clips.class_names} and sum(unseen.values()) == 20
     assert report["recognition"] == {"clips": 0, "classes": []}
     assert "recognition: 0 clips of 0 classes" in format_report(report)

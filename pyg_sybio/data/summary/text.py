@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from pyg_sybio.data.printable import printable
 from pyg_sybio.data.summary.summary import Summary
 from pyg_sybio.data.summary.tally import Tally, spread
 
@@ -26,23 +27,24 @@ def summary_text(summary: Summary) -> str:
     # A row with a single cell is a remark, which does not affect the column widths.
     cells = [row for table in tables for row in table if len(row) > 1]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    blocks = ["\n".join(_line(row, widths) for row in table) for table in tables]
-    return "\n\n".join([_heading(summary), *blocks, *_notes(summary), *_failures(summary)])
+    blocks = [[_line(row, widths) for row in table] for table in tables]
+    blocks = [_heading(summary), *blocks, _notes(summary), _failures(summary)]
+    return "\n\n".join("\n".join(map(printable, block)) for block in blocks if block)
 
 
-def _heading(summary: Summary) -> str:
+def _heading(summary: Summary) -> list[str]:
     formats = ", ".join(f"{count} {suffix}" for suffix, count in summary.all.of("format").items())
     files = f"{summary.num_files} file{'s' if summary.num_files != 1 else ''}"
     lines = [f"{summary.path}: {files}, {len(summary.all.lengths)} clips ({formats or 'none'})"]
     if summary.others:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in summary.others.items())
         lines.append(f"not read as motions: {counts}")
-    return "\n".join(lines)
+    return lines
 
 
 def _notes(summary: Summary) -> list[str]:
     notes = [f"  {count} {note}" for note, count in summary.all.notes.most_common()]
-    return ["\n".join(["clips with decisions of the reader", *notes])] if notes else []
+    return ["clips with decisions of the reader", *notes] if notes else []
 
 
 def _failures(summary: Summary) -> list[str]:
@@ -50,7 +52,7 @@ def _failures(summary: Summary) -> list[str]:
         return []
     shown = [f"  {message}" for message in list(summary.failures.values())[:_FAILURES_SHOWN]]
     rest = [row for (row,) in _more(len(summary.failures) - _FAILURES_SHOWN)]
-    return ["\n".join(["cannot be read", *shown, *rest])]
+    return ["cannot be read", *shown, *rest]
 
 
 def _overview(columns: Columns, kinds: Sequence[str]) -> list[list[str]]:
