@@ -229,7 +229,7 @@ class SybioModule(L.LightningModule):
         out, _ = self._forward(batch, "val", on_step=False)
         if out.logits is not None:
             accuracy = top_k_accuracy(out.logits, batch.y)
-            self.log("val_accuracy", accuracy, prog_bar=True, batch_size=batch.num_graphs, sync_dist=True)
+            self._log({"val_accuracy": accuracy}, batch, on_step=False)
         if out.future is not None:
             dataset = self.trainer.datamodule.clips("val")
             persons = motions(out, batch)
@@ -374,15 +374,18 @@ class SybioModule(L.LightningModule):
             "recognition_loss": terms.recognition,
             "prediction_loss": terms.prediction,
         }
-        self.log_dict(
-            {f"{stage}_{name}": value for name, value in named.items() if value is not None},
-            on_step=on_step,
-            on_epoch=not on_step,
-            prog_bar=True,
-            batch_size=batch.num_graphs,
-            sync_dist=True,
-        )
+        logged = {f"{stage}_{name}": value for name, value in named.items() if value is not None}
+        self._log(logged, batch, on_step=on_step)
         return out, terms
+
+    def _log(self, values: dict[str, Tensor], batch: Batch, *, on_step: bool) -> None:
+        """Log means over the clips of a batch, averaged over the clips of all processes."""
+        # The number of clips is a float, because Lightning rounds means of integers over processes down: with
+        # 17 and 16 clips, it would divide by 16 instead of 16.5.
+        size: Any = float(batch.num_graphs)
+        self.log_dict(
+            values, on_step=on_step, on_epoch=not on_step, prog_bar=True, batch_size=size, sync_dist=True
+        )
 
 
 def _model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

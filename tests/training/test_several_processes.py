@@ -87,12 +87,16 @@ def logged(folder: Path, *words: str) -> dict[str, list[float]]:
 
 @pytest.mark.slow
 def test_two_processes_train_and_validate_like_a_single_process(tmp_path: Path) -> None:
-    # Each step has all training clips, whose order does not matter; 33 clips are 17 and 16.
+    # Each step has all training clips, without random changes. The validation clips are split into 17 and 16.
+    # With a higher learning rate, rounding errors grow beyond the tolerance within 50 steps.
     same = [
         "--trainer.precision=64-true",
-        "--trainer.max_steps=10",
+        "--trainer.max_steps=50",
         "--trainer.max_epochs=-1",
+        "--trainer.check_val_every_n_epoch=10",
+        "--model.optimizer.init_args.lr=0.0002",
         "--model.variant.dropout=0.0",
+        "--data.train.corrupt=[]",
         "--data.val.num_clips=33",
     ]
     one = logged(tmp_path / "one", *same, "--data.batch_size=24")
@@ -102,7 +106,7 @@ def test_two_processes_train_and_validate_like_a_single_process(tmp_path: Path) 
     names = [name for name in one if name.startswith(("train_", "val_"))]
     assert {"train_loss", "val_loss", "val_accuracy", "val_mpjpe_mm"} <= {*names}
     for name in names:
-        assert len(one[name]) == len(two[name]) == 10
+        assert len(one[name]) == len(two[name]) == (50 if name.startswith("train_") else 5)
         assert two[name] == pytest.approx(one[name], rel=1e-5, abs=1e-9), name
     seen = [load_trained(path).seen_classes for path in tmp_path.rglob("last.ckpt")]
     assert len(seen) == 2 and seen[0] == seen[1]
