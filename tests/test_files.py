@@ -1,7 +1,6 @@
 """Atomic writing of files."""
 
 import os
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pyg_sybio.files import write_text, write_whole
 @pytest.fixture
 def full_disk() -> Iterator[None]:
     """No file of this process can be larger than 4 kB."""
+    resource = pytest.importorskip("resource")  # Windows has no such module
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     yield

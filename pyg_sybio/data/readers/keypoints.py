@@ -10,7 +10,7 @@ from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.natural_order import natural
 from pyg_sybio.data.readers.detections import Found, detected_motion, frames_of, image_people
 from pyg_sybio.data.readers.frame_names import frame_numbers
-from pyg_sybio.data.readers.nested import shown, to_array
+from pyg_sybio.data.readers.nested import shown, to_array, to_single
 from pyg_sybio.data.readers.npz_file import read_npy
 from pyg_sybio.data.readers.people import keypoint_motion
 from pyg_sybio.data.readers.reading_of import COLUMNS, reading_of
@@ -159,8 +159,7 @@ def _npy_array(path: Path) -> np.ndarray:
     array = read_npy(path)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{path} holds {array.dtype}, expected numbers")
-    with np.errstate(over="ignore"):  # a number that is too large becomes infinite, and is refused later
-        return array.astype(np.float32)
+    return to_single(array)
 
 
 def _json_array(path: Path, document: Any) -> np.ndarray:

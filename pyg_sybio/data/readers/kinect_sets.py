@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.nested import to_single
 from pyg_sybio.data.readers.npz_file import MAX_BYTES
 from pyg_sybio.data.readers.people import keypoint_motion, spread
 from pyg_sybio.data.readers.reading_of import reading_of
@@ -121,7 +122,7 @@ def read_utd_mhad(path: str | Path) -> Motion:
     if array is None or array.dtype.kind not in "fiu" or array.ndim != 3 or array.shape[:2] != (20, 3):
         listed = ", ".join(f"{name} {list(shape)}" for name, shape in list(sizes.items())[:8]) or "no array"
         raise ValueError(f"{path} has {listed[:200]}, {expected}")
-    poses = torch.from_numpy(array.astype(np.float32).transpose(2, 0, 1)[None].copy())
+    poses = torch.from_numpy(to_single(array).transpose(2, 0, 1)[None].copy())
     if not poses.isfinite().all():
         raise ValueError(f"{path} has numbers in d_skel that are not finite, expected metres")
     name = re.match(r"a(\d+)_s(\d+)_t(\d+)_", path.stem, re.ASCII)

@@ -38,6 +38,13 @@ def entry_of(value: Any, key: str, kind: type[T], where: str) -> T:
     return value[key]
 
 
+def to_single(array: np.ndarray) -> np.ndarray:
+    """An array of numbers in single precision; a number that is too large becomes infinite."""
+    # A damaged file may contain signalling NaNs, which are NaNs like others.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(np.float32, order="C")
+
+
 def to_array(
     value: Any,
     shape: Sequence[int | None],
@@ -111,8 +118,7 @@ def single_precision(array: np.ndarray, what: str) -> np.ndarray:
     Raises:
         ValueError: If a number is not finite, or too large for single precision.
     """
-    with np.errstate(over="ignore"):
-        copy = np.array(array, dtype=np.float32, order="C")
+    copy = to_single(array)
     if not np.isfinite(copy).all():
         place = np.argwhere(~np.isfinite(copy))[0].tolist()
         raise ValueError(f"{what} has {array[tuple(place)]} at {place}, expected a finite number")

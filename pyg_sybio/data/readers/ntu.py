@@ -18,6 +18,7 @@ import numpy as np
 
 from pyg_sybio.data.lists import listed
 from pyg_sybio.data.motion import Motion
+from pyg_sybio.data.readers.nested import to_single
 from pyg_sybio.data.readers.people import spread
 from pyg_sybio.data.readers.text import all_lines_of, to_count, to_floats
 from pyg_sybio.skeleton import load_skeleton
@@ -187,8 +188,7 @@ def _joint(path: Path, lines: Sequence[bytes], at: int) -> list[float]:
 def _known(path: Path, bodies: Sequence[_Body]) -> np.ndarray:
     """Position, confidence and presence of the joints of each body, `[bodies, 25, 5]`."""
     joints = np.array([body.joints for body in bodies]).reshape(-1, SKELETON.num_joints, JOINT_NUMBERS)
-    with np.errstate(over="ignore"):
-        used = joints[..., _USED].astype(np.float32)
+    used = to_single(joints[..., _USED])
     state = used[..., 3]
     for wrong, expected in (
         (~np.isfinite(used).all(-1), "finite numbers"),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyg_sybio.data.motion import Motion
 from pyg_sybio.data.readers.matching import persons_of
+from pyg_sybio.data.readers.nested import to_single
 from pyg_sybio.data.readers.reading_of import Reading
 from pyg_sybio.skeleton import Skeleton
 
@@ -52,7 +53,7 @@ def spread(
         found = f"{len(values)} poses for {num_persons} persons in {num_frames} frames"
         raise ValueError(f"{where} has {found}, expected a person in most frames")
     placed = torch.full(shape, empty)
-    placed[list(persons), list(frames)] = torch.from_numpy(values.astype(np.float32))
+    placed[list(persons), list(frames)] = torch.from_numpy(to_single(values))
     return placed
 
 

@@ -16,6 +16,7 @@ from pyg_sybio.data.readers.annotations import load_annotations, read_annotation
 from pyg_sybio.data.readers.ntu import ids_from_name
 from pyg_sybio.skeleton import load_skeleton
 
+SIGNALLING = np.full(20 * 17, 0x7FF0000000000001, np.uint64).view(np.float64).reshape(2, 5, 17, 2)
 NAMES = ("S001C002P003R001A004", "clip 1", "clip 2")
 
 
@@ -155,6 +156,7 @@ for _ in range(50):
     LOOP = [LOOP, LOOP]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -174,6 +176,10 @@ for _ in range(50):
             "'keypoint_score' has shape [2, 5, 18], expected [2, 5, 17]",
         ),
         ({"keypoint_score": np.ones((2, 5))}, "'keypoint_score' has shape [2, 5], expected 3 dimensions"),
+        (
+            {"keypoint": SIGNALLING},
+            "'keypoint' has nan at [0, 0, 0, 0], expected a finite",
+        ),
         (
             {"keypoint": np.full((2, 5, 17, 2), np.nan)},
             "'keypoint' has nan at [0, 0, 0, 0], expected a finite",

@@ -139,6 +139,21 @@ def test_arrays_that_fit_no_skeleton_are_refused(
         read_keypoints(path, skeleton=None if given is None else load_skeleton(given))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("dtype", "pattern"), [("<f2", 0x7C01), ("<f4", 0x7F800001), ("<f8", 0x7FF0000000000001)]
+)
+def test_signalling_nans_of_damaged_npy_are_missing_keypoints(
+    dtype: str, pattern: int, tmp_path: Path
+) -> None:
+    values = np.asarray(keypoints(4, 24, 3), dtype)
+    values[2, 5, 1] = math.nan
+    quiet = read_keypoints(write_array(tmp_path / "walk.npy", values))
+    values.view(f"<u{values.itemsize}")[2, 5, 1] = pattern
+    assert read_keypoints(write_array(tmp_path / "walk.npy", values)).equal(quiet)
+    assert not quiet.present[0, 2, 5]
+
+
 def test_rotation_skeletons_are_refused(tmp_path: Path) -> None:
     path = write_array(tmp_path / "walk.npy", keypoints(5, 38, 3))
     with pytest.raises(ValueError, match="'cmu38' has coordinates 'expmap', expected 'xyz' or 'xy' or"):
