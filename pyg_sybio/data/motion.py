@@ -1,6 +1,7 @@
 r"""A recorded or predicted motion, as returned by every reader and used by every data set."""
 
 import dataclasses
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any
@@ -74,11 +75,10 @@ class Motion:
 
     def __repr__(self) -> str:
         rate = "" if self.frame_rate is None else f" at {self.frame_rate:g} Hz"
-        label = "" if self.label is None else f", {self.label!r}"
-        return (
-            f"Motion({self.num_persons} x {self.num_frames} frames{rate}, "
-            f"{self.skeleton.name!r} {list(self.poses.shape)}{label})"
-        )
+        skeleton, *shown = map(reprlib.repr, (self.skeleton.name, self.label, self.source[-27:]))
+        label, source = (f", {text}" if text not in ("None", "''") else "" for text in shown)
+        frames = f"{self.num_persons} x {self.num_frames} frames{rate}"
+        return f"Motion({frames}, {skeleton} {list(self.poses.shape)}{label}{source})"
 
     @property
     def num_persons(self) -> int:

@@ -1,5 +1,6 @@
 """The class :class:`Skeleton`."""
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -87,7 +88,7 @@ class Skeleton:
 
     def __repr__(self) -> str:
         return (
-            f"Skeleton({self.name!r}: {self.num_joints} joints, {self.num_bones} bones, "
+            f"Skeleton({reprlib.repr(self.name)}: {self.num_joints} joints, {self.num_bones} bones, "
             f"{self.num_parts} parts, {self.coordinates})"
         )
 

@@ -1,5 +1,6 @@
 r"""The timelines of the persons in a recording."""
 
+import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ MAX_GAP = 1.0
 _WINDOWS_AT_ONCE = 32
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PersonTimeline:
     r"""The actions of one person in a recording.
 
@@ -36,6 +37,10 @@ class PersonTimeline:
     track: int | None
     segments: tuple[Segment, ...]
     windows: Tensor
+
+    def __repr__(self) -> str:
+        labels = reprlib.repr([segment.label for segment in self.segments])
+        return f"PersonTimeline(track={self.track}, {self.num_windows} windows, {labels})"
 
     @property
     def probabilities(self) -> Tensor:

@@ -1,5 +1,6 @@
 r"""Prediction for a recording: its class and its future poses."""
 
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pyg_sybio.trained.person_timelines import PersonTimeline
 from pyg_sybio.trained.preparation import Prepared
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     r"""The actions in a recording, and its future.
 
@@ -47,6 +48,11 @@ class Prediction:
     prepared: Prepared
     persons: tuple[PersonTimeline, ...] = ()
     notices: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        best = "".join(f"{reprlib.repr(name)}: {p:.3f}, " for name, p in self.ranked()[:1])
+        future = "no future" if self.future is None else f"future {list(self.future.shape)}"
+        return f"Prediction({best}{len(self.persons)} timelines, {future} at {self.frame_rate:g} Hz)"
 
     @property
     def label(self) -> str | None:

@@ -1,5 +1,6 @@
 r"""Preprocessing of recorded frames for a trained model, and the inverse conversion of its forecasts."""
 
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,7 +75,7 @@ class Prepared:
         return replace(self, observed=self.observed.persons(persons), seen=self.seen[persons])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Preparation:
     r"""Preprocessing of recorded frames for a model, the same for files and for live poses.
 
@@ -99,6 +100,11 @@ class Preparation:
     preprocess: tuple[Transform, ...] = ()
     fill: tuple[Transform, ...] = (T.FillMissing(),)
     padding: str | None = "repeat"
+
+    def __repr__(self) -> str:
+        steps = "".join(f", {type(step).__name__}" for step in (*self.preprocess, *self.fill)[:4])
+        frames = f"{self.num_observed} frames at {self.frame_rate:g} Hz"
+        return f"Preparation({reprlib.repr(self.skeleton.name)}, {frames}{steps})"
 
     def __call__(self, motion: Motion, *, apart: bool = False, part: Part = WHOLE) -> Prepared:
         """Prepare a motion, which ends with the newest frame.

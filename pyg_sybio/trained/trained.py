@@ -66,7 +66,7 @@ class Trained:
     training: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        return f"Trained({self.model.skeleton.name!r}, {len(self.class_names)} classes, {self.views})"
+        return f"Trained({self.digest[:8]}, {len(self.class_names)} classes, {self.preparation})"
 
     # Use --------------------------------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ def test_show_writes_every_file_type(folder: Path, capsys: pytest.CaptureFixture
         assert main(["data", "show", str(folder / "a.npz"), "--output", str(output)]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines == [
-            repr(stick_motion(label="wave")),
+            repr(stick_motion(label="wave", source=str(folder / "a.npz"))),
             "up is y (skeleton 'stick' has no 'up')",
             str(output),
         ]

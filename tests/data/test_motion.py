@@ -16,7 +16,10 @@ def _motion(**changes: object) -> Motion:
 
 def test_repr_shows_sizes_and_metadata_and_defaults_are_set() -> None:
     motion = _motion(frame_rate=30.0, label="wave")
-    assert repr(motion) == "Motion(2 x 6 frames at 30 Hz, 'ntu25' [2, 6, 25, 3], 'wave')"
+    assert repr(motion) == "Motion(2 x 6 frames at 30 Hz, 'ntu25' [2, 6, 25, 3], 'wave', 'a test')"
+    one, other = (_motion(label="wave\n" * 99, source=f"folder/{9 * 'long'}/{name}.npz") for name in "ab")
+    assert repr(one) != repr(other) and "/a.npz'" in repr(one)
+    assert len(repr(one)) <= 120 and "\n" not in repr(one)
     assert motion.present.all() and motion.present.shape == (2, 6, 25)
     assert motion.tracks == (0, 1)
     assert motion.num_spatial == 3

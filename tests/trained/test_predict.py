@@ -332,3 +332,13 @@ def test_a_model_with_one_task_can_predict(tmp_path: Path) -> None:
     assert other.ranked() == [] and other.label is None
     other.write(tmp_path / "out.npz")
     assert read_motion(tmp_path / "out.npz").num_frames == 5
+
+
+def test_representations_are_short_and_differ_between_models() -> None:
+    one, other = _trained(), _trained()
+    prediction = one.predict(_walk(60))
+    shown = [repr(each) for each in (one, prediction, prediction.persons[0], prediction.future_motion)]
+    assert all(len(text) <= 120 and "\n" not in text for text in shown)
+    assert shown[0].endswith("3 classes, Preparation('ntu25', 20 frames at 30 Hz, FillMissing))")
+    assert shown[0] != repr(other)
+    assert f"{prediction.label!r}: {prediction.ranked()[0][1]:.3f}" in shown[1]

@@ -67,7 +67,8 @@ class ShuffledFutures(Dataset):
         return sample
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.dataset}, share={self.share:g}, seed={self.seed})"
+        dataset = f"{type(self.dataset).__name__}({len(self.dataset)})"
+        return f"{type(self).__name__}({dataset}, share={self.share:g}, seed={self.seed})"
 
 
 def check_share(share: float) -> None:
