@@ -131,7 +131,7 @@ def add_model(
 
 def add_skeleton(parser: argparse.ArgumentParser, help: str) -> None:
     """Add ``--skeleton``."""
-    add(parser, "--skeleton", str, help, metavar="NAME_OR_JSON")
+    add(parser, "--skeleton", str, f"{help}; NAME:SUBSET is a subset of it", metavar="NAME_OR_JSON")
 
 
 def add_threads(parser: argparse.ArgumentParser, default: str) -> None:

@@ -59,7 +59,8 @@ def read_motions(path: str | Path, *, skeleton: AnySkeleton | None = None) -> It
         path: A file in one of the :data:`FORMATS`, or a folder that OpenPose has written.
         skeleton: The requested skeleton, its name, or the path of its JSON file. If the file or its format
             contains joint names, joints are found by name; otherwise they must be the joints of the skeleton,
-            in its order. (default: the skeleton of the file or of its format)
+            or of the skeleton of which it is a subset, in its order. (default: the skeleton of the file or of
+            its format)
 
     Raises:
         ValueError: If the file cannot be read or does not fit the skeleton; the message names the location
@@ -71,6 +72,24 @@ def read_motions(path: str | Path, *, skeleton: AnySkeleton | None = None) -> It
 
 
 def _motions(read: Read, path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
+    """The motions of a file. For a subset of a skeleton, a file without joint names may have all joints."""
+    motions = _all(read, path, skeleton)
+    try:
+        first = next(motions, None)
+    except ValueError as error:
+        if skeleton is None or skeleton.whole is None:
+            raise
+        motions = (motion.joints(skeleton) for motion in _all(read, path, skeleton.whole))
+        try:
+            first = next(motions, None)
+        except ValueError:
+            raise error from None
+    if first is not None:
+        yield first
+        yield from motions
+
+
+def _all(read: Read, path: Path, skeleton: Skeleton | None) -> Iterator[Motion]:
     found = read(path, skeleton=skeleton)
     yield from (found,) if isinstance(found, Motion) else found
 

@@ -52,6 +52,8 @@ class Skeleton:
             image, y points down.
         description: Description of the topology.
         source: Source that documents the joints, such as a URL.
+        whole: The skeleton of which this one is a subset, not stored in JSON. Files without joint names may
+            contain its joints.
 
     Raises:
         ValueError: If the fields are inconsistent.
@@ -71,6 +73,7 @@ class Skeleton:
     up: str = ""
     description: str = ""
     source: str = ""
+    whole: "Skeleton | None" = None
 
     def __post_init__(self) -> None:
         if self.coordinates not in COORDINATES:
@@ -215,6 +218,7 @@ class Skeleton:
             self,
             name=f"{self.name}:{name}",
             description=f"Joints '{name}' of {self.name}",
+            whole=self,
             joints=tuple(kept),
             bones=bones,
             bridges=between_cells(self.bridges, cell, already=bones),
@@ -224,6 +228,26 @@ class Skeleton:
             mirror=tuple(pair for pair in self.mirror if set(pair) <= set(kept)),
             subsets={},
         )
+
+    def select(self, poses: Any, joints: "str | Skeleton") -> Any:
+        r"""Select joints of poses by their names.
+
+        Args:
+            poses: An array or tensor of poses of this skeleton.
+            joints: The name of a subset, or a skeleton with some of the joints.
+
+        Shapes:
+            - **poses:** `[..., M, D]`
+            - **output:** `[..., M', D]`, in the order of the other skeleton
+
+        Raises:
+            ValueError: If there is no such subset or joint, or the poses have another number of joints.
+        """
+        if poses.ndim < 2 or poses.shape[-2] != self.num_joints:
+            expected = f"[..., {self.num_joints}, D] for skeleton '{self.name}'"
+            raise ValueError(f"'poses' has shape {list(poses.shape)}, expected {expected}")
+        chosen = self.subset(joints) if isinstance(joints, str) else joints
+        return poses[..., [self.joint_index(joint) for joint in chosen.joints], :]
 
     def dual(self) -> "Skeleton":
         r"""Return the bone dual (§5.5), whose joints are the bones of this skeleton, named ``inner-outer``.
@@ -281,6 +305,7 @@ class Skeleton:
             self,
             name=f"{self.name}:dual",
             description=f"Bones of {self.name}",
+            whole=None,
             joints=tuple(order),
             bones=in_order(links),
             bridges=in_order(bridged - links),

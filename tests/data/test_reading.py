@@ -149,6 +149,33 @@ def test_byte_order_marks_are_ignored(name: str, tmp_path: Path) -> None:
     assert is_readable(path) and read_motion(path).equal(motion)
 
 
+def test_a_subset_is_read_from_files_with_all_joints_in_every_format(tmp_path: Path) -> None:
+    text = json.dumps(load_skeleton("ntu25").to_dict() | {"subsets": {"legs": ["left_hip", "left_knee"]}})
+    (tmp_path / "mine.json").write_text(text.replace('"left_', '"my_').replace('"ntu25"', '"mine"'))
+    whole = load_skeleton(tmp_path / "mine.json")
+    poses = np.random.default_rng(0).normal(size=(10, 25, 3)).astype(np.float32)
+    one_hot, pair = np.eye(3)[[0]], np.stack([poses, poses], 1).reshape(1, 10, 150)
+    np.save(tmp_path / "a.npy", poses)
+    np.save(tmp_path / "rows.npy", poses.reshape(10, 75))
+    np.save(tmp_path / "ctvm.npy", poses[None].transpose(3, 1, 2, 0))
+    np.savez(tmp_path / "a.npz", poses=poses)
+    np.savez(tmp_path / "all.npz", x_train=pair, y_train=one_hot, x_test=pair, y_test=one_hot)
+    (tmp_path / "list.json").write_text(json.dumps(poses.tolist()))
+    (tmp_path / "poses.json").write_text(json.dumps({"poses": poses.tolist()}))
+    files = [path for path in tmp_path.iterdir() if path.name != "mine.json"]
+    assert len(files) == 7
+    legs = whole.subset("legs")
+    chosen = whole.select(poses, "legs")
+    for path in files:
+        motion = next(read_motions(path, skeleton=f"{tmp_path / 'mine.json'}:legs"))
+        assert motion.skeleton == legs
+        assert np.array_equal(motion.poses[0], chosen), path
+        with pytest.raises(ValueError, match=f"{path.name}"):
+            next(read_motions(path, skeleton=load_skeleton("coco133:body")))
+    np.save(tmp_path / "a.npy", chosen)  # a file with the joints of the subset only
+    assert np.array_equal(read_motion(tmp_path / "a.npy", skeleton=legs).poses[0], chosen)
+
+
 def test_every_readable_suffix_is_listed() -> None:
     text = {".csv", ".skeleton", ".bvh", ".amc", ".txt"}
     assert set(FORMATS) == {".npz", ".json", ".npy", ".pkl", ".mat", *text}

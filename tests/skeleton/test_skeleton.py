@@ -1,6 +1,8 @@
 """Derived properties of a skeleton: directed bones, edges, and indices of parts."""
 
+import numpy as np
 import pytest
+import torch
 from small_skeletons import SHIPPED_AND_USED, document, hops_from, make
 
 from pyg_sybio.skeleton import Skeleton, load_skeleton
@@ -33,3 +35,23 @@ def test_parts_and_part_edges_are_given_by_index() -> None:
     assert skeleton.joint_parts == (0, 0, 1, 2, 1, 2)
     assert skeleton.part_edges == ((0, 1), (0, 2))
     assert skeleton.mirror_permutation == (0, 1, 3, 2, 5, 4)
+
+
+def test_joints_of_arrays_and_tensors_are_selected_by_name() -> None:
+    whole = load_skeleton("cmu38")
+    used = whole.subset("used")
+    poses = np.arange(2 * 38 * 3).reshape(2, 38, 3)
+    chosen = whole.select(poses, "used")
+    assert chosen.shape == (2, 26, 3)
+    for index, joint in enumerate(used.joints):
+        assert np.array_equal(chosen[:, index], poses[:, whole.joint_index(joint)])
+    assert torch.equal(whole.select(torch.from_numpy(poses), used), torch.from_numpy(chosen))
+    assert used.whole is whole and used.dual().whole is None and load_skeleton("cmu38:used").whole == whole
+    with pytest.raises(
+        ValueError, match=r"'poses' has shape \[2, 26, 3\], expected \[..., 38, D\] for skeleton"
+    ):
+        whole.select(chosen, "used")
+    with pytest.raises(ValueError, match=r"has no subset 'usde' \(did you mean 'used'\?\)"):
+        whole.select(poses, "usde")
+    with pytest.raises(ValueError, match=r"skeleton 'cmu38' has no joint 'nose'"):
+        whole.select(poses, load_skeleton("coco17"))

@@ -57,7 +57,7 @@ def reading_of(
         ValueError: If the keypoints do not fit exactly one skeleton.
     """
     num_joints, width = values.shape[-2:]
-    if skeleton is not None and skeleton.num_joints == num_joints:
+    if skeleton is not None and (skeleton.num_joints == num_joints or skeleton.coordinates not in COLUMNS):
         return Reading(skeleton, _columns_for(skeleton, values, where, columns))
     fitting = [
         Reading(candidate, each)
