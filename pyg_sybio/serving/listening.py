@@ -11,6 +11,10 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from pyg_sybio.serving.limits import Allowance
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +115,45 @@ class Listener(socket.socket):
         return wrapped
 
 
+class FrameLimits(WebSocketsSansIOProtocol):
+    """The WebSocket protocol of uvicorn, with limits for frames that are not complete messages.
+
+    uvicorn answers pings even if the client reads no answer, and collects any number of empty fragments. A
+    connection that exceeds one of the following limits is closed.
+
+    Attributes:
+        control_frames: Maximum number of pings and pongs per second, on average; a burst may have twice as
+            many.
+        fragments: Maximum number of fragments per message.
+    """
+
+    control_frames = 10.0
+    fragments = 1024
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._allowance = Allowance(self.control_frames)
+
+    def handle_ping(self) -> None:
+        if self._admits(self._allowance.take(), "too many pings"):
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._admits(self._allowance.take(), "too many pongs"):
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if self._admits(len(self.frames) < self.fragments, "too many fragments"):
+            super().handle_cont(event)
+
+    def _admits(self, within_limit: bool, reason: str) -> bool:
+        """Return whether the limit is kept; close the connection if not."""
+        if not within_limit and not self.transport.is_closing():
+            logger.info("%s:%d: closed, %s", *(self.client or ("?", 0)), reason)
+            self.transport.abort()
+        return within_limit
+
+
 def listen(host: str, port: int, *, connections: int = 128, handshake: float = 10.0) -> Listener:
     """Return a listening socket.
 
@@ -153,6 +196,7 @@ def make_server(app: ASGIApp, listener: Listener, *, message_bytes: int) -> uvic
         listener.heard_by(app),
         loop="asyncio",
         http="h11",
+        ws=FrameLimits,
         ws_max_size=message_bytes,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,

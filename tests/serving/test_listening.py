@@ -143,6 +143,7 @@ def test_a_client_that_does_not_read_is_replaced_by_another_client(streams: Stre
         connect_now(f"ws://127.0.0.1:{port}/ws/poses") as producer,
     ):
         assert json.loads(producer.recv())["type"] == "hello"
+        wait_for(lambda: service.audience.channels)
         (number,) = service.audience.channels
         with deaf_viewer(port, number):
             wait_for(lambda: len(service.viewers) == 1)
@@ -154,6 +155,30 @@ def test_a_client_that_does_not_read_is_replaced_by_another_client(streams: Stre
                 assert json.loads(producer.recv())["type"] == "result"
             with connect_now(f"ws://127.0.0.1:{port}/ws/view") as viewer:
                 assert json.loads(viewer.recv())["type"] == "hello"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [b"\x89\x80\0\0\0\0", b"\x8a\x80\0\0\0\0", b"\0\x80\0\0\0\0"],
+    ids=["pings", "pongs", "fragments"],
+)
+@pytest.mark.parametrize("path", [b"poses", b"view"])
+def test_too_many_frames_without_a_message_close_the_connection(
+    streams: Streams, path: bytes, frame: bytes
+) -> None:
+    with (
+        listening(create_app(streams)) as port,
+        connect_now(f"ws://127.0.0.1:{port}/ws/poses") as good,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as bad,
+    ):
+        bad.sendall(UPGRADE % path)
+        assert bad.recv(4096).startswith(b"HTTP/1.1 101")
+        with contextlib.suppress(ConnectionError):
+            # The start of a message, and frames that do not end it.
+            bad.sendall(b"\x01\x80\0\0\0\0" + 2000 * frame)
+            while bad.recv(65536):
+                pass
+        assert good.ping().wait(10)
 
 
 @pytest.mark.parametrize(
