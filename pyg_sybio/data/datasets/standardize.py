@@ -54,6 +54,10 @@ class Normalisation:
     used: tuple[int, ...]
     varying: tuple[int, ...]
 
+    def __repr__(self) -> str:
+        size = f"{len(self.used)} of {len(self.mean)} columns, {len(self.varying)} vary"
+        return f"Normalisation({size}, mean={self.mean.mean():.4g}, deviation={self.deviation.mean():.4g})"
+
     def to_dict(self) -> dict[str, list[Any]]:
         """The statistics as plain values."""
         mean, deviation = self.mean.tolist(), self.deviation.tolist()
@@ -158,6 +162,9 @@ class Standardize(BaseTransform):
             raise ValueError(f"{found}, expected {expected}")
         self.normalisation = normalisation
         self.skeleton = skeleton
+
+    def __repr__(self) -> str:
+        return f"Standardize({self.skeleton.name!r}, {self.normalisation})"
 
     def forward(self, motion: Motion) -> Motion:
         """z-scores of a motion of all joints."""

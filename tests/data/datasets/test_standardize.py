@@ -1,5 +1,7 @@
 """Statistics and z-scores of the angle-space benchmarks, on small generated motions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,9 @@ def test_standardize_returns_the_used_joints_and_its_inverse_returns_all_joints(
     )
     assert torch.equal(frames_of(motion), files[0])
     transform = Standardize(normalisation, used)
+    assert repr(transform).startswith(f"Standardize({used.name!r}, Normalisation({len(USED)} of 15 columns, ")
+    shifted = replace(normalisation, mean=normalisation.mean + 1)
+    assert len(repr(transform)) <= 120 and repr(transform) != repr(Standardize(shifted, used))
     scores = transform(motion)
     assert scores.skeleton == used and scores.label == "walking" and scores.translation is None
     for column, score in zip(USED, scores.poses[0].flatten(1).T, strict=True):
