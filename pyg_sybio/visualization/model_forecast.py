@@ -78,7 +78,8 @@ def forecast_file(
         angles: Keep rotations even if the skeleton has bone offsets, instead of converting them to positions.
 
     Returns:
-        The forecast, and notices for the user, each of which begins with a verb.
+        The forecast, with the last action of each person's timeline as a remark, and notices for the user,
+        each of which begins with a verb.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -117,8 +118,11 @@ def forecast_file(
         for each in (observed, future, predicted)
     )
     remarks = [] if recorded.label is None else [f"class {recorded.label}"]
-    if prediction.label is not None:
-        remarks.append(_recognised(*prediction.ranked()[0]))
+    for person in prediction.persons:
+        if person.track is None or person.track in tracks:
+            which = "" if len(prediction.persons) == 1 else f"person {person.track} "
+            last = person.segments[-1]
+            remarks.append(which + _recognised(last.label, last.probability))
     forecast = Forecast(observed, future, predicted, title=Path(source).name, remarks=tuple(remarks))
     return forecast, rate_notices(recorded.frame_rate, preparation.frame_rate)
 
