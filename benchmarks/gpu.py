@@ -145,7 +145,9 @@ def _introduction(*, rehearsal: bool) -> str:
         "matrix product in the same precision, measured in the same process."
     )
     if rehearsal:
-        meaning = "Rehearsal on a CPU with tiny models: every part runs, but its measurements mean nothing."
+        meaning = (
+            "Rehearsal on a CPU with tiny models: every part runs, but the measurements are meaningless."
+        )
     return f"{title}\n\nWritten by `benchmarks/gpu.py`, which explains the parts.\n{meaning}"
 
 

@@ -98,7 +98,7 @@ def test_training_clips_may_have_shuffled_futures(folder: Path, weighted_samplin
 
 
 def test_a_fraction_of_shuffled_futures_out_of_range_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"'shuffled_futures' is 1\.1, expected a share between 0 and 1"):
+    with pytest.raises(ValueError, match=r"'shuffled_futures' is 1\.1, expected a fraction between 0 and 1"):
         data_of(folder, shuffled_futures=1.1)
 
 

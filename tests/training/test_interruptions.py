@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from pyg_sybio.training.recipes import RunFinishedError, fit
 STEADY = ["--trainer.precision=32-true", "--seed_everything=3", "--data.batch_size=8"]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl+C raises KeyboardInterrupt, also in a background process, which ignores it otherwise."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
 def signal_in(monkeypatch: pytest.MonkeyPatch, method: str, number: int, step: int) -> None:
     """Send a signal to this process in a method of the module, once."""
     own, sent = getattr(SybioModule, method), []
@@ -32,6 +41,7 @@ def signal_in(monkeypatch: pytest.MonkeyPatch, method: str, number: int, step: i
     monkeypatch.setattr(SybioModule, method, interrupted)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("method", "number", "step", "code"),
     [

@@ -141,7 +141,7 @@ def test_an_unknown_argument_of_the_data_set_is_refused() -> None:
     [
         ("--data.train.num_clips=few", r"^'data\.train\.num_clips' is 'few', expected an integer$"),
         ("--model.variant.dropout=much", r"^'dropout' of the model is 'much', expected a number$"),
-        ("--model.variant.hop=1", r"^the model has no 'hop', did you mean 'hops'\?$"),
+        ("--model.variant.hop=1", r"^the model has no 'hop' \(did you mean 'hops'\?\)$"),
     ],
 )
 def test_a_setting_of_the_wrong_type_is_named(override: str, message: str) -> None:
