@@ -1,5 +1,7 @@
 r"""The prediction of a model for a recording: its timelines, and the forecast from its end."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
@@ -51,7 +53,7 @@ def predict_recording(reader: WindowReader, recorded: Motion) -> Prediction:
 
 def _forecast(reader: WindowReader, recorded: Motion) -> tuple[Prepared, Tensor | None]:
     """The last frames of the persons who are seen in them, and their future `[P, T, M, D]`."""
-    preparation, views = reader.preparation, reader.views
+    preparation = reader.preparation
     apart = not reader.together and preparation.can_apart and recorded.num_persons > 1
     prepared = preparation(recorded, apart=apart)
     shown = prepared.observed.present.flatten(1).any(1)
@@ -62,15 +64,12 @@ def _forecast(reader: WindowReader, recorded: Motion) -> tuple[Prepared, Tensor 
         prepared = prepared.of_seen_persons()
     if not shown.any():
         return prepared, None
-    parts = (preparation(recorded, apart=apart, part=part).observed for part in views.seen[1:])
-    versions = [
-        Batch.from_data_list(
-            [clip(each.persons([i])) for i in range(each.num_persons)] if apart else [clip(each)]
-        )
-        for each in (prepared.observed, *parts)
-    ]
+    observed = prepared.observed
+    clips = [observed.persons([i]) for i in range(observed.num_persons)] if apart else [observed]
+    views = replace(reader.views, parts=(), stretch=False)  # the future only follows the whole clip
+    batch = Batch.from_data_list([clip(each) for each in clips])
     with torch.no_grad():
-        future = views.answer(reader.model, preparation, versions).future
+        future = views.answer(reader.model, preparation, [batch]).future
     return prepared, future[0] if future is not None and future.dim() == 5 else future
 
 
